@@ -1,0 +1,283 @@
+"""The words of the domain: severities, anomaly types, and columnar batches.
+
+Everything that moves between rooms is a batch of columns of one length, never
+one object a reading: Python touches a batch, compiled loops touch its rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEGUNDOS_POR_HORA = 3600
+HORAS_POR_DIA = 24
+_EPOCA = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Severidad(StrEnum):
+    """How grave a verdict is, in rising order; stored with its accent."""
+
+    NORMAL = "normal"
+    BAJA = "baja"
+    MEDIA = "media"
+    ALTA = "alta"
+    CRITICA = "crítica"
+
+
+SEVERIDADES: tuple[Severidad, ...] = tuple(Severidad)
+"""Severities in rising order; a verdict holds the index into this tuple."""
+
+
+class TipoAnomalia(StrEnum):
+    """The detectors, each by the name of what it finds."""
+
+    DESVIACION_ESTADISTICA = "desviacion_estadistica"
+    PICO_CONSUMO = "pico_consumo"
+    CONSUMO_NOCHE_ANOMALO = "consumo_noche_anomalo"
+    CONSUMO_CONSTANTE = "consumo_constante"
+    PLANTACION_CANNABIS = "plantacion_cannabis"
+    FRAUDE = "fraude"
+    MODELO_ONLINE = "modelo_online"
+    MODELO_OFFLINE = "modelo_offline"
+
+
+TIPOS: tuple[TipoAnomalia, ...] = tuple(TipoAnomalia)
+"""Types in the order of their bits: type i is bit ``1 << i`` of a verdict's ``tipos``."""
+
+
+def nombres_de_tipos(mascara: int) -> list[str]:
+    """Return the names in a bit mask of types, in the order of the bits.
+
+    Examples
+    --------
+    >>> nombres_de_tipos(0b000011)
+    ['desviacion_estadistica', 'pico_consumo']
+    """
+    return [str(tipo) for bit, tipo in enumerate(TIPOS) if mascara >> bit & 1]
+
+
+def mascara_de_tipos(nombres: list[str]) -> int:
+    """Return the bit mask of a list of type names; unknown names raise ``ValueError``.
+
+    Examples
+    --------
+    >>> mascara_de_tipos(["pico_consumo"])
+    2
+    """
+    mascara = 0
+    for nombre in nombres:
+        mascara |= 1 << TIPOS.index(TipoAnomalia(nombre))
+    return mascara
+
+
+def hora_absoluta(instante: datetime) -> int:
+    """Return the whole hours from 1970-01-01T00:00Z to an aware, hour-aligned instant.
+
+    Examples
+    --------
+    >>> hora_absoluta(datetime(1970, 1, 2, 1, tzinfo=UTC))
+    25
+    """
+    return int((instante - _EPOCA).total_seconds()) // SEGUNDOS_POR_HORA
+
+
+def instante(hora: int) -> datetime:
+    """Return the UTC instant at which an absolute hour starts.
+
+    Examples
+    --------
+    >>> instante(25).isoformat()
+    '1970-01-02T01:00:00+00:00'
+    """
+    return _EPOCA + timedelta(hours=int(hora))
+
+
+@dataclass(frozen=True, slots=True)
+class Calendario:
+    """Local time of a zone, as an array, so that compiled loops can ask for it.
+
+    Parameters
+    ----------
+    zona : str
+        IANA name of the zone.
+    desde_hora : int
+        Absolute hour of the first element of ``desfase_horas``.
+    desfase_horas : ndarray (h,), int8
+        Offset of local time from UTC at each absolute hour, in whole hours.
+    """
+
+    zona: str
+    desde_hora: int
+    desfase_horas: NDArray[np.int8]
+
+    def local(self, hora_utc: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return absolute local hours (n,): whole hours since local 1970-01-01T00:00."""
+        posicion = np.clip(hora_utc - self.desde_hora, 0, self.desfase_horas.shape[0] - 1)
+        return hora_utc + self.desfase_horas[posicion]
+
+
+@dataclass(frozen=True, slots=True)
+class Lecturas:
+    """A batch of readings, in order of arrival.
+
+    Parameters
+    ----------
+    propietario_id : list of str (n,)
+        Customer of each reading, 1 to 20 characters.
+    hora_utc : ndarray (n,), int64
+        Absolute hour (see ``hora_absoluta``) at which the reading starts.
+    consumo_kwh : ndarray (n,), float64
+        kWh in that hour, finite, >= 0.
+    """
+
+    propietario_id: list[str]
+    hora_utc: NDArray[np.int64]
+    consumo_kwh: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.propietario_id)
+
+    def elegir(self, indices: NDArray[np.int64]) -> Lecturas:
+        """Return the readings at ``indices``, in that order."""
+        return Lecturas(
+            [self.propietario_id[i] for i in indices],
+            self.hora_utc[indices],
+            self.consumo_kwh[indices],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Historia:
+    """What the store remembers of some customers, to fill their windows with.
+
+    Parameters
+    ----------
+    indice : ndarray (m,), int64
+        Which of the customers that were asked for each row belongs to.
+    hora_utc : ndarray (m,), int64
+        Absolute hour of each row.
+    consumo_kwh : ndarray (m,), float32
+        kWh in that hour.
+    score_centesimas : ndarray (m,), uint8
+        ``score_anomalia`` * 100, 0 to 100.
+    tipos : ndarray (m,), uint8
+        Bit mask of ``tipos_anomalia`` (see ``TIPOS``).
+    con_referencia : ndarray (m,), bool
+        The reading had enough history to be compared (it has an expected consumption).
+    es_sospechoso : ndarray (m,), bool
+        The customer was under suspicion after that reading.
+    """
+
+    indice: NDArray[np.int64]
+    hora_utc: NDArray[np.int64]
+    consumo_kwh: NDArray[np.float32]
+    score_centesimas: NDArray[np.uint8]
+    tipos: NDArray[np.uint8]
+    con_referencia: NDArray[np.bool_]
+    es_sospechoso: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.hora_utc.shape[0])
+
+    @staticmethod
+    def vacia() -> Historia:
+        """Return a history without rows."""
+        return Historia(
+            np.empty(0, np.int64),
+            np.empty(0, np.int64),
+            np.empty(0, np.float32),
+            np.empty(0, np.uint8),
+            np.empty(0, np.uint8),
+            np.empty(0, np.bool_),
+            np.empty(0, np.bool_),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Explicacion:
+    """What one detector says of one reading.
+
+    Parameters
+    ----------
+    detector : str
+        Its name, a ``TipoAnomalia``.
+    score : float or None
+        0 to 1, high = more anomalous; None = not ready, it had no vote.
+    peso : float
+        Its weight in the blend, 0 to 1.
+    dispara : bool
+        Whether its definition is met.
+    frase : str
+        One Spanish sentence with the numbers.
+    """
+
+    detector: str
+    score: float | None
+    peso: float
+    dispara: bool
+    frase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Veredictos:
+    """The verdicts of a batch, one a reading, in the order of its readings.
+
+    Parameters
+    ----------
+    hora_local : ndarray (n,), int64
+        Absolute local hours: ``fecha`` is ``hora_local // 24`` days from 1970-01-01, ``hora`` is
+        ``hora_local % 24``.
+    score_centesimas : ndarray (n,), uint8
+        ``score_anomalia`` * 100, 0 to 100, high = more anomalous.
+    severidad : ndarray (n,), uint8
+        Index into ``SEVERIDADES``; 0 = normal.
+    tipos : ndarray (n,), uint8
+        Bit mask of the detectors whose definition is met (see ``TIPOS``).
+    es_sospechoso : ndarray (n,), bool
+        The customer is under suspicion after this reading.
+    esperado_kwh : ndarray (n,), float32
+        Expected consumption; NaN = too little history.
+    banda_inferior_kwh, banda_superior_kwh : ndarray (n,), float32
+        Limits of what is usual around it; NaN = too little history.
+    version_modelo : str
+        What made the verdicts.
+    scores : ndarray (n, d), float32
+        Score of each detector in [0, 1]; NaN = not ready.
+    medidas : ndarray (n, d, m), float32
+        What each detector measured, for its sentence.
+    """
+
+    hora_local: NDArray[np.int64]
+    score_centesimas: NDArray[np.uint8]
+    severidad: NDArray[np.uint8]
+    tipos: NDArray[np.uint8]
+    es_sospechoso: NDArray[np.bool_]
+    esperado_kwh: NDArray[np.float32]
+    banda_inferior_kwh: NDArray[np.float32]
+    banda_superior_kwh: NDArray[np.float32]
+    version_modelo: str
+    scores: NDArray[np.float32]
+    medidas: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return int(self.score_centesimas.shape[0])
+
+    def elegir(self, indices: NDArray[np.int64]) -> Veredictos:
+        """Return the verdicts at ``indices``, in that order."""
+        return Veredictos(
+            self.hora_local[indices],
+            self.score_centesimas[indices],
+            self.severidad[indices],
+            self.tipos[indices],
+            self.es_sospechoso[indices],
+            self.esperado_kwh[indices],
+            self.banda_inferior_kwh[indices],
+            self.banda_superior_kwh[indices],
+            self.version_modelo,
+            self.scores[indices],
+            self.medidas[indices],
+        )

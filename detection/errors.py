@@ -1,0 +1,62 @@
+"""The tree of everything that can go wrong, so that callers can choose by type.
+
+::
+
+    ConsumoError                 its text is Spanish and meant for the user, one line
+    ├── PermanentError           trying again changes nothing
+    │   ├── ConfiguracionError   a variable or a flag is wrong            -> exit status 2
+    │   ├── LecturaInvalidaError a message or a row is not a reading      -> dead letter, or exit 1
+    │   └── EntregaError         the broker did not confirm a reading     -> exit status 1
+    └── TransientError           a store or the broker is away: wait `retry_after_s` and try again
+"""
+
+from __future__ import annotations
+
+
+class ConsumoError(Exception):
+    """Root of our errors; ``str(error)`` is one Spanish line for the user."""
+
+
+class PermanentError(ConsumoError):
+    """Trying again changes nothing."""
+
+
+class ConfiguracionError(PermanentError):
+    """A variable, a flag or a file name is wrong."""
+
+
+class LecturaInvalidaError(PermanentError):
+    """A message or a row is not a reading.
+
+    Parameters
+    ----------
+    motivo : str
+        The reason's name, one of the closed list in ``pipeline.messages``.
+    detalle : str
+        What was found, in Spanish.
+    """
+
+    def __init__(self, motivo: str, detalle: str) -> None:
+        super().__init__(f"{motivo}: {detalle}")
+        self.motivo = motivo
+        self.detalle = detalle
+
+
+class EntregaError(PermanentError):
+    """The broker did not confirm a reading that was sent."""
+
+
+class TransientError(ConsumoError):
+    """A store or the broker is away.
+
+    Parameters
+    ----------
+    mensaje : str
+        What is away, in Spanish.
+    retry_after_s : float
+        Seconds after which another try makes sense.
+    """
+
+    def __init__(self, mensaje: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(mensaje)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,255 @@
+"""Fraud: a lasting drop, or a load that is no longer the customer's own.
+
+Five marks, each after the way a meter is cheated (Jokar, Arianpoo and Leung, "Electricity Theft
+Detection in AMI Using Customers' Consumption Patterns", IEEE Trans. Smart Grid 7(1), 2016, and a
+bypass by night), always against the customer's own 21 days before the last seven:
+
+``NIVEL``      level and minimum have both dropped for days: reported in part (h1, h2, h4)
+``CEROS``      zero hours on several days, where there were none (h3)
+``NOCHE``      nights have dropped, days have not: bypass
+``INVERSION``  the day fits its mirror image better than itself (h6)
+``COPIA``      hours repeat those of the day or the week before: a replayed or frozen register
+``RECORTE``    many hours at one and the same maximum: clipped
+
+A home that is empty keeps its minimum (fridge, standby), so a holiday is no ``NIVEL``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from detection.contexto import MEDIDAS, Contexto, Medida
+from detection.dominio import TipoAnomalia
+from detection.params import Params
+from detection.textos import kwh, numero, porcentaje
+
+NIVEL, CEROS, NOCHE, INVERSION, COPIA, RECORTE = range(6)
+
+_PRIMER_DIA_PASADO = 7
+_DIAS_PASADOS_MINIMOS = 14
+"""Complete days, of the 21, that make a past. By hand, 2026-11-24: two weeks."""
+_HORAS_CERO_DIA = 3
+_DIAS_INVERSION = 4
+_SIN_MINIMO = 0.55
+"""Where the usual minimum is zero only the level can drop, and must drop by this factor more."""
+
+
+class Fraude:
+    """A lasting drop against the customer's own past, or a load that is not its own."""
+
+    nombre = TipoAnomalia.FRAUDE
+
+    def measure(self, contexto: Contexto, params: Params) -> Medida:
+        """Return the strongest of the marks over its threshold; not ready without a past."""
+        n = len(contexto)
+        medida = Medida(
+            np.full(n, np.nan, np.float32),
+            np.zeros(n, np.bool_),
+            np.zeros((n, MEDIDAS), np.float32),
+        )
+        d = contexto.dias
+        umbrales = np.array(
+            [
+                params.fraude_nivel, params.fraude_dias_cero, params.fraude_noche,
+                params.fraude_inversion, params.fraude_copia_horas, params.fraude_recorte_horas,
+            ]
+        )  # fmt: skip
+        _marks(
+            contexto.ventana, contexto.hora_local % 24, d.total_kwh, d.minimo_kwh, d.maximo_kwh,
+            d.noche_kwh, d.ceros, d.perfil_reciente, d.perfil_pasado, params.fraude_dias, umbrales,
+            medida.exceso, medida.datos,
+        )  # fmt: skip
+        np.greater(medida.exceso, 1.0, out=medida.dispara)
+        return medida
+
+    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+        """Return the mark that stands out most, with its numbers."""
+        marca, valor, usual, ahora, _ = (float(x) for x in datos)
+        dias = params.fraude_dias
+        textos = {
+            NIVEL: f"Sus últimos {dias} días no pasan del {porcentaje(valor)} de su nivel y de su "
+            f"mínimo habituales ({kwh(ahora)} al día frente a {kwh(usual)}).",
+            CEROS: f"{int(valor)} de los últimos 7 días tienen tres o más horas a cero; en las tres "
+            f"semanas anteriores, {int(usual)} días.",
+            NOCHE: f"Sus últimas {dias} noches no pasan del {porcentaje(valor)} de lo habitual "
+            f"({kwh(ahora)} por hora frente a {kwh(usual)}) y sus días siguen igual.",
+            INVERSION: "El perfil del día se parece más a su imagen invertida (correlación "
+            f"{numero(ahora, 2)}) que a sí mismo ({numero(usual, 2)}).",
+            COPIA: f"{int(valor)} de las últimas 48 horas repiten exactamente el valor de "
+            f"{'un día' if usual == 1 else 'una semana'} antes.",
+            RECORTE: f"{int(valor)} horas de la última semana están en el mismo máximo, "
+            f"{kwh(ahora)}, por debajo de los {kwh(usual)} de antes.",
+        }
+        return textos[int(marca)]
+
+
+@njit(cache=True, nogil=True)
+def _mean_past(dias, i):  # type: ignore[no-untyped-def]
+    """Return the mean of row i's days 7 to 27 that are there, and how many they are."""
+    suma = 0.0
+    n = 0
+    for d in range(_PRIMER_DIA_PASADO, dias.shape[1]):
+        if not np.isnan(dias[i, d]):
+            suma += dias[i, d]
+            n += 1
+    return (suma / n if n > 0 else np.nan), n
+
+
+@njit(cache=True, nogil=True)
+def _usual(dias, i, media):  # type: ignore[no-untyped-def]
+    """Return what is usual: the lower of mean and median, so that a few high days are no past."""
+    return min(media, np.nanmedian(dias[i, _PRIMER_DIA_PASADO:]))
+
+
+@njit(cache=True, nogil=True)
+def _keep(i, exceso, marca, valor, usual, ahora, mejor, datos):  # type: ignore[no-untyped-def]
+    if exceso <= mejor:
+        return mejor
+    datos[i, 0] = marca
+    datos[i, 1] = valor
+    datos[i, 2] = usual
+    datos[i, 3] = ahora
+    return exceso
+
+
+@njit(cache=True, nogil=True)
+def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, dias, umbrales,
+           exceso, datos):  # type: ignore[no-untyped-def]  # fmt: skip
+    for i in range(ventana.shape[0]):
+        total_usual, n = _mean_past(total, i)
+        if n < _DIAS_PASADOS_MINIMOS or total_usual <= 0.0:
+            continue
+        minimo_usual, _ = _mean_past(minimo, i)
+        noche_usual, _ = _mean_past(noche, i)
+        mejor = _drops(
+            i, total, minimo, noche, total_usual, minimo_usual, noche_usual, dias, umbrales, datos
+        )
+        if np.isnan(mejor):
+            continue
+        if mejor > 1.0:
+            # Means are quick and settle most readings; the few that stand out pay for medians.
+            mejor = _drops(
+                i, total, minimo, noche, _usual(total, i, total_usual),
+                _usual(minimo, i, minimo_usual), _usual(noche, i, noche_usual), dias, umbrales,
+                datos,
+            )  # fmt: skip
+        mejor = _zero_days(i, ceros, umbrales[CEROS], mejor, datos)
+        mejor = _mirror(i, hora[i], reciente, antes, umbrales[INVERSION], mejor, datos)
+        mejor = _copies(i, ventana, umbrales[COPIA], mejor, datos)
+        exceso[i] = _clipped(i, ventana, maximo, umbrales[RECORTE], mejor, datos)
+
+
+@njit(cache=True, nogil=True)
+def _drops(i, total, minimo, noche, total_usual, minimo_usual, noche_usual, dias, umbrales,
+           datos):  # type: ignore[no-untyped-def]  # fmt: skip
+    if total_usual <= 0.0:
+        return 0.0
+    nivel = 0.0
+    ahora = 0.0
+    noches = 0.0
+    dia_bajo = np.inf
+    for d in range(dias):
+        if np.isnan(total[i, d]):
+            return np.nan
+        relativo = total[i, d] / total_usual
+        ahora = max(ahora, total[i, d])
+        if minimo_usual > 0.0:
+            relativo = max(relativo, minimo[i, d] / minimo_usual)
+        nivel = max(nivel, relativo)
+        noches = max(noches, noche[i, d])
+        dia_bajo = min(dia_bajo, total[i, d] - 6.0 * noche[i, d])
+    umbral = umbrales[NIVEL]
+    if minimo_usual <= 0.0:
+        umbral *= _SIN_MINIMO
+    mejor = _keep(i, umbral / max(nivel, 1e-3), NIVEL, nivel, total_usual, ahora, -1.0, datos)
+    dia_usual = total_usual - 6.0 * noche_usual
+    if noche_usual > 0.0 and dia_usual > 0.0:
+        cae = noches / noche_usual
+        sigue = dia_bajo / dia_usual
+        e = min(umbrales[NOCHE] / max(cae, 1e-3), sigue / umbrales[NIVEL])
+        mejor = _keep(i, e, NOCHE, cae, noche_usual, noches, mejor, datos)
+    return mejor
+
+
+@njit(cache=True, nogil=True)
+def _zero_days(i, ceros, umbral, mejor, datos):  # type: ignore[no-untyped-def]
+    con = 0
+    for d in range(_PRIMER_DIA_PASADO):
+        con += ceros[i, d] >= _HORAS_CERO_DIA
+    if con == 0:
+        return mejor
+    antes = 0
+    for d in range(_PRIMER_DIA_PASADO, ceros.shape[1]):
+        antes += ceros[i, d] >= 1
+    return _keep(i, con / (umbral * (1.0 + antes)), CEROS, con, antes, 0.0, mejor, datos)
+
+
+@njit(cache=True, nogil=True)
+def _mirror(i, hora, reciente, antes, umbral, mejor, datos):  # type: ignore[no-untyped-def]
+    media_r = 0.0
+    media_a = 0.0
+    for c in range(24):
+        media_r += reciente[i, c] / 24.0
+        media_a += antes[i, c] / 24.0
+    rr = aa = ra = rinv = 0.0
+    # Column c is local hour hora + 1 + c; hour 23 - h stands in column c_inv.
+    c_inv = 21 - 2 * hora
+    for c in range(24):
+        r = reciente[i, c] - media_r
+        a = antes[i, c] - media_a
+        inv = (c_inv - c) % 24
+        rr += r * r
+        aa += a * a
+        ra += r * a
+        rinv += r * (antes[i, inv] - media_a)
+    if not (rr > 0.0 and aa > 0.0):
+        return mejor
+    norma = np.sqrt(rr * aa)
+    propia = ra / norma
+    inversa = rinv / norma
+    e = (inversa - max(propia, 0.0)) / umbral
+    return _keep(i, e, INVERSION, e, propia, inversa, mejor, datos)
+
+
+@njit(cache=True, nogil=True)
+def _copies(i, ventana, umbral, mejor, datos):  # type: ignore[no-untyped-def]
+    ultima = ventana.shape[1] - 1
+    for retraso, nombre in ((24, 1.0), (168, 7.0)):
+        iguales = 0
+        for j in range(ultima - 47, ultima + 1):
+            iguales += ventana[i, j] == ventana[i, j - retraso]
+        if iguales <= 0.5 * umbral:
+            continue
+        suma = 0.0
+        cuadrados = 0.0
+        for j in range(ultima - 47, ultima + 1):
+            suma += ventana[i, j]
+            cuadrados += ventana[i, j] * ventana[i, j]
+        # A flat load repeats itself by nature: it is ``consumo_constante``'s to judge.
+        if cuadrados * 48.0 > 1.04 * suma * suma:
+            mejor = _keep(i, iguales / umbral, COPIA, iguales, nombre, 0.0, mejor, datos)
+    return mejor
+
+
+@njit(cache=True, nogil=True)
+def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyped-def]
+    tope = 0.0
+    antes = 0.0
+    for d in range(maximo.shape[1]):
+        if d < _PRIMER_DIA_PASADO:
+            tope = max(tope, maximo[i, d])
+        else:
+            antes = max(antes, maximo[i, d])
+    if tope <= 0.0 or tope > 0.8 * antes:
+        return mejor
+    en_tope = 0
+    suma = 0.0
+    for j in range(ventana.shape[1] - 168, ventana.shape[1]):
+        v = ventana[i, j]
+        en_tope += v >= 0.999 * tope
+        suma += v if v == v else 0.0
+    if suma > 0.9 * tope * 168.0:
+        return mejor
+    return _keep(i, en_tope / umbral, RECORTE, en_tope, antes, tope, mejor, datos)

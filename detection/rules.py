@@ -1,0 +1,267 @@
+"""The four rules of the specification, each against the customer's own past, and the registry.
+
+A new detector is a class with a name, ``measure`` and ``sentence``, its line in ``DETECTORES``
+and its calibration in ``params.CALIBRACIONES``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from detection.contexto import MEDIDAS, Contexto, Detector, Medida
+from detection.dominio import TipoAnomalia
+from detection.fraude import Fraude
+from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
+from detection.plantacion import PlantacionCannabis
+from detection.textos import kwh, numero, porcentaje
+
+_CLASES = ("a esta hora", "a esta hora en días laborables", "a esta hora en fin de semana")
+_SIGMA_RELATIVA_MINIMA = 1e-6
+"""Below this share of the mean a history has no spread but rounding: sigma says nothing."""
+
+
+def _medida(contexto: Contexto) -> Medida:
+    n = len(contexto)
+    return Medida(
+        np.full(n, np.nan, np.float32), np.zeros(n, np.bool_), np.zeros((n, MEDIDAS), np.float32)
+    )
+
+
+class DesviacionEstadistica:
+    """More than 3 sigma from the same hour of the last 28 days, up or down."""
+
+    nombre = TipoAnomalia.DESVIACION_ESTADISTICA
+
+    def measure(self, contexto: Contexto, params: Params) -> Medida:
+        """Return |z| over the threshold; not ready while the history is short or has no spread."""
+        medida = _medida(contexto)
+        r = contexto.referencia
+        con_sigma = r.sigma_kwh > _SIGMA_RELATIVA_MINIMA * r.media_kwh
+        z = np.full(len(contexto), np.nan)
+        np.divide(contexto.consumo_kwh - r.media_kwh, r.sigma_kwh, out=z, where=con_sigma)
+        medida.exceso[:] = np.abs(z) / params.sigmas
+        medida.dispara[:] = np.abs(z) > params.sigmas
+        medida.datos[:, 0] = z
+        medida.datos[:, 1] = r.media_kwh
+        medida.datos[:, 2] = r.sigma_kwh
+        medida.datos[:, 3] = r.dias
+        medida.datos[:, 4] = r.clase
+        return medida
+
+    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+        """Return how many sigmas away, and from what."""
+        z, media, sigma, dias, clase = (float(d) for d in datos)
+        lado = "por encima" if z > 0 else "por debajo"
+        return (
+            f"{kwh(consumo_kwh)}: {numero(abs(z), 1)} sigmas {lado} de los {kwh(media)} "
+            f"(sigma {kwh(sigma)}) de {int(dias)} lecturas {_CLASES[int(clase)]}."
+        )
+
+
+class PicoConsumo:
+    """A rise of more than 150 % over the expected consumption."""
+
+    nombre = TipoAnomalia.PICO_CONSUMO
+
+    def measure(self, contexto: Contexto, params: Params) -> Medida:
+        """Return the rise over the threshold; not ready where nothing at all is expected."""
+        medida = _medida(contexto)
+        r = contexto.referencia
+        sube = np.full(len(contexto), np.nan)
+        np.divide(
+            contexto.consumo_kwh - r.media_kwh, r.media_kwh, out=sube, where=r.media_kwh > 0
+        )
+        medida.exceso[:] = np.maximum(sube, 0.0) / params.incremento
+        medida.dispara[:] = sube > params.incremento
+        medida.datos[:, 0] = sube
+        medida.datos[:, 1] = r.media_kwh
+        medida.datos[:, 3] = r.dias
+        medida.datos[:, 4] = r.clase
+        return medida
+
+    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+        """Return the rise in per cent, and over what."""
+        sube, media, _, dias, clase = (float(d) for d in datos)
+        cambio = f"un {porcentaje(abs(sube))} {'más' if sube >= 0 else 'menos'} que"
+        return (
+            f"{kwh(consumo_kwh)}: {cambio} los {kwh(media)} esperados "
+            f"(media de {int(dias)} lecturas {_CLASES[int(clase)]})."
+        )
+
+
+class ConsumoNocheAnomalo:
+    """A night unlike one's own nights: sustained for hours, high or low."""
+
+    nombre = TipoAnomalia.CONSUMO_NOCHE_ANOMALO
+
+    def measure(self, contexto: Contexto, params: Params) -> Medida:
+        """Return how far tonight so far is from the same hours of earlier nights.
+
+        Ready at night, from the third hour on. Fires above 3 sigma of the nights' means if
+        it is also 1.5 times their mean, or half of it.
+        """
+        medida = _medida(contexto)
+        _night(
+            contexto.consumo_kwh, contexto.ventana, contexto.hora_local, contexto.salto_indice,
+            contexto.salto_horas, params.noche_desde, params.noche_hasta,
+            params.noche_horas_minimas, params.dias_minimos, params.sigmas, params.noche_exceso,
+            params.noche_defecto, medida.exceso, medida.dispara, medida.datos,
+        )  # fmt: skip
+        return medida
+
+    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+        """Return tonight's mean against the usual one."""
+        esta, media, z, noches, horas = (float(d) for d in datos)
+        veces = f"{numero(esta / media, 1)} veces" if media > 0 else "frente a"
+        return (
+            f"Lleva {int(horas)} horas de noche a {kwh(esta)} por hora, {veces} los {kwh(media)} "
+            f"de sus {int(noches)} noches anteriores ({numero(abs(z), 1)} sigmas)."
+        )
+
+
+class ConsumoConstante:
+    """The same value hour after hour, as no inhabited home shows."""
+
+    nombre = TipoAnomalia.CONSUMO_CONSTANTE
+
+    def measure(self, contexto: Contexto, params: Params) -> Medida:
+        """Return the run of equal readings over the threshold.
+
+        24 hours, or 72 of zeros after something else; half as long again as the longest run that
+        the customer has had before. A supply that has never read anything but zero never fires.
+        """
+        medida = _medida(contexto)
+        _constant(
+            contexto.consumo_kwh, contexto.ventana, contexto.dias.total_kwh,
+            params.constante_horas, params.constante_horas_cero, params.constante_tolerancia,
+            params.constante_dias_minimos, medida.exceso, medida.dispara, medida.datos,
+        )  # fmt: skip
+        return medida
+
+    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+        """Return how long the meter has stood still."""
+        racha, antes = int(datos[0]), int(datos[1])
+        if racha < 2:
+            return f"El consumo varía: {kwh(consumo_kwh)} tras un valor distinto."
+        if racha < params.constante_horas:
+            return f"{racha} horas seguidas en {kwh(consumo_kwh)}."
+        previo = f"su racha más larga antes fue de {antes}" if antes > 1 else "antes variaba"
+        tope = " o más" if racha > HORAS_VENTANA else ""
+        return f"{racha}{tope} horas seguidas en {kwh(consumo_kwh)}; {previo}."
+
+
+DETECTORES: tuple[Detector, ...] = (
+    DesviacionEstadistica(),
+    PicoConsumo(),
+    ConsumoNocheAnomalo(),
+    ConsumoConstante(),
+    PlantacionCannabis(),
+    Fraude(),
+)
+"""The registry: position i is bit i of a verdict's ``tipos``, so it follows ``TIPOS``."""
+
+
+@njit(cache=True, nogil=True)
+def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta, minimas, dias_minimos, sigmas,
+           alto, bajo, exceso, dispara, datos):  # type: ignore[no-untyped-def]  # fmt: skip
+    noches = np.empty(DIAS_VENTANA, np.float64)
+    for i in range(kwh_.shape[0]):
+        hora = hora_local[i] % 24
+        if not desde <= hora < hasta:
+            continue
+        llevadas = hora - desde + 1
+        if llevadas < minimas:
+            continue
+        esta = kwh_[i]
+        for atras in range(1, llevadas):
+            esta += ventana[i, HORAS_VENTANA - atras]
+        if np.isnan(esta):
+            continue
+        esta /= llevadas
+        n = 0
+        suma = 0.0
+        for dia in range(1, DIAS_VENTANA):
+            s = 0.0
+            for atras in range(llevadas):
+                j = HORAS_VENTANA - 24 * dia - atras
+                if j < salto_i[i]:
+                    j += salto_h[i]
+                s += ventana[i, j] if 0 <= j < HORAS_VENTANA else np.nan
+            if not np.isnan(s):
+                noches[n] = s / llevadas
+                suma += noches[n]
+                n += 1
+        if n < dias_minimos:
+            continue
+        media = suma / n
+        cuadrados = 0.0
+        for k in range(n):
+            cuadrados += (noches[k] - media) ** 2
+        # Nights of one and the same value leave no sigma: 5 % of the mean stands in for it.
+        sigma = max(np.sqrt(cuadrados / (n - 1)), 0.05 * media)
+        if media <= 0.0 or sigma <= 0.0:
+            continue
+        z = (esta - media) / sigma
+        if esta >= media:
+            veces = esta / media / alto
+        else:
+            veces = bajo * media / esta if esta > 0.0 else np.inf
+        exceso[i] = min(abs(z) / sigmas, veces)
+        dispara[i] = abs(z) > sigmas and veces > 1.0
+        datos[i, 0] = esta
+        datos[i, 1] = media
+        datos[i, 2] = z
+        datos[i, 3] = n
+        datos[i, 4] = llevadas
+
+
+@njit(cache=True, nogil=True)
+def _constant(kwh_, ventana, total, horas, horas_cero, tolerancia, dias_minimos, exceso, dispara,
+              datos):  # type: ignore[no-untyped-def]  # fmt: skip
+    for i in range(kwh_.shape[0]):
+        dias = 0
+        for d in range(total.shape[1]):
+            dias += not np.isnan(total[i, d])
+        if dias < dias_minimos:
+            continue
+        x = kwh_[i]
+        margen = tolerancia * x
+        racha = 1
+        j = HORAS_VENTANA - 1
+        while j >= 0 and abs(ventana[i, j] - x) <= margen:
+            racha += 1
+            j -= 1
+        limite = float(horas if x > 0.0 else horas_cero)
+        antes = 0
+        # Only a run that might fire is worth the walk through the rest of the window.
+        if racha >= horas:
+            antes, vario = _longest_run(ventana, i, j, tolerancia)
+            if x == 0.0 and not vario:
+                exceso[i] = 0.0
+                continue
+            limite = max(limite, 1.5 * antes)
+        exceso[i] = racha / limite
+        dispara[i] = racha >= limite
+        datos[i, 0] = racha
+        datos[i, 1] = antes
+
+
+@njit(cache=True, nogil=True)
+def _longest_run(ventana, i, hasta, tolerancia):  # type: ignore[no-untyped-def]
+    """Return the longest run of equal readings up to a column, and whether any was above zero."""
+    mayor = 0
+    seguida = 0
+    previo = np.float32(np.nan)
+    vario = False
+    for j in range(hasta + 1):
+        v = ventana[i, j]
+        if np.isnan(v):
+            seguida = 0
+        else:
+            seguida = seguida + 1 if abs(v - previo) <= tolerancia * previo else 1
+            vario = vario or v != 0.0
+        mayor = max(mayor, seguida)
+        previo = v
+    return mayor, vario

@@ -1,0 +1,1 @@
+"""Readings in, stored, aged, brought back."""

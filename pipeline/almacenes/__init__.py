@@ -1,0 +1,1 @@
+"""The two stores: the only place with SQL or pymongo."""

@@ -1,0 +1,119 @@
+"""Every variable of the product, read once, by entry points only.
+
+Sources, the later winning: the defaults below, the file that
+``consumo servicios`` leaves in ``.consumo/servicios.env`` while it runs, the
+file ``.env``, the environment.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from detection.errors import ConfiguracionError
+
+SERVICIOS_ENV = Path(".consumo/servicios.env")
+
+
+class Settings(BaseSettings):
+    """The product's variables; each field's name in capitals is its variable."""
+
+    model_config = SettingsConfigDict(
+        env_file=(SERVICIOS_ENV, ".env"), env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    postgres_host: str = Field("127.0.0.1", description="Servidor de PostgreSQL")
+    postgres_port: int = Field(5432, ge=1, le=65535, description="Puerto de PostgreSQL")
+    postgres_user: str = Field("admin", description="Usuario de PostgreSQL")
+    postgres_password: str = Field("", repr=False, description="Contraseña de PostgreSQL")
+    postgres_db: str = Field("consumo_db", description="Base de datos de PostgreSQL")
+
+    mongo_host: str = Field("127.0.0.1", description="Servidor de MongoDB")
+    mongo_port: int = Field(27017, ge=1, le=65535, description="Puerto de MongoDB")
+    mongo_user: str = Field("", description="Usuario de MongoDB; vacío = sin autenticación")
+    mongo_password: str = Field("", repr=False, description="Contraseña de MongoDB")
+    mongo_db: str = Field("consumo_db", description="Base de datos de MongoDB")
+
+    kafka_broker: str = Field("127.0.0.1:9092", description="Servidores de Kafka, con coma")
+    kafka_topic: str = Field("consumos-data", description="Topic de lecturas")
+    kafka_particiones: int = Field(
+        6, ge=1, le=1000, description="Particiones del topic si hay que crearlo"
+    )
+    kafka_replicas: int = Field(1, ge=1, le=9, description="Réplicas del topic si hay que crearlo")
+    kafka_grupo: str = Field("consumo-processor-group", description="Grupo de consumidores")
+    lote_maximo: int = Field(
+        5000, ge=1, le=100_000, description="Lecturas por lote del consumidor, como mucho"
+    )
+
+    api_host: str = Field("127.0.0.1", description="Dirección de la API REST")
+    api_port: int = Field(8001, ge=1, le=65535, description="Puerto de la API REST")
+    generador_host: str = Field("127.0.0.1", description="Dirección del generador de datos")
+    generador_port: int = Field(8000, ge=1, le=65535, description="Puerto del generador de datos")
+
+    zona_horaria: str = Field("Europe/Madrid", description="Zona de las horas sin desfase")
+    consumo_maximo_kwh: float = Field(
+        10_000.0, gt=0, description="Lectura máxima admisible, kWh en una hora"
+    )
+    retencion_horarios_horas: int = Field(
+        48, ge=1, description="Horas que guarda consumos_horarios"
+    )
+    nivel_log: str = Field("INFO", description="DEBUG, INFO, WARNING o ERROR")
+
+    @field_validator("zona_horaria")
+    @classmethod
+    def _zona_conocida(cls, valor: str) -> str:
+        try:
+            ZoneInfo(valor)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"no existe la zona horaria «{valor}»") from error
+        return valor
+
+    @field_validator("nivel_log")
+    @classmethod
+    def _nivel_conocido(cls, valor: str) -> str:
+        if valor.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("NIVEL_LOG es DEBUG, INFO, WARNING o ERROR")
+        return valor.upper()
+
+    @cached_property
+    def kafka_topic_dlq(self) -> str:
+        """Return the dead-letter topic's name."""
+        return f"{self.kafka_topic}-dlq"
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises
+    ------
+    ConfiguracionError
+        A variable is not valid; the text names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        primero = error.errors()[0]
+        nombre = ".".join(str(p) for p in primero["loc"]).upper()
+        raise ConfiguracionError(
+            f"variable {nombre} no válida: {_en_espanol(primero)}"
+        ) from error
+
+
+def _en_espanol(error: object) -> str:
+    """Return one Spanish clause for a pydantic error, without the secret value."""
+    assert isinstance(error, dict)
+    contexto = error.get("ctx") or {}
+    textos = {
+        "int_parsing": "se esperaba un número entero",
+        "float_parsing": "se esperaba un número",
+        "greater_than_equal": f"el mínimo es {contexto.get('ge')}",
+        "less_than_equal": f"el máximo es {contexto.get('le')}",
+        "greater_than": f"ha de ser mayor que {contexto.get('gt')}",
+    }
+    if error["type"] == "value_error":
+        return str(contexto.get("error", error["msg"]))
+    return textos.get(error["type"], str(error["msg"]))
