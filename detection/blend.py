@@ -142,60 +142,72 @@ def _score(log_p, log_frecuencias):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _combine(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, exceso, dispara, con_referencia,
-             tasa, alfa, fraccion, peso, log_frecuencias, umbrales, previa, ganancia, pesos_dia,
-             entra, sale, scores, centesimas, severidad, tipos,
-             sospechoso):  # type: ignore[no-untyped-def]  # fmt: skip
-    n, d = exceso.shape
+def _vote(i, exceso, dispara, tasa, alfa, fraccion, peso, log_frecuencias,  # type: ignore[no-untyped-def]
+          previa, veces, listas, scores):  # fmt: skip
+    """Fill the detectors' scores of reading i; return the blended one in hundredths, and types."""
+    alto = 0.0
+    resto = 1.0
+    mascara = 0
+    for k in range(exceso.shape[1]):
+        scores[i, k] = np.nan
+        e = exceso[i, k]
+        if np.isnan(e):
+            continue
+        p = tasa[k]
+        if k < CONTABLES:
+            p = (veces[k] + previa * tasa[k]) / (fraccion[k] * listas + previa)
+        s = _score(np.log(p) - alfa[k] * np.log(max(e, 1e-9)), log_frecuencias)
+        if dispara[i, k]:
+            mascara |= 1 << k
+        else:
+            s = min(s, 0.49)
+        scores[i, k] = s
+        alto = max(alto, s)
+        if s >= 0.5:
+            resto *= 1.0 - peso[k] * (2.0 * s - 1.0)
+    # Rounded before it is judged, so that the stored score and severidad always agree.
+    if alto >= 0.5:
+        return int(np.floor(100.0 * (1.0 - 0.5 * resto) + 0.5)), mascara
+    return min(int(100.0 * alto + 0.5), 49), mascara
+
+
+@njit(cache=True, nogil=True)
+def _mark(centesimas, sospechoso, con_referencia, contable, mascara):  # type: ignore[no-untyped-def]
+    marca = MARCA_LECTURA | (centesimas & MARCA_SCORE)
+    if sospechoso:
+        marca |= MARCA_SOSPECHOSO
+    if con_referencia:
+        marca |= MARCA_REFERENCIA
+    if contable:
+        marca |= (mascara & ((1 << CONTABLES) - 1)) << MARCA_CONTABLES
+    return np.uint16(marca)
+
+
+@njit(cache=True, nogil=True)
+def _combine(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, exceso,  # type: ignore[no-untyped-def]
+             dispara, con_referencia, tasa, alfa, fraccion, peso, log_frecuencias, umbrales, previa,
+             ganancia, pesos_dia, entra, sale, scores, centesimas, severidad, tipos,
+             sospechoso):  # fmt: skip
     veces = np.empty(CONTABLES, np.int64)
-    for i in range(n):
+    for i in range(fila.shape[0]):
         f = fila[i]
         h = hora[i]
         advance_marks(marcas, ultima, ganancia_dia, cuenta_dia, f, h)
         evidencia, listas, antes = look_back(
             marcas, ultima, ganancia_dia, cuenta_dia, f, h, ganancia, pesos_dia, veces
         )
-        alto = 0.0
-        resto = 1.0
-        mascara = 0
-        for k in range(d):
-            scores[i, k] = np.nan
-            e = exceso[i, k]
-            if np.isnan(e):
-                continue
-            p = tasa[k]
-            if k < CONTABLES:
-                ocasiones = fraccion[k] * listas
-                p = (veces[k] + previa * tasa[k]) / (ocasiones + previa)
-            s = _score(np.log(p) - alfa[k] * np.log(max(e, 1e-9)), log_frecuencias)
-            if dispara[i, k]:
-                mascara |= 1 << k
-            else:
-                s = min(s, 0.49)
-            scores[i, k] = s
-            alto = max(alto, s)
-            if s >= 0.5:
-                resto *= 1.0 - peso[k] * (2.0 * s - 1.0)
-        # Rounded before it is judged, so that the stored score and severidad always agree.
-        if alto >= 0.5:
-            c = int(np.floor(100.0 * (1.0 - 0.5 * resto) + 0.5))
-        else:
-            c = min(int(100.0 * alto + 0.5), 49)
+        c, mascara = _vote(
+            i, exceso, dispara, tasa, alfa, fraccion, peso, log_frecuencias, previa, veces, listas,
+            scores,
+        )  # fmt: skip
+        evidencia += ganancia[c] * pesos_dia[0]
         nivel = 0
         for u in range(umbrales.shape[0]):
             nivel += c >= umbrales[u]
-        evidencia += ganancia[c] * pesos_dia[0]
-        bajo_sospecha = evidencia >= entra or (antes and evidencia >= sale)
         centesimas[i] = c
         severidad[i] = nivel
         tipos[i] = mascara
-        sospechoso[i] = bajo_sospecha
-        marca = MARCA_LECTURA | (c & MARCA_SCORE)
-        if bajo_sospecha:
-            marca |= MARCA_SOSPECHOSO
-        if con_referencia[i]:
-            marca |= MARCA_REFERENCIA
-        if c < umbrales[1]:
-            marca |= (mascara & ((1 << CONTABLES) - 1)) << MARCA_CONTABLES
+        sospechoso[i] = evidencia >= entra or (antes and evidencia >= sale)
         if h > ultima[f] - HORAS_ANILLO:
-            write_mark(marcas, ultima, ganancia_dia, cuenta_dia, f, h, np.uint16(marca), ganancia)
+            marca = _mark(c, sospechoso[i], con_referencia[i], c < umbrales[1], mascara)
+            write_mark(marcas, ultima, ganancia_dia, cuenta_dia, f, h, marca, ganancia)

@@ -149,7 +149,10 @@ def make_contexto(
     """Return the context of a chunk: its reference and its days are computed once for all."""
     n = consumo_kwh.shape[0]
     referencia = Referencia(
-        np.empty(n, np.float64), np.empty(n, np.float64), np.empty(n, np.int16), np.empty(n, np.int8)
+        np.empty(n, np.float64),
+        np.empty(n, np.float64),
+        np.empty(n, np.int16),
+        np.empty(n, np.int8),
     )
     _reference(
         ventana, hora_local, salto_indice, salto_horas, params.dias_minimos,
@@ -170,9 +173,7 @@ def make_contexto(
         dias.minimo_kwh, dias.maximo_kwh, dias.noche_kwh, dias.ceros, dias.perfil_reciente,
         dias.perfil_pasado,
     )  # fmt: skip
-    return Contexto(
-        consumo_kwh, ventana, hora_local, salto_indice, salto_horas, referencia, dias
-    )
+    return Contexto(consumo_kwh, ventana, hora_local, salto_indice, salto_horas, referencia, dias)
 
 
 @njit(cache=True, nogil=True)
@@ -206,8 +207,8 @@ def same_hour(ventana, i, dia, salto_indice, salto_horas):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
-def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, media, sigma, dias,
-               clase):  # type: ignore[no-untyped-def]  # fmt: skip
+def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, media, sigma, dias,  # type: ignore[no-untyped-def]
+               clase):  # fmt: skip
     valores = np.empty(DIAS_VENTANA, np.float64)
     propios = np.empty(DIAS_VENTANA, np.bool_)
     for i in range(ventana.shape[0]):
@@ -247,8 +248,8 @@ def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, me
 
 
 @njit(cache=True, nogil=True)
-def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo, maximo, noche, ceros,
-          reciente, antes):  # type: ignore[no-untyped-def]  # fmt: skip
+def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo, maximo, noche, ceros,  # type: ignore[no-untyped-def]
+          reciente, antes):  # fmt: skip
     parcial = np.empty(4, np.float32)
     for i in range(ventana.shape[0]):
         reciente[i] = 0.0
@@ -301,8 +302,8 @@ def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo, maximo, 
 
 
 @njit(cache=True, nogil=True)
-def _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo, noche,
-               ceros):  # type: ignore[no-untyped-def]  # fmt: skip
+def _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo, noche,  # type: ignore[no-untyped-def]
+               ceros):  # fmt: skip
     suma = suma_noche = np.float32(0.0)
     bajo = np.float32(np.inf)
     alto = np.float32(0.0)

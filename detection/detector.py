@@ -86,12 +86,27 @@ class DetectorConsumo:
             self.ventanas.forget(propietario)
         self.load_into(self.ventanas, propietario_id, historia)
 
-    def load_into(
-        self, ventanas: Ventanas, propietario_id: list[str], historia: Historia
-    ) -> None:
+    def load_into(self, ventanas: Ventanas, propietario_id: list[str], historia: Historia) -> None:
         """Fill rings with what the store remembers of some customers."""
         filas = np.array([ventanas.add(p) for p in propietario_id], np.int64)
         ventanas.load(filas, historia, self.params.umbral_media)
+
+    def remember(self, lecturas: Lecturas, veredictos: Veredictos) -> None:
+        """Put readings that were scored elsewhere into memory, with their verdicts.
+
+        Hours that the rings do not reach back to are left out; every customer has a row.
+        """
+        historia = Historia(
+            indice=np.arange(len(lecturas)),
+            hora_utc=lecturas.hora_utc,
+            consumo_kwh=lecturas.consumo_kwh.astype(np.float32),
+            score_centesimas=veredictos.score_centesimas,
+            tipos=veredictos.tipos,
+            con_referencia=~np.isnan(veredictos.esperado_kwh),
+            es_sospechoso=veredictos.es_sospechoso,
+        )
+        filas = self.ventanas.rows(lecturas.propietario_id)
+        self.ventanas.load(filas, historia, self.params.umbral_media)
 
     def forget(self, propietario_id: Iterable[str]) -> None:
         """Drop customers from memory."""

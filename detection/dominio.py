@@ -6,7 +6,7 @@ one object a reading: Python touches a batch, compiled loops touch its rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -281,3 +281,13 @@ class Veredictos:
             self.scores[indices],
             self.medidas[indices],
         )
+
+
+def join_veredictos(a: Veredictos, b: Veredictos) -> Veredictos:
+    """Return the verdicts of ``a`` followed by those of ``b``, both of the same version."""
+
+    def unir(nombre: str) -> NDArray:
+        return np.concatenate([getattr(a, nombre), getattr(b, nombre)])
+
+    columnas = [f.name for f in fields(Veredictos) if f.name != "version_modelo"]
+    return Veredictos(version_modelo=a.version_modelo, **{n: unir(n) for n in columnas})

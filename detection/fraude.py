@@ -71,8 +71,8 @@ class Fraude:
         textos = {
             NIVEL: f"Sus últimos {dias} días no pasan del {porcentaje(valor)} de su nivel y de su "
             f"mínimo habituales ({kwh(ahora)} al día frente a {kwh(usual)}).",
-            CEROS: f"{int(valor)} de los últimos 7 días tienen tres o más horas a cero; en las tres "
-            f"semanas anteriores, {int(usual)} días.",
+            CEROS: f"{int(valor)} de los últimos 7 días tienen tres o más horas a cero; en las "
+            f"tres semanas anteriores, {int(usual)} días.",
             NOCHE: f"Sus últimas {dias} noches no pasan del {porcentaje(valor)} de lo habitual "
             f"({kwh(ahora)} por hora frente a {kwh(usual)}) y sus días siguen igual.",
             INVERSION: "El perfil del día se parece más a su imagen invertida (correlación "
@@ -115,8 +115,8 @@ def _keep(i, exceso, marca, valor, usual, ahora, mejor, datos):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, dias, umbrales,
-           exceso, datos):  # type: ignore[no-untyped-def]  # fmt: skip
+def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, dias, umbrales,  # type: ignore[no-untyped-def]
+           exceso, datos):  # fmt: skip
     for i in range(ventana.shape[0]):
         total_usual, n = _mean_past(total, i)
         if n < _DIAS_PASADOS_MINIMOS or total_usual <= 0.0:
@@ -142,8 +142,8 @@ def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, 
 
 
 @njit(cache=True, nogil=True)
-def _drops(i, total, minimo, noche, total_usual, minimo_usual, noche_usual, dias, umbrales,
-           datos):  # type: ignore[no-untyped-def]  # fmt: skip
+def _drops(i, total, minimo, noche, total_usual, minimo_usual, noche_usual, dias, umbrales,  # type: ignore[no-untyped-def]
+           datos):  # fmt: skip
     if total_usual <= 0.0:
         return 0.0
     nivel = 0.0
@@ -249,7 +249,7 @@ def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyp
     for j in range(ventana.shape[1] - 168, ventana.shape[1]):
         v = ventana[i, j]
         en_tope += v >= 0.999 * tope
-        suma += v if v == v else 0.0
+        suma += 0.0 if np.isnan(v) else v
     if suma > 0.9 * tope * 168.0:
         return mejor
     return _keep(i, en_tope / umbral, RECORTE, en_tope, antes, tope, mejor, datos)

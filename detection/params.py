@@ -99,7 +99,7 @@ class Params:
     frecuencias: tuple[float, ...] = (6e-3, 1.5e-3, 2.5e-4, 4e-5, 1e-8)
     """Expected frequencies, per hour, at which a detector's score passes 0.50, 0.65, 0.80, 0.90 and
     1.00: about once a week, a month, half a year, three years. By hand (alert budget)."""
-    tasa_previa_horas: float = 96.0
+    tasa_previa_horas: float = 72.0
     """Weight, in hours, of the population's rate before a customer's own is known. By hand."""
 
     # --- severidad (contract 5), in hundredths ---

@@ -129,8 +129,8 @@ def _already_so(antes, i, horas, primera, escalon):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _fit(ventana, hora, total, antes, r2_min, r2_min_dia, paso_kwh, paso, exceso,
-         datos):  # type: ignore[no-untyped-def]  # fmt: skip
+def _fit(ventana, hora, total, antes, r2_min, r2_min_dia, paso_kwh, paso, exceso,  # type: ignore[no-untyped-def]
+         datos):  # fmt: skip
     perfil = np.empty(48, np.float64)
     for i in range(ventana.shape[0]):
         habitual = 0.0

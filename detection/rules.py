@@ -70,9 +70,7 @@ class PicoConsumo:
         medida = _medida(contexto)
         r = contexto.referencia
         sube = np.full(len(contexto), np.nan)
-        np.divide(
-            contexto.consumo_kwh - r.media_kwh, r.media_kwh, out=sube, where=r.media_kwh > 0
-        )
+        np.divide(contexto.consumo_kwh - r.media_kwh, r.media_kwh, out=sube, where=r.media_kwh > 0)
         medida.exceso[:] = np.maximum(sube, 0.0) / params.incremento
         medida.dispara[:] = sube > params.incremento
         medida.datos[:, 0] = sube
@@ -164,8 +162,8 @@ DETECTORES: tuple[Detector, ...] = (
 
 
 @njit(cache=True, nogil=True)
-def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta, minimas, dias_minimos, sigmas,
-           alto, bajo, exceso, dispara, datos):  # type: ignore[no-untyped-def]  # fmt: skip
+def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta, minimas, dias_minimos, sigmas,  # type: ignore[no-untyped-def]
+           alto, bajo, exceso, dispara, datos):  # fmt: skip
     noches = np.empty(DIAS_VENTANA, np.float64)
     for i in range(kwh_.shape[0]):
         hora = hora_local[i] % 24
@@ -218,8 +216,8 @@ def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta, minimas, d
 
 
 @njit(cache=True, nogil=True)
-def _constant(kwh_, ventana, total, horas, horas_cero, tolerancia, dias_minimos, exceso, dispara,
-              datos):  # type: ignore[no-untyped-def]  # fmt: skip
+def _constant(kwh_, ventana, total, horas, horas_cero, tolerancia, dias_minimos, exceso, dispara,  # type: ignore[no-untyped-def]
+              datos):  # fmt: skip
     for i in range(kwh_.shape[0]):
         dias = 0
         for d in range(total.shape[1]):

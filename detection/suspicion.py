@@ -36,8 +36,9 @@ def day_weights(semivida_dias: float) -> NDArray[np.float64]:
     >>> round(float(pesos.sum() * 24 * 10_000), 6), float(pesos[7] / pesos[0])
     (1.0, 0.5)
     """
-    pesos = 0.5 ** (np.arange(DIAS_VENTANA) / semivida_dias)
-    return pesos / (pesos.sum() * 24 * 10_000)
+    pesos: NDArray[np.float64] = 0.5 ** (np.arange(DIAS_VENTANA) / semivida_dias)
+    pesos /= pesos.sum() * 24 * 10_000
+    return pesos
 
 
 @njit(cache=True, nogil=True)

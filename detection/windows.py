@@ -79,9 +79,7 @@ class Ventanas:
     def rows(self, propietario_id: list[str]) -> NDArray[np.int64]:
         """Return the rows (n,) of customers, -1 for those not in memory."""
         buscar = self._filas.get
-        return np.fromiter(
-            (buscar(p, -1) for p in propietario_id), np.int64, len(propietario_id)
-        )
+        return np.fromiter((buscar(p, -1) for p in propietario_id), np.int64, len(propietario_id))
 
     def add(self, propietario_id: str) -> int:
         """Return the row of a customer, an empty one if it is new."""
@@ -149,15 +147,15 @@ class Ventanas:
             historia.hora_utc, marcas, GANANCIA,
         )  # fmt: skip
 
+    def _rings(self) -> tuple[NDArray, ...]:
+        return self.valores, self.marcas, self.ultima_valor, self.ultima_marca
+
     def bytes_per_customer(self) -> int:
         """Return the bytes of state of one customer."""
         return int(
             sum(
                 a.itemsize * int(np.prod(a.shape[1:], dtype=np.int64))
-                for a in (
-                    self.valores, self.marcas, self.ultima_valor, self.ultima_marca,
-                    self.ganancia_dia, self.cuenta_dia,
-                )  # fmt: skip
+                for a in (*self._rings(), self.ganancia_dia, self.cuenta_dia)
             )
         )
 

@@ -98,9 +98,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         primero = error.errors()[0]
         nombre = ".".join(str(p) for p in primero["loc"]).upper()
-        raise ConfiguracionError(
-            f"variable {nombre} no válida: {_en_espanol(primero)}"
-        ) from error
+        raise ConfiguracionError(f"variable {nombre} no válida: {_en_espanol(primero)}") from error
 
 
 def _en_espanol(error: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -33,9 +34,9 @@ def load_calendario(zona: str) -> Calendario:
     desfases = np.empty(hasta - desde, np.int8)
     # Offsets change a few times a year, at whole hours: look once a day and, where two
     # looks differ, at every hour between them.
-    pasos = list(range(desde, hasta, 24)) + [hasta]
+    pasos = [*range(desde, hasta, 24), hasta]
     anterior = _desfase(info, desde)
-    for inicio, fin in zip(pasos, pasos[1:], strict=False):
+    for inicio, fin in pairwise(pasos):
         siguiente = _desfase(info, fin)
         if siguiente == anterior:
             desfases[inicio - desde : fin - desde] = anterior

@@ -1,4 +1,4 @@
-"""What the consumer asks of its two stores. Adapters: ``postgres.py``, ``mongo.py``, and the tests' fakes.
+"""What the consumer asks of its two stores; ``postgres.py`` and ``mongo.py`` give it.
 
 Whoever calls saves to the history first and to the anomalies second, so an
 anomaly can only exist where the history has its reading. The identities in one
@@ -37,7 +37,7 @@ class HistoryStore(Protocol):
     def load_before(
         self, propietario_id: Sequence[str], antes_de_hora: NDArray[np.int64], horas: int
     ) -> Historia:
-        """Return, for each customer i, its rows in ``[antes_de_hora[i] - horas, antes_de_hora[i])``."""
+        """Return each customer i's rows of the ``horas`` hours before ``antes_de_hora[i]``."""
         ...
 
     def ping(self) -> None:
