@@ -26,6 +26,8 @@ from detection.params import Params
 from detection.textos import kwh, numero, porcentaje
 
 NIVEL, CEROS, NOCHE, INVERSION, COPIA, RECORTE = range(6)
+_NOCHE_SIGMAS = 6
+"""Place of the second threshold of ``NOCHE``, behind those of the marks."""
 
 _PRIMER_DIA_PASADO = 7
 _DIAS_PASADOS_MINIMOS = 14
@@ -54,6 +56,7 @@ class Fraude:
             [
                 params.fraude_nivel, params.fraude_dias_cero, params.fraude_noche,
                 params.fraude_inversion, params.fraude_copia_horas, params.fraude_recorte_horas,
+                params.fraude_noche_sigmas,
             ]
         )  # fmt: skip
         _marks(
@@ -123,18 +126,19 @@ def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, 
             continue
         minimo_usual, _ = _mean_past(minimo, i)
         noche_usual, _ = _mean_past(noche, i)
-        mejor = _drops(
-            i, total, minimo, noche, total_usual, minimo_usual, noche_usual, dias, umbrales, datos
-        )
+        usual = (total_usual, minimo_usual, noche_usual)
+        mejor = _drops(i, total, minimo, noche, usual, 0.0, dias, umbrales, datos)
         if np.isnan(mejor):
             continue
         if mejor > 1.0:
             # Means are quick and settle most readings; the few that stand out pay for medians.
-            mejor = _drops(
-                i, total, minimo, noche, _usual(total, i, total_usual),
-                _usual(minimo, i, minimo_usual), _usual(noche, i, noche_usual), dias, umbrales,
-                datos,
-            )  # fmt: skip
+            usual = (
+                _usual(total, i, total_usual),
+                _usual(minimo, i, minimo_usual),
+                _usual(noche, i, noche_usual),
+            )
+            sigma = _spread(noche, i, usual[2])
+            mejor = _drops(i, total, minimo, noche, usual, sigma, dias, umbrales, datos)
         mejor = _zero_days(i, ceros, umbrales[CEROS], mejor, datos)
         mejor = _mirror(i, hora[i], reciente, antes, umbrales[INVERSION], mejor, datos)
         mejor = _copies(i, ventana, umbrales[COPIA], mejor, datos)
@@ -142,8 +146,18 @@ def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, 
 
 
 @njit(cache=True, nogil=True)
-def _drops(i, total, minimo, noche, total_usual, minimo_usual, noche_usual, dias, umbrales,  # type: ignore[no-untyped-def]
-           datos):  # fmt: skip
+def _spread(dias, i, centro):  # type: ignore[no-untyped-def]
+    """Return a sigma that outliers do not move: 1.4826 times the median absolute deviation.
+
+    (Rousseeuw and Croux, "Alternatives to the Median Absolute Deviation", 1993.) At least 5 %.
+    """
+    desvios = np.abs(dias[i, _PRIMER_DIA_PASADO:] - centro)
+    return max(1.4826 * np.nanmedian(desvios), 0.05 * centro)
+
+
+@njit(cache=True, nogil=True)
+def _drops(i, total, minimo, noche, usual, sigma_noche, dias, umbrales, datos):  # type: ignore[no-untyped-def]
+    total_usual, minimo_usual, noche_usual = usual
     if total_usual <= 0.0:
         return 0.0
     nivel = 0.0
@@ -169,6 +183,8 @@ def _drops(i, total, minimo, noche, total_usual, minimo_usual, noche_usual, dias
         cae = noches / noche_usual
         sigue = dia_bajo / dia_usual
         e = min(umbrales[NOCHE] / max(cae, 1e-3), sigue / umbrales[NIVEL])
+        if sigma_noche > 0.0:
+            e = min(e, (noche_usual - noches) / sigma_noche / umbrales[_NOCHE_SIGMAS])
         mejor = _keep(i, e, NOCHE, cae, noche_usual, noches, mejor, datos)
     return mejor
 

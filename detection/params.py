@@ -83,8 +83,10 @@ class Params:
     fraude_nivel: float = 0.55
     """Fraction of the usual level, and of the usual minimum, below which both have dropped. A home
     that is empty keeps its minimum (fridge, standby). By hand."""
-    fraude_noche: float = 0.4
-    """Fraction of the usual night consumption while the days stay as they were. By hand."""
+    fraude_noche: float = 0.6
+    fraude_noche_sigmas: float = 2.0
+    """Fraction of the usual night, and sigmas below it, that all of the last nights must be under
+    while the days stay as they were: who charges a car some nights has a large sigma. By hand."""
     fraude_dias_cero: float = 2.0
     """Days of the last seven with three or more zero hours, where there were none before."""
     fraude_inversion: float = 0.55
