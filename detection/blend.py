@@ -132,6 +132,8 @@ _SCORES_FRECUENCIA = np.array([0.0, 0.50, 0.65, 0.80, 0.90, 1.0])
 @njit(cache=True, nogil=True)
 def _score(log_p, log_frecuencias):  # type: ignore[no-untyped-def]
     """Return the score of a log frequency: linear in it between the fixed points."""
+    if log_p >= 0.0:
+        return 0.0
     for k in range(1, log_frecuencias.shape[0]):
         if log_p >= log_frecuencias[k]:
             parte = (log_frecuencias[k - 1] - log_p) / (log_frecuencias[k - 1] - log_frecuencias[k])

@@ -52,6 +52,8 @@ class Params:
     """Night = local hours 0 to 5 (contract 4)."""
     noche_horas_minimas: int = 3
     """Hours of tonight before it is judged: one high hour is a spike, not a night. By hand."""
+    noche_noches_clase: int = 7
+    """Nights of the same class before classes are kept apart: 27 complete ones hold 7 weekend's."""
     noche_exceso: float = 1.5
     """Tonight against one's own nights: above 1.5 times, or below 1/1.5/1.33 (= half). By hand."""
     noche_defecto: float = 0.5
@@ -113,9 +115,9 @@ class Params:
     # --- suspicion ---
     sospecha_semivida_dias: float = 7.0
     """Days in which evidence loses half its weight. By hand: a week."""
-    sospecha_entra: float = 0.03
-    """Evidence at which a customer comes under suspicion: about 7 critical hours in a day."""
-    sospecha_sale: float = 0.01
+    sospecha_entra: float = 0.02
+    """Evidence at which a customer comes under suspicion: about 5 critical hours in a day."""
+    sospecha_sale: float = 0.007
     """Evidence below which suspicion ends."""
 
     def fingerprint(self) -> str:

@@ -35,13 +35,19 @@ class DesviacionEstadistica:
     nombre = TipoAnomalia.DESVIACION_ESTADISTICA
 
     def measure(self, contexto: Contexto, params: Params) -> Medida:
-        """Return |z| over the threshold; not ready while the history is short or has no spread."""
+        """Return |z| over the threshold; not ready while the history is short or has no spread.
+
+        It fires by |z| alone. What counts for the score is z in units of its own spread: with a
+        mean and a sigma out of n readings z follows Student's t, whose variance is
+        ``(n + 1) / n * (n - 1) / (n - 3)``, so eight weekend hours prove less than twenty.
+        """
         medida = _medida(contexto)
         r = contexto.referencia
         con_sigma = r.sigma_kwh > _SIGMA_RELATIVA_MINIMA * r.media_kwh
         z = np.full(len(contexto), np.nan)
         np.divide(contexto.consumo_kwh - r.media_kwh, r.sigma_kwh, out=z, where=con_sigma)
-        medida.exceso[:] = np.abs(z) / params.sigmas
+        n = np.maximum(r.dias.astype(np.float64), 4.0)
+        medida.exceso[:] = np.abs(z) / params.sigmas * np.sqrt((n * (n - 3)) / ((n + 1) * (n - 1)))
         medida.dispara[:] = np.abs(z) > params.sigmas
         medida.datos[:, 0] = z
         medida.datos[:, 1] = r.media_kwh
@@ -104,8 +110,9 @@ class ConsumoNocheAnomalo:
         _night(
             contexto.consumo_kwh, contexto.ventana, contexto.hora_local, contexto.salto_indice,
             contexto.salto_horas, params.noche_desde, params.noche_hasta,
-            params.noche_horas_minimas, params.dias_minimos, params.sigmas, params.noche_exceso,
-            params.noche_defecto, medida.exceso, medida.dispara, medida.datos,
+            params.noche_horas_minimas, params.dias_minimos, params.noche_noches_clase,
+            params.sigmas, params.noche_exceso, params.noche_defecto, medida.exceso,
+            medida.dispara, medida.datos,
         )  # fmt: skip
         return medida
 
@@ -162,44 +169,61 @@ DETECTORES: tuple[Detector, ...] = (
 
 
 @njit(cache=True, nogil=True)
-def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta, minimas, dias_minimos, sigmas,  # type: ignore[no-untyped-def]
-           alto, bajo, exceso, dispara, datos):  # fmt: skip
+def _own_nights(ventana, i, hora_local, salto_i, salto_h, llevadas, minimas_clase, noches):  # type: ignore[no-untyped-def]
+    """Fill the means of the same hours of earlier nights; return how many.
+
+    Nights of the same class (weekday, weekend) alone, once there are enough of them.
+    """
+    hoy = hora_local[i] // 24
+    es_finde = (hoy + 3) % 7 >= 5
+    de_clase = np.empty(DIAS_VENTANA, np.bool_)
+    n = 0
+    n_clase = 0
+    for dia in range(1, DIAS_VENTANA):
+        s = 0.0
+        for atras in range(llevadas):
+            j = HORAS_VENTANA - 24 * dia - atras
+            if j < salto_i[i]:
+                j += salto_h[i]
+            s += ventana[i, j] if 0 <= j < HORAS_VENTANA else np.nan
+        if not np.isnan(s):
+            noches[n] = s / llevadas
+            de_clase[n] = ((hoy - dia + 3) % 7 >= 5) == es_finde
+            n_clase += de_clase[n]
+            n += 1
+    if n_clase < minimas_clase:
+        return n, n
+    k = 0
+    for m in range(n):
+        if de_clase[m]:
+            noches[k] = noches[m]
+            k += 1
+    return n, k
+
+
+@njit(cache=True, nogil=True)
+def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta,  # type: ignore[no-untyped-def]
+           minimas, dias_minimos, minimas_clase, sigmas, alto, bajo, exceso, dispara,
+           datos):  # fmt: skip
     noches = np.empty(DIAS_VENTANA, np.float64)
     for i in range(kwh_.shape[0]):
         hora = hora_local[i] % 24
-        if not desde <= hora < hasta:
-            continue
         llevadas = hora - desde + 1
-        if llevadas < minimas:
+        if not desde <= hora < hasta or llevadas < minimas:
             continue
         esta = kwh_[i]
         for atras in range(1, llevadas):
             esta += ventana[i, HORAS_VENTANA - atras]
-        if np.isnan(esta):
-            continue
         esta /= llevadas
-        n = 0
-        suma = 0.0
-        for dia in range(1, DIAS_VENTANA):
-            s = 0.0
-            for atras in range(llevadas):
-                j = HORAS_VENTANA - 24 * dia - atras
-                if j < salto_i[i]:
-                    j += salto_h[i]
-                s += ventana[i, j] if 0 <= j < HORAS_VENTANA else np.nan
-            if not np.isnan(s):
-                noches[n] = s / llevadas
-                suma += noches[n]
-                n += 1
-        if n < dias_minimos:
+        todas, n = _own_nights(
+            ventana, i, hora_local, salto_i, salto_h, llevadas, minimas_clase, noches
+        )
+        if np.isnan(esta) or todas < dias_minimos:
             continue
-        media = suma / n
-        cuadrados = 0.0
-        for k in range(n):
-            cuadrados += (noches[k] - media) ** 2
+        media = noches[:n].mean()
         # Nights of one and the same value leave no sigma: 5 % of the mean stands in for it.
-        sigma = max(np.sqrt(cuadrados / (n - 1)), 0.05 * media)
-        if media <= 0.0 or sigma <= 0.0:
+        sigma = max(np.sqrt(((noches[:n] - media) ** 2).sum() / (n - 1)), 0.05 * media)
+        if media <= 0.0:
             continue
         z = (esta - media) / sigma
         if esta >= media:
