@@ -98,6 +98,11 @@ class Contexto:
         return int(self.consumo_kwh.shape[0])
 
 
+DIAS_RECIENTES = 4
+PRIMER_DIA_PASADO = 7
+"""Days 0-3 are lately, days 7-27 are before: what lies between belongs to neither, so that a
+change is not yet part of what it is compared with."""
+
 MEDIDAS = 5
 """Numbers that a detector may keep for its sentence."""
 
@@ -248,9 +253,10 @@ def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, me
 
 
 @njit(cache=True, nogil=True)
-def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo, maximo, noche, ceros,  # type: ignore[no-untyped-def]
-          reciente, antes):  # fmt: skip
+def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo,  # type: ignore[no-untyped-def]
+          maximo, noche, ceros, reciente, antes):  # fmt: skip
     parcial = np.empty(4, np.float32)
+    noche_horas = noche_hasta - noche_desde
     for i in range(ventana.shape[0]):
         reciente[i] = 0.0
         antes[i] = 0.0
@@ -270,35 +276,33 @@ def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo, maximo, 
                     alto = v if v > alto else alto
             suma = (parcial[0] + parcial[1]) + (parcial[2] + parcial[3])
             if np.isnan(suma):
-                _holed_day(ventana, i, base, d, noche_c, noche_hasta - noche_desde, total, minimo,
-                           maximo, noche, ceros)  # fmt: skip
+                _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo, noche,
+                           ceros)  # fmt: skip
             else:
                 total[i, d] = suma
                 minimo[i, d] = bajo
                 maximo[i, d] = alto
-                s = np.float32(0.0)
-                for k in range(noche_hasta - noche_desde):
-                    c = noche_c + k
-                    s += ventana[i, base + (c if c < 24 else c - 24)]
-                noche[i, d] = s / (noche_hasta - noche_desde)
-                z = 0
-                if bajo == 0.0:
-                    for c in range(24):
-                        z += ventana[i, base + c] == 0.0
-                ceros[i, d] = z
-            if d < 4:
+                noche[i, d] = _night_mean(ventana, i, base, noche_c, noche_horas)
+                ceros[i, d] = (ventana[i, base : base + 24] == 0.0).sum() if bajo == 0.0 else 0
+            if d < DIAS_RECIENTES:
                 for c in range(24):
-                    reciente[i, c] += ventana[i, base + c]
-            elif d >= 7:
+                    reciente[i, c] += ventana[i, base + c] / DIAS_RECIENTES
+            elif d >= PRIMER_DIA_PASADO:
                 for c in range(24):
-                    antes[i, c] += ventana[i, base + c]
-        for c in range(24):
-            reciente[i, c] /= 4
-            antes[i, c] /= DIAS_VENTANA - 7
+                    antes[i, c] += ventana[i, base + c] / (DIAS_VENTANA - PRIMER_DIA_PASADO)
         if np.isnan(antes[i].sum()):
-            _mean_profile(ventana, i, 7, DIAS_VENTANA, antes)
+            _mean_profile(ventana, i, PRIMER_DIA_PASADO, DIAS_VENTANA, antes)
         if np.isnan(reciente[i].sum()):
-            _mean_profile(ventana, i, 0, 4, reciente)
+            _mean_profile(ventana, i, 0, DIAS_RECIENTES, reciente)
+
+
+@njit(cache=True, nogil=True)
+def _night_mean(ventana, i, base, noche_c, noche_horas):  # type: ignore[no-untyped-def]
+    s = np.float32(0.0)
+    for k in range(noche_horas):
+        c = noche_c + k
+        s += ventana[i, base + (c if c < 24 else c - 24)]
+    return s / noche_horas
 
 
 @njit(cache=True, nogil=True)

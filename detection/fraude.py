@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detection.contexto import MEDIDAS, Contexto, Medida
+from detection.contexto import MEDIDAS, PRIMER_DIA_PASADO, Contexto, Medida
 from detection.dominio import TipoAnomalia
 from detection.params import Params
 from detection.textos import kwh, numero, porcentaje
@@ -29,11 +29,9 @@ NIVEL, CEROS, NOCHE, INVERSION, COPIA, RECORTE = range(6)
 _NOCHE_SIGMAS = 6
 """Place of the second threshold of ``NOCHE``, behind those of the marks."""
 
-_PRIMER_DIA_PASADO = 7
 _DIAS_PASADOS_MINIMOS = 14
 """Complete days, of the 21, that make a past. By hand, 2026-11-24: two weeks."""
 _HORAS_CERO_DIA = 3
-_DIAS_INVERSION = 4
 _SIN_MINIMO = 0.55
 """Where the usual minimum is zero only the level can drop, and must drop by this factor more."""
 
@@ -93,7 +91,7 @@ def _mean_past(dias, i):  # type: ignore[no-untyped-def]
     """Return the mean of row i's days 7 to 27 that are there, and how many they are."""
     suma = 0.0
     n = 0
-    for d in range(_PRIMER_DIA_PASADO, dias.shape[1]):
+    for d in range(PRIMER_DIA_PASADO, dias.shape[1]):
         if not np.isnan(dias[i, d]):
             suma += dias[i, d]
             n += 1
@@ -103,7 +101,7 @@ def _mean_past(dias, i):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _usual(dias, i, media):  # type: ignore[no-untyped-def]
     """Return what is usual: the lower of mean and median, so that a few high days are no past."""
-    return min(media, np.nanmedian(dias[i, _PRIMER_DIA_PASADO:]))
+    return min(media, np.nanmedian(dias[i, PRIMER_DIA_PASADO:]))
 
 
 @njit(cache=True, nogil=True)
@@ -151,7 +149,7 @@ def _spread(dias, i, centro):  # type: ignore[no-untyped-def]
 
     (Rousseeuw and Croux, "Alternatives to the Median Absolute Deviation", 1993.) At least 5 %.
     """
-    desvios = np.abs(dias[i, _PRIMER_DIA_PASADO:] - centro)
+    desvios = np.abs(dias[i, PRIMER_DIA_PASADO:] - centro)
     return max(1.4826 * np.nanmedian(desvios), 0.05 * centro)
 
 
@@ -192,12 +190,12 @@ def _drops(i, total, minimo, noche, usual, sigma_noche, dias, umbrales, datos): 
 @njit(cache=True, nogil=True)
 def _zero_days(i, ceros, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     con = 0
-    for d in range(_PRIMER_DIA_PASADO):
+    for d in range(PRIMER_DIA_PASADO):
         con += ceros[i, d] >= _HORAS_CERO_DIA
     if con == 0:
         return mejor
     antes = 0
-    for d in range(_PRIMER_DIA_PASADO, ceros.shape[1]):
+    for d in range(PRIMER_DIA_PASADO, ceros.shape[1]):
         antes += ceros[i, d] >= 1
     return _keep(i, con / (umbral * (1.0 + antes)), CEROS, con, antes, 0.0, mejor, datos)
 
@@ -254,7 +252,7 @@ def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyp
     tope = 0.0
     antes = 0.0
     for d in range(maximo.shape[1]):
-        if d < _PRIMER_DIA_PASADO:
+        if d < PRIMER_DIA_PASADO:
             tope = max(tope, maximo[i, d])
         else:
             antes = max(antes, maximo[i, d])

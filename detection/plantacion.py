@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detection.contexto import MEDIDAS, Contexto, Medida
+from detection.contexto import MEDIDAS, PRIMER_DIA_PASADO, Contexto, Medida
 from detection.dominio import TipoAnomalia
 from detection.params import HORAS_VENTANA, Params
 from detection.textos import kwh, numero, porcentaje
@@ -135,7 +135,7 @@ def _fit(ventana, hora, total, antes, r2_min, r2_min_dia, paso_kwh, paso, exceso
     for i in range(ventana.shape[0]):
         habitual = 0.0
         n_habitual = 0
-        for d in range(7, total.shape[1]):
+        for d in range(PRIMER_DIA_PASADO, total.shape[1]):
             if not np.isnan(total[i, d]):
                 habitual += total[i, d] / 24.0
                 n_habitual += 1

@@ -1,0 +1,55 @@
+# Todo lo que hace falta es Python 3.11 o posterior y make: cada orden prepara .venv la primera vez.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo servicios test lint format bench lock clean
+
+help:  ## muestra esta ayuda
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+install: $(VENV)/.listo  ## prepara .venv con las versiones exactas del cerrojo
+
+$(VENV)/.listo: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: hace falta Python 3.11 o posterior (PYTHON=... make ...)" >&2; exit 1; }
+	@echo "Preparando .venv (una sola vez)..." >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "error: falta el módulo venv de Python (en Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install  ## todo en esta máquina, con datos (ARGS="--una-vez --clientes 20 --dias 40")
+	@$(BIN)/consumo demo $(ARGS)
+
+servicios: install  ## solo PostgreSQL, MongoDB y Kafka embebidos, vacíos
+	@$(BIN)/consumo servicios $(ARGS)
+
+test: install  ## pasa las pruebas (ARGS="tests/detection -x")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install  ## ruff y mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install  ## da formato al código
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install  ## mide lecturas por segundo, de cada etapa y de toda la cadena
+	@$(BIN)/python tests/bench/cadena.py $(ARGS)
+
+lock: install  ## vuelve a resolver las versiones (hace falta uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --output-file requirements.lock pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --extra dev --extra embebido --constraint requirements.lock \
+		--output-file requirements-dev.lock pyproject.toml
+
+clean:  ## borra .venv y las cachés; los datos de .consumo se quedan
+	rm -rf $(VENV) build *.egg-info .ruff_cache .mypy_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.consumo/*' -prune -exec rm -rf {} +

@@ -1,0 +1,48 @@
+"""The front door: ``consumo <verb>``. Each verb's module is imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from serving.cli import HECHO, MAL_USO, run
+
+VERBOS: dict[str, tuple[str, str]] = {
+    "demo": ("pipeline.demo", "todo en esta máquina, con datos y servicios embebidos"),
+    "servicios": ("pipeline.local", "solo los servicios embebidos, vacíos"),
+    "generador": ("pipeline.generador", "el servicio que genera lecturas sintéticas"),
+    "producir": ("pipeline.producer", "envía lecturas a Kafka, sintéticas o de un archivo"),
+    "consumir": ("pipeline.consumer", "lee Kafka, detecta anomalías y las guarda"),
+    "migrar": ("pipeline.almacenes.migrar", "pone al día las tablas de PostgreSQL"),
+    "salud": ("pipeline.salud", "comprueba PostgreSQL, MongoDB y Kafka"),
+}
+"""Verb -> module with ``main(argv)``, and what it does, for the help."""
+
+
+def _ayuda() -> str:
+    verbos = "\n".join(f"  {verbo:<11}{texto}" for verbo, (_, texto) in VERBOS.items())
+    return (
+        "uso: consumo VERBO [opciones]\n\n"
+        "Detecta fraude, plantaciones y otras anomalías en el consumo eléctrico horario.\n\n"
+        f"verbos:\n{verbos}\n\n"
+        "«consumo VERBO --help» explica cada uno.\n"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return its exit status: 0 done, 1 failed, 2 wrong usage."""
+    argumentos = list(sys.argv[1:] if argv is None else argv)
+    if argumentos and argumentos[0] in {"-h", "--help", "ayuda"}:
+        sys.stdout.write(_ayuda())
+        return HECHO
+    if not argumentos or argumentos[0] not in VERBOS:
+        que = f"«{argumentos[0]}» no es un verbo" if argumentos else "falta el verbo"
+        sys.stderr.write(f"{_ayuda()}\nerror: {que}\n")
+        return MAL_USO
+    modulo, _ = VERBOS[argumentos[0]]
+    return run(import_module(modulo).main, argumentos[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
