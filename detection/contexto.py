@@ -286,10 +286,13 @@ def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo,  # type:
                 ceros[i, d] = (ventana[i, base : base + 24] == 0.0).sum() if bajo == 0.0 else 0
             if d < DIAS_RECIENTES:
                 for c in range(24):
-                    reciente[i, c] += ventana[i, base + c] / DIAS_RECIENTES
+                    reciente[i, c] += ventana[i, base + c]
             elif d >= PRIMER_DIA_PASADO:
                 for c in range(24):
-                    antes[i, c] += ventana[i, base + c] / (DIAS_VENTANA - PRIMER_DIA_PASADO)
+                    antes[i, c] += ventana[i, base + c]
+        for c in range(24):
+            reciente[i, c] /= DIAS_RECIENTES
+            antes[i, c] /= DIAS_VENTANA - PRIMER_DIA_PASADO
         if np.isnan(antes[i].sum()):
             _mean_profile(ventana, i, PRIMER_DIA_PASADO, DIAS_VENTANA, antes)
         if np.isnan(reciente[i].sum()):

@@ -32,6 +32,10 @@ _NOCHE_SIGMAS = 6
 _DIAS_PASADOS_MINIMOS = 14
 """Complete days, of the 21, that make a past. By hand, 2026-11-24: two weeks."""
 _HORAS_CERO_DIA = 3
+_NIVELES = 64
+_NIVELES_MINIMOS = 10
+"""Levels, of 64 up to the maximum, that a week shows if the meter resolves the load at all.
+By hand, 2026-11-24."""
 _SIN_MINIMO = 0.55
 """Where the usual minimum is zero only the level can drop, and must drop by this factor more."""
 
@@ -259,11 +263,13 @@ def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyp
     if tope <= 0.0 or tope > 0.8 * antes:
         return mejor
     en_tope = 0
-    suma = 0.0
+    vistos = np.zeros(_NIVELES + 1, np.bool_)
     for j in range(ventana.shape[1] - 168, ventana.shape[1]):
         v = ventana[i, j]
-        en_tope += v >= 0.999 * tope
-        suma += 0.0 if np.isnan(v) else v
-    if suma > 0.9 * tope * 168.0:
+        if not np.isnan(v):
+            en_tope += v >= 0.999 * tope
+            vistos[int(v / tope * _NIVELES)] = True
+    # A coarse meter on a small load has but a few values, and the highest of them often.
+    if vistos.sum() < _NIVELES_MINIMOS:
         return mejor
     return _keep(i, en_tope / umbral, RECORTE, en_tope, antes, tope, mejor, datos)

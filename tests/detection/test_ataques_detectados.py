@@ -86,6 +86,15 @@ def test_recorte() -> None:
     assert "mismo máximo" in explicacion(detector, v, i, float(kwh[i]), "fraude").frase
 
 
+def test_un_contador_de_poca_resolucion_no_esta_recortado() -> None:
+    """A small load on a meter of 0.1 kWh has two values, and is often at the higher one."""
+    kwh = hogar(N + 24 * 8)
+    kwh[N:] = np.where(np.random.default_rng(9).random(24 * 8) < 0.7, 0.1, 0.0)
+    detector, v = score(horas(kwh.size), kwh)
+    i = len(v) - 1
+    assert "mismo máximo" not in explicacion(detector, v, i, float(kwh[i]), "fraude").frase
+
+
 def test_vacaciones_no_son_fraude() -> None:
     """A home that is empty keeps its minimum: fridge and standby go on."""
     rng = np.random.default_rng(4)

@@ -1,0 +1,101 @@
+"""The blend is transparent: it can be done by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from apoyo import LUNES
+
+from detection.blend import Mezcla, Votos, WeightedBlend
+from detection.params import CALIBRACIONES, Calibracion, Params
+from detection.windows import Ventanas
+
+CINCO = Calibracion(6e-3, 1.0, 1.0, 1.0)
+"""At its threshold exactly 0.50: expected as often as the lowest severity allows."""
+
+
+def _mezclar(
+    excesos: list[float],
+    dispara: list[bool] | None = None,
+    pesos: list[float] | None = None,
+    ventanas: Ventanas | None = None,
+    hora: int = LUNES,
+) -> Mezcla:
+    # Three silent detectors in front: the first three learn a rate of their own.
+    d = len(excesos)
+    calibraciones = [CINCO] * 3 + [Calibracion(6e-3, 1.0, 1.0, p) for p in (pesos or [1.0] * d)]
+    ventanas = ventanas or Ventanas()
+    fila = np.array([ventanas.add("A")])
+    exceso = np.array([[np.nan] * 3 + excesos], np.float32)
+    si = np.array([[False] * 3 + (dispara or [e > 1 for e in excesos])])
+    return WeightedBlend(Params(), calibraciones).combine(
+        ventanas, fila, np.array([hora]), Votos(exceso, si, np.array([True]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("frecuencia", "centesimas", "severidad"),
+    [(6e-3, 50, 1), (1.5e-3, 65, 2), (2.5e-4, 80, 3), (4e-5, 90, 4), (1e-8, 100, 4)],
+)
+def test_los_umbrales_son_frecuencias(frecuencia: float, centesimas: int, severidad: int) -> None:
+    """Scores 0.50, 0.65, 0.80, 0.90 and 1 are the frequencies that params gives them."""
+    m = _mezclar([6e-3 / frecuencia], [True])
+    assert m.score_centesimas[0] == centesimas
+    assert m.severidad[0] == severidad
+
+
+def test_quien_no_esta_listo_no_vota() -> None:
+    """A detector that is not ready leaves the blend as it would be without it."""
+    con = _mezclar([40.0, np.nan], pesos=[0.6, 1.0])
+    sin = _mezclar([40.0], pesos=[0.6])
+    assert con.score_centesimas[0] == sin.score_centesimas[0]
+    assert np.isnan(con.scores[0, -1])
+
+
+def test_nadie_listo_es_normal() -> None:
+    """Nobody ready: score 0, normal, no types."""
+    m = _mezclar([np.nan])
+    assert (m.score_centesimas[0], m.severidad[0], m.tipos[0]) == (0, 0, 0)
+
+
+def test_el_peso_es_el_techo_de_un_detector_solo() -> None:
+    """Alone, a detector of weight w reaches 0.5 + 0.5 w and no more."""
+    m = _mezclar([1e9], pesos=[0.6])
+    assert m.score_centesimas[0] == 80
+
+
+def test_dos_que_coinciden_suben_como_causas_independientes() -> None:
+    """Two detectors at their most, of weight 0.6: 0.5 + 0.5 (1 - 0.4 * 0.4) = 0.92."""
+    m = _mezclar([1e9, 1e9], pesos=[0.6, 0.6])
+    assert m.score_centesimas[0] == 92
+
+
+def test_por_debajo_manda_el_mayor() -> None:
+    """Nobody fires: the highest score stands, and stays below 0.50 whatever the excess says."""
+    m = _mezclar([0.5, 0.9, 3.0], [False, False, False])
+    assert m.score_centesimas[0] == 49
+    assert m.severidad[0] == 0
+
+
+def test_lo_que_un_cliente_hace_a_menudo_no_es_noticia() -> None:
+    """The same z counts less for a customer whose ordinary readings often pass the threshold."""
+
+    def z_de(veces_al_dia: int) -> float:
+        ventanas = Ventanas()
+        fila = np.array([ventanas.add("A")])
+        blend = WeightedBlend(Params(), list(CALIBRACIONES.values()))
+        n_detectores = len(CALIBRACIONES)
+        for h in range(24 * 20):
+            exceso = np.full((1, n_detectores), np.nan, np.float32)
+            exceso[0, 0] = 1.01 if h % 24 < veces_al_dia else 0.2
+            votos = Votos(exceso, exceso > 1, np.array([True]))
+            blend.combine(ventanas, fila, np.array([LUNES + h]), votos)
+        exceso[0, 0] = 3.0
+        m = blend.combine(
+            ventanas, fila, np.array([LUNES + 24 * 20]), Votos(exceso, exceso > 1, np.array([True]))
+        )
+        return float(m.scores[0, 0])
+
+    tranquilo, inquieto = z_de(0), z_de(3)
+    assert tranquilo > 0.6
+    assert inquieto < 0.5
