@@ -179,7 +179,10 @@ def _drops(i, total, minimo, noche, usual, sigma_noche, dias, umbrales, datos): 
     umbral = umbrales[NIVEL]
     if minimo_usual <= 0.0:
         umbral *= _SIN_MINIMO
-    mejor = _keep(i, umbral / max(nivel, 1e-3), NIVEL, nivel, total_usual, ahora, -1.0, datos)
+    e = umbral / max(nivel, 1e-3)
+    if sigma_noche > 0.0 and e > 1.0 and _used_to_be_low(i, total, ahora):
+        e = 1.0
+    mejor = _keep(i, e, NIVEL, nivel, total_usual, ahora, -1.0, datos)
     dia_usual = total_usual - 6.0 * noche_usual
     if noche_usual > 0.0 and dia_usual > 0.0:
         cae = noches / noche_usual
@@ -189,6 +192,17 @@ def _drops(i, total, minimo, noche, usual, sigma_noche, dias, umbrales, datos): 
             e = min(e, (noche_usual - noches) / sigma_noche / umbrales[_NOCHE_SIGMAS])
         mejor = _keep(i, e, NOCHE, cae, noche_usual, noches, mejor, datos)
     return mejor
+
+
+@njit(cache=True, nogil=True)
+def _used_to_be_low(i, total, ahora):  # type: ignore[no-untyped-def]
+    """Return whether a third of the days before were as low: a weekend home is, five in seven."""
+    bajos = 0
+    dias = 0
+    for d in range(PRIMER_DIA_PASADO, total.shape[1]):
+        dias += not np.isnan(total[i, d])
+        bajos += total[i, d] <= 1.1 * ahora
+    return 3 * bajos > dias
 
 
 @njit(cache=True, nogil=True)

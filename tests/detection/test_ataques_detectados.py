@@ -102,6 +102,15 @@ def test_vacaciones_no_son_fraude() -> None:
     assert not _ultima_frase(vacia, "fraude")[0]
 
 
+def test_una_casa_de_fin_de_semana_no_es_fraude() -> None:
+    """A home that is empty from Monday to Friday has often been as low as that."""
+    n = N + CINCO_DIAS
+    finde = (np.arange(n) // 24) % 7 >= 5
+    kwh = np.where(finde, 5.0, 0.05) * hogar(n, 3)
+    _, v = score(horas(n), kwh)
+    assert not (v.tipos[N:] >> 5 & 1).any()
+
+
 def test_hace_falta_un_pasado() -> None:
     """Without two weeks before the last one there is nothing to have dropped from."""
     kwh = hogar(24 * 18)

@@ -29,7 +29,7 @@ def _iguales(a: Veredictos, b: Veredictos) -> None:
 
 
 def _varios(semilla: int, clientes: int = 3, dias: int = 32) -> Lecturas:
-    """Return readings of some customers, hour by hour: an attack, gaps, late ones and corrections."""
+    """Return some customers, hour by hour: an attack, gaps, late readings, corrections."""
     rng = np.random.default_rng(semilla)
     n = 24 * dias
     kwh = np.stack([hogar(n, semilla + c) for c in range(clientes)])
