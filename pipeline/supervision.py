@@ -1,0 +1,185 @@
+"""Stopping in order: signals that are noted, groups of children, one owner a folder.
+
+::
+
+    with Parada() as parada, Grupo() as grupo:
+        servicios = grupo.entrar(EmbeddedServices(carpeta, parada=parada))
+        grupo.entrar(Proceso("generador", [sys.executable, ...], carpeta, parada=parada))
+        grupo.esperar(parada)
+
+Signals never interrupt our own bookkeeping: ``Parada`` notes them, and whoever waits looks at
+it, so that Ctrl-C is as clean during the start, and pressed twice, as it is once at the end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Protocol, TypeVar
+
+from detection.errors import PermanentError
+
+PASO_S = 0.02
+"""How often a condition is looked at: short beside the 0.1 s that a person notices."""
+PASO_VIGILANCIA_S = 0.25
+"""How often a group looks at its members."""
+SENALES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Parada(AbstractContextManager["Parada"]):
+    """Whether a stop was asked for, by Ctrl-C, SIGTERM or a closed terminal.
+
+    As a context manager (main thread only) it notes those signals instead of letting them
+    interrupt whatever runs.
+
+    Examples
+    --------
+    >>> parada = Parada()
+    >>> parada.pedida
+    False
+    >>> parada.pedir()
+    >>> parada.esperar(60.0)
+    True
+    """
+
+    def __init__(self) -> None:
+        self.pedida = False
+        self._anteriores: dict[int, Any] = {}
+
+    def pedir(self) -> None:
+        """Ask for the stop; once asked for, it stays."""
+        self.pedida = True
+
+    def esperar(self, segundos: float) -> bool:
+        """Return whether the stop was asked for, after ``segundos`` at most."""
+        # No Event: setting one in a handler can deadlock with the wait that it interrupts.
+        limite = time.monotonic() + segundos
+        while not self.pedida and time.monotonic() < limite:
+            time.sleep(PASO_S)
+        return self.pedida
+
+    def __enter__(self) -> Parada:
+        for senal in SENALES:
+            # ``nohup`` has it ignored, on purpose.
+            if senal == signal.SIGHUP and signal.getsignal(senal) == signal.SIG_IGN:
+                continue
+            self._anteriores[senal] = signal.signal(senal, self._anotar)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for senal, anterior in self._anteriores.items():
+            signal.signal(senal, anterior)
+
+    def _anotar(self, _senal: int, _marco: FrameType | None) -> None:
+        self.pedida = True
+
+
+@contextmanager
+def sin_interrupciones() -> Iterator[None]:
+    """Hold Ctrl-C and its like back until the block is done, then deliver one of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    notadas: list[int] = []
+    anteriores = {s: signal.signal(s, lambda numero, _: notadas.append(numero)) for s in SENALES}
+    try:
+        yield
+    finally:
+        for senal, anterior in anteriores.items():
+            signal.signal(senal, anterior)
+        if notadas:
+            signal.raise_signal(notadas[0])
+
+
+class Vigilado(Protocol):
+    """What a group starts by entering it, watches, and stops by leaving it."""
+
+    def caido(self) -> str | None:
+        """Return None while all is well, and otherwise one Spanish sentence."""
+        ...
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self,
+        tipo: type[BaseException] | None,
+        error: BaseException | None,
+        traza: TracebackType | None,
+        /,
+    ) -> bool | None: ...
+
+
+V = TypeVar("V", bound=Vigilado)
+
+
+class Grupo(AbstractContextManager["Grupo"]):
+    """Processes that start in order and stop in reverse, also when one of them fails."""
+
+    def __init__(self) -> None:
+        self._pila = ExitStack()
+        self._miembros: list[Vigilado] = []
+
+    def entrar(self, miembro: V) -> V:
+        """Start a member and return it; whatever started before stops when the group ends."""
+        self._pila.enter_context(miembro)
+        self._miembros.append(miembro)
+        return miembro
+
+    def caido(self) -> str | None:
+        """Return what is wrong with the first member that ended by itself, or None."""
+        return next((c for m in self._miembros if (c := m.caido()) is not None), None)
+
+    def esperar(self, parada: Parada) -> None:
+        """Return when the stop is asked for; raise ``PermanentError`` when a member ends first."""
+        while not parada.esperar(PASO_VIGILANCIA_S):
+            caida = self.caido()
+            if caida is not None:
+                raise PermanentError(caida)
+
+    def detener(self) -> None:
+        """Stop every member, the last first."""
+        with sin_interrupciones():
+            self._pila.close()
+            self._miembros.clear()
+
+    def __enter__(self) -> Grupo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.detener()
+
+
+class Cerrojo(AbstractContextManager["Cerrojo"]):
+    """The right to use a folder, for one process at a time; the kernel frees it at our end."""
+
+    def __init__(self, carpeta: Path) -> None:
+        self._carpeta = carpeta
+        self._fd: int | None = None
+
+    def __enter__(self) -> Cerrojo:
+        fd = os.open(self._carpeta / "cerrojo", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            duenio = os.read(fd, 20).decode("ascii", "replace").strip() or "?"
+            os.close(fd)
+            raise PermanentError(
+                f"otra instancia en marcha (proceso {duenio}) usa la carpeta {self._carpeta}; "
+                "deténgala o elija otra carpeta"
+            ) from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        self._fd = fd
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
