@@ -1,0 +1,117 @@
+"""``consumo consumir``: readings from Kafka, through the detector, into both stores."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+
+from detection.detector import DetectorConsumo
+from detection.dominio import Lecturas
+from detection.errors import TransientError
+from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.almacenes.postgres import PostgresStore, migrate
+from pipeline.batch import Procesador
+from pipeline.bucle import Bucle, stop_on_signals
+from pipeline.kafka_io import FuenteKafka
+from pipeline.messages import Decodificador
+from serving.cli import HECHO, Parser, run
+from serving.logs import configure_logs
+from serving.scorer import Scorer
+from serving.settings import Settings, load_settings
+from serving.zona import load_calendario
+
+_LOG = logging.getLogger(__name__)
+
+_HORAS_CALENTAMIENTO = 24 * 29
+ESPERA_ARRANQUE_S = 2.0
+
+
+def hora_actual() -> int:
+    """Return the absolute hour of now."""
+    return int(time.time()) // 3600
+
+
+def warm_up(detector: DetectorConsumo) -> None:
+    """Compile the detector's loops before the first reading waits for them."""
+    hora = np.arange(_HORAS_CALENTAMIENTO, dtype=np.int64) + hora_actual() - _HORAS_CALENTAMIENTO
+    kwh = 1.0 + (np.arange(hora.size) % 24) / 24.0
+    kwh[-1] = 9.0
+    desechable = DetectorConsumo(detector.calendario, detector.params, detector.detectores)
+    veredictos = desechable.score(Lecturas(["-"] * hora.size, hora, kwh))
+    desechable.explain(veredictos, hora.size - 1, 9.0)
+    desechable.remember(Lecturas(["-"], hora[:1], kwh[:1]), veredictos.elegir(np.arange(1)))
+
+
+@contextmanager
+def open_procesador(settings: Settings) -> Iterator[Procesador]:
+    """Give the processor of this process, its two stores ready; close them at the end."""
+    migrate(settings)
+    historial = PostgresStore(settings)
+    anomalias = MongoAnomalyStore(settings)
+    try:
+        anomalias.ensure_indexes()
+        detector = DetectorConsumo(load_calendario(settings.zona_horaria))
+        warm_up(detector)
+        yield Procesador(Scorer(detector, historial), historial, anomalias, hora_actual)
+    finally:
+        historial.close()
+        anomalias.close()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Consume until SIGTERM or Ctrl-C."""
+    parser = Parser(
+        "consumo consumir",
+        "Lee las lecturas de Kafka, las puntúa y las guarda en PostgreSQL y MongoDB. "
+        "Se pueden arrancar varios: se reparten las particiones. SIGTERM o Ctrl-C lo paran "
+        "sin perder nada.",
+    )
+    parser.add_argument(
+        "--hasta-vacio",
+        action="store_true",
+        help="termina cuando no quedan lecturas por leer",
+    )
+    opciones = parser.parse_args(argv)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    with ExitStack() as pila:
+        bucle = Bucle(
+            FuenteKafka(settings),
+            _open_when_stores_answer(settings, pila),
+            Decodificador(settings.zona_horaria, settings.consumo_maximo_kwh),
+            lote_maximo=settings.lote_maximo,
+            hasta_vacio=opciones.hasta_vacio,
+            reloj=hora_actual,
+        )
+        pila.enter_context(stop_on_signals(bucle.stop))
+        _LOG.info("consumidor en marcha: grupo %s", settings.kafka_grupo)
+        resumen = bucle.run()
+    _LOG.info(
+        "consumidor parado: %d lecturas en %d lotes, %d mensajes no válidos",
+        resumen.lecturas,
+        resumen.lotes,
+        resumen.invalidas,
+    )
+    return HECHO
+
+
+def _open_when_stores_answer(settings: Settings, pila: ExitStack) -> Procesador:
+    """Return the processor once both stores answer: they may start after us."""
+    avisado = False
+    while True:
+        try:
+            return pila.enter_context(open_procesador(settings))
+        except TransientError as error:
+            if not avisado:
+                _LOG.warning("%s; se espera", error)
+                avisado = True
+            time.sleep(max(ESPERA_ARRANQUE_S, error.retry_after_s))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,348 @@
+"""``consumo demo``: the whole product on one machine, with data.
+
+Starts the embedded services, the generator and a consumer; sends a past with some suspicious
+customers through Kafka; says who is most suspicious and why; goes on with live data. To add a
+process (an API, a dashboard), add its line in ``_PIEZAS``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA
+from detection.errors import ConsumoError, PermanentError
+from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.almacenes.postgres import PostgresStore, migrate
+from pipeline.demo_informe import Informe, barras, describe_hora, show_informe
+from pipeline.local import CARPETA, EmbeddedServices
+from pipeline.procesos import Proceso
+from pipeline.producer import Envio, open_envio, send_hours
+from pipeline.sondas import ANFITRION, puerto_del_sistema, puerto_libre, responde_http
+from pipeline.supervision import Grupo, Parada
+from serving.cli import FALLO, HECHO, Parser, entero, run
+from serving.settings import SERVICIOS_ENV, Settings
+
+if TYPE_CHECKING:
+    from detection.synth import Cliente
+
+CLIENTES = 50
+SOSPECHOSOS = 8
+DIAS = 60
+SEMILLA = 7
+HORAS_EN_VIVO = 24
+"""The last day is kept back and told hour by hour, so that "live" shows something at once."""
+PASO_EN_VIVO_S = 5.0
+PLAZO_GUARDADO_S = 300.0
+PASO_SONDEO_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Escena:
+    """What a demo shows; the same scene again goes on where it was left.
+
+    Parameters
+    ----------
+    semilla, clientes, dias : int
+    desde_hora, hasta_hora : int
+        Absolute hours of the past that is sent first.
+    """
+
+    semilla: int
+    clientes: int
+    dias: int
+    desde_hora: int
+    hasta_hora: int
+
+    @property
+    def sospechosos(self) -> int:
+        """Return how many of the customers are suspicious: 8 of 50, in proportion."""
+        return max(1, self.clientes * SOSPECHOSOS // CLIENTES)
+
+    def poblacion(self) -> list[Cliente]:
+        """Return the customers, always the same ones."""
+        from pipeline.generador import load_poblacion
+
+        return load_poblacion(
+            self.semilla, self.clientes, self.sospechosos, self.desde_hora, self.hasta_hora
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieza:
+    """A process of the demo beside the servers: a verb, its port's variable, how it is ready."""
+
+    nombre: str
+    argv: tuple[str, ...]
+    variable_puerto: str | None = None
+    puerto: int = 0
+    ruta: str = ""
+
+
+_PIEZAS = (
+    _Pieza("generador", ("generador",), "GENERADOR_PORT", 8000, "/health"),
+    _Pieza("consumidor", ("consumir",)),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the demo; return 0, or 1 if what was checked is not as it should be."""
+    parser = Parser(
+        "consumo demo",
+        "Arranca todo en esta máquina, envía el pasado de unos clientes por Kafka, enseña los más "
+        "sospechosos con sus motivos y sigue con datos en vivo. Ctrl-C lo para.",
+    )
+    parser.add_argument(
+        "--una-vez",
+        action="store_true",
+        help="lo hace una vez, lo comprueba, resume y termina sin dejar nada",
+    )
+    parser.add_argument(
+        "--clientes",
+        type=entero(1, 5000),
+        default=CLIENTES,
+        metavar="N",
+        help="clientes (por defecto: %(default)s)",
+    )
+    parser.add_argument(
+        "--dias",
+        type=entero(2, 1000),
+        default=DIAS,
+        metavar="N",
+        help="días de pasado (por defecto: %(default)s)",
+    )
+    parser.add_argument(
+        "--semilla",
+        type=entero(0, 2**31),
+        default=SEMILLA,
+        metavar="N",
+        help="otra semilla, otros clientes (por defecto: %(default)s)",
+    )
+    parser.add_argument(
+        "--datos",
+        type=Path,
+        metavar="CARPETA",
+        help="dónde se guardan los datos (por defecto: una carpeta en .consumo)",
+    )
+    opciones = parser.parse_args(argv)
+    consola = Console(highlight=False)
+    with _folder(opciones.una_vez, opciones.datos, opciones) as carpeta:
+        escena = _load_escena(carpeta, opciones, HORAS_EN_VIVO * (not opciones.una_vez))
+        return _play(consola, carpeta, escena, una_vez=opciones.una_vez)
+
+
+def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> int:
+    inicio = time.monotonic()
+    with ExitStack() as pila:
+        parada = pila.enter_context(Parada())
+        grupo = pila.enter_context(Grupo())
+        with consola.status("Arrancando los servicios…") as estado:
+            servicios = grupo.entrar(
+                EmbeddedServices(
+                    carpeta, parada=parada, avisar=lambda texto: estado.update(f"{texto}…")
+                )
+            )
+            pila.enter_context(_announce(servicios))
+            entorno, direcciones = _start_pieces(grupo, parada, servicios)
+            settings = Settings.model_validate({k.lower(): v for k, v in entorno.items()})
+            migrate(settings)
+        historial = PostgresStore(settings)
+        anomalias = MongoAnomalyStore(settings)
+        pila.callback(historial.close)
+        pila.callback(anomalias.close)
+        envio = open_envio(settings)
+        enviadas = _send_past(consola, envio, escena, settings, historial, grupo, parada)
+        informe = Informe(escena, historial, anomalias, enviadas, time.monotonic() - inicio)
+        bien = show_informe(consola, informe, direcciones)
+        if una_vez:
+            consola.print("[bold green]Todo comprobado.[/]" if bien else "[bold red]No cuadra.[/]")
+            return HECHO if bien else FALLO
+        _go_live(consola, envio, escena, settings, historial, grupo, parada)
+        consola.print("Deteniendo todo…")
+    consola.print("Detenido. Los datos quedan en " + str(carpeta))
+    return HECHO
+
+
+@contextmanager
+def _folder(una_vez: bool, datos: Path | None, opciones: object) -> Iterator[Path]:
+    """Give the data folder: one for each scene, a temporary one for ``--una-vez``."""
+    if una_vez and datos is None:
+        carpeta = Path(tempfile.mkdtemp(prefix="consumo-demo-"))
+        try:
+            yield carpeta
+        finally:
+            shutil.rmtree(carpeta, ignore_errors=True)
+        return
+    valores = vars(opciones)
+    nombre = f"demo-{valores['clientes']}-{valores['dias']}-{valores['semilla']}"
+    yield datos or CARPETA / nombre
+
+
+def _load_escena(carpeta: Path, opciones: object, reservadas: int) -> Escena:
+    """Return the folder's scene, or a new one that ends with the last full hour."""
+    valores = {k: vars(opciones)[k] for k in ("semilla", "clientes", "dias")}
+    archivo = carpeta / "escena.json"
+    if archivo.exists():
+        guardada = Escena(**json.loads(archivo.read_text()))
+        if any(getattr(guardada, k) != v for k, v in valores.items()):
+            raise PermanentError(
+                f"la carpeta {carpeta} tiene otra demo (--clientes {guardada.clientes} --dias "
+                f"{guardada.dias} --semilla {guardada.semilla}); use esos valores u otra carpeta"
+            )
+        return guardada
+    if (carpeta / "postgres").exists():
+        raise PermanentError(f"la carpeta {carpeta} tiene datos que no son de una demo; use otra")
+    hasta = int(time.time()) // SEGUNDOS_POR_HORA - reservadas
+    escena = Escena(desde_hora=hasta - valores["dias"] * HORAS_POR_DIA, hasta_hora=hasta, **valores)
+    carpeta.mkdir(parents=True, exist_ok=True)
+    archivo.write_text(json.dumps(asdict(escena)))
+    return escena
+
+
+@contextmanager
+def _announce(servicios: EmbeddedServices) -> Iterator[None]:
+    """Leave the variables where the other verbs look for them, while the demo runs."""
+    if SERVICIOS_ENV.exists() or not CARPETA.is_dir():
+        yield
+        return
+    SERVICIOS_ENV.write_text("".join(f"{k}={v}\n" for k, v in servicios.variables().items()))
+    try:
+        yield
+    finally:
+        SERVICIOS_ENV.unlink(missing_ok=True)
+
+
+def _start_pieces(
+    grupo: Grupo, parada: Parada, servicios: EmbeddedServices
+) -> tuple[Mapping[str, str], dict[str, str]]:
+    """Start the demo's processes; return their environment, and the addresses to show."""
+    entorno = {**os.environ, **servicios.variables()}
+    direcciones: dict[str, str] = {}
+    for pieza in _PIEZAS:
+        listo: Callable[[], bool] | None = None
+        if pieza.variable_puerto:
+            puerto = pieza.puerto if puerto_libre(pieza.puerto) else puerto_del_sistema()
+            entorno[pieza.variable_puerto] = str(puerto)
+            direcciones[pieza.nombre] = f"http://{ANFITRION}:{puerto}/docs"
+            listo = _answers(puerto, pieza.ruta)
+        grupo.entrar(
+            Proceso(
+                pieza.nombre,
+                [sys.executable, "-m", "consumo", *pieza.argv],
+                servicios.carpeta / "procesos",
+                env=dict(entorno),
+                listo=listo,
+                parada=parada,
+            )
+        )
+    for nombre, puerto in servicios.puertos.items():
+        direcciones[nombre] = f"{ANFITRION}:{puerto}"
+    return entorno, direcciones
+
+
+def _answers(puerto: int, ruta: str) -> Callable[[], bool]:
+    return lambda: responde_http(puerto, ruta)
+
+
+def _send_past(
+    consola: Console,
+    envio: Envio,
+    escena: Escena,
+    settings: Settings,
+    historial: PostgresStore,
+    grupo: Grupo,
+    parada: Parada,
+) -> int:
+    """Send the past, wait until it is stored with its verdicts; return the readings expected."""
+    esperadas = escena.clientes * (escena.hasta_hora - escena.desde_hora)
+    if historial.contar()["lecturas"] >= esperadas:
+        consola.print("El pasado ya estaba guardado: se continúa donde se dejó.")
+        return esperadas
+    with barras(consola, esperadas) as (enviadas, guardadas):
+
+        def avanzar(parte: float) -> None:
+            enviadas(int(parte * esperadas))
+            _check_alive(grupo, parada)
+
+        send_hours(
+            envio, escena.poblacion(), escena.desde_hora, escena.hasta_hora, settings.zona_horaria,
+            avanzar,
+        )  # fmt: skip
+        envio.productor.flush()
+        _wait_stored(historial, esperadas, guardadas, grupo, parada)
+    return esperadas
+
+
+def _wait_stored(
+    historial: PostgresStore,
+    esperadas: int,
+    avanzar: Callable[[int], None],
+    grupo: Grupo,
+    parada: Parada,
+) -> None:
+    limite = time.monotonic() + PLAZO_GUARDADO_S
+    while (hay := int(historial.contar()["lecturas"])) < esperadas:
+        avanzar(hay)
+        _check_alive(grupo, parada)
+        if time.monotonic() > limite:
+            raise ConsumoError(
+                f"el consumidor no ha guardado las lecturas a tiempo ({hay} de {esperadas})"
+            )
+        parada.esperar(PASO_SONDEO_S)
+    avanzar(hay)
+
+
+def _check_alive(grupo: Grupo, parada: Parada) -> None:
+    if parada.pedida:
+        raise KeyboardInterrupt
+    caida = grupo.caido()
+    if caida is not None:
+        raise PermanentError(caida)
+
+
+def _go_live(
+    consola: Console,
+    envio: Envio,
+    escena: Escena,
+    settings: Settings,
+    historial: PostgresStore,
+    grupo: Grupo,
+    parada: Parada,
+) -> None:
+    """Send hour after hour: what is missing up to now in quick steps, then as hours pass."""
+    consola.print(
+        "\n[bold]En vivo[/]: el último día, hora a hora cada 5 segundos, y luego cada hora en "
+        "punto. Ctrl-C para terminar."
+    )
+    poblacion = escena.poblacion()
+    ultima = historial.contar()["hasta"]
+    siguiente = int(ultima.timestamp()) // SEGUNDOS_POR_HORA + 1
+    while not parada.pedida:
+        if siguiente < int(time.time()) // SEGUNDOS_POR_HORA:
+            antes = int(historial.contar()["lecturas"])
+            send_hours(envio, poblacion, siguiente, siguiente + 1, settings.zona_horaria)
+            envio.productor.flush()
+            try:
+                _wait_stored(historial, antes + len(poblacion), lambda _: None, grupo, parada)
+            except KeyboardInterrupt:
+                return
+            consola.print(describe_hora(historial, siguiente, settings.zona_horaria))
+            siguiente += 1
+        if parada.esperar(PASO_EN_VIVO_S):
+            return
+        _check_alive(grupo, parada)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,154 @@
+"""What the demo shows: bars while it sends, the ranking with reasons, what was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from detection.dominio import HORAS_POR_DIA, Severidad, instante
+from detection.params import Params
+from detection.textos import numero
+from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.almacenes.postgres import ClienteSospechoso, PostgresStore
+
+if TYPE_CHECKING:
+    from pipeline.demo import Escena
+
+FILAS = 10
+_COLORES = {
+    Severidad.CRITICA: "bold red",
+    Severidad.ALTA: "red",
+    Severidad.MEDIA: "yellow",
+    Severidad.BAJA: "cyan",
+    Severidad.NORMAL: "dim",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Informe:
+    """What is known once the past is stored.
+
+    Parameters
+    ----------
+    escena : Escena
+    historial, anomalias : PostgresStore, MongoAnomalyStore
+    esperadas : int
+        Readings that were sent.
+    segundos : float
+        Since the start of the demo.
+    """
+
+    escena: Escena
+    historial: PostgresStore
+    anomalias: MongoAnomalyStore
+    esperadas: int
+    segundos: float
+
+    def ranking(self, limite: int) -> list[ClienteSospechoso]:
+        """Return the most suspicious customers at the end of the past."""
+        semivida = Params().sospecha_semivida_dias * HORAS_POR_DIA
+        return self.historial.ranking_sospechosos(limite, self.escena.hasta_hora, semivida)
+
+    def verdad(self) -> dict[str, str]:
+        """Return what the generator made of each suspicious customer."""
+        return {
+            c.propietario_id: c.ataque.tipo for c in self.escena.poblacion() if c.ataque is not None
+        }
+
+
+def show_informe(console: Console, informe: Informe, direcciones: Mapping[str, str]) -> bool:
+    """Print the ranking, the addresses and the checks; return whether all checks hold."""
+    cuenta = informe.historial.contar()
+    console.print(_ranking(informe))
+    verdad = informe.verdad()
+    primeros = {c.propietario_id for c in informe.ranking(len(verdad))}
+    console.print(
+        f"{len(primeros & verdad.keys())} de los {len(verdad)} clientes que el generador hizo "
+        f"sospechosos están entre los {len(verdad)} primeros."
+    )
+    severidades = ", ".join(f"{s} {numero(n, 0)}" for s, n in cuenta["anomalias"].items())
+    console.print(
+        f"{numero(cuenta['lecturas'], 0)} lecturas de {cuenta['clientes']} clientes en "
+        f"{numero(informe.segundos, 0)} s. Anomalías: {severidades}."
+    )
+    bien = True
+    for texto, cierto in _checks(informe, cuenta):
+        bien = bien and cierto
+        console.print(f"  {'[green]✓[/]' if cierto else '[red]✗[/]'} {texto}")
+    tabla = Table("qué", "dónde", title="En marcha", title_justify="left")
+    for que, donde in direcciones.items():
+        tabla.add_row(que, donde)
+    console.print(tabla)
+    return bien
+
+
+def describe_hora(historial: PostgresStore, hora: int, zona: str) -> str:
+    """Return one line on an hour of live data."""
+    cuando = instante(hora).astimezone(ZoneInfo(zona))
+    anomalas = historial.anomalias_de_hora(hora)
+    graves = [a for a in anomalas if a[1] in {Severidad.ALTA, Severidad.CRITICA}]
+    texto = ", ".join(
+        f"[{_COLORES[Severidad(severidad)]}]{cliente} {severidad}[/] ({', '.join(tipos)})"
+        for cliente, severidad, tipos in graves
+    )
+    return f"{cuando:%d/%m %H:%M}  anomalías {len(anomalas)}  {texto or 'ninguna grave'}"
+
+
+@contextmanager
+def barras(
+    console: Console, total: int
+) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Give two functions that move the bars of what is sent and of what is stored."""
+    with Progress(
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    ) as progreso:
+        enviar = progreso.add_task("Enviadas a Kafka", total=total)
+        guardar = progreso.add_task("Guardadas con su veredicto", total=total)
+        yield (
+            lambda n: progreso.update(enviar, completed=n),
+            lambda n: progreso.update(guardar, completed=n),
+        )
+
+
+def _ranking(informe: Informe) -> Table:
+    clientes = informe.ranking(FILAS)
+    motivos = informe.anomalias.motivos([c.propietario_id for c in clientes], 2)
+    verdad = informe.verdad()
+    tabla = Table(title="Clientes más sospechosos", title_justify="left", show_lines=True)
+    tabla.add_column("cliente", no_wrap=True)
+    tabla.add_column("motivos", ratio=1)
+    for puesto, c in enumerate(clientes, 1):
+        color = _COLORES[Severidad(c.severidad)]
+        quien = [
+            f"[bold]{puesto}. {c.propietario_id}[/]{' [bold red]sospechoso[/]' * c.es_sospechoso}",
+            f"{c.anomalias} anomalías, máx. [{color}]{numero(c.score_maximo, 2)}[/]",
+            f"[dim]en realidad: {verdad.get(c.propietario_id, 'normal')}[/]",
+        ]
+        porque = motivos.get(c.propietario_id) or ["sin anomalías"]
+        tabla.add_row("\n".join(quien), "\n".join(f"- {motivo}" for motivo in porque))
+    return tabla
+
+
+def _checks(informe: Informe, cuenta: Mapping[str, object]) -> Iterator[tuple[str, bool]]:
+    esperadas = informe.esperadas
+    yield (
+        f"PostgreSQL tiene las {numero(esperadas, 0)} lecturas enviadas, cada una una vez",
+        cuenta["lecturas"] == esperadas,
+    )
+    de_mongo = informe.anomalias.contar_anomalias()
+    yield (
+        f"las {numero(sum(de_mongo.values()), 0)} anomalías de MongoDB son las de PostgreSQL",
+        {s: n for s, n in de_mongo.items() if n}
+        == {s: n for s, n in dict(cuenta["anomalias"]).items() if n},  # type: ignore[call-overload]
+    )
