@@ -8,6 +8,7 @@
     │   ├── LecturaInvalidaError a message or a row is not a reading      -> dead letter, or exit 1
     │   └── EntregaError         the broker did not confirm a reading     -> exit status 1
     └── TransientError           a store or the broker is away: wait `retry_after_s` and try again
+        └── LoteEnVueloError     a draft needs the batch that is just being saved: wait for it
 """
 
 from __future__ import annotations
@@ -60,3 +61,10 @@ class TransientError(ConsumoError):
     def __init__(self, mensaje: str, retry_after_s: float = 1.0) -> None:
         super().__init__(mensaje)
         self.retry_after_s = retry_after_s
+
+
+class LoteEnVueloError(TransientError):
+    """A draft needs what another batch is just storing; nothing is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("se espera a que se guarde el lote anterior", retry_after_s=0.01)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
 from detection.dominio import Historia, Lecturas, Veredictos, join_veredictos
-from detection.errors import TransientError
+from detection.errors import LoteEnVueloError
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
 from detection.windows import SIN_HORA, Ventanas
 
@@ -79,8 +79,9 @@ class Scorer:
         Raises
         ------
         TransientError
-            The store that holds the customers' history is away, or a replayed reading has to
-            wait for the batch before it to be stored. Nothing has changed: try again.
+            The store that holds the customers' history is away. Nothing has changed: try again.
+        LoteEnVueloError
+            A replayed reading has to wait for the drafts before it to be stored.
         """
         nuevos = self._load_new(lecturas)
         atrasada = self._late(lecturas)
@@ -124,7 +125,7 @@ class Scorer:
     def _score_with_late(self, lecturas: Lecturas, atrasada: NDArray[np.bool_]) -> Veredictos:
         if self._en_vuelo:
             # What is being stored may be the very past of these readings.
-            raise TransientError("se espera a que se guarde el lote anterior", retry_after_s=0.01)
+            raise LoteEnVueloError
         ids = np.array(lecturas.propietario_id)
         viejas = np.flatnonzero(atrasada)
         viejas = viejas[np.lexsort((viejas, lecturas.hora_utc[viejas], ids[viejas]))]

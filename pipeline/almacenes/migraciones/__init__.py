@@ -1,0 +1,1 @@
+"""The schema of PostgreSQL: Alembic's environment and one raw-SQL file a revision."""

@@ -1,0 +1,237 @@
+"""The two stores in memory, and batches to fill any store with. They record facts, not calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.dominio import (
+    HORAS_POR_DIA,
+    SEVERIDADES,
+    Explicacion,
+    Historia,
+    Lecturas,
+    Veredictos,
+    instante,
+    nombres_de_tipos,
+)
+from detection.errors import TransientError
+
+Identidad = tuple[str, int]
+"""A customer and an absolute hour."""
+
+
+@dataclass(frozen=True)
+class Fila:
+    """A row of the history, as every adapter's probe shows it."""
+
+    consumo_kwh: float
+    hora_local: int
+    score_centesimas: int
+    severidad: str
+    tipos: tuple[str, ...]
+    es_sospechoso: bool
+    esperado_kwh: float | None
+    version_modelo: str
+
+
+def filas_de(lecturas: Lecturas, veredictos: Veredictos) -> dict[Identidad, Fila]:
+    """Return what a store that saved this batch, and nothing else, holds."""
+    filas = {}
+    for i, cliente in enumerate(lecturas.propietario_id):
+        esperado = veredictos.esperado_kwh[i]
+        filas[cliente, int(lecturas.hora_utc[i])] = Fila(
+            float(lecturas.consumo_kwh[i]),
+            int(veredictos.hora_local[i]),
+            int(veredictos.score_centesimas[i]),
+            str(SEVERIDADES[veredictos.severidad[i]]),
+            tuple(nombres_de_tipos(int(veredictos.tipos[i]))),
+            bool(veredictos.es_sospechoso[i]),
+            None if np.isnan(esperado) else float(str(esperado)),
+            veredictos.version_modelo,
+        )
+    return filas
+
+
+def hacer_lote(
+    claves: Sequence[Identidad],
+    kwh: Sequence[float] | None = None,
+    *,
+    score: Sequence[int] | None = None,
+    severidad: Sequence[int] | None = None,
+    tipos: Sequence[int] | None = None,
+    sospechoso: Sequence[bool] | None = None,
+    esperado: Sequence[float] | None = None,
+    desfase: Sequence[int] | None = None,
+    version: str = "reglas-1",
+) -> tuple[Lecturas, Veredictos]:
+    """Return a batch; what is not given is a normal reading of 1 kWh, one hour from UTC."""
+    n = len(claves)
+    hora = np.array([h for _, h in claves], np.int64)
+    esperados = np.array(esperado if esperado is not None else [1.0] * n, np.float32)
+    lecturas = Lecturas(
+        [cliente for cliente, _ in claves],
+        hora,
+        np.array(kwh if kwh is not None else [1.0] * n, np.float64),
+    )
+    veredictos = Veredictos(
+        hora + np.array(desfase if desfase is not None else [1] * n, np.int64),
+        np.array(score if score is not None else [10] * n, np.uint8),
+        np.array(severidad if severidad is not None else [0] * n, np.uint8),
+        np.array(tipos if tipos is not None else [0] * n, np.uint8),
+        np.array(sospechoso if sospechoso is not None else [False] * n, np.bool_),
+        esperados,
+        esperados - np.float32(0.5),
+        esperados + np.float32(0.5),
+        version,
+        np.full((n, 2), np.nan, np.float32),
+        np.full((n, 2, 3), np.nan, np.float32),
+    )
+    return lecturas, veredictos
+
+
+def explicar(veredictos: Veredictos, frase: str = "Consumo fuera de lo usual.") -> list[Any]:
+    """Return an explanation by one detector for each anomaly of a batch, none for the others."""
+    return [
+        [Explicacion("fraude", score / 100, 1.0, True, frase)] if severidad else []
+        for score, severidad in zip(
+            veredictos.score_centesimas, veredictos.severidad.tolist(), strict=True
+        )
+    ]
+
+
+class FakeHistoryStore:
+    """``HistoryStore`` in a dictionary.
+
+    Parameters
+    ----------
+    filas : dict
+        What is stored.
+    caido : bool
+        Set it, and every call raises ``TransientError``.
+    """
+
+    def __init__(self) -> None:
+        self.filas: dict[Identidad, Fila] = {}
+        self.caido = False
+
+    def save(self, lecturas: Lecturas, veredictos: Veredictos) -> NDArray[np.bool_]:
+        self.ping()
+        nuevas = filas_de(lecturas, veredictos)
+        assert len(nuevas) == len(lecturas), "the identities in one call are distinct"
+        repetida = np.array([clave in self.filas for clave in nuevas], np.bool_)
+        self.filas.update(nuevas)
+        return repetida
+
+    def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
+        ultima = [
+            max((h for c, h in self.filas if c == cliente), default=0) for cliente in propietario_id
+        ]
+        return self.load_before(propietario_id, np.array(ultima, np.int64) + 1, horas)
+
+    def load_before(
+        self, propietario_id: Sequence[str], antes_de_hora: NDArray[np.int64], horas: int
+    ) -> Historia:
+        self.ping()
+        elegidas = [
+            (i, hora, fila)
+            for i, (cliente, antes) in enumerate(zip(propietario_id, antes_de_hora, strict=True))
+            for (c, hora), fila in sorted(self.filas.items())
+            if c == cliente and antes - horas <= hora < antes
+        ]
+        if not elegidas:
+            return Historia.vacia()
+        indice, hora, filas = zip(*elegidas, strict=True)
+        nombres = nombres_de_tipos(255)
+        return Historia(
+            np.array(indice, np.int64),
+            np.array(hora, np.int64),
+            np.array([f.consumo_kwh for f in filas], np.float64).astype(np.float32),
+            np.array([f.score_centesimas for f in filas], np.uint8),
+            np.array([sum(1 << nombres.index(t) for t in f.tipos) for f in filas], np.uint8),
+            np.array([f.esperado_kwh is not None for f in filas], np.bool_),
+            np.array([f.es_sospechoso for f in filas], np.bool_),
+        )
+
+    def ping(self) -> None:
+        if self.caido:
+            raise TransientError("el historial no responde")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(frozen=True)
+class Anomalia:
+    """An anomaly, as every adapter's probe shows it."""
+
+    fila: Fila
+    hora: int
+    estado: str
+    timestamp_deteccion: datetime
+    timestamp_consumo: datetime
+    explicacion: tuple[Explicacion, ...]
+
+
+class FakeAnomalyStore:
+    """``AnomalyStore`` in two dictionaries.
+
+    Parameters
+    ----------
+    anomalias : dict
+        Anomalies by identity.
+    horarios : dict
+        kWh of the last hours by identity.
+    caido : bool
+        Set it, and every call raises ``TransientError``.
+    """
+
+    def __init__(self, retencion_horas: int = 48) -> None:
+        self.anomalias: dict[Identidad, Anomalia] = {}
+        self.horarios: dict[Identidad, float] = {}
+        self.retencion_horas = retencion_horas
+        self.caido = False
+
+    def save(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        explicaciones: Sequence[Sequence[Explicacion]],
+        repetida: NDArray[np.bool_],
+        ahora_hora: int,
+    ) -> None:
+        self.ping()
+        for i, (clave, fila) in enumerate(filas_de(lecturas, veredictos).items()):
+            if clave[1] > ahora_hora - self.retencion_horas:
+                self.horarios[clave] = fila.consumo_kwh
+            antes = self.anomalias.get(clave)
+            if fila.severidad == "normal":
+                # A reading that is new has no anomaly to take back.
+                if antes is None or not repetida[i]:
+                    continue
+                if antes.estado == "abierta":
+                    del self.anomalias[clave]
+                    continue
+            self.anomalias[clave] = self._anomalia(clave, fila, explicaciones[i], antes)
+
+    @staticmethod
+    def _anomalia(
+        clave: Identidad, fila: Fila, explicacion: Sequence[Explicacion], antes: Anomalia | None
+    ) -> Anomalia:
+        hora = fila.hora_local % HORAS_POR_DIA
+        if antes is not None:
+            return replace(antes, fila=fila, hora=hora, explicacion=tuple(explicacion))
+        ahora = datetime.now(UTC)
+        return Anomalia(fila, hora, "abierta", ahora, instante(clave[1]), tuple(explicacion))
+
+    def ping(self) -> None:
+        if self.caido:
+            raise TransientError("el almacén de anomalías no responde")
+
+    def close(self) -> None:
+        """Nothing is open."""

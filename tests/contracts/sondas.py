@@ -1,0 +1,140 @@
+"""Looks into each adapter from outside, so that one contract suite can check them all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import psycopg2
+from contracts.fakes import Anomalia, FakeAnomalyStore, FakeHistoryStore, Fila, Identidad
+from pymongo import MongoClient
+
+from detection.dominio import Explicacion, hora_absoluta
+from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.almacenes.postgres import PostgresStore, migrate
+from serving.settings import Settings
+
+_FILAS = """
+SELECT propietario_id, extract(epoch FROM timestamp_consumo)::bigint / 3600, consumo_kwh,
+    (fecha - date '1970-01-01') * 24 + hora, (score_anomalia * 100)::int, severidad,
+    tipos_anomalia, es_sospechoso, consumo_esperado_kwh, version_modelo, anomalia_detectada
+FROM consumos_diarios
+"""
+
+
+class HistorialEnMemoria:
+    def __init__(self) -> None:
+        self.store = FakeHistoryStore()
+
+    def filas(self) -> dict[Identidad, Fila]:
+        return dict(self.store.filas)
+
+
+class HistorialPostgres:
+    def __init__(self, entorno: Settings) -> None:
+        migrate(entorno)
+        self.entorno = entorno
+        self.store = PostgresStore(entorno)
+
+    def sql(self, consulta: str, parametros: tuple[object, ...] = ()) -> list[Any]:
+        """Return the rows of a query on a connection of its own."""
+        with conectar(self.entorno) as conexion, conexion.cursor() as cursor:
+            cursor.execute(consulta, parametros)
+            filas = cursor.fetchall() if cursor.description else []
+        conexion.close()
+        return filas
+
+    def filas(self) -> dict[Identidad, Fila]:
+        filas = {}
+        for cliente, hora, kwh, local, score, severidad, tipos, *resto in self.sql(_FILAS):
+            sospechoso, esperado, version, detectada = resto
+            assert detectada == (severidad != "normal")
+            filas[cliente, hora] = Fila(
+                float(kwh), local, score, severidad, tuple(tipos), sospechoso, esperado, version
+            )
+        return filas
+
+
+def conectar(entorno: Settings) -> Any:
+    """Return a connection that owes nothing to the product."""
+    return psycopg2.connect(
+        host=entorno.postgres_host,
+        port=entorno.postgres_port,
+        user=entorno.postgres_user,
+        password=entorno.postgres_password,
+        dbname=entorno.postgres_db,
+    )
+
+
+class AnomaliasEnMemoria:
+    def __init__(self) -> None:
+        self.store = FakeAnomalyStore()
+
+    def anomalias(self) -> dict[Identidad, Anomalia]:
+        return dict(self.store.anomalias)
+
+    def horarios(self) -> dict[Identidad, float]:
+        return dict(self.store.horarios)
+
+    def poner_estado(self, clave: Identidad, estado: str) -> None:
+        self.store.anomalias[clave] = replace(self.store.anomalias[clave], estado=estado)
+
+
+class AnomaliasMongo:
+    def __init__(self, entorno: Settings) -> None:
+        self.store = MongoAnomalyStore(entorno)
+        self.store.ensure_indexes()
+        self.cliente: MongoClient[dict[str, Any]] = MongoClient(
+            entorno.mongo_host,
+            entorno.mongo_port,
+            username=entorno.mongo_user or None,
+            password=entorno.mongo_password or None,
+            tz_aware=True,
+        )
+        self.base = self.cliente[entorno.mongo_db]
+
+    def anomalias(self) -> dict[Identidad, Anomalia]:
+        documentos = list(self.base["anomalias_detectadas"].find())
+        todas = {
+            (d["propietario_id"], hora_absoluta(d["timestamp_consumo"])): _anomalia(d)
+            for d in documentos
+        }
+        assert len(todas) == len(documentos)
+        return todas
+
+    def horarios(self) -> dict[Identidad, float]:
+        documentos = list(self.base["consumos_horarios"].find())
+        todas = {
+            (d["propietario_id"], hora_absoluta(d["timestamp_consumo"])): d["consumo_kwh"]
+            for d in documentos
+        }
+        assert len(todas) == len(documentos)
+        return todas
+
+    def poner_estado(self, clave: Identidad, estado: str) -> None:
+        for doc in self.base["anomalias_detectadas"].find({"propietario_id": clave[0]}):
+            if hora_absoluta(doc["timestamp_consumo"]) == clave[1]:
+                self.base["anomalias_detectadas"].update_one(
+                    {"_id": doc["_id"]}, {"$set": {"estado": estado}}
+                )
+
+
+def _anomalia(d: dict[str, Any]) -> Anomalia:
+    """Return a document as the fake shows it; ``hora_local`` is not in it."""
+    return Anomalia(
+        Fila(
+            d["consumo_kwh"],
+            -1,
+            round(d["score_anomalia"] * 100),
+            d["severidad"],
+            tuple(d["tipos_anomalia"]),
+            d["es_sospechoso"],
+            d["consumo_esperado_kwh"],
+            d["version_modelo"],
+        ),
+        d["hora"],
+        d["estado"],
+        d["timestamp_deteccion"],
+        d["timestamp_consumo"],
+        tuple(Explicacion(**e) for e in d["explicacion"]),
+    )

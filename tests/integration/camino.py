@@ -1,0 +1,181 @@
+"""The main road, real servers and processes: send a file, consume it, look at both stores."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg2
+import pymongo
+
+from detection.detector import DetectorConsumo
+from detection.dominio import SEVERIDADES, Lecturas, instante, nombres_de_tipos
+from pipeline.generador import generate_lecturas, load_poblacion
+from serving.settings import Settings
+from serving.zona import load_calendario
+
+PLAZO_S = 120.0
+Clave = tuple[str, datetime]
+
+
+def esperar(que: Callable[[], bool], texto: str, plazo_s: float = PLAZO_S) -> None:
+    """Return once a condition holds; fail with ``texto`` if it does not in time."""
+    limite = time.monotonic() + plazo_s
+    while not que():
+        assert time.monotonic() < limite, f"not in time: {texto}"
+        time.sleep(0.05)
+
+
+def lecturas_de_prueba(clientes: int = 12, dias: int = 36, semilla: int = 5) -> Lecturas:
+    """Return readings with attacks, hour by hour, ending some days ago, odd decimals among them."""
+    hasta = int(datetime(2026, 9, 1, tzinfo=UTC).timestamp()) // 3600
+    poblacion = load_poblacion(semilla, clientes, 4, hasta - 24 * dias, hasta)
+    lecturas = generate_lecturas(poblacion, hasta - 24 * dias, hasta, "Europe/Madrid").lecturas()
+    rng = np.random.default_rng(semilla)
+    raras = rng.random(len(lecturas)) < 0.02
+    kwh = np.where(raras, lecturas.consumo_kwh * rng.random(len(lecturas)), lecturas.consumo_kwh)
+    return Lecturas(lecturas.propietario_id, lecturas.hora_utc, kwh)
+
+
+def escribir_csv(ruta: Path, lecturas: Lecturas) -> Path:
+    """Write a file of readings, times with offset, kWh in their shortest form."""
+    with ruta.open("w", newline="", encoding="utf-8") as f:
+        salida = csv.writer(f)
+        salida.writerow(["propietario_id", "timestamp", "consumo_kwh"])
+        for p, h, x in zip(
+            lecturas.propietario_id, lecturas.hora_utc, lecturas.consumo_kwh.tolist(), strict=True
+        ):
+            salida.writerow([p, instante(int(h)).isoformat(), repr(x)])
+    return ruta
+
+
+def consumo(
+    variables: Mapping[str, str], *argv: str, **mas: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a verb to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "consumo", *argv],
+        env={**variables, **mas},
+        capture_output=True,
+        text=True,
+        timeout=PLAZO_S,
+        check=False,
+    )
+
+
+def consumidor(
+    variables: Mapping[str, str], registro: Path, *argv: str, **mas: str
+) -> subprocess.Popen[bytes]:
+    """Start a consumer whose log goes to a file."""
+    with registro.open("wb") as salida:
+        return subprocess.Popen(
+            [sys.executable, "-m", "consumo", "consumir", *argv],
+            env={**variables, **mas},
+            stdout=salida,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def conectar(entorno: Settings) -> Any:
+    """Return a connection to the history."""
+    conexion = psycopg2.connect(
+        host=entorno.postgres_host,
+        port=entorno.postgres_port,
+        user=entorno.postgres_user,
+        dbname=entorno.postgres_db,
+    )
+    conexion.autocommit = True
+    return conexion
+
+
+def filas_guardadas(entorno: Settings) -> int:
+    """Return how many readings PostgreSQL has; 0 while there is no table."""
+    with closing(conectar(entorno)) as conexion, conexion.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('consumos_diarios')")
+        if cursor.fetchone()[0] is None:
+            return 0
+        cursor.execute("SELECT count(*) FROM consumos_diarios")
+        return int(cursor.fetchone()[0])
+
+
+def historico(entorno: Settings) -> dict[Clave, tuple[Decimal, float, str, tuple[str, ...], bool]]:
+    """Return every stored reading: kWh, score, severidad, types, es_sospechoso."""
+    with closing(conectar(entorno)) as conexion, conexion.cursor() as cursor:
+        cursor.execute(
+            "SELECT propietario_id, timestamp_consumo, consumo_kwh, score_anomalia, severidad, "
+            "tipos_anomalia, es_sospechoso FROM consumos_diarios"
+        )
+        filas = cursor.fetchall()
+    leidas = {
+        (p, t.astimezone(UTC)): (x, float(s), sev, tuple(tipos), sos)
+        for p, t, x, s, sev, tipos, sos in filas
+    }
+    assert len(leidas) == len(filas), "a reading is stored twice"
+    return leidas
+
+
+def anomalias(entorno: Settings) -> dict[Clave, tuple[float, str, tuple[str, ...], bool]]:
+    """Return every anomaly of MongoDB: score, severidad, types, es_sospechoso."""
+    with pymongo.MongoClient(entorno.mongo_host, entorno.mongo_port, tz_aware=True) as cliente:
+        documentos = list(cliente[entorno.mongo_db].anomalias_detectadas.find())
+    leidas = {
+        (d["propietario_id"], d["timestamp_consumo"].astimezone(UTC)): (
+            d["score_anomalia"], d["severidad"], tuple(d["tipos_anomalia"]), d["es_sospechoso"],
+        )
+        for d in documentos
+    }  # fmt: skip
+    assert len(leidas) == len(documentos), "an anomaly is stored twice"
+    return leidas
+
+
+def comprobar_exactamente_una_vez(entorno: Settings, lecturas: Lecturas) -> None:
+    """Check that each reading is there once, the same kWh, and that both stores agree."""
+    guardadas = historico(entorno)
+    enviadas = {
+        (p, instante(int(h))): Decimal(repr(x))
+        for p, h, x in zip(
+            lecturas.propietario_id, lecturas.hora_utc, lecturas.consumo_kwh.tolist(), strict=True
+        )
+    }
+    assert guardadas.keys() == enviadas.keys()
+    assert {k: v[0] for k, v in guardadas.items()} == enviadas
+    comprobar_acuerdo(entorno)
+
+
+def comprobar_acuerdo(entorno: Settings) -> None:
+    """Check that the anomalies of MongoDB are those of PostgreSQL, with the same verdicts."""
+    de_postgres = {k: v[1:] for k, v in historico(entorno).items() if v[2] != "normal"}
+    assert de_postgres, "the data has anomalies"
+    assert anomalias(entorno) == de_postgres
+
+
+def comprobar_veredictos(entorno: Settings, lecturas: Lecturas) -> None:
+    """Check that the stored verdicts are those of the detector undisturbed."""
+    v = DetectorConsumo(load_calendario(entorno.zona_horaria)).score(lecturas)
+    esperados = {
+        (p, instante(int(h))): (
+            int(c) / 100, str(SEVERIDADES[s]), tuple(nombres_de_tipos(int(t))), bool(sos),
+        )
+        for p, h, c, s, t, sos in zip(
+            lecturas.propietario_id, lecturas.hora_utc, v.score_centesimas, v.severidad, v.tipos,
+            v.es_sospechoso, strict=True,
+        )
+    }  # fmt: skip
+    assert {k: val[1:] for k, val in historico(entorno).items()} == esperados
+
+
+def terminar(procesos: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Kill what a failed test has left running."""
+    for proceso in procesos:
+        if proceso.poll() is None:
+            proceso.kill()
+        proceso.wait()

@@ -1,0 +1,161 @@
+"""Black box: what is sent arrives exactly once with a verdict, whatever happens on the way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from camino import (
+    comprobar_exactamente_una_vez,
+    comprobar_veredictos,
+    consumidor,
+    consumo,
+    escribir_csv,
+    esperar,
+    filas_guardadas,
+    historico,
+    lecturas_de_prueba,
+    terminar,
+)
+
+from detection.dominio import Lecturas
+from serving.settings import Settings
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def lecturas() -> Lecturas:
+    """Return the readings that every test here sends."""
+    return lecturas_de_prueba()
+
+
+@pytest.fixture
+def procesos() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Give a list of processes that do not outlive the test."""
+    lista: list[subprocess.Popen[bytes]] = []
+    yield lista
+    terminar(lista)
+
+
+def _enviar(variables: dict[str, str], archivo: Path, cuantas: int) -> None:
+    r = consumo(variables, "producir", "--archivo", str(archivo))
+    assert r.returncode == 0, r.stderr
+    assert f"confirmadas {cuantas}" in r.stdout + r.stderr
+
+
+def _consumir_todo(variables: dict[str, str], **mas: str) -> None:
+    r = consumo(variables, "consumir", "--hasta-vacio", **mas)
+    assert r.returncode == 0, r.stderr
+
+
+def test_un_archivo_llega_una_vez_byte_a_byte(
+    entorno: Settings, variables: dict[str, str], lecturas: Lecturas, tmp_path: Path
+) -> None:
+    """A file through producer and consumer: each reading once, the same kWh, its verdict."""
+    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
+    _consumir_todo(variables)
+    comprobar_exactamente_una_vez(entorno, lecturas)
+    comprobar_veredictos(entorno, lecturas)
+
+
+def test_el_mismo_archivo_dos_veces(
+    entorno: Settings, variables: dict[str, str], lecturas: Lecturas, tmp_path: Path
+) -> None:
+    """Sent twice, also across a restart of the consumer: as if once, not even touched."""
+    archivo = escribir_csv(tmp_path / "a.csv", lecturas)
+    _enviar(variables, archivo, len(lecturas))
+    _consumir_todo(variables)
+    primera = historico(entorno)
+    _enviar(variables, archivo, len(lecturas))
+    _consumir_todo(variables, LOTE_MAXIMO="777")
+    comprobar_exactamente_una_vez(entorno, lecturas)
+    assert historico(entorno) == primera
+
+
+def test_barajado_dentro_de_cada_dia(
+    entorno: Settings, variables: dict[str, str], lecturas: Lecturas, tmp_path: Path
+) -> None:
+    """The order within a day does not matter for what is stored."""
+    azar = np.random.default_rng(11).random(len(lecturas))
+    barajadas = lecturas.elegir(np.lexsort((azar, lecturas.hora_utc // 24)))
+    _enviar(variables, escribir_csv(tmp_path / "a.csv", barajadas), len(lecturas))
+    _consumir_todo(variables)
+    comprobar_exactamente_una_vez(entorno, lecturas)
+
+
+def test_dos_consumidores_se_reparten_el_trabajo(
+    entorno: Settings,
+    variables: dict[str, str],
+    lecturas: Lecturas,
+    tmp_path: Path,
+    procesos: list[subprocess.Popen[bytes]],
+) -> None:
+    """Two consumers of the group share the partitions; SIGTERM ends both with 0."""
+    registros = [tmp_path / "1.log", tmp_path / "2.log"]
+    for registro in registros:
+        procesos.append(consumidor(variables, registro, LOTE_MAXIMO="500"))
+
+    def repartidas() -> bool:
+        ultimas = [
+            [linea for linea in r.read_text().splitlines() if "particiones asignadas" in linea][-1:]
+            for r in registros
+        ]
+        suyas = [
+            set(linea[0].split("asignadas: ")[1].strip("[]").split(", "))
+            for linea in ultimas
+            if linea
+        ]
+        return len(suyas) == 2 and sum(map(len, suyas)) == entorno.kafka_particiones
+
+    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
+    esperar(repartidas, "two consumers with partitions each")
+    esperar(lambda: filas_guardadas(entorno) == len(lecturas), "every reading stored")
+    for proceso in procesos:
+        proceso.send_signal(signal.SIGTERM)
+    assert [p.wait(60) for p in procesos] == [0, 0], [r.read_text() for r in registros]
+    comprobar_exactamente_una_vez(entorno, lecturas)
+
+
+def test_un_consumidor_muerto_a_medias_no_pierde_nada(
+    entorno: Settings,
+    variables: dict[str, str],
+    lecturas: Lecturas,
+    tmp_path: Path,
+    procesos: list[subprocess.Popen[bytes]],
+) -> None:
+    """SIGKILL half way: the next one goes on, nothing lost or doubled, the same verdicts."""
+    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
+    procesos.append(consumidor(variables, tmp_path / "1.log", LOTE_MAXIMO="150"))
+    esperar(lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored")
+    procesos[0].kill()
+    procesos[0].wait()
+    assert filas_guardadas(entorno) < len(lecturas), "it was killed half way"
+    _consumir_todo(variables)
+    comprobar_exactamente_una_vez(entorno, lecturas)
+    comprobar_veredictos(entorno, lecturas)
+
+
+def test_sigterm_termina_el_lote_y_se_va(
+    entorno: Settings,
+    variables: dict[str, str],
+    lecturas: Lecturas,
+    tmp_path: Path,
+    procesos: list[subprocess.Popen[bytes]],
+) -> None:
+    """SIGTERM half way: exit 0, and the next one starts where it stopped, without a repeat."""
+    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
+    procesos.append(consumidor(variables, tmp_path / "1.log", LOTE_MAXIMO="150"))
+    esperar(lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored")
+    procesos[0].send_signal(signal.SIGTERM)
+    assert procesos[0].wait(60) == 0, (tmp_path / "1.log").read_text()
+    ya = filas_guardadas(entorno)
+    r = consumo(variables, "consumir", "--hasta-vacio")
+    assert r.returncode == 0
+    assert f"consumidor parado: {len(lecturas) - ya} lecturas" in r.stderr
+    comprobar_exactamente_una_vez(entorno, lecturas)
+    comprobar_veredictos(entorno, lecturas)

@@ -1,0 +1,335 @@
+"""PostgreSQL: the schema of the specification, its plans, and what happens when it is away."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import numpy as np
+import psycopg2
+import pytest
+from contracts.fakes import filas_de, hacer_lote
+from contracts.sondas import HistorialPostgres
+
+from detection.dominio import hora_absoluta, instante
+from pipeline.almacenes.migraciones.aplicar import downgrade
+from pipeline.almacenes.postgres import (
+    ANTERIORES,
+    ULTIMAS,
+    ClienteSospechoso,
+    PostgresStore,
+    migrate,
+)
+from serving.settings import Settings
+
+H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))
+
+COLUMNAS = {
+    "consumos_diarios": {
+        "id": ("bigint", "NO"),
+        "propietario_id": ("character varying(20)", "NO"),
+        "fecha": ("date", "NO"),
+        "hora": ("integer", "NO"),
+        "consumo_kwh": ("numeric", "NO"),
+        "anomalia_detectada": ("boolean", "NO"),
+        "score_anomalia": ("numeric(3,2)", "NO"),
+        "severidad": ("character varying(20)", "NO"),
+        "es_sospechoso": ("boolean", "NO"),
+        "timestamp_procesado": ("timestamp without time zone", "NO"),
+        "timestamp_consumo": ("timestamp with time zone", "NO"),
+        "tipos_anomalia": ("text[]", "NO"),
+        "consumo_esperado_kwh": ("real", "YES"),
+        "version_modelo": ("text", "NO"),
+    },
+    "log_archivado": {
+        "id": ("integer", "NO"),
+        "fecha_archivado": ("timestamp without time zone", "NO"),
+        "registros_movidos": ("integer", "NO"),
+        "espacio_liberado_mb": ("numeric(10,2)", "YES"),
+        "estado": ("character varying(20)", "NO"),
+    },
+}
+COLUMNAS["consumos_diarios_archivo"] = COLUMNAS["consumos_diarios"]
+
+
+@pytest.fixture
+def sonda(entorno: Settings) -> Iterator[HistorialPostgres]:
+    abierta = HistorialPostgres(entorno)
+    yield abierta
+    abierta.store.close()
+
+
+# ---- Schema ----
+
+
+@pytest.mark.parametrize("tabla", COLUMNAS)
+def test_las_tablas_son_las_de_la_especificacion(sonda: HistorialPostgres, tabla: str) -> None:
+    """Every table has exactly its columns, each with a comment for people."""
+    filas = sonda.sql(
+        """SELECT attname, format_type(atttypid, atttypmod),
+                CASE WHEN attnotnull THEN 'NO' ELSE 'YES' END,
+                col_description(attrelid, attnum)
+            FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum""",
+        (tabla,),
+    )
+    assert {nombre: (tipo, nulo) for nombre, tipo, nulo, _ in filas} == COLUMNAS[tabla]
+    assert all(comentario for *_, comentario in filas)
+    assert sonda.sql("SELECT obj_description(%s::regclass)", (tabla,))[0][0]
+
+
+def test_los_indices_son_los_de_la_especificacion(sonda: HistorialPostgres) -> None:
+    """The three named indexes are there, on their columns, and the identity is unique."""
+    filas = dict(sonda.sql("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname='public'"))
+    for tabla, prefijo in (
+        ("consumos_diarios", "idx_"),
+        ("consumos_diarios_archivo", "idx_archivo_"),
+    ):
+        for nombre, columnas in (
+            ("propietario", "propietario_id"),
+            ("fecha", "fecha"),
+            ("propietario_fecha", "propietario_id, fecha"),
+        ):
+            definicion = filas[prefijo + nombre]
+            assert definicion.endswith(f"public.{tabla} USING btree ({columnas})")
+        assert filas[f"{tabla}_identidad"].startswith("CREATE UNIQUE INDEX")
+        assert filas[f"{tabla}_identidad"].endswith("(propietario_id, timestamp_consumo)")
+
+
+@pytest.mark.parametrize("tabla", ["consumos_diarios", "consumos_diarios_archivo"])
+@pytest.mark.parametrize(
+    ("columna", "valor"),
+    [
+        ("hora", "24"),
+        ("hora", "-1"),
+        ("consumo_kwh", "-0.001"),
+        ("consumo_kwh", "'NaN'"),
+        ("consumo_kwh", "'Infinity'"),
+        ("score_anomalia", "1.01"),
+        ("score_anomalia", "-0.01"),
+        ("severidad", "'critica'"),
+    ],
+)
+def test_la_tabla_rechaza_valores_imposibles(
+    sonda: HistorialPostgres, tabla: str, columna: str, valor: str
+) -> None:
+    """No program, ours or not, can store what contract 3 excludes."""
+    fila = {
+        "id": "1",
+        "propietario_id": "'A'",
+        "fecha": "'2026-01-15'",
+        "hora": "2",
+        "consumo_kwh": "1",
+        "anomalia_detectada": "false",
+        "score_anomalia": "0.1",
+        "severidad": "'normal'",
+        "es_sospechoso": "false",
+        "timestamp_procesado": "now()",
+        "timestamp_consumo": "now()",
+        "tipos_anomalia": "'{}'",
+        "version_modelo": "'v'",
+    }
+    fila[columna] = valor
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        sonda.sql(f"INSERT INTO {tabla} ({', '.join(fila)}) VALUES ({', '.join(fila.values())})")
+
+
+def test_migrar_dos_veces_no_cambia_nada(sonda: HistorialPostgres) -> None:
+    """Migrating again keeps the data and returns the same revision."""
+    sonda.store.save(*hacer_lote([("A", H)]))
+    assert migrate(sonda.entorno) == migrate(sonda.entorno) == "0001"
+    assert len(sonda.filas()) == 1
+
+
+def test_migran_varios_procesos_a_la_vez(variables: dict[str, str], entorno: Settings) -> None:
+    """Consumers that start together all find the newest schema, and none fails."""
+    orden = [sys.executable, "-m", "pipeline.almacenes.migrar"]
+    procesos = [
+        subprocess.Popen(orden, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    salidas = [(p.communicate(timeout=60), p.returncode) for p in procesos]
+    for (salida, error), estado in salidas:
+        assert estado == 0, error.decode()
+        assert salida.decode() == f"Esquema de {entorno.postgres_db} en la revisión 0001.\n"
+
+
+def test_se_puede_volver_atras(sonda: HistorialPostgres) -> None:
+    """Downgrading leaves no table of ours, and migrating brings them back."""
+    sonda.store.close()
+    assert downgrade(sonda.entorno, "base") == "base"
+    tablas = (
+        "SELECT count(*) FROM pg_tables WHERE schemaname='public' AND tablename<>'alembic_version'"
+    )
+    assert sonda.sql(tablas) == [(0,)]
+    assert migrate(sonda.entorno) == "0001"
+    assert sonda.sql(tablas) == [(3,)]
+
+
+# ---- Writing ----
+
+
+def test_lo_mismo_otra_vez_no_toca_la_fila(sonda: HistorialPostgres) -> None:
+    """The same bytes again change nothing, not even when they were processed; a correction does."""
+    procesado = "SELECT id, timestamp_procesado FROM consumos_diarios ORDER BY propietario_id"
+    lote = hacer_lote([("A", H), ("B", H)], esperado=[np.nan, 1.1])
+    sonda.store.save(*lote)
+    antes = sonda.sql(procesado)
+    sonda.store.save(*lote)
+    assert sonda.sql(procesado) == antes
+    sonda.store.save(*hacer_lote([("A", H), ("B", H)], esperado=[np.nan, 1.2]))
+    despues = sonda.sql(procesado)
+    assert despues[0] == antes[0]
+    assert despues[1][0] == antes[1][0]
+    assert despues[1][1] > antes[1][1]
+
+
+@pytest.mark.parametrize("mezcla", [False, True])
+def test_todo_o_nada(sonda: HistorialPostgres, mezcla: bool) -> None:
+    """A batch that fails half way, by either way of writing, leaves nothing of itself."""
+    if mezcla:
+        for _ in range(2):
+            sonda.store.save(*hacer_lote([("A", H)]))
+    antes = sonda.filas()
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        sonda.store.save(*hacer_lote([("A", H), ("B", H), ("C", H)], [9.0, 9.0, -1.0]))
+    assert sonda.filas() == antes
+    assert sonda.store.save(*hacer_lote([("B", H)])).tolist() == [False]
+
+
+def test_dos_escritores_de_lo_mismo_no_se_bloquean(sonda: HistorialPostgres) -> None:
+    """Two consumers with the same readings in opposite orders: each identity is new once."""
+    claves = [(f"C{i:03d}", H + h) for i in range(60) for h in range(20)]
+    lotes = [hacer_lote(claves), hacer_lote(claves[::-1])]
+    salida = threading.Barrier(2)
+
+    def escribir(lote: tuple) -> int:
+        store = PostgresStore(sonda.entorno)
+        salida.wait()
+        nuevas = int((~store.save(*lote)).sum())
+        store.close()
+        return nuevas
+
+    with ThreadPoolExecutor(2) as hilos:
+        nuevas = list(hilos.map(escribir, lotes))
+    assert sum(nuevas) == len(claves)
+    assert len(sonda.filas()) == len(claves)
+
+
+def test_un_hilo_guarda_mientras_otro_lee(sonda: HistorialPostgres) -> None:
+    """The writer thread and the scoring thread use one store at once, each undisturbed."""
+    lotes = [hacer_lote([(f"C{i}", H + t) for i in range(50)]) for t in range(30)]
+    with ThreadPoolExecutor(2) as hilos:
+        escritura = hilos.submit(lambda: [sonda.store.save(*lote).any() for lote in lotes])
+        lectura = hilos.submit(
+            lambda: [len(sonda.store.load_latest(["C1", "C2"], 672)) for _ in range(30)]
+        )
+        assert not any(escritura.result())
+        cuentas = lectura.result()
+    assert cuentas == sorted(cuentas)
+    assert all(cuenta % 2 == 0 for cuenta in cuentas)
+    assert sonda.filas() == {c: f for lote in lotes for c, f in filas_de(*lote).items()}
+
+
+# ---- Reading ----
+
+
+@pytest.mark.parametrize("consulta", [ULTIMAS, ANTERIORES])
+def test_la_historia_se_lee_por_el_indice(sonda: HistorialPostgres, consulta: str) -> None:
+    """Loading some customers of many walks the identity's index and never the whole table."""
+    sonda.sql(
+        """INSERT INTO consumos_diarios (propietario_id, fecha, hora, consumo_kwh,
+            anomalia_detectada, score_anomalia, severidad, es_sospechoso, timestamp_consumo,
+            version_modelo)
+        SELECT 'C' || c, '2026-01-15', h %% 24, 1, false, 0.1, 'normal', false,
+            to_timestamp((%s + h) * 3600.0), 'v'
+        FROM generate_series(1, 300) AS c, generate_series(1, 200) AS h""",
+        (H,),
+    )
+    sonda.sql("ANALYZE consumos_diarios")
+    ids = [f"C{i}" for i in range(1, 300, 3)]
+    parametros = {"ids": ids, "antes": [H + 100] * len(ids), "horas": 48}
+    with psycopg2.connect(
+        host=sonda.entorno.postgres_host,
+        port=sonda.entorno.postgres_port,
+        user=sonda.entorno.postgres_user,
+        password=sonda.entorno.postgres_password,
+        dbname=sonda.entorno.postgres_db,
+    ) as conexion:
+        cursor = conexion.cursor()
+        cursor.execute("EXPLAIN " + consulta, parametros)
+        plan = "\n".join(linea for (linea,) in cursor.fetchall())
+    conexion.close()
+    assert "consumos_diarios_identidad" in plan
+    assert "Seq Scan" not in plan
+
+
+def test_la_cuenta_de_una_base_vacia(sonda: HistorialPostgres) -> None:
+    """An empty history counts zero, without first or last reading."""
+    assert sonda.store.contar() == {
+        "lecturas": 0,
+        "clientes": 0,
+        "anomalias": {"crítica": 0, "alta": 0, "media": 0, "baja": 0},
+        "desde": None,
+        "hasta": None,
+    }
+    assert sonda.store.ranking_sospechosos(10, H, 168.0) == []
+    assert sonda.store.anomalias_de_hora(H) == []
+
+
+def test_la_cuenta(sonda: HistorialPostgres) -> None:
+    """The summary counts readings, customers and anomalies by severidad."""
+    claves = [("A", H), ("A", H + 5), ("B", H - 3), ("C", H)]
+    sonda.store.save(*hacer_lote(claves, severidad=[0, 4, 4, 1], score=[0, 95, 91, 50]))
+    assert sonda.store.contar() == {
+        "lecturas": 4,
+        "clientes": 3,
+        "anomalias": {"crítica": 2, "alta": 0, "media": 0, "baja": 1},
+        "desde": instante(H - 3),
+        "hasta": instante(H + 5),
+    }
+
+
+def test_las_anomalias_de_una_hora(sonda: HistorialPostgres) -> None:
+    """The anomalies of one hour, the highest score first, whatever the local date is."""
+    for hora in (H, H - 2, H + 20):  # 02:00, midnight, 22:00 UTC
+        lote = hacer_lote(
+            [("A", hora), ("B", hora), ("C", hora)],
+            severidad=[1, 0, 3],
+            score=[55, 10, 85],
+            tipos=[1, 0, 6],
+            desfase=[12, 12, 12],
+        )
+        sonda.store.save(*lote)
+        assert sonda.store.anomalias_de_hora(hora) == [
+            ("C", "alta", ["pico_consumo", "consumo_noche_anomalo"]),
+            ("A", "baja", ["desviacion_estadistica"]),
+        ]
+
+
+def test_el_ranking_ordena_por_evidencia_que_caduca(sonda: HistorialPostgres) -> None:
+    """Evidence sums the squared excess over 0.5, halves with age, and forgets after 28 days."""
+    claves = [("A", H), ("A", H - 24), ("B", H - 48), ("B", H - 47), ("C", H - 28 * 24), ("D", H)]
+    claves += [("D", H + 1), ("B", H - 10), ("E", H - 1)]
+    lote = hacer_lote(
+        claves,
+        score=[90, 60, 100, 80, 100, 40, 100, 10, 50],
+        severidad=[4, 1, 4, 3, 4, 0, 4, 0, 1],
+        tipos=[1, 3, 8, 9, 1, 0, 1, 0, 0],
+        sospechoso=[True, False, True, True, True, False, True, False, False],
+    )
+    sonda.store.save(*lote)
+    tabla = sonda.store.ranking_sospechosos(10, H, 24.0)
+    assert [c.propietario_id for c in tabla] == ["A", "B", "D", "E"]
+    assert tabla[0].evidencia == pytest.approx(0.8**2 + 0.2**2 / 2)
+    assert tabla[1].evidencia == pytest.approx(1 / 4 + 0.6**2 * 0.5 ** (47 / 24))
+    tipos = ("desviacion_estadistica", "pico_consumo")
+    assert tabla[0] == ClienteSospechoso("A", tabla[0].evidencia, True, "crítica", 0.9, 2, tipos)
+    assert (tabla[1].es_sospechoso, tabla[1].severidad, tabla[1].anomalias) == (False, "alta", 2)
+    assert tabla[1].tipos_anomalia == ("consumo_constante", "desviacion_estadistica")
+    assert (tabla[2].evidencia, tabla[2].severidad, tabla[2].score_maximo) == (0, "normal", 0.4)
+    assert (tabla[3].evidencia, tabla[3].severidad, tabla[3].tipos_anomalia) == (0, "baja", ())
+    assert len(sonda.store.ranking_sospechosos(1, H, 24.0)) == 1

@@ -1,0 +1,189 @@
+"""Verdicts on a draft: restarts, replays and corrections give what an undisturbed run gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from apoyo import MADRID, hogar, horas
+from contracts.fakes import FakeHistoryStore
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detection.detector import DetectorConsumo
+from detection.dominio import Lecturas, Veredictos
+from detection.errors import LoteEnVueloError, TransientError
+from serving.scorer import Borrador, Scorer
+
+DIAS = 45
+N = 24 * DIAS
+
+
+def _scorer(historia: FakeHistoryStore) -> Scorer:
+    return Scorer(DetectorConsumo(MADRID), historia)
+
+
+def _lecturas(clientes: int = 2, n: int = N) -> Lecturas:
+    """Return some customers hour by hour; the first is attacked from day 33 on."""
+    kwh = np.stack([hogar(n, c) for c in range(clientes)])
+    kwh[0, 24 * 33 :] *= 0.2
+    return Lecturas(
+        [f"CLI_{c}" for _ in range(n) for c in range(clientes)],
+        np.repeat(horas(n), clientes),
+        kwh.T.ravel(),
+    )
+
+
+def _pasar(scorer: Scorer, historia: FakeHistoryStore, lecturas: Lecturas, lote: int) -> Veredictos:
+    partes: list[Borrador] = []
+    for i in range(0, len(lecturas), lote):
+        borrador = scorer.draft(lecturas.elegir(np.arange(i, min(i + lote, len(lecturas)))))
+        historia.save(borrador.lecturas, borrador.veredictos)
+        scorer.accept(borrador)
+        partes.append(borrador)
+    return _unir([p.veredictos for p in partes])
+
+
+def _unir(partes: list[Veredictos]) -> Veredictos:
+    from detection.dominio import join_veredictos
+
+    todo = partes[0]
+    for parte in partes[1:]:
+        todo = join_veredictos(todo, parte)
+    return todo
+
+
+def _iguales(a: Veredictos, b: Veredictos) -> None:
+    for campo in (
+        "score_centesimas",
+        "severidad",
+        "tipos",
+        "es_sospechoso",
+        "esperado_kwh",
+        "scores",
+    ):
+        np.testing.assert_array_equal(getattr(a, campo), getattr(b, campo), err_msg=campo)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(24 * 29, N - 24), st.integers(20, 400))
+def test_tras_un_reinicio_sigue_como_si_nada(corte: int, lote: int) -> None:
+    """A process that starts anew in the middle gives the verdicts of one that never stopped."""
+    lecturas = _lecturas()
+    sin_parar = _pasar(_scorer(h := FakeHistoryStore()), h, lecturas, 500)
+    historia = FakeHistoryStore()
+    antes = _pasar(_scorer(historia), historia, lecturas.elegir(np.arange(2 * corte)), lote)
+    resto = lecturas.elegir(np.arange(2 * corte, len(lecturas)))
+    despues = _pasar(_scorer(historia), historia, resto, lote)
+    _iguales(_unir([antes, despues]), sin_parar)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.integers(30, 400), st.booleans())
+def test_el_mismo_archivo_otra_vez_da_los_mismos_veredictos(lote: int, reinicio: bool) -> None:
+    """All of it sent again, by a process that remembers or by a new one: nothing changes."""
+    lecturas = _lecturas()
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    primera = _pasar(scorer, historia, lecturas, 300)
+    filas = dict(historia.filas)
+    segunda = _pasar(_scorer(historia) if reinicio else scorer, historia, lecturas, lote)
+    _iguales(segunda, primera)
+    assert historia.filas == filas
+
+
+def test_un_lote_que_llega_otra_vez_tras_una_caida() -> None:
+    """Saved but not committed, then the process died: the batch comes again, the same verdicts."""
+    lecturas = _lecturas()
+    historia = FakeHistoryStore()
+    _pasar(_scorer(historia), historia, lecturas.elegir(np.arange(2 * N - 600)), 300)
+    ultimo = lecturas.elegir(np.arange(2 * N - 600, 2 * N))
+    borrador = _scorer(historia).draft(ultimo)
+    historia.save(borrador.lecturas, borrador.veredictos)
+    _iguales(_scorer(historia).draft(ultimo).veredictos, borrador.veredictos)
+
+
+def test_despues_de_la_repeticion_lo_nuevo_se_puntua_igual() -> None:
+    """What comes after a replay finds the past as it was."""
+    lecturas = _lecturas()
+    mitad = lecturas.elegir(np.arange(2 * N - 200))
+    final = lecturas.elegir(np.arange(2 * N - 200, 2 * N))
+    sin_repetir = FakeHistoryStore()
+    scorer = _scorer(sin_repetir)
+    _pasar(scorer, sin_repetir, mitad, 250)
+    esperado = _pasar(scorer, sin_repetir, final, 250)
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    _pasar(scorer, historia, mitad, 250)
+    _pasar(scorer, historia, mitad.elegir(np.arange(900)), 250)
+    _iguales(_pasar(scorer, historia, final, 250), esperado)
+
+
+def test_una_correccion_antigua_se_puntua_contra_su_propio_pasado() -> None:
+    """A corrected reading of ten days ago gets the verdict that it would have had then."""
+    lecturas = _lecturas(1)
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    _pasar(scorer, historia, lecturas, 300)
+    cual = N - 240
+    corregida = Lecturas(["CLI_0"], lecturas.hora_utc[[cual]], np.array([50.0]))
+    borrador = scorer.draft(corregida)
+    entonces = FakeHistoryStore()
+    otro = _scorer(entonces)
+    _pasar(otro, entonces, lecturas.elegir(np.arange(cual)), 300)
+    _iguales(borrador.veredictos, otro.draft(corregida).veredictos)
+    assert borrador.veredictos.severidad[0] >= 3
+    # It is remembered too: the window of what comes next has the corrected value.
+    fila = scorer.detector.ventanas.row("CLI_0")
+    valores = scorer.detector.ventanas.valores[fila]
+    assert valores[int(corregida.hora_utc[0]) % valores.size] == 50.0
+
+
+def test_una_repeticion_espera_al_lote_que_se_esta_guardando() -> None:
+    """A replayed reading is not scored against a past that is half stored."""
+    lecturas = _lecturas(1)
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    _pasar(scorer, historia, lecturas, 300)
+    vieja = lecturas.elegir(np.arange(500, 510))
+    en_vuelo = scorer.draft(vieja)
+    with pytest.raises(LoteEnVueloError):
+        scorer.draft(lecturas.elegir(np.arange(510, 520)))
+    historia.save(en_vuelo.lecturas, en_vuelo.veredictos)
+    scorer.accept(en_vuelo)
+    assert len(scorer.draft(lecturas.elegir(np.arange(510, 520))).veredictos) == 10
+
+
+def test_descartar_olvida_y_lo_guardado_vuelve() -> None:
+    """A draft that is never stored leaves no trace: its customers come back from the store."""
+    lecturas = _lecturas(1)
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    _pasar(scorer, historia, lecturas.elegir(np.arange(N - 50)), 300)
+    final = lecturas.elegir(np.arange(N - 50, N))
+    disparate = Lecturas(final.propietario_id, final.hora_utc, final.consumo_kwh * 1000)
+    scorer.discard(scorer.draft(disparate))
+    assert len(scorer.detector.ventanas) == 0
+    esperado = _scorer(historia).draft(final).veredictos
+    _iguales(scorer.draft(final).veredictos, esperado)
+
+
+def test_sin_almacen_no_cambia_nada() -> None:
+    """The store away while new customers have to be loaded: an error, and nobody half loaded."""
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    historia.caido = True
+    with pytest.raises(TransientError):
+        scorer.draft(_lecturas(2, 24))
+    assert len(scorer.detector.ventanas) == 0
+    historia.caido = False
+    assert len(scorer.draft(_lecturas(2, 24)).veredictos) == 48
+
+
+def test_olvidar_clientes_que_pasan_a_otro_consumidor() -> None:
+    """Customers of a partition that has left are not in memory any more."""
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    borrador = scorer.draft(_lecturas(3, 10))
+    assert sorted(borrador.nuevos) == ["CLI_0", "CLI_1", "CLI_2"]
+    scorer.forget(["CLI_1"])
+    assert sorted(scorer.detector.ventanas.customers()) == ["CLI_0", "CLI_2"]
