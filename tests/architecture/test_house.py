@@ -72,7 +72,7 @@ def _importados(ruta: Path) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize("ruta", FICHEROS, ids=_nombre)
 def test_una_habitacion_solo_importa_las_que_debe(ruta: Path) -> None:
-    """Only downstairs: detection <- serving <- pipeline; training and api never meet; the dashboard speaks HTTP."""
+    """Only downstairs: detection <- serving <- pipeline; training and api never meet."""
     propia = ruta.relative_to(RAIZ).parts[0]
     for modulo, linea in _importados(ruta):
         otra = modulo.split(".")[0]
