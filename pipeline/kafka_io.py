@@ -1,0 +1,397 @@
+"""Kafka: topics, the producer, and the source of the consumer's loop.
+
+A customer's readings must always land in the same partition, whoever sends
+them, since state follows partitions. The partitioner is Java's
+(``murmur2_random``): other producers of the house, most of them Java, agree
+with ours without a setting.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from detection.errors import ConsumoError, EntregaError, PermanentError, TransientError
+from pipeline.puertos import Mensaje, Muerta
+from serving.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+
+CONTACTO_S = 10.0
+"""How long the first contact with the broker may take."""
+PING_S = 3.0
+ENTREGA_S = 20.0
+"""How long a reading may wait for its confirmation; after that it counts as not delivered."""
+ENTREGA_MUERTA_S = 5.0
+"""The same for a dead letter: the loop does not listen to the group meanwhile."""
+SIN_PARTICIONES_S = 15.0
+"""After this long without partitions there is nothing for us to read: others have them all."""
+CARTA_MAXIMA_BYTES = 900_000
+"""Larger dead letters are cut: with the headers they would pass the broker's 1 MiB and block."""
+MENSAJES_POR_SONDEO = 1000
+
+_COMUN: dict[str, Any] = {
+    # Only what is fatal: errors reach us through callbacks, and users through our log.
+    "log_level": 0,
+    "reconnect.backoff.max.ms": 2000,
+}
+_PRODUCTOR: dict[str, Any] = {
+    **_COMUN,
+    "acks": "all",
+    "enable.idempotence": True,
+    "partitioner": "murmur2_random",
+    "compression.type": "lz4",
+    "linger.ms": 20,
+    "batch.size": 1 << 20,
+    "queue.buffering.max.messages": 200_000,
+}
+# The fetch settings have their measurements in architecture.md, "What bit us".
+_CONSUMIDOR: dict[str, Any] = {
+    **_COMUN,
+    "enable.auto.commit": False,
+    "auto.offset.reset": "earliest",
+    "partition.assignment.strategy": "cooperative-sticky",
+    "session.timeout.ms": 6000,
+    "heartbeat.interval.ms": 2000,
+    "fetch.min.bytes": 1,
+    "fetch.wait.max.ms": 10,
+    "fetch.queue.backoff.ms": 5,
+    "queued.min.messages": 200_000,
+    "allow.auto.create.topics": False,
+    # Partitions that are added, or a topic made anew, are seen after this long (default: 5 min).
+    "topic.metadata.refresh.interval.ms": 10_000,
+}
+_LEJOS = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._RESOLVE,
+        KafkaError._TIMED_OUT,
+        KafkaError._MSG_TIMED_OUT,
+    }
+)
+
+
+def ensure_topics(settings: Settings) -> None:
+    """Create the topic of readings and that of dead letters where they are missing.
+
+    Raises
+    ------
+    TransientError
+        The broker does not answer.
+    PermanentError
+        It refuses to create them.
+    """
+    admin = AdminClient({**_COMUN, "bootstrap.servers": settings.kafka_broker})
+    try:
+        hay = admin.list_topics(timeout=CONTACTO_S).topics
+        faltan = [
+            NewTopic(nombre, settings.kafka_particiones, settings.kafka_replicas)
+            for nombre in (settings.kafka_topic, settings.kafka_topic_dlq)
+            if nombre not in hay
+        ]
+        if not faltan:
+            return
+        for futuro in admin.create_topics(faltan, request_timeout=CONTACTO_S).values():
+            futuro.result(CONTACTO_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise _ours(error.args[0], settings.kafka_broker) from error
+
+
+def ping_kafka(settings: Settings) -> None:
+    """Return if the broker answers; raise ``TransientError`` otherwise."""
+    admin = AdminClient({**_COMUN, "bootstrap.servers": settings.kafka_broker})
+    try:
+        admin.list_topics(timeout=PING_S)
+    except KafkaException as error:
+        raise _ours(error.args[0], settings.kafka_broker) from error
+
+
+class Productor:
+    """Readings to the topic, each confirmed by the broker, each customer in one partition.
+
+    Parameters
+    ----------
+    entrega_s : float
+        How long a reading may wait for its confirmation.
+    """
+
+    def __init__(self, settings: Settings, entrega_s: float = ENTREGA_S) -> None:
+        self.confirmadas = 0
+        self.fallidas = 0
+        self._entrega_s = entrega_s
+        self._topic = settings.kafka_topic
+        self._broker = settings.kafka_broker
+        self._motivo: KafkaError | None = None
+        self._productor = Producer(
+            {
+                **_PRODUCTOR,
+                "bootstrap.servers": settings.kafka_broker,
+                "message.timeout.ms": int(entrega_s * 1000),
+            }
+        )
+
+    def send(self, claves: Sequence[str], valores: Sequence[bytes]) -> None:
+        """Hand over messages in this order; waits while the queue to the broker is full.
+
+        Raises
+        ------
+        EntregaError
+            A delivery has failed: there is no sense in sending more.
+        """
+        productor, topic, al_entregar = self._productor, self._topic, self._on_delivery
+        for inicio in range(0, len(valores), MENSAJES_POR_SONDEO):
+            fin = inicio + MENSAJES_POR_SONDEO
+            for clave, valor in zip(claves[inicio:fin], valores[inicio:fin], strict=True):
+                while True:
+                    try:
+                        productor.produce(topic, valor, clave, on_delivery=al_entregar)
+                        break
+                    except BufferError:
+                        productor.poll(0.05)
+                    except KafkaException as error:
+                        raise _ours(error.args[0], self._broker) from error
+            productor.poll(0)
+            self._raise_if_failed()
+
+    def flush(self) -> None:
+        """Return when every message handed over is confirmed; raise ``EntregaError`` otherwise."""
+        sin_respuesta = self._productor.flush(self._entrega_s + 5.0)
+        self.fallidas += sin_respuesta
+        self._raise_if_failed()
+
+    def _on_delivery(self, error: KafkaError | None, _mensaje: Message) -> None:
+        if error is None:
+            self.confirmadas += 1
+        else:
+            self.fallidas += 1
+            self._motivo = error
+
+    def _raise_if_failed(self) -> None:
+        if self.fallidas:
+            texto = _describe(self._motivo, self._broker)
+            raise EntregaError(
+                f"{texto}: no todas las lecturas se entregaron (confirmadas {self.confirmadas})"
+            )
+
+
+class FuenteKafka:
+    """The topic of readings as the loop's source; see ``pipeline.puertos.Fuente``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumidor: Consumer | None = None
+        self._cartas: Producer | None = None
+        self._nuestras: set[int] = set()
+        self._cambio = False
+        self._pausada = False
+        self._sin_particiones = time.monotonic()
+        self._lejos = False
+        self._mortal: KafkaError | None = None
+
+    def open(
+        self, al_revocar: Callable[[set[int]], None], al_perder: Callable[[set[int]], None]
+    ) -> None:
+        """Make sure of the topics and join the group."""
+        ensure_topics(self._settings)
+        self._sin_particiones = time.monotonic()
+        self._consumidor = Consumer(
+            {
+                **_CONSUMIDOR,
+                "bootstrap.servers": self._settings.kafka_broker,
+                "group.id": self._settings.kafka_grupo,
+                "error_cb": self._on_error,
+                "on_commit": self._on_commit,
+            }
+        )
+
+        def leave(avisar: Callable[[set[int]], None], idas: list[TopicPartition]) -> None:
+            particiones = {tp.partition for tp in idas}
+            self._nuestras -= particiones
+            self._sin_particiones = time.monotonic()
+            self._cambio = True
+            avisar(particiones)
+
+        self._consumidor.subscribe(
+            [self._settings.kafka_topic],
+            on_assign=self._on_assign,
+            on_revoke=lambda _consumidor, idas: leave(al_revocar, idas),
+            on_lost=lambda _consumidor, idas: leave(al_perder, idas),
+        )
+
+    def read(self, maximo: int, espera_s: float) -> Sequence[Mensaje]:
+        """Return up to ``maximo`` messages of partitions that are ours."""
+        self._cambio = False
+        llegados = self._group.consume(maximo, espera_s)
+        if self._mortal:
+            raise PermanentError(f"Kafka: error irrecuperable ({self._mortal.str()})")
+        buenos = [m for m in llegados if m.error() is None]
+        if len(buenos) < len(llegados):
+            for mensaje in llegados:
+                self._on_message_error(mensaje.error())
+        if buenos and self._lejos:
+            self._lejos = False
+            _LOG.warning("Kafka responde de nuevo")
+        if self._cambio:
+            buenos = [m for m in buenos if m.partition() in self._nuestras]
+        return cast(list[Mensaje], buenos)  # the library's types leave room for None
+
+    def pause(self) -> None:
+        """Bring no messages; partitions that come later are paused too."""
+        self._pausada = True
+        self._group.pause(self._group.assignment())
+
+    def resume(self) -> None:
+        """Bring messages again."""
+        self._pausada = False
+        self._group.resume(self._group.assignment())
+
+    def commit(self, siguientes: Mapping[int, int], *, espera: bool) -> None:
+        """Record the next offset of each partition.
+
+        A commit that fails loses nothing: the readings come again and change nothing.
+        """
+        if not siguientes:
+            return
+        topic = self._settings.kafka_topic
+        posiciones = [TopicPartition(topic, *siguiente) for siguiente in siguientes.items()]
+        try:
+            if espera:
+                self._group.commit(offsets=posiciones, asynchronous=False)
+            else:
+                self._group.commit(offsets=posiciones, asynchronous=True)
+        except KafkaException as error:
+            self._on_commit(error.args[0], posiciones)
+
+    def bury(self, muertas: Sequence[Muerta]) -> list[Muerta]:
+        """Send messages to the dead letters as they came; return those that were not confirmed."""
+        if self._cartas is None:
+            self._cartas = Producer(
+                {
+                    **_PRODUCTOR,
+                    "bootstrap.servers": self._settings.kafka_broker,
+                    "message.timeout.ms": int(ENTREGA_MUERTA_S * 1000),
+                    "linger.ms": 0,
+                }
+            )
+        sin_confirmar = set(range(len(muertas)))
+        for i, muerta in enumerate(muertas):
+            self._send_letter(self._cartas, muerta, partial(sin_confirmar.discard, i))
+        self._cartas.flush(ENTREGA_MUERTA_S + 1.0)
+        if sin_confirmar:
+            self._cartas = None  # one that has given letters up may have lost its sequence
+        return [muertas[i] for i in sorted(sin_confirmar)]
+
+    def _send_letter(self, cartas: Producer, muerta: Muerta, confirmar: Callable[[], None]) -> None:
+        mensaje, motivo = muerta
+        valor = mensaje.value()
+        cabeceras: dict[str, str | bytes | None] = {
+            "motivo": motivo.motivo,
+            "detalle": motivo.detalle,
+            "topic": self._settings.kafka_topic,
+            "partition": str(mensaje.partition()),
+            "offset": str(mensaje.offset()),
+        }
+        if valor is not None and len(valor) > CARTA_MAXIMA_BYTES:
+            cabeceras["bytes_originales"] = str(len(valor))
+            valor = valor[:CARTA_MAXIMA_BYTES]
+
+        def on_delivery(error: KafkaError | None, _mensaje: Message) -> None:
+            if error is None:
+                confirmar()
+
+        topic, clave = self._settings.kafka_topic_dlq, mensaje.key()
+        while True:
+            try:
+                cartas.produce(topic, valor, clave, headers=cabeceras, on_delivery=on_delivery)
+                return
+            except BufferError:
+                cartas.poll(0.05)
+            except KafkaException as error:
+                self._cartas = None
+                raise _ours(error.args[0], self._settings.kafka_broker) from error
+
+    def al_dia(self) -> bool:
+        """Return whether our partitions have been read up to the last message known.
+
+        Known = the high watermark that came with the last fetch: asked by itself, the embedded
+        broker answers less.
+        """
+        asignadas = self._group.assignment()
+        if not asignadas:
+            return time.monotonic() - self._sin_particiones > SIN_PARTICIONES_S
+        return all(self._is_at_end(posicion) for posicion in self._group.position(asignadas))
+
+    def close(self) -> None:
+        """Leave the group."""
+        if self._consumidor is not None:
+            self._consumidor.close()
+            self._consumidor = None
+
+    @property
+    def _group(self) -> Consumer:
+        assert self._consumidor is not None, "open() comes first"
+        return self._consumidor
+
+    def _is_at_end(self, posicion: TopicPartition) -> bool:
+        primero, ultimo = self._group.get_watermark_offsets(posicion, cached=True)
+        if ultimo < 0:
+            return False
+        siguiente = posicion.offset
+        if siguiente < 0:  # nothing of it has come since we have it
+            (guardada,) = self._group.committed([posicion], CONTACTO_S)
+            siguiente = guardada.offset if guardada.offset >= 0 else primero
+        return bool(siguiente >= ultimo)
+
+    def _on_assign(self, consumidor: Consumer, nuevas: list[TopicPartition]) -> None:
+        self._nuestras |= {tp.partition for tp in nuevas}
+        self._sin_particiones = time.monotonic()
+        self._cambio = True
+        consumidor.incremental_assign(nuevas)
+        if self._pausada:
+            consumidor.pause(nuevas)
+        _LOG.info("particiones asignadas: %s", sorted(self._nuestras))
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._mortal = error
+        elif error.code() in _LEJOS and not self._lejos:
+            self._lejos = True
+            _LOG.warning("%s; se sigue intentando", _describe(error, self._settings.kafka_broker))
+
+    def _on_message_error(self, error: KafkaError | None) -> None:
+        if error is None or error.code() == KafkaError._PARTITION_EOF:
+            return
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            _LOG.warning("el topic %s no existe; se crea", self._settings.kafka_topic)
+            ensure_topics(self._settings)
+        elif error.code() in _LEJOS or error.fatal():
+            self._on_error(error)
+        else:
+            _LOG.warning("Kafka: %s", error.str())
+
+    def _on_commit(self, error: KafkaError | None, _posiciones: Iterable[TopicPartition]) -> None:
+        if error is not None and error.code() != KafkaError._NO_OFFSET:
+            _LOG.warning(
+                "Kafka no ha guardado la posición (%s): se releerán lecturas, sin efecto",
+                error.str(),
+            )
+
+
+def _describe(error: KafkaError | None, broker: str) -> str:
+    if error is None or error.code() in _LEJOS:
+        return f"Kafka no responde en {broker}"
+    return f"Kafka en {broker}: {error.str()}"
+
+
+def _ours(error: KafkaError, broker: str) -> ConsumoError:
+    if error.code() in _LEJOS or error.retriable():
+        return TransientError(_describe(error, broker))
+    return PermanentError(_describe(error, broker))

@@ -1,0 +1,230 @@
+"""Topics, producer and the loop's source, on a real broker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from apoyo_bucle import AHORA_HORA, ProcesadorFalso, wait_until
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from detection.dominio import Lecturas
+from detection.errors import TransientError
+from pipeline.bucle import Bucle, Resumen
+from pipeline.kafka_io import FuenteKafka, Productor, ensure_topics, ping_kafka
+from pipeline.messages import Codificador, Decodificador
+from pipeline.sondas import ANFITRION, puerto_del_sistema
+from serving.settings import Settings
+
+CLIENTES = 12
+
+
+def send(entorno: Settings, kwh: range) -> None:
+    """Send a reading for each number, its kWh, customer after customer."""
+    ensure_topics(entorno)
+    lecturas = Lecturas(
+        [f"CLI_{i % CLIENTES:05d}" for i in kwh],
+        np.array([AHORA_HORA - 9_000 + i for i in kwh], np.int64),
+        np.array(kwh, np.float64),
+    )
+    productor = Productor(entorno)
+    productor.send(lecturas.propietario_id, Codificador(entorno.zona_horaria).encode(lecturas))
+    productor.flush()
+    assert productor.confirmadas == len(kwh)
+
+
+def build(entorno: Settings, procesador: ProcesadorFalso, *, hasta_vacio: bool = True) -> Bucle:
+    return Bucle(
+        FuenteKafka(entorno),
+        procesador,
+        Decodificador(entorno.zona_horaria, entorno.consumo_maximo_kwh),
+        lote_maximo=50,
+        hasta_vacio=hasta_vacio,
+        reloj=lambda: AHORA_HORA,
+    )
+
+
+def consume(entorno: Settings, procesador: ProcesadorFalso) -> Resumen:
+    return build(entorno, procesador).run()
+
+
+@contextmanager
+def running(bucle: Bucle) -> Iterator[None]:
+    """Run a loop beside the test; stop it at the end, and let its failure be the test's."""
+    fallo: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            bucle.run()
+        except BaseException as error:  # noqa: BLE001  raised below, in the test's thread
+            fallo.append(error)
+
+    hilo = threading.Thread(target=run)
+    hilo.start()
+    try:
+        yield
+    finally:
+        bucle.stop()
+        hilo.join(60)
+    assert not hilo.is_alive()
+    if fallo:
+        raise fallo[0]
+
+
+def committed(entorno: Settings) -> int:
+    """Return how many messages the group has committed, over all partitions."""
+    consumidor = Consumer(
+        {"bootstrap.servers": entorno.kafka_broker, "group.id": entorno.kafka_grupo}
+    )
+    try:
+        todas = [TopicPartition(entorno.kafka_topic, p) for p in range(entorno.kafka_particiones)]
+        return sum(max(0, tp.offset) for tp in consumidor.committed(todas, 10))
+    finally:
+        consumidor.close()
+
+
+def read_letters(entorno: Settings, cuantas: int) -> list[object]:
+    """Return the first messages of the dead-letter topic."""
+    consumidor = Consumer(
+        {
+            "bootstrap.servers": entorno.kafka_broker,
+            "group.id": f"{entorno.kafka_grupo}-dlq",
+            "enable.auto.commit": False,
+        }
+    )
+    consumidor.assign(
+        [TopicPartition(entorno.kafka_topic_dlq, p, 0) for p in range(entorno.kafka_particiones)]
+    )
+    cartas: list[object] = []
+    wait_until(lambda: cartas.extend(consumidor.consume(10, 0.1)) or len(cartas) >= cuantas)
+    consumidor.close()
+    return cartas
+
+
+def test_topics_are_created_once(entorno: Settings) -> None:
+    """Both topics get the partitions of the settings; asking again is fine."""
+    ensure_topics(entorno)
+    ensure_topics(entorno)
+    topics = AdminClient({"bootstrap.servers": entorno.kafka_broker}).list_topics(timeout=10).topics
+    for nombre in (entorno.kafka_topic, entorno.kafka_topic_dlq):
+        assert len(topics[nombre].partitions) == entorno.kafka_particiones
+    ping_kafka(entorno)
+
+
+def test_a_broker_away_is_said_in_one_line(entorno: Settings) -> None:
+    """Nobody listens there: a transient error that names the address."""
+    nadie = entorno.model_copy(update={"kafka_broker": f"{ANFITRION}:{puerto_del_sistema()}"})
+    with pytest.raises(TransientError, match=f"Kafka no responde en {nadie.kafka_broker}"):
+        ping_kafka(nadie)
+
+
+def test_every_reading_is_saved_once_and_its_position_committed(entorno: Settings) -> None:
+    """All that was sent is saved, each customer from one partition; then nothing is left."""
+    send(entorno, range(300))
+    primero = ProcesadorFalso()
+    assert consume(entorno, primero).lecturas == 300
+    assert sorted(primero.guardadas) == [float(i) for i in range(300)]
+    assert len(primero.particion_de) == CLIENTES
+    assert all(len(particiones) == 1 for particiones in primero.particion_de.values())
+    assert len(set.union(*primero.particion_de.values())) == entorno.kafka_particiones
+    for cliente in range(CLIENTES):
+        propias = [kwh for kwh in primero.guardadas if kwh % CLIENTES == cliente]
+        assert propias == sorted(propias)
+    assert committed(entorno) == 300
+    segundo = ProcesadorFalso()
+    assert consume(entorno, segundo).lecturas == 0
+    assert segundo.hechos == []
+
+
+def test_poison_goes_to_the_dead_letters_as_it_came(entorno: Settings) -> None:
+    """Invalid messages keep bytes and key, say why and whence; the others are saved."""
+    send(entorno, range(10))
+    productor = Productor(entorno)
+    productor.send(["CLI_00003", "CLI_00003"], [b"\x00\xff no es JSON", b"[]"])
+    productor.flush()
+    send(entorno, range(10, 20))
+    procesador = ProcesadorFalso()
+    resumen = consume(entorno, procesador)
+    assert (resumen.lecturas, resumen.invalidas) == (20, 2)
+    assert sorted(procesador.guardadas) == [float(i) for i in range(20)]
+    assert committed(entorno) == 22
+    cartas = read_letters(entorno, 2)
+    assert {c.value() for c in cartas} == {b"\x00\xff no es JSON", b"[]"}  # type: ignore[attr-defined]
+    assert {c.key() for c in cartas} == {b"CLI_00003"}  # type: ignore[attr-defined]
+    for carta in cartas:
+        cabeceras = {nombre: valor.decode() for nombre, valor in carta.headers()}  # type: ignore[attr-defined]
+        assert cabeceras["motivo"] in {"no_es_json", "no_es_objeto"}
+        assert cabeceras["topic"] == entorno.kafka_topic
+        assert 0 <= int(cabeceras["partition"]) < entorno.kafka_particiones
+        assert int(cabeceras["offset"]) >= 0
+
+
+def test_nothing_is_committed_before_it_is_saved(entorno: Settings) -> None:
+    """While the stores are away nothing is committed and no more is read; then all of it is."""
+    fuera = threading.Event()
+    intentos: list[int] = []
+
+    def refuse(_kwh: list[float]) -> None:
+        intentos.append(1)
+        if not fuera.is_set():
+            raise TransientError("la base de datos no responde", retry_after_s=0.01)
+
+    send(entorno, range(300))
+    procesador = ProcesadorFalso(al_guardar=refuse)
+    with running(build(entorno, procesador, hasta_vacio=False)):
+        wait_until(lambda: len(intentos) >= 4)
+        assert committed(entorno) == 0
+        assert procesador.guardadas == []
+        assert [nombre for nombre, _ in procesador.hechos].count("draft") <= 2
+        fuera.set()
+        wait_until(lambda: len(procesador.guardadas) == 300)
+    assert committed(entorno) == 300
+    assert sorted(procesador.guardadas) == [float(i) for i in range(300)]
+
+
+def test_what_fails_for_good_is_read_again_by_the_next(entorno: Settings) -> None:
+    """An unexpected error is raised; its readings, not committed, come to the next consumer."""
+
+    def fail(kwh: list[float]) -> None:
+        if 200.0 in kwh:
+            raise ZeroDivisionError("defecto")
+
+    send(entorno, range(300))
+    roto, sano = ProcesadorFalso(al_guardar=fail), ProcesadorFalso()
+    with pytest.raises(ZeroDivisionError):
+        consume(entorno, roto)
+    assert committed(entorno) <= len(roto.guardadas)
+    consume(entorno, sano)
+    assert sorted({*roto.guardadas, *sano.guardadas}) == [float(i) for i in range(300)]
+    assert 200.0 in sano.guardadas
+    assert committed(entorno) == 300
+
+
+def test_two_consumers_share_the_partitions(entorno: Settings) -> None:
+    """One joins while the other works: nothing is lost, nothing is saved twice.
+
+    What moves over was saved and committed before, and its customers leave memory.
+    """
+    guardar = threading.Event()
+    primero = ProcesadorFalso(al_guardar=lambda _kwh: wait_until(guardar.is_set))
+    segundo = ProcesadorFalso()
+    send(entorno, range(40))
+    with running(build(entorno, primero, hasta_vacio=False)):
+        wait_until(lambda: primero.hechos)
+        with running(build(entorno, segundo, hasta_vacio=False)):
+            # The save that is in flight when the other joins ends while the partitions move.
+            threading.Timer(1.0, guardar.set).start()
+            wait_until(lambda: primero.olvidadas)
+            send(entorno, range(40, 400))
+            wait_until(lambda: len(primero.guardadas) + len(segundo.guardadas) >= 400)
+    assert sorted(primero.guardadas + segundo.guardadas) == [float(i) for i in range(400)]
+    assert segundo.guardadas
+    assert len(primero.guardadas) > 40
+    assert not set(primero.guardadas[40:]) & set(segundo.guardadas)
+    movidas = set.union(*segundo.particion_de.values())
+    assert movidas <= set(primero.olvidadas)
+    assert committed(entorno) == 400
