@@ -23,10 +23,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import queue
 import random
 import signal
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -37,7 +35,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.dominio import Lecturas
-from detection.errors import TransientError
+from detection.errors import LoteEnVueloError, TransientError
+from pipeline.escritor import Escritor
 from pipeline.messages import Decodificador
 from pipeline.puertos import Borrador, Fuente, Mensaje, Muerta, Procesador
 
@@ -103,33 +102,6 @@ class _Caida:
     proximo: float = 0.0
 
 
-class _Escritor(threading.Thread):
-    """The writer thread. A daemon: a store that hangs must not keep the process alive."""
-
-    def __init__(self, guardar: Callable[[Borrador], None]) -> None:
-        super().__init__(name="escritor", daemon=True)
-        self._guardar = guardar
-        self._cola: queue.SimpleQueue[tuple[Borrador, Future[None]] | None] = queue.SimpleQueue()
-
-    def run(self) -> None:
-        while (encargo := self._cola.get()) is not None:
-            borrador, futuro = encargo
-            try:
-                self._guardar(borrador)
-            except BaseException as error:  # noqa: BLE001  the loop raises it again
-                futuro.set_exception(error)
-            else:
-                futuro.set_result(None)
-
-    def submit(self, borrador: Borrador) -> Future[None]:
-        futuro: Future[None] = Future()
-        self._cola.put((borrador, futuro))
-        return futuro
-
-    def close(self) -> None:
-        self._cola.put(None)
-
-
 class Bucle:
     """The consumer's loop.
 
@@ -162,7 +134,7 @@ class Bucle:
         self._lote_maximo = lote_maximo
         self._hasta_vacio = hasta_vacio
         self._reloj = reloj
-        self._escritor = _Escritor(procesador.save)
+        self._escritor = Escritor(procesador.save)
         self._recibidos: list[Mensaje] = []
         self._pendientes: deque[_Lote] = deque()
         self._vuelo: _Vuelo | None = None
@@ -223,10 +195,10 @@ class Bucle:
             self._gather()
         if not self._pendientes:
             return
-        self._prepare(self._pendientes[0])
+        lista = self._prepare(self._pendientes[0])
         if self._vuelo:
             self._wait_for_writer(self._vuelo)
-        else:
+        elif lista:
             self._launch(self._pendientes.popleft())
 
     def _gather(self) -> None:
@@ -253,7 +225,8 @@ class Bucle:
         llegados = self._fuente.read(1, espera_s)
         self._recibidos.extend(llegados)
 
-    def _prepare(self, lote: _Lote) -> None:
+    def _prepare(self, lote: _Lote) -> bool:
+        """Bring a batch to its draft; False if that has to wait for the batch in flight."""
         if lote.lecturas is None:
             self._decode(lote)
         if lote.muertas:
@@ -261,8 +234,14 @@ class Bucle:
             if lote.muertas:
                 raise TransientError("Kafka no confirma los mensajes no válidos")
         if lote.borrador is None and lote.lecturas:
-            lote.borrador = self._procesador.draft(lote.lecturas, lote.particiones)
+            try:
+                lote.borrador = self._procesador.draft(lote.lecturas, lote.particiones)
+            except LoteEnVueloError:
+                if self._vuelo is None:
+                    raise
+                return False
         self._recovered(al_guardar=False)
+        return True
 
     def _decode(self, lote: _Lote) -> None:
         leidas = self._decodificador.decode([m.value() for m in lote.mensajes], self._reloj())

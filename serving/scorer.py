@@ -42,7 +42,7 @@ class HistoryLoader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Borrador:
     """Readings with verdicts that are not stored yet.
 

@@ -18,7 +18,7 @@ from apoyo_bucle import (
     wait_until,
 )
 
-from detection.errors import TransientError
+from detection.errors import LoteEnVueloError, TransientError
 from pipeline.bucle import Bucle
 from pipeline.messages import Decodificador
 
@@ -279,3 +279,30 @@ def test_a_stop_while_the_store_is_away_leaves_at_once() -> None:
     assert fuente.confirmados == {}
     assert [n for n in names(procesador) if n != "commit"] == ["draft", "discard"]
     assert procesador.guardadas == []
+
+
+def test_a_replay_waits_for_the_batch_in_flight_without_an_alarm(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A draft that needs what is being saved is tried again after it; nobody is told of trouble."""
+    guardar, guardado = threading.Event(), threading.Event()
+    intentos = [0]
+
+    def draft(kwh: list[float]) -> None:
+        if kwh == [2.0] and not guardado.is_set():
+            intentos[0] += 1
+            guardar.set()
+            raise LoteEnVueloError
+
+    def save(kwh: list[float]) -> None:
+        if kwh == [1.0]:
+            assert guardar.wait(10.0)
+            guardado.set()
+
+    procesador = ProcesadorFalso(al_puntuar=draft, al_guardar=save)
+    bucle, _ = build(procesador, [[message(1.0, 0, 0)], [message(2.0, 0, 1)]], lote_maximo=1)
+    bucle.run()
+    assert intentos[0] >= 1
+    hechos = [hecho for hecho in procesador.hechos if hecho[0] in {"draft", "accept"}]
+    assert hechos == [("draft", [1.0]), ("accept", [1.0]), ("draft", [2.0]), ("accept", [2.0])]
+    assert not caplog.records

@@ -167,6 +167,24 @@ def test_descartar_olvida_y_lo_guardado_vuelve() -> None:
     _iguales(scorer.draft(final).veredictos, esperado)
 
 
+def test_dos_en_vuelo_se_aceptan_en_orden_o_se_descartan_del_reves() -> None:
+    """While one batch is being stored the next is drafted upon it; both can be taken back."""
+    lecturas = _lecturas(2)
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    _pasar(scorer, historia, lecturas.elegir(np.arange(1600)), 300)
+    trozos = [lecturas.elegir(np.arange(i, i + 100)) for i in range(1600, 2000, 100)]
+    a, b = scorer.draft(trozos[0]), scorer.draft(trozos[1])
+    scorer.discard(b)
+    scorer.discard(a)
+    a, b = scorer.draft(trozos[0]), scorer.draft(trozos[1])
+    for borrador in (a, b):
+        historia.save(borrador.lecturas, borrador.veredictos)
+        scorer.accept(borrador)
+    sin_parar = _pasar(_scorer(h := FakeHistoryStore()), h, lecturas.elegir(np.arange(1800)), 300)
+    _iguales(_unir([a.veredictos, b.veredictos]), sin_parar.elegir(np.arange(1600, 1800)))
+
+
 def test_sin_almacen_no_cambia_nada() -> None:
     """The store away while new customers have to be loaded: an error, and nobody half loaded."""
     historia = FakeHistoryStore()
