@@ -69,8 +69,15 @@ class DetectorConsumo:
         return self.score_rows(self.ventanas, lecturas)
 
     def score_rows(self, ventanas: Ventanas, lecturas: Lecturas) -> Veredictos:
-        """Return the verdicts against the given rings, where every customer has a row."""
+        """Return the verdicts against the given rings, where every customer has a row.
+
+        Raises
+        ------
+        ValueError
+            A reading or its window lies outside the calendar.
+        """
         n = len(lecturas)
+        self._check_calendar(lecturas.hora_utc)
         fila = ventanas.rows(lecturas.propietario_id)
         hora_local = self.calendario.local(lecturas.hora_utc)
         veredictos = self._empty(n, hora_local)
@@ -183,6 +190,13 @@ class DetectorConsumo:
             salto_horas,
         )  # fmt: skip
         return make_contexto(kwh, ventana, hora_local, salto_indice, salto_horas, self.params)
+
+    def _check_calendar(self, hora: NDArray[np.int64]) -> None:
+        # The compiled loops look hours up without asking.
+        primera = self.calendario.desde_hora + HORAS_VENTANA
+        ultima = self.calendario.desde_hora + self.calendario.desfase_horas.shape[0]
+        if hora.size and not primera <= hora.min() <= hora.max() < ultima:
+            raise ValueError("hay lecturas fuera de los años del calendario")
 
     def _empty(self, n: int, hora_local: NDArray[np.int64]) -> Veredictos:
         d = len(self.detectores)

@@ -270,6 +270,8 @@ def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyp
     tope = 0.0
     antes = 0.0
     for d in range(maximo.shape[1]):
+        if np.isnan(maximo[i, d]):
+            continue
         if d < PRIMER_DIA_PASADO:
             tope = max(tope, maximo[i, d])
         else:
@@ -282,7 +284,8 @@ def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyp
         v = ventana[i, j]
         if not np.isnan(v):
             en_tope += v >= 0.999 * tope
-            vistos[int(v / tope * _NIVELES)] = True
+            # Days with many hours missing are no part of the maximum: a value may pass it.
+            vistos[int(min(v / tope, 1.0) * _NIVELES)] = True
     # A coarse meter on a small load has but a few values, and the highest of them often.
     if vistos.sum() < _NIVELES_MINIMOS:
         return mejor

@@ -86,6 +86,20 @@ def test_recorte() -> None:
     assert "mismo máximo" in explicacion(detector, v, i, float(kwh[i]), "fraude").frase
 
 
+def test_un_dia_con_huecos_y_un_valor_alto_no_descoloca_el_recorte() -> None:
+    """A high value in a day that has too few hours to count is harmless to the clipping mark."""
+    h = horas(N + 24 * 8)
+    kwh = hogar(h.size)
+    kwh[N:] = np.minimum(kwh[N:], 0.5)
+    kwh[N + 30] = 900.0
+    quedan = np.ones(h.size, bool)
+    quedan[N + 24 : N + 48] = False
+    quedan[N + 28 : N + 34] = True
+    detector, v = score(h[quedan], kwh[quedan])
+    i = len(v) - 1
+    assert "mismo máximo" in explicacion(detector, v, i, float(kwh[-1]), "fraude").frase
+
+
 def test_un_contador_de_poca_resolucion_no_esta_recortado() -> None:
     """A small load on a meter of 0.1 kWh has two values, and is often at the higher one."""
     kwh = hogar(N + 24 * 8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from apoyo import LUNES, MADRID, UTC, hogar, horas, lecturas, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -185,3 +186,10 @@ def test_muchos_clientes_crecen_sin_perder_a_nadie() -> None:
     fila = detector.ventanas.row("CLI_00321")
     vistos = detector.ventanas.valores[fila]
     np.testing.assert_allclose(np.sort(vistos[~np.isnan(vistos)]), [321.0, 321.1, 321.2], rtol=1e-6)
+
+
+def test_una_hora_fuera_del_calendario_se_rechaza() -> None:
+    """A reading whose window leaves the calendar is refused, not looked up in somebody's memory."""
+    for hora in (MADRID.desde_hora, MADRID.desde_hora + MADRID.desfase_horas.size):
+        with pytest.raises(ValueError, match="fuera de los años"):
+            score(np.array([hora]), [1.0], MADRID)
