@@ -6,6 +6,7 @@ is a plain loop over rows that knows nothing of rings, customers or of what come
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -138,7 +139,7 @@ class Detector(Protocol):
         """Return what it measures on each reading of the chunk."""
         ...
 
-    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+    def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return one Spanish sentence with the numbers of a reading on which it is ready."""
         ...
 

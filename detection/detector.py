@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -122,18 +123,20 @@ class DetectorConsumo:
 
     def explain(self, veredictos: Veredictos, i: int, consumo_kwh: float) -> list[Explicacion]:
         """Return what each detector says of reading i, in the registry's order."""
-        pesos = self.blend.weights()
+        pesos = self.blend.weights().tolist()
+        scores = veredictos.scores[i].tolist()
+        medidas = veredictos.medidas[i].tolist()
+        tipos = int(veredictos.tipos[i])
         explicaciones = []
         for k, detector in enumerate(self.detectores):
-            score = float(veredictos.scores[i, k])
-            listo = not np.isnan(score)
+            listo = not math.isnan(scores[k])
             explicaciones.append(
                 Explicacion(
                     detector=str(detector.nombre),
-                    score=round(score, 4) if listo else None,
-                    peso=float(pesos[k]),
-                    dispara=bool(veredictos.tipos[i] >> k & 1),
-                    frase=detector.sentence(consumo_kwh, veredictos.medidas[i, k], self.params)
+                    score=round(scores[k], 4) if listo else None,
+                    peso=pesos[k],
+                    dispara=bool(tipos >> k & 1),
+                    frase=detector.sentence(consumo_kwh, medidas[k], self.params)
                     if listo
                     else "Todavía no hay historia suficiente para opinar.",
                 )

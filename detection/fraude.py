@@ -16,9 +16,10 @@ A home that is empty keeps its minimum (fridge, standby), so a holiday is no ``N
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from detection.contexto import MEDIDAS, PRIMER_DIA_PASADO, Contexto, Medida
 from detection.dominio import TipoAnomalia
@@ -69,25 +70,40 @@ class Fraude:
         np.greater(medida.exceso, 1.0, out=medida.dispara)
         return medida
 
-    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+    def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return the mark that stands out most, with its numbers."""
-        marca, valor, usual, ahora, _ = (float(x) for x in datos)
+        marca, valor, usual, ahora, _ = datos
         dias = params.fraude_dias
-        textos = {
-            NIVEL: f"Sus últimos {dias} días no pasan del {porcentaje(valor)} de su nivel y de su "
-            f"mínimo habituales ({kwh(ahora)} al día frente a {kwh(usual)}).",
-            CEROS: f"{int(valor)} de los últimos 7 días tienen tres o más horas a cero; en las "
-            f"tres semanas anteriores, {int(usual)} días.",
-            NOCHE: f"Sus últimas {dias} noches no pasan del {porcentaje(valor)} de lo habitual "
-            f"({kwh(ahora)} por hora frente a {kwh(usual)}) y sus días siguen igual.",
-            INVERSION: "El perfil del día se parece más a su imagen invertida (correlación "
-            f"{numero(ahora, 2)}) que a sí mismo ({numero(usual, 2)}).",
-            COPIA: f"{int(valor)} de las últimas 48 horas repiten exactamente el valor de "
-            f"{'un día' if usual == 1 else 'una semana'} antes.",
-            RECORTE: f"{int(valor)} horas de la última semana están en el mismo máximo, "
-            f"{kwh(ahora)}, por debajo de los {kwh(usual)} de antes.",
-        }
-        return textos[int(marca)]
+        if marca == NIVEL:
+            return (
+                f"Sus últimos {dias} días no pasan del {porcentaje(valor)} de su nivel y de su "
+                f"mínimo habituales ({kwh(ahora)} al día frente a {kwh(usual)})."
+            )
+        if marca == CEROS:
+            return (
+                f"{int(valor)} de los últimos 7 días tienen tres o más horas a cero; en las tres "
+                f"semanas anteriores, {int(usual)} días."
+            )
+        if marca == NOCHE:
+            return (
+                f"Sus últimas {dias} noches no pasan del {porcentaje(valor)} de lo habitual "
+                f"({kwh(ahora)} por hora frente a {kwh(usual)}) y sus días siguen igual."
+            )
+        if marca == INVERSION:
+            return (
+                "El perfil del día se parece más a su imagen invertida (correlación "
+                f"{numero(ahora, 2)}) que a sí mismo ({numero(usual, 2)})."
+            )
+        if marca == COPIA:
+            antes = "un día" if usual == 1 else "una semana"
+            return (
+                f"{int(valor)} de las últimas 48 horas repiten exactamente el valor de "
+                f"{antes} antes."
+            )
+        return (
+            f"{int(valor)} horas de la última semana están en el mismo máximo, {kwh(ahora)}, "
+            f"por debajo de los {kwh(usual)} de antes."
+        )
 
 
 @njit(cache=True, nogil=True)

@@ -6,9 +6,10 @@ hours. The detector fits that two-level cycle to the last three days, and to the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from detection.contexto import MEDIDAS, PRIMER_DIA_PASADO, Contexto, Medida
 from detection.dominio import TipoAnomalia
@@ -51,9 +52,9 @@ class PlantacionCannabis:
         np.greater(medida.exceso, 1.0, out=medida.dispara)
         return medida
 
-    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+    def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return the cycle, its hours, its step and how well it fits."""
-        horas, desde, escalon, r2, dias = (float(d) for d in datos)
+        horas, desde, escalon, r2, dias = datos
         if horas == 0:
             return "No hay un ciclo de 12 o 18 horas de carga alta y constante."
         hasta = int(desde + horas) % 24

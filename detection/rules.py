@@ -6,9 +6,10 @@ and its calibration in ``params.CALIBRACIONES``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from detection.contexto import MEDIDAS, Contexto, Detector, Medida
 from detection.dominio import TipoAnomalia
@@ -56,9 +57,9 @@ class DesviacionEstadistica:
         medida.datos[:, 4] = r.clase
         return medida
 
-    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+    def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return how many sigmas away, and from what."""
-        z, media, sigma, dias, clase = (float(d) for d in datos)
+        z, media, sigma, dias, clase = datos
         lado = "por encima" if z > 0 else "por debajo"
         return (
             f"{kwh(consumo_kwh)}: {numero(abs(z), 1)} sigmas {lado} de los {kwh(media)} "
@@ -85,9 +86,9 @@ class PicoConsumo:
         medida.datos[:, 4] = r.clase
         return medida
 
-    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+    def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return the rise in per cent, and over what."""
-        sube, media, _, dias, clase = (float(d) for d in datos)
+        sube, media, _, dias, clase = datos
         cambio = f"un {porcentaje(abs(sube))} {'más' if sube >= 0 else 'menos'} que"
         return (
             f"{kwh(consumo_kwh)}: {cambio} los {kwh(media)} esperados "
@@ -116,9 +117,9 @@ class ConsumoNocheAnomalo:
         )  # fmt: skip
         return medida
 
-    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+    def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return tonight's mean against the usual one."""
-        esta, media, z, noches, horas = (float(d) for d in datos)
+        esta, media, z, noches, horas = datos
         veces = f"{numero(esta / media, 1)} veces" if media > 0 else "frente a"
         return (
             f"Lleva {int(horas)} horas de noche a {kwh(esta)} por hora, {veces} los {kwh(media)} "
@@ -145,7 +146,7 @@ class ConsumoConstante:
         )  # fmt: skip
         return medida
 
-    def sentence(self, consumo_kwh: float, datos: NDArray[np.float32], params: Params) -> str:
+    def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return how long the meter has stood still."""
         racha, antes = int(datos[0]), int(datos[1])
         if racha < 2:

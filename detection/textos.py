@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_A_LA_ESPANOLA = str.maketrans(",.", ".,")
+
 
 def numero(valor: float, decimales: int) -> str:
     """Return a number with decimal comma and a dot between thousands.
@@ -11,7 +13,7 @@ def numero(valor: float, decimales: int) -> str:
     >>> numero(1234.5, 1), numero(0.25, 2)
     ('1.234,5', '0,25')
     """
-    return f"{valor:,.{decimales}f}".translate(str.maketrans(",.", ".,"))
+    return f"{valor:,.{decimales}f}".translate(_A_LA_ESPANOLA)
 
 
 def kwh(valor: float) -> str:

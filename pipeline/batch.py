@@ -8,13 +8,34 @@ the batch comes again, the history says "repeated", and the anomalies are made t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.dominio import Explicacion, Lecturas
+from detection.dominio import Explicacion, Lecturas, Veredictos
 from pipeline.almacenes.puertos import AnomalyStore, HistoryStore
 from serving.scorer import Borrador, Scorer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Puntuado:
+    """A draft as the stores get it.
+
+    Parameters
+    ----------
+    borrador : Borrador
+        All of it, for the scorer.
+    lecturas, veredictos : Lecturas, Veredictos (n,)
+        The last reading of each identity, with its verdict.
+    explicaciones : sequence (n,)
+        What the detectors say of each anomaly; empty for normal readings.
+    """
+
+    borrador: Borrador
+    lecturas: Lecturas
+    veredictos: Veredictos
+    explicaciones: Sequence[Sequence[Explicacion]]
 
 
 class Procesador:
@@ -27,8 +48,6 @@ class Procesador:
         The two stores; used by one thread at a time.
     ahora_hora : callable
         Absolute hour of now.
-    al_aceptar : callable, optional
-        Told of every batch that is stored.
     """
 
     def __init__(
@@ -37,16 +56,14 @@ class Procesador:
         historial: HistoryStore,
         anomalias: AnomalyStore,
         ahora_hora: Callable[[], int],
-        al_aceptar: Callable[[Borrador], None] | None = None,
     ) -> None:
         self._scorer = scorer
         self._historial = historial
         self._anomalias = anomalias
         self._ahora_hora = ahora_hora
-        self._al_aceptar = al_aceptar
         self._clientes: dict[int, set[str]] = {}
 
-    def draft(self, lecturas: Lecturas, particiones: NDArray[np.int32]) -> Borrador:
+    def draft(self, lecturas: Lecturas, particiones: NDArray[np.int32]) -> Puntuado:
         """Return verdicts on a draft; ``TransientError`` if the history is out of reach."""
         borrador = self._scorer.draft(lecturas)
         if borrador.nuevos:
@@ -54,42 +71,40 @@ class Procesador:
             for propietario, particion in zip(lecturas.propietario_id, particiones, strict=True):
                 if propietario in nuevos:
                     self._clientes.setdefault(int(particion), set()).add(propietario)
-        return borrador
+        return self._prepare(borrador)
 
-    def save(self, borrador: Borrador) -> None:
-        """Save to both stores; ``TransientError`` while one is away. Twice equals once."""
+    def _prepare(self, borrador: Borrador) -> Puntuado:
+        # Here and not in ``save``: the thread that saves is the one that all wait for.
         ultimas = last_of_each(borrador.lecturas)
         lecturas = borrador.lecturas.elegir(ultimas)
         veredictos = borrador.veredictos.elegir(ultimas)
-        repetida = self._historial.save(lecturas, veredictos)
         explicaciones: list[Sequence[Explicacion]] = [()] * len(lecturas)
-        for i in np.flatnonzero(veredictos.severidad):
+        for i in np.flatnonzero(veredictos.severidad).tolist():
             explicaciones[i] = self._scorer.detector.explain(
-                veredictos, int(i), float(lecturas.consumo_kwh[i])
+                veredictos, i, float(lecturas.consumo_kwh[i])
             )
-        self._anomalias.save(lecturas, veredictos, explicaciones, repetida, self._ahora_hora())
+        return Puntuado(borrador, lecturas, veredictos, explicaciones)
 
-    def accept(self, borrador: Borrador) -> None:
+    def save(self, puntuado: Puntuado) -> None:
+        """Save to both stores; ``TransientError`` while one is away. Twice equals once."""
+        lecturas, veredictos = puntuado.lecturas, puntuado.veredictos
+        repetida = self._historial.save(lecturas, veredictos)
+        self._anomalias.save(
+            lecturas, veredictos, puntuado.explicaciones, repetida, self._ahora_hora()
+        )
+
+    def accept(self, puntuado: Puntuado) -> None:
         """Take note that a draft is in both stores."""
-        self._scorer.accept(borrador)
-        if self._al_aceptar is not None:
-            self._al_aceptar(borrador)
+        self._scorer.accept(puntuado.borrador)
 
-    def discard(self, borrador: Borrador) -> None:
+    def discard(self, puntuado: Puntuado) -> None:
         """Forget a draft that will not be saved."""
-        self._scorer.discard(borrador)
+        self._scorer.discard(puntuado.borrador)
 
     def forget(self, particiones: Iterable[int]) -> None:
         """Drop the customers of partitions that another consumer reads from now on."""
         for particion in particiones:
             self._scorer.forget(self._clientes.pop(int(particion), ()))
-
-    def process_batch(self, lecturas: Lecturas, particiones: NDArray[np.int32]) -> Borrador:
-        """Return the accepted draft of one batch: the whole story in a row, for one thread."""
-        borrador = self.draft(lecturas, particiones)
-        self.save(borrador)
-        self.accept(borrador)
-        return borrador
 
 
 def last_of_each(lecturas: Lecturas) -> NDArray[np.int64]:

@@ -1,0 +1,191 @@
+"""Stop watches around the ports of the consumer's loop, and what processes cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from detection.dominio import Lecturas
+from pipeline.messages import Decodificador
+from pipeline.puertos import Borrador, Fuente, Mensaje, Muerta, Procesador
+from pipeline.reglas import Decodificadas
+
+
+@dataclass(slots=True)
+class Reloj:
+    """Wall and CPU seconds of the calling thread, added up.
+
+    Parameters
+    ----------
+    pared_s, cpu_s : float
+    veces : int
+    """
+
+    pared_s: float = 0.0
+    cpu_s: float = 0.0
+    veces: int = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Add the time of the block."""
+        pared, cpu = time.perf_counter(), time.thread_time()
+        try:
+            yield
+        finally:
+            self.pared_s += time.perf_counter() - pared
+            self.cpu_s += time.thread_time() - cpu
+            self.veces += 1
+
+
+@dataclass(slots=True)
+class Tiempos:
+    """What a run of the loop took.
+
+    Parameters
+    ----------
+    lectura, decodificacion, puntuacion, guardado : Reloj
+        Stages, in the loop's thread but for ``guardado``, which is the writer's.
+    primero, ultimo : float
+        Times of the first draft and of the last accept, s of ``time.perf_counter``.
+    lecturas, anomalias : int
+        Accepted.
+    """
+
+    lectura: Reloj = field(default_factory=Reloj)
+    decodificacion: Reloj = field(default_factory=Reloj)
+    puntuacion: Reloj = field(default_factory=Reloj)
+    guardado: Reloj = field(default_factory=Reloj)
+    primero: float = 0.0
+    ultimo: float = 0.0
+    lecturas: int = 0
+    anomalias: int = 0
+
+    @property
+    def segundos(self) -> float:
+        """Return the seconds from the first draft to the last accept."""
+        return self.ultimo - self.primero
+
+    @property
+    def por_segundo(self) -> float:
+        """Return the readings per second."""
+        return self.lecturas / self.segundos
+
+
+class FuenteMedida:
+    """A source with a stop watch."""
+
+    def __init__(self, fuente: Fuente, tiempos: Tiempos) -> None:
+        self._fuente = fuente
+        self._tiempos = tiempos
+        self.open = fuente.open
+        self.pause = fuente.pause
+        self.resume = fuente.resume
+        self.al_dia = fuente.al_dia
+        self.close = fuente.close
+
+    def read(self, maximo: int, espera_s: float) -> Sequence[Mensaje]:
+        if not self._tiempos.primero:  # joining the group is not reading
+            return self._fuente.read(maximo, espera_s)
+        with self._tiempos.lectura.running():
+            return self._fuente.read(maximo, espera_s)
+
+    def commit(self, siguientes: Mapping[int, int], *, espera: bool) -> None:
+        with self._tiempos.lectura.running():
+            self._fuente.commit(siguientes, espera=espera)
+
+    def bury(self, muertas: Sequence[Muerta]) -> list[Muerta]:
+        return self._fuente.bury(muertas)
+
+
+class DecodificadorMedido(Decodificador):
+    """A decoder with a stop watch."""
+
+    def __init__(self, zona: str, consumo_maximo_kwh: float, tiempos: Tiempos) -> None:
+        super().__init__(zona, consumo_maximo_kwh)
+        self._tiempos = tiempos
+
+    def decode(self, valores: Sequence[bytes | None], ahora_hora: int) -> Decodificadas:
+        with self._tiempos.decodificacion.running():
+            return super().decode(valores, ahora_hora)
+
+
+class ProcesadorMedido:
+    """A processor with a stop watch, told when the whole chain begins and ends."""
+
+    def __init__(self, procesador: Procesador, tiempos: Tiempos) -> None:
+        self._procesador = procesador
+        self._tiempos = tiempos
+        self.discard = procesador.discard
+        self.forget: Callable[[Iterable[int]], None] = procesador.forget
+
+    def draft(self, lecturas: Lecturas, particiones: NDArray[np.int32]) -> Borrador:
+        self._tiempos.primero = self._tiempos.primero or time.perf_counter()
+        with self._tiempos.puntuacion.running():
+            return self._procesador.draft(lecturas, particiones)
+
+    def save(self, borrador: Borrador) -> None:
+        with self._tiempos.guardado.running():
+            self._procesador.save(borrador)
+
+    def accept(self, borrador: Borrador) -> None:
+        self._procesador.accept(borrador)
+        self._tiempos.lecturas += len(borrador.borrador.lecturas)
+        self._tiempos.anomalias += int(np.count_nonzero(borrador.veredictos.severidad))
+        self._tiempos.ultimo = time.perf_counter()
+
+
+class CpuDeProcesos:
+    """CPU seconds of this process's children by what they are, and of this process.
+
+    The servers are its children; PostgreSQL's work is done by processes that come and go with
+    their connections, so what they have used is read while they are there.
+    """
+
+    NOMBRES: ClassVar = {"postgres": "PostgreSQL", "tansu": "Kafka", "secantus": "MongoDB"}
+
+    def __init__(self) -> None:
+        self._antes = self._read()
+
+    def elapsed(self) -> dict[str, float]:
+        """Return the CPU seconds used since the start, by server; "consumidor" is this process."""
+        ahora = self._read()
+        return {nombre: ahora[nombre] - self._antes.get(nombre, 0.0) for nombre in ahora}
+
+    def _read(self) -> dict[str, float]:
+        propio = psutil.Process()
+        suma: dict[str, float] = {"consumidor": sum(propio.cpu_times()[:2])}
+        for proceso in propio.children(recursive=True):
+            try:
+                texto = " ".join(proceso.cmdline())
+                segundos = sum(proceso.cpu_times()[:2])
+            except psutil.Error:
+                continue
+            for clave, nombre in self.NOMBRES.items():
+                if clave in texto:
+                    suma[nombre] = suma.get(nombre, 0.0) + segundos
+                    break
+        return suma
+
+
+def best_of(veces: int, medir: Callable[[], float]) -> float:
+    """Return the shortest of several measurements, s: what others on the machine did not slow."""
+    return min(medir() for _ in range(veces))
+
+
+def resident_mb() -> float:
+    """Return the resident memory of this process, MB."""
+    return float(psutil.Process().memory_info().rss) / 1e6
+
+
+def timed(funcion: Callable[..., Any], *args: Any) -> float:
+    """Return the seconds of a call."""
+    inicio = time.perf_counter()
+    funcion(*args)
+    return time.perf_counter() - inicio
