@@ -14,6 +14,7 @@ VERBOS: dict[str, tuple[str, str]] = {
     "generador": ("pipeline.generador", "el servicio que genera lecturas sintéticas"),
     "producir": ("pipeline.producer", "envía lecturas a Kafka, sintéticas o de un archivo"),
     "consumir": ("pipeline.consumer", "lee Kafka, detecta anomalías y las guarda"),
+    "agregar": ("pipeline.aggregator", "suma las lecturas por cliente y mes en MongoDB"),
     "migrar": ("pipeline.almacenes.migrar", "pone al día las tablas de PostgreSQL"),
     "salud": ("pipeline.salud", "comprueba PostgreSQL, MongoDB y Kafka"),
 }

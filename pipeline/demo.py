@@ -162,13 +162,13 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
         pila.callback(historial.close)
         pila.callback(anomalias.close)
         envio = open_envio(settings)
-        enviadas = _send_past(consola, envio, escena, settings, historial, grupo, parada)
+        enviadas = _send_past(consola, envio, escena, settings, historial, anomalias, grupo, parada)
         informe = Informe(escena, historial, anomalias, enviadas, time.monotonic() - inicio)
         bien = show_informe(consola, informe, direcciones)
         if una_vez:
             consola.print("[bold green]Todo comprobado.[/]" if bien else "[bold red]No cuadra.[/]")
             return HECHO if bien else FALLO
-        _go_live(consola, envio, escena, settings, historial, grupo, parada)
+        _go_live(consola, envio, escena, settings, historial, anomalias, grupo, parada)
         consola.print("Deteniendo todo…")
     consola.print("Detenido. Los datos quedan en " + str(carpeta))
     return HECHO
@@ -261,6 +261,7 @@ def _send_past(
     escena: Escena,
     settings: Settings,
     historial: PostgresStore,
+    anomalias: MongoAnomalyStore,
     grupo: Grupo,
     parada: Parada,
 ) -> int:
@@ -280,27 +281,32 @@ def _send_past(
             avanzar,
         )  # fmt: skip
         envio.productor.flush()
-        _wait_stored(historial, esperadas, guardadas, grupo, parada)
+        _wait_stored(historial, anomalias, esperadas, guardadas, grupo, parada)
     return esperadas
 
 
 def _wait_stored(
     historial: PostgresStore,
+    anomalias: MongoAnomalyStore,
     esperadas: int,
     avanzar: Callable[[int], None],
     grupo: Grupo,
     parada: Parada,
 ) -> None:
+    """Return once both stores have everything: the second one has it a moment later."""
     limite = time.monotonic() + PLAZO_GUARDADO_S
-    while (hay := int(historial.contar()["lecturas"])) < esperadas:
+    while True:
+        cuenta = historial.contar()
+        hay = int(cuenta["lecturas"])
         avanzar(hay)
+        if hay >= esperadas and anomalias.contar_anomalias() == cuenta["anomalias"]:
+            return
         _check_alive(grupo, parada)
         if time.monotonic() > limite:
             raise ConsumoError(
                 f"el consumidor no ha guardado las lecturas a tiempo ({hay} de {esperadas})"
             )
         parada.esperar(PASO_SONDEO_S)
-    avanzar(hay)
 
 
 def _check_alive(grupo: Grupo, parada: Parada) -> None:
@@ -317,6 +323,7 @@ def _go_live(
     escena: Escena,
     settings: Settings,
     historial: PostgresStore,
+    anomalias: MongoAnomalyStore,
     grupo: Grupo,
     parada: Parada,
 ) -> None:
@@ -334,7 +341,14 @@ def _go_live(
             send_hours(envio, poblacion, siguiente, siguiente + 1, settings.zona_horaria)
             envio.productor.flush()
             try:
-                _wait_stored(historial, antes + len(poblacion), lambda _: None, grupo, parada)
+                _wait_stored(
+                    historial,
+                    anomalias,
+                    antes + len(poblacion),
+                    lambda _: None,
+                    grupo,
+                    parada,
+                )
             except KeyboardInterrupt:
                 return
             consola.print(describe_hora(historial, siguiente, settings.zona_horaria))

@@ -7,6 +7,7 @@ file ``.env``, the environment.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -61,6 +62,12 @@ class Settings(BaseSettings):
     retencion_horarios_horas: int = Field(
         48, ge=1, description="Horas que guarda consumos_horarios"
     )
+    horas_noche: str = Field(
+        "0-5", description="Horas locales de consumo_noche_promedio, de 0 a 23, ambas incluidas"
+    )
+    horas_punta: str = Field(
+        "10-13,18-21", description="Horas locales de consumo_punta_promedio, de 0 a 23"
+    )
     nivel_log: str = Field("INFO", description="DEBUG, INFO, WARNING o ERROR")
 
     @field_validator("zona_horaria")
@@ -70,6 +77,12 @@ class Settings(BaseSettings):
             ZoneInfo(valor)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"no existe la zona horaria «{valor}»") from error
+        return valor
+
+    @field_validator("horas_noche", "horas_punta")
+    @classmethod
+    def _horas_posibles(cls, valor: str) -> str:
+        horas_de(valor)
         return valor
 
     @field_validator("nivel_log")
@@ -83,6 +96,34 @@ class Settings(BaseSettings):
     def kafka_topic_dlq(self) -> str:
         """Return the dead-letter topic's name."""
         return f"{self.kafka_topic}-dlq"
+
+
+def horas_de(texto: str) -> tuple[int, ...]:
+    """Return the hours of the day that a text names, in rising order.
+
+    Raises
+    ------
+    ValueError
+        It is not a list of hours and ranges; the text says so in Spanish.
+
+    Examples
+    --------
+    >>> horas_de("10-13,18")
+    (10, 11, 12, 13, 18)
+    >>> horas_de("22-1")
+    (0, 1, 22, 23)
+    """
+    horas: set[int] = set()
+    for tramo in texto.split(","):
+        partes = re.fullmatch(r"\s*(\d{1,2})\s*(?:-\s*(\d{1,2})\s*)?", tramo, re.ASCII)
+        desde = int(partes[1]) if partes else 24
+        hasta = int(partes[2]) if partes and partes[2] else desde
+        if max(desde, hasta) > 23:
+            raise ValueError(
+                f"se esperaban horas de 0 a 23, como «0-5» o «10-13,18-21»; se dio «{texto}»"
+            )
+        horas.update(hora % 24 for hora in range(desde, hasta + (24 if hasta < desde else 0) + 1))
+    return tuple(sorted(horas))
 
 
 def load_settings() -> Settings:

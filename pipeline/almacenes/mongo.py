@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne, UpdateOne
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-    WTimeoutError,
-)
+from pymongo import ASCENDING, DESCENDING, ReplaceOne, UpdateOne
+from pymongo.errors import BulkWriteError
 
 from detection.dominio import (
     HORAS_POR_DIA,
@@ -29,28 +21,17 @@ from detection.dominio import (
     instante,
     nombres_de_tipos,
 )
-from detection.errors import ConfiguracionError, ConsumoError, TransientError
+from pipeline.almacenes.mongo_conexion import DUPLICADO, connect, traducidos, write_concern
+from pipeline.almacenes.mongo_meses import ensure_mensuales
 from serving.settings import Settings
 
 ANOMALIAS = "anomalias_detectadas"
 HORARIOS = "consumos_horarios"
-MENSUALES = "consumos_mensuales"
 
 ABIERTA = "abierta"
 DESCARTADA = "descartada"
 """``estado`` of an anomaly that nobody has looked at, and of one that a person rejected."""
 
-DUPLICADO = 11000
-"""MongoDB's error code for a second document with a unique key."""
-SIN_PERMISO = frozenset({13, 18})
-"""Unauthorized, AuthenticationFailed."""
-# Retryable server states (drivers' specification, "Retryable Writes"): stepping down, shutting
-# down, no primary, and a write concern or a time limit that was not met.
-ESTADOS_PASAJEROS = frozenset(
-    {6, 7, 50, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
-)
-ESPERA_SERVIDOR_MS = 3_000
-ESPERA_RESPUESTA_MS = 20_000
 TRAMO = 5_000
 """Documents a request: what a slow server answers well within the limit above."""
 ANOMALIAS_RECIENTES = 200
@@ -68,19 +49,7 @@ class MongoAnomalyStore:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        # connect=False: nothing goes to the network before the first operation.
-        self._cliente: MongoClient[dict[str, Any]] = MongoClient(
-            settings.mongo_host,
-            settings.mongo_port,
-            username=settings.mongo_user or None,
-            password=settings.mongo_password or None,
-            appname="consumo",
-            tz_aware=True,
-            connect=False,
-            serverSelectionTimeoutMS=ESPERA_SERVIDOR_MS,
-            connectTimeoutMS=ESPERA_SERVIDOR_MS,
-            socketTimeoutMS=ESPERA_RESPUESTA_MS,
-        )
+        self._cliente = connect(settings, "consumo")
         self._base = self._cliente[settings.mongo_db]
 
     def ensure_indexes(self) -> None:
@@ -88,10 +57,8 @@ class MongoAnomalyStore:
 
         A ``RETENCION_HORARIOS_HORAS`` that has changed is put into the index that forgets.
         """
-        with self._errores():
-            mensuales = self._base[MENSUALES]
-            mensuales.create_index([("mes_str", ASCENDING)])
-            mensuales.create_index([("propietario_id", ASCENDING)])
+        with traducidos(self._settings):
+            ensure_mensuales(self._base)
             anomalias = self._base[ANOMALIAS]
             anomalias.create_index([("propietario_id", ASCENDING)])
             anomalias.create_index([("timestamp_deteccion", DESCENDING)])
@@ -126,7 +93,7 @@ class MongoAnomalyStore:
         have said of them survives a new verdict.
         """
         es_anomalia = veredictos.severidad > 0
-        with self._errores():
+        with traducidos(self._settings):
             self._insert_new(
                 lecturas, veredictos, explicaciones, np.flatnonzero(es_anomalia & ~repetida)
             )
@@ -243,7 +210,7 @@ class MongoAnomalyStore:
                 self._base[coleccion].insert_many(documentos[desde : desde + TRAMO], ordered=False)
             except BulkWriteError as error:
                 fallos = error.details["writeErrors"]
-                if any(f["code"] != DUPLICADO for f in fallos) or _write_concern(error):
+                if any(f["code"] != DUPLICADO for f in fallos) or write_concern(error):
                     raise
                 duplicados.extend(desde + f["index"] for f in fallos)
         return duplicados
@@ -259,7 +226,7 @@ class MongoAnomalyStore:
     def contar_anomalias(self) -> dict[str, int]:
         """Return how many anomalies there are of each severidad but normal, the gravest first."""
         grupos = [{"$group": {"_id": "$severidad", "n": {"$sum": 1}}}]
-        with self._errores():
+        with traducidos(self._settings):
             hay = {g["_id"]: g["n"] for g in self._base[ANOMALIAS].aggregate(grupos)}
         return {str(s): hay.get(str(s), 0) for s in reversed(SEVERIDADES[1:])}
 
@@ -274,7 +241,7 @@ class MongoAnomalyStore:
     def _motivos(self, cliente: str, cuantos: int) -> list[str]:
         filtro = {"propietario_id": cliente}
         campos = {"score_anomalia": 1, "explicacion": 1, "estado": 1, "severidad": 1}
-        with self._errores():
+        with traducidos(self._settings):
             cursor = self._base[ANOMALIAS].find(filtro, campos)
             cursor.sort("timestamp_consumo", DESCENDING).limit(ANOMALIAS_RECIENTES)
             vivas = [doc for doc in cursor if doc["estado"] != DESCARTADA and doc["explicacion"]]
@@ -286,53 +253,12 @@ class MongoAnomalyStore:
 
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""
-        with self._errores():
+        with traducidos(self._settings):
             self._cliente.admin.command("ping")
 
     def close(self) -> None:
         """Close every connection."""
         self._cliente.close()
-
-    @contextmanager
-    def _errores(self) -> Iterator[None]:
-        """Turn pymongo's errors into ours where another try or another setting helps."""
-        try:
-            yield
-        except PyMongoError as error:
-            traducido = _translate(self._settings, error)
-            if traducido is None:
-                raise
-            raise traducido from error
-
-
-def _translate(settings: Settings, error: PyMongoError) -> ConsumoError | None:
-    """Return our error for one of pymongo's, or None if it is a defect.
-
-    The text names the server, never the password.
-    """
-    servidor = f"MongoDB en {settings.mongo_host}:{settings.mongo_port}"
-    codigos = {error.code} if isinstance(error, OperationFailure) else set()
-    if isinstance(error, BulkWriteError):
-        codigos = {fallo["code"] for fallo in error.details["writeErrors"]}
-        codigos |= {_write_concern(error)} - {None}
-    if codigos & SIN_PERMISO:
-        return ConfiguracionError(
-            f"{servidor} rechaza la conexión: revise MONGO_USER ({settings.mongo_user or 'vacío'}),"
-            f" MONGO_PASSWORD y MONGO_DB ({settings.mongo_db})"
-        )
-    if isinstance(error, ExecutionTimeout | WTimeoutError):
-        return TransientError(f"{servidor} tarda demasiado en responder")
-    if codigos == {DUPLICADO}:
-        return TransientError(f"{servidor}: otro proceso escribía las mismas lecturas")
-    if isinstance(error, ConnectionFailure) or codigos & ESTADOS_PASAJEROS:
-        return TransientError(f"{servidor} no responde")
-    return None
-
-
-def _write_concern(error: BulkWriteError) -> int | None:
-    """Return the code of the write concern that was not met, if any."""
-    fallos = error.details.get("writeConcernErrors") or []
-    return fallos[0]["code"] if fallos else None
 
 
 def _now() -> datetime:

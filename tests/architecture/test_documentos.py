@@ -59,7 +59,7 @@ def test_el_readme_no_nombra_verbos_que_no_existen() -> None:
     assert nombrados == set(consumo.VERBOS)
 
 
-@pytest.mark.parametrize("guion", ["producer.py", "consumer.py"])
+@pytest.mark.parametrize("guion", ["producer.py", "consumer.py", "aggregator.py"])
 def test_los_guiones_de_la_especificacion_se_pueden_llamar(guion: str, tmp_path: Path) -> None:
     """``python pipeline/<script>.py`` is the same as its verb, from any folder."""
     r = subprocess.run(

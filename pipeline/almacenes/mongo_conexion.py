@@ -1,0 +1,96 @@
+"""Connections to MongoDB that notice a dead server, and its errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
+
+from detection.errors import ConfiguracionError, ConsumoError, TransientError
+from serving.settings import Settings
+
+DUPLICADO = 11000
+"""MongoDB's error code for a second document with a unique key."""
+SIN_PERMISO = frozenset({13, 18})
+"""Unauthorized, AuthenticationFailed."""
+# Retryable server states (drivers' specification, "Retryable Writes"): stepping down, shutting
+# down, no primary, and a write concern or a time limit that was not met.
+ESTADOS_PASAJEROS = frozenset(
+    {6, 7, 50, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+)
+ESPERA_SERVIDOR_MS = 3_000
+ESPERA_RESPUESTA_MS = 20_000
+
+
+def connect(settings: Settings, programa: str) -> MongoClient[dict[str, Any]]:
+    """Return a client that notices a dead server within seconds; nothing is sent before its use.
+
+    Parameters
+    ----------
+    programa : str
+        What the server's list of connections shows.
+    """
+    return MongoClient(
+        settings.mongo_host,
+        settings.mongo_port,
+        username=settings.mongo_user or None,
+        password=settings.mongo_password or None,
+        appname=programa,
+        tz_aware=True,
+        connect=False,
+        serverSelectionTimeoutMS=ESPERA_SERVIDOR_MS,
+        connectTimeoutMS=ESPERA_SERVIDOR_MS,
+        socketTimeoutMS=ESPERA_RESPUESTA_MS,
+    )
+
+
+@contextmanager
+def traducidos(settings: Settings) -> Iterator[None]:
+    """Turn pymongo's errors into ours where another try or another setting helps."""
+    try:
+        yield
+    except PyMongoError as error:
+        traducido = traducir(settings, error)
+        if traducido is None:
+            raise
+        raise traducido from error
+
+
+def traducir(settings: Settings, error: PyMongoError) -> ConsumoError | None:
+    """Return our error for one of pymongo's, or None if it is a defect.
+
+    The text names the server, never the password.
+    """
+    servidor = f"MongoDB en {settings.mongo_host}:{settings.mongo_port}"
+    codigos = {error.code} if isinstance(error, OperationFailure) else set()
+    if isinstance(error, BulkWriteError):
+        codigos = {fallo["code"] for fallo in error.details["writeErrors"]}
+        codigos |= {write_concern(error)} - {None}
+    if codigos & SIN_PERMISO:
+        return ConfiguracionError(
+            f"{servidor} rechaza la conexión: revise MONGO_USER ({settings.mongo_user or 'vacío'}),"
+            f" MONGO_PASSWORD y MONGO_DB ({settings.mongo_db})"
+        )
+    if isinstance(error, ExecutionTimeout | WTimeoutError):
+        return TransientError(f"{servidor} tarda demasiado en responder")
+    if codigos == {DUPLICADO}:
+        return TransientError(f"{servidor}: otro proceso escribía las mismas lecturas")
+    if isinstance(error, ConnectionFailure) or codigos & ESTADOS_PASAJEROS:
+        return TransientError(f"{servidor} no responde")
+    return None
+
+
+def write_concern(error: BulkWriteError) -> int | None:
+    """Return the code of the write concern that was not met, if any."""
+    fallos = error.details.get("writeConcernErrors") or []
+    return fallos[0]["code"] if fallos else None
