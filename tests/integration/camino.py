@@ -85,13 +85,13 @@ def consumidor(
         )
 
 
-def conectar(entorno: Settings) -> Any:
-    """Return a connection to the history."""
+def conectar(entorno: Settings, base: str | None = None) -> Any:
+    """Return a connection to the history, or to another database of its server."""
     conexion = psycopg2.connect(
         host=entorno.postgres_host,
         port=entorno.postgres_port,
         user=entorno.postgres_user,
-        dbname=entorno.postgres_db,
+        dbname=base or entorno.postgres_db,
     )
     conexion.autocommit = True
     return conexion

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from camino import (
     comprobar_exactamente_una_vez,
     comprobar_veredictos,
+    conectar,
     consumidor,
     consumo,
     escribir_csv,
@@ -159,3 +161,78 @@ def test_sigterm_termina_el_lote_y_se_va(
     assert f"consumidor parado: {len(lecturas) - ya} lecturas" in r.stderr
     comprobar_exactamente_una_vez(entorno, lecturas)
     comprobar_veredictos(entorno, lecturas)
+
+
+def test_postgres_se_va_y_vuelve(
+    entorno: Settings,
+    variables: dict[str, str],
+    lecturas: Lecturas,
+    tmp_path: Path,
+    procesos: list[subprocess.Popen[bytes]],
+) -> None:
+    """PostgreSQL refuses everybody for a while: the consumer waits, says so once, and goes on."""
+    registro = tmp_path / "1.log"
+    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
+    procesos.append(consumidor(variables, registro, LOTE_MAXIMO="150"))
+    esperar(lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored")
+    base = entorno.postgres_db
+    with closing(conectar(entorno, "postgres")) as conexion, conexion.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {base} ALLOW_CONNECTIONS false")
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [base]
+        )
+        esperar(lambda: "se espera y se reintenta" in registro.read_text(), "the trouble is told")
+        assert procesos[0].poll() is None
+        cursor.execute(f"ALTER DATABASE {base} ALLOW_CONNECTIONS true")
+    esperar(lambda: filas_guardadas(entorno) == len(lecturas), "every reading stored")
+    esperar(lambda: "recuperado tras" in registro.read_text(), "the recovery is told")
+    procesos[0].send_signal(signal.SIGTERM)
+    assert procesos[0].wait(60) == 0, registro.read_text()
+    # Once for each of the store's two connections, not once for each try.
+    assert 1 <= registro.read_text().count("se espera y se reintenta") <= 2
+    comprobar_exactamente_una_vez(entorno, lecturas)
+    comprobar_veredictos(entorno, lecturas)
+
+
+def test_un_mensaje_que_no_es_lectura_no_detiene_a_los_demas(
+    entorno: Settings, variables: dict[str, str], lecturas: Lecturas, tmp_path: Path
+) -> None:
+    """Poison among readings: to the dead letters with its reason; everything else is stored."""
+    from confluent_kafka import Consumer, Producer
+
+    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
+    productor = Producer({"bootstrap.servers": entorno.kafka_broker})
+    venenos = [b"\xff\x00", b"[]", b'{"propietario_id":"CLI_1","consumo_kwh":-1}']
+    for veneno in venenos:
+        productor.produce(entorno.kafka_topic, veneno, b"CLI_1")
+    assert productor.flush(20) == 0
+    r = consumo(variables, "consumir", "--hasta-vacio")
+    assert r.returncode == 0, r.stderr
+    assert "3 mensajes no válidos" in r.stderr
+    comprobar_exactamente_una_vez(entorno, lecturas)
+    muertas = Consumer(
+        {
+            "bootstrap.servers": entorno.kafka_broker,
+            "group.id": f"{entorno.kafka_grupo}-dlq",
+            "auto.offset.reset": "earliest",
+        }
+    )
+    muertas.subscribe([entorno.kafka_topic_dlq])
+    leidas: dict[bytes, str] = {}
+    try:
+
+        def todas() -> bool:
+            mensaje = muertas.poll(1.0)
+            if mensaje is not None and not mensaje.error():
+                cabeceras = dict(mensaje.headers() or ())
+                leidas[mensaje.value()] = cabeceras["motivo"].decode()
+            return len(leidas) == len(venenos)
+
+        esperar(todas, "every dead letter read", 30)
+    finally:
+        muertas.close()
+    assert leidas == {
+        venenos[0]: "no_es_json",
+        venenos[1]: "no_es_objeto",
+        venenos[2]: "tiempo_ausente",
+    }
