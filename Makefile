@@ -8,7 +8,7 @@ ARGS ?=
 .PHONY: help install demo servicios test lint format bench lock clean
 
 help:  ## muestra esta ayuda
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.listo  ## prepara .venv con las versiones exactas del cerrojo
 
