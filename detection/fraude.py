@@ -1,12 +1,13 @@
 """Fraud: a lasting drop, or a load that is no longer the customer's own.
 
-Five marks, each after the way a meter is cheated (Jokar, Arianpoo and Leung, "Electricity Theft
+Seven marks, each after the way a meter is cheated (Jokar, Arianpoo and Leung, "Electricity Theft
 Detection in AMI Using Customers' Consumption Patterns", IEEE Trans. Smart Grid 7(1), 2016, and a
 bypass by night), always against the customer's own 21 days before the last seven:
 
 ``NIVEL``      level and minimum have both dropped for days: reported in part (h1, h2, h4)
 ``CEROS``      zero hours on several days, where there were none (h3)
 ``NOCHE``      nights have dropped, days have not: bypass
+``MINIMO``     the lowest hour has dropped, days have not: the same, where nights vary
 ``INVERSION``  the day fits its mirror image better than itself (h6)
 ``COPIA``      hours repeat those of the day or the week before: a replayed or frozen register
 ``RECORTE``    many hours at one and the same maximum: clipped
@@ -26,7 +27,7 @@ from detection.dominio import TipoAnomalia
 from detection.params import Params
 from detection.textos import kwh, numero, porcentaje
 
-NIVEL, CEROS, NOCHE, INVERSION, COPIA, RECORTE = range(6)
+NIVEL, CEROS, NOCHE, INVERSION, COPIA, RECORTE, MINIMO = range(7)
 _NOCHE_SIGMAS = 6
 """Place of the second threshold of ``NOCHE``, behind those of the marks."""
 
@@ -89,6 +90,11 @@ class Fraude:
                 f"Sus últimas {dias} noches no pasan del {porcentaje(valor)} de lo habitual "
                 f"({kwh(ahora)} por hora frente a {kwh(usual)}) y sus días siguen igual."
             )
+        if marca == MINIMO:
+            return (
+                f"En sus últimos {dias} días la hora más baja no pasa del {porcentaje(valor)} de "
+                f"lo habitual ({kwh(ahora)} frente a {kwh(usual)}) y sus días siguen igual."
+            )
         if marca == INVERSION:
             return (
                 "El perfil del día se parece más a su imagen invertida (correlación "
@@ -145,7 +151,7 @@ def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, 
         minimo_usual, _ = _mean_past(minimo, i)
         noche_usual, _ = _mean_past(noche, i)
         usual = (total_usual, minimo_usual, noche_usual)
-        mejor = _drops(i, total, minimo, noche, usual, 0.0, dias, umbrales, datos)
+        mejor = _drops(i, total, minimo, noche, usual, (0.0, 0.0), dias, umbrales, datos)
         if np.isnan(mejor):
             continue
         if mejor > 1.0:
@@ -155,8 +161,8 @@ def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, 
                 _usual(minimo, i, minimo_usual),
                 _usual(noche, i, noche_usual),
             )
-            sigma = _spread(noche, i, usual[2])
-            mejor = _drops(i, total, minimo, noche, usual, sigma, dias, umbrales, datos)
+            sigmas = (_spread(minimo, i, usual[1]), _spread(noche, i, usual[2]))
+            mejor = _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos)
         mejor = _zero_days(i, ceros, umbrales[CEROS], mejor, datos)
         mejor = _mirror(i, hora[i], reciente, antes, umbrales[INVERSION], mejor, datos)
         mejor = _copies(i, ventana, umbrales[COPIA], mejor, datos)
@@ -174,13 +180,15 @@ def _spread(dias, i, centro):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _drops(i, total, minimo, noche, usual, sigma_noche, dias, umbrales, datos):  # type: ignore[no-untyped-def]
+def _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos):  # type: ignore[no-untyped-def]
     total_usual, minimo_usual, noche_usual = usual
+    sigma_minimo, sigma_noche = sigmas
     if total_usual <= 0.0:
         return 0.0
     nivel = 0.0
     ahora = 0.0
     noches = 0.0
+    minimos = 0.0
     dia_bajo = np.inf
     for d in range(dias):
         if np.isnan(total[i, d]):
@@ -191,6 +199,7 @@ def _drops(i, total, minimo, noche, usual, sigma_noche, dias, umbrales, datos): 
             relativo = max(relativo, minimo[i, d] / minimo_usual)
         nivel = max(nivel, relativo)
         noches = max(noches, noche[i, d])
+        minimos = max(minimos, minimo[i, d])
         dia_bajo = min(dia_bajo, total[i, d] - 6.0 * noche[i, d])
     umbral = umbrales[NIVEL]
     if minimo_usual <= 0.0:
@@ -201,13 +210,22 @@ def _drops(i, total, minimo, noche, usual, sigma_noche, dias, umbrales, datos): 
     mejor = _keep(i, e, NIVEL, nivel, total_usual, ahora, -1.0, datos)
     dia_usual = total_usual - 6.0 * noche_usual
     if noche_usual > 0.0 and dia_usual > 0.0:
-        cae = noches / noche_usual
-        sigue = dia_bajo / dia_usual
-        e = min(umbrales[NOCHE] / max(cae, 1e-3), sigue / umbrales[NIVEL])
-        if sigma_noche > 0.0:
-            e = min(e, (noche_usual - noches) / sigma_noche / umbrales[_NOCHE_SIGMAS])
-        mejor = _keep(i, e, NOCHE, cae, noche_usual, noches, mejor, datos)
+        sigue = dia_bajo / dia_usual / umbrales[NIVEL]
+        e = min(_fall(noches, noche_usual, sigma_noche, umbrales), sigue)
+        mejor = _keep(i, e, NOCHE, noches / noche_usual, noche_usual, noches, mejor, datos)
+        if minimo_usual > 0.0:
+            # Who charges a car at night has nights of all sizes, but one and the same base load.
+            e = min(_fall(minimos, minimo_usual, sigma_minimo, umbrales), sigue)
+            mejor = _keep(i, e, MINIMO, minimos / minimo_usual, minimo_usual, minimos, mejor, datos)
     return mejor
+
+
+@njit(cache=True, nogil=True)
+def _fall(ahora, usual, sigma, umbrales):  # type: ignore[no-untyped-def]
+    e = umbrales[NOCHE] / max(ahora / usual, 1e-3)
+    if sigma > 0.0:
+        e = min(e, (usual - ahora) / sigma / umbrales[_NOCHE_SIGMAS])
+    return e
 
 
 @njit(cache=True, nogil=True)

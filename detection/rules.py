@@ -19,6 +19,9 @@ from detection.plantacion import PlantacionCannabis
 from detection.textos import kwh, numero, porcentaje
 
 _CLASES = ("a esta hora", "a esta hora en días laborables", "a esta hora en fin de semana")
+_EXCESO_DE_UN_PASO = 1.2
+"""What a run of one or two steps of the meter's resolution can reach: low severity. By hand,
+2026-11-24."""
 _SIGMA_RELATIVA_MINIMA = 1e-6
 """Below this share of the mean a history has no spread but rounding: sigma says nothing."""
 
@@ -260,11 +263,14 @@ def _constant(kwh_, ventana, total, horas, horas_cero, tolerancia, dias_minimos,
         antes = 0
         # Only a run that might fire is worth the walk through the rest of the window.
         if racha >= horas:
-            antes, vario = _longest_run(ventana, i, j, tolerancia)
+            antes, vario, paso = _longest_run(ventana, i, j, tolerancia)
             if x == 0.0 and not vario:
                 exceso[i] = 0.0
                 continue
             limite = max(limite, 1.5 * antes)
+            if 0.0 < x <= 2.0 * paso:
+                # One or two steps of a coarse meter: a small load stands still on it by nature.
+                limite = max(limite, racha / _EXCESO_DE_UN_PASO)
         exceso[i] = racha / limite
         dispara[i] = racha >= limite
         datos[i, 0] = racha
@@ -273,7 +279,12 @@ def _constant(kwh_, ventana, total, horas, horas_cero, tolerancia, dias_minimos,
 
 @njit(cache=True, nogil=True)
 def _longest_run(ventana, i, hasta, tolerancia):  # type: ignore[no-untyped-def]
-    """Return the longest run of equal readings up to a column, and whether any was above zero."""
+    """Return what came before a run, up to a column.
+
+    The longest run of equal readings, whether any was above zero, and the least step between two
+    readings in a row (0 if they never differ).
+    """
+    paso = np.inf
     mayor = 0
     seguida = 0
     previo = np.float32(np.nan)
@@ -285,6 +296,8 @@ def _longest_run(ventana, i, hasta, tolerancia):  # type: ignore[no-untyped-def]
         else:
             seguida = seguida + 1 if abs(v - previo) <= tolerancia * previo else 1
             vario = vario or v != 0.0
+            if v != previo and abs(v - previo) < paso:
+                paso = abs(v - previo)
         mayor = max(mayor, seguida)
         previo = v
-    return mayor, vario
+    return mayor, vario, (paso if paso < np.inf else 0.0)

@@ -60,6 +60,19 @@ def test_puente_nocturno() -> None:
     assert "noches no pasan del" in frase
 
 
+def test_puente_nocturno_de_quien_carga_un_coche() -> None:
+    """Nights of all sizes hide a bypass, but the base load of the lowest hour does not."""
+    n = N + CINCO_DIAS
+    rng = np.random.default_rng(12)
+    hora = np.arange(n) % 24
+    carga = np.repeat(rng.random(n // 24) < 0.5, 24) & (hora >= 1) & (hora < 5)
+    kwh = hogar(n, 12) + 3.0 * carga
+    kwh[(np.arange(n) >= N) & (hora < 6)] *= 0.15
+    detector, v = score(horas(n), kwh)
+    assert dispara(v, n - 1, "fraude")
+    assert "la hora más baja" in explicacion(detector, v, n - 1, float(kwh[-1]), "fraude").frase
+
+
 def test_dia_invertido() -> None:
     """A day that runs backwards fits its mirror image better than itself."""
     kwh = _honesto().reshape(-1, 24)[:, ::-1].ravel()

@@ -143,6 +143,16 @@ def test_quien_repite_valores_por_costumbre_necesita_una_racha_mayor() -> None:
     assert not dispara(v, N + 29, "consumo_constante")
 
 
+def test_una_carga_de_un_paso_del_contador_no_es_un_contador_parado() -> None:
+    """A small load on a coarse meter stands still on its first step: low severity, no more."""
+    rng = np.random.default_rng(7)
+    kwh = np.round(hogar(N + 300), 1)
+    kwh[N:] = 0.1
+    kwh[:N] += 0.1 * (rng.random(N) < 0.5)
+    _, v = score(horas(kwh.size), kwh)
+    assert v.severidad[N:].max() <= 1
+
+
 def test_noche_anomala_por_exceso_y_por_defecto() -> None:
     """A whole night at thrice the usual level fires, and so does one at a tenth."""
     for factor, salta in ((3.0, True), (0.1, True), (1.1, False)):

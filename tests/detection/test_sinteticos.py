@@ -1,6 +1,7 @@
 """On the generator's own labelled 60 days: what must be found is found, and little else.
 
-The thresholds were chosen on seeds up to 123; the seeds here had no part in it.
+The thresholds were chosen on seeds up to 330; the seeds here had no part in it. Many more are
+measured by ``python tests/bench/calidad.py``.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from detection.windows import GANANCIA
 from pipeline.generador import generate_lecturas, load_poblacion
 
 CLIENTES, SOSPECHOSOS, DIAS = 50, 8, 60
-SEMILLAS = (201, 202, 203)
+SEMILLAS = (501, 502, 503)
 
 
-def _sesenta_dias(semilla: int) -> tuple[Lecturas, Veredictos, np.ndarray, Mapping[str, str]]:
+def sesenta_dias(semilla: int) -> tuple[Lecturas, Veredictos, np.ndarray, Mapping[str, str]]:
+    """Return a population's readings, verdicts, customers (n,), and who is suspicious of what."""
     from datetime import UTC, datetime
 
     hasta = hora_absoluta(datetime(2026, 11, 20, tzinfo=UTC))
@@ -33,7 +35,8 @@ def _sesenta_dias(semilla: int) -> tuple[Lecturas, Veredictos, np.ndarray, Mappi
     return lecturas, veredictos, np.array(lecturas.propietario_id), verdad
 
 
-def _ranking(lecturas: Lecturas, v: Veredictos, ids: np.ndarray) -> list[str]:
+def ranking(lecturas: Lecturas, v: Veredictos, ids: np.ndarray) -> list[str]:
+    """Return the customers by evidence on the last day, the most suspicious first."""
     ultimo = int(lecturas.hora_utc.max()) // 24
     edad = ultimo - lecturas.hora_utc // 24
     peso = np.where(edad < 28, day_weights(7.0)[np.minimum(edad, 27)], 0.0)
@@ -45,8 +48,8 @@ def _ranking(lecturas: Lecturas, v: Veredictos, ids: np.ndarray) -> list[str]:
 @pytest.mark.parametrize("semilla", SEMILLAS)
 def test_plantaciones_y_puentes_nocturnos_entre_los_primeros(semilla: int) -> None:
     """Every cannabis and night customer is among the ten most suspicious of fifty."""
-    lecturas, v, ids, verdad = _sesenta_dias(semilla)
-    primeros = _ranking(lecturas, v, ids)[:10]
+    lecturas, v, ids, verdad = sesenta_dias(semilla)
+    primeros = ranking(lecturas, v, ids)[:10]
     buscados = {c for c, tipo in verdad.items() if tipo in {"cannabis", "puente_nocturno"}}
     assert buscados <= set(primeros), (verdad, primeros)
 
@@ -54,7 +57,7 @@ def test_plantaciones_y_puentes_nocturnos_entre_los_primeros(semilla: int) -> No
 @pytest.mark.parametrize("semilla", SEMILLAS)
 def test_una_falsa_alarma_grave_al_mes_como_mucho(semilla: int) -> None:
     """At most one alta or crítica per 30 clean customer-days."""
-    _, v, ids, verdad = _sesenta_dias(semilla)
+    _, v, ids, verdad = sesenta_dias(semilla)
     limpia = ~np.isin(ids, list(verdad)) & ~np.isnan(v.esperado_kwh)
     graves = (v.severidad[limpia] >= 3).sum()
     assert graves / (limpia.sum() / 24 / 30) <= 1.0
