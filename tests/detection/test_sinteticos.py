@@ -1,7 +1,7 @@
 """On the generator's own labelled 60 days: what must be found is found, and little else.
 
-The thresholds were chosen on seeds up to 330; the seeds here had no part in it. Many more are
-measured by ``python tests/bench/calidad.py``.
+The demo's own population, and two more; ``python tests/bench/calidad.py`` measures many that had
+no part in the choice of the thresholds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from detection.windows import GANANCIA
 from pipeline.generador import generate_lecturas, load_poblacion
 
 CLIENTES, SOSPECHOSOS, DIAS = 50, 8, 60
-SEMILLAS = (501, 502, 503)
+SEMILLAS = (7, 401, 402)
 
 
 def sesenta_dias(semilla: int) -> tuple[Lecturas, Veredictos, np.ndarray, Mapping[str, str]]:
