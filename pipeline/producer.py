@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import EntregaError, LecturaInvalidaError
-from pipeline.formatos.tabla import Etiqueta, read_tabla
+from pipeline.formatos.reconocer import NOMBRES, read_archivo
+from pipeline.formatos.trozo import Etiqueta
 from pipeline.kafka_io import Productor, ensure_topics
 from pipeline.messages import Codificador
 from pipeline.reglas import Reglas
@@ -48,9 +49,14 @@ class Envio:
     codificador: Codificador
     clientes: set[str] = field(default_factory=set)
 
-    def send(self, lecturas: Lecturas, etiqueta: Sequence[Etiqueta] | None = None) -> None:
+    def send(
+        self,
+        lecturas: Lecturas,
+        etiqueta: Sequence[Etiqueta] | None = None,
+        metodo: Sequence[str | None] | None = None,
+    ) -> None:
         """Hand readings over in their order; raise ``EntregaError`` once one has failed."""
-        valores = self.codificador.encode(lecturas, etiqueta)
+        valores = self.codificador.encode(lecturas, etiqueta, metodo)
         self.clientes.update(lecturas.propietario_id)
         self.productor.send(lecturas.propietario_id, valores)
 
@@ -137,11 +143,12 @@ def send_file(
     settings: Settings,
     avanzar: Callable[[float], None] = lambda _parte: None,
 ) -> list[tuple[int, LecturaInvalidaError]]:
-    """Send the readings of a CSV or Parquet file; return its bad rows, with their lines."""
+    """Send the readings of a file of any known format; return its bad rows, with their lines."""
     reglas = Reglas(settings.zona_horaria, settings.consumo_maximo_kwh)
     rechazadas: list[tuple[int, LecturaInvalidaError]] = []
-    for trozo in read_tabla(ruta, reglas, int(time.time()) // SEGUNDOS_POR_HORA):
-        envio.send(trozo.lecturas, trozo.etiqueta)
+    ahora_hora = int(time.time()) // SEGUNDOS_POR_HORA
+    for trozo in read_archivo(ruta, reglas, ahora_hora, settings.zona_horaria):
+        envio.send(trozo.lecturas, trozo.etiqueta, trozo.metodo)
         rechazadas.extend(trozo.rechazadas)
         avanzar(trozo.avance)
     return rechazadas
@@ -235,7 +242,7 @@ def _build_parser() -> Parser:
         "--archivo",
         type=Path,
         metavar="ARCHIVO",
-        help="CSV o Parquet con propietario_id,timestamp,consumo_kwh, en vez de datos sintéticos",
+        help=f"lecturas de un archivo, en vez de sintéticas; se reconocen: {'; '.join(NOMBRES)}",
     )
     return parser
 
@@ -269,7 +276,8 @@ def main(argv: Sequence[str]) -> int:
 def _run_file(settings: Settings, ruta: Path) -> int:
     if ruta.is_dir() or not ruta.exists():
         # Said before the broker is asked for.
-        next(read_tabla(ruta, Reglas(settings.zona_horaria, math.inf), 0), None)
+        zona = settings.zona_horaria
+        next(read_archivo(ruta, Reglas(zona, math.inf), 0, zona), None)
     envio = open_envio(settings)
     with _delivery(envio), _bar(f"enviando {ruta.name}") as avanzar:
         rechazadas = send_file(envio, ruta, settings, avanzar)

@@ -65,9 +65,14 @@ def is_parquet(entrada: Entrada) -> bool:
     return entrada.muestra.startswith(_MAGIA_PARQUET)
 
 
+def fits_tabla(nombres: Sequence[str]) -> bool:
+    """Return whether a header has the three columns."""
+    return set(COLUMNAS) <= set(nombres)
+
+
 def choose_tabla(entrada: Entrada) -> Lector:
     """Return the reader of Parquet or that of CSV."""
-    return _read_parquet if is_parquet(entrada) else _read_csv
+    return read_parquet if is_parquet(entrada) else read_csv
 
 
 def _find_columns(nombres: Sequence[str]) -> tuple[list[int], int | None]:
@@ -83,7 +88,8 @@ def _find_columns(nombres: Sequence[str]) -> tuple[list[int], int | None]:
     return sitios, limpios.index(ETIQUETA) if ETIQUETA in limpios else None
 
 
-def _read_csv(entrada: Entrada) -> Iterator[Filas]:
+def read_csv(entrada: Entrada) -> Iterator[Filas]:
+    """Yield the rows of a CSV."""
     with entrada.open() as archivo:
         texto = io.TextIOWrapper(archivo, "utf-8-sig", newline="")
         cabecera = texto.readline(_CABECERA_MAXIMA)
@@ -140,7 +146,8 @@ def _to_label(texto: str | None) -> Etiqueta:
     return int(texto) if texto in {"0", "1"} else texto
 
 
-def _read_parquet(entrada: Entrada) -> Iterator[Filas]:
+def read_parquet(entrada: Entrada) -> Iterator[Filas]:
+    """Yield the rows of a Parquet."""
     import pyarrow as pa
 
     try:
