@@ -81,8 +81,8 @@ class Contexto:
     hora_local : ndarray (n,), int64
         Absolute local hour of each reading.
     salto_indice, salto_horas : ndarray (n,), int64
-        Where summer time changed inside the window: an hour before column ``salto_indice`` is
-        found ``salto_horas`` columns further on. 0 = no change.
+        First column with the reading's own offset from UTC, and by how much that is more than
+        the offset before it; see ``same_hour``. 0 = the clock did not change in the window.
     referencia : Referencia
     dias : Dias
     """
@@ -202,14 +202,26 @@ def clock_changes(desfase, desde_hora, hora, salto_indice, salto_horas):  # type
 
 
 @njit(cache=True, nogil=True)
-def same_hour(ventana, i, dia, salto_indice, salto_horas):  # type: ignore[no-untyped-def]
-    """Return the reading of the same local hour, ``dia`` days before reading i; NaN if none."""
-    j = HORAS_VENTANA - 24 * dia
-    if j < salto_indice[i]:
+def same_hour(ventana, i, dia, atras, salto_indice, salto_horas):  # type: ignore[no-untyped-def]
+    """Return the reading at the local time of another one, ``dia`` days before it; NaN if none.
+
+    The other one is ``atras`` hours before reading i. A local time that a day does not have (the
+    hour lost in March) is NaN; of one that it has twice, the one with the other's offset.
+    """
+    columna = HORAS_VENTANA - atras
+    j = columna - 24 * dia
+    if j < salto_indice[i] <= columna:
         j += salto_horas[i]
-    if j < 0 or j >= HORAS_VENTANA:
-        return np.float32(np.nan)
-    return ventana[i, j]
+        if j >= salto_indice[i]:
+            return np.float32(np.nan)
+    return ventana[i, j] if j >= 0 else np.float32(np.nan)
+
+
+@njit(cache=True, nogil=True)
+def hours_since(hora, i, salto_indice, salto_horas):  # type: ignore[no-untyped-def]
+    """Return how many hours have passed at local hour ``hora`` of reading i since its midnight."""
+    pasadas = hora - salto_horas[i]
+    return pasadas if HORAS_VENTANA - pasadas < salto_indice[i] else hora
 
 
 @njit(cache=True, nogil=True)
@@ -223,7 +235,7 @@ def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, me
         n = 0
         n_clase = 0
         for dia in range(1, DIAS_VENTANA + 1):
-            v = same_hour(ventana, i, dia, salto_i, salto_h)
+            v = same_hour(ventana, i, dia, 0, salto_i, salto_h)
             if not np.isnan(v):
                 valores[n] = v
                 propios[n] = ((hoy - dia + 3) % 7 >= 5) == es_finde

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from detection.contexto import MEDIDAS, Contexto, Detector, Medida
+from detection.contexto import (
+    MEDIDAS,
+    Contexto,
+    Detector,
+    Medida,
+    hours_since,
+    same_hour,
+)
 from detection.dominio import TipoAnomalia
 from detection.fraude import Fraude
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
@@ -186,10 +193,7 @@ def _own_nights(ventana, i, hora_local, salto_i, salto_h, llevadas, minimas_clas
     for dia in range(1, DIAS_VENTANA):
         s = 0.0
         for atras in range(llevadas):
-            j = HORAS_VENTANA - 24 * dia - atras
-            if j < salto_i[i]:
-                j += salto_h[i]
-            s += ventana[i, j] if 0 <= j < HORAS_VENTANA else np.nan
+            s += same_hour(ventana, i, dia, atras, salto_i, salto_h)
         if not np.isnan(s):
             noches[n] = s / llevadas
             de_clase[n] = ((hoy - dia + 3) % 7 >= 5) == es_finde
@@ -212,7 +216,7 @@ def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta,  # type: i
     noches = np.empty(DIAS_VENTANA, np.float64)
     for i in range(kwh_.shape[0]):
         hora = hora_local[i] % 24
-        llevadas = hora - desde + 1
+        llevadas = hours_since(hora, i, salto_i, salto_h) - desde + 1
         if not desde <= hora < hasta or llevadas < minimas:
             continue
         esta = kwh_[i]
