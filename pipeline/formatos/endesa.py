@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from detection.errors import LecturaInvalidaError
-from pipeline.formatos import trozo
 from pipeline.formatos.entrada import Entrada, FormatoError, id_from_cups, read_table
 from pipeline.formatos.instantes import to_local
-from pipeline.formatos.trozo import Filas, scale, to_number
+from pipeline.formatos.trozo import Filas, in_pieces, scale, to_number
 
 _FACTORES = {"consumo (wh)": 1e-3, "consumo (kwh)": 1.0}
 _CUPS = re.compile(r"\bES\d{16}[A-Z]{2}(?:[0-9A-Z]{2})?\b", re.ASCII)
@@ -33,21 +31,12 @@ def read_endesa(entrada: Entrada) -> Iterator[Filas]:
             raise FormatoError("no dice su CUPS en las líneas de encima de la cabecera")
         consumo = next(n for n in tabla.nombres if n in _FACTORES)
         sitio, factor = tabla.nombres.index(consumo), _FACTORES[consumo]
-        filas = Filas()
-        for linea, celdas in tabla.filas:
+
+        def put(filas: Filas, linea: int, celdas: Sequence[str]) -> None:
             if celdas[0].lower().startswith("total"):
-                continue
-            try:
-                inicio = to_local(celdas[0], celdas[1].partition("-")[0].strip())
-            except LecturaInvalidaError as error:
-                filas.rechazadas.append((linea, error))
-            else:
-                valor = scale(to_number(celdas[sitio] or None, tabla.con_coma), factor)
-                filas.add(linea, id_from_cups(cups[0]), inicio.isoformat(), valor, None)
-            if len(filas) >= trozo.FILAS_POR_TROZO:
-                filas.avance = entrada.avance
-                yield filas
-                filas = Filas()
-        filas.avance = 1.0
-        if len(filas):
-            yield filas
+                return
+            inicio = to_local(celdas[0], celdas[1].partition("-")[0].strip())
+            valor = scale(to_number(celdas[sitio] or None, tabla.con_coma), factor)
+            filas.add(linea, id_from_cups(cups[0]), inicio.isoformat(), valor, None)
+
+        yield from in_pieces(entrada, tabla.filas, put)

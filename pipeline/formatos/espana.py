@@ -21,7 +21,16 @@ from detection.errors import LecturaInvalidaError
 from pipeline.formatos import trozo
 from pipeline.formatos.entrada import Entrada, Tabla, brief, id_from_cups, read_rows, read_table
 from pipeline.formatos.instantes import Dia, load_day, to_date, to_instants, to_local, to_text
-from pipeline.formatos.trozo import ESTIMADA, REAL, Filas, MotivoArchivo, reject, scale, to_number
+from pipeline.formatos.trozo import (
+    ESTIMADA,
+    REAL,
+    Filas,
+    MotivoArchivo,
+    in_pieces,
+    reject,
+    scale,
+    to_number,
+)
 from pipeline.reglas import Motivo, invalida
 
 METODOS = {"r": REAL, "real": REAL, "e": ESTIMADA, "estimada": ESTIMADA, "estimado": ESTIMADA}
@@ -196,30 +205,18 @@ def read_p5d(entrada: Entrada) -> Iterator[Filas]:
     """Yield the rows of a P5D: CUPS; end of the hour; 1 summer, 0 winter; Wh in; Wh out."""
     aviso = _Aviso(entrada, "Wh salientes")
     start = lru_cache(maxsize=4096)(partial(_p5d_start, entrada.zona))
+
+    def put(filas: Filas, linea: int, fila: Sequence[str]) -> None:
+        if len(fila) < 4:
+            raise reject(MotivoArchivo.REGISTRO_NO_VALIDO, f"{len(fila)} campos; un P5D tiene 5")
+        if len(fila) > 4:
+            aviso.look(fila[4])
+        inicio = start(fila[1], fila[2])
+        wh = scale(to_number(fila[3] or None), 1e-3)
+        filas.add(linea, id_from_cups(fila[0]) or None, inicio, wh, None)
+
     with entrada.text() as lineas:
-        filas = Filas()
-        for linea, fila in read_rows(lineas, ";"):
-            if len(fila) < 4:
-                error = reject(
-                    MotivoArchivo.REGISTRO_NO_VALIDO, f"{len(fila)} campos; un P5D tiene 5"
-                )
-                filas.rechazadas.append((linea, error))
-            else:
-                try:
-                    inicio = start(fila[1], fila[2])
-                    wh = scale(to_number(fila[3] or None), 1e-3)
-                    filas.add(linea, id_from_cups(fila[0]) or None, inicio, wh, None)
-                except LecturaInvalidaError as error:
-                    filas.rechazadas.append((linea, error))
-                if len(fila) > 4:
-                    aviso.look(fila[4])
-            if len(filas) >= trozo.FILAS_POR_TROZO:
-                filas.avance = entrada.avance
-                yield filas
-                filas = Filas()
-        filas.avance = 1.0
-        if len(filas):
-            yield filas
+        yield from in_pieces(entrada, read_rows(lineas, ";"), put)
 
 
 def _p5d_start(zona: ZoneInfo, fin: str, estacion: str) -> str:

@@ -15,11 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from detection.dominio import SEGUNDOS_POR_HORA
-from detection.errors import LecturaInvalidaError
-from pipeline.formatos import trozo
 from pipeline.formatos.entrada import Entrada, brief, read_table, short_id
 from pipeline.formatos.instantes import read_moment, to_text
-from pipeline.formatos.trozo import Filas, MotivoArchivo, reject, scale, to_number
+from pipeline.formatos.trozo import Filas, MotivoArchivo, in_pieces, reject, scale, to_number
 from pipeline.reglas import Motivo, invalida
 from serving.zona import PRIMER_ANIO, ULTIMO_ANIO
 
@@ -46,45 +44,34 @@ def fits_estadisticas(nombres: Sequence[str]) -> bool:
 
 def read_estadisticas(entrada: Entrada) -> Iterator[Filas]:
     """Yield the hours of the long-term statistics."""
-    filas = Filas()
-    for linea, (nombre, unidad, inicio, cambio) in _cells(entrada, _ESTADISTICAS):
+
+    def put(filas: Filas, linea: int, celdas: Sequence[str]) -> None:
+        nombre, unidad, inicio, cambio = celdas
         factor = _FACTORES.get(unidad.lower())
         if factor is None:
             detalle = f"la unidad «{brief(unidad)}» no es de energía"
-            filas.rechazadas.append((linea, reject(MotivoArchivo.REGISTRO_NO_VALIDO, detalle)))
-        else:
-            kwh = scale(to_number(cambio or None), factor)
-            filas.add(linea, _id(nombre), inicio or None, kwh, None)
-        if len(filas) >= trozo.FILAS_POR_TROZO:
-            filas.avance = entrada.avance
-            yield filas
-            filas = Filas()
-    filas.avance = 1.0
-    if len(filas):
-        yield filas
+            raise reject(MotivoArchivo.REGISTRO_NO_VALIDO, detalle)
+        kwh = scale(to_number(cambio or None), factor)
+        filas.add(linea, _id(nombre), inicio or None, kwh, None)
+
+    yield from in_pieces(entrada, _cells(entrada, _ESTADISTICAS), put)
 
 
 def read_historial(entrada: Entrada) -> Iterator[Filas]:
     """Yield the hours of the history."""
-    filas, contadores = Filas(), dict[str, _Contador]()
-    for linea, (nombre, estado, cuando) in _cells(entrada, _HISTORIAL):
+    contadores: dict[str, _Contador] = {}
+
+    def put(filas: Filas, linea: int, celdas: Sequence[str]) -> None:
+        nombre, estado, cuando = celdas
         valor = to_number(estado or None)
-        try:
-            momento = read_moment(cuando)
-            if not _PRIMERO <= momento <= _ULTIMO:
-                raise invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(cuando)}»")
-            contador = contadores.setdefault(nombre, _Contador(_id(nombre)))
-            kwh = valor if isinstance(valor, float) and math.isfinite(valor) else None
-            contador.see(linea, momento, kwh, filas)
-        except LecturaInvalidaError as error:
-            filas.rechazadas.append((linea, error))
-        if len(filas) >= trozo.FILAS_POR_TROZO:
-            filas.avance = entrada.avance
-            yield filas
-            filas = Filas()
-    filas.avance = 1.0
-    if len(filas):
-        yield filas
+        momento = read_moment(cuando)
+        if not _PRIMERO <= momento <= _ULTIMO:
+            raise invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(cuando)}»")
+        contador = contadores.setdefault(nombre, _Contador(_id(nombre)))
+        kwh = valor if isinstance(valor, float) and math.isfinite(valor) else None
+        contador.see(linea, momento, kwh, filas)
+
+    yield from in_pieces(entrada, _cells(entrada, _HISTORIAL), put)
 
 
 def _cells(entrada: Entrada, columnas: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:

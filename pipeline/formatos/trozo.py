@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -96,7 +96,35 @@ class Filas:
         return len(self.lineas) + len(self.rechazadas)
 
 
+C = TypeVar("C")
 Lector: TypeAlias = "Callable[[Entrada], Iterator[Filas]]"
+
+
+def in_pieces(
+    entrada: Entrada, registros: Iterable[tuple[int, C]], put: Callable[[Filas, int, C], None]
+) -> Iterator[Filas]:
+    """Yield the rows of a file, as many at a time as a piece holds.
+
+    Parameters
+    ----------
+    registros : iterable of (int, C)
+        Line of each record, and the record.
+    put : callable
+        Adds a record to the rows, none or one; raises ``LecturaInvalidaError`` to refuse it.
+    """
+    filas = Filas()
+    for linea, registro in registros:
+        try:
+            put(filas, linea, registro)
+        except LecturaInvalidaError as error:
+            filas.rechazadas.append((linea, error))
+        if len(filas) >= FILAS_POR_TROZO:
+            filas.avance = entrada.avance
+            yield filas
+            filas = Filas()
+    filas.avance = 1.0
+    if len(filas):
+        yield filas
 
 
 def reject(motivo: MotivoArchivo, detalle: str) -> LecturaInvalidaError:
