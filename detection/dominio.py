@@ -60,20 +60,6 @@ def nombres_de_tipos(mascara: int) -> list[str]:
     return [str(tipo) for bit, tipo in enumerate(TIPOS) if mascara >> bit & 1]
 
 
-def mascara_de_tipos(nombres: list[str]) -> int:
-    """Return the bit mask of a list of type names; unknown names raise ``ValueError``.
-
-    Examples
-    --------
-    >>> mascara_de_tipos(["pico_consumo"])
-    2
-    """
-    mascara = 0
-    for nombre in nombres:
-        mascara |= 1 << TIPOS.index(TipoAnomalia(nombre))
-    return mascara
-
-
 def hora_absoluta(instante: datetime) -> int:
     """Return the whole hours from 1970-01-01T00:00Z to an aware, hour-aligned instant.
 

@@ -44,6 +44,25 @@ def procesos() -> Iterator[list[subprocess.Popen[bytes]]]:
     terminar(lista)
 
 
+AMedias = tuple[list[subprocess.Popen[bytes]], Path]
+
+
+@pytest.fixture
+def a_medias(
+    entorno: Settings,
+    variables: dict[str, str],
+    lecturas: Lecturas,
+    tmp_path: Path,
+    procesos: list[subprocess.Popen[bytes]],
+) -> AMedias:
+    """Give a consumer that has stored a part of the file, and its log."""
+    registro = tmp_path / "1.log"
+    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
+    procesos.append(consumidor(variables, registro, LOTE_MAXIMO="150"))
+    esperar(lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored")
+    return procesos, registro
+
+
 def _enviar(variables: dict[str, str], archivo: Path, cuantas: int) -> None:
     r = consumo(variables, "producir", "--archivo", str(archivo))
     assert r.returncode == 0, r.stderr
@@ -124,16 +143,10 @@ def test_dos_consumidores_se_reparten_el_trabajo(
 
 
 def test_un_consumidor_muerto_a_medias_no_pierde_nada(
-    entorno: Settings,
-    variables: dict[str, str],
-    lecturas: Lecturas,
-    tmp_path: Path,
-    procesos: list[subprocess.Popen[bytes]],
+    entorno: Settings, variables: dict[str, str], lecturas: Lecturas, a_medias: AMedias
 ) -> None:
     """SIGKILL half way: the next one goes on, nothing lost or doubled, the same verdicts."""
-    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
-    procesos.append(consumidor(variables, tmp_path / "1.log", LOTE_MAXIMO="150"))
-    esperar(lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored")
+    procesos, _ = a_medias
     procesos[0].kill()
     procesos[0].wait()
     assert filas_guardadas(entorno) < len(lecturas), "it was killed half way"
@@ -143,18 +156,12 @@ def test_un_consumidor_muerto_a_medias_no_pierde_nada(
 
 
 def test_sigterm_termina_el_lote_y_se_va(
-    entorno: Settings,
-    variables: dict[str, str],
-    lecturas: Lecturas,
-    tmp_path: Path,
-    procesos: list[subprocess.Popen[bytes]],
+    entorno: Settings, variables: dict[str, str], lecturas: Lecturas, a_medias: AMedias
 ) -> None:
     """SIGTERM half way: exit 0, and the next one starts where it stopped, without a repeat."""
-    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
-    procesos.append(consumidor(variables, tmp_path / "1.log", LOTE_MAXIMO="150"))
-    esperar(lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored")
+    procesos, registro = a_medias
     procesos[0].send_signal(signal.SIGTERM)
-    assert procesos[0].wait(60) == 0, (tmp_path / "1.log").read_text()
+    assert procesos[0].wait(60) == 0, registro.read_text()
     ya = filas_guardadas(entorno)
     r = consumo(variables, "consumir", "--hasta-vacio")
     assert r.returncode == 0
@@ -164,17 +171,10 @@ def test_sigterm_termina_el_lote_y_se_va(
 
 
 def test_postgres_se_va_y_vuelve(
-    entorno: Settings,
-    variables: dict[str, str],
-    lecturas: Lecturas,
-    tmp_path: Path,
-    procesos: list[subprocess.Popen[bytes]],
+    entorno: Settings, variables: dict[str, str], lecturas: Lecturas, a_medias: AMedias
 ) -> None:
     """PostgreSQL refuses everybody for a while: the consumer waits, says so once, and goes on."""
-    registro = tmp_path / "1.log"
-    _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
-    procesos.append(consumidor(variables, registro, LOTE_MAXIMO="150"))
-    esperar(lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored")
+    procesos, registro = a_medias
     base = entorno.postgres_db
     with closing(conectar(entorno, "postgres")) as conexion, conexion.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {base} ALLOW_CONNECTIONS false")
