@@ -15,8 +15,12 @@ VERBOS: dict[str, tuple[str, str]] = {
     "producir": ("pipeline.producer", "envía lecturas a Kafka, sintéticas o de un archivo"),
     "consumir": ("pipeline.consumer", "lee Kafka, detecta anomalías y las guarda"),
     "agregar": ("pipeline.aggregator", "suma las lecturas por cliente y mes en MongoDB"),
+    "entrenar": ("training.train", "aprende un modelo aspirante de la historia y lo registra"),
+    "promover": ("training.promover", "compara al aspirante con el campeón y lo pone si es mejor"),
+    "deriva": ("training.drift", "compara los datos recientes con los del entrenamiento"),
+    "reentrenar": ("training.retrain", "si hay deriva o el campeón es viejo, entrena y promueve"),
     "migrar": ("pipeline.almacenes.migrar", "pone al día las tablas de PostgreSQL"),
-    "salud": ("pipeline.salud", "comprueba PostgreSQL, MongoDB y Kafka"),
+    "salud": ("pipeline.salud", "comprueba PostgreSQL, MongoDB, Kafka y MLflow"),
 }
 """Verb -> module with ``main(argv)``, and what it does, for the help."""
 

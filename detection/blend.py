@@ -3,23 +3,30 @@
 Calibration. A detector's excess over its threshold becomes the frequency with which *this
 customer* would show such a value, and the frequency becomes a score in [0, 1]: 0.50 is about
 once a week, 0.80 about twice a year (``Params.frecuencias``). That makes detectors comparable,
-and a customer who is erratic by nature is not an alarm every evening.
+and a customer who is erratic by nature is not an alarm every evening. A model's raw score becomes
+its empirical tail probability first (``modelo.Cola``).
 
 Blend. Below 0.50 the highest score stands. Above, the detectors that pass 0.50 add up as
 independent causes do (noisy-or; Pearl, "Probabilistic Reasoning in Intelligent Systems", 1988):
 ``0.5 + 0.5 * (1 - prod(1 - peso * (2 * score - 1)))``. A detector alone reaches at most
 ``0.5 + 0.5 * peso``; one that is not ready has no vote.
+
+The online model is scored and taught here, reading after reading, because what it learns from
+depends on what the blend says.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detection.dominio import TIPOS, TipoAnomalia
+from detection.modelo import Cola, tail_log_p
+from detection.online import Arboles, Estados, learn_at, score_at
 from detection.params import HORAS_ANILLO, Calibracion, Params
 from detection.suspicion import day_weights, look_back
 from detection.windows import (
@@ -30,15 +37,49 @@ from detection.windows import (
     MARCA_REFERENCIA,
     MARCA_SCORE,
     MARCA_SOSPECHOSO,
+    RANURAS,
     Ventanas,
     advance_marks,
     write_mark,
 )
 
+ONLINE = TIPOS.index(TipoAnomalia.MODELO_ONLINE)
+OFFLINE = TIPOS.index(TipoAnomalia.MODELO_OFFLINE)
+"""Columns of the two models among the detectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turno:
+    """Readings of a chunk in order of arrival, and where their state is.
+
+    Parameters
+    ----------
+    fila : ndarray (n,), int64
+        Row of the rings whose past each reading is compared with.
+    propia : ndarray (n,), int64
+        Its customer's own row; another one only for a reading that comes very late.
+    hora : ndarray (n,), int64
+        Absolute hours.
+    repetida : ndarray (n,), bool
+        The customer had that same value already: what was decided then stands.
+    particion : ndarray (n,), int64
+        Row of the online model's state.
+    rasgos : ndarray (n, F), float32
+    """
+
+    fila: NDArray[np.int64]
+    propia: NDArray[np.int64]
+    hora: NDArray[np.int64]
+    repetida: NDArray[np.bool_]
+    particion: NDArray[np.int64]
+    rasgos: NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True)
 class Votos:
     """What all detectors measured on a chunk; the second axis is the registry's order.
+
+    The online model's column is filled while blending.
 
     Parameters
     ----------
@@ -54,13 +95,17 @@ class Votos:
 
 @dataclass(frozen=True, slots=True)
 class Mezcla:
-    """What the blend decided on a chunk (columns as in ``Veredictos``)."""
+    """What the blend decided on a chunk (columns as in ``Veredictos``).
+
+    ``online`` holds the online model's raw scores, float64 (n,), NaN = not ready.
+    """
 
     scores: NDArray[np.float32]
     score_centesimas: NDArray[np.uint8]
     severidad: NDArray[np.uint8]
     tipos: NDArray[np.uint8]
     es_sospechoso: NDArray[np.bool_]
+    online: NDArray[np.float64]
 
 
 class Blend(Protocol):
@@ -70,11 +115,45 @@ class Blend(Protocol):
         """Return the weight (d,) of each detector."""
         ...
 
-    def combine(
-        self, ventanas: Ventanas, fila: NDArray[np.int64], hora: NDArray[np.int64], votos: Votos
-    ) -> Mezcla:
+    def combine(self, ventanas: Ventanas, estados: Estados, turno: Turno, votos: Votos) -> Mezcla:
         """Return the verdicts of readings in order of arrival, and mark them in their rings."""
         ...
+
+    def preview(self, ventanas: Ventanas, turno: Turno, votos: Votos) -> Mezcla:
+        """Return what it would say, marking and learning nothing."""
+        ...
+
+
+class _Calibrado(NamedTuple):
+    """Calibrations as columns, one place a detector."""
+
+    tasa: NDArray[np.float64]
+    alfa: NDArray[np.float64]
+    fraccion: NDArray[np.float64]
+    peso: NDArray[np.float64]
+    log_frecuencias: NDArray[np.float64]
+    previa: float
+
+
+class _Anillo(NamedTuple):
+    marcas: NDArray[np.uint16]
+    ultima: NDArray[np.int64]
+    ganancia_dia: NDArray[np.int32]
+    cuenta_dia: NDArray[np.int8]
+
+
+class _Online(NamedTuple):
+    rasgo: NDArray
+    corte: NDArray
+    altura: int
+    ventana: int
+    masa_l: NDArray
+    masa_r: NDArray
+    cuenta: NDArray
+    listo: NDArray
+    cola_scores: NDArray[np.float64]
+    cola_log_p: NDArray[np.float64]
+    aprende_siempre: bool
 
 
 class WeightedBlend:
@@ -85,15 +164,31 @@ class WeightedBlend:
     params : Params
     calibraciones : sequence of Calibracion
         One a detector, in the registry's order.
+    arboles : Arboles
+        Of the online model.
+    cola_online : Cola, optional
+        Tail of the online model's scores; without it the model learns but has no vote.
     """
 
-    def __init__(self, params: Params, calibraciones: list[Calibracion]) -> None:
+    def __init__(
+        self,
+        params: Params,
+        calibraciones: list[Calibracion],
+        arboles: Arboles,
+        cola_online: Cola | None = None,
+    ) -> None:
         self.params = params
-        self._tasa = np.array([c.tasa for c in calibraciones])
-        self._alfa = np.array([c.alfa for c in calibraciones])
-        self._fraccion = np.array([c.fraccion for c in calibraciones[:CONTABLES]])
-        self._peso = np.array([c.peso for c in calibraciones])
-        self._log_frecuencias = np.log(np.array([1.0, *params.frecuencias]))
+        self._arboles = arboles
+        vacia = np.empty(0, np.float64)
+        self._cola = (cola_online.scores, cola_online.log_p) if cola_online else (vacia, vacia)
+        self._calibrado = _Calibrado(
+            np.array([c.tasa for c in calibraciones]),
+            np.array([c.alfa for c in calibraciones]),
+            np.array([c.fraccion for c in calibraciones]),
+            np.array([c.peso for c in calibraciones]),
+            np.log(np.array([1.0, *params.frecuencias])),
+            params.tasa_previa_horas,
+        )
         self._umbrales = np.array(
             [params.umbral_baja, params.umbral_media, params.umbral_alta, params.umbral_critica],
             np.int64,
@@ -102,27 +197,50 @@ class WeightedBlend:
 
     def weights(self) -> NDArray[np.float64]:
         """Return the weight (d,) of each detector."""
-        return self._peso
+        return self._calibrado.peso
 
-    def combine(
-        self, ventanas: Ventanas, fila: NDArray[np.int64], hora: NDArray[np.int64], votos: Votos
-    ) -> Mezcla:
+    def combine(self, ventanas: Ventanas, estados: Estados, turno: Turno, votos: Votos) -> Mezcla:
         """Return the verdicts of readings in order of arrival, and mark them in their rings."""
-        n, d = votos.exceso.shape
-        mezcla = Mezcla(
-            np.empty((n, d), np.float32), np.empty(n, np.uint8), np.empty(n, np.uint8),
-            np.empty(n, np.uint8), np.empty(n, np.bool_),
+        mezcla = _vacia(votos)
+        a = self._arboles
+        online = _Online(
+            a.rasgo, a.corte, a.altura, a.ventana, estados.masa_l, estados.masa_r, estados.cuenta,
+            estados.listo, *self._cola, self.params.online_aprende_de_anomalias,
         )  # fmt: skip
-        v = ventanas
         _combine(
-            v.marcas, v.ultima_marca, v.ganancia_dia, v.cuenta_dia, fila, hora, votos.exceso,
-            votos.dispara, votos.con_referencia, self._tasa, self._alfa, self._fraccion,
-            self._peso, self._log_frecuencias, self._umbrales, self.params.tasa_previa_horas,
-            GANANCIA, self._pesos_dia, self.params.sospecha_entra, self.params.sospecha_sale,
-            mezcla.scores, mezcla.score_centesimas, mezcla.severidad, mezcla.tipos,
-            mezcla.es_sospechoso,
+            _anillo(ventanas), online, self._calibrado, self._umbrales, self._pesos_dia, GANANCIA,
+            self.params.sospecha_entra, self.params.sospecha_sale, turno.fila, turno.propia,
+            turno.hora, turno.repetida, turno.particion, turno.rasgos, votos.exceso, votos.dispara,
+            votos.con_referencia, mezcla.scores, mezcla.score_centesimas, mezcla.severidad,
+            mezcla.tipos, mezcla.es_sospechoso, mezcla.online,
         )  # fmt: skip
         return mezcla
+
+    def preview(self, ventanas: Ventanas, turno: Turno, votos: Votos) -> Mezcla:
+        """Return what it would say, marking and learning nothing.
+
+        Whether a customer is under suspicion is not its affair: that column is False.
+        """
+        mezcla = _vacia(votos)
+        _preview(
+            _anillo(ventanas), self._calibrado, self._umbrales, self._pesos_dia, GANANCIA,
+            turno.fila, turno.hora, votos.exceso, votos.dispara, mezcla.scores,
+            mezcla.score_centesimas, mezcla.severidad, mezcla.tipos,
+        )  # fmt: skip
+        mezcla.es_sospechoso[:] = False
+        return mezcla
+
+
+def _anillo(v: Ventanas) -> _Anillo:
+    return _Anillo(v.marcas, v.ultima_marca, v.ganancia_dia, v.cuenta_dia)
+
+
+def _vacia(votos: Votos) -> Mezcla:
+    n, d = votos.exceso.shape
+    return Mezcla(
+        np.empty((n, d), np.float32), np.empty(n, np.uint8), np.empty(n, np.uint8),
+        np.empty(n, np.uint8), np.empty(n, np.bool_), np.full(n, np.nan),
+    )  # fmt: skip
 
 
 _SCORES_FRECUENCIA = np.array([0.0, 0.50, 0.65, 0.80, 0.90, 1.0])
@@ -144,21 +262,23 @@ def _score(log_p, log_frecuencias):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _vote(i, exceso, dispara, tasa, alfa, fraccion, peso, log_frecuencias,  # type: ignore[no-untyped-def]
-          previa, veces, listas, scores):  # fmt: skip
+def _vote(i, exceso, dispara, calibrado, veces, listas, scores):  # type: ignore[no-untyped-def]
     """Fill the detectors' scores of reading i; return the blended one in hundredths, and types."""
     alto = 0.0
     resto = 1.0
     mascara = 0
+    previa = calibrado.previa
     for k in range(exceso.shape[1]):
         scores[i, k] = np.nan
         e = exceso[i, k]
         if np.isnan(e):
             continue
-        p = tasa[k]
-        if k < CONTABLES:
-            p = (veces[k] + previa * tasa[k]) / (fraccion[k] * listas + previa)
-        s = _score(np.log(p) - alfa[k] * np.log(max(e, 1e-9)), log_frecuencias)
+        p = calibrado.tasa[k]
+        if RANURAS[k] >= 0:
+            propias = veces[RANURAS[k]] + previa * calibrado.tasa[k]
+            p = propias / (calibrado.fraccion[k] * listas + previa)
+        log_p = np.log(p) - calibrado.alfa[k] * np.log(max(e, 1e-9))
+        s = _score(log_p, calibrado.log_frecuencias)
         if dispara[i, k]:
             mascara |= 1 << k
         else:
@@ -166,7 +286,7 @@ def _vote(i, exceso, dispara, tasa, alfa, fraccion, peso, log_frecuencias,  # ty
         scores[i, k] = s
         alto = max(alto, s)
         if s >= 0.5:
-            resto *= 1.0 - peso[k] * (2.0 * s - 1.0)
+            resto *= 1.0 - calibrado.peso[k] * (2.0 * s - 1.0)
     # Rounded before it is judged, so that the stored score and severidad always agree.
     if alto >= 0.5:
         return int(np.floor(100.0 * (1.0 - 0.5 * resto) + 0.5)), mascara
@@ -181,27 +301,58 @@ def _mark(centesimas, sospechoso, con_referencia, contable, mascara):  # type: i
     if con_referencia:
         marca |= MARCA_REFERENCIA
     if contable:
-        marca |= (mascara & ((1 << CONTABLES) - 1)) << MARCA_CONTABLES
+        for k in range(RANURAS.shape[0]):
+            if RANURAS[k] >= 0 and mascara >> k & 1:
+                marca |= 1 << (MARCA_CONTABLES + RANURAS[k])
     return np.uint16(marca)
 
 
 @njit(cache=True, nogil=True)
-def _combine(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, exceso,  # type: ignore[no-untyped-def]
-             dispara, con_referencia, tasa, alfa, fraccion, peso, log_frecuencias, umbrales, previa,
-             ganancia, pesos_dia, entra, sale, scores, centesimas, severidad, tipos,
-             sospechoso):  # fmt: skip
+def _keep(anillo, fila, hora, repetida, marca, ganancia):  # type: ignore[no-untyped-def]
+    """Write a mark if its hour is within the ring; of a repeated reading the first one stands."""
+    if hora <= anillo.ultima[fila] - HORAS_ANILLO:
+        return
+    if repetida and anillo.marcas[fila, hora % HORAS_ANILLO] & MARCA_LECTURA:
+        return
+    write_mark(
+        anillo.marcas, anillo.ultima, anillo.ganancia_dia, anillo.cuenta_dia, fila, hora, marca,
+        ganancia,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _ask_online(o, p, rasgos, i, tasa, exceso, dispara):  # type: ignore[no-untyped-def]
+    """Return the online model's raw score of reading i, and fill its vote."""
+    exceso[i, ONLINE] = np.nan
+    dispara[i, ONLINE] = False
+    if np.isnan(rasgos[i, 0]):
+        return np.nan
+    crudo = score_at(o.rasgo, o.corte, o.altura, o.ventana, o.masa_r, o.listo, p, rasgos, i)
+    if not np.isnan(crudo) and o.cola_scores.shape[0] > 0:
+        e = tasa * np.exp(-tail_log_p(crudo, o.cola_scores, o.cola_log_p))
+        exceso[i, ONLINE] = e
+        dispara[i, ONLINE] = e > 1.0
+    return crudo
+
+
+@njit(cache=True, nogil=True)
+def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, fila,  # type: ignore[no-untyped-def]
+             propia, hora, repetida, particion, rasgos, exceso, dispara, con_referencia, scores,
+             centesimas, severidad, tipos, sospechoso, crudo):  # fmt: skip
     veces = np.empty(CONTABLES, np.int64)
     for i in range(fila.shape[0]):
         f = fila[i]
         h = hora[i]
-        advance_marks(marcas, ultima, ganancia_dia, cuenta_dia, f, h)
+        advance_marks(anillo.marcas, anillo.ultima, anillo.ganancia_dia, anillo.cuenta_dia, f, h)
         evidencia, listas, antes = look_back(
-            marcas, ultima, ganancia_dia, cuenta_dia, f, h, ganancia, pesos_dia, veces
-        )
-        c, mascara = _vote(
-            i, exceso, dispara, tasa, alfa, fraccion, peso, log_frecuencias, previa, veces, listas,
-            scores,
+            anillo.marcas, anillo.ultima, anillo.ganancia_dia, anillo.cuenta_dia, f, h, ganancia,
+            pesos_dia, veces,
         )  # fmt: skip
+        if exceso.shape[1] > ONLINE:
+            crudo[i] = _ask_online(
+                o, particion[i], rasgos, i, calibrado.tasa[ONLINE], exceso, dispara
+            )
+        c, mascara = _vote(i, exceso, dispara, calibrado, veces, listas, scores)
         evidencia += ganancia[c] * pesos_dia[0]
         nivel = 0
         for u in range(umbrales.shape[0]):
@@ -210,6 +361,30 @@ def _combine(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, exceso,  # ty
         severidad[i] = nivel
         tipos[i] = mascara
         sospechoso[i] = evidencia >= entra or (antes and evidencia >= sale)
-        if h > ultima[f] - HORAS_ANILLO:
-            marca = _mark(c, sospechoso[i], con_referencia[i], c < umbrales[1], mascara)
-            write_mark(marcas, ultima, ganancia_dia, cuenta_dia, f, h, marca, ganancia)
+        if not np.isnan(rasgos[i, 0]) and (nivel == 0 or o.aprende_siempre):
+            learn_at(
+                o.rasgo, o.corte, o.altura, o.ventana, o.masa_l, o.masa_r, o.cuenta, o.listo,
+                particion[i], rasgos, i,
+            )  # fmt: skip
+        marca = _mark(c, sospechoso[i], con_referencia[i], c < umbrales[1], mascara)
+        _keep(anillo, f, h, repetida[i], marca, ganancia)
+        if propia[i] != f:
+            _keep(anillo, propia[i], h, repetida[i], marca, ganancia)
+
+
+@njit(cache=True, nogil=True)
+def _preview(anillo, calibrado, umbrales, pesos_dia, ganancia, fila, hora,  # type: ignore[no-untyped-def]
+             exceso, dispara, scores, centesimas, severidad, tipos):  # fmt: skip
+    veces = np.empty(CONTABLES, np.int64)
+    for i in range(fila.shape[0]):
+        _, listas, _ = look_back(
+            anillo.marcas, anillo.ultima, anillo.ganancia_dia, anillo.cuenta_dia, fila[i], hora[i],
+            ganancia, pesos_dia, veces,
+        )  # fmt: skip
+        c, mascara = _vote(i, exceso, dispara, calibrado, veces, listas, scores)
+        nivel = 0
+        for u in range(umbrales.shape[0]):
+            nivel += c >= umbrales[u]
+        centesimas[i] = c
+        severidad[i] = nivel
+        tipos[i] = mascara

@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detection.dominio import TipoAnomalia
+from detection.features import compute_rasgos
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 
 HORAS_VALIDAS_DIA = 20
@@ -85,6 +86,8 @@ class Contexto:
         the offset before it; see ``same_hour``. 0 = the clock did not change in the window.
     referencia : Referencia
     dias : Dias
+    rasgos : ndarray (n, F), float32
+        The models' features (``features.RASGOS``), in [0, 1]; a row of NaN = not ready.
     """
 
     consumo_kwh: NDArray[np.float64]
@@ -94,6 +97,7 @@ class Contexto:
     salto_horas: NDArray[np.int64]
     referencia: Referencia
     dias: Dias
+    rasgos: NDArray[np.float32]
 
     def __len__(self) -> int:
         return int(self.consumo_kwh.shape[0])
@@ -179,7 +183,10 @@ def make_contexto(
         dias.minimo_kwh, dias.maximo_kwh, dias.noche_kwh, dias.ceros, dias.perfil_reciente,
         dias.perfil_pasado,
     )  # fmt: skip
-    return Contexto(consumo_kwh, ventana, hora_local, salto_indice, salto_horas, referencia, dias)
+    rasgos = compute_rasgos(consumo_kwh, ventana, referencia, dias)
+    return Contexto(
+        consumo_kwh, ventana, hora_local, salto_indice, salto_horas, referencia, dias, rasgos
+    )
 
 
 @njit(cache=True, nogil=True)

@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.blend import Blend, Votos, WeightedBlend
+from detection.blend import ONLINE, Blend, Turno, Votos, WeightedBlend
 from detection.contexto import MEDIDAS, Contexto, Detector, clock_changes, make_contexto
 from detection.dominio import Calendario, Explicacion, Historia, Lecturas, Veredictos
+from detection.features import RASGOS
+from detection.modelo import Modelo
+from detection.online import Estados, build_arboles
 from detection.params import CALIBRACIONES, HORAS_VENTANA, Params
+from detection.rareza import ModeloOffline, ModeloOnline
 from detection.rules import DETECTORES
+from detection.sombra import Sombra
 from detection.windows import Ventanas, extract
 
 _TROZO = 512
 """Readings scored at once: their windows (1.4 MB) stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crudos:
+    """What the detectors measured before calibration, for training and reports.
+
+    Parameters
+    ----------
+    rasgos : ndarray (n, F), float32
+        Features in [0, 1]; a row of NaN = not ready.
+    exceso : ndarray (n, d), float32
+        Each detector's statistic over its threshold; NaN = not ready.
+    online : ndarray (n,), float64
+        The online model's raw score; NaN = not ready.
+    veredictos : Veredictos
+    sombra_centesimas, sombra_severidad : ndarray (n,), uint8
+        What the challenger in shadow would have said; zeros without one.
+    """
+
+    rasgos: NDArray[np.float32]
+    exceso: NDArray[np.float32]
+    online: NDArray[np.float64]
+    veredictos: Veredictos
+    sombra_centesimas: NDArray[np.uint8]
+    sombra_severidad: NDArray[np.uint8]
 
 
 class DetectorConsumo:
@@ -28,7 +59,10 @@ class DetectorConsumo:
         Local time.
     params : Params
     detectores : sequence of Detector
-        The registry; its order is that of the bits of ``Veredictos.tipos``.
+        The rules; their order, and the two models after them, is that of the bits of
+        ``Veredictos.tipos``.
+    sin : collection of str
+        Detectors that have no vote: what would be without them?
 
     Examples
     --------
@@ -49,28 +83,80 @@ class DetectorConsumo:
         calendario: Calendario,
         params: Params | None = None,
         detectores: tuple[Detector, ...] = DETECTORES,
+        sin: Collection[str] = (),
     ) -> None:
         self.calendario = calendario
         self.params = params or Params()
-        self.detectores = detectores
+        self.reglas = detectores
+        self.sin = frozenset(sin)
         self.ventanas = Ventanas()
-        self.blend: Blend = WeightedBlend(
-            self.params, [CALIBRACIONES[d.nombre] for d in detectores]
-        )
-        self.version_modelo = f"reglas-{self.params.fingerprint()}"
+        p = self.params
+        self.arboles = build_arboles(
+            RASGOS, arboles=p.online_arboles, altura=p.online_altura, ventana=p.online_ventana,
+            semilla=p.online_semilla,
+        )  # fmt: skip
+        self.estados = Estados(self.arboles)
+        self.sombra: Sombra | None = None
+        self.use(None)
 
-    def score(self, lecturas: Lecturas) -> Veredictos:
+    def use(self, modelo: Modelo | None) -> None:
+        """Score with a version from now on; None = with the rules alone."""
+        self.modelo = modelo
+        self.detectores: tuple[Detector, ...] = (
+            *self.reglas, ModeloOnline(), ModeloOffline(modelo),
+        )  # fmt: skip
+        calibraciones = CALIBRACIONES | dict(modelo.calibraciones if modelo else {})
+        con_voto = modelo is not None and modelo.huella_online == self.arboles.huella()
+        if "modelo_online" in self.sin:
+            con_voto = False
+        self.blend: Blend = WeightedBlend(
+            self.params,
+            [calibraciones[str(d.nombre)] for d in self.detectores],
+            self.arboles,
+            modelo.cola_online if modelo is not None and con_voto else None,
+        )
+        reglas = f"reglas-{self.params.fingerprint()}"
+        self.version_modelo = reglas if modelo is None else f"{modelo.version}+{reglas}"
+
+    def use_shadow(self, modelo: Modelo | None) -> None:
+        """Let a challenger say of each reading what it would have said; None = nobody."""
+        self.sombra = None if modelo is None else Sombra(modelo, self.params, self.arboles)
+
+    def score(self, lecturas: Lecturas, particion: NDArray[np.integer] | None = None) -> Veredictos:
         """Return the verdicts of readings in order of arrival, and remember them.
 
-        A verdict depends on earlier hours of its customer alone, never on later ones, and is
-        the same whether readings come one by one or in batches of any size.
+        A verdict depends on earlier hours of its customer, and on what the earlier readings of
+        its partition taught the online model, never on later ones; it is the same whether
+        readings come one by one or in batches of any size.
+
+        Parameters
+        ----------
+        lecturas : Lecturas
+        particion : ndarray (n,), optional
+            Number of the partition that each reading came from; all from one if not given.
         """
+        return self.measure(lecturas, particion).veredictos
+
+    def measure(self, lecturas: Lecturas, particion: NDArray[np.integer] | None = None) -> Crudos:
+        """Score like ``score``, and return also what was measured on the way."""
         for propietario_id in dict.fromkeys(lecturas.propietario_id):
             self.ventanas.add(propietario_id)
-        return self.score_rows(self.ventanas, lecturas)
+        fila = self.ventanas.rows(lecturas.propietario_id)
+        return self.score_rows(lecturas, fila, fila, particion)
 
-    def score_rows(self, ventanas: Ventanas, lecturas: Lecturas) -> Veredictos:
-        """Return the verdicts against the given rings, where every customer has a row.
+    def score_rows(
+        self,
+        lecturas: Lecturas,
+        fila: NDArray[np.int64],
+        propia: NDArray[np.int64],
+        particion: NDArray[np.integer] | None = None,
+    ) -> Crudos:
+        """Return the verdicts against given rows of the rings.
+
+        Parameters
+        ----------
+        fila, propia : ndarray (n,), int64
+            As in ``Turno``.
 
         Raises
         ------
@@ -79,41 +165,32 @@ class DetectorConsumo:
         """
         n = len(lecturas)
         self._check_calendar(lecturas.hora_utc)
-        fila = ventanas.rows(lecturas.propietario_id)
         hora_local = self.calendario.local(lecturas.hora_utc)
-        veredictos = self._empty(n, hora_local)
+        crudos = self._empty(n, hora_local)
+        turno = Turno(
+            fila, propia, lecturas.hora_utc, np.empty(n, np.bool_),
+            self._partition_rows(particion, n), crudos.rasgos,
+        )  # fmt: skip
         ventana = np.empty((min(n, _TROZO), HORAS_VENTANA + 1), np.float32)
         for inicio in range(0, n, _TROZO):
             trozo = slice(inicio, min(inicio + _TROZO, n))
-            self._score_chunk(ventanas, fila[trozo], lecturas, trozo, ventana, veredictos)
-        return veredictos
+            self._score_chunk(turno, lecturas.consumo_kwh, trozo, ventana, crudos)
+        return crudos
+
+    def _partition_rows(self, particion: NDArray[np.integer] | None, n: int) -> NDArray[np.int64]:
+        if particion is None:
+            particion = np.zeros(n, np.int64)
+        distintas, cual = np.unique(particion, return_inverse=True)
+        filas = np.empty(distintas.shape[0], np.int64)
+        for k, numero in enumerate(distintas.tolist()):
+            fila = self.estados.row(numero)
+            filas[k] = self.estados.add(numero, None) if fila < 0 else fila
+        return filas[cual]
 
     def load(self, propietario_id: list[str], historia: Historia) -> None:
         """Replace what is remembered of some customers by what the store remembers."""
-        for propietario in propietario_id:
-            self.ventanas.forget(propietario)
-        self.load_into(self.ventanas, propietario_id, historia)
-
-    def load_into(self, ventanas: Ventanas, propietario_id: list[str], historia: Historia) -> None:
-        """Fill rings with what the store remembers of some customers."""
-        filas = np.array([ventanas.add(p) for p in propietario_id], np.int64)
-        ventanas.load(filas, historia, self.params.umbral_media)
-
-    def remember(self, lecturas: Lecturas, veredictos: Veredictos) -> None:
-        """Put readings that were scored elsewhere into memory, with their verdicts.
-
-        Hours that the rings do not reach back to are left out; every customer has a row.
-        """
-        historia = Historia(
-            indice=np.arange(len(lecturas)),
-            hora_utc=lecturas.hora_utc,
-            consumo_kwh=lecturas.consumo_kwh.astype(np.float32),
-            score_centesimas=veredictos.score_centesimas,
-            tipos=veredictos.tipos,
-            con_referencia=~np.isnan(veredictos.esperado_kwh),
-            es_sospechoso=veredictos.es_sospechoso,
-        )
-        filas = self.ventanas.rows(lecturas.propietario_id)
+        self.forget(propietario_id)
+        filas = np.array([self.ventanas.add(p) for p in propietario_id], np.int64)
         self.ventanas.load(filas, historia, self.params.umbral_media)
 
     def forget(self, propietario_id: Iterable[str]) -> None:
@@ -145,29 +222,39 @@ class DetectorConsumo:
 
     def _score_chunk(
         self,
-        ventanas: Ventanas,
-        fila: NDArray[np.int64],
-        lecturas: Lecturas,
+        turno: Turno,
+        consumo_kwh: NDArray[np.float64],
         trozo: slice,
         ventana: NDArray[np.float32],
-        veredictos: Veredictos,
+        crudos: Crudos,
     ) -> None:
-        hora = lecturas.hora_utc[trozo]
-        kwh = lecturas.consumo_kwh[trozo]
+        veredictos = crudos.veredictos
+        hora = turno.hora[trozo]
+        kwh = consumo_kwh[trozo]
         ventana = ventana[: hora.shape[0]]
-        extract(ventanas.valores, ventanas.ultima_valor, fila, hora, kwh, ventana)
+        v = self.ventanas
+        extract(
+            v.valores, v.ultima_valor, turno.fila[trozo], turno.propia[trozo], hora, kwh, ventana,
+            turno.repetida[trozo],
+        )  # fmt: skip
         contexto = self._contexto(hora, kwh, ventana, veredictos.hora_local[trozo])
-        votos = Votos(
-            np.empty((hora.shape[0], len(self.detectores)), np.float32),
-            np.empty((hora.shape[0], len(self.detectores)), np.bool_),
-            ~np.isnan(contexto.referencia.media_kwh),
-        )
-        for k, detector in enumerate(self.detectores):
-            medida = detector.measure(contexto, self.params)
-            votos.exceso[:, k] = medida.exceso
-            votos.dispara[:, k] = medida.dispara
-            veredictos.medidas[trozo, k] = medida.datos
-        mezcla = self.blend.combine(ventanas, fila, hora, votos)
+        turno.rasgos[trozo] = contexto.rasgos
+        votos = self._measure_all(contexto, veredictos.medidas[trozo])
+        mio = Turno(
+            turno.fila[trozo], turno.propia[trozo], hora, turno.repetida[trozo],
+            turno.particion[trozo], contexto.rasgos,
+        )  # fmt: skip
+        mezcla = self.blend.combine(v, self.estados, mio, votos)
+        with np.errstate(divide="ignore"):
+            veredictos.medidas[trozo, ONLINE, 0] = (
+                votos.exceso[:, ONLINE] / CALIBRACIONES["modelo_online"].tasa
+            )
+        if self.sombra is not None:
+            crudos.sombra_centesimas[trozo], crudos.sombra_severidad[trozo] = self.sombra.preview(
+                v, mio, contexto, votos, mezcla.online
+            )
+        crudos.exceso[trozo] = votos.exceso
+        crudos.online[trozo] = mezcla.online
         veredictos.scores[trozo] = mezcla.scores
         veredictos.score_centesimas[trozo] = mezcla.score_centesimas
         veredictos.severidad[trozo] = mezcla.severidad
@@ -178,6 +265,21 @@ class DetectorConsumo:
         veredictos.esperado_kwh[trozo] = r.media_kwh
         veredictos.banda_inferior_kwh[trozo] = np.maximum(r.media_kwh - margen, 0.0)
         veredictos.banda_superior_kwh[trozo] = r.media_kwh + margen
+
+    def _measure_all(self, contexto: Contexto, medidas: NDArray[np.float32]) -> Votos:
+        n, d = len(contexto), len(self.detectores)
+        votos = Votos(
+            np.empty((n, d), np.float32),
+            np.empty((n, d), np.bool_),
+            ~np.isnan(contexto.referencia.media_kwh),
+        )
+        for k, detector in enumerate(self.detectores):
+            medida = detector.measure(contexto, self.params)
+            sin_voto = str(detector.nombre) in self.sin
+            votos.exceso[:, k] = np.nan if sin_voto else medida.exceso
+            votos.dispara[:, k] = False if sin_voto else medida.dispara
+            medidas[:, k] = medida.datos
+        return votos
 
     def _contexto(
         self,
@@ -201,9 +303,9 @@ class DetectorConsumo:
         if hora.size and not primera <= hora.min() <= hora.max() < ultima:
             raise ValueError("hay lecturas fuera de los años del calendario")
 
-    def _empty(self, n: int, hora_local: NDArray[np.int64]) -> Veredictos:
+    def _empty(self, n: int, hora_local: NDArray[np.int64]) -> Crudos:
         d = len(self.detectores)
-        return Veredictos(
+        veredictos = Veredictos(
             hora_local=hora_local,
             score_centesimas=np.empty(n, np.uint8),
             severidad=np.empty(n, np.uint8),
@@ -215,4 +317,12 @@ class DetectorConsumo:
             version_modelo=self.version_modelo,
             scores=np.empty((n, d), np.float32),
             medidas=np.empty((n, d, MEDIDAS), np.float32),
+        )
+        return Crudos(
+            rasgos=np.empty((n, len(RASGOS)), np.float32),
+            exceso=np.empty((n, d), np.float32),
+            online=np.empty(n, np.float64),
+            veredictos=veredictos,
+            sombra_centesimas=np.zeros(n, np.uint8),
+            sombra_severidad=np.zeros(n, np.uint8),
         )

@@ -6,7 +6,7 @@ one object a reading: Python touches a batch, compiled loops touch its rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -134,6 +134,27 @@ class Lecturas:
             self.hora_utc[indices],
             self.consumo_kwh[indices],
         )
+
+    def vigentes(self) -> NDArray[np.int64]:
+        """Return the indices, in order, of the reading that stands for each identity.
+
+        The last one; of readings that repeat the value before them, the first.
+
+        Examples
+        --------
+        >>> horas = np.array([1, 2, 1, 1])
+        >>> Lecturas(["a"] * 4, horas, np.array([0.0, 0.0, 5.0, 5.0])).vigentes().tolist()
+        [1, 2]
+        """
+        claves = list(zip(self.propietario_id, self.hora_utc.tolist(), strict=True))
+        if len(set(claves)) == len(claves):
+            return np.arange(len(claves))
+        kwh = self.consumo_kwh.tolist()
+        quedan: dict[tuple[str, int], int] = {}
+        for i, clave in enumerate(claves):
+            if clave not in quedan or kwh[quedan[clave]] != kwh[i]:
+                quedan[clave] = i
+        return np.array(sorted(quedan.values()), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +288,3 @@ class Veredictos:
             self.scores[indices],
             self.medidas[indices],
         )
-
-
-def join_veredictos(a: Veredictos, b: Veredictos) -> Veredictos:
-    """Return the verdicts of ``a`` followed by those of ``b``, both of the same version."""
-
-    def unir(nombre: str) -> NDArray:
-        return np.concatenate([getattr(a, nombre), getattr(b, nombre)])
-
-    columnas = [f.name for f in fields(Veredictos) if f.name != "version_modelo"]
-    return Veredictos(version_modelo=a.version_modelo, **{n: unir(n) for n in columnas})

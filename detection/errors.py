@@ -6,7 +6,8 @@
     ├── PermanentError           trying again changes nothing
     │   ├── ConfiguracionError   a variable or a flag is wrong            -> exit status 2
     │   ├── LecturaInvalidaError a message or a row is not a reading      -> dead letter, or exit 1
-    │   └── EntregaError         the broker did not confirm a reading     -> exit status 1
+    │   ├── EntregaError         the broker did not confirm a reading     -> exit status 1
+    │   └── ModeloInvalidoError  a model version is broken or not for us  -> the old one stays
     └── TransientError           a store or the broker is away: wait `retry_after_s` and try again
         └── LoteEnVueloError     a draft needs the batch that is just being saved: wait for it
 """
@@ -45,6 +46,10 @@ class LecturaInvalidaError(PermanentError):
 
 class EntregaError(PermanentError):
     """The broker did not confirm a reading that was sent."""
+
+
+class ModeloInvalidoError(PermanentError):
+    """A model version is damaged, or was made for other features than ours."""
 
 
 class TransientError(ConsumoError):

@@ -106,6 +106,25 @@ class Params:
     tasa_previa_horas: float = 72.0
     """Weight, in hours, of the population's rate before a customer's own is known. By hand."""
 
+    # --- modelo_online: River's half-space trees (Tan, Ting & Liu, IJCAI 2011) ---
+    online_arboles: int = 10
+    online_altura: int = 8
+    """Trees and their height: River's defaults. The paper's 25 trees cost 2.5 times as much."""
+    online_ventana: int = 2000
+    """Readings of a partition between two renewals of the masses. By hand: a few hundred customers
+    an hour make a window of hours, not of minutes."""
+    online_semilla: int = 20_261_124
+    """Seed of the trees: one for every partition and process, so that scores can be reproduced."""
+    online_aprende_de_anomalias: bool = False
+    """Whether it also learns from readings that the blend flags; not, so that an attack that lasts
+    does not become what is usual."""
+
+    # --- alert budget ---
+    presupuesto: tuple[float, ...] = (300.0, 60.0, 10.0, 4.0)
+    """False alarms per 1 000 customers and day that analysts can bear, for baja, media, alta and
+    crítica. By hand, 2026-11-24: a baja is a line in a list, and by ``frecuencias`` one detector
+    alone gives 144 of them; a crítica is a visit."""
+
     # --- severidad (contract 5), in hundredths ---
     umbral_baja: int = 50
     umbral_media: int = 65
@@ -140,8 +159,8 @@ class Calibracion:
     alfa : float
         Exponent of the tail.
     fraccion : float
-        For the first three detectors, whose rate is learnt from the customer's own past: share of
-        the hours in which they have a say. Their frequencies are counted in those hours.
+        For the detectors whose rate is learnt from the customer's own past (``windows.RANURAS``):
+        share of the hours in which they have a say. Their frequencies are counted in those hours.
     peso : float
         Weight in the blend, 0 to 1: how far this detector alone can raise the alarm.
     """
@@ -162,4 +181,8 @@ CALIBRACIONES: dict[str, Calibracion] = {
     "consumo_constante": Calibracion(5.0e-3, 4.0, 1.0, 0.90),
     "plantacion_cannabis": Calibracion(6.0e-3, 3.5, 1.0, 1.00),
     "fraude": Calibracion(6.0e-3, 5.0, 1.0, 1.00),
+    # A model's excess is tasa / p, p being its empirical tail probability: exponent 1 gives p back.
+    # It fires where p says once a month: at once a week each of them would spend the whole budget.
+    "modelo_online": Calibracion(1.5e-3, 1.0, 1.0, 0.30),
+    "modelo_offline": Calibracion(1.5e-3, 1.0, 1.0, 0.60),
 }

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from detection.params import DIAS_VENTANA, HORAS_ANILLO, HORAS_VENTANA
 from detection.windows import (
-    CONTABLES,
     DIAS_ANILLO,
     MARCA_CONTABLES,
     MARCA_LECTURA,
@@ -54,8 +53,8 @@ def look_back(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, ganancia, pe
     antes : bool
         Whether the customer was under suspicion at its last reading before the hour.
 
-    ``veces`` (CONTABLES,) is filled with how often those detectors' definitions were met by
-    readings that were not flagged.
+    ``veces``, one place for each counted detector, is filled with how often its definition was met
+    by readings that were not flagged.
     """
     hoy = hora // 24
     evidencia = 0.0
@@ -65,15 +64,15 @@ def look_back(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, ganancia, pe
     for dia in range(primero, hoy):
         d = dia % DIAS_ANILLO
         evidencia += pesos[hoy - dia] * ganancia_dia[fila, d]
-        listas += cuenta_dia[fila, d, CONTABLES]
-        for k in range(CONTABLES):
+        listas += cuenta_dia[fila, d, veces.shape[0]]
+        for k in range(veces.shape[0]):
             veces[k] += cuenta_dia[fila, d, k]
     for h in range(max(24 * hoy, ultima[fila] - HORAS_ANILLO + 1), hora):
         m = marcas[fila, h % HORAS_ANILLO]
         evidencia += pesos[0] * ganancia[m & MARCA_SCORE]
         if m & MARCA_REFERENCIA:
             listas += 1
-            for k in range(CONTABLES):
+            for k in range(veces.shape[0]):
                 veces[k] += m >> (MARCA_CONTABLES + k) & 1
     antes = False
     for h in range(hora - 1, max(hora - HORAS_VENTANA, ultima[fila] - HORAS_ANILLO) - 1, -1):

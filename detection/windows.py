@@ -26,16 +26,18 @@ MARCA_SCORE = 0x007F
 """Bits 0-6: ``score_anomalia`` in hundredths."""
 MARCA_SOSPECHOSO = 1 << 7
 MARCA_CONTABLES = 8
-CONTABLES = 3
-"""Bits 8-10: detector i met its definition, in a reading that was not flagged above low severity:
-what counts as this customer's ordinary behaviour."""
+RANURAS = np.array([0, 1, 2, -1, -1, -1, 3, 4], np.int64)
+"""Place among the counted ones of each detector of the registry; -1 = not counted: what lasts for
+days (a constant, a plantation, fraud) must not become the customer's ordinary behaviour."""
+CONTABLES = int(RANURAS.max()) + 1
+"""Bits 8-12: a counted detector met its definition, in a reading that was not flagged above low
+severity: what counts as this customer's ordinary behaviour."""
 MARCA_REFERENCIA = 1 << 14
 """The reading could be compared with a reference."""
 MARCA_LECTURA = 1 << 15
 """There is a verdict in this slot."""
 
 DIAS_ANILLO = HORAS_ANILLO // 24
-_MASCARA_CONTABLES = (1 << CONTABLES) - 1
 _CAPACIDAD_INICIAL = 64
 
 
@@ -136,8 +138,7 @@ class Ventanas:
             historia.score_centesimas.astype(np.int64)
             | np.where(historia.es_sospechoso, MARCA_SOSPECHOSO, 0)
             | np.where(historia.con_referencia, MARCA_REFERENCIA, 0)
-            | np.where(contable, historia.tipos & _MASCARA_CONTABLES, 0).astype(np.int64)
-            << MARCA_CONTABLES
+            | np.where(contable, _CONTABLES_DE[historia.tipos], 0) << MARCA_CONTABLES
             | MARCA_LECTURA
         ).astype(np.uint16)
         fila = filas[historia.indice]
@@ -165,6 +166,16 @@ GANANCIA = np.array(
 )
 """What a score in hundredths contributes to suspicion, (128,), in ten-thousandths:
 ``(2 * (score - 0.5)) ** 2``, nothing below 0.5 (by hand, 2026-11-24: doubt counts little)."""
+
+
+_CONTABLES_DE = np.array(
+    [
+        sum(1 << int(r) for k, r in enumerate(RANURAS) if r >= 0 and mascara >> k & 1)
+        for mascara in range(1 << len(RANURAS))
+    ],
+    np.int64,
+)
+"""The counted bits of each mask of types, (256,)."""
 
 
 @njit(cache=True, nogil=True)
@@ -223,15 +234,16 @@ def write_mark(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, marca, gana
     for m, signo in ((marcas[fila, ranura], -1), (marca, 1)):
         ganancia_dia[fila, d] += signo * ganancia[m & MARCA_SCORE]
         if m & MARCA_REFERENCIA:
-            cuenta_dia[fila, d, CONTABLES] += signo
-            for k in range(CONTABLES):
+            contables = cuenta_dia.shape[2] - 1
+            cuenta_dia[fila, d, contables] += signo
+            for k in range(contables):
                 if m >> (MARCA_CONTABLES + k) & 1:
                     cuenta_dia[fila, d, k] += signo
     marcas[fila, ranura] = marca
 
 
 @njit(cache=True, nogil=True)
-def extract(valores, ultima, fila, hora, kwh, ventana):  # type: ignore[no-untyped-def]
+def extract(valores, ultima, fila, propia, hora, kwh, ventana, repetida):  # type: ignore[no-untyped-def]
     """Write readings into the ring, one after the other, and copy out each one's window.
 
     Parameters
@@ -239,14 +251,21 @@ def extract(valores, ultima, fila, hora, kwh, ventana):  # type: ignore[no-untyp
     valores, ultima : ndarray (c, HORAS_ANILLO) float32, (c,) int64
         The ring of consumption and its newest hours; changed.
     fila, hora, kwh : ndarray (n,)
-        Readings in order of arrival.
+        Readings in order of arrival, each with the row whose past it is compared with.
+    propia : ndarray (n,), int64
+        Its customer's own row. It is another one when the reading comes too late to find its
+        window there; then it is written into both.
     ventana : ndarray (n, HORAS_VENTANA + 1), float32
         Filled: column j is hour ``hora - HORAS_VENTANA + j``, NaN = no reading; the last column
         is the reading itself.
+    repetida : ndarray (n,), bool
+        Filled: the customer had that same value at that hour already.
     """
     for i in range(fila.shape[0]):
         f = fila[i]
         h = hora[i]
+        x = np.float32(kwh[i])
+        ranura = h % HORAS_ANILLO
         _advance(valores, ultima, f, h)
         inicio = (h - HORAS_VENTANA) % HORAS_ANILLO
         primera = min(HORAS_VENTANA, HORAS_ANILLO - inicio)
@@ -258,6 +277,12 @@ def extract(valores, ultima, fila, hora, kwh, ventana):  # type: ignore[no-untyp
         perdidas = ultima[f] - HORAS_ANILLO - (h - HORAS_VENTANA) + 1
         for j in range(min(max(perdidas, 0), HORAS_VENTANA)):
             ventana[i, j] = np.nan
-        ventana[i, HORAS_VENTANA] = kwh[i]
+        ventana[i, HORAS_VENTANA] = x
+        repetida[i] = False
         if h > ultima[f] - HORAS_ANILLO:
-            valores[f, h % HORAS_ANILLO] = kwh[i]
+            repetida[i] = valores[f, ranura] == x
+            valores[f, ranura] = x
+        p = propia[i]
+        if p != f and h > ultima[p] - HORAS_ANILLO:
+            repetida[i] = valores[p, ranura] == x
+            valores[p, ranura] = x

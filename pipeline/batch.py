@@ -3,19 +3,23 @@
 The history is saved before the anomalies. So an anomaly can only exist where the history has its
 reading, and what the history calls new needs no look at the anomalies; after a crash in between,
 the batch comes again, the history says "repeated", and the anomalies are made to agree with it.
+
+The same reading again changes nothing, even where another version of the model has another
+opinion by now: the history keeps its verdict and says so, and the anomalies follow it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.dominio import Explicacion, Lecturas, Veredictos
-from pipeline.almacenes.puertos import AnomalyStore, HistoryStore
-from serving.scorer import Borrador, Scorer
+from pipeline.almacenes.puertos import AnomalyStore, Guardado, HistoryStore, PuntoOnline
+from pipeline.puertos import Modelos
+from serving.scorer import Borrador, Origen, Scorer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +34,18 @@ class Puntuado:
         The last reading of each identity, with its verdict.
     explicaciones : sequence (n,)
         What the detectors say of each anomaly; empty for normal readings.
+    puntos : sequence of PuntoOnline
+        The online models after the batch.
+    sombra : Veredictos (n,) or None
+        What a challenger in shadow would have said.
     """
 
     borrador: Borrador
     lecturas: Lecturas
     veredictos: Veredictos
     explicaciones: Sequence[Sequence[Explicacion]]
+    puntos: Sequence[PuntoOnline]
+    sombra: Veredictos | None
 
 
 class Procesador:
@@ -48,6 +58,8 @@ class Procesador:
         The two stores; used by one thread at a time.
     ahora_hora : callable
         Absolute hour of now.
+    modelos : Modelos, optional
+        Where new versions of the model come from; looked at before each draft.
     """
 
     def __init__(
@@ -56,26 +68,38 @@ class Procesador:
         historial: HistoryStore,
         anomalias: AnomalyStore,
         ahora_hora: Callable[[], int],
+        modelos: Modelos | None = None,
     ) -> None:
         self._scorer = scorer
         self._historial = historial
         self._anomalias = anomalias
         self._ahora_hora = ahora_hora
+        self._modelos = modelos
         self._clientes: dict[int, set[str]] = {}
 
-    def draft(self, lecturas: Lecturas, particiones: NDArray[np.int32]) -> Puntuado:
+    def draft(self, lecturas: Lecturas, origen: Origen) -> Puntuado:
         """Return verdicts on a draft; ``TransientError`` if the history is out of reach."""
-        borrador = self._scorer.draft(lecturas)
+        self._change_model()
+        borrador = self._scorer.draft(lecturas, origen)
         if borrador.nuevos:
             nuevos = set(borrador.nuevos)
+            particiones = origen.particion.tolist()
             for propietario, particion in zip(lecturas.propietario_id, particiones, strict=True):
                 if propietario in nuevos:
-                    self._clientes.setdefault(int(particion), set()).add(propietario)
-        return self._prepare(borrador)
+                    self._clientes.setdefault(particion, set()).add(propietario)
+        return self._prepare(borrador, origen)
 
-    def _prepare(self, borrador: Borrador) -> Puntuado:
+    def _change_model(self) -> None:
+        if self._modelos is None:
+            return
+        campeon = self._modelos.take()
+        if campeon is not None:
+            self._scorer.use(campeon)
+        self._scorer.use_shadow(self._modelos.challenger)
+
+    def _prepare(self, borrador: Borrador, origen: Origen) -> Puntuado:
         # Here and not in ``save``: the thread that saves is the one that all wait for.
-        ultimas = last_of_each(borrador.lecturas)
+        ultimas = borrador.lecturas.vigentes()
         lecturas = borrador.lecturas.elegir(ultimas)
         veredictos = borrador.veredictos.elegir(ultimas)
         explicaciones: list[Sequence[Explicacion]] = [()] * len(lecturas)
@@ -83,15 +107,61 @@ class Procesador:
             explicaciones[i] = self._scorer.detector.explain(
                 veredictos, i, float(lecturas.consumo_kwh[i])
             )
-        return Puntuado(borrador, lecturas, veredictos, explicaciones)
+        puntos = [
+            PuntoOnline(particion, origen.siguiente[particion], estado)
+            for particion, estado in borrador.online.items()
+        ]
+        sombra = None if borrador.sombra is None else borrador.sombra.elegir(ultimas)
+        return Puntuado(borrador, lecturas, veredictos, explicaciones, puntos, sombra)
 
     def save(self, puntuado: Puntuado) -> None:
         """Save to both stores; ``TransientError`` while one is away. Twice equals once."""
         lecturas, veredictos = puntuado.lecturas, puntuado.veredictos
-        repetida = self._historial.save(lecturas, veredictos)
+        guardado = self._historial.save(lecturas, veredictos, puntuado.puntos)
+        if puntuado.sombra is not None:
+            self._historial.save_shadow(lecturas, veredictos, puntuado.sombra)
+        if guardado.conservadas.size == 0:
+            self._save_anomalies(puntuado, np.arange(len(lecturas)), guardado)
+            return
+        de_ahora = np.ones(len(lecturas), np.bool_)
+        de_ahora[guardado.conservadas] = False
+        self._save_anomalies(puntuado, np.flatnonzero(de_ahora), guardado)
+        self._restore_anomalies(puntuado, guardado)
+
+    def _save_anomalies(
+        self, puntuado: Puntuado, cuales: NDArray[np.int64], guardado: Guardado
+    ) -> None:
         self._anomalias.save(
-            lecturas, veredictos, puntuado.explicaciones, repetida, self._ahora_hora()
+            puntuado.lecturas.elegir(cuales),
+            puntuado.veredictos.elegir(cuales),
+            [puntuado.explicaciones[i] for i in cuales],
+            guardado.repetida[cuales],
+            self._ahora_hora(),
         )
+
+    def _restore_anomalies(self, puntuado: Puntuado, guardado: Guardado) -> None:
+        """Make the anomalies agree with verdicts that the history kept, version by version."""
+        versiones = np.array(guardado.version_modelo)
+        for version in dict.fromkeys(guardado.version_modelo):
+            de_ella = np.flatnonzero(versiones == version)
+            cuales = guardado.conservadas[de_ella]
+            lecturas = puntuado.lecturas.elegir(cuales)
+            nuestros = puntuado.veredictos.elegir(cuales)
+            suyos = replace(
+                nuestros,
+                score_centesimas=guardado.score_centesimas[de_ella],
+                severidad=guardado.severidad[de_ella],
+                tipos=guardado.tipos[de_ella],
+                es_sospechoso=guardado.es_sospechoso[de_ella],
+                esperado_kwh=guardado.esperado_kwh[de_ella],
+                version_modelo=version,
+            )
+            explicaciones: list[Sequence[Explicacion]] = [()] * len(lecturas)
+            for i in np.flatnonzero(suyos.severidad).tolist():
+                explicaciones[i] = self._scorer.detector.explain(
+                    nuestros, i, float(lecturas.consumo_kwh[i])
+                )
+            self._anomalias.restore(lecturas, suyos, explicaciones, self._ahora_hora())
 
     def accept(self, puntuado: Puntuado) -> None:
         """Take note that a draft is in both stores."""
@@ -104,20 +174,4 @@ class Procesador:
     def forget(self, particiones: Iterable[int]) -> None:
         """Drop the customers of partitions that another consumer reads from now on."""
         for particion in particiones:
-            self._scorer.forget(self._clientes.pop(int(particion), ()))
-
-
-def last_of_each(lecturas: Lecturas) -> NDArray[np.int64]:
-    """Return the indices, in order, of the last reading of each identity (customer, hour).
-
-    Examples
-    --------
-    >>> horas = np.array([1, 2, 1])
-    >>> last_of_each(Lecturas(["a", "a", "a"], horas, np.zeros(3))).tolist()
-    [1, 2]
-    """
-    claves = zip(lecturas.propietario_id, lecturas.hora_utc.tolist(), strict=True)
-    ultimas = {clave: i for i, clave in enumerate(claves)}
-    if len(ultimas) == len(lecturas):
-        return np.arange(len(lecturas))
-    return np.array(sorted(ultimas.values()), np.int64)
+            self._scorer.forget(self._clientes.pop(int(particion), ()), (int(particion),))

@@ -32,13 +32,13 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detection.dominio import Lecturas
 from detection.errors import LoteEnVueloError, TransientError
 from pipeline.escritor import Escritor
 from pipeline.messages import Decodificador
 from pipeline.puertos import Borrador, Fuente, Mensaje, Muerta, Procesador
+from serving.scorer import Origen
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class _Lote:
 
     mensajes: list[Mensaje]
     lecturas: Lecturas | None = None
-    particiones: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    origen: Origen | None = None
     muertas: list[Muerta] = field(default_factory=list)
     borrador: Borrador = None
 
@@ -233,9 +233,9 @@ class Bucle:
             lote.muertas = self._fuente.bury(lote.muertas)
             if lote.muertas:
                 raise TransientError("Kafka no confirma los mensajes no válidos")
-        if lote.borrador is None and lote.lecturas:
+        if lote.borrador is None and lote.lecturas and lote.origen:
             try:
-                lote.borrador = self._procesador.draft(lote.lecturas, lote.particiones)
+                lote.borrador = self._procesador.draft(lote.lecturas, lote.origen)
             except LoteEnVueloError:
                 if self._vuelo is None:
                     raise
@@ -247,7 +247,10 @@ class Bucle:
         leidas = self._decodificador.decode([m.value() for m in lote.mensajes], self._reloj())
         lote.lecturas = leidas.lecturas
         particiones = np.array([m.partition() for m in lote.mensajes], np.int32)
-        lote.particiones = particiones[leidas.posiciones]
+        primeros: dict[int, int] = {}
+        for mensaje in lote.mensajes:
+            primeros.setdefault(mensaje.partition(), mensaje.offset())
+        lote.origen = Origen(particiones[leidas.posiciones], primeros, lote.next_offsets())
         lote.muertas = [(lote.mensajes[i], error) for i, error in leidas.invalidas]
         if lote.muertas:
             motivos = Counter(error.motivo for _, error in lote.muertas)

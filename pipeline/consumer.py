@@ -19,10 +19,13 @@ from pipeline.batch import Procesador
 from pipeline.bucle import Bucle, stop_on_signals
 from pipeline.kafka_io import FuenteKafka
 from pipeline.messages import Decodificador
+from pipeline.puertos import Modelos
 from serving.cli import HECHO, Parser, run
 from serving.logs import configure_logs
+from serving.registry import Registro
 from serving.scorer import Scorer
 from serving.settings import Settings, load_settings
+from serving.vigilante import Vigilante
 from serving.zona import load_calendario
 
 _LOG = logging.getLogger(__name__)
@@ -41,14 +44,13 @@ def warm_up(detector: DetectorConsumo) -> None:
     hora = np.arange(_HORAS_CALENTAMIENTO, dtype=np.int64) + hora_actual() - _HORAS_CALENTAMIENTO
     kwh = 1.0 + (np.arange(hora.size) % 24) / 24.0
     kwh[-1] = 9.0
-    desechable = DetectorConsumo(detector.calendario, detector.params, detector.detectores)
+    desechable = DetectorConsumo(detector.calendario, detector.params, detector.reglas)
     veredictos = desechable.score(Lecturas(["-"] * hora.size, hora, kwh))
     desechable.explain(veredictos, hora.size - 1, 9.0)
-    desechable.remember(Lecturas(["-"], hora[:1], kwh[:1]), veredictos.elegir(np.arange(1)))
 
 
 @contextmanager
-def open_procesador(settings: Settings) -> Iterator[Procesador]:
+def open_procesador(settings: Settings, modelos: Modelos | None = None) -> Iterator[Procesador]:
     """Give the processor of this process, its two stores ready; close them at the end."""
     migrate(settings)
     historial = PostgresStore(settings)
@@ -57,7 +59,7 @@ def open_procesador(settings: Settings) -> Iterator[Procesador]:
         anomalias.ensure_indexes()
         detector = DetectorConsumo(load_calendario(settings.zona_horaria))
         warm_up(detector)
-        yield Procesador(Scorer(detector, historial), historial, anomalias, hora_actual)
+        yield Procesador(Scorer(detector, historial), historial, anomalias, hora_actual, modelos)
     finally:
         historial.close()
         anomalias.close()
@@ -80,9 +82,15 @@ def main(argv: Sequence[str]) -> int:
     settings = load_settings()
     configure_logs(settings.nivel_log)
     with ExitStack() as pila:
+        modelos = pila.enter_context(
+            Vigilante(
+                Registro(settings), settings.modelos_dir, settings.modelo_sondeo_s,
+                en_sombra=settings.modelo_en_sombra,
+            )
+        )  # fmt: skip
         bucle = Bucle(
             FuenteKafka(settings),
-            _open_when_stores_answer(settings, pila),
+            _open_when_stores_answer(settings, pila, modelos),
             Decodificador(settings.zona_horaria, settings.consumo_maximo_kwh),
             lote_maximo=settings.lote_maximo,
             hasta_vacio=opciones.hasta_vacio,
@@ -100,12 +108,12 @@ def main(argv: Sequence[str]) -> int:
     return HECHO
 
 
-def _open_when_stores_answer(settings: Settings, pila: ExitStack) -> Procesador:
+def _open_when_stores_answer(settings: Settings, pila: ExitStack, modelos: Modelos) -> Procesador:
     """Return the processor once both stores answer: they may start after us."""
     avisado = False
     while True:
         try:
-            return pila.enter_context(open_procesador(settings))
+            return pila.enter_context(open_procesador(settings, modelos))
         except TransientError as error:
             if not avisado:
                 _LOG.warning("%s; se espera", error)

@@ -1,8 +1,8 @@
 """``consumo demo``: the whole product on one machine, with data.
 
 Starts the embedded services, the generator and a consumer; sends a past with some suspicious
-customers through Kafka; says who is most suspicious and why; goes on with live data. To add a
-process (an API, a dashboard), add its line in ``_PIEZAS``.
+customers through Kafka; trains and promotes a first model; says who is most suspicious and why;
+goes on with live data. To add a process (an API, a dashboard), add its line in ``_PIEZAS``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from detection.errors import ConsumoError, PermanentError
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.demo_informe import Informe, barras, describe_hora, show_informe
+from pipeline.demo_modelos import DIAS_MINIMOS, has_model, train_first, variables_de
 from pipeline.local import CARPETA, EmbeddedServices
 from pipeline.procesos import Proceso
 from pipeline.producer import Envio, open_envio, send_hours
@@ -94,6 +95,7 @@ _PIEZAS = (
     _Pieza("generador", ("generador",), "GENERADOR_PORT", 8000, "/health"),
     _Pieza("consumidor", ("consumir",)),
 )
+_PIEZA_EN_VIVO = _Pieza("reentrenamiento", ("reentrenar", "--cada", "24"))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -161,14 +163,20 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
         anomalias = MongoAnomalyStore(settings)
         pila.callback(historial.close)
         pila.callback(anomalias.close)
-        envio = open_envio(settings)
-        enviadas = _send_past(consola, envio, escena, settings, historial, anomalias, grupo, parada)
-        informe = Informe(escena, historial, anomalias, enviadas, time.monotonic() - inicio)
+        taller = _Taller(
+            consola, open_envio(settings), escena, settings, historial, anomalias, grupo, parada
+        )
+        enviadas, modelo = _tell_past(taller, carpeta, entorno, una_vez=una_vez)
+        informe = Informe(
+            escena, historial, anomalias, enviadas, time.monotonic() - inicio, modelo and una_vez
+        )
         bien = show_informe(consola, informe, direcciones)
         if una_vez:
             consola.print("[bold green]Todo comprobado.[/]" if bien else "[bold red]No cuadra.[/]")
             return HECHO if bien else FALLO
-        _go_live(consola, envio, escena, settings, historial, anomalias, grupo, parada)
+        if modelo:
+            grupo.entrar(_process(_PIEZA_EN_VIVO, servicios, entorno, parada))
+        _go_live(taller)
         consola.print("Deteniendo todo…")
     consola.print("Detenido. Los datos quedan en " + str(carpeta))
     return HECHO
@@ -227,7 +235,7 @@ def _start_pieces(
     grupo: Grupo, parada: Parada, servicios: EmbeddedServices
 ) -> tuple[Mapping[str, str], dict[str, str]]:
     """Start the demo's processes; return their environment, and the addresses to show."""
-    entorno = {**os.environ, **servicios.variables()}
+    entorno = {**os.environ, **servicios.variables(), **variables_de(servicios.carpeta)}
     direcciones: dict[str, str] = {}
     for pieza in _PIEZAS:
         listo: Callable[[], bool] | None = None
@@ -236,126 +244,137 @@ def _start_pieces(
             entorno[pieza.variable_puerto] = str(puerto)
             direcciones[pieza.nombre] = f"http://{ANFITRION}:{puerto}/docs"
             listo = _answers(puerto, pieza.ruta)
-        grupo.entrar(
-            Proceso(
-                pieza.nombre,
-                [sys.executable, "-m", "consumo", *pieza.argv],
-                servicios.carpeta / "procesos",
-                env=dict(entorno),
-                listo=listo,
-                parada=parada,
-            )
-        )
+        grupo.entrar(_process(pieza, servicios, entorno, parada, listo))
     for nombre, puerto in servicios.puertos.items():
-        direcciones[nombre] = f"{ANFITRION}:{puerto}"
+        web = "http://" if nombre == "MLflow" else ""
+        direcciones[nombre] = f"{web}{ANFITRION}:{puerto}"
     return entorno, direcciones
+
+
+def _process(
+    pieza: _Pieza,
+    servicios: EmbeddedServices,
+    entorno: Mapping[str, str],
+    parada: Parada,
+    listo: Callable[[], bool] | None = None,
+) -> Proceso:
+    return Proceso(
+        pieza.nombre,
+        [sys.executable, "-m", "consumo", *pieza.argv],
+        servicios.carpeta / "procesos",
+        env=dict(entorno),
+        listo=listo,
+        parada=parada,
+    )
 
 
 def _answers(puerto: int, ruta: str) -> Callable[[], bool]:
     return lambda: responde_http(puerto, ruta)
 
 
-def _send_past(
-    consola: Console,
-    envio: Envio,
-    escena: Escena,
-    settings: Settings,
-    historial: PostgresStore,
-    anomalias: MongoAnomalyStore,
-    grupo: Grupo,
-    parada: Parada,
-) -> int:
-    """Send the past, wait until it is stored with its verdicts; return the readings expected."""
-    esperadas = escena.clientes * (escena.hasta_hora - escena.desde_hora)
-    if historial.contar()["lecturas"] >= esperadas:
-        consola.print("El pasado ya estaba guardado: se continúa donde se dejó.")
+@dataclass(frozen=True, slots=True)
+class _Taller:
+    """What sending readings and waiting for their verdicts takes."""
+
+    consola: Console
+    envio: Envio
+    escena: Escena
+    settings: Settings
+    historial: PostgresStore
+    anomalias: MongoAnomalyStore
+    grupo: Grupo
+    parada: Parada
+
+
+def _tell_past(
+    t: _Taller, carpeta: Path, entorno: Mapping[str, str], *, una_vez: bool
+) -> tuple[int, bool]:
+    """Send the past and train on it; return the readings expected, and whether a model scores.
+
+    Once only, the model gets the last day of the past: there will be nothing live for it.
+    """
+    entrenable = t.escena.dias >= DIAS_MINIMOS
+    corte = t.escena.hasta_hora - HORAS_POR_DIA * (entrenable and una_vez)
+    esperadas = _send_past(t, t.escena.desde_hora, corte)
+    if not entrenable:
+        t.consola.print(
+            f"Con menos de {DIAS_MINIMOS} días de pasado no se entrena: deciden las reglas."
+        )
+        return esperadas, False
+    modelo = has_model(carpeta) or train_first(t.consola, carpeta, entorno, t.parada)
+    return _send_past(t, corte, t.escena.hasta_hora) if una_vez else esperadas, modelo
+
+
+def _send_past(t: _Taller, desde: int, hasta: int) -> int:
+    """Send the hours of the past, wait until they are stored with their verdicts.
+
+    Return the readings expected up to there.
+    """
+    esperadas = t.escena.clientes * (hasta - t.escena.desde_hora)
+    faltan = t.escena.clientes * (hasta - desde)
+    if t.historial.contar()["lecturas"] >= esperadas:
+        t.consola.print("El pasado ya estaba guardado: se continúa donde se dejó.")
         return esperadas
-    with barras(consola, esperadas) as (enviadas, guardadas):
+    with barras(t.consola, faltan) as (enviadas, guardadas):
 
         def avanzar(parte: float) -> None:
-            enviadas(int(parte * esperadas))
-            _check_alive(grupo, parada)
+            enviadas(int(parte * faltan))
+            _check_alive(t)
 
-        send_hours(
-            envio, escena.poblacion(), escena.desde_hora, escena.hasta_hora, settings.zona_horaria,
-            avanzar,
-        )  # fmt: skip
-        envio.productor.flush()
-        _wait_stored(historial, anomalias, esperadas, guardadas, grupo, parada)
+        send_hours(t.envio, t.escena.poblacion(), desde, hasta, t.settings.zona_horaria, avanzar)
+        t.envio.productor.flush()
+        _wait_stored(t, esperadas, lambda hay: guardadas(hay - esperadas + faltan))
     return esperadas
 
 
-def _wait_stored(
-    historial: PostgresStore,
-    anomalias: MongoAnomalyStore,
-    esperadas: int,
-    avanzar: Callable[[int], None],
-    grupo: Grupo,
-    parada: Parada,
-) -> None:
+def _wait_stored(t: _Taller, esperadas: int, avanzar: Callable[[int], None]) -> None:
     """Return once both stores have everything: the second one has it a moment later."""
     limite = time.monotonic() + PLAZO_GUARDADO_S
     while True:
-        cuenta = historial.contar()
+        cuenta = t.historial.contar()
         hay = int(cuenta["lecturas"])
         avanzar(hay)
-        if hay >= esperadas and anomalias.contar_anomalias() == cuenta["anomalias"]:
+        if hay >= esperadas and t.anomalias.contar_anomalias() == cuenta["anomalias"]:
             return
-        _check_alive(grupo, parada)
+        _check_alive(t)
         if time.monotonic() > limite:
             raise ConsumoError(
                 f"el consumidor no ha guardado las lecturas a tiempo ({hay} de {esperadas})"
             )
-        parada.esperar(PASO_SONDEO_S)
+        t.parada.esperar(PASO_SONDEO_S)
 
 
-def _check_alive(grupo: Grupo, parada: Parada) -> None:
-    if parada.pedida:
+def _check_alive(t: _Taller) -> None:
+    if t.parada.pedida:
         raise KeyboardInterrupt
-    caida = grupo.caido()
+    caida = t.grupo.caido()
     if caida is not None:
         raise PermanentError(caida)
 
 
-def _go_live(
-    consola: Console,
-    envio: Envio,
-    escena: Escena,
-    settings: Settings,
-    historial: PostgresStore,
-    anomalias: MongoAnomalyStore,
-    grupo: Grupo,
-    parada: Parada,
-) -> None:
+def _go_live(t: _Taller) -> None:
     """Send hour after hour: what is missing up to now in quick steps, then as hours pass."""
-    consola.print(
+    t.consola.print(
         "\n[bold]En vivo[/]: el último día, hora a hora cada 5 segundos, y luego cada hora en "
         "punto. Ctrl-C para terminar."
     )
-    poblacion = escena.poblacion()
-    ultima = historial.contar()["hasta"]
+    poblacion = t.escena.poblacion()
+    ultima = t.historial.contar()["hasta"]
     siguiente = int(ultima.timestamp()) // SEGUNDOS_POR_HORA + 1
-    while not parada.pedida:
+    while not t.parada.pedida:
         if siguiente < int(time.time()) // SEGUNDOS_POR_HORA:
-            antes = int(historial.contar()["lecturas"])
-            send_hours(envio, poblacion, siguiente, siguiente + 1, settings.zona_horaria)
-            envio.productor.flush()
+            antes = int(t.historial.contar()["lecturas"])
+            send_hours(t.envio, poblacion, siguiente, siguiente + 1, t.settings.zona_horaria)
+            t.envio.productor.flush()
             try:
-                _wait_stored(
-                    historial,
-                    anomalias,
-                    antes + len(poblacion),
-                    lambda _: None,
-                    grupo,
-                    parada,
-                )
+                _wait_stored(t, antes + len(poblacion), lambda _: None)
             except KeyboardInterrupt:
                 return
-            consola.print(describe_hora(historial, siguiente, settings.zona_horaria))
+            t.consola.print(describe_hora(t.historial, siguiente, t.settings.zona_horaria))
             siguiente += 1
-        if parada.esperar(PASO_EN_VIVO_S):
+        if t.parada.esperar(PASO_EN_VIVO_S):
             return
-        _check_alive(grupo, parada)
+        _check_alive(t)
 
 
 if __name__ == "__main__":

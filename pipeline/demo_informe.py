@@ -43,6 +43,8 @@ class Informe:
         Readings that were sent.
     segundos : float
         Since the start of the demo.
+    modelo : bool
+        Whether a model was promoted before the last of these readings.
     """
 
     escena: Escena
@@ -50,6 +52,7 @@ class Informe:
     anomalias: MongoAnomalyStore
     esperadas: int
     segundos: float
+    modelo: bool
 
     def ranking(self, limite: int) -> list[ClienteSospechoso]:
         """Return the most suspicious customers at the end of the past."""
@@ -152,3 +155,10 @@ def _checks(informe: Informe, cuenta: Mapping[str, object]) -> Iterator[tuple[st
         {s: n for s, n in de_mongo.items() if n}
         == {s: n for s, n in dict(cuenta["anomalias"]).items() if n},  # type: ignore[call-overload]
     )
+    if informe.modelo:
+        con_modelo = {v: n for v, n in informe.historial.contar_versiones().items() if "+" in v}
+        yield (
+            "el consumidor ha tomado el modelo promovido sin parar"
+            + "".join(f": {numero(n, 0)} con {v.split('+')[0]}" for v, n in con_modelo.items()),
+            bool(con_modelo),
+        )

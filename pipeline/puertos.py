@@ -1,6 +1,6 @@
-"""What the consumer's loop asks of what is around it: a source of messages and a processor.
+"""What the consumer asks of what is around it: messages, a processor, versions of the model.
 
-Adapters: ``kafka_io.FuenteKafka``, ``batch`` and the tests' fakes.
+Adapters: ``kafka_io.FuenteKafka``, ``batch``, ``serving.vigilante`` and the tests' fakes.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detection.dominio import Lecturas
 from detection.errors import LecturaInvalidaError
+from detection.modelo import Modelo
+from serving.scorer import Origen
 
 Borrador: TypeAlias = Any
 """Scores of a batch that no store has yet: the processor's own affair."""
@@ -21,7 +20,7 @@ Borrador: TypeAlias = Any
 class Procesador(Protocol):
     """What the loop feeds; ``save`` runs in the writer thread, all else in the loop's."""
 
-    def draft(self, lecturas: Lecturas, particiones: NDArray[np.int32]) -> Borrador:
+    def draft(self, lecturas: Lecturas, origen: Origen) -> Borrador:
         """Return the scores of a batch; raise ``TransientError`` if history cannot be loaded."""
         ...
 
@@ -39,6 +38,19 @@ class Procesador(Protocol):
 
     def forget(self, particiones: Iterable[int]) -> None:
         """Drop the customers of partitions that are no longer ours."""
+        ...
+
+
+class Modelos(Protocol):
+    """Where new versions of the model come from. Adapter: ``serving.vigilante.Vigilante``."""
+
+    def take(self) -> Modelo | None:
+        """Return a champion that is new since the last call; must not wait for anything."""
+        ...
+
+    @property
+    def challenger(self) -> Modelo | None:
+        """Return who is to score in shadow now; None = nobody."""
         ...
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import http.client
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
 
-from detection.errors import ConsumoError
+from detection.errors import ConfiguracionError, ConsumoError, TransientError
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore
 from pipeline.kafka_io import ping_kafka
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.settings import Settings, load_settings
+
+MLFLOW_S = 3.0
+"""As long as the other parts are given to answer (PostgreSQL, Kafka)."""
 
 
 def check(settings: Settings) -> list[tuple[str, str, str | None, float]]:
@@ -31,6 +38,11 @@ def check(settings: Settings) -> list[tuple[str, str, str | None, float]]:
             lambda: MongoAnomalyStore(settings).ping(),
         ),
         ("Kafka", settings.kafka_broker, lambda: ping_kafka(settings)),
+        (
+            "MLflow",
+            _sin_credenciales(settings.mlflow_tracking_uri),
+            lambda: ping_mlflow(settings.mlflow_tracking_uri),
+        ),
     ]
     resultado = []
     for nombre, donde, llamar in partes:
@@ -44,9 +56,49 @@ def check(settings: Settings) -> list[tuple[str, str, str | None, float]]:
     return resultado
 
 
+def ping_mlflow(uri: str) -> None:
+    """Return if the MLflow server answers on ``/health``.
+
+    Raises
+    ------
+    ConfiguracionError
+        ``uri`` is no http(s) address.
+    TransientError
+        It does not answer, or not with 200.
+    """
+    try:
+        partes = urlsplit(uri)
+        valida = partes.scheme in {"http", "https"} and partes.hostname and partes.port != 0
+    except ValueError:
+        valida = False
+    if not valida:
+        raise ConfiguracionError(
+            "MLFLOW_TRACKING_URI: se esperaba la dirección http(s) de un servidor de MLflow"
+        )
+    # The health of a server is open to all; its clients send user and password apart.
+    donde = _sin_credenciales(uri).rstrip("/")
+    try:
+        with urllib.request.urlopen(f"{donde}/health", timeout=MLFLOW_S):
+            return
+    except urllib.error.HTTPError as error:
+        with error:
+            raise TransientError(f"MLflow responde {error.code} en {donde}/health") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise TransientError(f"MLflow no responde en {donde}") from error
+
+
+def _sin_credenciales(uri: str) -> str:
+    """Return an address without the user and password that it may carry."""
+    principio, separador, resto = uri.partition("://")
+    if not separador:
+        return uri
+    servidor, barra, ruta = resto.partition("/")
+    return f"{principio}://{servidor.rpartition('@')[2]}{barra}{ruta}"
+
+
 def main(argv: Sequence[str]) -> int:
     """Print the health of every part; 0 if all answer, 1 otherwise."""
-    parser = Parser("consumo salud", "Comprueba que PostgreSQL, MongoDB y Kafka responden.")
+    parser = Parser("consumo salud", "Comprueba que PostgreSQL, MongoDB, Kafka y MLflow respondan.")
     parser.parse_args(argv)
     partes = check(load_settings())
     tabla = Table("parte", "dirección", "estado", "ms")

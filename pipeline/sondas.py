@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 ANFITRION = "127.0.0.1"
 RESPUESTA_S = 1.0
@@ -21,14 +25,14 @@ def puerto_del_sistema() -> int:
 
 
 def escucha(pid: int, puerto: int) -> bool:
-    """Return whether process ``pid``, of our own user, listens on a port."""
+    """Return whether process ``pid``, of our own user, or one that it started has a port open."""
     import psutil
 
     try:
-        conexiones = psutil.Process(pid).net_connections("tcp")
+        padre = psutil.Process(pid)
+        return any(_tiene_abierto(p, puerto) for p in (padre, *padre.children(recursive=True)))
     except psutil.Error:
         return False
-    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == puerto for c in conexiones)
 
 
 def puerto_libre(puerto: int) -> bool:
@@ -69,6 +73,16 @@ def responde_http(puerto: int, ruta: str) -> bool:
     peticion = f"GET {ruta} HTTP/1.0\r\nHost: {ANFITRION}\r\n\r\n".encode()
     respuesta = _preguntar(puerto, peticion, 12)
     return respuesta.startswith(b"HTTP/1.") and respuesta[8:12] == b" 200"
+
+
+def _tiene_abierto(proceso: psutil.Process, puerto: int) -> bool:
+    import psutil
+
+    try:
+        conexiones = proceso.net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == puerto for c in conexiones)
 
 
 def _preguntar(puerto: int, peticion: bytes, minimo: int) -> bytes:

@@ -2,30 +2,52 @@
 
 ``draft`` scores, ``accept`` says that the verdicts are stored, ``discard`` that they never will
 be. The store is the truth: customers of a discarded draft are forgotten, and whoever is not in
-memory is loaded from the store when next seen, all new customers of a batch in one query.
+memory is loaded from the store when next seen, all new customers of a batch in one query. The
+online model of a partition is loaded with the partition's first reading, as it was stored with
+the readings before that one, so a batch that comes again gets the scores of the first time.
 
 A reading more than four days older than its customer's newest (a correction, a file that is sent
-again) does not find its window in memory any more. It is scored in rings of its own, filled with
-what the store holds from before it, so that a replay gives the verdicts of the first time.
+again) does not find its window in memory any more. It is compared with rings of its own, filled
+with what the store holds from before it, so that a replay gives the verdicts of the first time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Historia, Lecturas, Veredictos, join_veredictos
+from detection.dominio import Historia, Lecturas, Veredictos
 from detection.errors import LoteEnVueloError
+from detection.modelo import Modelo
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
-from detection.windows import SIN_HORA, Ventanas
+from detection.windows import SIN_HORA
 
 _RETRASO_HORAS = HORAS_ANILLO - HORAS_VENTANA
 """A reading this many hours older than the newest misses the oldest hour of its window."""
+_PROPIETARIO_MAXIMO = 20
+"""Characters of a customer (contract 2); longer names are rows of late readings."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origen:
+    """Where the readings of a batch come from.
+
+    Parameters
+    ----------
+    particion : ndarray (n,), int32
+        Kafka partition of each reading.
+    desde, siguiente : mapping of int to int
+        Offset of the batch's first message of each partition, and the one after its last.
+    """
+
+    particion: NDArray[np.int32]
+    desde: Mapping[int, int]
+    siguiente: Mapping[int, int]
 
 
 class HistoryLoader(Protocol):
@@ -41,6 +63,12 @@ class HistoryLoader(Protocol):
         """Return, for each customer i, its rows in the hours before ``antes_de_hora[i]``."""
         ...
 
+    def load_online(
+        self, particiones: Sequence[int], hasta_offset: Sequence[int]
+    ) -> list[bytes | None]:
+        """Return the newest state of each partition's online model that is not past an offset."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Borrador:
@@ -52,15 +80,24 @@ class Borrador:
     veredictos : Veredictos
     nuevos : list of str
         Customers that came into memory with this draft.
+    online : mapping of int to bytes
+        The online model of each partition in it, as it is after these readings.
+    sombra : Veredictos or None
+        What a challenger in shadow would have said.
+    antes : object
+        The online models before these readings.
     """
 
     lecturas: Lecturas
     veredictos: Veredictos
     nuevos: list[str]
+    online: Mapping[int, bytes]
+    sombra: Veredictos | None
+    antes: Any
 
 
 class Scorer:
-    """The detector with its state by customer, and the store behind it.
+    """The detector with its state by customer and partition, and the store behind it.
 
     Parameters
     ----------
@@ -73,7 +110,17 @@ class Scorer:
         self._historia = historia
         self._en_vuelo: list[Borrador] = []
 
-    def draft(self, lecturas: Lecturas) -> Borrador:
+    def use(self, modelo: Modelo) -> None:
+        """Score with another version from the next draft on; drafts in flight keep theirs."""
+        self.detector.use(modelo)
+
+    def use_shadow(self, modelo: Modelo | None) -> None:
+        """Let a challenger score beside from the next draft on; None = nobody."""
+        sombra = self.detector.sombra
+        if (None if sombra is None else sombra.modelo) is not modelo:
+            self.detector.use_shadow(modelo)
+
+    def draft(self, lecturas: Lecturas, origen: Origen) -> Borrador:
         """Return verdicts on a draft of the state.
 
         Raises
@@ -83,13 +130,31 @@ class Scorer:
         LoteEnVueloError
             A replayed reading has to wait for the drafts before it to be stored.
         """
+        detector = self.detector
+        particiones = np.unique(origen.particion).tolist()
+        self._load_online(particiones, origen)
         nuevos = self._load_new(lecturas)
-        atrasada = self._late(lecturas)
-        if atrasada.any():
-            veredictos = self._score_with_late(lecturas, atrasada)
-        else:
-            veredictos = self.detector.score(lecturas)
-        borrador = Borrador(lecturas, veredictos, nuevos)
+        propia = detector.ventanas.rows(lecturas.propietario_id)
+        fila, prestadas = self._lend_rows(lecturas, propia)
+        filas_online = detector.estados.rows(np.array(particiones, np.int64))
+        antes = detector.estados.snapshot(filas_online)
+        try:
+            crudos = detector.score_rows(lecturas, fila, propia, origen.particion)
+        finally:
+            detector.forget(prestadas)
+        sombra = detector.sombra
+        borrador = Borrador(
+            lecturas,
+            crudos.veredictos,
+            nuevos,
+            {p: detector.estados.dump(p) for p in particiones},
+            None
+            if sombra is None
+            else sombra.veredictos(
+                crudos.veredictos, crudos.sombra_centesimas, crudos.sombra_severidad
+            ),
+            antes,
+        )
         self._en_vuelo.append(borrador)
         return borrador
 
@@ -98,13 +163,24 @@ class Scorer:
         self._en_vuelo.remove(borrador)
 
     def discard(self, borrador: Borrador) -> None:
-        """Forget the customers of a draft that will not be stored."""
+        """Undo a draft that will not be stored, the newest first; its customers are forgotten."""
         self._en_vuelo.remove(borrador)
+        self.detector.estados.restore(borrador.antes)
         self.detector.forget(dict.fromkeys(borrador.lecturas.propietario_id))
 
-    def forget(self, propietario_id: Iterable[str]) -> None:
-        """Drop customers, who belong to another consumer from now on."""
+    def forget(self, propietario_id: Iterable[str], particiones: Iterable[int] = ()) -> None:
+        """Drop customers and partitions that belong to another consumer from now on."""
         self.detector.forget(propietario_id)
+        for particion in particiones:
+            self.detector.estados.forget(particion)
+
+    def _load_online(self, particiones: list[int], origen: Origen) -> None:
+        estados = self.detector.estados
+        nuevas = [p for p in particiones if estados.row(p) < 0]
+        if nuevas:
+            guardados = self._historia.load_online(nuevas, [origen.desde[p] for p in nuevas])
+            for particion, guardado in zip(nuevas, guardados, strict=True):
+                estados.add(particion, guardado)
 
     def _load_new(self, lecturas: Lecturas) -> list[str]:
         ventanas = self.detector.ventanas
@@ -114,43 +190,38 @@ class Scorer:
             self.detector.load(nuevos, historia)
         return nuevos
 
-    def _late(self, lecturas: Lecturas) -> NDArray[np.bool_]:
-        ventanas = self.detector.ventanas
-        ultima = ventanas.ultima_valor[ventanas.rows(lecturas.propietario_id)]
+    def _late(self, lecturas: Lecturas, propia: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices of readings that do not find their window in memory."""
+        ultima = self.detector.ventanas.ultima_valor[propia]
         conocida = ultima != SIN_HORA
         limite = np.where(conocida, ultima, 0) - _RETRASO_HORAS
-        atrasada: NDArray[np.bool_] = conocida & (lecturas.hora_utc <= limite)
-        return atrasada
+        return np.flatnonzero(conocida & (lecturas.hora_utc <= limite))
 
-    def _score_with_late(self, lecturas: Lecturas, atrasada: NDArray[np.bool_]) -> Veredictos:
+    def _lend_rows(
+        self, lecturas: Lecturas, propia: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], list[str]]:
+        """Return the row (n,) each reading is compared with, and the names of rows lent for it.
+
+        Every run of a customer's late hours gets a row that knows of no other run.
+        """
+        viejas = self._late(lecturas, propia)
+        if viejas.size == 0:
+            return propia, []
         if self._en_vuelo:
             # What is being stored may be the very past of these readings.
             raise LoteEnVueloError
-        ids = np.array(lecturas.propietario_id)
-        viejas = np.flatnonzero(atrasada)
-        viejas = viejas[np.lexsort((viejas, lecturas.hora_utc[viejas], ids[viejas]))]
-        de_antes = self._score_late(lecturas.elegir(viejas))
-        self.detector.remember(lecturas.elegir(viejas), de_antes)
-        nuevas = np.flatnonzero(~atrasada)
-        de_ahora = self.detector.score(lecturas.elegir(nuevas))
-        orden = np.argsort(np.concatenate([viejas, nuevas]), kind="stable")
-        return join_veredictos(de_antes, de_ahora).elegir(orden)
-
-    def _score_late(self, lecturas: Lecturas) -> Veredictos:
-        """Return verdicts of readings sorted by customer and hour, each run of hours on its own."""
         hora = lecturas.hora_utc
-        corte = np.ones(len(lecturas), np.bool_)
-        ids = np.array(lecturas.propietario_id)
-        corte[1:] = (ids[1:] != ids[:-1]) | (hora[1:] - hora[:-1] > 1)
-        tramo = np.cumsum(corte) - 1
-        inicio = np.flatnonzero(corte)
+        viejas = viejas[np.lexsort((viejas, hora[viejas], propia[viejas]))]
+        corte = np.ones(viejas.size, np.bool_)
+        corte[1:] = (np.diff(propia[viejas]) != 0) | (np.diff(hora[viejas]) > 1)
+        primeras = viejas[corte]
         historia = self._historia.load_before(
-            [lecturas.propietario_id[i] for i in inicio], hora[inicio], HORAS_ANILLO
+            [lecturas.propietario_id[i] for i in primeras], hora[primeras], HORAS_ANILLO
         )
-        # A run is a customer of its own here: nothing in it knows of the other runs.
-        nombres = [str(k) for k in range(len(inicio))]
-        ventanas = Ventanas(len(inicio))
-        self.detector.load_into(ventanas, nombres, historia)
-        return self.detector.score_rows(
-            ventanas, Lecturas([nombres[k] for k in tramo], hora, lecturas.consumo_kwh)
-        )
+        # Longer than a customer's name can be, so never one of them.
+        nombres = [f"{k}".rjust(_PROPIETARIO_MAXIMO + 1) for k in range(primeras.size)]
+        self.detector.load(nombres, historia)
+        prestadas = self.detector.ventanas.rows(nombres)
+        fila = propia.copy()
+        fila[viejas] = prestadas[np.cumsum(corte) - 1]
+        return fila, nombres

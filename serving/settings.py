@@ -55,6 +55,24 @@ class Settings(BaseSettings):
     generador_host: str = Field("127.0.0.1", description="Dirección del generador de datos")
     generador_port: int = Field(8000, ge=1, le=65535, description="Puerto del generador de datos")
 
+    mlflow_tracking_uri: str = Field("http://127.0.0.1:5000", description="Servidor de MLflow")
+    modelos_dir: Path = Field(
+        Path(".consumo/modelos"), description="Carpeta con copia de los modelos en uso"
+    )
+    modelo_sondeo_s: float = Field(
+        10.0, gt=0, le=30, description="Cada cuánto se mira si hay otro campeón, s"
+    )
+    modelo_en_sombra: bool = Field(
+        False, description="Puntuar además con el aspirante, solo para comparar"
+    )
+    entrenar_dias: int = Field(
+        90, ge=29, le=3650, description="Días de historia con que se entrena"
+    )
+    deriva_dias: int = Field(7, ge=1, le=90, description="Días recientes que mira la deriva")
+    reentrenar_dias: int = Field(
+        30, ge=1, le=3650, description="Edad del campeón, en días, a la que toca reentrenar"
+    )
+
     zona_horaria: str = Field("Europe/Madrid", description="Zona de las horas sin desfase")
     consumo_maximo_kwh: float = Field(
         10_000.0, gt=0, description="Lectura máxima admisible, kWh en una hora"
@@ -152,6 +170,7 @@ def _en_espanol(error: object) -> str:
         "greater_than_equal": f"el mínimo es {contexto.get('ge')}",
         "less_than_equal": f"el máximo es {contexto.get('le')}",
         "greater_than": f"ha de ser mayor que {contexto.get('gt')}",
+        "bool_parsing": "se esperaba true o false",
     }
     if error["type"] == "value_error":
         return str(contexto.get("error", error["msg"]))

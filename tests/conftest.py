@@ -6,18 +6,24 @@ Nothing of the developer's leaks in: variables of the product, ``.env`` and
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.local import EmbeddedServices, falta_embebido
+from pipeline.servidor_mlflow import ServidorMlflow
 from serving.settings import Settings
 
 RAIZ = Path(__file__).resolve().parent.parent
+SIN_MLFLOW = "http://127.0.0.1:9"
+"""Nothing listens on the discard port, so no test meets a developer's own MLflow."""
 PARTICIONES = 3
 """Enough for two consumers to share, few enough to be created quickly."""
 
@@ -25,7 +31,7 @@ PARTICIONES = 3
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the embedded servers: ``-m 'not servicios'`` leaves it out."""
     for item in items:
-        if "servicios" in getattr(item, "fixturenames", ()):
+        if {"servicios", "mlflow_uri"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("servicios")
 
 
@@ -56,13 +62,16 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def servicios(_aislados: None) -> Iterator[EmbeddedServices]:
-    """Give PostgreSQL, MongoDB and Kafka of this test run alone, on ports of their own."""
+    """Give PostgreSQL, MongoDB and Kafka of this test run alone, on ports of their own.
+
+    Without MLflow, which takes longer to start than all tests of a file: see ``mlflow_uri``.
+    """
     falta = falta_embebido()
     if falta is not None:
         pytest.skip(falta)
     with (
         tempfile.TemporaryDirectory(prefix="consumo-") as carpeta,
-        EmbeddedServices(Path(carpeta), puertos_libres=True) as en_marcha,
+        EmbeddedServices(Path(carpeta), puertos_libres=True, mlflow=False) as en_marcha,
     ):
         yield en_marcha
 
@@ -79,9 +88,36 @@ def entorno(servicios: EmbeddedServices) -> Iterator[Settings]:
         "kafka_topic": f"consumos-data-{unico}",
         "kafka_grupo": f"consumo-processor-group-{unico}",
         "kafka_particiones": str(PARTICIONES),
+        "mlflow_tracking_uri": SIN_MLFLOW,
     }
     yield Settings.model_validate(valores)
     servicios.borrar_base(unico)
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(_aislados: None) -> Iterator[str]:
+    """Give the address of an MLflow server of this test run alone, on a port of its own."""
+    pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
+    with tempfile.TemporaryDirectory(prefix="consumo-mlflow-") as carpeta:
+        datos, registros = Path(carpeta, "mlflow"), Path(carpeta, "procesos")
+        with ServidorMlflow(datos, registros, puerto_elegido=True) as servidor:
+            servidor.esperar()
+            yield servidor.uri
+
+
+@pytest.fixture
+def entorno_mlflow(entorno: Settings, mlflow_uri: str, tmp_path: Path) -> Settings:
+    """Give ``entorno`` with an MLflow server that holds no model and no experiment of ours."""
+    _vaciar_mlflow(mlflow_uri)
+    return entorno.model_copy(
+        update={"mlflow_tracking_uri": mlflow_uri, "modelos_dir": tmp_path / "modelos"}
+    )
+
+
+@pytest.fixture
+def variables_mlflow(entorno_mlflow: Settings) -> dict[str, str]:
+    """Return the whole environment of a child process with the settings of ``entorno_mlflow``."""
+    return _de_hijo(entorno_mlflow)
 
 
 @pytest.fixture
@@ -90,5 +126,39 @@ def variables(entorno: Settings) -> dict[str, str]:
 
     Every variable of the product is in it, so that no file can change one.
     """
+    return _de_hijo(entorno)
+
+
+def _de_hijo(entorno: Settings) -> dict[str, str]:
     propias = {clave.upper(): str(valor) for clave, valor in entorno.model_dump().items()}
     return {**os.environ, **propias, "PYTHONPATH": str(RAIZ)}
+
+
+def _vaciar_mlflow(uri: str) -> None:
+    """Remove what the tests before have registered, so that fixed names are fresh ones."""
+    for modelo in _llamar_mlflow(uri, "GET", "registered-models/search").get(
+        "registered_models", []
+    ):
+        _llamar_mlflow(uri, "DELETE", "registered-models/delete", {"name": modelo["name"]})
+    buscados = _llamar_mlflow(uri, "POST", "experiments/search", {"max_results": 1000})
+    for experimento in buscados.get("experiments", []):
+        clave = experimento["experiment_id"]
+        if clave != "0":
+            # A deleted one keeps its name.
+            retirado = {"experiment_id": clave, "new_name": f"retirado-{uuid.uuid4().hex}"}
+            _llamar_mlflow(uri, "POST", "experiments/update", retirado)
+            _llamar_mlflow(uri, "POST", "experiments/delete", {"experiment_id": clave})
+
+
+def _llamar_mlflow(
+    uri: str, metodo: str, ruta: str, cuerpo: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the answer of MLflow's REST interface."""
+    peticion = urllib.request.Request(
+        f"{uri}/api/2.0/mlflow/{ruta}",
+        data=None if cuerpo is None else json.dumps(cuerpo).encode(),
+        headers={"Content-Type": "application/json"},
+        method=metodo,
+    )
+    with urllib.request.urlopen(peticion, timeout=30) as respuesta:
+        return dict(json.load(respuesta))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,15 @@ from pymongo import ASCENDING, DESCENDING, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from detection.dominio import (
-    HORAS_POR_DIA,
     SEGUNDOS_POR_HORA,
     SEVERIDADES,
     Explicacion,
     Lecturas,
     Veredictos,
     instante,
-    nombres_de_tipos,
 )
 from pipeline.almacenes.mongo_conexion import DUPLICADO, connect, traducidos, write_concern
+from pipeline.almacenes.mongo_documentos import agrees, hour, identity, key_of, now, verdict
 from pipeline.almacenes.mongo_meses import ensure_mensuales
 from serving.settings import Settings
 
@@ -29,8 +27,9 @@ ANOMALIAS = "anomalias_detectadas"
 HORARIOS = "consumos_horarios"
 
 ABIERTA = "abierta"
+CONFIRMADA = "confirmada"
 DESCARTADA = "descartada"
-"""``estado`` of an anomaly that nobody has looked at, and of one that a person rejected."""
+"""``estado`` of an anomaly that nobody has looked at, and what a person may say of it."""
 
 TRAMO = 5_000
 """Documents a request: what a slow server answers well within the limit above."""
@@ -113,10 +112,10 @@ class MongoAnomalyStore:
         """Insert anomalies; those that are there after all get the new verdict."""
         if indices.size == 0:
             return
-        alta = _now()
+        alta = now()
         documentos = [
-            _identity(lecturas, i)
-            | _verdict(lecturas, veredictos, i, explicaciones[i])
+            identity(lecturas, i)
+            | verdict(lecturas, veredictos, i, explicaciones[i])
             | {"estado": ABIERTA, "timestamp_deteccion": alta}
             for i in indices
         ]
@@ -133,14 +132,14 @@ class MongoAnomalyStore:
         """Give anomalies the new verdict, whether they are there or not."""
         if indices.size == 0:
             return
-        alta = {"estado": ABIERTA, "timestamp_deteccion": _now()}
+        alta = {"estado": ABIERTA, "timestamp_deteccion": now()}
         self._bulk_write(
             ANOMALIAS,
             [
                 UpdateOne(
-                    _identity(lecturas, i),
+                    identity(lecturas, i),
                     {
-                        "$set": _verdict(lecturas, veredictos, i, explicaciones[i]),
+                        "$set": verdict(lecturas, veredictos, i, explicaciones[i]),
                         "$setOnInsert": alta,
                     },
                     upsert=True,
@@ -156,30 +155,92 @@ class MongoAnomalyStore:
 
         One that a person has dealt with stays, with the new verdict.
         """
-        # Most readings that come again were normal before: look first, in one query.
-        normales = {(lecturas.propietario_id[i], int(lecturas.hora_utc[i])): i for i in indices}
-        if not normales:
+        cambios: list[UpdateOne] = []
+        retirados: list[Any] = []
+        for doc, indice in self._stored(lecturas, indices):
+            retirados.append(doc["_id"])
+            veredicto = verdict(lecturas, veredictos, indice, ())
+            cambios.append(UpdateOne({"_id": doc["_id"]}, {"$set": veredicto}))
+        if retirados:
+            self._base[ANOMALIAS].delete_many({"_id": {"$in": retirados}, "estado": ABIERTA})
+            self._bulk_write(ANOMALIAS, cambios)
+
+    def _stored(
+        self, lecturas: Lecturas, indices: NDArray[np.int64]
+    ) -> Iterator[tuple[dict[str, Any], int]]:
+        """Give the anomalies of readings, unexplained, each with the index of its reading."""
+        # Most readings that come again have none: one query for all of them.
+        buscadas = {(lecturas.propietario_id[i], int(lecturas.hora_utc[i])): i for i in indices}
+        if not buscadas:
             return
-        anomalias = self._base[ANOMALIAS]
         filtro = {
-            "propietario_id": {"$in": sorted({propietario for propietario, _ in normales})},
+            "propietario_id": {"$in": sorted({propietario for propietario, _ in buscadas})},
             "timestamp_consumo": {
                 "$gte": instante(int(lecturas.hora_utc[indices].min())),
                 "$lte": instante(int(lecturas.hora_utc[indices].max())),
             },
         }
-        cambios: list[UpdateOne | ReplaceOne[dict[str, Any]]] = []
-        retirados: list[Any] = []
-        for doc in anomalias.find(filtro, {"propietario_id": 1, "timestamp_consumo": 1}):
-            hora = int(doc["timestamp_consumo"].timestamp()) // SEGUNDOS_POR_HORA
-            indice = normales.get((doc["propietario_id"], hora))
+        for doc in self._base[ANOMALIAS].find(filtro, {"explicacion": 0}):
+            indice = buscadas.get(key_of(doc))
             if indice is not None:
+                yield doc, int(indice)
+
+    def restore(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        explicaciones: Sequence[Sequence[Explicacion]],
+        ahora_hora: int,
+    ) -> None:
+        """Make the anomalies agree with verdicts that the history has kept.
+
+        What agrees already is not touched at all, nor is what a person has said of an anomaly.
+        """
+        with traducidos(self._settings):
+            self._restore_anomalies(lecturas, veredictos, explicaciones)
+            self._restore_hours(lecturas, veredictos, ahora_hora)
+
+    def _restore_anomalies(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        explicaciones: Sequence[Sequence[Explicacion]],
+    ) -> None:
+        """Insert the anomalies that are missing, take back or mend those that say otherwise."""
+        faltan = set(np.flatnonzero(veredictos.severidad > 0).tolist())
+        cambios: list[UpdateOne] = []
+        retirados: list[Any] = []
+        for doc, i in self._stored(lecturas, np.arange(len(lecturas))):
+            faltan.discard(i)
+            if veredictos.severidad[i] == 0 and doc["estado"] == ABIERTA:
                 retirados.append(doc["_id"])
-                veredicto = _verdict(lecturas, veredictos, indice, ())
-                cambios.append(UpdateOne({"_id": doc["_id"]}, {"$set": veredicto}))
+                continue
+            guardado = verdict(lecturas, veredictos, i, explicaciones[i])
+            if not agrees(doc, guardado):
+                cambios.append(UpdateOne({"_id": doc["_id"]}, {"$set": guardado}))
         if retirados:
-            anomalias.delete_many({"_id": {"$in": retirados}, "estado": ABIERTA})
-            self._bulk_write(ANOMALIAS, cambios)
+            self._base[ANOMALIAS].delete_many({"_id": {"$in": retirados}, "estado": ABIERTA})
+        self._bulk_write(ANOMALIAS, cambios)
+        alta = {"estado": ABIERTA, "timestamp_deteccion": now()}
+        self._insert_many(
+            ANOMALIAS,
+            [
+                identity(lecturas, i) | verdict(lecturas, veredictos, i, explicaciones[i]) | alta
+                for i in sorted(faltan)
+            ],
+        )
+
+    def _restore_hours(self, lecturas: Lecturas, veredictos: Veredictos, ahora_hora: int) -> None:
+        """Store the readings that are young enough and missing, or that say otherwise."""
+        desde = ahora_hora - self._settings.retencion_horarios_horas
+        recientes = np.flatnonzero(lecturas.hora_utc > desde).tolist()
+        horas = {doc["_id"]: doc for doc in (hour(lecturas, veredictos, i) for i in recientes)}
+        for doc in self._base[HORARIOS].find({"_id": {"$in": list(horas)}}) if horas else ():
+            if doc == horas[doc["_id"]]:
+                del horas[doc["_id"]]
+        self._bulk_write(
+            HORARIOS, [ReplaceOne({"_id": clave}, doc, upsert=True) for clave, doc in horas.items()]
+        )
 
     def _save_hours(
         self,
@@ -194,7 +255,7 @@ class MongoAnomalyStore:
         nuevos: list[dict[str, Any]] = []
         otros: list[dict[str, Any]] = []
         for i in recientes.tolist():
-            documento = _hour(lecturas, veredictos, i)
+            documento = hour(lecturas, veredictos, i)
             (otros if repetida[i] else nuevos).append(documento)
         if nuevos:
             otros.extend(nuevos[posicion] for posicion in self._insert_many(HORARIOS, nuevos))
@@ -259,58 +320,3 @@ class MongoAnomalyStore:
     def close(self) -> None:
         """Close every connection."""
         self._cliente.close()
-
-
-def _now() -> datetime:
-    """Return the time, to the millisecond that MongoDB keeps."""
-    ahora = datetime.now(UTC)
-    return ahora.replace(microsecond=ahora.microsecond // 1000 * 1000)
-
-
-def _identity(lecturas: Lecturas, i: int) -> dict[str, Any]:
-    return {
-        "propietario_id": lecturas.propietario_id[i],
-        "timestamp_consumo": instante(lecturas.hora_utc[i]),
-    }
-
-
-def _verdict(
-    lecturas: Lecturas, veredictos: Veredictos, i: int, explicacion: Sequence[Explicacion]
-) -> dict[str, Any]:
-    """Return the fields of an anomaly that a new verdict replaces."""
-    esperado = veredictos.esperado_kwh[i]
-    return {
-        "consumo_kwh": float(lecturas.consumo_kwh[i]),
-        "hora": int(veredictos.hora_local[i]) % HORAS_POR_DIA,
-        "tipos_anomalia": nombres_de_tipos(int(veredictos.tipos[i])),
-        "score_anomalia": int(veredictos.score_centesimas[i]) / 100,
-        "severidad": str(SEVERIDADES[veredictos.severidad[i]]),
-        "es_sospechoso": bool(veredictos.es_sospechoso[i]),
-        # Through its text: 1.234 and not 1.2339999675750732, as PostgreSQL shows the same float.
-        "consumo_esperado_kwh": None if np.isnan(esperado) else float(str(esperado)),
-        "version_modelo": veredictos.version_modelo,
-        "explicacion": [
-            {
-                "detector": str(e.detector),
-                "score": None if e.score is None else float(e.score),
-                "peso": float(e.peso),
-                "dispara": bool(e.dispara),
-                "frase": e.frase,
-            }
-            for e in explicacion
-        ],
-    }
-
-
-def _hour(lecturas: Lecturas, veredictos: Veredictos, i: int) -> dict[str, Any]:
-    """Return a document of ``consumos_horarios``, with an ``_id`` that is its identity."""
-    momento = instante(lecturas.hora_utc[i])
-    return {
-        "_id": f"{lecturas.propietario_id[i]}_{momento.isoformat()}",
-        "propietario_id": lecturas.propietario_id[i],
-        "timestamp_consumo": momento,
-        "hora": int(veredictos.hora_local[i]) % HORAS_POR_DIA,
-        "consumo_kwh": float(lecturas.consumo_kwh[i]),
-        "score_anomalia": int(veredictos.score_centesimas[i]) / 100,
-        "severidad": str(SEVERIDADES[veredictos.severidad[i]]),
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,90 +10,21 @@ from typing import Any
 
 import numpy as np
 import psycopg2.errors
-from numpy.typing import NDArray
 
-from detection.dominio import (
-    SEGUNDOS_POR_HORA,
-    SEVERIDADES,
-    TIPOS,
-    Historia,
-    Lecturas,
-    Veredictos,
-    instante,
-)
+from detection.dominio import SEVERIDADES, Lecturas, Veredictos, instante
 from pipeline.almacenes.postgres_conexion import Conexion
-from pipeline.almacenes.postgres_copy import COLUMNAS, by_identity, decode_history, encode
+from pipeline.almacenes.postgres_copy import by_identity
+from pipeline.almacenes.postgres_historia import HistoriaPostgres
+from pipeline.almacenes.postgres_mezcla import copy_new, merge
+from pipeline.almacenes.postgres_modelos import online_upto, put_online, put_shadow, shadow_pairs
+from pipeline.almacenes.puertos import Guardado, PuntoOnline
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)
 
-TRAMO = 1 << 20
-"""Bytes that psycopg2 hands to the network at a time; its own 8 KB cost a call each."""
 HORAS_RANKING = 28 * 24
 """The ranking looks at the 28 days that a customer's window holds (contract 5)."""
 
-_LISTA = ", ".join(COLUMNAS)
-_CAMBIANTES = COLUMNAS[2:]
-_NUEVAS = ", ".join(f"excluded.{columna}" for columna in _CAMBIANTES)
-_ACTUALES = ", ".join(f"d.{columna}" for columna in _CAMBIANTES)
-
-_COPIA_DIRECTA = f"COPY consumos_diarios ({_LISTA}) FROM STDIN (FORMAT binary)"
-_COPIA_A_LOTE = f"COPY pg_temp.lote ({_LISTA}, posicion) FROM STDIN (FORMAT binary)"
-_CREA_LOTE = f"""
-CREATE TEMP TABLE IF NOT EXISTS lote ON COMMIT DELETE ROWS AS
-SELECT {_LISTA}, 0 AS posicion FROM consumos_diarios WITH NO DATA
-"""
-# xmax = 0: the row version was born here and not by an update of an older one.
-_MEZCLA = f"""
-WITH escritas AS (
-    INSERT INTO consumos_diarios AS d ({_LISTA})
-    SELECT {_LISTA} FROM pg_temp.lote
-    ON CONFLICT (propietario_id, timestamp_consumo) DO UPDATE
-    SET ({", ".join(_CAMBIANTES)}) = ROW({_NUEVAS}),
-        timestamp_procesado = now() AT TIME ZONE 'UTC'
-    WHERE ({_ACTUALES}) IS DISTINCT FROM ({_NUEVAS})
-    RETURNING d.propietario_id, d.timestamp_consumo, d.xmax = 0 AS nueva
-)
-SELECT posicion FROM escritas JOIN pg_temp.lote USING (propietario_id, timestamp_consumo)
-WHERE nueva
-"""
-
-_MASCARA = " + ".join(
-    f"CASE WHEN '{tipo}' = ANY(d.tipos_anomalia) THEN {1 << bit} ELSE 0 END"
-    for bit, tipo in enumerate(TIPOS)
-)
-_CAMPOS_HISTORIA = f"""
-    p.indice::int, d.timestamp_consumo, d.consumo_kwh::float8,
-    (d.score_anomalia * 100)::smallint,
-    (CASE WHEN d.tipos_anomalia = '{{}}' THEN 0 ELSE {_MASCARA} END)::smallint,
-    d.consumo_esperado_kwh IS NOT NULL, d.es_sospechoso
-"""
-ULTIMAS = f"""
-SELECT {_CAMPOS_HISTORIA}
-FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS p(propietario_id, indice)
-CROSS JOIN LATERAL (
-    SELECT timestamp_consumo AS hasta FROM consumos_diarios AS u
-    WHERE u.propietario_id = p.propietario_id ORDER BY timestamp_consumo DESC LIMIT 1
-) AS ultima
-CROSS JOIN LATERAL (
-    SELECT * FROM consumos_diarios AS c
-    WHERE c.propietario_id = p.propietario_id AND c.timestamp_consumo <= hasta
-      AND c.timestamp_consumo > hasta - make_interval(hours => %(horas)s)
-    OFFSET 0
-) AS d
-"""
-ANTERIORES = f"""
-SELECT {_CAMPOS_HISTORIA}
-FROM unnest(%(ids)s::text[], %(antes)s::bigint[])
-    WITH ORDINALITY AS p(propietario_id, antes, indice)
-CROSS JOIN LATERAL (
-    SELECT * FROM consumos_diarios AS c
-    WHERE c.propietario_id = p.propietario_id
-      AND c.timestamp_consumo < to_timestamp(p.antes * {SEGUNDOS_POR_HORA})
-      AND c.timestamp_consumo >= to_timestamp((p.antes - %(horas)s) * {SEGUNDOS_POR_HORA})
-    OFFSET 0
-) AS d
-"""
 # One evidence for a customer: the part of each score above 0.5 (where anomalies begin), squared
 # so that one grave hour outweighs many slight ones, halved with every half-life of age.
 _RANKING = """
@@ -178,8 +108,8 @@ def migrate(settings: Settings) -> str:
     return aplicar(settings)
 
 
-class PostgresStore:
-    """``HistoryStore`` over ``consumos_diarios``.
+class PostgresStore(HistoriaPostgres):
+    """``HistoryStore`` over ``consumos_diarios`` and the models' tables.
 
     Writing and reading have a connection each, so that one thread may save a batch while
     another loads history.
@@ -191,12 +121,15 @@ class PostgresStore:
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         self._escritura = Conexion(settings, "consumo escritura")
-        self._lectura = Conexion(settings, "consumo lectura")
+        self._topic = settings.kafka_topic
         self._hubo_repetidas = False
 
-    def save(self, lecturas: Lecturas, veredictos: Veredictos) -> NDArray[np.bool_]:
-        """Store all or nothing, and return (n,) where a reading was there before.
+    def save(
+        self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
+    ) -> Guardado:
+        """Store all of it or nothing, and return what was there before.
 
         A straight COPY is more than twice as fast as a merge, and nearly every batch is new; but
         one that meets an old reading is thrown away. Repeats come in rows (a replay after a
@@ -207,59 +140,40 @@ class PostgresStore:
         to a fifth faster), a customer's rows lie together for whoever loads them, and two writers
         of the same readings take their locks in the same order, so neither waits for ever.
         """
-        if len(lecturas) == 0:
-            return np.zeros(0, np.bool_)
         orden = by_identity(lecturas)
         if not self._hubo_repetidas:
-            datos = encode(lecturas, veredictos, orden, con_posicion=False)
             try:
                 with self._escritura.transaction() as cursor:
-                    cursor.copy_expert(_COPIA_DIRECTA, io.BytesIO(datos), TRAMO)
-                return np.zeros(len(lecturas), np.bool_)
+                    copy_new(cursor, lecturas, veredictos, orden)
+                    put_online(cursor, self._topic, puntos)
+                return Guardado.as_given(np.zeros(len(lecturas), np.bool_))
             except psycopg2.errors.UniqueViolation:
                 log.debug("lote con lecturas ya guardadas: se mezcla")
-        repetida = self._merge(lecturas, veredictos, orden)
-        self._hubo_repetidas = bool(repetida.any())
-        return repetida
-
-    def _merge(
-        self, lecturas: Lecturas, veredictos: Veredictos, orden: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Return where a reading was there before, after storing what is new or different."""
-        datos = encode(lecturas, veredictos, orden, con_posicion=True)
         with self._escritura.transaction() as cursor:
-            cursor.execute("SET LOCAL client_min_messages = warning")
-            cursor.execute(_CREA_LOTE)
-            cursor.copy_expert(_COPIA_A_LOTE, io.BytesIO(datos), TRAMO)
-            cursor.execute(_MEZCLA)
-            nuevas = [posicion for (posicion,) in cursor]
-        repetida = np.ones(len(lecturas), np.bool_)
-        repetida[nuevas] = False
-        return repetida
+            guardado = merge(cursor, lecturas, veredictos, orden)
+            put_online(cursor, self._topic, puntos)
+        self._hubo_repetidas = bool(guardado.repetida.any())
+        return guardado
 
-    def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
-        """Return, for each customer, the ``horas`` hours up to and including its latest row."""
-        return self._load(ULTIMAS, {"ids": list(propietario_id), "horas": int(horas)})
+    def load_online(
+        self, particiones: Sequence[int], hasta_offset: Sequence[int]
+    ) -> list[bytes | None]:
+        """Return, for each partition i, its state with the greatest offset <= ``hasta_offset[i]``.
 
-    def load_before(
-        self, propietario_id: Sequence[str], antes_de_hora: NDArray[np.int64], horas: int
-    ) -> Historia:
-        """Return, for each customer i, its rows of the ``horas`` before ``antes_de_hora[i]``."""
-        antes = [int(hora) for hora in antes_de_hora]
-        ids = list(propietario_id)
-        return self._load(ANTERIORES, {"ids": ids, "antes": antes, "horas": int(horas)})
-
-    def _load(self, consulta: str, parametros: dict[str, Any]) -> Historia:
-        if not parametros["ids"]:
-            return Historia.vacia()
-        salida = io.BytesIO()
+        None = there is none.
+        """
         with self._lectura.transaction() as cursor:
-            sql = cursor.mogrify(consulta, parametros).decode()
-            cursor.copy_expert(f"COPY ({sql}) TO STDOUT (FORMAT binary)", salida)
-        historia = decode_history(salida.getbuffer())
-        # WITH ORDINALITY counts from 1.
-        historia.indice[:] -= 1
-        return historia
+            return online_upto(cursor, self._topic, particiones, hasta_offset)
+
+    def save_shadow(self, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
+        """Store both verdicts where they matter, and return of how many readings."""
+        with self._escritura.transaction() as cursor:
+            return put_shadow(cursor, lecturas, campeon, aspirante)
+
+    def shadow_summary(self, version_aspirante: str) -> dict[tuple[str, str], int]:
+        """Return how many stored readings have each pair (champion's severidad, challenger's)."""
+        with self._lectura.transaction() as cursor:
+            return shadow_pairs(cursor, version_aspirante)
 
     def ranking_sospechosos(
         self, limite: int, ahora_hora: int, semivida_horas: float
@@ -321,12 +235,16 @@ class PostgresStore:
             "hasta": max(limites, default=None),
         }
 
-    def ping(self) -> None:
-        """Return if PostgreSQL answers; raise ``TransientError`` otherwise."""
+    def contar_versiones(self) -> dict[str, int]:
+        """Return how many readings each ``version_modelo`` has judged."""
         with self._lectura.transaction() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute(
+                "SELECT version_modelo, count(*) FROM consumos_diarios GROUP BY 1 ORDER BY 1"
+            )
+            filas: list[tuple[str, int]] = cursor.fetchall()
+        return dict(filas)
 
     def close(self) -> None:
         """Close both connections."""
         self._escritura.close()
-        self._lectura.close()
+        super().close()

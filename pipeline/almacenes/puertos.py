@@ -1,13 +1,17 @@
-"""What the consumer asks of its two stores; ``postgres.py`` and ``mongo.py`` give it.
+"""What the consumer and training ask of the stores; ``postgres.py`` and ``mongo.py`` give it.
 
 Whoever calls saves to the history first and to the anomalies second, so an
 anomaly can only exist where the history has its reading. The identities in one
 call are distinct: of a reading that comes twice in a batch only the last is saved.
+
+A reading that comes again with the same kWh changes nothing (contract 2): its stored verdict
+stands, whatever a newer model would say. With another kWh it is a correction and replaces it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,16 +19,113 @@ from numpy.typing import NDArray
 
 from detection.dominio import Explicacion, Historia, Lecturas, Veredictos
 
+PUNTOS_POR_PARTICION = 16
+"""States of the online model that are kept: a rebalance reads again a few batches, not more. By
+hand, 2026-11-24."""
+DIFERENCIA_CENTESIMAS = 10
+"""Scores this far apart, in hundredths, are worth comparing: the span of a severidad, about. By
+hand, 2026-11-24."""
+
+
+@dataclass(frozen=True, slots=True)
+class PuntoOnline:
+    """The online model of one partition, as it is after the readings before an offset.
+
+    Parameters
+    ----------
+    particion : int
+        Partition of the topic, >= 0.
+    siguiente_offset : int
+        Offset of the first reading that the model has not seen, >= 0.
+    estado : bytes
+        The model (see ``detection.online``).
+    """
+
+    particion: int
+    siguiente_offset: int
+    estado: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guardado:
+    """What ``HistoryStore.save`` did with a batch of n readings, k of them kept against us.
+
+    Parameters
+    ----------
+    repetida : ndarray (n,), bool
+        A reading of that identity was there before.
+    conservadas : ndarray (k,), int64
+        Positions, rising, of the readings that are stored with the same kWh and another verdict
+        than the one in the batch. The stored one stands; it follows.
+    score_centesimas : ndarray (k,), uint8
+    severidad : ndarray (k,), uint8
+    tipos : ndarray (k,), uint8
+    es_sospechoso : ndarray (k,), bool
+    esperado_kwh : ndarray (k,), float32
+        NaN = too little history.
+    version_modelo : list of str (k,)
+    """
+
+    repetida: NDArray[np.bool_]
+    conservadas: NDArray[np.int64]
+    score_centesimas: NDArray[np.uint8]
+    severidad: NDArray[np.uint8]
+    tipos: NDArray[np.uint8]
+    es_sospechoso: NDArray[np.bool_]
+    esperado_kwh: NDArray[np.float32]
+    version_modelo: list[str]
+
+    @staticmethod
+    def as_given(repetida: NDArray[np.bool_]) -> Guardado:
+        """Return that every reading (n,) is now stored with the verdict of the batch."""
+        return Guardado(
+            repetida,
+            np.empty(0, np.int64),
+            np.empty(0, np.uint8),
+            np.empty(0, np.uint8),
+            np.empty(0, np.uint8),
+            np.empty(0, np.bool_),
+            np.empty(0, np.float32),
+            [],
+        )
+
 
 class HistoryStore(Protocol):
-    """Every reading with its verdict (PostgreSQL, ``consumos_diarios``)."""
+    """Every reading with its verdict, the online models and the shadow (PostgreSQL)."""
 
-    def save(self, lecturas: Lecturas, veredictos: Veredictos) -> NDArray[np.bool_]:
-        """Store all or nothing, and return (n,) where a reading of that identity was there before.
+    def save(
+        self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
+    ) -> Guardado:
+        """Store all of it or nothing, and return what was there before.
 
         Saving the same batch twice leaves the same rows. Raises ``TransientError`` while the
         store is away.
+
+        Parameters
+        ----------
+        puntos : sequence of PuntoOnline
+            The online models after this batch, in place of what the same partition had at the
+            same offset. Of each partition the last ``PUNTOS_POR_PARTICION`` that were saved stay.
         """
+        ...
+
+    def load_online(
+        self, particiones: Sequence[int], hasta_offset: Sequence[int]
+    ) -> list[bytes | None]:
+        """Return, for each partition i, its state with the greatest offset <= ``hasta_offset[i]``.
+
+        None = there is none.
+        """
+        ...
+
+    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
+        """Return the customers that have a reading in [``desde_hora``, ``hasta_hora``), sorted."""
+        ...
+
+    def load_range(
+        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> Historia:
+        """Return the rows of [``desde_hora``, ``hasta_hora``), by customer and hour."""
         ...
 
     def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
@@ -38,6 +139,18 @@ class HistoryStore(Protocol):
         self, propietario_id: Sequence[str], antes_de_hora: NDArray[np.int64], horas: int
     ) -> Historia:
         """Return each customer i's rows of the ``horas`` hours before ``antes_de_hora[i]``."""
+        ...
+
+    def save_shadow(self, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
+        """Store both verdicts where they matter, and return of how many readings.
+
+        They matter where either is not normal or the scores are ``DIFERENCIA_CENTESIMAS`` apart.
+        Saving twice equals once.
+        """
+        ...
+
+    def shadow_summary(self, version_aspirante: str) -> Mapping[tuple[str, str], int]:
+        """Return how many stored readings have each pair (champion's severidad, challenger's)."""
         ...
 
     def ping(self) -> None:
@@ -71,6 +184,30 @@ class AnomalyStore(Protocol):
             verdict replaces or removes.
         ahora_hora : int
             Absolute hour of now: only readings of the last hours go to ``consumos_horarios``.
+        """
+        ...
+
+    def restore(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        explicaciones: Sequence[Sequence[Explicacion]],
+        ahora_hora: int,
+    ) -> None:
+        """Make the anomalies agree with verdicts that the history has kept (``Guardado``).
+
+        What agrees already is not touched at all; an anomaly that is missing is inserted, an open
+        one of a normal reading goes. One that says something else (its correction reached the
+        history only) gets the verdict and keeps its ``estado``. The same for the last hours.
+
+        Parameters
+        ----------
+        veredictos : Veredictos (k,)
+            As they are stored, ``version_modelo`` included; only what the history stores is read.
+        explicaciones : sequence (k,)
+            For anomalies that have none yet.
+        ahora_hora : int
+            As in ``save``.
         """
         ...
 

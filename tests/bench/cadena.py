@@ -24,7 +24,7 @@ import consumidor_competente
 import consumidor_simple
 import numpy as np
 import psycopg2
-from datos import ZONA, Datos, make_datos, make_detector, make_edificios
+from datos import ZONA, Datos, make_datos, make_detector, make_edificios, make_modelo
 from medidas import (
     CpuDeProcesos,
     DecodificadorMedido,
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     cifras: dict[str, Any] = {}
     with (
         tempfile.TemporaryDirectory() as carpeta,
-        EmbeddedServices(Path(carpeta), puertos_libres=True) as servicios,
+        EmbeddedServices(Path(carpeta), puertos_libres=True, mlflow=False) as servicios,
     ):
         datos = make_datos(lecturas, opciones.clientes, opciones.semilla, con_ataques=True)
         cifras["cadena"] = _chain(servicios, datos, "un 1 % sospechoso")
@@ -152,9 +152,8 @@ def _chain(servicios: EmbeddedServices, datos: Datos, nombre: str) -> dict[str, 
 
 
 def _remember(procesador: Procesador, datos: Datos) -> None:
-    detector = procesador._scorer.detector
-    for inicio in range(0, datos.historia, 20_000):
-        detector.score(datos.parte(inicio, min(datos.historia, inicio + 20_000)))
+    """Fill the customers' memory, and put a version of the models to work."""
+    procesador._scorer.use(make_modelo(procesador._scorer.detector, datos))
 
 
 def _stages(settings: Settings, datos: Datos) -> dict[str, float]:
@@ -166,9 +165,9 @@ def _stages(settings: Settings, datos: Datos) -> dict[str, float]:
     n = LOTE * len(lotes)
     mensajes = [v for _, v in datos.mensajes(datos.historia, datos.historia + n)]
     decodificador = Decodificador(ZONA, settings.consumo_maximo_kwh)
-    detector = make_detector()
-    for inicio in range(0, datos.historia, 20_000):
-        detector.score(datos.parte(inicio, min(datos.historia, inicio + 20_000)))
+    solo_reglas, detector = make_detector(), make_detector()
+    make_modelo(solo_reglas, datos)
+    detector.use(make_modelo(detector, datos))
     veredictos: list[Veredictos] = []
     guardar = PostgresStore(settings)
     with _postgres(settings) as cursor:
@@ -176,7 +175,10 @@ def _stages(settings: Settings, datos: Datos) -> dict[str, float]:
     ahora = hora_actual()
     segundos = {
         "descifrar": timed(lambda: [decodificador.decode(v, ahora) for v in mensajes]),
-        "puntuar": timed(lambda: veredictos.extend(detector.score(lote) for lote in lotes)),
+        "puntuar, solo reglas": timed(lambda: [solo_reglas.score(lote) for lote in lotes]),
+        "puntuar, con los dos modelos": timed(
+            lambda: veredictos.extend(detector.score(lote) for lote in lotes)
+        ),
         "guardar en PostgreSQL": timed(
             lambda: [guardar.save(a, b) for a, b in zip(lotes, veredictos, strict=True)]
         ),

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from detection.dominio import Lecturas
 from pipeline.messages import Decodificador
 from pipeline.puertos import Borrador, Fuente, Mensaje, Muerta, Procesador
 from pipeline.reglas import Decodificadas
+from serving.scorer import Origen
 
 
 @dataclass(slots=True)
@@ -125,10 +125,10 @@ class ProcesadorMedido:
         self.discard = procesador.discard
         self.forget: Callable[[Iterable[int]], None] = procesador.forget
 
-    def draft(self, lecturas: Lecturas, particiones: NDArray[np.int32]) -> Borrador:
+    def draft(self, lecturas: Lecturas, origen: Origen) -> Borrador:
         self._tiempos.primero = self._tiempos.primero or time.perf_counter()
         with self._tiempos.puntuacion.running():
-            return self._procesador.draft(lecturas, particiones)
+            return self._procesador.draft(lecturas, origen)
 
     def save(self, borrador: Borrador) -> None:
         with self._tiempos.guardado.running():

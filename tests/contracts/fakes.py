@@ -21,6 +21,12 @@ from detection.dominio import (
     nombres_de_tipos,
 )
 from detection.errors import TransientError
+from pipeline.almacenes.puertos import (
+    DIFERENCIA_CENTESIMAS,
+    PUNTOS_POR_PARTICION,
+    Guardado,
+    PuntoOnline,
+)
 
 Identidad = tuple[str, int]
 """A customer and an absolute hour."""
@@ -112,21 +118,82 @@ class FakeHistoryStore:
     ----------
     filas : dict
         What is stored.
+    puntos : dict
+        Online models by partition and offset, in the order in which they were saved.
+    sombra : dict
+        Severidades of champion and challenger by identity and the challenger's version.
     caido : bool
         Set it, and every call raises ``TransientError``.
     """
 
     def __init__(self) -> None:
         self.filas: dict[Identidad, Fila] = {}
+        self.puntos: dict[tuple[int, int], bytes] = {}
+        self.sombra: dict[tuple[Identidad, str], tuple[str, str]] = {}
         self.caido = False
 
-    def save(self, lecturas: Lecturas, veredictos: Veredictos) -> NDArray[np.bool_]:
+    def save(
+        self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
+    ) -> Guardado:
         self.ping()
         nuevas = filas_de(lecturas, veredictos)
         assert len(nuevas) == len(lecturas), "the identities in one call are distinct"
         repetida = np.array([clave in self.filas for clave in nuevas], np.bool_)
-        self.filas.update(nuevas)
-        return repetida
+        conservadas: list[tuple[int, Fila]] = []
+        for i, (clave, fila) in enumerate(nuevas.items()):
+            antes = self.filas.get(clave)
+            if antes is None or antes.consumo_kwh != fila.consumo_kwh:
+                self.filas[clave] = fila
+            elif antes != replace(fila, hora_local=antes.hora_local):
+                conservadas.append((i, antes))
+        for punto in puntos:
+            self._recordar(punto)
+        return _guardado(repetida, conservadas)
+
+    def _recordar(self, punto: PuntoOnline) -> None:
+        self.puntos.pop((punto.particion, punto.siguiente_offset), None)
+        self.puntos[punto.particion, punto.siguiente_offset] = punto.estado
+        suyos = [clave for clave in self.puntos if clave[0] == punto.particion]
+        for clave in suyos[:-PUNTOS_POR_PARTICION]:
+            del self.puntos[clave]
+
+    def load_online(
+        self, particiones: Sequence[int], hasta_offset: Sequence[int]
+    ) -> list[bytes | None]:
+        self.ping()
+        estados = []
+        for particion, hasta in zip(particiones, hasta_offset, strict=True):
+            offsets = [o for p, o in self.puntos if p == particion and o <= hasta]
+            estados.append(self.puntos[particion, max(offsets)] if offsets else None)
+        return estados
+
+    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
+        self.ping()
+        return sorted({cliente for cliente, h in self.filas if desde_hora <= h < hasta_hora})
+
+    def load_range(
+        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> Historia:
+        limites = np.full(len(propietario_id), hasta_hora, np.int64)
+        return self.load_before(propietario_id, limites, hasta_hora - desde_hora)
+
+    def save_shadow(self, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
+        self.ping()
+        suyas = filas_de(lecturas, aspirante)
+        guardadas = 0
+        for clave, fila in filas_de(lecturas, campeon).items():
+            otra = suyas[clave]
+            severidades = fila.severidad, otra.severidad
+            diferencia = abs(fila.score_centesimas - otra.score_centesimas)
+            if severidades != ("normal", "normal") or diferencia >= DIFERENCIA_CENTESIMAS:
+                self.sombra[clave, otra.version_modelo] = severidades
+                guardadas += 1
+        return guardadas
+
+    def shadow_summary(self, version_aspirante: str) -> dict[tuple[str, str], int]:
+        self.ping()
+        suyas = [par for (_, version), par in self.sombra.items() if version == version_aspirante]
+        return {par: suyas.count(par) for par in suyas}
 
     def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
         ultima = [
@@ -147,13 +214,12 @@ class FakeHistoryStore:
         if not elegidas:
             return Historia.vacia()
         indice, hora, filas = zip(*elegidas, strict=True)
-        nombres = nombres_de_tipos(255)
         return Historia(
             np.array(indice, np.int64),
             np.array(hora, np.int64),
             np.array([f.consumo_kwh for f in filas], np.float64).astype(np.float32),
             np.array([f.score_centesimas for f in filas], np.uint8),
-            np.array([sum(1 << nombres.index(t) for t in f.tipos) for f in filas], np.uint8),
+            np.array([_mascara(f) for f in filas], np.uint8),
             np.array([f.esperado_kwh is not None for f in filas], np.bool_),
             np.array([f.es_sospechoso for f in filas], np.bool_),
         )
@@ -164,6 +230,26 @@ class FakeHistoryStore:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _mascara(fila: Fila) -> int:
+    nombres = nombres_de_tipos(255)
+    return sum(1 << nombres.index(tipo) for tipo in fila.tipos)
+
+
+def _guardado(repetida: NDArray[np.bool_], conservadas: Sequence[tuple[int, Fila]]) -> Guardado:
+    filas = [fila for _, fila in conservadas]
+    severidades = [str(s) for s in SEVERIDADES]
+    return Guardado(
+        repetida,
+        np.array([i for i, _ in conservadas], np.int64),
+        np.array([f.score_centesimas for f in filas], np.uint8),
+        np.array([severidades.index(f.severidad) for f in filas], np.uint8),
+        np.array([_mascara(f) for f in filas], np.uint8),
+        np.array([f.es_sospechoso for f in filas], np.bool_),
+        np.array([f.esperado_kwh for f in filas], np.float32),
+        [f.version_modelo for f in filas],
+    )
 
 
 @dataclass(frozen=True)
@@ -218,6 +304,28 @@ class FakeAnomalyStore:
                     del self.anomalias[clave]
                     continue
             self.anomalias[clave] = self._anomalia(clave, fila, explicaciones[i], antes)
+
+    def restore(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        explicaciones: Sequence[Sequence[Explicacion]],
+        ahora_hora: int,
+    ) -> None:
+        self.ping()
+        for i, (clave, fila) in enumerate(filas_de(lecturas, veredictos).items()):
+            if clave[1] > ahora_hora - self.retencion_horas:
+                self.horarios[clave] = fila.consumo_kwh
+            antes = self.anomalias.get(clave)
+            normal = fila.severidad == "normal"
+            if antes is None and normal:
+                continue
+            if antes is not None and normal and antes.estado == "abierta":
+                del self.anomalias[clave]
+            elif antes is None or replace(antes.fila, hora_local=-1) != replace(
+                fila, hora_local=-1
+            ):
+                self.anomalias[clave] = self._anomalia(clave, fila, explicaciones[i], antes)
 
     @staticmethod
     def _anomalia(

@@ -29,6 +29,9 @@ class HistorialEnMemoria:
     def filas(self) -> dict[Identidad, Fila]:
         return dict(self.store.filas)
 
+    def puntos(self) -> dict[tuple[int, int], bytes]:
+        return dict(self.store.puntos)
+
 
 class HistorialPostgres:
     def __init__(self, entorno: Settings) -> None:
@@ -53,6 +56,15 @@ class HistorialPostgres:
                 float(kwh), local, score, severidad, tuple(tipos), sospechoso, esperado, version
             )
         return filas
+
+    def puntos(self) -> dict[tuple[int, int], bytes]:
+        consulta = "SELECT topic, particion, siguiente_offset, estado FROM modelo_online"
+        filas = self.sql(consulta)
+        assert {topic for topic, *_ in filas} <= {self.entorno.kafka_topic}
+        return {(particion, offset): bytes(estado) for _, particion, offset, estado in filas}
+
+
+Historial = HistorialEnMemoria | HistorialPostgres
 
 
 def conectar(entorno: Settings) -> Any:
@@ -117,6 +129,9 @@ class AnomaliasMongo:
                 self.base["anomalias_detectadas"].update_one(
                     {"_id": doc["_id"]}, {"$set": {"estado": estado}}
                 )
+
+
+Anomalias = AnomaliasEnMemoria | AnomaliasMongo
 
 
 def _anomalia(d: dict[str, Any]) -> Anomalia:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -10,20 +9,12 @@ from itertools import count
 import numpy as np
 import pytest
 from contracts.fakes import Anomalia, explicar, filas_de, hacer_lote
-from contracts.sondas import (
-    AnomaliasEnMemoria,
-    AnomaliasMongo,
-    HistorialEnMemoria,
-    HistorialPostgres,
-)
+from contracts.sondas import Anomalias, Historial
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from detection.dominio import Historia, hora_absoluta
-
-Historial = HistorialEnMemoria | HistorialPostgres
-Anomalias = AnomaliasEnMemoria | AnomaliasMongo
 
 # Far ahead: MongoDB itself forgets hours of the past, whenever it comes round to it.
 H = hora_absoluta(datetime(2050, 1, 15, 2, tzinfo=UTC))
@@ -32,27 +23,6 @@ OCTUBRE = hora_absoluta(datetime(2026, 10, 25, 0, tzinfo=UTC))
 OCTUBRE_LEJANO = hora_absoluta(datetime(2050, 10, 30, 0, tzinfo=UTC))
 RAROS = ["'; DROP TABLE consumos_diarios--", "%s", "{}", "\\", "ñ€😀", "a\tb\nc", "$where", " "]
 _NUMERO = count()
-
-
-@pytest.fixture(params=["memoria", "postgresql"])
-def historial(request: pytest.FixtureRequest) -> Iterator[Historial]:
-    if request.param == "memoria":
-        yield HistorialEnMemoria()
-        return
-    sonda = HistorialPostgres(request.getfixturevalue("entorno"))
-    yield sonda
-    sonda.store.close()
-
-
-@pytest.fixture(params=["memoria", "mongodb"])
-def anomalias(request: pytest.FixtureRequest) -> Iterator[Anomalias]:
-    if request.param == "memoria":
-        yield AnomaliasEnMemoria()
-        return
-    sonda = AnomaliasMongo(request.getfixturevalue("entorno"))
-    yield sonda
-    sonda.store.close()
-    sonda.cliente.close()
 
 
 def _no(n: int) -> np.ndarray:
@@ -78,7 +48,7 @@ def _lote_variado() -> tuple:
 def test_guarda_cada_columna_tal_como_es(historial: Historial) -> None:
     """What was saved is what is there, in every column."""
     lecturas, veredictos = _lote_variado()
-    assert historial.store.save(lecturas, veredictos).tolist() == [False] * 4
+    assert historial.store.save(lecturas, veredictos).repetida.tolist() == [False] * 4
     assert historial.filas() == filas_de(lecturas, veredictos)
 
 
@@ -88,7 +58,7 @@ def test_dos_veces_es_una(historial: Historial) -> None:
     historial.store.save(*lote)
     antes = historial.filas()
     for _ in range(3):
-        assert historial.store.save(*lote).all()
+        assert historial.store.save(*lote).repetida.all()
         assert historial.filas() == antes
 
 
@@ -96,7 +66,7 @@ def test_una_correccion_reemplaza(historial: Historial) -> None:
     """The same identity with another kWh and verdict replaces the row."""
     historial.store.save(*hacer_lote([("A", H), ("B", H)], [1.0, 2.0]))
     corregida = hacer_lote([("A", H)], [9.5], score=[70], severidad=[2], tipos=[2], version="v2")
-    assert historial.store.save(*corregida).tolist() == [True]
+    assert historial.store.save(*corregida).repetida.tolist() == [True]
     filas = historial.filas()
     assert filas["A", H] == filas_de(*corregida)["A", H]
     assert filas["B", H].consumo_kwh == 2.0
@@ -111,7 +81,7 @@ def test_dice_cuales_estaban_en_cualquier_orden(historial: Historial) -> None:
         if tanda in {3, 4, 9}:  # whole batches of new readings between the others
             claves = [(f"N{tanda}", H + i) for i in range(10)]
         claves = list(dict.fromkeys(claves))
-        repetida = historial.store.save(*hacer_lote(claves))
+        repetida = historial.store.save(*hacer_lote(claves)).repetida
         assert repetida.tolist() == [clave in guardadas for clave in claves]
         guardadas |= set(claves)
     assert historial.filas().keys() == guardadas
@@ -119,7 +89,7 @@ def test_dice_cuales_estaban_en_cualquier_orden(historial: Historial) -> None:
 
 def test_un_lote_vacio_no_hace_nada(historial: Historial) -> None:
     """An empty batch is no error."""
-    assert historial.store.save(*hacer_lote([])).tolist() == []
+    assert historial.store.save(*hacer_lote([])).repetida.tolist() == []
     assert historial.filas() == {}
 
 
@@ -153,7 +123,7 @@ def test_los_kwh_vuelven_identicos(historial: Historial, kwh: list[float]) -> No
 def test_las_dos_horas_2_de_octubre_sobreviven(historial: Historial) -> None:
     """The 25-hour day has two readings with local hour 2, and both are kept."""
     lote = hacer_lote([("A", OCTUBRE), ("A", OCTUBRE + 1)], [0.2, 0.3], desfase=[2, 1])
-    assert not historial.store.save(*lote).any()
+    assert not historial.store.save(*lote).repetida.any()
     filas = historial.filas()
     assert [filas["A", OCTUBRE + i].hora_local % 24 for i in (0, 1)] == [2, 2]
     assert [filas["A", OCTUBRE + i].consumo_kwh for i in (0, 1)] == [0.2, 0.3]
@@ -163,7 +133,7 @@ def test_un_cliente_es_solo_un_texto(historial: Historial) -> None:
     """Quotes, SQL, emoji and blanks in a customer are a customer."""
     lote = hacer_lote([(cliente[:20], H) for cliente in RAROS])
     historial.store.save(*lote)
-    assert historial.store.save(*lote).all()
+    assert historial.store.save(*lote).repetida.all()
     assert historial.filas() == filas_de(*lote)
     historia = historial.store.load_latest(lote[0].propietario_id, 24)
     assert historia.indice.tolist() == list(range(len(RAROS)))

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from apoyo import LUNES
 
-from detection.blend import Mezcla, Votos, WeightedBlend
+from detection.blend import Mezcla, Turno, Votos, WeightedBlend
+from detection.online import Estados, build_arboles
 from detection.params import CALIBRACIONES, Calibracion, Params
 from detection.windows import Ventanas
 
 CINCO = Calibracion(6e-3, 1.0, 1.0, 1.0)
 """At its threshold exactly 0.50: expected as often as the lowest severity allows."""
+ARBOLES = build_arboles(("x",), arboles=1, altura=1, ventana=10, semilla=1)
 
 
 def _mezclar(
@@ -28,8 +30,13 @@ def _mezclar(
     fila = np.array([ventanas.add("A")])
     exceso = np.array([[np.nan] * 3 + excesos], np.float32)
     si = np.array([[False] * 3 + (dispara or [e > 1 for e in excesos])])
-    return WeightedBlend(Params(), calibraciones).combine(
-        ventanas, fila, np.array([hora]), Votos(exceso, si, np.array([True]))
+    sin_rasgos = np.full((1, 1), np.nan, np.float32)
+    una = np.zeros(1, np.int64)
+    turno = Turno(fila, fila, np.array([hora]), np.zeros(1, np.bool_), una, sin_rasgos)
+    estados = Estados(ARBOLES)
+    estados.add(0)
+    return WeightedBlend(Params(), calibraciones, ARBOLES).combine(
+        ventanas, estados, turno, Votos(exceso, si, np.array([True]))
     )
 
 
@@ -83,16 +90,24 @@ def test_lo_que_un_cliente_hace_a_menudo_no_es_noticia() -> None:
     def z_de(veces_al_dia: int) -> float:
         ventanas = Ventanas()
         fila = np.array([ventanas.add("A")])
-        blend = WeightedBlend(Params(), list(CALIBRACIONES.values()))
+        blend = WeightedBlend(Params(), list(CALIBRACIONES.values()), ARBOLES)
         n_detectores = len(CALIBRACIONES)
+        estados = Estados(ARBOLES)
+        estados.add(0)
+
+        def turno(hora: int) -> Turno:
+            sin_rasgos = np.full((1, 1), np.nan, np.float32)
+            una = np.zeros(1, np.int64)
+            return Turno(fila, fila, np.array([hora]), np.zeros(1, np.bool_), una, sin_rasgos)
+
         for h in range(24 * 20):
             exceso = np.full((1, n_detectores), np.nan, np.float32)
             exceso[0, 0] = 1.01 if h % 24 < veces_al_dia else 0.2
             votos = Votos(exceso, exceso > 1, np.array([True]))
-            blend.combine(ventanas, fila, np.array([LUNES + h]), votos)
+            blend.combine(ventanas, estados, turno(LUNES + h), votos)
         exceso[0, 0] = 3.0
         m = blend.combine(
-            ventanas, fila, np.array([LUNES + 24 * 20]), Votos(exceso, exceso > 1, np.array([True]))
+            ventanas, estados, turno(LUNES + 24 * 20), Votos(exceso, exceso > 1, np.array([True]))
         )
         return float(m.scores[0, 0])
 

@@ -151,7 +151,7 @@ def test_cada_lectura_se_explica_con_todos_los_detectores() -> None:
     kwh[-1] = 9.0
     detector, v = score(horas(N), kwh)
     explicaciones = detector.explain(v, N - 1, 9.0)
-    assert [e.detector for e in explicaciones] == [str(d.nombre) for d in DETECTORES]
+    assert [e.detector for e in explicaciones] == [str(t) for t in TIPOS]
     for e in explicaciones:
         assert e.frase.endswith(".")
         assert 0 <= e.peso <= 1
@@ -162,8 +162,10 @@ def test_cada_lectura_se_explica_con_todos_los_detectores() -> None:
 
 def test_el_registro_sigue_el_orden_de_los_tipos_y_todos_tienen_calibracion() -> None:
     """Bit i of a verdict is detector i, and each one is calibrated."""
-    assert [d.nombre for d in DETECTORES] == list(TIPOS[: len(DETECTORES)])
-    assert set(CALIBRACIONES) == {str(d.nombre) for d in DETECTORES}
+    detector = DetectorConsumo(UTC)
+    assert detector.reglas == DETECTORES
+    assert [d.nombre for d in detector.detectores] == list(TIPOS)
+    assert set(CALIBRACIONES) == {str(t) for t in TIPOS}
 
 
 def test_cinco_kilobytes_por_cliente() -> None:

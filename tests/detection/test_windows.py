@@ -22,7 +22,8 @@ def _escribir(escrituras: list[tuple[int, float]]) -> tuple[Ventanas, np.ndarray
     hora = np.array([LUNES + h for h, _ in escrituras], np.int64)
     kwh = np.array([x for _, x in escrituras])
     ventana = np.empty((len(escrituras), HORAS_VENTANA + 1), np.float32)
-    extract(ventanas.valores, ventanas.ultima_valor, fila, hora, kwh, ventana)
+    repetida = np.empty(len(escrituras), np.bool_)
+    extract(ventanas.valores, ventanas.ultima_valor, fila, fila, hora, kwh, ventana, repetida)
     return ventanas, ventana
 
 

@@ -50,9 +50,9 @@ class ProcesadorFragil(Procesador):
 
     muerte: Muerte
 
-    def draft(self, lecturas: Any, particiones: Any) -> Any:
+    def draft(self, lecturas: Any, origen: Any) -> Any:
         self.muerte("al_puntuar")
-        return super().draft(lecturas, particiones)
+        return super().draft(lecturas, origen)
 
     def accept(self, borrador: Any) -> None:
         self.muerte("al_aceptar")
@@ -64,9 +64,9 @@ class HistorialFragil(PostgresStore):
 
     muerte: Muerte
 
-    def save(self, lecturas: Any, veredictos: Any) -> Any:
+    def save(self, *argumentos: Any) -> Any:
         self.muerte("al_guardar_historial")
-        return super().save(lecturas, veredictos)
+        return super().save(*argumentos)
 
 
 class AnomaliasFragiles(MongoAnomalyStore):

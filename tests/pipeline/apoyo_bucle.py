@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detection.dominio import Lecturas
 from pipeline.puertos import Muerta
+from serving.scorer import Origen
 
 MADRID = "Europe/Madrid"
 AHORA_HORA = 500_000
@@ -44,11 +42,11 @@ class ProcesadorFalso:
     guardadas: list[float] = field(default_factory=list)
     hilos: set[str] = field(default_factory=set)
 
-    def draft(self, lecturas: Lecturas, particiones: NDArray[np.int32]) -> list[float]:
+    def draft(self, lecturas: Lecturas, origen: Origen) -> list[float]:
         kwh = lecturas.consumo_kwh.tolist()
         self.al_puntuar(kwh)
         for propietario, particion in zip(
-            lecturas.propietario_id, particiones.tolist(), strict=True
+            lecturas.propietario_id, origen.particion.tolist(), strict=True
         ):
             self.particion_de.setdefault(propietario, set()).add(particion)
         self.hechos.append(("draft", kwh))

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -67,6 +68,12 @@ def hijos(carpeta: Path) -> list[int]:
     return [json.loads(p.read_text())["pid"] for p in (carpeta / "procesos").glob("*.pid")]
 
 
+def con_descendencia(pids: list[int]) -> list[int]:
+    """Return servers and what they started: MLflow answers from a child of its own."""
+    nietos = [n.pid for pid in pids for n in psutil.Process(pid).children(recursive=True)]
+    return pids + nietos
+
+
 def han_muerto(pids: list[int]) -> bool:
     def muerto(pid: int) -> bool:
         try:
@@ -78,12 +85,12 @@ def han_muerto(pids: list[int]) -> bool:
 
 
 @pytest.fixture
-def orden(raiz: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def orden(raiz: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start ``consumo servicios --datos <tmp>/datos``, and end it at the end."""
     lanzadas: list[subprocess.Popen[str]] = []
 
-    def lanzar() -> subprocess.Popen[str]:
-        argv = [sys.executable, "-m", "pipeline.local", "--datos", "datos"]
+    def lanzar(*opciones: str) -> subprocess.Popen[str]:
+        argv = [sys.executable, "-m", "pipeline.local", "--datos", "datos", *opciones]
         entorno = {**os.environ, "PYTHONPATH": str(raiz)}
         lanzada = subprocess.Popen(
             argv,
@@ -103,9 +110,9 @@ def orden(raiz: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[
         lanzada.communicate(timeout=PLAZO_S)
 
 
-def leer_variables(orden: subprocess.Popen[str]) -> dict[str, str]:
+def leer_variables(orden: subprocess.Popen[str], cuantas: int = 12) -> dict[str, str]:
     assert orden.stdout is not None
-    lineas = [orden.stdout.readline().rstrip("\n") for _ in range(11)]
+    lineas = [orden.stdout.readline().rstrip("\n") for _ in range(cuantas)]
     return dict(linea.split("=", 1) for linea in lineas)
 
 
@@ -159,8 +166,9 @@ def test_names_of_databases_are_checked(servicios: EmbeddedServices, nombre: str
 
 def test_restart_on_the_same_data_with_the_ports_taken(tmp_path: Path) -> None:
     """PostgreSQL and MongoDB keep their data; a taken port is replaced by a free one."""
-    with EmbeddedServices(tmp_path, puertos_libres=True) as servicios:
+    with EmbeddedServices(tmp_path, puertos_libres=True, mlflow=False) as servicios:
         variables = servicios.variables()
+        assert "MLFLOW_TRACKING_URI" not in variables
         assert servicios.archivo_env.read_text().splitlines() == [
             f"{clave}={valor}" for clave, valor in variables.items()
         ]
@@ -178,7 +186,7 @@ def test_restart_on_the_same_data_with_the_ports_taken(tmp_path: Path) -> None:
             with suppress(OSError):
                 pila.enter_context(socket.create_server((ANFITRION, puerto)))
                 nuestros.add(puerto)
-        servicios = pila.enter_context(EmbeddedServices(tmp_path))
+        servicios = pila.enter_context(EmbeddedServices(tmp_path, mlflow=False))
         assert not set(servicios.puertos.values()) & nuestros
         variables = servicios.variables()
         assert [str(v) for (v,) in consultar(variables, "SELECT kwh FROM t")] == ["1.25"]
@@ -186,7 +194,7 @@ def test_restart_on_the_same_data_with_the_ports_taken(tmp_path: Path) -> None:
 
 
 def test_command_prints_variables_and_ends_cleanly_on_ctrl_c(
-    orden: Callable[[], subprocess.Popen[str]], tmp_path: Path
+    orden: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     """The command gives KEY=VALUE on standard output only; Ctrl-C, even twice, ends it with 0.
 
@@ -198,6 +206,9 @@ def test_command_prints_variables_and_ends_cleanly_on_ctrl_c(
     assert esperar(archivo.exists)
     assert variables == dict(linea.split("=", 1) for linea in archivo.read_text().splitlines())
     assert consultar(variables, "SELECT 1") == [(1,)]
+    uri = variables["MLFLOW_TRACKING_URI"]
+    with urllib.request.urlopen(f"{uri}/health", timeout=PLAZO_S) as respuesta:
+        assert respuesta.status == 200
 
     segunda = orden()
     salida, error = segunda.communicate(timeout=PLAZO_S)
@@ -207,10 +218,13 @@ def test_command_prints_variables_and_ends_cleanly_on_ctrl_c(
     assert consultar(variables, "SELECT 1") == [(1,)]
 
     pids = hijos(tmp_path / "datos")
+    assert len(pids) == 4
+    pids = con_descendencia(pids)
     primera.send_signal(signal.SIGINT)
     primera.send_signal(signal.SIGINT)
     salida, error = primera.communicate(timeout=PLAZO_S)
     assert (primera.returncode, salida) == (0, "")
+    assert f"  MLflow     {uri}" in error
     assert "Kafka guarda sus mensajes solo en memoria" in error
     assert error.endswith("Servicios detenidos.\n")
     assert han_muerto(pids)
@@ -219,28 +233,29 @@ def test_command_prints_variables_and_ends_cleanly_on_ctrl_c(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="solo Linux avisa al hijo")
 def test_sigkill_leaves_no_server_and_the_data_can_be_used_again(
-    orden: Callable[[], subprocess.Popen[str]], tmp_path: Path
+    orden: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     """After SIGKILL of the command its servers end, and the next start has what was saved."""
     victima = orden()
     variables = leer_variables(victima)
     consultar(variables, "CREATE TABLE t AS SELECT 7 AS n")
     carpeta = tmp_path / "datos"
-    pids = hijos(carpeta)
+    pids = con_descendencia(hijos(carpeta))
     victima.kill()
     victima.wait()
     # At once: what still is on its way out is waited for, what was left is removed.
-    with EmbeddedServices(carpeta, puertos_libres=True) as servicios:
-        assert han_muerto(pids)
+    with EmbeddedServices(carpeta, puertos_libres=True, mlflow=False) as servicios:
+        # What is not started again is not waited for: the kernel has told it.
+        assert esperar(lambda: han_muerto(pids))
         assert consultar(servicios.variables(), "SELECT n FROM t") == [(7,)]
 
 
 def test_a_server_that_dies_is_noticed(
-    orden: Callable[[], subprocess.Popen[str]], tmp_path: Path
+    orden: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     """When one server ends, the command says which, stops the others and ends with 1."""
-    en_marcha = orden()
-    leer_variables(en_marcha)
+    en_marcha = orden("--sin-mlflow")
+    leer_variables(en_marcha, 11)
     pids = hijos(tmp_path / "datos")
     kafka = json.loads((tmp_path / "datos" / "procesos" / "Kafka.pid").read_text())["pid"]
     os.kill(kafka, signal.SIGKILL)
@@ -251,7 +266,10 @@ def test_a_server_that_dies_is_noticed(
 
 
 def test_stop_asked_for_during_the_start_leaves_nothing(tmp_path: Path) -> None:
-    """Ctrl-C while the servers start stops those that run and frees the folder."""
+    """Ctrl-C while the servers start stops those that run and frees the folder.
+
+    MLflow is one of them: it starts first, beside the others, and is waited for last.
+    """
     parada = Parada()
     vistos: list[int] = []
 
@@ -262,7 +280,7 @@ def test_stop_asked_for_during_the_start_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         EmbeddedServices(tmp_path, puertos_libres=True, parada=parada, avisar=avisar).__enter__()
-    assert len(vistos) == 1
+    assert len(vistos) == 2
     assert han_muerto(vistos)
     assert hijos(tmp_path) == []
     assert not (tmp_path / "servicios.env").exists()
@@ -273,7 +291,7 @@ def test_damaged_data_are_explained(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir(mode=0o700)
     (tmp_path / "postgres" / "PG_VERSION").write_text("9.6\n")
     with pytest.raises(PermanentError, match="PostgreSQL terminó por su cuenta") as error:
-        EmbeddedServices(tmp_path, puertos_libres=True).__enter__()
+        EmbeddedServices(tmp_path, puertos_libres=True, mlflow=False).__enter__()
     assert "\n" not in str(error.value)
 
 

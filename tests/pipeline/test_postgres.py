@@ -17,13 +17,8 @@ from contracts.sondas import HistorialPostgres
 
 from detection.dominio import hora_absoluta, instante
 from pipeline.almacenes.migraciones.aplicar import downgrade
-from pipeline.almacenes.postgres import (
-    ANTERIORES,
-    ULTIMAS,
-    ClienteSospechoso,
-    PostgresStore,
-    migrate,
-)
+from pipeline.almacenes.postgres import ClienteSospechoso, PostgresStore, migrate
+from pipeline.almacenes.postgres_historia import ANTERIORES, CLIENTES, RANGO, ULTIMAS
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))
@@ -44,6 +39,24 @@ COLUMNAS = {
         "tipos_anomalia": ("text[]", "NO"),
         "consumo_esperado_kwh": ("real", "YES"),
         "version_modelo": ("text", "NO"),
+    },
+    "modelo_online": {
+        "orden": ("bigint", "NO"),
+        "topic": ("text", "NO"),
+        "particion": ("integer", "NO"),
+        "siguiente_offset": ("bigint", "NO"),
+        "estado": ("bytea", "NO"),
+        "guardado": ("timestamp with time zone", "NO"),
+    },
+    "comparacion_sombra": {
+        "propietario_id": ("character varying(20)", "NO"),
+        "timestamp_consumo": ("timestamp with time zone", "NO"),
+        "version_campeon": ("text", "NO"),
+        "version_aspirante": ("text", "NO"),
+        "score_campeon": ("numeric(3,2)", "NO"),
+        "score_aspirante": ("numeric(3,2)", "NO"),
+        "severidad_campeon": ("character varying(20)", "NO"),
+        "severidad_aspirante": ("character varying(20)", "NO"),
     },
     "log_archivado": {
         "id": ("integer", "NO"),
@@ -140,8 +153,18 @@ def test_la_tabla_rechaza_valores_imposibles(
 def test_migrar_dos_veces_no_cambia_nada(sonda: HistorialPostgres) -> None:
     """Migrating again keeps the data and returns the same revision."""
     sonda.store.save(*hacer_lote([("A", H)]))
-    assert migrate(sonda.entorno) == migrate(sonda.entorno) == "0001"
+    assert migrate(sonda.entorno) == migrate(sonda.entorno) == "0002"
     assert len(sonda.filas()) == 1
+
+
+def test_una_base_de_la_version_anterior_se_migra_con_sus_datos(sonda: HistorialPostgres) -> None:
+    """What was stored before the models' tables is there after them, untouched."""
+    sonda.store.save(*hacer_lote([("A", H)]))
+    assert downgrade(sonda.entorno, "0001") == "0001"
+    antes = sonda.sql("SELECT * FROM consumos_diarios")
+    assert migrate(sonda.entorno) == "0002"
+    assert sonda.sql("SELECT * FROM consumos_diarios") == antes
+    assert sonda.store.load_online([0], [9]) == [None]
 
 
 def test_migran_varios_procesos_a_la_vez(variables: dict[str, str], entorno: Settings) -> None:
@@ -154,7 +177,7 @@ def test_migran_varios_procesos_a_la_vez(variables: dict[str, str], entorno: Set
     salidas = [(p.communicate(timeout=60), p.returncode) for p in procesos]
     for (salida, error), estado in salidas:
         assert estado == 0, error.decode()
-        assert salida.decode() == f"Esquema de {entorno.postgres_db} en la revisión 0001.\n"
+        assert salida.decode() == f"Esquema de {entorno.postgres_db} en la revisión 0002.\n"
 
 
 def test_se_puede_volver_atras(sonda: HistorialPostgres) -> None:
@@ -165,8 +188,8 @@ def test_se_puede_volver_atras(sonda: HistorialPostgres) -> None:
         "SELECT count(*) FROM pg_tables WHERE schemaname='public' AND tablename<>'alembic_version'"
     )
     assert sonda.sql(tablas) == [(0,)]
-    assert migrate(sonda.entorno) == "0001"
-    assert sonda.sql(tablas) == [(3,)]
+    assert migrate(sonda.entorno) == "0002"
+    assert sonda.sql(tablas) == [(5,)]
 
 
 # ---- Writing ----
@@ -180,7 +203,7 @@ def test_lo_mismo_otra_vez_no_toca_la_fila(sonda: HistorialPostgres) -> None:
     antes = sonda.sql(procesado)
     sonda.store.save(*lote)
     assert sonda.sql(procesado) == antes
-    sonda.store.save(*hacer_lote([("A", H), ("B", H)], esperado=[np.nan, 1.2]))
+    sonda.store.save(*hacer_lote([("A", H), ("B", H)], [1.0, 1.5], version="v2", score=[30, 40]))
     despues = sonda.sql(procesado)
     assert despues[0] == antes[0]
     assert despues[1][0] == antes[1][0]
@@ -197,7 +220,7 @@ def test_todo_o_nada(sonda: HistorialPostgres, mezcla: bool) -> None:
     with pytest.raises(psycopg2.errors.CheckViolation):
         sonda.store.save(*hacer_lote([("A", H), ("B", H), ("C", H)], [9.0, 9.0, -1.0]))
     assert sonda.filas() == antes
-    assert sonda.store.save(*hacer_lote([("B", H)])).tolist() == [False]
+    assert sonda.store.save(*hacer_lote([("B", H)])).repetida.tolist() == [False]
 
 
 def test_dos_escritores_de_lo_mismo_no_se_bloquean(sonda: HistorialPostgres) -> None:
@@ -209,7 +232,7 @@ def test_dos_escritores_de_lo_mismo_no_se_bloquean(sonda: HistorialPostgres) -> 
     def escribir(lote: tuple) -> int:
         store = PostgresStore(sonda.entorno)
         salida.wait()
-        nuevas = int((~store.save(*lote)).sum())
+        nuevas = int((~store.save(*lote).repetida).sum())
         store.close()
         return nuevas
 
@@ -223,7 +246,7 @@ def test_un_hilo_guarda_mientras_otro_lee(sonda: HistorialPostgres) -> None:
     """The writer thread and the scoring thread use one store at once, each undisturbed."""
     lotes = [hacer_lote([(f"C{i}", H + t) for i in range(50)]) for t in range(30)]
     with ThreadPoolExecutor(2) as hilos:
-        escritura = hilos.submit(lambda: [sonda.store.save(*lote).any() for lote in lotes])
+        escritura = hilos.submit(lambda: [sonda.store.save(*lote).repetida.any() for lote in lotes])
         lectura = hilos.submit(
             lambda: [len(sonda.store.load_latest(["C1", "C2"], 672)) for _ in range(30)]
         )
@@ -237,7 +260,7 @@ def test_un_hilo_guarda_mientras_otro_lee(sonda: HistorialPostgres) -> None:
 # ---- Reading ----
 
 
-@pytest.mark.parametrize("consulta", [ULTIMAS, ANTERIORES])
+@pytest.mark.parametrize("consulta", [ULTIMAS, ANTERIORES, RANGO, CLIENTES])
 def test_la_historia_se_lee_por_el_indice(sonda: HistorialPostgres, consulta: str) -> None:
     """Loading some customers of many walks the identity's index and never the whole table."""
     sonda.sql(
@@ -252,6 +275,7 @@ def test_la_historia_se_lee_por_el_indice(sonda: HistorialPostgres, consulta: st
     sonda.sql("ANALYZE consumos_diarios")
     ids = [f"C{i}" for i in range(1, 300, 3)]
     parametros = {"ids": ids, "antes": [H + 100] * len(ids), "horas": 48}
+    parametros |= {"desde": instante(H), "hasta": instante(H + 48)}
     with psycopg2.connect(
         host=sonda.entorno.postgres_host,
         port=sonda.entorno.postgres_port,

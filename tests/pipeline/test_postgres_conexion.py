@@ -94,7 +94,9 @@ def test_tras_perder_la_conexion_se_vuelve_a_abrir(
     lote = hacer_lote([("B", H)])
     with pytest.raises(TransientError, match="no responde"):
         store.save(*lote) if operacion == "save" else store.ping()
-    assert store.save(*lote).tolist() == [False] if operacion == "save" else not store.ping()
+    assert (
+        store.save(*lote).repetida.tolist() == [False] if operacion == "save" else not store.ping()
+    )
 
 
 def test_otros_errores_son_defectos(entorno: Settings) -> None:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 
 from pipeline.local import EmbeddedServices
 from pipeline.sondas import (
     ANFITRION,
+    escucha,
     kafka_responde,
     mongo_responde,
     puerto_del_sistema,
     puerto_libre,
+    responde_http,
 )
+
+NIETO_QUE_ESCUCHA = """
+import socket, sys
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+HIJO_QUE_LO_LANZA = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
 
 
 def test_free_and_taken_ports() -> None:
@@ -34,6 +47,33 @@ def test_nobody_answers_on_a_closed_port() -> None:
     puerto = puerto_del_sistema()
     assert not mongo_responde(puerto)
     assert not kafka_responde(puerto)
+    assert not responde_http(puerto, "/health")
+
+
+def test_a_port_belongs_to_a_process_and_to_whom_started_it() -> None:
+    """Who listens is told from whoever else runs; a server may answer from a child of its own."""
+    argv = [sys.executable, "-c", HIJO_QUE_LO_LANZA, NIETO_QUE_ESCUCHA]
+    with (
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hijo,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ajeno,
+    ):
+        assert hijo.stdout is not None
+        puerto = int(hijo.stdout.readline())
+        assert escucha(hijo.pid, puerto)
+        assert escucha(os.getpid(), puerto)
+        assert not escucha(ajeno.pid, puerto)
+        assert not escucha(hijo.pid, puerto_del_sistema())
+        hijo.communicate(b"")
+        ajeno.communicate(b"\n")
+    assert not escucha(hijo.pid, puerto)
+
+
+def test_mlflow_answers_its_health_only(mlflow_uri: str, servicios: EmbeddedServices) -> None:
+    """Only 200 is an answer, and only HTTP."""
+    puerto = int(mlflow_uri.rpartition(":")[2])
+    assert responde_http(puerto, "/health")
+    assert not responde_http(puerto, "/no-existe")
+    assert not responde_http(servicios.puertos["Kafka"], "/health")
 
 
 def test_each_server_answers_its_own_greeting_only(servicios: EmbeddedServices) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from apoyo import MADRID, hogar, horas
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from detection.detector import DetectorConsumo
 from detection.dominio import Lecturas, Veredictos
 from detection.errors import LoteEnVueloError, TransientError
-from serving.scorer import Borrador, Scorer
+from pipeline.almacenes.puertos import PuntoOnline
+from serving.scorer import Borrador, Origen, Scorer
 
 DIAS = 45
 N = 24 * DIAS
@@ -33,23 +36,43 @@ def _lecturas(clientes: int = 2, n: int = N) -> Lecturas:
     )
 
 
-def _pasar(scorer: Scorer, historia: FakeHistoryStore, lecturas: Lecturas, lote: int) -> Veredictos:
+def _origen(n: int, desde: int = 0) -> Origen:
+    """Return that n readings are those of partition 0 from an offset on."""
+    return Origen(np.zeros(n, np.int32), {0: desde}, {0: desde + n})
+
+
+def _draft(scorer: Scorer, lecturas: Lecturas, desde: int = 0) -> Borrador:
+    return scorer.draft(lecturas, _origen(len(lecturas), desde))
+
+
+def _save(historia: FakeHistoryStore, borrador: Borrador, desde: int) -> None:
+    siguiente = desde + len(borrador.lecturas)
+    puntos = [PuntoOnline(p, siguiente, estado) for p, estado in borrador.online.items()]
+    historia.save(borrador.lecturas, borrador.veredictos, puntos)
+
+
+def _pasar(
+    scorer: Scorer, historia: FakeHistoryStore, lecturas: Lecturas, lote: int, desde: int = 0
+) -> Veredictos:
+    """Score and save batch after batch; the first reading has offset ``desde``."""
     partes: list[Borrador] = []
     for i in range(0, len(lecturas), lote):
-        borrador = scorer.draft(lecturas.elegir(np.arange(i, min(i + lote, len(lecturas)))))
-        historia.save(borrador.lecturas, borrador.veredictos)
+        trozo = lecturas.elegir(np.arange(i, min(i + lote, len(lecturas))))
+        borrador = _draft(scorer, trozo, desde + i)
+        _save(historia, borrador, desde + i)
         scorer.accept(borrador)
         partes.append(borrador)
     return _unir([p.veredictos for p in partes])
 
 
 def _unir(partes: list[Veredictos]) -> Veredictos:
-    from detection.dominio import join_veredictos
+    """Return the verdicts of parts, one after the other."""
 
-    todo = partes[0]
-    for parte in partes[1:]:
-        todo = join_veredictos(todo, parte)
-    return todo
+    def unir(nombre: str) -> np.ndarray:
+        return np.concatenate([getattr(parte, nombre) for parte in partes])
+
+    columnas = [f.name for f in fields(Veredictos) if f.name != "version_modelo"]
+    return Veredictos(version_modelo=partes[0].version_modelo, **{n: unir(n) for n in columnas})
 
 
 def _iguales(a: Veredictos, b: Veredictos) -> None:
@@ -73,7 +96,7 @@ def test_tras_un_reinicio_sigue_como_si_nada(corte: int, lote: int) -> None:
     historia = FakeHistoryStore()
     antes = _pasar(_scorer(historia), historia, lecturas.elegir(np.arange(2 * corte)), lote)
     resto = lecturas.elegir(np.arange(2 * corte, len(lecturas)))
-    despues = _pasar(_scorer(historia), historia, resto, lote)
+    despues = _pasar(_scorer(historia), historia, resto, lote, 2 * corte)
     _iguales(_unir([antes, despues]), sin_parar)
 
 
@@ -97,9 +120,9 @@ def test_un_lote_que_llega_otra_vez_tras_una_caida() -> None:
     historia = FakeHistoryStore()
     _pasar(_scorer(historia), historia, lecturas.elegir(np.arange(2 * N - 600)), 300)
     ultimo = lecturas.elegir(np.arange(2 * N - 600, 2 * N))
-    borrador = _scorer(historia).draft(ultimo)
-    historia.save(borrador.lecturas, borrador.veredictos)
-    _iguales(_scorer(historia).draft(ultimo).veredictos, borrador.veredictos)
+    borrador = _draft(_scorer(historia), ultimo, 2 * N - 600)
+    _save(historia, borrador, 2 * N - 600)
+    _iguales(_draft(_scorer(historia), ultimo, 2 * N - 600).veredictos, borrador.veredictos)
 
 
 def test_despues_de_la_repeticion_lo_nuevo_se_puntua_igual() -> None:
@@ -126,11 +149,11 @@ def test_una_correccion_antigua_se_puntua_contra_su_propio_pasado() -> None:
     _pasar(scorer, historia, lecturas, 300)
     cual = N - 240
     corregida = Lecturas(["CLI_0"], lecturas.hora_utc[[cual]], np.array([50.0]))
-    borrador = scorer.draft(corregida)
+    borrador = _draft(scorer, corregida)
     entonces = FakeHistoryStore()
     otro = _scorer(entonces)
     _pasar(otro, entonces, lecturas.elegir(np.arange(cual)), 300)
-    _iguales(borrador.veredictos, otro.draft(corregida).veredictos)
+    _iguales(borrador.veredictos, _draft(otro, corregida).veredictos)
     assert borrador.veredictos.severidad[0] >= 3
     # It is remembered too: the window of what comes next has the corrected value.
     fila = scorer.detector.ventanas.row("CLI_0")
@@ -145,12 +168,12 @@ def test_una_repeticion_espera_al_lote_que_se_esta_guardando() -> None:
     scorer = _scorer(historia)
     _pasar(scorer, historia, lecturas, 300)
     vieja = lecturas.elegir(np.arange(500, 510))
-    en_vuelo = scorer.draft(vieja)
+    en_vuelo = _draft(scorer, vieja)
     with pytest.raises(LoteEnVueloError):
-        scorer.draft(lecturas.elegir(np.arange(510, 520)))
+        _draft(scorer, lecturas.elegir(np.arange(510, 520)))
     historia.save(en_vuelo.lecturas, en_vuelo.veredictos)
     scorer.accept(en_vuelo)
-    assert len(scorer.draft(lecturas.elegir(np.arange(510, 520))).veredictos) == 10
+    assert len(_draft(scorer, lecturas.elegir(np.arange(510, 520))).veredictos) == 10
 
 
 def test_descartar_olvida_y_lo_guardado_vuelve() -> None:
@@ -161,10 +184,10 @@ def test_descartar_olvida_y_lo_guardado_vuelve() -> None:
     _pasar(scorer, historia, lecturas.elegir(np.arange(N - 50)), 300)
     final = lecturas.elegir(np.arange(N - 50, N))
     disparate = Lecturas(final.propietario_id, final.hora_utc, final.consumo_kwh * 1000)
-    scorer.discard(scorer.draft(disparate))
+    scorer.discard(_draft(scorer, disparate))
     assert len(scorer.detector.ventanas) == 0
-    esperado = _scorer(historia).draft(final).veredictos
-    _iguales(scorer.draft(final).veredictos, esperado)
+    esperado = _draft(_scorer(historia), final).veredictos
+    _iguales(_draft(scorer, final).veredictos, esperado)
 
 
 def test_dos_en_vuelo_se_aceptan_en_orden_o_se_descartan_del_reves() -> None:
@@ -174,10 +197,10 @@ def test_dos_en_vuelo_se_aceptan_en_orden_o_se_descartan_del_reves() -> None:
     scorer = _scorer(historia)
     _pasar(scorer, historia, lecturas.elegir(np.arange(1600)), 300)
     trozos = [lecturas.elegir(np.arange(i, i + 100)) for i in range(1600, 2000, 100)]
-    a, b = scorer.draft(trozos[0]), scorer.draft(trozos[1])
+    a, b = _draft(scorer, trozos[0]), _draft(scorer, trozos[1])
     scorer.discard(b)
     scorer.discard(a)
-    a, b = scorer.draft(trozos[0]), scorer.draft(trozos[1])
+    a, b = _draft(scorer, trozos[0]), _draft(scorer, trozos[1])
     for borrador in (a, b):
         historia.save(borrador.lecturas, borrador.veredictos)
         scorer.accept(borrador)
@@ -191,17 +214,17 @@ def test_sin_almacen_no_cambia_nada() -> None:
     scorer = _scorer(historia)
     historia.caido = True
     with pytest.raises(TransientError):
-        scorer.draft(_lecturas(2, 24))
+        _draft(scorer, _lecturas(2, 24))
     assert len(scorer.detector.ventanas) == 0
     historia.caido = False
-    assert len(scorer.draft(_lecturas(2, 24)).veredictos) == 48
+    assert len(_draft(scorer, _lecturas(2, 24)).veredictos) == 48
 
 
 def test_olvidar_clientes_que_pasan_a_otro_consumidor() -> None:
     """Customers of a partition that has left are not in memory any more."""
     historia = FakeHistoryStore()
     scorer = _scorer(historia)
-    borrador = scorer.draft(_lecturas(3, 10))
+    borrador = _draft(scorer, _lecturas(3, 10))
     assert sorted(borrador.nuevos) == ["CLI_0", "CLI_1", "CLI_2"]
     scorer.forget(["CLI_1"])
     assert sorted(scorer.detector.ventanas.customers()) == ["CLI_0", "CLI_2"]

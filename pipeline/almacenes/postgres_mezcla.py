@@ -1,0 +1,126 @@
+"""Two ways to put a batch into ``consumos_diarios``, each inside the caller's transaction."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.dominio import SEVERIDADES, Lecturas, Veredictos
+from pipeline.almacenes.postgres_copy import COLUMNAS, encode
+from pipeline.almacenes.postgres_historia import MASCARA
+from pipeline.almacenes.puertos import Guardado
+
+TRAMO = 1 << 20
+"""Bytes that psycopg2 hands to the network at a time; its own 8 KB cost a call each."""
+
+VEREDICTO = (
+    "score_anomalia",
+    "severidad",
+    "tipos_anomalia",
+    "es_sospechoso",
+    "consumo_esperado_kwh",
+    "version_modelo",
+)
+"""The columns of a verdict; ``anomalia_detectada`` follows from ``severidad``."""
+
+_LISTA = ", ".join(COLUMNAS)
+_CAMBIANTES = COLUMNAS[2:]
+_NUEVAS = ", ".join(f"excluded.{columna}" for columna in _CAMBIANTES)
+_GUARDADO = ", ".join(f"d.{columna}" for columna in VEREDICTO)
+_DEL_LOTE = ", ".join(f"l.{columna}" for columna in VEREDICTO)
+
+_COPIA_DIRECTA = f"COPY consumos_diarios ({_LISTA}) FROM STDIN (FORMAT binary)"
+_COPIA_A_LOTE = f"COPY pg_temp.lote ({_LISTA}, posicion) FROM STDIN (FORMAT binary)"
+_CREA_LOTE = f"""
+CREATE TEMP TABLE IF NOT EXISTS lote ON COMMIT DELETE ROWS AS
+SELECT {_LISTA}, 0 AS posicion FROM consumos_diarios WITH NO DATA
+"""
+# Rows that stay as they are are looked up first and never offered to INSERT: ON CONFLICT would
+# write a lock into each of them. OFFSET 0 keeps the look-up on the identity's index, whatever the
+# planner thinks of a temporary table without statistics. The WHERE of the update is for a row
+# that another writer put there since this statement began.
+# xmax = 0: the row version was born here and not by an update of an older one.
+_MEZCLA = f"""
+WITH iguales AS MATERIALIZED (
+    SELECT l.posicion, d.*, ({_GUARDADO}) IS DISTINCT FROM ({_DEL_LOTE}) AS difiere
+    FROM pg_temp.lote AS l CROSS JOIN LATERAL (
+        SELECT * FROM consumos_diarios AS c
+        WHERE c.propietario_id = l.propietario_id AND c.timestamp_consumo = l.timestamp_consumo
+        OFFSET 0
+    ) AS d
+    WHERE d.consumo_kwh = l.consumo_kwh
+), escritas AS (
+    INSERT INTO consumos_diarios AS d ({_LISTA})
+    SELECT {_LISTA} FROM pg_temp.lote WHERE posicion NOT IN (SELECT posicion FROM iguales)
+    ON CONFLICT (propietario_id, timestamp_consumo) DO UPDATE
+    SET ({", ".join(_CAMBIANTES)}) = ROW({_NUEVAS}),
+        timestamp_procesado = now() AT TIME ZONE 'UTC'
+    WHERE d.consumo_kwh <> excluded.consumo_kwh
+    RETURNING d.propietario_id, d.timestamp_consumo, d.xmax = 0 AS nueva
+)
+SELECT posicion, true, 0, '', 0, false, 0::real, ''
+FROM escritas JOIN pg_temp.lote USING (propietario_id, timestamp_consumo)
+WHERE nueva
+UNION ALL
+SELECT posicion, false, (d.score_anomalia * 100)::int, d.severidad, {MASCARA}, d.es_sospechoso,
+    d.consumo_esperado_kwh, d.version_modelo
+FROM iguales AS d WHERE difiere
+"""
+
+
+def copy_new(
+    cursor: Any, lecturas: Lecturas, veredictos: Veredictos, orden: NDArray[np.int64]
+) -> None:
+    """Store a batch, given in the order ``orden`` (n,), of which no reading is there yet.
+
+    Raises
+    ------
+    psycopg2.errors.UniqueViolation
+        One is.
+    """
+    if len(lecturas):
+        datos = encode(lecturas, veredictos, orden, con_posicion=False)
+        cursor.copy_expert(_COPIA_DIRECTA, io.BytesIO(datos), TRAMO)
+
+
+def merge(
+    cursor: Any, lecturas: Lecturas, veredictos: Veredictos, orden: NDArray[np.int64]
+) -> Guardado:
+    """Return what was there before, after storing what is new or has another kWh."""
+    repetida = np.ones(len(lecturas), np.bool_)
+    if len(lecturas) == 0:
+        return Guardado.as_given(repetida)
+    datos = encode(lecturas, veredictos, orden, con_posicion=True)
+    cursor.execute("SET LOCAL client_min_messages = warning")
+    cursor.execute(_CREA_LOTE)
+    cursor.copy_expert(_COPIA_A_LOTE, io.BytesIO(datos), TRAMO)
+    cursor.execute(_MEZCLA)
+    conservadas = []
+    for fila in cursor:
+        if fila[1]:
+            repetida[fila[0]] = False
+        else:
+            conservadas.append(fila)
+    if not conservadas:
+        return Guardado.as_given(repetida)
+    return _kept(repetida, sorted(conservadas))
+
+
+def _kept(repetida: NDArray[np.bool_], filas: list[tuple[Any, ...]]) -> Guardado:
+    """Return what was done, given the rows of ``_MEZCLA`` that stayed, by position."""
+    posicion, _, score, severidad, tipos, sospechoso, esperado, version = zip(*filas, strict=True)
+    indices = {str(s): i for i, s in enumerate(SEVERIDADES)}
+    return Guardado(
+        repetida,
+        np.array(posicion, np.int64),
+        np.array(score, np.uint8),
+        np.array([indices[s] for s in severidad], np.uint8),
+        np.array(tipos, np.uint8),
+        np.array(sospechoso, np.bool_),
+        # None, where there was too little history, becomes NaN.
+        np.array(esperado, np.float32),
+        list(version),
+    )

@@ -1,0 +1,91 @@
+"""The demo's first model: trained on the past that was just stored, judged, and put to work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from detection.errors import PermanentError
+from pipeline.supervision import Parada
+
+DIAS_MINIMOS = 44
+"""Of past: 28 for the windows, one to learn from, 14 held out, and the last one for the model."""
+PLAZO_S = 240.0
+SONDEO_DEMO_S = 2.0
+"""How often the demo's consumer looks for another champion: a visitor does not wait 10 s."""
+PASO_S = 0.2
+
+
+def variables_de(carpeta: Path) -> dict[str, str]:
+    """Return the variables that keep the models of a demo in its own folder."""
+    return {"MODELOS_DIR": str(carpeta / "modelos"), "MODELO_SONDEO_S": str(SONDEO_DEMO_S)}
+
+
+def has_model(carpeta: Path) -> bool:
+    """Return whether the consumer of this folder has had a champion."""
+    return (carpeta / "modelos" / "campeon.json").exists()
+
+
+def train_first(
+    consola: Console, carpeta: Path, entorno: Mapping[str, str], parada: Parada
+) -> bool:
+    """Train, judge and promote; return whether the consumer scores with a model from now on.
+
+    Raises
+    ------
+    PermanentError
+        The training failed, though there was history enough, or the consumer does not follow.
+    """
+    with consola.status("Entrenando el primer modelo con el pasado…"):
+        _run("entrenar", entorno, carpeta, parada)
+    with consola.status("Comparándolo con las reglas solas…"):
+        estado, salida = _outcome("promover", entorno, carpeta, parada)
+    consola.print(salida.rstrip(), markup=False, highlight=False, soft_wrap=True)
+    if estado != 0:
+        consola.print("El modelo no pasa el examen: de momento deciden solo las reglas.")
+        return False
+    limite = time.monotonic() + PLAZO_S
+    with consola.status("El consumidor toma el modelo…"):
+        while not has_model(carpeta):
+            if time.monotonic() > limite:
+                raise PermanentError("el consumidor no ha tomado el modelo promovido")
+            if parada.esperar(PASO_S):
+                raise KeyboardInterrupt
+    return True
+
+
+def _run(verbo: str, entorno: Mapping[str, str], carpeta: Path, parada: Parada) -> None:
+    estado, salida = _outcome(verbo, entorno, carpeta, parada)
+    if estado != 0:
+        ultima = salida.rstrip().splitlines()[-1:] or ["sin explicación"]
+        raise PermanentError(f"consumo {verbo} ha fallado: {ultima[0].removeprefix('error: ')}")
+
+
+def _outcome(
+    verbo: str, entorno: Mapping[str, str], carpeta: Path, parada: Parada
+) -> tuple[int, str]:
+    """Return exit status and output of a verb, which ends when a stop is asked for."""
+    archivo = carpeta / "procesos" / f"{verbo}.log"
+    with archivo.open("w+", encoding="utf-8") as salida:
+        proceso = subprocess.Popen(
+            [sys.executable, "-m", "consumo", verbo],
+            env=dict(entorno), stdout=salida, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            limite = time.monotonic() + PLAZO_S
+            while proceso.poll() is None:
+                if parada.esperar(PASO_S):
+                    raise KeyboardInterrupt
+                if time.monotonic() > limite:
+                    raise PermanentError(f"consumo {verbo} no ha terminado a tiempo")
+        finally:
+            if proceso.poll() is None:
+                proceso.kill()
+            proceso.wait()
+        salida.seek(0)
+        return proceso.returncode, salida.read()

@@ -1,0 +1,168 @@
+"""What each detector adds, on labelled populations that nothing was tuned on.
+
+``python tests/bench/ablacion.py``: the training job learns a version from populations 801 to 810
+(rules' verdicts, no labels), and both the rules alone and the rules with the two models score
+populations 631 to 670, with the generator's own labels. Average precision is by reading.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import average_precision_score
+
+from detection.detector import DetectorConsumo
+from detection.dominio import (
+    SEVERIDADES,
+    TIPOS,
+    Historia,
+    Lecturas,
+    Veredictos,
+    hora_absoluta,
+    instante,
+)
+from detection.modelo import Modelo
+from detection.params import Params
+from detection.textos import numero
+from pipeline.generador import generate_lecturas, load_poblacion
+from serving.cli import HECHO, Parser, entero, run
+from serving.settings import Settings
+from serving.zona import load_calendario
+from training.train import learn
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+ZONA = "Europe/Madrid"
+HASTA = hora_absoluta(datetime(2026, 11, 20, tzinfo=UTC))
+DIAS, CLIENTES, SOSPECHOSOS = 60, 50, 8
+
+
+class EnMemoria:
+    """The history that the training job reads, without a server: populations one beside another."""
+
+    def __init__(self, semillas: Sequence[int]) -> None:
+        self._filas: dict[str, Historia] = {}
+        for semilla in semillas:
+            lecturas, _, _ = poblacion(semilla)
+            v = DetectorConsumo(load_calendario(ZONA)).score(lecturas)
+            ids = np.array(lecturas.propietario_id)
+            for cliente in np.unique(ids).tolist():
+                suyas = np.flatnonzero(ids == cliente)
+                self._filas[f"{semilla}{cliente}"] = Historia(
+                    np.zeros(suyas.size, np.int64),
+                    lecturas.hora_utc[suyas],
+                    lecturas.consumo_kwh[suyas].astype(np.float32),
+                    v.score_centesimas[suyas],
+                    v.tipos[suyas],
+                    ~np.isnan(v.esperado_kwh[suyas]),
+                    v.es_sospechoso[suyas],
+                )
+
+    def contar(self) -> dict[str, object]:
+        return {"desde": instante(HASTA - 24 * DIAS), "hasta": instante(HASTA - 1)}
+
+    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
+        return sorted(self._filas)
+
+    def load_range(self, ids: Sequence[str], desde_hora: int, hasta_hora: int) -> Historia:
+        partes = []
+        for i, cliente in enumerate(ids):
+            h = self._filas[cliente]
+            en = (h.hora_utc >= desde_hora) & (h.hora_utc < hasta_hora)
+            partes.append([np.full(int(en.sum()), i), *(getattr(h, c)[en] for c in _COLUMNAS)])
+        return Historia(*(np.concatenate(columna) for columna in zip(*partes, strict=True)))
+
+
+_COLUMNAS = (
+    "hora_utc", "consumo_kwh", "score_centesimas", "tipos", "con_referencia", "es_sospechoso",
+)  # fmt: skip
+
+
+def poblacion(semilla: int) -> tuple[Lecturas, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return readings, which are attacked, and which are of customers that never are."""
+    desde = HASTA - 24 * DIAS
+    clientes = load_poblacion(semilla, CLIENTES, SOSPECHOSOS, desde, HASTA)
+    generadas = generate_lecturas(clientes, desde, HASTA, ZONA)
+    malos = [c.propietario_id for c in clientes if c.ataque is not None]
+    atacada = np.array([e != "normal" for e in generadas.etiqueta])
+    return generadas.lecturas(), atacada, ~np.isin(np.array(generadas.propietario_id), malos)
+
+
+class Cuenta:
+    """Figures of one way of scoring, population after population."""
+
+    def __init__(self) -> None:
+        self.mezcla: list[float] = []
+        self.solos: list[list[float]] = []
+        self.alarmas: list[list[float]] = []
+
+    def add(self, v: Veredictos, atacada: NDArray[np.bool_], limpia: NDArray[np.bool_]) -> None:
+        lista = ~np.isnan(v.esperado_kwh)
+        verdad = atacada[lista]
+        self.mezcla.append(average_precision_score(verdad, v.score_centesimas[lista]))
+        scores = np.nan_to_num(v.scores[lista], nan=0.0)
+        self.solos.append(
+            [average_precision_score(verdad, scores[:, k]) for k in range(len(TIPOS))]
+        )
+        dias = (lista & limpia).sum() / 24 / 1000
+        self.alarmas.append(
+            [float((v.severidad[lista & limpia] == k).sum() / dias) for k in range(1, 5)]
+        )
+
+
+def score(lecturas: Lecturas, modelo: Modelo | None, sin: Sequence[str] = ()) -> Veredictos:
+    """Return a version's verdicts; None = the rules alone."""
+    detector = DetectorConsumo(load_calendario(ZONA), sin=sin)
+    detector.use(modelo)
+    return detector.score(lecturas)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the table."""
+    parser = Parser("ablacion.py", "Mide lo que añade cada detector a la mezcla.")
+    parser.add_argument("--desde", type=entero(0), default=631, metavar="SEMILLA")
+    parser.add_argument("--cuantas", type=entero(1), default=40, metavar="N")
+    opciones = parser.parse_args(argv)
+    modelo = learn(Settings(), EnMemoria(range(801, 811)), {}).modelo
+    con, reglas = Cuenta(), Cuenta()
+    sin = {str(t): Cuenta() for t in TIPOS}
+    for semilla in range(opciones.desde, opciones.desde + opciones.cuantas):
+        lecturas, atacada, limpia = poblacion(semilla)
+        con.add(score(lecturas, modelo), atacada, limpia)
+        reglas.add(score(lecturas, None), atacada, limpia)
+        for nombre, cuenta in sin.items():
+            cuenta.add(score(lecturas, modelo, (nombre,)), atacada, limpia)
+    tabla = Table("detector", "él solo", "la mezcla sin él", "lo que añade")
+    todo = float(np.mean(con.mezcla))
+    for k, (nombre, cuenta) in enumerate(sin.items()):
+        otra = float(np.mean(cuenta.mezcla))
+        solo = float(np.mean([s[k] for s in con.solos]))
+        tabla.add_row(nombre, numero(solo, 3), numero(otra, 3), f"{numero(todo - otra, 3)}")
+    consola = Console(highlight=False)
+    consola.print(
+        f"{opciones.cuantas} poblaciones. Precisión media de la mezcla: {numero(todo, 3)}; "
+        f"de las reglas solas, {numero(float(np.mean(reglas.mezcla)), 3)}; la mezcla gana en "
+        f"{sum(a > b for a, b in zip(con.mezcla, reglas.mezcla, strict=True))}.",
+        tabla,
+    )
+    presupuesto = Params().presupuesto
+    for titulo, cuenta in (("con los modelos", con), ("solo reglas", reglas)):
+        medias = np.mean(cuenta.alarmas, axis=0)
+        texto = ", ".join(
+            f"{SEVERIDADES[k + 1]} {numero(float(medias[k]), 1)} (tope {numero(presupuesto[k], 0)})"
+            for k in range(4)
+        )
+        consola.print(f"Falsas alarmas por 1.000 clientes y día, {titulo}: {texto}.")
+    return HECHO
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,37 @@
+"""A small model version for tests, trained on synthetic homes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from apoyo import MADRID, hogar, horas
+from sklearn.ensemble import IsolationForest
+
+from detection.detector import DetectorConsumo
+from detection.dominio import Lecturas
+from detection.features import RASGOS
+from detection.modelo import Cola, Modelo
+from detection.offline import Bosque
+from detection.params import Params
+
+PARAMS = Params(online_ventana=200)
+"""With so short a window the online model is ready after some days of two customers."""
+
+
+@lru_cache(maxsize=4)
+def modelo_de_prueba(version: str = "consumo-detector-1", semilla: int = 1) -> Modelo:
+    """Return a version whose two models are calibrated and so have a vote."""
+    n, clientes = 24 * 60, 6
+    detector = DetectorConsumo(MADRID, PARAMS)
+    kwh = np.stack([hogar(n, 100 + c) for c in range(clientes)])
+    ids = [f"C{c}" for _ in range(n) for c in range(clientes)]
+    crudos = detector.measure(Lecturas(ids, np.repeat(horas(n), clientes), kwh.T.ravel()))
+    rasgos = crudos.rasgos[~np.isnan(crudos.rasgos[:, 0])]
+    bosque = Bosque.from_sklearn(
+        IsolationForest(n_estimators=20, max_samples=64, random_state=semilla).fit(rasgos)
+    )
+    return Modelo(
+        version, bosque, Cola.fit(bosque.scores(rasgos)), Cola.fit(crudos.online),
+        detector.arboles.huella(), {}, RASGOS, PARAMS.fingerprint(),
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""A stored history to learn from: in memory for most tests, in PostgreSQL for some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import numpy as np
+
+from detection.detector import Crudos, DetectorConsumo
+from detection.dominio import Historia, Lecturas, Veredictos, hora_absoluta, instante
+from detection.params import Params
+from detection.synth import generate, make_poblacion
+from serving.zona import load_calendario
+from training.dataset import Limites, Muestra, Ventana, make_ventana, read_muestra
+
+MADRID = load_calendario("Europe/Madrid")
+PARAMS = Params()
+HASTA = hora_absoluta(datetime(2026, 11, 20, tzinfo=UTC))
+DIAS = 60
+DESDE = HASTA - 24 * DIAS
+CLIENTES, SOSPECHOSOS = 16, 3
+PARTICIONES = 3
+SEMILLA = 5
+
+
+@dataclass(frozen=True)
+class HistoriaEnMemoria:
+    """The port ``training.dataset.Lector`` over columns, as the store would give them."""
+
+    lecturas: Lecturas
+    veredictos: Veredictos
+
+    def contar(self) -> dict[str, object]:
+        hora = self.lecturas.hora_utc
+        return {"desde": instante(int(hora.min())), "hasta": instante(int(hora.max()))}
+
+    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
+        dentro = (self.lecturas.hora_utc >= desde_hora) & (self.lecturas.hora_utc < hasta_hora)
+        return sorted({self.lecturas.propietario_id[i] for i in np.flatnonzero(dentro)})
+
+    def load_range(
+        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> Historia:
+        numero = {p: i for i, p in enumerate(propietario_id)}
+        indice = np.array([numero.get(p, -1) for p in self.lecturas.propietario_id], np.int64)
+        hora, v = self.lecturas.hora_utc, self.veredictos
+        filas = np.flatnonzero((indice >= 0) & (hora >= desde_hora) & (hora < hasta_hora))
+        filas = filas[np.lexsort((hora[filas], indice[filas]))]
+        return Historia(
+            indice[filas],
+            hora[filas],
+            self.lecturas.consumo_kwh[filas].astype(np.float32),
+            v.score_centesimas[filas],
+            v.tipos[filas],
+            ~np.isnan(v.esperado_kwh[filas]),
+            v.es_sospechoso[filas],
+        )
+
+
+@lru_cache(maxsize=4)
+def puntuadas(dias: int = DIAS, clientes: int = CLIENTES) -> tuple[Lecturas, Crudos]:
+    """Return a seeded population's readings, and what the live path made of them in batches."""
+    desde = HASTA - 24 * dias
+    sospechosos = min(SOSPECHOSOS, clientes - 1)
+    poblacion = make_poblacion(SEMILLA, clientes, sospechosos, desde, HASTA)
+    lecturas = generate(poblacion, desde, HASTA, MADRID).lecturas()
+    return lecturas, en_vivo(lecturas)
+
+
+def en_vivo(lecturas: Lecturas, lote: int = 997) -> Crudos:
+    """Return what a consumer's detector measured on readings that came in batches."""
+    detector = DetectorConsumo(MADRID, PARAMS)
+    n = len(lecturas)
+    partes = [
+        detector.measure(lecturas.elegir(np.arange(i, min(i + lote, n)))) for i in range(0, n, lote)
+    ]
+    columnas = {
+        nombre: np.concatenate([getattr(p.veredictos, nombre) for p in partes])
+        for nombre in Veredictos.__slots__
+        if nombre != "version_modelo"
+    }
+    veredictos = replace(partes[0].veredictos, **columnas)
+    crudos = {
+        nombre: np.concatenate([getattr(p, nombre) for p in partes])
+        for nombre in Crudos.__slots__
+        if nombre != "veredictos"
+    }
+    return Crudos(veredictos=veredictos, **crudos)
+
+
+def en_memoria(dias: int = DIAS, clientes: int = CLIENTES) -> HistoriaEnMemoria:
+    """Return that population as a stored history."""
+    lecturas, crudos = puntuadas(dias, clientes)
+    return HistoriaEnMemoria(lecturas, crudos.veredictos)
+
+
+def ventana(dias: int = 90) -> Ventana:
+    """Return the window of the population's history."""
+    return make_ventana(DESDE, HASTA - 1, dias)
+
+
+def leer(
+    almacen: object | None = None,
+    *,
+    semilla: int = SEMILLA,
+    confirmados: dict[str, int] | None = None,
+    limites: Limites | None = None,
+    de: Ventana | None = None,
+) -> Muestra:
+    """Return the sample of a history, of the population's in memory if none is given."""
+    return read_muestra(
+        almacen or en_memoria(),  # type: ignore[arg-type]
+        MADRID,
+        PARAMS,
+        de or ventana(),
+        semilla=semilla,
+        confirmados=confirmados or {},
+        particiones=PARTICIONES,
+        limites=limites,
+    )

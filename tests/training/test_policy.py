@@ -1,0 +1,242 @@
+"""The gate on figures made by hand: it stays shut unless every criterion is met."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detection.params import Params
+from training.evaluate import Metricas
+from training.policy import Decision, Politica, decide
+
+POLITICA = Politica(0.01, 0.05, (100.0, 40.0, 10.0, 4.0))
+ATAQUES = ("congelado", "fraude_proporcional", "plantacion")
+SEVERIDADES = ("baja", "media", "alta", "crítica")
+
+
+def medidas(
+    precision: float = 0.70,
+    hallados: Mapping[str, float] | None = None,
+    falsas: tuple[float, ...] = (50.0, 20.0, 5.0, 2.0),
+    clientes: int = 100,
+    dias: float = 10_000.0,
+    sha: str = "a" * 64,
+) -> Metricas:
+    """Return figures that the gate reads as given, the others of no consequence."""
+    hallados = dict.fromkeys(ATAQUES, 0.8) if hallados is None else hallados
+    return Metricas(
+        version="v",
+        conjunto_sha256=sha,
+        precision_media=precision,
+        precision_sola={},
+        precision_sin={},
+        hallados_clientes=hallados,
+        hallados_lecturas={},
+        falsas_alarmas=dict(zip(SEVERIDADES, falsas, strict=True)),
+        clientes_limpios=100,
+        dias_limpios=dias,
+        clientes_atacados=dict.fromkeys(hallados, clientes),
+        lecturas_juzgadas=1000,
+        lecturas_atacadas=100,
+    )
+
+
+CAMPEON = medidas()
+MEJOR = medidas(0.75)
+
+
+def fallidos(decision: Decision) -> list[str]:
+    return [criterio.nombre for criterio in decision.criterios if not criterio.cumple]
+
+
+def test_quien_es_mejor_en_todo_asciende() -> None:
+    """A better challenger within its budget is promoted, and the reason says by how much."""
+    decision = decide(CAMPEON, MEJOR, POLITICA)
+    assert decision.promueve
+    assert "de 0,700 a 0,750" in decision.motivo
+    assert [c.nombre for c in decision.criterios] == [
+        "precisión media",
+        *(f"hallados de {ataque}" for ataque in ATAQUES),
+        *(f"falsas alarmas de severidad {severidad}" for severidad in SEVERIDADES),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("aspirante", "culpable", "dicho"),
+    [
+        (medidas(0.709), "precisión media", "0,709, se pide ≥ 0,710"),
+        (CAMPEON, "precisión media", "0,700, se pide ≥ 0,710"),
+        (
+            medidas(0.9, {**dict.fromkeys(ATAQUES, 0.9), "plantacion": 0.74}),
+            "hallados de plantacion",
+            "0,740, se pide ≥ 0,750",
+        ),
+        (
+            medidas(0.9, falsas=(106.5, 20.0, 5.0, 2.0)),
+            "falsas alarmas de severidad baja",
+            "106,500, se pide ≤ 106,325 (presupuesto 100,000)",
+        ),
+        (
+            medidas(0.9, falsas=(50.0, 20.0, 5.0, 5.3)),
+            "falsas alarmas de severidad crítica",
+            "5,300, se pide ≤ 5,265 (presupuesto 4,000)",
+        ),
+    ],
+)
+def test_un_criterio_que_falla_basta(aspirante: Metricas, culpable: str, dicho: str) -> None:
+    """One criterion that is not met keeps the champion, and the reason names it with its limit."""
+    decision = decide(CAMPEON, aspirante, POLITICA)
+    assert not decision.promueve
+    assert fallidos(decision) == [culpable]
+    assert decision.motivo == f"no cumple {culpable} ({dicho})"
+
+
+def test_en_el_limite_justo_se_cumple() -> None:
+    """A figure that is its limit, but for the last bits of floating point, meets it."""
+    justo = medidas(
+        0.1 + 0.2 + 0.41, dict.fromkeys(ATAQUES, 0.3 + 0.45), (100.0, 40.0, 10.0, 0.1 * 3 + 3.7)
+    )
+    assert decide(CAMPEON, justo, POLITICA).promueve
+
+
+def test_fuera_del_presupuesto_basta_con_no_empeorar() -> None:
+    """A champion outside the budget: the challenger may be as bad, not worse."""
+    campeon = medidas(falsas=(50.0, 60.0, 5.0, 2.0))
+    assert decide(campeon, medidas(0.75, falsas=(50.0, 60.0, 5.0, 2.0)), POLITICA).promueve
+    peor = decide(campeon, medidas(0.75, falsas=(50.0, 60.5, 5.0, 2.0)), POLITICA)
+    assert fallidos(peor) == ["falsas alarmas de severidad media"]
+    assert "60,000 (el campeón)" in peor.motivo
+
+
+def test_lo_que_el_azar_hace_de_un_presupuesto_no_cuenta() -> None:
+    """40 per 1 000 on 10 000 customer-days are 400 alarms, give or take twice 20; not more."""
+    assert decide(CAMPEON, medidas(0.75, falsas=(50.0, 43.9, 5.0, 2.0)), POLITICA).promueve
+    peor = decide(CAMPEON, medidas(0.75, falsas=(50.0, 44.1, 5.0, 2.0)), POLITICA)
+    assert fallidos(peor) == ["falsas alarmas de severidad media"]
+
+
+def test_un_cliente_y_una_alarma_son_azar() -> None:
+    """On a small set, losing one attacked customer or raising one alarm in all is no criterion."""
+    campeon = medidas(hallados={"plantacion": 1.0}, clientes=4, falsas=(0.0,) * 4, dias=100.0)
+    una = medidas(0.9, {"plantacion": 0.75}, (10.0,) * 4, clientes=4, dias=100.0)
+    assert decide(campeon, una, POLITICA).promueve
+    dos = medidas(0.9, {"plantacion": 0.5}, (10.0, 10.0, 10.0, 20.0), clientes=4, dias=100.0)
+    assert fallidos(decide(campeon, dos, POLITICA)) == [
+        "hallados de plantacion",
+        "falsas alarmas de severidad crítica",
+    ]
+
+
+def test_otros_datos_no_se_comparan() -> None:
+    """Figures from two different sets are refused, whatever they say."""
+    with pytest.raises(ValueError, match="los mismos datos"):
+        decide(CAMPEON, medidas(0.9, sha="b" * 64), POLITICA)
+
+
+@pytest.mark.parametrize(
+    "aspirante",
+    [
+        medidas(math.nan),
+        medidas(0.9, {**dict.fromkeys(ATAQUES, 0.9), "congelado": math.nan}),
+        medidas(0.9, {"congelado": 0.9, "plantacion": 0.9}),
+        medidas(0.9, falsas=(math.nan, 1.0, 1.0, 1.0)),
+        replace(medidas(0.9), falsas_alarmas={"baja": 1.0}),
+    ],
+)
+def test_lo_que_falta_no_cumple(aspirante: Metricas) -> None:
+    """A figure that is missing or not a number meets no criterion."""
+    decision = decide(CAMPEON, aspirante, POLITICA)
+    assert not decision.promueve
+    assert "sin medir" in decision.motivo
+
+
+@pytest.mark.parametrize(
+    "campeon",
+    [
+        medidas(math.nan),
+        medidas(hallados={**dict.fromkeys(ATAQUES, 0.1), "congelado": math.nan}),
+    ],
+)
+def test_contra_un_campeon_sin_medir_no_se_asciende(campeon: Metricas) -> None:
+    """A champion's figure that is not a number proves nothing."""
+    assert not decide(campeon, medidas(0.99), POLITICA).promueve
+
+
+def test_un_ataque_nuevo_no_se_ha_podido_perder() -> None:
+    """A kind that the champion has no figure of asks for nothing."""
+    campeon = medidas(hallados={"plantacion": 0.8})
+    aspirante = medidas(0.75, {"plantacion": 0.8, "congelado": 0.0})
+    decision = decide(campeon, aspirante, POLITICA)
+    assert decision.promueve
+    nuevo = next(c for c in decision.criterios if c.nombre == "hallados de congelado")
+    assert nuevo.campeon is None
+
+
+def test_el_presupuesto_es_el_de_los_parametros() -> None:
+    """Unless told otherwise the budget is the one in ``Params``."""
+    assert Politica().presupuesto == Params().presupuesto
+
+
+fraccion = st.floats(0.0, 1.0)
+cifras = st.builds(
+    medidas,
+    fraccion,
+    st.dictionaries(st.sampled_from(ATAQUES), fraccion),
+    st.tuples(*(st.floats(0.0, 300.0) for _ in SEVERIDADES)),
+    st.integers(1, 200),
+    st.floats(1.0, 1e5),
+)
+
+
+@given(cifras, cifras)
+def test_asciende_si_y_solo_si_cumple_todo(campeon: Metricas, aspirante: Metricas) -> None:
+    """It never promotes when a criterion fails, and always when all are met."""
+    decision = decide(campeon, aspirante, POLITICA)
+    assert decision.promueve == (not fallidos(decision))
+    if decision.promueve:
+        assert aspirante.precision_media >= campeon.precision_media + 0.01 - 1e-9
+        for ataque, suyo in campeon.hallados_clientes.items():
+            margen = max(0.05, 1 / aspirante.clientes_atacados[ataque])
+            assert aspirante.hallados_clientes[ataque] >= suyo - margen - 1e-9
+
+
+@given(cifras, cifras)
+def test_el_orden_no_decide(campeon: Metricas, aspirante: Metricas) -> None:
+    """The decision, its table and its reason do not depend on the order of what was measured."""
+
+    def al_reves(m: Metricas) -> Metricas:
+        return replace(
+            m,
+            **{
+                nombre: dict(reversed(list(getattr(m, nombre).items())))
+                for nombre in ("hallados_clientes", "clientes_atacados", "falsas_alarmas")
+            },
+        )
+
+    assert decide(al_reves(campeon), al_reves(aspirante), POLITICA) == decide(
+        campeon, aspirante, POLITICA
+    )
+
+
+@given(cifras)
+def test_nadie_asciende_contra_si_mismo(medido: Metricas) -> None:
+    """The same figures are no gain: two equal models cannot take turns for ever."""
+    assert not decide(medido, medido, POLITICA).promueve
+
+
+@given(cifras, cifras, st.floats(0.0, 0.3))
+def test_ser_mejor_no_perjudica(campeon: Metricas, aspirante: Metricas, mas: float) -> None:
+    """Who is promoted would also be with a higher precision, more found and fewer alarms."""
+    mejor = replace(
+        aspirante,
+        precision_media=aspirante.precision_media + mas,
+        hallados_clientes={t: v + mas for t, v in aspirante.hallados_clientes.items()},
+        falsas_alarmas={s: v * (1 - mas) for s, v in aspirante.falsas_alarmas.items()},
+    )
+    antes = decide(campeon, aspirante, POLITICA).promueve
+    assert decide(campeon, mejor, POLITICA).promueve or not antes

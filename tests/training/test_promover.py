@@ -1,0 +1,286 @@
+"""The gate's verb against a real MLflow: who becomes champion, what is said, what is written."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from apoyo_promocion import a_mano, conjunto, estropear, ficha, modelo, registrar, sin_hora
+
+from detection.errors import ModeloInvalidoError, PermanentError
+from detection.params import Params
+from serving.cli import FALLO, HECHO, MAL_USO, run
+from serving.registry import Registro
+from serving.settings import Settings
+from serving.versiones import ASPIRANTE, CAMPEON
+from serving.zona import load_calendario
+from training.evaluate import evaluate
+from training.policy import Decision
+from training.promover import Juicio, enthrone, judge, main, now, promote
+from training.train import EVALUACION
+
+SORDO, CERTERO = 0.0, 1.0
+"""Finds nothing; finds every spike, as the rules do."""
+
+
+class Orden:
+    """``consumo promover`` in this process, with what it printed."""
+
+    def __init__(self, captura: pytest.CaptureFixture[str]) -> None:
+        self._captura = captura
+        self.salida = self.error = ""
+
+    def __call__(self, *argv: str) -> int:
+        self._captura.readouterr()
+        estado = run(main, list(argv))
+        self.salida, self.error = self._captura.readouterr()
+        return estado
+
+    @property
+    def ultima(self) -> str:
+        """Return the last line for the user, wherever it went."""
+        return (self.salida + self.error).splitlines()[-1]
+
+
+@pytest.fixture
+def promover(
+    variables_mlflow: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Orden:
+    for nombre, valor in variables_mlflow.items():
+        monkeypatch.setenv(nombre, valor)
+    monkeypatch.delenv("CI", raising=False)
+    return Orden(capsys)
+
+
+@pytest.fixture
+def registro(entorno_mlflow: Settings) -> Registro:
+    return Registro(entorno_mlflow)
+
+
+def columnas(tabla: str, empieza: str) -> Sequence[str]:
+    """Return the cells of a printed table's row."""
+    fila = next(linea for linea in tabla.splitlines() if linea.startswith(f"│ {empieza}"))
+    return [celda.strip() for celda in fila.strip("│").split("│")]
+
+
+# ---- The gate ----
+
+
+def test_quien_es_mejor_pasa_a_ser_el_campeon(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """The alias moves, the table shows every criterion, the version says who, when and why."""
+    sordo = registrar(entorno_mlflow, SORDO)
+    a_mano(entorno_mlflow, sordo)
+    certero = registrar(entorno_mlflow, CERTERO)
+    assert promover() == HECHO
+    assert registro.version_of(CAMPEON) == certero
+    assert promover.ultima.startswith(f"La versión {certero} pasa a ser el campeón: la precisión")
+    assert f"campeón (v{sordo})" in promover.salida
+    antes, ahora, _, veredicto = columnas(promover.salida, "hallados de picos")[1:]
+    assert (antes, ahora, veredicto) == ("0,000", "1,000", "cumple")
+    etiquetas = ficha(entorno_mlflow, certero).etiquetas
+    assert sin_hora(etiquetas) == {
+        "promovido_por": getpass.getuser(),
+        "promovido_motivo": etiquetas["promovido_motivo"],
+        "promovido_desde": str(sordo),
+    }
+    assert etiquetas["promovido_motivo"] in promover.ultima
+    cuando = datetime.fromisoformat(etiquetas["promovido_en"])
+    assert cuando.utcoffset() in {timedelta(hours=1), timedelta(hours=2)}
+    assert abs(datetime.now(UTC) - cuando) < timedelta(minutes=1)
+
+
+def test_quien_no_lo_es_se_queda_y_se_dice_por_que(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """The gate stays shut: exit status 1, the criterion that failed, nothing moved or tagged."""
+    certero = registrar(entorno_mlflow, CERTERO)
+    a_mano(entorno_mlflow, certero)
+    sordo = registrar(entorno_mlflow, SORDO)
+    assert promover() == FALLO
+    assert registro.version_of(CAMPEON) == certero
+    assert columnas(promover.salida, "hallados de picos")[-1] == "no cumple"
+    assert columnas(promover.salida, "falsas alarmas de severidad alta")[-1] == "cumple"
+    assert promover.ultima.startswith(f"La versión {sordo} no se promueve: no cumple precisión")
+    assert not sin_hora(ficha(entorno_mlflow, sordo).etiquetas)
+
+
+def test_forzar_promueve_y_queda_escrito(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """With --forzar the gate is asked and overruled, and the version's tags say so."""
+    a_mano(entorno_mlflow, registrar(entorno_mlflow, CERTERO))
+    sordo = registrar(entorno_mlflow, SORDO)
+    assert promover("--forzar") == HECHO
+    assert registro.version_of(CAMPEON) == sordo
+    motivo = ficha(entorno_mlflow, sordo).etiquetas["promovido_motivo"]
+    assert motivo.startswith("a la fuerza; la puerta: no cumple precisión media")
+
+
+def test_sin_campeon_se_compara_con_las_reglas(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """The first version has to beat the rules alone, and one that says the same does not."""
+    registrar(entorno_mlflow, CERTERO)
+    assert promover() == FALLO
+    assert "reglas solas" in promover.salida
+    _, antes, ahora, _, _ = columnas(promover.salida, "precisión media")
+    assert antes == ahora
+    assert registro.version_of(CAMPEON) is None
+
+
+def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: Registro) -> None:
+    """Both are scored on the challenger's frozen set, not each on its own."""
+    campeon = registrar(entorno_mlflow, SORDO, semilla=1)
+    aspirante = registrar(entorno_mlflow, CERTERO, semilla=2)
+    criterio = judge(entorno_mlflow, registro, aspirante, campeon).decision.criterios[0]
+    madrid = load_calendario("Europe/Madrid")
+
+    def precision(peso: float, semilla: int) -> float:
+        medido = evaluate(conjunto(semilla), modelo(peso), madrid, Params(), dejar_fuera=False)
+        return medido.precision_media
+
+    assert criterio.campeon == precision(SORDO, 2) != precision(SORDO, 1)
+    assert criterio.aspirante == precision(CERTERO, 2) != precision(CERTERO, 1)
+
+
+def test_promote_decide_y_hace(entorno_mlflow: Settings, registro: Registro) -> None:
+    """The function gives the same decision as the verb, already carried out."""
+    a_mano(entorno_mlflow, registrar(entorno_mlflow, SORDO))
+    certero = registrar(entorno_mlflow, CERTERO)
+    decision = promote(entorno_mlflow, quien="la prueba")
+    assert decision.promueve
+    assert all(c.cumple for c in decision.criterios)
+    assert registro.version_of(CAMPEON) == certero
+    assert ficha(entorno_mlflow, certero).etiquetas["promovido_por"] == "la prueba"
+    with pytest.raises(PermanentError, match="ya es el campeón"):
+        promote(entorno_mlflow)
+
+
+# ---- A person decides ----
+
+
+def test_version_vuelve_atras_y_adelante(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """--version N makes exactly that version champion, whatever the gate would say."""
+    certero, sordo = registrar(entorno_mlflow, CERTERO), registrar(entorno_mlflow, SORDO)
+    for version, antes in ((certero, "ninguna"), (sordo, certero), (certero, sordo)):
+        assert promover("--version", str(version)) == HECHO
+        assert promover.ultima == f"La versión {version} es el campeón (antes: {antes})."
+        assert registro.version_of(CAMPEON) == version
+        etiquetas = ficha(entorno_mlflow, version).etiquetas
+        assert etiquetas["promovido_motivo"] == "decisión explícita con --version"
+        assert etiquetas["promovido_desde"] == str(antes)
+    assert registro.version_of(ASPIRANTE) == sordo
+    assert promover("--version", str(certero)) == HECHO
+    assert promover.ultima == f"la versión {certero} ya es el campeón: no hay nada que promover"
+
+
+def test_una_version_que_no_existe(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """An unknown version is one line that names those there are; nothing moves."""
+    assert promover("--version", "1") == FALLO
+    assert promover.ultima == "error: no existe la versión 1 de consumo-detector; hay: ninguna"
+    version = registrar(entorno_mlflow, CERTERO)
+    assert promover("--version", "99") == FALLO
+    assert promover.error == (
+        f"error: no existe la versión 99 de consumo-detector; hay: {version}\n"
+    )
+    assert registro.version_of(CAMPEON) is None
+    with pytest.raises(SystemExit) as salida:
+        promover("--version", "0")
+    assert salida.value.code == MAL_USO
+
+
+def test_el_campeon_movido_a_mano_vale_igual(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """An alias moved in MLflow's UI is the champion; also one that meanwhile was moved or taken."""
+    sordo, certero = registrar(entorno_mlflow, SORDO), registrar(entorno_mlflow, CERTERO)
+    a_mano(entorno_mlflow, certero)
+    assert promover() == HECHO
+    assert promover.ultima == f"la versión {certero} ya es el campeón: no hay nada que promover"
+    a_mano(entorno_mlflow, sordo)
+    assert promover() == HECHO
+    assert registro.version_of(CAMPEON) == certero
+    juicio = Juicio(sordo, None, Decision(True, (), "es mejor"))
+    with pytest.raises(PermanentError, match="ha cambiado mientras se comparaba"):
+        enthrone(registro, juicio, quien="yo", ahora=now(entorno_mlflow), motivo="es mejor")
+    a_mano(entorno_mlflow, None)
+    enthrone(registro, juicio, quien="yo", ahora=now(entorno_mlflow), motivo="es mejor")
+    assert registro.version_of(CAMPEON) == sordo
+
+
+# ---- What cannot be done ----
+
+
+def test_sin_aspirante(promover: Orden) -> None:
+    """Without a challenger there is one line that says how to get one."""
+    assert promover() == FALLO
+    assert promover.error == (
+        "error: no hay aspirante que promover; «consumo entrenar» entrena uno\n"
+    )
+
+
+def test_mlflow_parado(
+    entorno_mlflow: Settings, promover: Orden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow away is one line, with its address."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert promover() == FALLO
+    assert promover.error == "error: MLflow no responde en http://127.0.0.1:9\n"
+
+
+def test_un_aspirante_roto_no_asciende(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """A damaged challenger is refused by name, by the gate, by --forzar and by --version."""
+    certero = registrar(entorno_mlflow, CERTERO)
+    a_mano(entorno_mlflow, certero)
+    roto = registrar(entorno_mlflow, CERTERO)
+    estropear(entorno_mlflow, roto)
+    for argv in ((), ("--forzar",), ("--version", str(roto))):
+        assert promover(*argv) == FALLO
+        assert f"(versión {roto}): «bosque.npz» está dañado" in promover.ultima
+        assert registro.version_of(CAMPEON) == certero
+
+
+def test_un_campeon_roto_solo_se_sustituye_a_la_fuerza(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """With a damaged champion there is nothing to compare with: only a person can replace it."""
+    roto = registrar(entorno_mlflow, SORDO)
+    estropear(entorno_mlflow, roto)
+    a_mano(entorno_mlflow, roto)
+    certero = registrar(entorno_mlflow, CERTERO)
+    assert promover() == FALLO
+    assert f"campeón (versión {roto})" in promover.error
+    assert "--forzar" in promover.error
+    assert promover.error.count("\n") == 1
+    assert registro.version_of(CAMPEON) == roto
+    assert promover("--forzar") == HECHO
+    assert registro.version_of(CAMPEON) == certero
+    assert "está dañado" in ficha(entorno_mlflow, certero).etiquetas["promovido_motivo"]
+
+
+@pytest.mark.parametrize(
+    ("extras", "dicho"),
+    [
+        ({}, "le falta «evaluacion.parquet»"),
+        ({EVALUACION: b"no es Parquet"}, "el conjunto de evaluación está dañado"),
+    ],
+)
+def test_sin_datos_congelados_no_hay_comparacion(
+    entorno_mlflow: Settings, registro: Registro, extras: dict[str, bytes], dicho: str
+) -> None:
+    """A challenger without its frozen set cannot be judged, and says so."""
+    version = registrar(entorno_mlflow, CERTERO, extras)
+    with pytest.raises(ModeloInvalidoError, match=dicho):
+        judge(entorno_mlflow, registro, version, None)

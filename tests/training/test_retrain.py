@@ -1,0 +1,334 @@
+"""The retraining job against real servers: why it trains, what it leaves behind, who waits.
+
+What a version is worth is up to chance on so small a population; whether it is promoted is
+decided by the policy that a test hands in.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from apoyo_entrenamiento import puntuadas
+from apoyo_promocion import a_mano, ficha, registrar
+from contracts.sondas import conectar
+
+from detection.errors import PermanentError, TransientError
+from pipeline.almacenes.migraciones.aplicar import migrate
+from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.postgres import PostgresStore
+from pipeline.almacenes.postgres_cerrojo import exclusive
+from serving.registry import Registro
+from serving.settings import Settings
+from serving.versiones import ASPIRANTE, CAMPEON
+from training.policy import Politica
+from training.retrain import (
+    CERROJO,
+    FALLIDO,
+    NO_HACE_FALTA,
+    PROMOVIDO,
+    RECHAZADO,
+    Parada,
+    keep_running,
+    retrain,
+    say,
+)
+
+CUALQUIERA = Politica(-1.0, 1.0, (1e9,) * 4)
+NINGUNA = Politica(2.0, 0.0, (1e9,) * 4)
+"""Every challenger is good enough; none is."""
+PLAZO_S = 120.0
+
+
+@pytest.fixture
+def vacio(entorno_mlflow: Settings) -> Settings:
+    """Give settings without a reading."""
+    migrate(entorno_mlflow)
+    return entorno_mlflow
+
+
+@pytest.fixture
+def con_historia(vacio: Settings) -> Settings:
+    """Give settings with sixty days of sixteen customers."""
+    lecturas, crudos = puntuadas()
+    with closing(PostgresStore(vacio)) as almacen:
+        almacen.save(lecturas, crudos.veredictos)
+    return vacio
+
+
+@pytest.fixture
+def parada() -> Parada:
+    """Give a stop that nobody asks for."""
+    return Parada()
+
+
+def historial(settings: Settings) -> list[dict[str, Any]]:
+    """Return what is written down, the newest first."""
+    with closing(ModelosMongo(settings)) as modelos:
+        return modelos.historial(100)
+
+
+def esperar(condicion: Callable[[], bool]) -> None:
+    """Return when a condition holds; fail after a while."""
+    limite = time.monotonic() + PLAZO_S
+    while not condicion():
+        assert time.monotonic() < limite
+        time.sleep(0.05)
+
+
+# ---- Why it trains, and why not ----
+
+
+def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada) -> None:
+    """No champion: trained, promoted. Young and no drift: nothing. Old: trained, refused."""
+    registro = Registro(con_historia)
+    primera = retrain(con_historia, parada, politica=CUALQUIERA)
+    assert primera is not None
+    assert (primera.motivo, primera.resultado) == ("no hay campeón", PROMOVIDO)
+    assert registro.version_of(CAMPEON) == primera.version
+    etiquetas = ficha(con_historia, primera.version or 0).etiquetas
+    assert etiquetas["promovido_por"].startswith("consumo reentrenar, ")
+
+    segunda = retrain(con_historia, parada, politica=CUALQUIERA)
+    assert segunda is not None
+    assert (segunda.resultado, segunda.version) == (NO_HACE_FALTA, None)
+    assert segunda.semaforo in {"verde", "ámbar"}
+    assert f"el campeón (versión {primera.version}) tiene 0 días" in segunda.motivo
+    assert say(segunda) == f"no hace falta reentrenar: {segunda.motivo}"
+    assert [v.version for v in registro.versions()] == [primera.version]
+
+    dentro_de_31_dias = datetime.now(UTC) + timedelta(days=31)
+    tercera = retrain(con_historia, parada, politica=NINGUNA, ahora=dentro_de_31_dias)
+    assert tercera is not None
+    assert tercera.resultado == RECHAZADO
+    assert "tiene 31 días, más de 30" in tercera.motivo
+    assert "no cumple precisión media" in tercera.detalle
+    assert registro.version_of(CAMPEON) == primera.version
+    assert registro.version_of(ASPIRANTE) == tercera.version
+
+    escritas = historial(con_historia)
+    assert [e["resultado"] for e in escritas] == [RECHAZADO, NO_HACE_FALTA, PROMOVIDO]
+    assert [e["version"] for e in escritas] == [tercera.version, None, primera.version]
+    assert [e["motivo"] for e in escritas] == [tercera.motivo, segunda.motivo, primera.motivo]
+    criterio = escritas[0]["criterios"][0]
+    assert (criterio["nombre"], criterio["cumple"]) == ("precisión media", False)
+    assert not escritas[1]["criterios"]
+    assert all(e["inicio"].tzinfo and e["fin"].tzinfo for e in escritas)
+
+
+def test_la_deriva_en_rojo_reentrena(con_historia: Settings, parada: Parada) -> None:
+    """A week in which everybody lives another life is the reason, with the columns that moved."""
+    retrain(con_historia, parada, politica=CUALQUIERA)
+    lecturas, crudos = puntuadas()
+    semana = np.flatnonzero(lecturas.hora_utc >= lecturas.hora_utc.max() - 7 * 24)
+    rng = np.random.default_rng(3)
+    otras = lecturas.consumo_kwh.copy()
+    otras[semana] = np.round(0.05 + 8.0 * rng.random(semana.size) ** 3, 3)
+    distintas = replace(lecturas, consumo_kwh=otras)
+    with closing(PostgresStore(con_historia)) as almacen:
+        # With the old verdicts: everybody under suspicion would leave nobody to learn from.
+        almacen.save(distintas.elegir(semana), crudos.veredictos.elegir(semana))
+    ejecucion = retrain(con_historia, parada, politica=NINGUNA)
+    assert ejecucion is not None
+    assert ejecucion.semaforo == "rojo"
+    assert ejecucion.motivo.startswith("deriva en rojo: ")
+    assert ejecucion.resultado == RECHAZADO
+
+
+def test_forzar_entrena_pero_no_promueve(con_historia: Settings, parada: Parada) -> None:
+    """--forzar is a reason to train; the gate decides, also against a champion set by hand."""
+    a_mano(con_historia, version := registrar(con_historia, 1.0))
+    ejecucion = retrain(con_historia, parada, forzar=True, politica=NINGUNA)
+    assert ejecucion is not None
+    assert ejecucion.motivo.startswith("se pide con --forzar")
+    assert ejecucion.resultado == RECHAZADO
+    assert Registro(con_historia).version_of(CAMPEON) == version
+
+
+# ---- What fails ----
+
+
+def test_un_fallo_queda_escrito_y_nada_a_medias(vacio: Settings, parada: Parada) -> None:
+    """Without history the run fails in one line, is written down, and registers nothing."""
+    with pytest.raises(PermanentError) as fallo:
+        retrain(vacio, parada)
+    assert "\n" not in str(fallo.value)
+    (escrita,) = historial(vacio)
+    assert (escrita["resultado"], escrita["version"]) == (FALLIDO, None)
+    assert (escrita["motivo"], escrita["detalle"]) == ("no hay campeón", str(fallo.value))
+    assert Registro(vacio).versions() == []
+
+
+def test_mlflow_parado_queda_escrito(vacio: Settings, parada: Parada) -> None:
+    """MLflow away is a failed run like another."""
+    sin_mlflow = vacio.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
+    with pytest.raises(TransientError, match="MLflow no responde"):
+        retrain(sin_mlflow, parada)
+    assert [e["resultado"] for e in historial(vacio)] == [FALLIDO]
+
+
+def test_lo_que_no_se_puede_escribir_no_se_empieza(con_historia: Settings, parada: Parada) -> None:
+    """With MongoDB away nothing is trained: no run goes without its record."""
+    sin_mongo = con_historia.model_copy(update={"mongo_port": 9})
+    with pytest.raises(TransientError, match="MongoDB"):
+        retrain(sin_mongo, parada)
+    assert Registro(con_historia).versions() == []
+
+
+# ---- Two at once, and stops ----
+
+
+@pytest.fixture
+def lanzar(
+    variables_mlflow: dict[str, str],
+) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Give a function that starts ``consumo reentrenar``; what still runs at the end is killed."""
+    vivos: list[subprocess.Popen[str]] = []
+
+    def _lanzar(*argv: str) -> subprocess.Popen[str]:
+        proceso = subprocess.Popen(
+            [sys.executable, "-m", "training.retrain", *argv],
+            env=variables_mlflow,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        vivos.append(proceso)
+        return proceso
+
+    yield _lanzar
+    for proceso in vivos:
+        if proceso.poll() is None:
+            proceso.send_signal(signal.SIGCONT)
+            proceso.kill()
+        proceso.communicate()
+
+
+def en_marcha(settings: Settings) -> bool:
+    """Return whether somebody holds the job's lock."""
+    with closing(conectar(settings)) as conexion, conexion.cursor() as cursor:
+        cursor.execute(
+            """SELECT count(*) FROM pg_locks
+            WHERE locktype = 'advisory' AND database = (
+                SELECT oid FROM pg_database WHERE datname = current_database())"""
+        )
+        ((cuantos,),) = cursor.fetchall()
+    return bool(cuantos)
+
+
+def test_dos_a_la_vez_no_chocan(
+    con_historia: Settings, lanzar: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """While one run is under way a second says so in one line, does nothing, and ends with 0."""
+    primero = lanzar()
+    esperar(lambda: en_marcha(con_historia))
+    primero.send_signal(signal.SIGSTOP)
+    segundo = lanzar("--forzar")
+    salida, error = segundo.communicate(timeout=PLAZO_S)
+    assert (segundo.returncode, salida, error) == (
+        0, "otro reentrenamiento está en marcha; este no hace nada\n", "",
+    )  # fmt: skip
+    assert historial(con_historia) == []
+    primero.send_signal(signal.SIGCONT)
+    _, error = primero.communicate(timeout=PLAZO_S)
+    assert primero.returncode == 0, error
+    assert len(historial(con_historia)) == 1
+    assert len(Registro(con_historia).versions()) == 1
+
+
+def test_quien_muere_suelta_el_cerrojo(
+    con_historia: Settings, lanzar: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """A run that is killed keeps nobody out, and leaves no challenger behind."""
+    proceso = lanzar()
+    esperar(lambda: en_marcha(con_historia))
+    proceso.kill()
+    proceso.wait(PLAZO_S)
+    esperar(lambda: not en_marcha(con_historia))
+    with exclusive(con_historia, CERROJO) as nuestro:
+        assert nuestro
+    assert Registro(con_historia).version_of(ASPIRANTE) is None
+
+
+def test_sigterm_a_mitad(
+    con_historia: Settings, lanzar: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """A run that is told to stop does so at once, writes it down, and registers nothing."""
+    proceso = lanzar()
+    esperar(lambda: en_marcha(con_historia))
+    proceso.send_signal(signal.SIGTERM)
+    _, error = proceso.communicate(timeout=20.0)
+    assert proceso.returncode == 130, error
+    assert error.splitlines()[-1] == "interrumpido"
+    (escrita,) = historial(con_historia)
+    assert (escrita["resultado"], escrita["detalle"]) == (FALLIDO, "interrumpido")
+    assert Registro(con_historia).versions() == []
+
+
+def test_cada_se_queda_y_sigterm_lo_para(
+    vacio: Settings, lanzar: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """--cada survives runs that fail, repeats them, and ends with 0 when told to."""
+    proceso = lanzar("--cada", "0.0001")
+    esperar(lambda: len(historial(vacio)) >= 2)
+    proceso.send_signal(signal.SIGTERM)
+    _, error = proceso.communicate(timeout=20.0)
+    assert proceso.returncode == 0, error
+    assert {e["resultado"] for e in historial(vacio)} == {FALLIDO}
+    assert error.count("la ejecución ha fallado (estado 1)") >= 1
+    assert error.splitlines()[-1].endswith("reentrenamiento parado")
+
+
+def test_la_espera_se_corta_enseguida() -> None:
+    """Between runs a stop is heeded at once, whatever time is left."""
+    with Parada() as parada:
+        orden = [
+            sys.executable,
+            "-c",
+            "import os, signal; os.kill(os.getppid(), signal.SIGTERM)",
+        ]
+        antes = time.monotonic()
+        keep_running(orden, parada, 3600.0)
+        assert time.monotonic() - antes < 20.0
+    assert parada.pedida
+
+
+def test_una_ejecucion_sorda_se_mata(tmp_path: Path) -> None:
+    """A run that does not listen is killed in the end, so that a stop is a stop."""
+    listo = tmp_path / "listo"
+    codigo = (
+        "import os, pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"pathlib.Path({str(listo)!r}).write_text('')\n"
+        "os.kill(os.getppid(), signal.SIGTERM)\n"
+        "time.sleep(600)\n"
+    )
+    with Parada() as parada:
+        antes = time.monotonic()
+        keep_running([sys.executable, "-c", codigo], parada, 3600.0, despedida_s=0.2)
+        assert time.monotonic() - antes < 60.0
+    assert listo.exists()
+
+
+def test_solo_se_interrumpe_donde_se_puede() -> None:
+    """Inside an interruptible block a stop is an exception; elsewhere it is only noted."""
+    with Parada() as parada:
+        with pytest.raises(KeyboardInterrupt), parada.interruptible():
+            signal.raise_signal(signal.SIGTERM)
+        assert parada.pedida
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), parada.interruptible():
+            pytest.fail("a stop that was asked for before does not let the block begin")
+    with Parada() as otra:
+        signal.raise_signal(signal.SIGTERM)
+        assert otra.wait(60.0)

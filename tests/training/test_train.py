@@ -1,0 +1,131 @@
+"""History in, a registered model out: the same one twice, or nothing and one clear line."""
+
+from __future__ import annotations
+
+import io
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from apoyo_entrenamiento import MADRID, PARAMS, PARTICIONES, SEMILLA, en_memoria, puntuadas
+
+from detection.errors import PermanentError, TransientError
+from detection.features import RASGOS
+from pipeline.almacenes.postgres import PostgresStore, migrate
+from serving.paquete import load_paquete, save_paquete
+from serving.registry import Registro
+from serving.settings import Settings
+from training.conjunto import Conjunto
+from training.evaluate import Metricas, evaluate
+from training.train import Aprendido, draw_all, learn, main, say, train
+
+CLIENTES = 30
+"""Enough that the tails of twelve of them say something of the others."""
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _aprender() -> Aprendido:
+    settings = Settings(kafka_particiones=PARTICIONES)
+    return learn(settings, en_memoria(clientes=CLIENTES), {}, semilla=SEMILLA)
+
+
+_aprendido = lru_cache(maxsize=1)(_aprender)
+
+
+def test_dos_veces_da_el_mismo_paquete_byte_a_byte(tmp_path: Path) -> None:
+    """The same history and seed: the same hash of the data and the same bytes of the model."""
+    una, otra = _aprendido(), _aprender()
+    assert una.muestra.sha256 == otra.muestra.sha256
+    for nombre, aprendido in (("una", una), ("otra", otra)):
+        save_paquete(aprendido.modelo, tmp_path / nombre, extras=aprendido.extras())
+    ficheros = sorted(p.name for p in (tmp_path / "una").iterdir())
+    assert {"referencia.parquet", "evaluacion.parquet", "metricas.json"} < set(ficheros)
+    for nombre in ficheros:
+        assert (tmp_path / "una" / nombre).read_bytes() == (tmp_path / "otra" / nombre).read_bytes()
+
+
+def test_la_version_guardada_puntua_igual_que_la_que_se_evaluo(tmp_path: Path) -> None:
+    """What the package holds is what the figures were measured on."""
+    aprendido = _aprendido()
+    save_paquete(aprendido.modelo, tmp_path, extras=aprendido.extras())
+    modelo = load_paquete(tmp_path, aprendido.modelo.version)
+    conjunto = Conjunto.from_parquet((tmp_path / "evaluacion.parquet").read_bytes())
+    guardadas = Metricas.from_json((tmp_path / "metricas.json").read_bytes())
+    assert guardadas == aprendido.metricas
+    medidas = evaluate(conjunto, modelo, MADRID, PARAMS, dejar_fuera=False)
+    assert medidas.precision_media == guardadas.precision_media
+    assert medidas.falsas_alarmas == guardadas.falsas_alarmas
+
+
+def test_los_modelos_aportan_a_las_reglas() -> None:
+    """With both models the blend ranks attacks better than the rules alone, and is all measured."""
+    aprendido = _aprendido()
+    assert aprendido.metricas.precision_media > aprendido.solo_reglas.precision_media + 0.02
+    assert len(aprendido.metricas.precision_sin) == 8, "every detector was left out once"
+    assert set(aprendido.importancia) == set(RASGOS)
+    assert max(aprendido.importancia.values()) > 0.0
+
+
+def test_la_referencia_es_lo_que_la_deriva_espera() -> None:
+    """Features, both scores, and what a fair comparison of seasons needs."""
+    tabla = pq.read_table(io.BytesIO(_aprendido().referencia)).to_pydict()
+    assert list(tabla) == [*RASGOS, "score_offline", "score_anomalia", "laborable", "hora"]
+    assert 1_000 < len(tabla["hora"]) <= 20_000
+    assert set(tabla["hora"]) == set(range(24))
+    assert set(tabla["laborable"]) == {True, False}
+    assert 0.6 < np.mean(tabla["laborable"]) < 0.8, "five days of seven"
+    assert 0.0 <= min(tabla["score_anomalia"]) <= max(tabla["score_anomalia"]) <= 1.0
+
+
+def test_las_graficas_son_imagenes_y_siempre_las_mismas() -> None:
+    """Three plots, without a window system and without today's date in them."""
+    aprendido = _aprendido()
+    una, otra = (draw_all(aprendido, MADRID, PARAMS) for _ in range(2))
+    assert len(una) == 3
+    assert all(datos.startswith(PNG) and len(datos) > 10_000 for datos in una.values())
+    assert una == otra
+
+
+def test_entrena_y_registra(entorno_mlflow: Settings) -> None:
+    """From PostgreSQL to MLflow: a version with alias challenger that holds what was learnt."""
+    lecturas, crudos = puntuadas(clientes=CLIENTES)
+    migrate(entorno_mlflow)
+    with closing(PostgresStore(entorno_mlflow)) as almacen:
+        almacen.save(lecturas, crudos.veredictos)
+    resultado = train(entorno_mlflow, semilla=SEMILLA)
+    registro = Registro(entorno_mlflow)
+    assert registro.version_of("challenger") == resultado.version
+    assert registro.version_of("champion") is None, "training promotes nobody"
+    carpeta = registro.download(resultado.version, entorno_mlflow.modelos_dir / "v")
+    assert load_paquete(carpeta, "v").bosque.n_rasgos == len(RASGOS)
+    assert Metricas.from_json((carpeta / "metricas.json").read_bytes()) == resultado.metricas
+    assert "Registrada la versión" in say(resultado)
+    # The same history read from PostgreSQL and from memory is the same history.
+    assert resultado.conjunto.sha256 == _aprendido().conjunto.sha256
+
+
+def test_sin_historia_no_se_registra_nada(entorno_mlflow: Settings) -> None:
+    """An empty database is one clear line, and no version is half there."""
+    with pytest.raises(PermanentError, match="no hay historia con que entrenar") as error:
+        train(entorno_mlflow)
+    assert len(str(error.value).splitlines()) == 1
+    assert Registro(entorno_mlflow).versions() == []
+
+
+def test_sin_mlflow_no_se_entrena(entorno: Settings) -> None:
+    """MLflow away: one line at once, before anything is read."""
+    lejos = entorno.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
+    with pytest.raises(TransientError, match="MLflow no responde"):
+        train(lejos)
+
+
+@pytest.mark.parametrize("dias", ["28", "0", "muchos"])
+def test_un_mal_uso_se_dice(dias: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong usage is status 2 with one line that says what is expected."""
+    with pytest.raises(SystemExit) as salida:
+        main(["--dias", dias])
+    assert salida.value.code == 2
+    assert "--dias" in capsys.readouterr().err

@@ -1,0 +1,261 @@
+"""What a version learns from, is calibrated on and is judged on, out of PostgreSQL.
+
+The split is by time: the last ``RETENIDOS_DIAS`` days are held out, all before them may be learnt
+from. How history is read without filling the memory is in ``lectura.py``.
+
+Of what may be learnt, readings that were flagged are left out. Of the held-out customers they are
+not: what a clean customer does once a month is the tail that the calibration has to know. Held-out
+customers are chosen as a whole: never under suspicion, never with a confirmed fraud. Half of them
+judge, on the held-out days. The other half calibrate, on eight weeks: nothing is learnt from them
+at any time, for two weeks of a few customers say too little of a tail in which one journey is a
+hundred readings. So no threshold is judged on the customers that it was set by.
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.dominio import HORAS_POR_DIA, Calendario, Lecturas
+from detection.errors import PermanentError
+from detection.features import RASGOS
+from detection.params import Params
+from training.lectura import (
+    CALIBRACION_DIAS,
+    PASADO_HORAS,
+    RETENIDOS_DIAS,
+    RETENIDOS_HORAS,
+    Lector,
+    Lectura,
+    Limites,
+    Ventana,
+    by_lot,
+    readings_of,
+)
+
+__all__ = [
+    "RETENIDOS_DIAS",
+    "Lector",
+    "Limites",
+    "Muestra",
+    "Retenidas",
+    "Ventana",
+    "by_lot",
+    "make_ventana",
+    "partition_of",
+    "read_muestra",
+    "readings_of",
+]
+
+_LOG = logging.getLogger("entrenamiento")
+
+MINIMO_DIAS = 29
+"""Days to learn from, at least: a whole window of 28 and a day after it."""
+MINIMO_CLIENTES = 4
+"""Two to calibrate on and two to be judged on."""
+MINIMO_FILAS = 1_000
+"""Readings to learn from, at least: four times what one tree of the forest draws."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Retenidas:
+    """Readings of held-out customers in the order of the log: by hour, then customer.
+
+    Parameters
+    ----------
+    lecturas : Lecturas
+        With the past that they are compared with.
+    particion : ndarray (n,), int32
+        Partition that each customer's readings go to.
+    retenida : ndarray (n,), bool
+        The reading is held out, not only the past of one.
+    """
+
+    lecturas: Lecturas
+    particion: NDArray[np.int32]
+    retenida: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Muestra:
+    """What was read.
+
+    Parameters
+    ----------
+    ventana : Ventana
+    rasgos : ndarray (m, F), float32
+        Features to learn from, by customer and hour.
+    propietario_id : list of str (m,)
+    hora_utc : ndarray (m,), int64
+    calibracion, evaluacion : Retenidas
+        Of disjoint customers.
+    recuento : mapping of str to int
+        Customers, readings, and how many were left out for which reason.
+    sha256 : str
+        Of all that was read: customers, hours, kWh, and what could be learnt from.
+    """
+
+    ventana: Ventana
+    rasgos: NDArray[np.float32]
+    propietario_id: list[str]
+    hora_utc: NDArray[np.int64]
+    calibracion: Retenidas
+    evaluacion: Retenidas
+    recuento: Mapping[str, int]
+    sha256: str
+
+
+def make_ventana(primera_hora: int | None, ultima_hora: int | None, dias: int) -> Ventana:
+    """Return the window: ``dias`` days to learn from, or what there is, and those held out.
+
+    Parameters
+    ----------
+    primera_hora, ultima_hora : int or None
+        First and last absolute hour of the history; None = it is empty.
+
+    Raises
+    ------
+    PermanentError
+        There is no history, or too little of it.
+
+    Examples
+    --------
+    >>> make_ventana(1000, 1000 + 60 * 24 - 1, 30)
+    Ventana(desde_hora=1384, corte_hora=2104, hasta_hora=2440)
+    """
+    if primera_hora is None or ultima_hora is None:
+        raise PermanentError("no hay historia con que entrenar: consumos_diarios está vacía")
+    hasta = ultima_hora + 1
+    corte = hasta - RETENIDOS_HORAS
+    hay = (hasta - primera_hora) // HORAS_POR_DIA
+    if corte - primera_hora < MINIMO_DIAS * HORAS_POR_DIA:
+        raise PermanentError(
+            f"la historia abarca {hay} días y para entrenar hacen falta al menos "
+            f"{MINIMO_DIAS + RETENIDOS_DIAS} ({MINIMO_DIAS} de que aprender y {RETENIDOS_DIAS} "
+            "retenidos para evaluar)"
+        )
+    return Ventana(max(primera_hora, corte - dias * HORAS_POR_DIA), corte, hasta)
+
+
+def read_muestra(
+    almacen: Lector,
+    calendario: Calendario,
+    params: Params,
+    ventana: Ventana,
+    *,
+    semilla: int,
+    confirmados: Mapping[str, int],
+    particiones: int,
+    limites: Limites | None = None,
+) -> Muestra:
+    """Return the sample of a window; the same history and seed give the same sample.
+
+    Parameters
+    ----------
+    confirmados : mapping of str to int
+        First absolute hour of a confirmed fraud by customer; from 28 days before it on, nothing
+        is learnt from that customer.
+    particiones : int
+        Of the topic, >= 1.
+
+    Raises
+    ------
+    PermanentError
+        Too few customers or readings, or nothing in them ever changes.
+    TransientError
+        The history is away.
+    """
+    limites = limites or Limites()
+    todos = almacen.customers(ventana.desde_hora, ventana.hasta_hora)
+    _check_customers(len(todos))
+    clientes = sorted(by_lot(todos, semilla, "cliente")[: limites.clientes])
+    lectura = Lectura(almacen, calendario, params, ventana, semilla, confirmados, limites)
+    lectura.read(clientes)
+    calibran, juzgan = _split(by_lot(lectura.limpios, semilla, "retenido"), limites)
+    propietario_id, hora_utc, rasgos = lectura.without(calibran)
+    _check(rasgos)
+    retenidas = [
+        _load_retenidas(almacen, ids, ventana.hasta_hora, dias * HORAS_POR_DIA, particiones)
+        for ids, dias in ((calibran, CALIBRACION_DIAS), (juzgan, RETENIDOS_DIAS))
+    ]
+    _hash_into(lectura.huella, retenidas)
+    lectura.recuento["clientes_conocidos"] = len(todos)
+    lectura.recuento["filas"] = rasgos.shape[0]
+    lectura.recuento["clientes_calibran"] = len(calibran)
+    lectura.recuento["clientes_juzgan"] = len(juzgan)
+    return Muestra(
+        ventana, rasgos, propietario_id, hora_utc, retenidas[0], retenidas[1],
+        lectura.recuento, lectura.huella.hexdigest(),
+    )  # fmt: skip
+
+
+def _hash_into(huella: Any, retenidas: Sequence[Retenidas]) -> None:
+    for parte in retenidas:
+        huella.update("\n".join(parte.lecturas.propietario_id).encode())
+        huella.update(parte.lecturas.hora_utc.tobytes())
+        huella.update(parte.lecturas.consumo_kwh.tobytes())
+
+
+def partition_of(propietario_id: str, particiones: int) -> int:
+    """Return a customer's partition: a stable hash, as Kafka spreads its keys.
+
+    Examples
+    --------
+    >>> partition_of("CLI_00001", 6)
+    0
+    """
+    return zlib.crc32(propietario_id.encode()) % particiones
+
+
+def _split(limpios: list[str], limites: Limites) -> tuple[list[str], list[str]]:
+    """Return who calibrates and who judges."""
+    if len(limpios) < MINIMO_CLIENTES:
+        raise PermanentError(
+            f"solo {len(limpios)} clientes sin sospecha tienen casi completas las últimas seis "
+            f"semanas y hacen falta al menos {MINIMO_CLIENTES}"
+        )
+    medio = (len(limpios) + 1) // 2
+    return limpios[:medio][: limites.calibran], limpios[medio:][: limites.juzgan]
+
+
+def _check_customers(n: int) -> None:
+    if n < MINIMO_CLIENTES:
+        raise PermanentError(
+            f"la historia es de {n} cliente{'s' * (n != 1)} y para entrenar hacen falta al menos "
+            f"{MINIMO_CLIENTES}"
+        )
+
+
+def _check(rasgos: NDArray[np.float32]) -> None:
+    if rasgos.shape[0] < MINIMO_FILAS:
+        raise PermanentError(
+            f"de la historia solo quedan {rasgos.shape[0]} lecturas limpias con pasado suficiente "
+            f"y para entrenar hacen falta al menos {MINIMO_FILAS}"
+        )
+    constantes = np.ptp(rasgos, axis=0) == 0.0
+    if constantes.all():
+        raise PermanentError(
+            "ningún rasgo varía en la historia: todas las lecturas son iguales y nada se aprende"
+        )
+    if constantes.any():
+        cuales = ", ".join(n for n, c in zip(RASGOS, constantes, strict=True) if c)
+        _LOG.warning("rasgos que no varían en toda la historia: %s", cuales)
+
+
+def _load_retenidas(
+    almacen: Lector, ids: list[str], hasta_hora: int, horas: int, particiones: int
+) -> Retenidas:
+    """Return the last hours of some customers, and the past of those hours."""
+    ids = sorted(ids)
+    desde = hasta_hora - horas
+    historia = almacen.load_range(ids, desde - PASADO_HORAS, hasta_hora)
+    orden = np.lexsort((historia.indice, historia.hora_utc))
+    lecturas = readings_of(ids, historia).elegir(orden)
+    particion = np.array([partition_of(p, particiones) for p in ids], np.int32)
+    return Retenidas(lecturas, particion[historia.indice[orden]], lecturas.hora_utc >= desde)

@@ -1,0 +1,179 @@
+"""The promotion gate: whether a challenger may become champion, and why. Pure.
+
+Both were scored on the same frozen readings; what is compared are their ``Metricas``. The gate
+stays shut when in doubt: a figure that is missing or not a number meets no criterion.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from detection.dominio import SEVERIDADES
+from detection.params import Params
+from detection.textos import numero
+from training.evaluate import MIL, Metricas
+
+ERRORES_TIPICOS = 2.0
+"""Standard errors of a count of alarms (Poisson) by which it may exceed the budget: on few
+customers some alarms more or less are chance. By hand, 2026-11-24."""
+_REDONDEO = 1e-9
+"""Differences smaller than this come from floating point, not from a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Politica:
+    """What a challenger has to show.
+
+    Parameters
+    ----------
+    ganancia_minima : float
+        What the average precision must gain over the champion's, >= 0.
+    margen_hallados : float
+        What no attack type may lose of the share of its customers that are found, 0 to 1; where
+        one customer is more than that, one customer.
+    presupuesto : tuple of float
+        Most false alarms per 1 000 customers and day of severidad baja, media, alta, crítica, but
+        for what chance makes of as many.
+
+    Examples
+    --------
+    >>> Politica(ganancia_minima=0.01).margen_hallados
+    0.05
+    """
+
+    # By hand, 2026-11-24: less gain is not worth that the scores of every customer change.
+    ganancia_minima: float = 0.005
+    # By hand, 2026-11-24: one customer of twenty, more or less, is chance.
+    margen_hallados: float = 0.05
+    presupuesto: tuple[float, ...] = field(default_factory=lambda: Params().presupuesto)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterio:
+    """One condition of the gate, for the table.
+
+    Parameters
+    ----------
+    nombre : str
+        What is measured, in Spanish.
+    campeon : float or None
+        The champion's figure; None = it has none.
+    aspirante : float
+        The challenger's; NaN = it has none.
+    limite : str
+        What the challenger is asked for, in Spanish.
+    cumple : bool
+        Whether it gives it.
+    """
+
+    nombre: str
+    campeon: float | None
+    aspirante: float
+    limite: str
+    cumple: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The gate's verdict.
+
+    Parameters
+    ----------
+    promueve : bool
+        Whether the challenger becomes champion.
+    criterios : tuple of Criterio
+        What was looked at, always in the same order; empty = nobody asked the gate.
+    motivo : str
+        Why, one Spanish clause.
+    """
+
+    promueve: bool
+    criterios: tuple[Criterio, ...]
+    motivo: str
+
+
+def decide(campeon: Metricas, aspirante: Metricas, politica: Politica) -> Decision:
+    """Return whether the challenger may replace the champion, criterion by criterion.
+
+    Parameters
+    ----------
+    campeon : Metricas
+        The champion's; those of the rules alone while there is no champion.
+
+    Raises
+    ------
+    ValueError
+        The two were not measured on the same readings.
+    """
+    if campeon.conjunto_sha256 != aspirante.conjunto_sha256:
+        raise ValueError(
+            "campeón y aspirante no se han medido sobre los mismos datos "
+            f"({campeon.conjunto_sha256[:12]} y {aspirante.conjunto_sha256[:12]})"
+        )
+    criterios = (
+        _precision(campeon, aspirante, politica),
+        *_hallados(campeon, aspirante, politica),
+        *_falsas_alarmas(campeon, aspirante, politica),
+    )
+    fallidos = [criterio for criterio in criterios if not criterio.cumple]
+    if fallidos:
+        motivo = "no cumple " + "; ".join(
+            f"{c.nombre} ({cifra(c.aspirante)}, se pide {c.limite})" for c in fallidos
+        )
+    else:
+        motivo = (
+            f"la precisión media pasa de {cifra(campeon.precision_media)} a "
+            f"{cifra(aspirante.precision_media)} y cumple los demás criterios"
+        )
+    return Decision(not fallidos, criterios, motivo)
+
+
+def _precision(campeon: Metricas, aspirante: Metricas, politica: Politica) -> Criterio:
+    pedido = campeon.precision_media + politica.ganancia_minima
+    return _al_menos("precisión media", campeon.precision_media, aspirante.precision_media, pedido)
+
+
+def _hallados(campeon: Metricas, aspirante: Metricas, politica: Politica) -> list[Criterio]:
+    antes, ahora = campeon.hallados_clientes, aspirante.hallados_clientes
+    criterios = []
+    for ataque in sorted(antes.keys() | ahora.keys()):
+        uno = 1.0 / max(aspirante.clientes_atacados.get(ataque, 0), 1)
+        suyo = antes.get(ataque)
+        # What the champion was not measured on cannot have been lost.
+        pedido = 0.0 if suyo is None else suyo - max(politica.margen_hallados, uno)
+        criterios.append(
+            _al_menos(f"hallados de {ataque}", suyo, ahora.get(ataque, math.nan), max(pedido, 0.0))
+        )
+    return criterios
+
+
+def _falsas_alarmas(campeon: Metricas, aspirante: Metricas, politica: Politica) -> list[Criterio]:
+    una = MIL / max(aspirante.dias_limpios, 1.0)
+    criterios = []
+    for severidad, presupuesto in zip(SEVERIDADES[1:], politica.presupuesto, strict=True):
+        antes = campeon.falsas_alarmas.get(severidad)
+        ahora = aspirante.falsas_alarmas.get(severidad, math.nan)
+        con_azar = presupuesto + ERRORES_TIPICOS * math.sqrt(presupuesto * una)
+        topes = {f"presupuesto {cifra(presupuesto)}": con_azar, "el campeón": antes or 0.0}
+        # Who is outside already need not be inside at once, only no worse.
+        cual = max(topes, key=lambda nombre: topes[nombre])
+        criterios.append(
+            Criterio(
+                f"falsas alarmas de severidad {severidad}",
+                antes,
+                ahora,
+                f"≤ {cifra(topes[cual])} ({cual})",
+                ahora <= topes[cual] + _REDONDEO,
+            )
+        )
+    return criterios
+
+
+def _al_menos(nombre: str, antes: float | None, ahora: float, pedido: float) -> Criterio:
+    return Criterio(nombre, antes, ahora, f"≥ {cifra(pedido)}", ahora >= pedido - _REDONDEO)
+
+
+def cifra(valor: float) -> str:
+    """Return a figure as the table shows it; NaN = not measured."""
+    return "sin medir" if math.isnan(valor) else numero(valor, 3)

@@ -1,0 +1,359 @@
+"""``consumo reentrenar``: drift or age -> train -> gate -> promote or not, each run written down.
+
+::
+
+    lock (one run at a time, on however many machines)
+      why?      --forzar, no champion, its age, or drift; otherwise nothing is done
+      train     registers a challenger: all or nothing
+      judge     challenger and champion on the same frozen data
+      enthrone  only if the gate says so and the champion is still the one that was compared
+    historial_modelos: one document a run, failed ones included
+
+A stop (SIGTERM, Ctrl-C) interrupts training and judging at once; moving the alias and writing the
+run down are short and are never cut in two.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any
+
+from detection.errors import ConsumoError, PermanentError
+from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.postgres_cerrojo import exclusive
+from serving.cli import HECHO, Parser, numero, run
+from serving.logs import configure_logs
+from serving.registry import Registro
+from serving.settings import Settings, load_settings
+from serving.versiones import CAMPEON
+from training.policy import Criterio, Politica
+from training.promover import carry_out, judge, who
+
+_LOG = logging.getLogger("reentrenamiento")
+
+CERROJO = "reentrenar"
+NO_HACE_FALTA, PROMOVIDO, RECHAZADO, FALLIDO = "no hace falta", "promovido", "rechazado", "fallido"
+PASO_S = 0.1
+"""How often a wait looks whether a stop was asked for: what a person notices."""
+DESPEDIDA_S = 8.0
+"""What a run has to end in when a stop is asked for: Docker kills after 10 s."""
+SEGUNDOS_POR_HORA = 3600.0
+
+
+@dataclass(slots=True)
+class Ejecucion:
+    """A run of the job, filled in as it goes; its fields are the document's.
+
+    Parameters
+    ----------
+    inicio, fin : datetime
+        Aware.
+    motivo : str
+        Why a model was trained, or why not, in Spanish.
+    semaforo : str or None
+        The drift report's; None = drift was not measured.
+    resultado : str
+        ``NO_HACE_FALTA``, ``PROMOVIDO``, ``RECHAZADO`` or ``FALLIDO``.
+    detalle : str
+        What the gate said, or the error.
+    version : int or None
+        The version that was trained; None = none.
+    criterios : list of Criterio
+        The gate's.
+    """
+
+    inicio: datetime
+    fin: datetime
+    motivo: str = ""
+    semaforo: str | None = None
+    resultado: str = FALLIDO
+    detalle: str = ""
+    version: int | None = None
+    criterios: Sequence[Criterio] = ()
+
+    def documento(self) -> dict[str, Any]:
+        """Return the run as ``historial_modelos`` keeps it."""
+        return asdict(self)
+
+
+class Parada(AbstractContextManager["Parada"]):
+    """Whether a stop was asked for, by SIGTERM or Ctrl-C, while the block runs (main thread).
+
+    Examples
+    --------
+    >>> with Parada() as parada:
+    ...     signal.raise_signal(signal.SIGTERM)
+    ...     parada.wait(60.0)
+    True
+    """
+
+    def __init__(self) -> None:
+        self.pedida = False
+        self._interrumpible = False
+        self._anteriores: dict[int, Any] = {}
+
+    def __enter__(self) -> Parada:
+        for senal in (signal.SIGTERM, signal.SIGINT):
+            self._anteriores[senal] = signal.signal(senal, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for senal, anterior in self._anteriores.items():
+            signal.signal(senal, anterior)
+
+    def _note(self, _senal: int, _marco: FrameType | None) -> None:
+        self.pedida = True
+        if self._interrumpible:
+            self._interrumpible = False
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """End the block with ``KeyboardInterrupt`` at once when a stop is asked for."""
+        if self.pedida:
+            raise KeyboardInterrupt
+        self._interrumpible = True
+        try:
+            yield
+        finally:
+            self._interrumpible = False
+
+    def wait(self, segundos: float) -> bool:
+        """Return whether a stop was asked for, after ``segundos`` at most."""
+        # No Event: setting one in a handler can deadlock with the wait that it interrupts.
+        limite = time.monotonic() + segundos
+        while not self.pedida and (resto := limite - time.monotonic()) > 0:
+            time.sleep(min(PASO_S, resto))
+        return self.pedida
+
+
+def retrain(
+    settings: Settings,
+    parada: Parada,
+    *,
+    forzar: bool = False,
+    politica: Politica | None = None,
+    ahora: datetime | None = None,
+) -> Ejecucion | None:
+    """Return what a run has done, already written down; None = another one is running.
+
+    Parameters
+    ----------
+    forzar : bool
+        Train although neither drift nor age ask for it. The gate is asked all the same.
+    ahora : datetime or None
+        Aware, when the run begins; None = now.
+
+    Raises
+    ------
+    PermanentError, TransientError
+        The run failed, which is written down too; nothing is half registered.
+    KeyboardInterrupt
+        A stop was asked for in the middle of it.
+    """
+    with (
+        closing(ModelosMongo(settings)) as historial,
+        exclusive(settings, CERROJO) as nuestro,
+    ):
+        if not nuestro:
+            return None
+        # Before the hard work: a run that cannot be written down is not begun.
+        historial.ensure_indexes()
+        inicio = ahora or datetime.now(UTC)
+        ejecucion = Ejecucion(inicio, inicio)
+        try:
+            _advance(settings, parada, ejecucion, forzar, politica)
+        except BaseException as error:
+            ejecucion.resultado = FALLIDO
+            ejecucion.detalle = _dicho(error)
+            _append_anyway(historial, ejecucion)
+            raise
+        _append(historial, ejecucion)
+    return ejecucion
+
+
+def _advance(
+    settings: Settings,
+    parada: Parada,
+    ejecucion: Ejecucion,
+    forzar: bool,
+    politica: Politica | None,
+) -> None:
+    """Take a run from its reason to its end, noting every step in ``ejecucion``."""
+    registro = Registro(settings)
+    with parada.interruptible():
+        ejecucion.motivo, hace_falta = _reason(settings, registro, ejecucion, forzar)
+        if not hace_falta:
+            ejecucion.resultado = NO_HACE_FALTA
+            return
+        _LOG.info("se reentrena: %s", ejecucion.motivo)
+        from training.train import train
+
+        version = train(settings).version
+        ejecucion.version = version
+        campeon = registro.version_of(CAMPEON)
+        juicio = judge(settings, registro, version, campeon, politica=politica)
+        ejecucion.criterios = juicio.decision.criterios
+        ejecucion.detalle = juicio.decision.motivo
+    quien = f"consumo reentrenar, {who()}"
+    decision = carry_out(settings, registro, juicio, forzar=False, quien=quien)
+    ejecucion.resultado = PROMOVIDO if decision.promueve else RECHAZADO
+
+
+def _reason(
+    settings: Settings, registro: Registro, ejecucion: Ejecucion, forzar: bool
+) -> tuple[str, bool]:
+    """Return the reason to train or not to, and which of the two it is."""
+    campeon = registro.version_of(CAMPEON)
+    if campeon is None:
+        return "no hay campeón", True
+    creada = next((v.creada for v in registro.versions() if v.version == campeon), None)
+    dias = None if creada is None else (ejecucion.inicio - creada).total_seconds() / 86_400
+    viejo = dias is not None and dias > settings.reentrenar_dias
+    edad = f"el campeón (versión {campeon}) tiene {_dias(dias)}"
+    motivos = ["se pide con --forzar"] if forzar else []
+    if viejo:
+        motivos.append(f"{edad}, más de {settings.reentrenar_dias}")
+    try:
+        deriva = _drift(settings, ejecucion)
+    except PermanentError as error:
+        # Too few recent readings, or a champion without a reference: what else speaks for
+        # training still does.
+        if not motivos:
+            raise
+        _LOG.warning("no se ha podido medir la deriva: %s", error)
+        deriva = None
+    if deriva is not None:
+        motivos.append(deriva)
+    if motivos:
+        return "; ".join(motivos), True
+    return f"{edad} y el semáforo de la deriva está en {ejecucion.semaforo}", False
+
+
+def _drift(settings: Settings, ejecucion: Ejecucion) -> str | None:
+    """Return why drift asks for training; None = it does not."""
+    from training.drift import run_drift
+    from training.drift_informe import ROJO
+
+    resultado = run_drift(settings)
+    ejecucion.semaforo = resultado.semaforo
+    if resultado.semaforo != ROJO:
+        return None
+    return f"deriva en rojo: {', '.join(columna.nombre for columna in resultado.movidas)}"
+
+
+def _dias(dias: float | None) -> str:
+    if dias is None:
+        return "edad desconocida"
+    enteros = int(dias)
+    return f"{enteros} {'día' if enteros == 1 else 'días'}"
+
+
+def _dicho(error: BaseException) -> str:
+    if isinstance(error, ConsumoError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrumpido"
+    return f"defecto: {type(error).__name__}: {error}"
+
+
+def _append(historial: ModelosMongo, ejecucion: Ejecucion) -> None:
+    ejecucion.fin = datetime.now(UTC)
+    historial.append_historial(ejecucion.documento())
+
+
+def _append_anyway(historial: ModelosMongo, ejecucion: Ejecucion) -> None:
+    """Write a failed run down; if that fails too, the first error is the one to tell."""
+    try:
+        _append(historial, ejecucion)
+    except ConsumoError as error:
+        _LOG.error("la ejecución fallida no se ha podido apuntar: %s", error)
+
+
+def say(ejecucion: Ejecucion | None) -> str:
+    """Return what a run has done in one line, for the user."""
+    if ejecucion is None:
+        return "otro reentrenamiento está en marcha; este no hace nada"
+    if ejecucion.resultado == NO_HACE_FALTA:
+        return f"no hace falta reentrenar: {ejecucion.motivo}"
+    que = "es el nuevo campeón" if ejecucion.resultado == PROMOVIDO else "no se promueve"
+    return (
+        f"la versión {ejecucion.version} {que}: {ejecucion.detalle} (reentrenado porque "
+        f"{ejecucion.motivo})"
+    )
+
+
+def keep_running(
+    orden: Sequence[str], parada: Parada, cada_s: float, *, despedida_s: float = DESPEDIDA_S
+) -> None:
+    """Run a command now and every ``cada_s`` seconds, start to start, until a stop is asked for.
+
+    A run is a process of its own: its memory goes with it, and whatever it dies of, the next one
+    happens all the same. When a stop is asked for, it has ``despedida_s`` seconds to end in.
+    """
+    while not parada.pedida:
+        inicio = time.monotonic()
+        estado = _run_child(orden, parada, despedida_s)
+        if estado != HECHO and not parada.pedida:
+            _LOG.error("la ejecución ha fallado (estado %d); la próxima será a su hora", estado)
+        parada.wait(inicio + cada_s - time.monotonic())
+    _LOG.info("reentrenamiento parado")
+
+
+def _run_child(orden: Sequence[str], parada: Parada, despedida_s: float) -> int:
+    """Return the exit status of a command, which a stop ends early."""
+    with subprocess.Popen(orden) as hijo:
+        while hijo.poll() is None and not parada.wait(PASO_S):
+            pass
+        if hijo.poll() is None:
+            hijo.terminate()
+            try:
+                hijo.wait(despedida_s)
+            except subprocess.TimeoutExpired:
+                hijo.kill()
+        return hijo.wait()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the job once, or again and again."""
+    parser = Parser(
+        "consumo reentrenar",
+        "Entrena y compara un modelo nuevo si hay deriva, si el campeón es viejo "
+        "(REENTRENAR_DIAS) o si no hay ninguno, y lo hace campeón solo si es mejor. Cada ejecución "
+        "y su motivo quedan en historial_modelos. Si ya hay otra en marcha, no hace nada.",
+    )
+    parser.add_argument(
+        "--forzar",
+        action="store_true",
+        help="entrena aunque no haga falta; la comparación decide igualmente",
+    )
+    parser.add_argument(
+        "--cada",
+        type=numero(0.0),
+        metavar="HORAS",
+        help="se queda y lo repite cada tantas horas, hasta SIGTERM o Ctrl-C",
+    )
+    opciones = parser.parse_args(argv)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    with Parada() as parada:
+        if opciones.cada is not None:
+            forzar = ["--forzar"] if opciones.forzar else []
+            orden = [sys.executable, "-m", "training.retrain", *forzar]
+            keep_running(orden, parada, opciones.cada * SEGUNDOS_POR_HORA)
+        else:
+            print(say(retrain(settings, parada, forzar=opciones.forzar)))  # noqa: T201
+    return HECHO
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,389 @@
+"""``consumo entrenar``: history in PostgreSQL becomes a registered version, alias ``challenger``.
+
+Read, fit, calibrate, evaluate, pack, register: a failure before the last step leaves nothing
+behind, and the last one is all or nothing itself (``serving.registry``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from detection.detector import DetectorConsumo
+from detection.dominio import (
+    HORAS_POR_DIA,
+    SEVERIDADES,
+    TIPOS,
+    Calendario,
+    hora_absoluta,
+    instante,
+)
+from detection.features import RASGOS
+from detection.modelo import Modelo
+from detection.offline import Bosque
+from detection.params import Params
+from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.postgres import PostgresStore, migrate
+from serving.cli import HECHO, Parser, entero, run
+from serving.logs import configure_logs
+from serving.paquete import save_paquete
+from serving.registry import Registro
+from serving.settings import Settings, load_settings
+from serving.zona import load_calendario
+from training.calibrate import calibrate, measure_retenidas
+from training.conjunto import Conjunto, make_conjunto
+from training.dataset import (
+    MINIMO_DIAS,
+    RETENIDOS_DIAS,
+    Lector,
+    Limites,
+    Muestra,
+    Retenidas,
+    make_ventana,
+    read_muestra,
+)
+from training.evaluate import (
+    Metricas,
+    evaluate,
+    informe_texto,
+    permutation_importance,
+    score_conjunto,
+    truth,
+)
+
+_LOG = logging.getLogger("entrenamiento")
+
+SEMILLA = 20_261_124
+"""Of every draw in training; another one is another forest on other rows."""
+ARBOLES = 100
+FILAS_POR_ARBOL = 256
+"""The figures of the paper, beyond which nothing improves (F. T. Liu, K. M. Ting and Z.-H. Zhou,
+"Isolation Forest", ICDM 2008, section 5)."""
+FILAS_REFERENCIA = 20_000
+"""Rows of the drift reference. By hand, 2026-11-24: enough for the shape of any column."""
+FILAS_EJEMPLO = 5
+SIN_REGISTRAR = "consumo-detector-0"
+"""Version of a model until the registry gives it its number."""
+
+REFERENCIA = "referencia.parquet"
+EVALUACION = "evaluacion.parquet"
+METRICAS = "metricas.json"
+
+
+class Historial(Lector, Protocol):
+    """The history and what is in it (``PostgresStore`` gives it)."""
+
+    def contar(self) -> Mapping[str, Any]:
+        """Return, among others, ``desde`` and ``hasta``: first and last instant, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aprendido:
+    """A version that is not registered yet.
+
+    Parameters
+    ----------
+    modelo : Modelo
+    muestra : Muestra
+    conjunto : Conjunto
+        What it was judged on.
+    metricas, solo_reglas : Metricas
+        Of the version, and of the rules alone on the same set.
+    importancia : mapping of str to float
+        By feature.
+    referencia : bytes
+        Drift reference, Parquet.
+    """
+
+    modelo: Modelo
+    muestra: Muestra
+    conjunto: Conjunto
+    metricas: Metricas
+    solo_reglas: Metricas
+    importancia: Mapping[str, float]
+    referencia: bytes
+
+    def extras(self) -> dict[str, bytes]:
+        """Return the side files of the package, by name."""
+        return {
+            REFERENCIA: self.referencia,
+            EVALUACION: self.conjunto.to_parquet(),
+            METRICAS: self.metricas.to_json().encode(),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultadoEntrenamiento:
+    """A registered version.
+
+    Parameters
+    ----------
+    version : int
+        Its number in the registry.
+    metricas, solo_reglas : Metricas
+    modelo : Modelo
+    conjunto : Conjunto
+    """
+
+    version: int
+    metricas: Metricas
+    solo_reglas: Metricas
+    modelo: Modelo
+    conjunto: Conjunto
+
+
+def train(
+    settings: Settings,
+    *,
+    dias: int | None = None,
+    semilla: int = SEMILLA,
+    limites: Limites | None = None,
+) -> ResultadoEntrenamiento:
+    """Return the version that was trained on the stored history and registered.
+
+    Parameters
+    ----------
+    dias : int or None
+        Days to learn from; None = ``settings.entrenar_dias``.
+
+    Raises
+    ------
+    PermanentError
+        The history does not allow it; the text says why.
+    TransientError
+        A store or the registry is away; nothing is registered.
+    """
+    # Asked first, for who trains for minutes wants to know at the start that it was for nothing.
+    Registro(settings).ping()
+    migrate(settings)
+    with (
+        contextlib.closing(PostgresStore(settings)) as almacen,
+        contextlib.closing(ModelosMongo(settings)) as modelos,
+    ):
+        confirmados = first_hours(modelos.confirmadas())
+        aprendido = learn(
+            settings, almacen, confirmados, dias=dias, semilla=semilla, limites=limites
+        )
+    version = _register(settings, aprendido, semilla)
+    return ResultadoEntrenamiento(
+        version, aprendido.metricas, aprendido.solo_reglas, aprendido.modelo, aprendido.conjunto
+    )
+
+
+def first_hours(confirmadas: Sequence[tuple[str, int]]) -> dict[str, int]:
+    """Return each customer's first hour.
+
+    Examples
+    --------
+    >>> first_hours([("A", 7), ("A", 5), ("B", 9)])
+    {'A': 5, 'B': 9}
+    """
+    primera: dict[str, int] = {}
+    for propietario, hora in confirmadas:
+        primera[propietario] = min(hora, primera.get(propietario, hora))
+    return primera
+
+
+def learn(
+    settings: Settings,
+    almacen: Historial,
+    confirmados: Mapping[str, int],
+    *,
+    dias: int | None = None,
+    semilla: int = SEMILLA,
+    limites: Limites | None = None,
+) -> Aprendido:
+    """Return a version learnt from a history; the same history and seed give the same version."""
+    from sklearn.ensemble import IsolationForest
+
+    calendario, params = load_calendario(settings.zona_horaria), Params()
+    cuenta = almacen.contar()
+    desde, hasta = (cuenta[c] and hora_absoluta(cuenta[c]) for c in ("desde", "hasta"))
+    ventana = make_ventana(desde, hasta, dias or settings.entrenar_dias)
+    _LOG.info(
+        "se aprende de %s a %s y se evalúa hasta %s",
+        *(f"{instante(h):%Y-%m-%d}" for h in (ventana.desde_hora, ventana.corte_hora,
+                                              ventana.hasta_hora)),
+    )  # fmt: skip
+    muestra = read_muestra(
+        almacen, calendario, params, ventana, semilla=semilla, confirmados=confirmados,
+        particiones=settings.kafka_particiones, limites=limites,
+    )  # fmt: skip
+    # No contamination: it would score every row only to choose a threshold that we calibrate.
+    bosque = IsolationForest(
+        n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=semilla
+    ).fit(muestra.rasgos)
+    _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES, muestra.rasgos.shape[0])
+    modelo = calibrate(
+        SIN_REGISTRAR, Bosque.from_sklearn(bosque), muestra.calibracion, calendario, params
+    )
+    _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
+    conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, settings.kafka_particiones)
+    metricas = evaluate(conjunto, modelo, calendario, params)
+    _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
+    return Aprendido(
+        modelo,
+        muestra,
+        conjunto,
+        metricas,
+        evaluate(conjunto, None, calendario, params, dejar_fuera=False),
+        permutation_importance(conjunto, modelo, calendario, params, semilla),
+        make_referencia(muestra.calibracion, modelo, calendario, params, semilla),
+    )
+
+
+def make_referencia(
+    retenidas: Retenidas, modelo: Modelo, calendario: Calendario, params: Params, semilla: int
+) -> bytes:
+    """Return what ordinary readings look like to a version, as Parquet: the drift reference.
+
+    Columns: the features, ``score_offline`` (raw), ``score_anomalia``, ``laborable`` (Monday to
+    Friday) and ``hora`` (local).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    detector = DetectorConsumo(calendario, params)
+    detector.use(modelo)
+    crudos = measure_retenidas(retenidas, detector)
+    listas = np.flatnonzero(~np.isnan(crudos.rasgos).any(axis=1))
+    if listas.size > FILAS_REFERENCIA:
+        rng = np.random.default_rng(semilla)
+        listas = np.sort(rng.choice(listas, FILAS_REFERENCIA, replace=False))
+    rasgos, veredictos = crudos.rasgos[listas], crudos.veredictos
+    local = veredictos.hora_local[listas]
+    tabla = pa.table(
+        {
+            **{nombre: rasgos[:, k] for k, nombre in enumerate(RASGOS)},
+            "score_offline": modelo.bosque.scores(rasgos).astype(np.float32),
+            "score_anomalia": veredictos.score_centesimas[listas].astype(np.float32) / 100,
+            # 1970-01-01 was a Thursday, so Monday is 0 after adding 3.
+            "laborable": (local // HORAS_POR_DIA + 3) % 7 < 5,
+            "hora": (local % HORAS_POR_DIA).astype(np.int8),
+        }
+    )
+    salida = io.BytesIO()
+    pq.write_table(tabla, salida, compression="zstd")
+    return salida.getvalue()
+
+
+def draw_all(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
+    """Return the plots of a version, by file name."""
+    from training.graficas import draw_importance, draw_precision_recall, draw_scores
+
+    conjunto = aprendido.conjunto
+    veredictos = score_conjunto(conjunto, aprendido.modelo, calendario, params)
+    verdad, juzgada = truth(conjunto), conjunto.juzgada
+    score = veredictos.score_centesimas[juzgada] / 100
+    detectores = np.nan_to_num(veredictos.scores[juzgada], nan=0.0)
+    curvas = {"mezcla": score} | {str(t): detectores[:, k] for k, t in enumerate(TIPOS)}
+    umbrales = (
+        params.umbral_baja, params.umbral_media, params.umbral_alta, params.umbral_critica,
+    )  # fmt: skip
+    return {
+        "precision_recall.png": draw_precision_recall(verdad, curvas),
+        "distribucion_scores.png": draw_scores(
+            verdad, score, {str(s): u / 100 for s, u in zip(SEVERIDADES[1:], umbrales, strict=True)}
+        ),
+        "importancia.png": draw_importance(aprendido.importancia),
+    }
+
+
+def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
+    """Return the number of the version, after registering it."""
+    params = Params()
+    muestra, ventana = aprendido.muestra, aprendido.muestra.ventana
+    calendario = load_calendario(settings.zona_horaria)
+    with tempfile.TemporaryDirectory(prefix="consumo-modelo-") as carpeta:
+        paquete, artefactos = Path(carpeta) / "paquete", Path(carpeta) / "artefactos"
+        save_paquete(aprendido.modelo, paquete, extras=aprendido.extras())
+        artefactos.mkdir()
+        for nombre, contenido in _artefacts(aprendido, calendario, params).items():
+            (artefactos / nombre).write_bytes(contenido)
+        return Registro(settings).register(
+            paquete,
+            muestra.rasgos[:FILAS_EJEMPLO],
+            parametros={
+                "arboles": ARBOLES,
+                "filas_por_arbol": FILAS_POR_ARBOL,
+                "semilla": semilla,
+                "dias": (ventana.corte_hora - ventana.desde_hora) // HORAS_POR_DIA,
+                "dias_retenidos": RETENIDOS_DIAS,
+                "rasgos": ",".join(RASGOS),
+                **muestra.recuento,
+            },
+            metricas={
+                **aprendido.metricas.figures(),
+                "precision_media_reglas": aprendido.solo_reglas.precision_media,
+                **{f"importancia.{k}": v for k, v in aprendido.importancia.items()},
+            },
+            etiquetas={
+                "datos_desde": instante(ventana.desde_hora).isoformat(),
+                "datos_corte": instante(ventana.corte_hora).isoformat(),
+                "datos_hasta": instante(ventana.hasta_hora).isoformat(),
+                "datos_sha256": muestra.sha256,
+                "evaluacion_sha256": aprendido.conjunto.sha256,
+                "huella_params": aprendido.modelo.huella_params,
+                "huella_online": aprendido.modelo.huella_online,
+            },
+            artefactos=artefactos,
+        )
+
+
+def _artefacts(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
+    """Return what people look at, by file name."""
+    importancia = json.dumps(dict(aprendido.importancia), ensure_ascii=False, indent=2)
+    return {
+        **draw_all(aprendido, calendario, params),
+        "informe.txt": f"{informe_texto(aprendido.metricas, params)}\n".encode(),
+        "importancia.json": f"{importancia}\n".encode(),
+        **aprendido.extras(),
+    }
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train, register, and say what the version is worth."""
+    parser = Parser(
+        "consumo entrenar",
+        "Aprende de la historia de PostgreSQL, evalúa lo aprendido sobre los últimos "
+        f"{RETENIDOS_DIAS} días con ataques simulados y lo registra en MLflow como aspirante "
+        "(alias challenger). Si algo falla no se registra nada.",
+    )
+    parser.add_argument(
+        "--dias", type=entero(MINIMO_DIAS, 3650), metavar="N",
+        help="días de historia de que aprender (ENTRENAR_DIAS)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--semilla", type=entero(0, 2**32 - 1), metavar="N", default=SEMILLA,
+        help="semilla de todos los sorteos",
+    )  # fmt: skip
+    opciones = parser.parse_args(argv)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    print(say(train(settings, dias=opciones.dias, semilla=opciones.semilla)))  # noqa: T201
+    return HECHO
+
+
+def say(resultado: ResultadoEntrenamiento) -> str:
+    """Return what a run has done, for the user."""
+    antes = f"{resultado.solo_reglas.precision_media:.3f}".replace(".", ",")
+    return (
+        f"{informe_texto(resultado.metricas)}\n\n"
+        f"Registrada la versión {resultado.version} como aspirante (solo con las reglas, la "
+        f"precisión media es {antes})"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
