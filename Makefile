@@ -22,7 +22,7 @@ $(VENV)/.listo: requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: install  ## todo en esta máquina, con datos (ARGS="--una-vez --clientes 20 --dias 40")
+demo: install  ## todo en esta máquina, con datos (ARGS="--una-vez")
 	@$(BIN)/consumo demo $(ARGS)
 
 servicios: install  ## solo PostgreSQL, MongoDB y Kafka embebidos, vacíos

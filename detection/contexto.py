@@ -179,9 +179,9 @@ def make_contexto(
         np.empty((n, 24), np.float32),
     )
     _days(
-        ventana, hora_local, params.noche_desde, params.noche_hasta, dias.total_kwh,
-        dias.minimo_kwh, dias.maximo_kwh, dias.noche_kwh, dias.ceros, dias.perfil_reciente,
-        dias.perfil_pasado,
+        ventana, hora_local, salto_indice, salto_horas, params.noche_desde, params.noche_hasta,
+        dias.total_kwh, dias.minimo_kwh, dias.maximo_kwh, dias.noche_kwh, dias.ceros,
+        dias.perfil_reciente, dias.perfil_pasado,
     )  # fmt: skip
     rasgos = compute_rasgos(consumo_kwh, ventana, referencia, dias)
     return Contexto(
@@ -273,8 +273,8 @@ def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, me
 
 
 @njit(cache=True, nogil=True)
-def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo,  # type: ignore[no-untyped-def]
-          maximo, noche, ceros, reciente, antes):  # fmt: skip
+def _days(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, total,  # type: ignore[no-untyped-def]
+          minimo, maximo, noche, ceros, reciente, antes):  # fmt: skip
     parcial = np.empty(4, np.float32)
     noche_horas = noche_hasta - noche_desde
     for i in range(ventana.shape[0]):
@@ -313,10 +313,11 @@ def _days(ventana, hora_local, noche_desde, noche_hasta, total, minimo,  # type:
         for c in range(24):
             reciente[i, c] /= DIAS_RECIENTES
             antes[i, c] /= DIAS_VENTANA - PRIMER_DIA_PASADO
-        if np.isnan(antes[i].sum()):
-            _mean_profile(ventana, i, PRIMER_DIA_PASADO, DIAS_VENTANA, antes)
-        if np.isnan(reciente[i].sum()):
-            _mean_profile(ventana, i, 0, DIAS_RECIENTES, reciente)
+        cambio = salto_h[i] != 0
+        if cambio or np.isnan(antes[i].sum()):
+            _mean_profile(ventana, i, PRIMER_DIA_PASADO, DIAS_VENTANA, salto_i, salto_h, antes)
+        if cambio or np.isnan(reciente[i].sum()):
+            _mean_profile(ventana, i, 0, DIAS_RECIENTES, salto_i, salto_h, reciente)
 
 
 @njit(cache=True, nogil=True)
@@ -356,12 +357,13 @@ def _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo,
 
 
 @njit(cache=True, nogil=True)
-def _mean_profile(ventana, i, desde_dia, hasta_dia, perfil):  # type: ignore[no-untyped-def]
+def _mean_profile(ventana, i, desde_dia, hasta_dia, salto_i, salto_h, perfil):  # type: ignore[no-untyped-def]
+    """Fill a profile by local time, out of the readings that there are."""
     for c in range(24):
         suma = np.float32(0.0)
         n = 0
         for d in range(desde_dia, hasta_dia):
-            v = ventana[i, HORAS_VENTANA + 1 - 24 * (d + 1) + c]
+            v = same_hour(ventana, i, d, 23 - c, salto_i, salto_h)
             if not np.isnan(v):
                 suma += v
                 n += 1

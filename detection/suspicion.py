@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detection.params import DIAS_VENTANA, HORAS_ANILLO, HORAS_VENTANA
 from detection.windows import (
+    CONTABLES,
     DIAS_ANILLO,
     MARCA_CONTABLES,
     MARCA_LECTURA,
@@ -64,15 +65,15 @@ def look_back(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, ganancia, pe
     for dia in range(primero, hoy):
         d = dia % DIAS_ANILLO
         evidencia += pesos[hoy - dia] * ganancia_dia[fila, d]
-        listas += cuenta_dia[fila, d, veces.shape[0]]
-        for k in range(veces.shape[0]):
+        listas += cuenta_dia[fila, d, CONTABLES]
+        for k in range(CONTABLES):
             veces[k] += cuenta_dia[fila, d, k]
     for h in range(max(24 * hoy, ultima[fila] - HORAS_ANILLO + 1), hora):
         m = marcas[fila, h % HORAS_ANILLO]
         evidencia += pesos[0] * ganancia[m & MARCA_SCORE]
         if m & MARCA_REFERENCIA:
             listas += 1
-            for k in range(veces.shape[0]):
+            for k in range(CONTABLES):
                 veces[k] += m >> (MARCA_CONTABLES + k) & 1
     antes = False
     for h in range(hora - 1, max(hora - HORAS_VENTANA, ultima[fila] - HORAS_ANILLO) - 1, -1):

@@ -234,9 +234,8 @@ def write_mark(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, marca, gana
     for m, signo in ((marcas[fila, ranura], -1), (marca, 1)):
         ganancia_dia[fila, d] += signo * ganancia[m & MARCA_SCORE]
         if m & MARCA_REFERENCIA:
-            contables = cuenta_dia.shape[2] - 1
-            cuenta_dia[fila, d, contables] += signo
-            for k in range(contables):
+            cuenta_dia[fila, d, CONTABLES] += signo
+            for k in range(CONTABLES):
                 if m >> (MARCA_CONTABLES + k) & 1:
                     cuenta_dia[fila, d, k] += signo
     marcas[fila, ranura] = marca

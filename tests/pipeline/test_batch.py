@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from apoyo import LUNES, MADRID, hogar, horas
+from apoyo_modelos import PARAMS, modelo_de_prueba
 from contracts.fakes import FakeAnomalyStore, FakeHistoryStore
 
 from detection.detector import DetectorConsumo
 from detection.dominio import Lecturas
 from detection.errors import TransientError
+from detection.modelo import Modelo
 from pipeline.batch import Procesador
 from serving.scorer import Origen, Scorer
 
@@ -85,3 +87,98 @@ def test_las_particiones_que_se_van_se_llevan_a_sus_clientes() -> None:
     _pasar(procesador, _lecturas(hogar(10), cliente="B"), particion=1)
     procesador.forget([0, 7])
     assert procesador._scorer.detector.ventanas.customers() == ["B"]
+
+
+class ModelosDeGuion:
+    """A source of versions that gives what a test puts into it."""
+
+    def __init__(self) -> None:
+        self.nuevo: Modelo | None = None
+        self.challenger: Modelo | None = None
+
+    def take(self) -> Modelo | None:
+        nuevo, self.nuevo = self.nuevo, None
+        return nuevo
+
+
+def _con_modelos() -> tuple[Procesador, FakeHistoryStore, FakeAnomalyStore, ModelosDeGuion]:
+    historial, anomalias, modelos = FakeHistoryStore(), FakeAnomalyStore(), ModelosDeGuion()
+    scorer = Scorer(DetectorConsumo(MADRID, PARAMS), historial)
+    procesador = Procesador(scorer, historial, anomalias, lambda: LUNES + N, modelos)
+    return procesador, historial, anomalias, modelos
+
+
+def _versiones(historial: FakeHistoryStore, horas_: range) -> set[str]:
+    return {historial.filas["CLI_1", LUNES + h].version_modelo.split("+")[0] for h in horas_}
+
+
+def test_una_version_nueva_entra_entre_dos_lotes() -> None:
+    """A champion that turns up scores from the next draft on; a draft in flight keeps its own."""
+    procesador, historial, _, modelos = _con_modelos()
+    kwh = hogar(N)
+    _pasar(procesador, _lecturas(kwh[:600]))
+    en_vuelo = procesador.draft(_lecturas(kwh[600:650], 600), _origen(50))
+    modelos.nuevo = modelo_de_prueba()
+    siguiente = procesador.draft(_lecturas(kwh[650:], 650), _origen(N - 650))
+    for puntuado in (en_vuelo, siguiente):
+        procesador.save(puntuado)
+        procesador.accept(puntuado)
+    assert all(v.startswith("reglas-") for v in _versiones(historial, range(650)))
+    assert _versiones(historial, range(650, N)) == {"consumo-detector-1"}
+
+
+def test_la_misma_lectura_con_otro_modelo_no_cambia_ningun_almacen() -> None:
+    """Sent again after a swap: both stores keep the first verdict, its version and its reasons."""
+    procesador, historial, anomalias, modelos = _con_modelos()
+    kwh = hogar(N)
+    kwh[-60::12] = 40.0
+    _pasar(procesador, _lecturas(kwh))
+    filas, documentos = dict(historial.filas), dict(anomalias.anomalias)
+    assert documentos
+    modelos.nuevo = modelo_de_prueba()
+    otra_vez = procesador.draft(_lecturas(kwh[-100:], N - 100), _origen(100))
+    assert otra_vez.veredictos.version_modelo.startswith("consumo-detector-1+")
+    procesador.save(otra_vez)
+    procesador.accept(otra_vez)
+    assert historial.filas == filas
+    assert anomalias.anomalias == documentos
+
+
+def test_muerto_entre_los_almacenes_y_con_otro_modelo_se_repone_la_anomalia() -> None:
+    """Saved to the history alone, then a restart with another version: the stores agree again."""
+    procesador, historial, anomalias, _ = _con_modelos()
+    kwh = hogar(N)
+    kwh[-60::12] = 40.0
+    anomalias.caido = True
+    puntuado = procesador.draft(_lecturas(kwh), _origen(N))
+    with pytest.raises(TransientError):
+        procesador.save(puntuado)
+    anomalias.caido = False
+    modelos = ModelosDeGuion()
+    modelos.nuevo = modelo_de_prueba()
+    scorer = Scorer(DetectorConsumo(MADRID, PARAMS), historial)
+    otro = Procesador(scorer, historial, anomalias, lambda: LUNES + N, modelos)
+    _pasar(otro, _lecturas(kwh))
+    graves = {k: f for k, f in historial.filas.items() if f.severidad != "normal"}
+    assert graves
+    assert set(anomalias.anomalias) == set(graves)
+    for clave, fila in graves.items():
+        documento = anomalias.anomalias[clave]
+        assert documento.fila == fila
+        assert len(documento.explicacion) == 8
+
+
+def test_la_sombra_se_guarda_aparte_mientras_haya_aspirante() -> None:
+    """A challenger's scores go to their own table, and stop when there is none any more."""
+    procesador, historial, _, modelos = _con_modelos()
+    modelos.nuevo = modelo_de_prueba()
+    modelos.challenger = modelo_de_prueba("consumo-detector-2", semilla=2)
+    kwh = hogar(N)
+    kwh[-60::12] = 40.0
+    _pasar(procesador, _lecturas(kwh[:-30]))
+    assert historial.shadow_summary("consumo-detector-2")
+    assert _versiones(historial, range(N - 30)) == {"consumo-detector-1"}
+    guardadas = len(historial.sombra)
+    modelos.challenger = None
+    _pasar(procesador, _lecturas(kwh[-30:], N - 30))
+    assert len(historial.sombra) == guardadas
