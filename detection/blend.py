@@ -37,7 +37,6 @@ from detection.windows import (
     MARCA_REFERENCIA,
     MARCA_SCORE,
     MARCA_SOSPECHOSO,
-    RANURAS,
     Ventanas,
     advance_marks,
     write_mark,
@@ -62,6 +61,8 @@ class Turno:
         Absolute hours.
     repetida : ndarray (n,), bool
         The customer had that same value already: what was decided then stands.
+    ensena : ndarray (n,), bool
+        The online model may learn from the reading: it has not seen it before.
     particion : ndarray (n,), int64
         Row of the online model's state.
     rasgos : ndarray (n, F), float32
@@ -71,6 +72,7 @@ class Turno:
     propia: NDArray[np.int64]
     hora: NDArray[np.int64]
     repetida: NDArray[np.bool_]
+    ensena: NDArray[np.bool_]
     particion: NDArray[np.int64]
     rasgos: NDArray[np.float32]
 
@@ -97,7 +99,8 @@ class Votos:
 class Mezcla:
     """What the blend decided on a chunk (columns as in ``Veredictos``).
 
-    ``online`` holds the online model's raw scores, float64 (n,), NaN = not ready.
+    ``online`` holds the online model's raw scores, float64 (n,), NaN = not ready; ``veces``
+    (n, CONTABLES) and ``listas`` (n,) what its customer's marks said when a reading's turn came.
     """
 
     scores: NDArray[np.float32]
@@ -106,6 +109,8 @@ class Mezcla:
     tipos: NDArray[np.uint8]
     es_sospechoso: NDArray[np.bool_]
     online: NDArray[np.float64]
+    veces: NDArray[np.int64]
+    listas: NDArray[np.int64]
 
 
 class Blend(Protocol):
@@ -119,8 +124,8 @@ class Blend(Protocol):
         """Return the verdicts of readings in order of arrival, and mark them in their rings."""
         ...
 
-    def preview(self, ventanas: Ventanas, turno: Turno, votos: Votos) -> Mezcla:
-        """Return what it would say, marking and learning nothing."""
+    def preview(self, campeon: Mezcla, votos: Votos) -> Mezcla:
+        """Return what it would have said where another blend has just decided, marking nothing."""
         ...
 
 
@@ -210,22 +215,22 @@ class WeightedBlend:
         _combine(
             _anillo(ventanas), online, self._calibrado, self._umbrales, self._pesos_dia, GANANCIA,
             self.params.sospecha_entra, self.params.sospecha_sale, turno.fila, turno.propia,
-            turno.hora, turno.repetida, turno.particion, turno.rasgos, votos.exceso, votos.dispara,
-            votos.con_referencia, mezcla.scores, mezcla.score_centesimas, mezcla.severidad,
-            mezcla.tipos, mezcla.es_sospechoso, mezcla.online,
+            turno.hora, turno.repetida, turno.ensena, turno.particion, turno.rasgos, votos.exceso,
+            votos.dispara, votos.con_referencia, mezcla.scores, mezcla.score_centesimas,
+            mezcla.severidad, mezcla.tipos, mezcla.es_sospechoso, mezcla.online, mezcla.veces,
+            mezcla.listas,
         )  # fmt: skip
         return mezcla
 
-    def preview(self, ventanas: Ventanas, turno: Turno, votos: Votos) -> Mezcla:
-        """Return what it would say, marking and learning nothing.
+    def preview(self, campeon: Mezcla, votos: Votos) -> Mezcla:
+        """Return what it would have said where another blend has just decided, marking nothing.
 
         Whether a customer is under suspicion is not its affair: that column is False.
         """
         mezcla = _vacia(votos)
         _preview(
-            _anillo(ventanas), self._calibrado, self._umbrales, self._pesos_dia, GANANCIA,
-            turno.fila, turno.hora, votos.exceso, votos.dispara, mezcla.scores,
-            mezcla.score_centesimas, mezcla.severidad, mezcla.tipos,
+            self._calibrado, self._umbrales, votos.exceso, votos.dispara, campeon.veces,
+            campeon.listas, mezcla.scores, mezcla.score_centesimas, mezcla.severidad, mezcla.tipos,
         )  # fmt: skip
         mezcla.es_sospechoso[:] = False
         return mezcla
@@ -240,6 +245,7 @@ def _vacia(votos: Votos) -> Mezcla:
     return Mezcla(
         np.empty((n, d), np.float32), np.empty(n, np.uint8), np.empty(n, np.uint8),
         np.empty(n, np.uint8), np.empty(n, np.bool_), np.full(n, np.nan),
+        np.empty((n, CONTABLES), np.int64), np.empty(n, np.int64),
     )  # fmt: skip
 
 
@@ -274,8 +280,8 @@ def _vote(i, exceso, dispara, calibrado, veces, listas, scores):  # type: ignore
         if np.isnan(e):
             continue
         p = calibrado.tasa[k]
-        if RANURAS[k] >= 0:
-            propias = veces[RANURAS[k]] + previa * calibrado.tasa[k]
+        if k < CONTABLES:
+            propias = veces[k] + previa * calibrado.tasa[k]
             p = propias / (calibrado.fraccion[k] * listas + previa)
         log_p = np.log(p) - calibrado.alfa[k] * np.log(max(e, 1e-9))
         s = _score(log_p, calibrado.log_frecuencias)
@@ -301,9 +307,7 @@ def _mark(centesimas, sospechoso, con_referencia, contable, mascara):  # type: i
     if con_referencia:
         marca |= MARCA_REFERENCIA
     if contable:
-        for k in range(RANURAS.shape[0]):
-            if RANURAS[k] >= 0 and mascara >> k & 1:
-                marca |= 1 << (MARCA_CONTABLES + RANURAS[k])
+        marca |= (mascara & ((1 << CONTABLES) - 1)) << MARCA_CONTABLES
     return np.uint16(marca)
 
 
@@ -337,22 +341,21 @@ def _ask_online(o, p, rasgos, i, tasa, exceso, dispara):  # type: ignore[no-unty
 
 @njit(cache=True, nogil=True)
 def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, fila,  # type: ignore[no-untyped-def]
-             propia, hora, repetida, particion, rasgos, exceso, dispara, con_referencia, scores,
-             centesimas, severidad, tipos, sospechoso, crudo):  # fmt: skip
-    veces = np.empty(CONTABLES, np.int64)
+             propia, hora, repetida, ensena, particion, rasgos, exceso, dispara, con_referencia,
+             scores, centesimas, severidad, tipos, sospechoso, crudo, veces, listas):  # fmt: skip
     for i in range(fila.shape[0]):
         f = fila[i]
         h = hora[i]
         advance_marks(anillo.marcas, anillo.ultima, anillo.ganancia_dia, anillo.cuenta_dia, f, h)
-        evidencia, listas, antes = look_back(
+        evidencia, listas[i], antes = look_back(
             anillo.marcas, anillo.ultima, anillo.ganancia_dia, anillo.cuenta_dia, f, h, ganancia,
-            pesos_dia, veces,
+            pesos_dia, veces[i],
         )  # fmt: skip
         if exceso.shape[1] > ONLINE:
             crudo[i] = _ask_online(
                 o, particion[i], rasgos, i, calibrado.tasa[ONLINE], exceso, dispara
             )
-        c, mascara = _vote(i, exceso, dispara, calibrado, veces, listas, scores)
+        c, mascara = _vote(i, exceso, dispara, calibrado, veces[i], listas[i], scores)
         evidencia += ganancia[c] * pesos_dia[0]
         nivel = 0
         for u in range(umbrales.shape[0]):
@@ -361,7 +364,9 @@ def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, f
         severidad[i] = nivel
         tipos[i] = mascara
         sospechoso[i] = evidencia >= entra or (antes and evidencia >= sale)
-        if not np.isnan(rasgos[i, 0]) and (nivel == 0 or o.aprende_siempre):
+        # What it has learnt before, or compares with a past that only this reading has, it skips.
+        aprende = ensena[i] and not repetida[i] and propia[i] == f
+        if aprende and not np.isnan(rasgos[i, 0]) and (nivel == 0 or o.aprende_siempre):
             learn_at(
                 o.rasgo, o.corte, o.altura, o.ventana, o.masa_l, o.masa_r, o.cuenta, o.listo,
                 particion[i], rasgos, i,
@@ -373,15 +378,10 @@ def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, f
 
 
 @njit(cache=True, nogil=True)
-def _preview(anillo, calibrado, umbrales, pesos_dia, ganancia, fila, hora,  # type: ignore[no-untyped-def]
-             exceso, dispara, scores, centesimas, severidad, tipos):  # fmt: skip
-    veces = np.empty(CONTABLES, np.int64)
-    for i in range(fila.shape[0]):
-        _, listas, _ = look_back(
-            anillo.marcas, anillo.ultima, anillo.ganancia_dia, anillo.cuenta_dia, fila[i], hora[i],
-            ganancia, pesos_dia, veces,
-        )  # fmt: skip
-        c, mascara = _vote(i, exceso, dispara, calibrado, veces, listas, scores)
+def _preview(calibrado, umbrales, exceso, dispara, veces, listas, scores,  # type: ignore[no-untyped-def]
+             centesimas, severidad, tipos):  # fmt: skip
+    for i in range(exceso.shape[0]):
+        c, mascara = _vote(i, exceso, dispara, calibrado, veces[i], listas[i], scores)
         nivel = 0
         for u in range(umbrales.shape[0]):
             nivel += c >= umbrales[u]

@@ -150,13 +150,15 @@ class DetectorConsumo:
         fila: NDArray[np.int64],
         propia: NDArray[np.int64],
         particion: NDArray[np.integer] | None = None,
+        ensena: NDArray[np.bool_] | None = None,
     ) -> Crudos:
         """Return the verdicts against given rows of the rings.
 
         Parameters
         ----------
         fila, propia : ndarray (n,), int64
-            As in ``Turno``.
+        ensena : ndarray (n,), bool, optional
+            As in ``Turno``; all may teach if not given.
 
         Raises
         ------
@@ -169,6 +171,7 @@ class DetectorConsumo:
         crudos = self._empty(n, hora_local)
         turno = Turno(
             fila, propia, lecturas.hora_utc, np.empty(n, np.bool_),
+            np.ones(n, np.bool_) if ensena is None else ensena,
             self._partition_rows(particion, n), crudos.rasgos,
         )  # fmt: skip
         ventana = np.empty((min(n, _TROZO), HORAS_VENTANA + 1), np.float32)
@@ -242,7 +245,7 @@ class DetectorConsumo:
         votos = self._measure_all(contexto, veredictos.medidas[trozo])
         mio = Turno(
             turno.fila[trozo], turno.propia[trozo], hora, turno.repetida[trozo],
-            turno.particion[trozo], contexto.rasgos,
+            turno.ensena[trozo], turno.particion[trozo], contexto.rasgos,
         )  # fmt: skip
         mezcla = self.blend.combine(v, self.estados, mio, votos)
         with np.errstate(divide="ignore"):
@@ -251,7 +254,7 @@ class DetectorConsumo:
             )
         if self.sombra is not None:
             crudos.sombra_centesimas[trozo], crudos.sombra_severidad[trozo] = self.sombra.preview(
-                v, mio, contexto, votos, mezcla.online
+                contexto, votos, mezcla
             )
         crudos.exceso[trozo] = votos.exceso
         crudos.online[trozo] = mezcla.online

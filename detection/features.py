@@ -94,14 +94,20 @@ def describe(indice: int, valor: float) -> str:
     Examples
     --------
     >>> describe(RASGOS.index("nivel_dia"), 0.75)
-    'las últimas 24 horas a 3,0 veces lo habitual'
+    'las últimas 24 horas a unas 3,0 veces lo habitual'
     """
     return _FRASES[indice](valor)
 
 
 def _veces(que: str) -> Callable[[float], str]:
     def frase(valor: float) -> str:
-        return f"{que} a {numero(valor / max(1.0 - valor, 1e-3), 1)} veces lo habitual"
+        veces = valor / max(1.0 - valor, 1e-3)
+        # The floor on both sides hides how far beyond these two the amounts are apart.
+        if veces < 0.25:
+            return f"{que} a menos de la cuarta parte de lo habitual"
+        if veces > 5.0:
+            return f"{que} a más de 5 veces lo habitual"
+        return f"{que} a unas {numero(veces, 1)} veces lo habitual"
 
     return frase
 

@@ -140,8 +140,9 @@ class Params:
     """Evidence below which suspicion ends."""
 
     def fingerprint(self) -> str:
-        """Return 12 hexadecimal digits that change when any threshold does."""
-        texto = json.dumps(asdict(self), sort_keys=True)
+        """Return 12 hexadecimal digits that change when any threshold or calibration does."""
+        calibraciones = {nombre: asdict(c) for nombre, c in CALIBRACIONES.items()}
+        texto = json.dumps([asdict(self), calibraciones], sort_keys=True)
         return hashlib.sha256(texto.encode()).hexdigest()[:12]
 
 
@@ -159,8 +160,8 @@ class Calibracion:
     alfa : float
         Exponent of the tail.
     fraccion : float
-        For the detectors whose rate is learnt from the customer's own past (``windows.RANURAS``):
-        share of the hours in which they have a say. Their frequencies are counted in those hours.
+        For the first three detectors, whose rate is learnt from the customer's own past: share of
+        the hours in which they have a say. Their frequencies are counted in those hours.
     peso : float
         Weight in the blend, 0 to 1: how far this detector alone can raise the alarm.
     """
@@ -183,6 +184,6 @@ CALIBRACIONES: dict[str, Calibracion] = {
     "fraude": Calibracion(6.0e-3, 5.0, 1.0, 1.00),
     # A model's excess is tasa / p, p being its empirical tail probability: exponent 1 gives p back.
     # It fires where p says once a month: at once a week each of them would spend the whole budget.
-    "modelo_online": Calibracion(1.5e-3, 1.0, 1.0, 0.30),
+    "modelo_online": Calibracion(1.5e-3, 1.0, 1.0, 0.15),
     "modelo_offline": Calibracion(1.5e-3, 1.0, 1.0, 0.60),
 }

@@ -30,7 +30,9 @@ class ModeloOnline:
 
     def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return how rare, and what is unusual about it."""
-        return _frase("entre las últimas lecturas de todos los clientes de su partición", datos)
+        return _frase(
+            "entre lecturas limpias, según lo que el modelo aprende sobre la marcha", datos
+        )
 
 
 class ModeloOffline:
@@ -60,7 +62,9 @@ class ModeloOffline:
 
     def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return how rare, and what is unusual about it."""
-        return _frase("en la historia de clientes sin anomalías con que se entrenó", datos)
+        return _frase(
+            "entre lecturas limpias, según la historia con que se entrenó el modelo", datos
+        )
 
 
 def _medida(contexto: Contexto) -> Medida:
@@ -70,11 +74,12 @@ def _medida(contexto: Contexto) -> Medida:
     return Medida(np.full(n, np.nan, np.float32), np.zeros(n, np.bool_), datos)
 
 
-def _frase(donde: str, datos: Sequence[float]) -> str:
+def _frase(frente_a: str, datos: Sequence[float]) -> str:
     una_de_cada, primero, valor, segundo, otro = datos
     if una_de_cada < 10.0:
-        return f"Lectura corriente {donde}."
+        return f"Lectura corriente para {frente_a}."
     return (
-        f"Lectura rara, una de cada {numero(una_de_cada, 0)} {donde}; lo que más se aparta: "
-        f"{describe(int(primero), valor)} y {describe(int(segundo), otro)}."
+        f"Lectura rara para {frente_a}: solo una de cada {numero(una_de_cada, 0)} lecturas limpias "
+        f"lo es tanto; lo que más se aparta: {describe(int(primero), valor)} y "
+        f"{describe(int(segundo), otro)}."
     )

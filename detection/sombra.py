@@ -7,20 +7,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.blend import OFFLINE, ONLINE, Turno, Votos, WeightedBlend
+from detection.blend import OFFLINE, ONLINE, Mezcla, Votos, WeightedBlend
 from detection.contexto import Contexto
 from detection.dominio import TIPOS, Veredictos
 from detection.modelo import Modelo
 from detection.online import Arboles
 from detection.params import CALIBRACIONES, Params
 from detection.rareza import ModeloOffline
-from detection.windows import Ventanas
 
 
 class Sombra:
     """A second version beside the one in use.
 
-    It looks at the same features, rings and raw scores of the online model; only its forest, its
+    It looks at the same features, marks and raw scores of the online model; only its forest, its
     tails and its calibration are its own. It marks nothing and learns nothing.
 
     Parameters
@@ -40,12 +39,7 @@ class Sombra:
         self._blend = WeightedBlend(params, [calibraciones[str(t)] for t in TIPOS], arboles)
 
     def preview(
-        self,
-        ventanas: Ventanas,
-        turno: Turno,
-        contexto: Contexto,
-        votos: Votos,
-        online: NDArray[np.float64],
+        self, contexto: Contexto, votos: Votos, campeon: Mezcla
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return score in hundredths and severidad (n,) of a chunk that was just scored.
 
@@ -53,8 +47,8 @@ class Sombra:
         ----------
         votos : Votos
             Of the version in use.
-        online : ndarray (n,), float64
-            Raw scores of the online model.
+        campeon : Mezcla
+            What came of them.
         """
         suyos = Votos(votos.exceso.copy(), votos.dispara.copy(), votos.con_referencia)
         medida = self._offline.measure(contexto, self._params)
@@ -63,9 +57,9 @@ class Sombra:
         suyos.exceso[:, ONLINE] = np.nan
         if self._cola_online is not None:
             tasa = CALIBRACIONES[str(TIPOS[ONLINE])].tasa
-            suyos.exceso[:, ONLINE] = tasa * np.exp(-self._cola_online.log_p_of(online))
+            suyos.exceso[:, ONLINE] = tasa * np.exp(-self._cola_online.log_p_of(campeon.online))
         suyos.dispara[:, ONLINE] = suyos.exceso[:, ONLINE] > 1.0
-        mezcla = self._blend.preview(ventanas, turno, suyos)
+        mezcla = self._blend.preview(campeon, suyos)
         return mezcla.score_centesimas, mezcla.severidad
 
     def veredictos(

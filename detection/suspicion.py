@@ -76,7 +76,7 @@ def look_back(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, ganancia, pe
             for k in range(CONTABLES):
                 veces[k] += m >> (MARCA_CONTABLES + k) & 1
     antes = False
-    for h in range(hora - 1, max(hora - HORAS_VENTANA, ultima[fila] - HORAS_ANILLO) - 1, -1):
+    for h in range(hora - 1, max(hora - HORAS_VENTANA - 1, ultima[fila] - HORAS_ANILLO), -1):
         m = marcas[fila, h % HORAS_ANILLO]
         if m & MARCA_LECTURA:
             antes = m & MARCA_SOSPECHOSO != 0

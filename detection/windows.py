@@ -26,18 +26,18 @@ MARCA_SCORE = 0x007F
 """Bits 0-6: ``score_anomalia`` in hundredths."""
 MARCA_SOSPECHOSO = 1 << 7
 MARCA_CONTABLES = 8
-RANURAS = np.array([0, 1, 2, -1, -1, -1, 3, 4], np.int64)
-"""Place among the counted ones of each detector of the registry; -1 = not counted: what lasts for
-days (a constant, a plantation, fraud) must not become the customer's ordinary behaviour."""
-CONTABLES = int(RANURAS.max()) + 1
-"""Bits 8-12: a counted detector met its definition, in a reading that was not flagged above low
-severity: what counts as this customer's ordinary behaviour."""
+CONTABLES = 3
+"""Bits 8-10: detector i met its definition, in a reading that was not flagged above low severity:
+what counts as this customer's ordinary behaviour. Not so for the others: what lasts for days (a
+constant, a plantation, fraud) must not become ordinary, and a model's tail is a frequency already.
+"""
 MARCA_REFERENCIA = 1 << 14
 """The reading could be compared with a reference."""
 MARCA_LECTURA = 1 << 15
 """There is a verdict in this slot."""
 
 DIAS_ANILLO = HORAS_ANILLO // 24
+_MASCARA_CONTABLES = (1 << CONTABLES) - 1
 _CAPACIDAD_INICIAL = 64
 
 
@@ -138,7 +138,8 @@ class Ventanas:
             historia.score_centesimas.astype(np.int64)
             | np.where(historia.es_sospechoso, MARCA_SOSPECHOSO, 0)
             | np.where(historia.con_referencia, MARCA_REFERENCIA, 0)
-            | np.where(contable, _CONTABLES_DE[historia.tipos], 0) << MARCA_CONTABLES
+            | np.where(contable, historia.tipos & _MASCARA_CONTABLES, 0).astype(np.int64)
+            << MARCA_CONTABLES
             | MARCA_LECTURA
         ).astype(np.uint16)
         fila = filas[historia.indice]
@@ -166,16 +167,6 @@ GANANCIA = np.array(
 )
 """What a score in hundredths contributes to suspicion, (128,), in ten-thousandths:
 ``(2 * (score - 0.5)) ** 2``, nothing below 0.5 (by hand, 2026-11-24: doubt counts little)."""
-
-
-_CONTABLES_DE = np.array(
-    [
-        sum(1 << int(r) for k, r in enumerate(RANURAS) if r >= 0 and mascara >> k & 1)
-        for mascara in range(1 << len(RANURAS))
-    ],
-    np.int64,
-)
-"""The counted bits of each mask of types, (256,)."""
 
 
 @njit(cache=True, nogil=True)

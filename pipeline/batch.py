@@ -55,7 +55,7 @@ class Procesador:
     ----------
     scorer : Scorer
     historial, anomalias : HistoryStore, AnomalyStore
-        The two stores; used by one thread at a time.
+        The two stores. One thread saves while another loads history.
     ahora_hora : callable
         Absolute hour of now.
     modelos : Modelos, optional
@@ -108,8 +108,8 @@ class Procesador:
                 veredictos, i, float(lecturas.consumo_kwh[i])
             )
         puntos = [
-            PuntoOnline(particion, origen.siguiente[particion], estado)
-            for particion, estado in borrador.online.items()
+            PuntoOnline(particion, siguiente, estado, origen.registro)
+            for particion, (siguiente, estado) in borrador.online.items()
         ]
         sombra = None if borrador.sombra is None else borrador.sombra.elegir(ultimas)
         return Puntuado(borrador, lecturas, veredictos, explicaciones, puntos, sombra)
@@ -118,15 +118,16 @@ class Procesador:
         """Save to both stores; ``TransientError`` while one is away. Twice equals once."""
         lecturas, veredictos = puntuado.lecturas, puntuado.veredictos
         guardado = self._historial.save(lecturas, veredictos, puntuado.puntos)
-        if puntuado.sombra is not None:
-            self._historial.save_shadow(lecturas, veredictos, puntuado.sombra)
-        if guardado.conservadas.size == 0:
-            self._save_anomalies(puntuado, np.arange(len(lecturas)), guardado)
-            return
         de_ahora = np.ones(len(lecturas), np.bool_)
         de_ahora[guardado.conservadas] = False
-        self._save_anomalies(puntuado, np.flatnonzero(de_ahora), guardado)
-        self._restore_anomalies(puntuado, guardado)
+        cuales = np.flatnonzero(de_ahora)
+        if puntuado.sombra is not None:
+            self._historial.save_shadow(
+                lecturas.elegir(cuales), veredictos.elegir(cuales), puntuado.sombra.elegir(cuales)
+            )
+        self._save_anomalies(puntuado, cuales, guardado)
+        if guardado.conservadas.size:
+            self._restore_anomalies(puntuado, guardado)
 
     def _save_anomalies(
         self, puntuado: Puntuado, cuales: NDArray[np.int64], guardado: Guardado
@@ -159,7 +160,7 @@ class Procesador:
             explicaciones: list[Sequence[Explicacion]] = [()] * len(lecturas)
             for i in np.flatnonzero(suyos.severidad).tolist():
                 explicaciones[i] = self._scorer.detector.explain(
-                    nuestros, i, float(lecturas.consumo_kwh[i])
+                    suyos, i, float(lecturas.consumo_kwh[i])
                 )
             self._anomalias.restore(lecturas, suyos, explicaciones, self._ahora_hora())
 

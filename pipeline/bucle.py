@@ -247,10 +247,11 @@ class Bucle:
         leidas = self._decodificador.decode([m.value() for m in lote.mensajes], self._reloj())
         lote.lecturas = leidas.lecturas
         particiones = np.array([m.partition() for m in lote.mensajes], np.int32)
-        primeros: dict[int, int] = {}
-        for mensaje in lote.mensajes:
-            primeros.setdefault(mensaje.partition(), mensaje.offset())
-        lote.origen = Origen(particiones[leidas.posiciones], primeros, lote.next_offsets())
+        offsets = np.array([m.offset() for m in lote.mensajes], np.int64)
+        lote.origen = Origen(
+            particiones[leidas.posiciones], offsets[leidas.posiciones], lote.next_offsets(),
+            self._fuente.registro,
+        )  # fmt: skip
         lote.muertas = [(lote.mensajes[i], error) for i, error in leidas.invalidas]
         if lote.muertas:
             motivos = Counter(error.motivo for _, error in lote.muertas)

@@ -26,7 +26,13 @@ from detection.errors import ConsumoError, PermanentError
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.demo_informe import Informe, barras, describe_hora, show_informe
-from pipeline.demo_modelos import DIAS_MINIMOS, has_model, train_first, variables_de
+from pipeline.demo_modelos import (
+    CLIENTES_MINIMOS,
+    DIAS_MINIMOS,
+    has_model,
+    train_first,
+    variables_de,
+)
 from pipeline.local import CARPETA, EmbeddedServices
 from pipeline.procesos import Proceso
 from pipeline.producer import Envio, open_envio, send_hours
@@ -293,12 +299,13 @@ def _tell_past(
 
     Once only, the model gets the last day of the past: there will be nothing live for it.
     """
-    entrenable = t.escena.dias >= DIAS_MINIMOS
+    entrenable = t.escena.dias >= DIAS_MINIMOS and t.escena.clientes >= CLIENTES_MINIMOS
     corte = t.escena.hasta_hora - HORAS_POR_DIA * (entrenable and una_vez)
     esperadas = _send_past(t, t.escena.desde_hora, corte)
     if not entrenable:
         t.consola.print(
-            f"Con menos de {DIAS_MINIMOS} días de pasado no se entrena: deciden las reglas."
+            f"Con menos de {DIAS_MINIMOS} días o de {CLIENTES_MINIMOS} clientes no se entrena: "
+            "deciden las reglas."
         )
         return esperadas, False
     modelo = has_model(carpeta) or train_first(t.consola, carpeta, entorno, t.parada)

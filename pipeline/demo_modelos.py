@@ -15,7 +15,12 @@ from pipeline.supervision import Parada
 
 DIAS_MINIMOS = 44
 """Of past: 28 for the windows, one to learn from, 14 held out, and the last one for the model."""
+CLIENTES_MINIMOS = 10
+"""Of fewer, too few are left to learn from, to calibrate on and to be judged on. By hand,
+2026-11-24."""
 PLAZO_S = 240.0
+DESPEDIDA_S = 20.0
+"""That a verb may take to undo what it was about to register."""
 SONDEO_DEMO_S = 2.0
 """How often the demo's consumer looks for another champion: a visitor does not wait 10 s."""
 PASO_S = 0.2
@@ -84,8 +89,17 @@ def _outcome(
                 if time.monotonic() > limite:
                     raise PermanentError(f"consumo {verbo} no ha terminado a tiempo")
         finally:
-            if proceso.poll() is None:
-                proceso.kill()
-            proceso.wait()
+            _end(proceso)
         salida.seek(0)
         return proceso.returncode, salida.read()
+
+
+def _end(proceso: subprocess.Popen[bytes]) -> None:
+    """Let a verb that is still running undo what it has begun; then it has to go."""
+    if proceso.poll() is None:
+        proceso.terminate()
+        try:
+            proceso.wait(DESPEDIDA_S)
+        except subprocess.TimeoutExpired:
+            proceso.kill()
+    proceso.wait()

@@ -1,4 +1,4 @@
-"""Kafka: topics, the producer, and the source of the consumer's loop.
+"""Kafka: the producer, and the source of the consumer's loop.
 
 A customer's readings must always land in the same partition, whoever sends
 them, since state follows partitions. The partitioner is Java's
@@ -15,17 +15,22 @@ from functools import partial
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from detection.errors import ConsumoError, EntregaError, PermanentError, TransientError
+from detection.errors import EntregaError, PermanentError
+from pipeline.kafka_temas import (
+    COMUN,
+    CONTACTO_S,
+    LEJOS,
+    describe,
+    ensure_topics,
+    log_identity,
+    ours,
+)
 from pipeline.puertos import Mensaje, Muerta
 from serving.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 
-CONTACTO_S = 10.0
-"""How long the first contact with the broker may take."""
-PING_S = 3.0
 ENTREGA_S = 20.0
 """How long a reading may wait for its confirmation; after that it counts as not delivered."""
 ENTREGA_MUERTA_S = 5.0
@@ -36,13 +41,8 @@ CARTA_MAXIMA_BYTES = 900_000
 """Larger dead letters are cut: with the headers they would pass the broker's 1 MiB and block."""
 MENSAJES_POR_SONDEO = 1000
 
-_COMUN: dict[str, Any] = {
-    # Only what is fatal: errors reach us through callbacks, and users through our log.
-    "log_level": 0,
-    "reconnect.backoff.max.ms": 2000,
-}
 _PRODUCTOR: dict[str, Any] = {
-    **_COMUN,
+    **COMUN,
     "acks": "all",
     "enable.idempotence": True,
     "partitioner": "murmur2_random",
@@ -53,7 +53,7 @@ _PRODUCTOR: dict[str, Any] = {
 }
 # The fetch settings have their measurements in architecture.md, "What bit us".
 _CONSUMIDOR: dict[str, Any] = {
-    **_COMUN,
+    **COMUN,
     "enable.auto.commit": False,
     "auto.offset.reset": "earliest",
     "partition.assignment.strategy": "cooperative-sticky",
@@ -67,51 +67,6 @@ _CONSUMIDOR: dict[str, Any] = {
     # Partitions that are added, or a topic made anew, are seen after this long (default: 5 min).
     "topic.metadata.refresh.interval.ms": 10_000,
 }
-_LEJOS = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TRANSPORT,
-        KafkaError._RESOLVE,
-        KafkaError._TIMED_OUT,
-        KafkaError._MSG_TIMED_OUT,
-    }
-)
-
-
-def ensure_topics(settings: Settings) -> None:
-    """Create the topic of readings and that of dead letters where they are missing.
-
-    Raises
-    ------
-    TransientError
-        The broker does not answer.
-    PermanentError
-        It refuses to create them.
-    """
-    admin = AdminClient({**_COMUN, "bootstrap.servers": settings.kafka_broker})
-    try:
-        hay = admin.list_topics(timeout=CONTACTO_S).topics
-        faltan = [
-            NewTopic(nombre, settings.kafka_particiones, settings.kafka_replicas)
-            for nombre in (settings.kafka_topic, settings.kafka_topic_dlq)
-            if nombre not in hay
-        ]
-        if not faltan:
-            return
-        for futuro in admin.create_topics(faltan, request_timeout=CONTACTO_S).values():
-            futuro.result(CONTACTO_S)
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise _ours(error.args[0], settings.kafka_broker) from error
-
-
-def ping_kafka(settings: Settings) -> None:
-    """Return if the broker answers; raise ``TransientError`` otherwise."""
-    admin = AdminClient({**_COMUN, "bootstrap.servers": settings.kafka_broker})
-    try:
-        admin.list_topics(timeout=PING_S)
-    except KafkaException as error:
-        raise _ours(error.args[0], settings.kafka_broker) from error
 
 
 class Productor:
@@ -157,7 +112,7 @@ class Productor:
                     except BufferError:
                         productor.poll(0.05)
                     except KafkaException as error:
-                        raise _ours(error.args[0], self._broker) from error
+                        raise ours(error.args[0], self._broker) from error
             productor.poll(0)
             self._raise_if_failed()
 
@@ -176,7 +131,7 @@ class Productor:
 
     def _raise_if_failed(self) -> None:
         if self.fallidas:
-            texto = _describe(self._motivo, self._broker)
+            texto = describe(self._motivo, self._broker)
             raise EntregaError(
                 f"{texto}: no todas las lecturas se entregaron (confirmadas {self.confirmadas})"
             )
@@ -195,12 +150,19 @@ class FuenteKafka:
         self._sin_particiones = time.monotonic()
         self._lejos = False
         self._mortal: KafkaError | None = None
+        self._registro = ""
+
+    @property
+    def registro(self) -> str:
+        """Return the identity of the log, once open."""
+        return self._registro
 
     def open(
         self, al_revocar: Callable[[set[int]], None], al_perder: Callable[[set[int]], None]
     ) -> None:
         """Make sure of the topics and join the group."""
         ensure_topics(self._settings)
+        self._registro = log_identity(self._settings)
         self._sin_particiones = time.monotonic()
         self._consumidor = Consumer(
             {
@@ -316,7 +278,7 @@ class FuenteKafka:
                 cartas.poll(0.05)
             except KafkaException as error:
                 self._cartas = None
-                raise _ours(error.args[0], self._settings.kafka_broker) from error
+                raise ours(error.args[0], self._settings.kafka_broker) from error
 
     def al_dia(self) -> bool:
         """Return whether our partitions have been read up to the last message known.
@@ -362,9 +324,9 @@ class FuenteKafka:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._mortal = error
-        elif error.code() in _LEJOS and not self._lejos:
+        elif error.code() in LEJOS and not self._lejos:
             self._lejos = True
-            _LOG.warning("%s; se sigue intentando", _describe(error, self._settings.kafka_broker))
+            _LOG.warning("%s; se sigue intentando", describe(error, self._settings.kafka_broker))
 
     def _on_message_error(self, error: KafkaError | None) -> None:
         if error is None or error.code() == KafkaError._PARTITION_EOF:
@@ -372,7 +334,8 @@ class FuenteKafka:
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             _LOG.warning("el topic %s no existe; se crea", self._settings.kafka_topic)
             ensure_topics(self._settings)
-        elif error.code() in _LEJOS or error.fatal():
+            self._registro = log_identity(self._settings)
+        elif error.code() in LEJOS or error.fatal():
             self._on_error(error)
         else:
             _LOG.warning("Kafka: %s", error.str())
@@ -383,15 +346,3 @@ class FuenteKafka:
                 "Kafka no ha guardado la posición (%s): se releerán lecturas, sin efecto",
                 error.str(),
             )
-
-
-def _describe(error: KafkaError | None, broker: str) -> str:
-    if error is None or error.code() in _LEJOS:
-        return f"Kafka no responde en {broker}"
-    return f"Kafka en {broker}: {error.str()}"
-
-
-def _ours(error: KafkaError, broker: str) -> ConsumoError:
-    if error.code() in _LEJOS or error.retriable():
-        return TransientError(_describe(error, broker))
-    return PermanentError(_describe(error, broker))

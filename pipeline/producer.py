@@ -17,7 +17,8 @@ from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import EntregaError, LecturaInvalidaError
 from pipeline.formatos.reconocer import NOMBRES, read_archivo
 from pipeline.formatos.trozo import Etiqueta
-from pipeline.kafka_io import Productor, ensure_topics
+from pipeline.kafka_io import Productor
+from pipeline.kafka_temas import ensure_topics
 from pipeline.messages import Codificador
 from pipeline.reglas import Reglas
 from serving.cli import FALLO, HECHO, Parser, entero, numero, run

@@ -69,6 +69,11 @@ Muerta: TypeAlias = tuple[Mensaje, LecturaInvalidaError]
 class Fuente(Protocol):
     """Where messages come from. Adapter: ``kafka_io.FuenteKafka``."""
 
+    @property
+    def registro(self) -> str:
+        """Return the identity of the log, once open: a topic made anew has another one."""
+        ...
+
     def open(
         self, al_revocar: Callable[[set[int]], None], al_perder: Callable[[set[int]], None]
     ) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from detection.errors import ConfiguracionError, ConsumoError, TransientError
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore
-from pipeline.kafka_io import ping_kafka
+from pipeline.kafka_temas import ping_kafka
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.settings import Settings, load_settings
 

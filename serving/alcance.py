@@ -1,14 +1,28 @@
-"""Whether a server's address can be reached at all, asked before anything slow is begun."""
+"""How MLflow is spoken to: whether its address answers at all, and its client's manners."""
 
 from __future__ import annotations
 
+import os
 import socket
 import urllib.request
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 PLAZO_S = 2.0
 """To reach a port. By hand, 2026-11-24: across a continent it takes 0.2 s."""
 _PUERTOS = {"http": 80, "https": 443}
+_ENTORNO: Mapping[str, str] = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # One more try after 10 s of silence. By hand, 2026-11-24: a busy server answers in less.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+"""Names and meanings read in mlflow 3.17; whoever has set one of them wins."""
 
 
 def listens(uri: str) -> bool:
@@ -46,3 +60,9 @@ def without_password(uri: str) -> str:
     """
     partes = urlsplit(uri)
     return partes._replace(netloc=partes.netloc.rpartition("@")[2]).geturl()
+
+
+def teach_manners() -> None:
+    """Tell MLflow's client, not yet imported, to be quiet, to stay at home and not to wait long."""
+    for nombre, valor in _ENTORNO.items():
+        os.environ.setdefault(nombre, valor)

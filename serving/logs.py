@@ -20,3 +20,5 @@ def configure_logs(nivel: str) -> None:
     raiz.setLevel(nivel)
     logging.getLogger("pymongo").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Its warnings are English, one for each try; who calls says in Spanish what came of them.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)

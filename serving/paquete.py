@@ -30,11 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.errors import ModeloInvalidoError
+from detection.features import RASGOS
+from detection.huella import huella_rasgos
 from detection.modelo import Cola, Modelo
 from detection.offline import Bosque
 from detection.params import Calibracion, Params
 
-FORMATO = 1
+FORMATO = 2
 MANIFIESTO = "modelo.json"
 BOSQUE = "bosque.npz"
 COLAS = "colas.npz"
@@ -47,7 +49,9 @@ def save_paquete(
 ) -> None:
     """Write a model and its side files into a folder, made if needed.
 
-    ``modelo.version`` is not written: a package gets its number when it is registered.
+    ``modelo.version`` is not written: a package gets its number when it is registered. The
+    fingerprint of the features is that of the code that runs: it has to be what the model was
+    trained with.
 
     Parameters
     ----------
@@ -78,6 +82,7 @@ def save_paquete(
     datos = {
         "formato": FORMATO,
         "rasgos": list(modelo.rasgos),
+        "huella_rasgos": huella_rasgos(),
         "huella_params": modelo.huella_params,
         "huella_online": modelo.huella_online,
         "calibraciones": {n: asdict(c) for n, c in modelo.calibraciones.items()},
@@ -93,6 +98,10 @@ def save_paquete(
 def load_paquete(carpeta: Path, version: str) -> Modelo:
     """Return the model of a folder.
 
+    Every file that the manifest names is read and hashed, also the side files (the drift
+    reference, the frozen evaluation data) that the model does not need: a version is whole or it
+    is refused.
+
     Parameters
     ----------
     carpeta : Path
@@ -103,14 +112,12 @@ def load_paquete(carpeta: Path, version: str) -> Modelo:
     ------
     ModeloInvalidoError
         A file is missing or is not the one that was written, or the model was made for other
-        features or by another format than ours. The text says which, in one Spanish line.
+        features, by other code for them or by another format than ours. The text says which, in
+        one Spanish line.
     """
-    from detection.features import RASGOS
-
     datos = _manifest(carpeta)
     ficheros = _checked_files(carpeta, datos)
-    if (rasgos := datos.get("rasgos")) != list(RASGOS):
-        raise ModeloInvalidoError(f"el modelo usa otros rasgos que este detector: {rasgos}")
+    _check_rasgos(datos)
     for nombre in (BOSQUE, COLAS):
         if nombre not in ficheros:
             raise ModeloInvalidoError(f"al paquete le falta «{nombre}»")
@@ -233,7 +240,8 @@ def _manifest(carpeta: Path) -> dict[str, Any]:
     formato = datos.get("formato") if isinstance(datos, dict) else None
     if isinstance(formato, int) and formato != FORMATO:
         raise ModeloInvalidoError(
-            f"el paquete es de formato {formato} y este detector entiende el {FORMATO}"
+            f"el paquete es de formato {formato} y este detector entiende el {FORMATO}; "
+            "vuelva a entrenar"
         )
     if not entero or formato != FORMATO:
         raise ModeloInvalidoError(f"«{MANIFIESTO}» está dañado: no es el que se escribió")
@@ -255,6 +263,18 @@ def _checked_files(carpeta: Path, datos: Mapping[str, Any]) -> dict[str, bytes]:
         if nombre in {BOSQUE, COLAS}:
             propios[nombre] = contenido
     return propios
+
+
+def _check_rasgos(datos: Mapping[str, Any]) -> None:
+    """Return if a model is for the features that this code measures."""
+    if (rasgos := datos.get("rasgos")) != list(RASGOS):
+        raise ModeloInvalidoError(f"el modelo usa otros rasgos que este detector: {rasgos}")
+    if (huella := _text(datos, "huella_rasgos")) != huella_rasgos():
+        # The names agree, the numbers do not: it would score, and nobody would see the skew.
+        raise ModeloInvalidoError(
+            f"el modelo se entrenó con otro código de rasgos ({huella}) que el de este detector "
+            f"({huella_rasgos()}); vuelva a entrenar"
+        )
 
 
 def _arrays(nombre: str, contenido: bytes) -> dict[str, NDArray[Any]]:

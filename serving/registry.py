@@ -11,14 +11,12 @@ scientist read the same bytes::
 A version is tagged with its package's fingerprint: what is downloaded is what was registered, or
 it is refused.
 
-MLflow's own global state (active run, tracking address) is not touched, its telemetry is off, and
-a server that is away is noticed in seconds instead of its client's four minutes.
+MLflow's own global state (active run, tracking address) is not touched.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import tempfile
 import time
@@ -33,34 +31,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.errors import ModeloInvalidoError, PermanentError, TransientError
+from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError, TransientError
 from detection.modelo import Modelo
-from serving import puntuador
-from serving.alcance import listens, without_password
+from serving import puntuador, versiones
+from serving.alcance import listens, teach_manners, without_password
 from serving.paquete import check_paquete, holds_paquete, huella_de, load_paquete, place_paquete
+from serving.senales import sin_interrupciones
 from serving.settings import Settings
-from serving.versiones import ASPIRANTE, EXPERIMENTO, MODELO, VersionInfo
-
-ETIQUETA_HUELLA = "huella_paquete"
-"""Tag of a version with its package's fingerprint (``paquete.huella_de``)."""
+from serving.versiones import EXPERIMENTO, MODELO, VersionInfo, process_tag
 
 _CARPETA = "paquete"
 _RUTA = f"data/{_CARPETA}"
 """Where MLflow puts the data of a model."""
 _POR_PETICION = 100
 """MLflow's own limit of parameters and tags in one request; it allows 1 000 metrics."""
-_ENTORNO: Mapping[str, str] = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # One more try after 10 s of silence. By hand, 2026-11-24: a busy server answers in less.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}
-"""Names and meanings read in mlflow 3.17; whoever has set one of them wins."""
 _PASAJEROS = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
 _NO_EXISTE = "RESOURCE_DOES_NOT_EXIST"
 _YA_EXISTE = "RESOURCE_ALREADY_EXISTS"
@@ -145,7 +129,7 @@ class Registro:
         """
         with self._hablando() as cliente:
             ficha = self._version(cliente, version)
-            huella = ficha.tags.get(ETIQUETA_HUELLA)
+            huella = ficha.tags.get(versiones.ETIQUETA_HUELLA)
             if huella is not None and holds_paquete(destino, huella):
                 return destino
             from mlflow.artifacts import download_artifacts, list_artifacts
@@ -180,7 +164,8 @@ class Registro:
     ) -> int:
         """Return the number of a new version, to which the alias ``challenger`` points from now on.
 
-        All or nothing: if a step fails, no version is left and its run is marked FAILED.
+        All or nothing: if a step fails, no version is left and its run is marked FAILED. Signals
+        wait for the end of a step; what a process that was killed left open is marked FAILED now.
 
         Parameters
         ----------
@@ -188,10 +173,8 @@ class Registro:
             Folder that ``save_paquete`` wrote.
         ejemplo : ndarray (n, F), float32
             A few rows of features, kept as the input example.
-        parametros, metricas : mapping
-            The run's, by name.
-        etiquetas : mapping of str to str
-            Of the run and of the version.
+        parametros, metricas, etiquetas : mapping
+            The run's, by name; the tags are the version's too.
         artefactos : Path, optional
             Folder whose files (plots, reports) go to the run.
 
@@ -201,36 +184,48 @@ class Registro:
             The package is broken; nothing was sent.
         """
         modelo = load_paquete(paquete, self.modelo)
-        etiquetas = {**etiquetas, ETIQUETA_HUELLA: huella_de(paquete)}
-        with self._hablando() as cliente:
+        etiquetas = {**etiquetas, versiones.ETIQUETA_HUELLA: huella_de(paquete)}
+        with self._hablando() as cliente, sin_interrupciones() as retenidas:
             experimento = self._experiment(cliente)
-            run = cliente.create_run(experimento, tags=dict(etiquetas)).info.run_id
+            run = self._open_run(cliente, experimento, etiquetas)
             try:
                 hecho = cliente.create_logged_model(experimento, self.modelo, run)
                 _log_numbers(cliente, run, hecho, parametros, metricas)
                 if artefactos is not None:
                     cliente.log_artifacts(run, str(artefactos))
+                retenidas.check()
                 with tempfile.TemporaryDirectory() as temporal:
                     carpeta = _write_mlmodel(Path(temporal), hecho, modelo, paquete, ejemplo)
                     cliente.log_model_artifacts(hecho.model_id, str(carpeta))
+                retenidas.check()
                 return self._publish(cliente, run, hecho, etiquetas)
             except BaseException:
                 self._undo(cliente, experimento, run)
                 raise
 
     def set_alias(self, alias: str, version: int, etiquetas: Mapping[str, str]) -> None:
-        """Tag a version (who, when, why) and point an alias to it.
+        """Point an alias to a version, and then tag it (who, when, why).
+
+        Tags ``promovido_*`` are the latest promotion's; the tag ``promociones`` holds all.
 
         Raises
         ------
         PermanentError
-            There is no such version.
+            There is no such version, or the alias has moved and its tags are missing.
         """
-        with self._hablando() as cliente:
-            self._version(cliente, version)
-            for nombre, valor in etiquetas.items():
-                cliente.set_model_version_tag(self.modelo, str(version), nombre, valor)
-            cliente.set_registered_model_alias(self.modelo, alias, str(version))
+        with sin_interrupciones():
+            with self._hablando() as cliente:
+                previas = dict(self._version(cliente, version).tags)
+                cliente.set_registered_model_alias(self.modelo, alias, str(version))
+            try:
+                with self._hablando() as cliente:
+                    for nombre, valor in versiones.with_promotion(previas, etiquetas).items():
+                        cliente.set_model_version_tag(self.modelo, str(version), nombre, valor)
+            except ConsumoError as error:
+                raise PermanentError(
+                    f"el alias «{alias}» ya apunta a la versión {version}, "
+                    f"pero faltan sus etiquetas: {error}"
+                ) from error
 
     def delete_alias(self, alias: str) -> None:
         """Let an alias point nowhere; nothing happens if it does so already."""
@@ -255,8 +250,6 @@ class Registro:
 
     @cached_property
     def _cliente(self) -> Any:
-        for nombre, valor in _ENTORNO.items():
-            os.environ.setdefault(nombre, valor)
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
@@ -268,12 +261,12 @@ class Registro:
         # Before MLflow is imported: that takes seconds, which an absent server is not worth.
         if not listens(self._uri):
             raise ausente
-        cliente = self._cliente
+        teach_manners()
         from mlflow.exceptions import MlflowException
         from requests import RequestException
 
         try:
-            yield cliente
+            yield self._cliente
         except (MlflowException, RequestException) as error:
             respuesta = getattr(error, "response", None)
             estado = 500 if respuesta is None else respuesta.status_code
@@ -314,8 +307,17 @@ class Registro:
         ficha = cliente.create_model_version(
             self.modelo, origen, run, etiquetas, model_id=hecho.model_id
         )
-        cliente.set_registered_model_alias(self.modelo, ASPIRANTE, ficha.version)
+        cliente.set_registered_model_alias(self.modelo, versiones.ASPIRANTE, ficha.version)
         return int(ficha.version)
+
+    def _open_run(self, cliente: Any, experimento: str, etiquetas: dict[str, str]) -> str:
+        """Return a new run's id, after taking back what killed processes left half way."""
+        for run in cliente.search_runs([experimento], "attributes.status = 'RUNNING'"):
+            desde = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+            if versiones.is_abandoned(run.data.tags, desde, datetime.now(UTC)):
+                self._undo(cliente, experimento, run.info.run_id)
+                _LOG.warning("la ejecución %s de MLflow quedó a medias; se cierra", run.info.run_id)
+        return str(cliente.create_run(experimento, tags=etiquetas | process_tag()).info.run_id)
 
     def _undo(self, cliente: Any, experimento: str, run: str) -> None:
         """Take back what a failed ``register`` left, as far as the server still answers."""

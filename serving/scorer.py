@@ -3,8 +3,9 @@
 ``draft`` scores, ``accept`` says that the verdicts are stored, ``discard`` that they never will
 be. The store is the truth: customers of a discarded draft are forgotten, and whoever is not in
 memory is loaded from the store when next seen, all new customers of a batch in one query. The
-online model of a partition is loaded with the partition's first reading, as it was stored with
-the readings before that one, so a batch that comes again gets the scores of the first time.
+online model of a partition is loaded with the partition's first reading. It was stored in one
+transaction with the readings that taught it, so a reading below its offset is stored already: the
+store keeps the verdict of the first time, and the model does not learn from it twice.
 
 A reading more than four days older than its customer's newest (a correction, a file that is sent
 again) does not find its window in memory any more. It is compared with rings of its own, filled
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
 from detection.dominio import Historia, Lecturas, Veredictos
-from detection.errors import LoteEnVueloError
+from detection.errors import LoteEnVueloError, TransientError
 from detection.modelo import Modelo
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
 from detection.windows import SIN_HORA
@@ -41,13 +42,18 @@ class Origen:
     ----------
     particion : ndarray (n,), int32
         Kafka partition of each reading.
-    desde, siguiente : mapping of int to int
-        Offset of the batch's first message of each partition, and the one after its last.
+    offset : ndarray (n,), int64
+        Its place in the partition.
+    siguiente : mapping of int to int
+        For each partition, the offset after the batch's last message.
+    registro : str
+        Identity of the log: another one where a topic has been made anew and offsets restart.
     """
 
     particion: NDArray[np.int32]
-    desde: Mapping[int, int]
+    offset: NDArray[np.int64]
     siguiente: Mapping[int, int]
+    registro: str
 
 
 class HistoryLoader(Protocol):
@@ -64,9 +70,9 @@ class HistoryLoader(Protocol):
         ...
 
     def load_online(
-        self, particiones: Sequence[int], hasta_offset: Sequence[int]
-    ) -> list[bytes | None]:
-        """Return the newest state of each partition's online model that is not past an offset."""
+        self, registro: str, particiones: Sequence[int]
+    ) -> list[tuple[int, bytes] | None]:
+        """Return each partition's online model with the first offset it has not learnt from."""
         ...
 
 
@@ -80,20 +86,24 @@ class Borrador:
     veredictos : Veredictos
     nuevos : list of str
         Customers that came into memory with this draft.
-    online : mapping of int to bytes
-        The online model of each partition in it, as it is after these readings.
+    online : mapping of int to (int, bytes)
+        The online model of each partition in it as it is after these readings, with the first
+        offset that it has not learnt from.
     sombra : Veredictos or None
         What a challenger in shadow would have said.
     antes : object
         The online models before these readings.
+    aprendido_antes : mapping of int to int
+        The first offset of each partition that they had not learnt from.
     """
 
     lecturas: Lecturas
     veredictos: Veredictos
     nuevos: list[str]
-    online: Mapping[int, bytes]
+    online: Mapping[int, tuple[int, bytes]]
     sombra: Veredictos | None
     antes: Any
+    aprendido_antes: Mapping[int, int]
 
 
 class Scorer:
@@ -109,6 +119,8 @@ class Scorer:
         self.detector = detector
         self._historia = historia
         self._en_vuelo: list[Borrador] = []
+        self._aprendido: dict[int, int] = {}
+        self._registro: str | None = None
 
     def use(self, modelo: Modelo) -> None:
         """Score with another version from the next draft on; drafts in flight keep theirs."""
@@ -130,31 +142,38 @@ class Scorer:
         LoteEnVueloError
             A replayed reading has to wait for the drafts before it to be stored.
         """
-        detector = self.detector
-        particiones = np.unique(origen.particion).tolist()
-        self._load_online(particiones, origen)
+        particiones: list[int] = np.unique(origen.particion).tolist()
+        self._load_online(particiones, origen.registro)
         nuevos = self._load_new(lecturas)
+        try:
+            return self._draft(lecturas, origen, particiones, nuevos)
+        except TransientError:
+            # As if nobody had come: whoever asks again is told once more who is new.
+            self.detector.forget(nuevos)
+            raise
+
+    def _draft(
+        self, lecturas: Lecturas, origen: Origen, particiones: list[int], nuevos: list[str]
+    ) -> Borrador:
+        detector = self.detector
         propia = detector.ventanas.rows(lecturas.propietario_id)
         fila, prestadas = self._lend_rows(lecturas, propia)
-        filas_online = detector.estados.rows(np.array(particiones, np.int64))
-        antes = detector.estados.snapshot(filas_online)
+        antes = detector.estados.snapshot(detector.estados.rows(np.array(particiones, np.int64)))
+        aprendido = {p: self._aprendido.get(p, 0) for p in particiones}
+        ensena = origen.offset >= _of_each(origen.particion, aprendido)
         try:
-            crudos = detector.score_rows(lecturas, fila, propia, origen.particion)
+            crudos = detector.score_rows(lecturas, fila, propia, origen.particion, ensena)
         finally:
             detector.forget(prestadas)
-        sombra = detector.sombra
-        borrador = Borrador(
-            lecturas,
-            crudos.veredictos,
-            nuevos,
-            {p: detector.estados.dump(p) for p in particiones},
-            None
-            if sombra is None
-            else sombra.veredictos(
+        for p in particiones:
+            self._aprendido[p] = max(aprendido[p], origen.siguiente[p])
+        sombra = None
+        if detector.sombra is not None:
+            sombra = detector.sombra.veredictos(
                 crudos.veredictos, crudos.sombra_centesimas, crudos.sombra_severidad
-            ),
-            antes,
-        )
+            )
+        online = {p: (self._aprendido[p], detector.estados.dump(p)) for p in particiones}
+        borrador = Borrador(lecturas, crudos.veredictos, nuevos, online, sombra, antes, aprendido)
         self._en_vuelo.append(borrador)
         return borrador
 
@@ -166,6 +185,7 @@ class Scorer:
         """Undo a draft that will not be stored, the newest first; its customers are forgotten."""
         self._en_vuelo.remove(borrador)
         self.detector.estados.restore(borrador.antes)
+        self._aprendido.update(borrador.aprendido_antes)
         self.detector.forget(dict.fromkeys(borrador.lecturas.propietario_id))
 
     def forget(self, propietario_id: Iterable[str], particiones: Iterable[int] = ()) -> None:
@@ -173,14 +193,24 @@ class Scorer:
         self.detector.forget(propietario_id)
         for particion in particiones:
             self.detector.estados.forget(particion)
+            self._aprendido.pop(particion, None)
 
-    def _load_online(self, particiones: list[int], origen: Origen) -> None:
+    def _load_online(self, particiones: list[int], registro: str) -> None:
         estados = self.detector.estados
+        if registro != self._registro:
+            if self._en_vuelo:
+                raise LoteEnVueloError
+            for particion in estados.partitions():
+                estados.forget(particion)
+            self._registro = registro
         nuevas = [p for p in particiones if estados.row(p) < 0]
-        if nuevas:
-            guardados = self._historia.load_online(nuevas, [origen.desde[p] for p in nuevas])
-            for particion, guardado in zip(nuevas, guardados, strict=True):
-                estados.add(particion, guardado)
+        if not nuevas:
+            return
+        guardados = self._historia.load_online(registro, nuevas)
+        for particion, guardado in zip(nuevas, guardados, strict=True):
+            siguiente, estado = guardado or (0, None)
+            estados.add(particion, estado)
+            self._aprendido[particion] = siguiente
 
     def _load_new(self, lecturas: Lecturas) -> list[str]:
         ventanas = self.detector.ventanas
@@ -225,3 +255,9 @@ class Scorer:
         fila = propia.copy()
         fila[viejas] = prestadas[np.cumsum(corte) - 1]
         return fila, nombres
+
+
+def _of_each(particion: NDArray[np.int32], valor: Mapping[int, int]) -> NDArray[np.int64]:
+    """Return the value (n,) of each reading's partition."""
+    distintas, cual = np.unique(particion, return_inverse=True)
+    return np.array([valor[p] for p in distintas.tolist()], np.int64)[cual]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
@@ -101,6 +102,22 @@ class Settings(BaseSettings):
     @classmethod
     def _horas_posibles(cls, valor: str) -> str:
         horas_de(valor)
+        return valor
+
+    @field_validator("mlflow_tracking_uri")
+    @classmethod
+    def _servidor_posible(cls, valor: str) -> str:
+        try:
+            partes = urlsplit(valor)
+            posible = partes.scheme in {"http", "https"} and partes.hostname and partes.port != 0
+        except ValueError:
+            posible = False
+        # The value is not shown: it may carry a password.
+        if not posible or re.search(r"\s", valor):
+            raise ValueError(
+                "se esperaba la dirección http(s) de un servidor de MLflow, "
+                "como «http://127.0.0.1:5000»"
+            )
         return valor
 
     @field_validator("nivel_log")

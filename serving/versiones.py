@@ -1,15 +1,31 @@
-"""What registered versions are called, and what is known of one (contract 6)."""
+"""What registered versions are called, what is known of one, and what their tags say."""
 
 from __future__ import annotations
 
+import json
+import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 EXPERIMENTO = "consumo"
 MODELO = "consumo-detector"
 CAMPEON = "champion"
 ASPIRANTE = "challenger"
+
+ETIQUETA_HUELLA = "huella_paquete"
+"""Tag of a version with its package's fingerprint (``paquete.huella_de``)."""
+ETIQUETA_PROCESO = "proceso"
+"""Tag of a run with the machine and the process that registers it."""
+ETIQUETA_PROMOCIONES = "promociones"
+"""Tag of a version with all its promotions, the newest last: a JSON list of objects."""
+PREFIJO_PROMOCION = "promovido_"
+"""How the tags of the latest promotion begin: who, when, why and from which version."""
+ABANDONO = timedelta(hours=6)
+"""After which nobody is registering any more. By hand, 2026-11-24: it takes seconds."""
+_LARGO_MAXIMO = 100_000
+"""Characters of a tag's value: ``MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH`` of mlflow 3.17."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +50,89 @@ class VersionInfo:
     etiquetas: Mapping[str, str]
     metricas: Mapping[str, float]
     alias: tuple[str, ...]
+
+
+def process_tag() -> dict[str, str]:
+    """Return the tag of a run that this process registers."""
+    return {ETIQUETA_PROCESO: f"{platform.node()}:{os.getpid()}"}
+
+
+def is_abandoned(etiquetas: Mapping[str, str], desde: datetime, ahora: datetime) -> bool:
+    """Return whether an open run is one of ours, whose process has left without ending it.
+
+    Parameters
+    ----------
+    etiquetas : mapping of str to str
+        The run's.
+    desde, ahora : datetime
+        When it began, and now.
+
+    Examples
+    --------
+    >>> nuestra = {ETIQUETA_HUELLA: "0123"} | process_tag()
+    >>> ayer, hoy = datetime(2026, 11, 23), datetime(2026, 11, 24)
+    >>> is_abandoned(nuestra, hoy, hoy), is_abandoned(nuestra, ayer, hoy)
+    (False, True)
+    >>> is_abandoned({}, ayer, hoy)
+    False
+    """
+    if ETIQUETA_HUELLA not in etiquetas:
+        return False
+    if ahora - desde > ABANDONO:
+        return True
+    maquina, _, numero = etiquetas.get(ETIQUETA_PROCESO, "").rpartition(":")
+    if maquina != platform.node() or not numero.isdecimal():
+        return False
+    try:
+        os.kill(int(numero), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
+def with_promotion(previas: Mapping[str, str], nuevas: Mapping[str, str]) -> dict[str, str]:
+    """Return new tags of a version, with all its promotions if they are those of one more.
+
+    Parameters
+    ----------
+    previas : mapping of str to str
+        All tags that the version has.
+    nuevas : mapping of str to str
+
+    Examples
+    --------
+    >>> with_promotion({}, {"promovido_por": "ana"})["promociones"]
+    '[{"por": "ana"}]'
+    """
+    ultima = _promotion(nuevas)
+    if not ultima:
+        return dict(nuevas)
+    historia = [*_promotions(previas), ultima]
+    while len(texto := json.dumps(historia, ensure_ascii=False)) > _LARGO_MAXIMO and historia[1:]:
+        del historia[0]
+    # The history first: it says everything, should the rest not get through.
+    return {ETIQUETA_PROMOCIONES: texto, **nuevas}
+
+
+def _promotion(etiquetas: Mapping[str, str]) -> dict[str, str]:
+    return {
+        n.removeprefix(PREFIJO_PROMOCION): v
+        for n, v in etiquetas.items()
+        if n.startswith(PREFIJO_PROMOCION)
+    }
+
+
+def _promotions(etiquetas: Mapping[str, str]) -> list[object]:
+    """Return the promotions so far; of a version older than their list, the latest."""
+    texto = etiquetas.get(ETIQUETA_PROMOCIONES)
+    if texto is None:
+        anterior = _promotion(etiquetas)
+        return [anterior] if anterior else []
+    try:
+        historia = json.loads(texto)
+    except ValueError:
+        historia = None
+    # Edited by hand in MLflow: kept as it is, whatever it says.
+    return historia if isinstance(historia, list) else [{"ilegible": texto}]

@@ -187,7 +187,10 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         """
         self._copia = self._load_copy()
         self._hilo.start()
-        if not self._mirado.wait(self._espera_inicio_s) and self._fall_back():
+        if self._mirado.wait(self._espera_inicio_s):
+            return
+        self._fall_back()
+        if self._campeon.actual is self._copia:
             _LOG.warning("MLflow tarda en responder; se empieza con %s", self._in_use())
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """What a raw score is worth: tails of the models and rates of the rules, on held-out clean days.
 
 Models: the empirical tail of their scores on readings that neither learnt from (``Cola``). The
-online model has followed the same customers for weeks before, and scores before it learns.
+online model has followed the same customers for weeks before, and scores before it learns; each
+of its states follows about as many of them as a partition has live, for the tail depends on it.
 Readings of one customer come in spells: a journey is a hundred rare readings, and one customer
 more or less with a journey moves the tail. So it is taken one standard error between customers
 higher than the mean of them; of few customers nothing is called very rare.

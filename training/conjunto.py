@@ -2,7 +2,8 @@
 
 Each held-out customer is in it as it is, and each of its twins, the same customer until the first
 judged hour, does something from then on (``detection/ataques.py``). Who is who is not in it:
-customers are numbered, for the set is kept with the model.
+customers are numbered, for the set is kept with the model. Attacks go round the customers, and a
+customer may have several twins: few customers are as many cases, though not as many people.
 
 Judged are the held-out hours of the clean customers, and of the twins the hours that their attack
 has its hand in. A twin's other hours are neither: they are honest, and yet part of a fraud.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,13 +23,16 @@ from detection.ataques import ETIQUETAS, NORMAL, Ataque, aplicar, make_ataque
 from detection.dominio import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import ModeloInvalidoError
 from detection.sorteos import Tiempo, make_tiempo
-from training.dataset import Retenidas, partition_of
+from training.dataset import Retenidas, partition_of, partitions_for
 
 ATAQUES: tuple[str, ...] = tuple(etiqueta for etiqueta in ETIQUETAS if etiqueta != NORMAL)
 """Every kind, in the order in which twins get them."""
 
-GEMELOS_POR_ATAQUE = 2
-"""Twins of each kind, at least, however few customers there are. By hand, 2026-11-24."""
+GEMELOS_POR_ATAQUE = 5
+"""Twins of each kind, at least, however few customers there are: with fewer, one that is missed by
+chance is a quarter of them. By hand, 2026-11-24."""
+GEMELO = ".gemelo_"
+"""Between the name of a customer and the number of its twin."""
 MEDIA_DE_HOGAR_KWH = 2.0
 """Hourly mean up to which a plantation has the lamps of one; a larger customer, in proportion
 more. By hand, 2026-11-24: 17 500 kWh a year, the largest of homes."""
@@ -63,6 +68,12 @@ class Conjunto:
     def corte_hora(self) -> int:
         """Return the absolute hour at which the judged days begin."""
         return int(self.lecturas.hora_utc[self.juzgada].min())
+
+    @property
+    def origen(self) -> NDArray[np.int64]:
+        """Return (n,) a number for each reading's customer, the same for it and its twins."""
+        nombres = [p.partition(GEMELO)[0] for p in self.lecturas.propietario_id]
+        return np.unique(np.array(nombres), return_inverse=True)[1].astype(np.int64)
 
     @property
     def sha256(self) -> str:
@@ -125,14 +136,14 @@ class Conjunto:
 
 
 def make_conjunto(
-    retenidas: Retenidas, calendario: Calendario, semilla: int, particiones: int
+    retenidas: Retenidas, calendario: Calendario, semilla: int, clientes_por_particion: float
 ) -> Conjunto:
-    """Return the set of some held-out customers, half of it attacked, every kind in turn.
+    """Return the set of some held-out customers and their twins, every kind of attack in turn.
 
     Parameters
     ----------
-    particiones : int
-        Of the topic, >= 1.
+    clientes_por_particion : float
+        As live, > 0: they go into as many partitions as keep it.
     """
     lecturas = retenidas.lecturas
     corte = int(lecturas.hora_utc[retenidas.retenida].min())
@@ -141,14 +152,22 @@ def make_conjunto(
     reales = _by_customer(lecturas)
     gemelos = max(len(reales), GEMELOS_POR_ATAQUE * len(ATAQUES))
     partes = [
-        _Parte(f"limpio_{k:04d}", hora, kwh, hora >= corte, [""] * hora.size)
-        for k, (hora, kwh) in enumerate(reales, 1)
+        _Parte(_name(quien), hora, kwh, hora >= corte, [""] * hora.size)
+        for quien, (hora, kwh) in enumerate(reales)
     ]
+    # After so many the same customers would meet the same kinds again.
+    vuelta = math.lcm(len(reales), len(ATAQUES))
     for k in range(gemelos):
-        hora, kwh = reales[k % len(reales)]
+        quien = (k + k // vuelta) % len(reales)
+        hora, kwh = reales[quien]
         ataque = make_ataque(semilla, k + 1, ATAQUES[k % len(ATAQUES)], corte)
-        partes.append(_attack(f"gemelo_{k + 1:04d}", hora, kwh, ataque, k, tiempo, calendario))
-    return _join(partes, particiones)
+        nombre = f"{_name(quien)}{GEMELO}{k + 1:04d}"
+        partes.append(_attack(nombre, hora, kwh, ataque, k, tiempo, calendario))
+    return _join(partes, partitions_for(len(partes), clientes_por_particion))
+
+
+def _name(quien: int) -> str:
+    return f"limpio_{quien + 1:04d}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

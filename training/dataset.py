@@ -8,7 +8,9 @@ not: what a clean customer does once a month is the tail that the calibration ha
 customers are chosen as a whole: never under suspicion, never with a confirmed fraud. Half of them
 judge, on the held-out days. The other half calibrate, on eight weeks: nothing is learnt from them
 at any time, for two weeks of a few customers say too little of a tail in which one journey is a
-hundred readings. So no threshold is judged on the customers that it was set by.
+hundred readings. So no threshold is judged on the customers that it was set by. Which half a
+customer is in is in its name: in every training the same, or else the champion would be judged on
+the customers that it was calibrated on.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from training.lectura import (
     Limites,
     Ventana,
     by_lot,
+    lot_of,
     readings_of,
 )
 
@@ -47,8 +50,10 @@ __all__ = [
     "Retenidas",
     "Ventana",
     "by_lot",
+    "load_retenidas",
     "make_ventana",
     "partition_of",
+    "partitions_for",
     "read_muestra",
     "readings_of",
 ]
@@ -57,8 +62,13 @@ _LOG = logging.getLogger("entrenamiento")
 
 MINIMO_DIAS = 29
 """Days to learn from, at least: a whole window of 28 and a day after it."""
-MINIMO_CLIENTES = 4
+MINIMO_POR_PAPEL = 2
+MINIMO_CLIENTES = 2 * MINIMO_POR_PAPEL
 """Two to calibrate on and two to be judged on."""
+SEMILLA_PAPEL = 0
+"""Of who calibrates and who judges; never the training's, with which they would change sides."""
+MITAD = bytes([0x80])
+"""Half of all lots are before it."""
 MINIMO_FILAS = 1_000
 """Readings to learn from, at least: four times what one tree of the forest draws."""
 
@@ -72,7 +82,8 @@ class Retenidas:
     lecturas : Lecturas
         With the past that they are compared with.
     particion : ndarray (n,), int32
-        Partition that each customer's readings go to.
+        Partition that each customer's readings go to: few, so that each has about as many
+        customers as one of the topic has live.
     retenida : ndarray (n,), bool
         The reading is held out, not only the past of one.
     """
@@ -97,6 +108,8 @@ class Muestra:
         Of disjoint customers.
     recuento : mapping of str to int
         Customers, readings, and how many were left out for which reason.
+    clientes_por_particion : float
+        Live, on average: all known customers over the topic's partitions.
     sha256 : str
         Of all that was read: customers, hours, kWh, and what could be learnt from.
     """
@@ -108,6 +121,7 @@ class Muestra:
     calibracion: Retenidas
     evaluacion: Retenidas
     recuento: Mapping[str, int]
+    clientes_por_particion: float
     sha256: str
 
 
@@ -137,8 +151,8 @@ def make_ventana(primera_hora: int | None, ultima_hora: int | None, dias: int) -
     if corte - primera_hora < MINIMO_DIAS * HORAS_POR_DIA:
         raise PermanentError(
             f"la historia abarca {hay} días y para entrenar hacen falta al menos "
-            f"{MINIMO_DIAS + RETENIDOS_DIAS} ({MINIMO_DIAS} de que aprender y {RETENIDOS_DIAS} "
-            "retenidos para evaluar)"
+            f"{MINIMO_DIAS + RETENIDOS_DIAS} ({MINIMO_DIAS} de que aprender, incluidos los "
+            f"{MINIMO_DIAS - 1} que llenan la ventana, y {RETENIDOS_DIAS} retenidos para evaluar)"
         )
     return Ventana(max(primera_hora, corte - dias * HORAS_POR_DIA), corte, hasta)
 
@@ -174,24 +188,24 @@ def read_muestra(
     limites = limites or Limites()
     todos = almacen.customers(ventana.desde_hora, ventana.hasta_hora)
     _check_customers(len(todos))
-    clientes = sorted(by_lot(todos, semilla, "cliente")[: limites.clientes])
     lectura = Lectura(almacen, calendario, params, ventana, semilla, confirmados, limites)
-    lectura.read(clientes)
-    calibran, juzgan = _split(by_lot(lectura.limpios, semilla, "retenido"), limites)
+    lectura.read(sorted(by_lot(todos, semilla, "cliente")[: limites.clientes]))
+    calibran, juzgan = _split(lectura.limpios, limites)
     propietario_id, hora_utc, rasgos = lectura.without(calibran)
     _check(rasgos)
+    por_particion, hasta = len(todos) / particiones, ventana.hasta_hora
     retenidas = [
-        _load_retenidas(almacen, ids, ventana.hasta_hora, dias * HORAS_POR_DIA, particiones)
+        load_retenidas(almacen, ids, (hasta - dias * HORAS_POR_DIA, hasta), por_particion)
         for ids, dias in ((calibran, CALIBRACION_DIAS), (juzgan, RETENIDOS_DIAS))
     ]
     _hash_into(lectura.huella, retenidas)
-    lectura.recuento["clientes_conocidos"] = len(todos)
-    lectura.recuento["filas"] = rasgos.shape[0]
-    lectura.recuento["clientes_calibran"] = len(calibran)
-    lectura.recuento["clientes_juzgan"] = len(juzgan)
+    lectura.recuento |= {
+        "clientes_conocidos": len(todos), "filas": rasgos.shape[0],
+        "clientes_calibran": len(calibran), "clientes_juzgan": len(juzgan),
+    }  # fmt: skip
     return Muestra(
         ventana, rasgos, propietario_id, hora_utc, retenidas[0], retenidas[1],
-        lectura.recuento, lectura.huella.hexdigest(),
+        lectura.recuento, por_particion, lectura.huella.hexdigest(),
     )  # fmt: skip
 
 
@@ -213,15 +227,38 @@ def partition_of(propietario_id: str, particiones: int) -> int:
     return zlib.crc32(propietario_id.encode()) % particiones
 
 
+def partitions_for(clientes: int, clientes_por_particion: float) -> int:
+    """Return into how many partitions some customers go to have as many each as live have.
+
+    What the online model finds rare depends on how many customers it has learnt from.
+
+    Parameters
+    ----------
+    clientes_por_particion : float
+        > 0; where there are fewer customers than that, one partition is as near as it gets.
+
+    Examples
+    --------
+    >>> partitions_for(24, 50 / 6), partitions_for(200, 300.0)
+    (3, 1)
+    """
+    return max(1, round(clientes / clientes_por_particion))
+
+
 def _split(limpios: list[str], limites: Limites) -> tuple[list[str], list[str]]:
-    """Return who calibrates and who judges."""
+    """Return who calibrates and who judges, by the half of all lots that theirs is in.
+
+    Where few are on one side, the nearest lots of the other make up for it.
+    """
     if len(limpios) < MINIMO_CLIENTES:
         raise PermanentError(
             f"solo {len(limpios)} clientes sin sospecha tienen casi completas las últimas seis "
             f"semanas y hacen falta al menos {MINIMO_CLIENTES}"
         )
-    medio = (len(limpios) + 1) // 2
-    return limpios[:medio][: limites.calibran], limpios[medio:][: limites.juzgan]
+    orden = by_lot(limpios, SEMILLA_PAPEL, "retenido")
+    debajo = sum(lot_of(p, SEMILLA_PAPEL, "retenido") < MITAD for p in orden)
+    medio = min(max(debajo, MINIMO_POR_PAPEL), len(orden) - MINIMO_POR_PAPEL)
+    return orden[:medio][: limites.calibran], orden[medio:][::-1][: limites.juzgan]
 
 
 def _check_customers(n: int) -> None:
@@ -248,14 +285,27 @@ def _check(rasgos: NDArray[np.float32]) -> None:
         _LOG.warning("rasgos que no varían en toda la historia: %s", cuales)
 
 
-def _load_retenidas(
-    almacen: Lector, ids: list[str], hasta_hora: int, horas: int, particiones: int
+def load_retenidas(
+    almacen: Lector,
+    ids: list[str],
+    horas: tuple[int, int],
+    clientes_por_particion: float,
+    pasado_horas: int = PASADO_HORAS,
 ) -> Retenidas:
-    """Return the last hours of some customers, and the past of those hours."""
+    """Return some customers' readings of the absolute hours ``[desde, hasta)``, and their past.
+
+    Parameters
+    ----------
+    clientes_por_particion : float
+        As live, > 0: they go into as many partitions as keep it.
+    pasado_horas : int
+        Hours before, >= 0.
+    """
     ids = sorted(ids)
-    desde = hasta_hora - horas
-    historia = almacen.load_range(ids, desde - PASADO_HORAS, hasta_hora)
+    desde, hasta = horas
+    historia = almacen.load_range(ids, desde - pasado_horas, hasta)
     orden = np.lexsort((historia.indice, historia.hora_utc))
     lecturas = readings_of(ids, historia).elegir(orden)
+    particiones = partitions_for(len(ids), clientes_por_particion)
     particion = np.array([partition_of(p, particiones) for p in ids], np.int32)
     return Retenidas(lecturas, particion[historia.indice[orden]], lecturas.hora_utc >= desde)

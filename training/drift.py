@@ -1,7 +1,8 @@
 """``consumo deriva``: whether the last days still look like what the champion was measured on.
 
-The current side is made exactly as the reference was: a sample of customers goes through the
-detector with the champion, from weeks before on, so that both windows and online model are warm.
+The current side is made exactly as the reference was (``referencia.py``): a sample of all
+customers goes through the detector with the champion, from weeks before on, so that both windows
+and online model are warm.
 Its scores are what this version says, whichever version the stored verdicts came from: a promotion
 in the middle of the days is no drift.
 """
@@ -19,12 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
-from detection.detector import Crudos, DetectorConsumo
 from detection.dominio import HORAS_POR_DIA, Calendario, hora_absoluta, instante
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from detection.features import RASGOS
 from detection.modelo import Modelo
 from detection.params import Params
 from detection.textos import numero
@@ -36,28 +33,17 @@ from serving.paquete import load_paquete
 from serving.settings import Settings, load_settings
 from serving.versiones import CAMPEON, MODELO
 from serving.zona import load_calendario
-from training.calibrate import measure_retenidas
-from training.dataset import (
-    Lector,
-    Retenidas,
-    by_lot,
-    partition_of,
-    readings_of,
-)
+from training.dataset import Lector
 from training.drift_informe import ResultadoDeriva, compare
-from training.train import REFERENCIA
+from training.referencia import REFERENCIA, SEMILLA, measure_columns, read_sample
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LOG = logging.getLogger("deriva")
 
-CLIENTES = 200
-"""Customers looked at, as many as made the reference at most: with two months each, 300 000
-readings, which takes seconds. By hand, 2026-11-24."""
 PASADO_DIAS = 56
 """Days before: 28 fill the windows, and 28 more teach the online model. By hand, 2026-11-24."""
-SEMILLA = 20_261_124
 CARPETA = "deriva"
 """Folder of the reports among the artifacts of the champion's run."""
 
@@ -174,10 +160,13 @@ def load_champion(versiones: Versiones) -> Campeon:
             "no hay campeón con que comparar: haga antes «consumo entrenar» y «consumo promover»"
         )
     with tempfile.TemporaryDirectory(prefix="consumo-deriva-") as temporal:
-        carpeta = versiones.download(version, Path(temporal) / "paquete")
-        modelo = load_paquete(carpeta, f"{MODELO}-{version}")
-        if not (carpeta / REFERENCIA).is_file():
-            raise ModeloInvalidoError(f"a la versión {version} le falta «{REFERENCIA}»")
+        try:
+            carpeta = versiones.download(version, Path(temporal) / "paquete")
+            modelo = load_paquete(carpeta, f"{MODELO}-{version}")
+            if not (carpeta / REFERENCIA).is_file():
+                raise ModeloInvalidoError(f"le falta «{REFERENCIA}»")
+        except ModeloInvalidoError as error:
+            raise ModeloInvalidoError(f"campeón (versión {version}): {error}") from error
         return Campeon(version, modelo, pd.read_parquet(carpeta / REFERENCIA))
 
 
@@ -224,38 +213,13 @@ def read_actual(
     TransientError
         The history is away.
     """
-    conocidos = almacen.customers(recientes.desde_hora, recientes.hasta_hora)
-    ids = sorted(by_lot(conocidos, semilla, "deriva")[:CLIENTES])
-    antes = PASADO_DIAS * HORAS_POR_DIA
-    historia = almacen.load_range(ids, recientes.desde_hora - antes, recientes.hasta_hora)
-    orden = np.lexsort((historia.indice, historia.hora_utc))
-    lecturas = readings_of(ids, historia).elegir(orden)
-    particion = np.array([partition_of(p, particiones) for p in ids], np.int32)
-    detector = DetectorConsumo(calendario, params)
-    detector.use(modelo)
-    miradas = Retenidas(
-        lecturas, particion[historia.indice[orden]], lecturas.hora_utc >= recientes.desde_hora
-    )
-    return _table(measure_retenidas(miradas, detector), modelo)
-
-
-def _table(crudos: Crudos, modelo: Modelo) -> pd.DataFrame:
-    """Return what was measured, as ``training.train.make_referencia`` lays it out."""
     import pandas as pd
 
-    listas = ~np.isnan(crudos.rasgos).any(axis=1)
-    rasgos = crudos.rasgos[listas]
-    local = crudos.veredictos.hora_local[listas]
-    return pd.DataFrame(
-        {
-            **{nombre: rasgos[:, k] for k, nombre in enumerate(RASGOS)},
-            "score_offline": modelo.bosque.scores(rasgos).astype(np.float32),
-            "score_anomalia": crudos.veredictos.score_centesimas[listas].astype(np.float32) / 100,
-            # 1970-01-01 was a Thursday, so Monday is 0 after adding 3.
-            "laborable": (local // HORAS_POR_DIA + 3) % 7 < 5,
-            "hora": (local % HORAS_POR_DIA).astype(np.int8),
-        }
-    )
+    miradas = read_sample(
+        almacen, (recientes.desde_hora, recientes.hasta_hora), particiones=particiones,
+        semilla=semilla, pasado_horas=PASADO_DIAS * HORAS_POR_DIA,
+    )  # fmt: skip
+    return pd.DataFrame(measure_columns(miradas, modelo, calendario, params))
 
 
 def make_documento(
@@ -291,7 +255,7 @@ def _log_artifacts(
                 ruta.write_text(contenido, encoding="utf-8")
                 versiones.log_artifact_to(version, ruta, CARPETA)
         except ConsumoError as error:
-            _LOG.warning("El informe queda en MongoDB pero no en MLflow: %s", error)
+            _LOG.warning("el informe queda en MongoDB pero no en MLflow: %s", error)
 
 
 def say(resultado: ResultadoDeriva) -> str:

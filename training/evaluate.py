@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +47,13 @@ class Metricas:
     falsas_alarmas : mapping of str to float
         By severidad: anomalies of exactly that one per 1 000 clean customers and day.
     clientes_limpios, dias_limpios : int, float
-        Clean customers, and the days (24 judged readings) of all of them.
+        Customers with clean judged readings, and the days (24 of them) of all of these.
     clientes_atacados : mapping of str to int
         By kind of attack.
     lecturas_juzgadas, lecturas_atacadas : int
         In the average precision: all, and the positive ones.
+    error_alarmas : mapping of str to float
+        Standard error of ``falsas_alarmas``, by how much clean customers differ.
     """
 
     version: str
@@ -67,6 +69,7 @@ class Metricas:
     clientes_atacados: Mapping[str, int]
     lecturas_juzgadas: int
     lecturas_atacadas: int
+    error_alarmas: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the figures as JSON, keys sorted."""
@@ -172,12 +175,32 @@ def measure(
             for k, s in enumerate(SEVERIDADES)
             if k > 0
         },
-        clientes_limpios=int((ataque == "").sum()),
+        clientes_limpios=np.unique(cliente[limpia]).size,
         dias_limpios=dias,
         clientes_atacados={t: int((ataque == t).sum()) for t in tipos},
         lecturas_juzgadas=int(conjunto.juzgada.sum()),
         lecturas_atacadas=int((conjunto.juzgada & (tipo != "")).sum()),
+        error_alarmas={
+            str(s): _alarm_error(cliente[limpia], veredictos.severidad[limpia] == k)
+            for k, s in enumerate(SEVERIDADES)
+            if k > 0
+        },
     )
+
+
+def _alarm_error(cliente: NDArray[np.int64], alarma: NDArray[np.bool_]) -> float:
+    """Return the standard error of alarms per 1 000 customers and day, customers being clusters.
+
+    That of a ratio of two sums over clusters (Cochran, "Sampling Techniques", 1977, eq. 6.13).
+    """
+    _, cual = np.unique(cliente, return_inverse=True)
+    dias = np.bincount(cual) / HORAS_POR_DIA
+    if dias.size < 2:
+        return 0.0
+    alarmas = np.bincount(cual, weights=alarma)
+    resto = alarmas - alarmas.sum() / dias.sum() * dias
+    n = dias.size
+    return float(MIL * np.sqrt(n / (n - 1) * (resto**2).sum()) / dias.sum())
 
 
 def truth(conjunto: Conjunto) -> NDArray[np.bool_]:
@@ -220,10 +243,11 @@ def informe_texto(metricas: Metricas, params: Params | None = None) -> str:
     """Return the figures as a Spanish text: what each detector adds, what is found, the budget."""
     m = metricas
     lineas = [
-        f"Versión {m.version}: {m.clientes_limpios} clientes limpios y "
-        f"{sum(m.clientes_atacados.values())} con un ataque; "
+        f"Aspirante: {m.clientes_limpios} clientes limpios y "
+        f"{sum(m.clientes_atacados.values())} gemelos con un ataque; "
         f"{m.lecturas_atacadas} de {m.lecturas_juzgadas} lecturas atacadas",
-        f"Precisión media de la mezcla: {numero(m.precision_media, 3)}",
+        f"Precisión media de la mezcla: {numero(m.precision_media, 3)} "
+        f"(al azar: {numero(m.lecturas_atacadas / max(m.lecturas_juzgadas, 1), 3)})",
         "",
         f"{'detector':<24}{'solo':>8}{'sin él':>10}{'aporta':>10}",
         *(_detector_line(m, nombre) for nombre in m.precision_sola),

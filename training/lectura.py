@@ -86,11 +86,12 @@ class Ventana:
 
 def by_lot(propietario_id: Sequence[str], semilla: int, para: str) -> list[str]:
     """Return customers in an order drawn by seed, which does not depend on the order given."""
+    return sorted(propietario_id, key=lambda p: (lot_of(p, semilla, para), p))
 
-    def suerte(propietario: str) -> bytes:
-        return hashlib.blake2b(f"{para}|{semilla}|{propietario}".encode(), digest_size=8).digest()
 
-    return sorted(propietario_id, key=lambda p: (suerte(p), p))
+def lot_of(propietario_id: str, semilla: int, para: str) -> bytes:
+    """Return a customer's own lot, eight bytes, whoever else there is."""
+    return hashlib.blake2b(f"{para}|{semilla}|{propietario_id}".encode(), digest_size=8).digest()
 
 
 def readings_of(propietario_id: Sequence[str], historia: Historia) -> Lecturas:

@@ -1,6 +1,7 @@
 """The promotion gate: whether a challenger may become champion, and why. Pure.
 
-Both were scored on the same frozen readings; what is compared are their ``Metricas``. The gate
+Both were scored on the same frozen readings; what is compared are their ``Metricas``, and the
+gain in average precision with what chance makes of so many customers (``Ganancia``). The gate
 stays shut when in doubt: a figure that is missing or not a number meets no criterion.
 """
 
@@ -13,10 +14,11 @@ from detection.dominio import SEVERIDADES
 from detection.params import Params
 from detection.textos import numero
 from training.evaluate import MIL, Metricas
+from training.ganancia import Ganancia
 
 ERRORES_TIPICOS = 2.0
-"""Standard errors of a count of alarms (Poisson) by which it may exceed the budget: on few
-customers some alarms more or less are chance. By hand, 2026-11-24."""
+"""Standard errors of the alarms by which they may exceed the budget: on few customers some more or
+less are chance. By hand, 2026-11-24."""
 _REDONDEO = 1e-9
 """Differences smaller than this come from floating point, not from a model."""
 
@@ -28,13 +30,16 @@ class Politica:
     Parameters
     ----------
     ganancia_minima : float
-        What the average precision must gain over the champion's, >= 0.
+        What the average precision must gain over the champion's, -1 to 1: more than this, by the
+        lower bound of the gain.
     margen_hallados : float
         What no attack type may lose of the share of its customers that are found, 0 to 1; where
         one customer is more than that, one customer.
     presupuesto : tuple of float
         Most false alarms per 1 000 customers and day of severidad baja, media, alta, crítica, but
         for what chance makes of as many.
+    margen_renovacion : float
+        So much less gain, 0 to 1, is enough of a challenger that only has to be no worse.
 
     Examples
     --------
@@ -42,11 +47,12 @@ class Politica:
     0.05
     """
 
-    # By hand, 2026-11-24: less gain is not worth that the scores of every customer change.
-    ganancia_minima: float = 0.005
+    ganancia_minima: float = 0.0
     # By hand, 2026-11-24: one customer of twenty, more or less, is chance.
     margen_hallados: float = 0.05
     presupuesto: tuple[float, ...] = field(default_factory=lambda: Params().presupuesto)
+    # By hand, 2026-11-24: what newer data are worth, which the judged days cannot show.
+    margen_renovacion: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +99,24 @@ class Decision:
     motivo: str
 
 
-def decide(campeon: Metricas, aspirante: Metricas, politica: Politica) -> Decision:
+def decide(
+    campeon: Metricas,
+    aspirante: Metricas,
+    ganancia: Ganancia,
+    politica: Politica,
+    *,
+    renovacion: bool = False,
+) -> Decision:
     """Return whether the challenger may replace the champion, criterion by criterion.
 
     Parameters
     ----------
     campeon : Metricas
         The champion's; those of the rules alone while there is no champion.
+    ganancia : Ganancia
+        In average precision, from the champion's verdicts to the challenger's.
+    renovacion : bool
+        It is enough to be no worse: the champion is out of date, or nothing was learnt yet.
 
     Raises
     ------
@@ -112,7 +129,7 @@ def decide(campeon: Metricas, aspirante: Metricas, politica: Politica) -> Decisi
             f"({campeon.conjunto_sha256[:12]} y {aspirante.conjunto_sha256[:12]})"
         )
     criterios = (
-        _precision(campeon, aspirante, politica),
+        _precision(campeon, aspirante, ganancia, politica, renovacion),
         *_hallados(campeon, aspirante, politica),
         *_falsas_alarmas(campeon, aspirante, politica),
     )
@@ -124,27 +141,39 @@ def decide(campeon: Metricas, aspirante: Metricas, politica: Politica) -> Decisi
     else:
         motivo = (
             f"la precisión media pasa de {cifra(campeon.precision_media)} a "
-            f"{cifra(aspirante.precision_media)} y cumple los demás criterios"
+            f"{cifra(aspirante.precision_media)}, ganancia {intervalo(ganancia)}, y cumple los "
+            "demás criterios"
         )
     return Decision(not fallidos, criterios, motivo)
 
 
-def _precision(campeon: Metricas, aspirante: Metricas, politica: Politica) -> Criterio:
-    pedido = campeon.precision_media + politica.ganancia_minima
-    return _al_menos("precisión media", campeon.precision_media, aspirante.precision_media, pedido)
+def _precision(
+    campeon: Metricas,
+    aspirante: Metricas,
+    ganancia: Ganancia,
+    politica: Politica,
+    renovacion: bool,
+) -> Criterio:
+    pedido = politica.ganancia_minima - (politica.margen_renovacion if renovacion else 0.0)
+    antes, ahora = campeon.precision_media, aspirante.precision_media
+    # Both are asked for, so that a figure that is missing is missing here too.
+    cumple = ganancia.inferior > pedido + _REDONDEO and ahora - antes > pedido + _REDONDEO
+    limite = f"{intervalo(ganancia)} > {signo(pedido) if pedido else '0'}"
+    return Criterio("precisión media", antes, ahora, limite, cumple)
 
 
 def _hallados(campeon: Metricas, aspirante: Metricas, politica: Politica) -> list[Criterio]:
     antes, ahora = campeon.hallados_clientes, aspirante.hallados_clientes
     criterios = []
     for ataque in sorted(antes.keys() | ahora.keys()):
-        uno = 1.0 / max(aspirante.clientes_atacados.get(ataque, 0), 1)
-        suyo = antes.get(ataque)
+        cuantos = (m.clientes_atacados.get(ataque, 1) for m in (campeon, aspirante))
+        uno = 1.0 / max(*cuantos, 1)
+        suyo, nuevo = antes.get(ataque), ahora.get(ataque, math.nan)
         # What the champion was not measured on cannot have been lost.
         pedido = 0.0 if suyo is None else suyo - max(politica.margen_hallados, uno)
-        criterios.append(
-            _al_menos(f"hallados de {ataque}", suyo, ahora.get(ataque, math.nan), max(pedido, 0.0))
-        )
+        if pedido <= _REDONDEO and not math.isnan(nuevo):  # no figure could fail it
+            continue
+        criterios.append(_al_menos(f"hallados: {ataque}", suyo, nuevo, max(pedido, 0.0)))
     return criterios
 
 
@@ -154,13 +183,15 @@ def _falsas_alarmas(campeon: Metricas, aspirante: Metricas, politica: Politica) 
     for severidad, presupuesto in zip(SEVERIDADES[1:], politica.presupuesto, strict=True):
         antes = campeon.falsas_alarmas.get(severidad)
         ahora = aspirante.falsas_alarmas.get(severidad, math.nan)
-        con_azar = presupuesto + ERRORES_TIPICOS * math.sqrt(presupuesto * una)
-        topes = {f"presupuesto {cifra(presupuesto)}": con_azar, "el campeón": antes or 0.0}
+        # Alarms come in bunches: how much customers differ, if that is more than a Poisson count.
+        error = max(math.sqrt(presupuesto * una), aspirante.error_alarmas.get(severidad, 0.0))
+        con_azar = presupuesto + ERRORES_TIPICOS * error
+        topes = {f"presupuesto {numero(presupuesto, 0)}": con_azar, "el campeón": antes or 0.0}
         # Who is outside already need not be inside at once, only no worse.
         cual = max(topes, key=lambda nombre: topes[nombre])
         criterios.append(
             Criterio(
-                f"falsas alarmas de severidad {severidad}",
+                f"alarmas de severidad {severidad}",
                 antes,
                 ahora,
                 f"≤ {cifra(topes[cual])} ({cual})",
@@ -177,3 +208,27 @@ def _al_menos(nombre: str, antes: float | None, ahora: float, pedido: float) -> 
 def cifra(valor: float) -> str:
     """Return a figure as the table shows it; NaN = not measured."""
     return "sin medir" if math.isnan(valor) else numero(valor, 3)
+
+
+def signo(valor: float) -> str:
+    """Return a difference as the table shows it.
+
+    Examples
+    --------
+    >>> signo(0.0125), signo(-0.02)
+    ('+0,013', '−0,020')
+    """
+    if math.isnan(valor):
+        return cifra(valor)
+    return ("−" if valor < 0 else "+") + cifra(abs(valor))
+
+
+def intervalo(ganancia: Ganancia) -> str:
+    """Return a gain with its bounds.
+
+    Examples
+    --------
+    >>> intervalo(Ganancia(0.012, -0.004, 0.03))
+    '+0,012 (−0,004 a +0,030)'
+    """
+    return f"{signo(ganancia.media)} ({signo(ganancia.inferior)} a {signo(ganancia.superior)})"

@@ -29,7 +29,8 @@ from serving.settings import Settings, load_settings
 from serving.versiones import ASPIRANTE, CAMPEON, MODELO
 from serving.zona import load_calendario
 from training.conjunto import Conjunto
-from training.evaluate import evaluate
+from training.evaluate import measure, score_conjunto
+from training.ganancia import measure_gain
 from training.policy import Criterio, Decision, Politica, cifra, decide
 from training.train import EVALUACION
 
@@ -38,8 +39,13 @@ _LOG = logging.getLogger("promover")
 ANCHO = 112
 """Columns of the table where nobody's terminal says how many there are."""
 _PIE = (
-    "Hallados: parte de los clientes atacados con una anomalía de severidad media o más. "
-    "Falsas alarmas: por 1.000 clientes limpios y día."
+    "Precisión media: se pide su ganancia, con el intervalo del 90 % al sortear clientes. "
+    "Hallados: parte de los clientes atacados con una anomalía de severidad media o más; no se "
+    "pide donde el campeón no halla casi ninguno. Alarmas: falsas, por 1.000 clientes limpios y "
+    "día."
+)
+_PIE_REGLAS = (
+    " Frente a las reglas solas, que no aprenden de los datos, basta con no ser peor que su margen."
 )
 
 
@@ -55,11 +61,14 @@ class Juicio:
         The champion's; None = there is none, and the rules alone stand in for it.
     decision : Decision
         The gate's.
+    suplido : bool
+        The champion is damaged, and the rules alone stood in for it.
     """
 
     aspirante: int
     campeon: int | None
     decision: Decision
+    suplido: bool = False
 
 
 def contenders(registro: Registro) -> tuple[int, int | None]:
@@ -85,14 +94,18 @@ def judge(
     campeon: int | None,
     *,
     politica: Politica | None = None,
-    forzar: bool = False,
+    renovacion: bool = False,
+    suplir: bool = False,
 ) -> Juicio:
     """Return what the gate says, both versions scored on the challenger's frozen set.
 
     Parameters
     ----------
-    forzar : bool
-        A champion that cannot be loaded is no obstacle, only a gate that stays shut.
+    renovacion : bool
+        The champion is out of date: it is enough to be no worse. So it is without a champion, for
+        the rules alone have learnt nothing from these customers.
+    suplir : bool
+        A champion that cannot be loaded is no obstacle: the rules alone stand in for it.
 
     Raises
     ------
@@ -103,24 +116,42 @@ def judge(
     """
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         nuevo, donde = _load(registro, aspirante, Path(carpeta), "aspirante")
+        viejo, danado = None, ""
         try:
-            viejo = None
             if campeon is not None:
                 viejo, _ = _load(registro, campeon, Path(carpeta), "campeón")
         except ModeloInvalidoError as error:
-            if not forzar:
+            if not suplir:
                 raise ModeloInvalidoError(
                     f"{error}; sin él no hay con qué comparar: «consumo promover --forzar» "
                     "lo sustituye igualmente"
                 ) from error
-            return Juicio(aspirante, campeon, Decision(False, (), str(error)))
+            danado = f"{error}; frente a las reglas solas, "
         conjunto = _frozen(donde, aspirante)
+    decision = _compare(
+        settings, conjunto, viejo, nuevo, politica or Politica(), renovacion or viejo is None
+    )
+    decision = replace(decision, motivo=f"{danado}{decision.motivo}")
+    return Juicio(aspirante, campeon, decision, bool(danado))
+
+
+def _compare(
+    settings: Settings,
+    conjunto: Conjunto,
+    viejo: Modelo | None,
+    nuevo: Modelo,
+    politica: Politica,
+    renovacion: bool,
+) -> Decision:
+    """Return the gate's verdict on two models, or on one and the rules alone."""
     calendario, params = load_calendario(settings.zona_horaria), Params()
     antes, ahora = (
-        evaluate(conjunto, modelo, calendario, params, dejar_fuera=False)
-        for modelo in (viejo, nuevo)
+        score_conjunto(conjunto, modelo, calendario, params) for modelo in (viejo, nuevo)
     )
-    return Juicio(aspirante, campeon, decide(antes, ahora, politica or Politica()))
+    return decide(
+        measure(conjunto, antes, {}), measure(conjunto, ahora, {}),
+        measure_gain(conjunto, antes, ahora), politica, renovacion=renovacion,
+    )  # fmt: skip
 
 
 def _load(registro: Registro, version: int, carpeta: Path, papel: str) -> tuple[Modelo, Path]:
@@ -193,8 +224,14 @@ def promote(
     forzar: bool = False,
     quien: str | None = None,
     politica: Politica | None = None,
+    renovacion: bool = False,
 ) -> Decision:
     """Return the gate's decision on the challenger, already carried out.
+
+    Parameters
+    ----------
+    renovacion : bool
+        The champion is out of date: it is enough to be no worse.
 
     Raises
     ------
@@ -207,7 +244,10 @@ def promote(
     aspirante, campeon = contenders(registro)
     if aspirante == campeon:
         raise PermanentError(_ya_es(aspirante))
-    juicio = judge(settings, registro, aspirante, campeon, politica=politica, forzar=forzar)
+    juicio = judge(
+        settings, registro, aspirante, campeon, politica=politica, renovacion=renovacion,
+        suplir=forzar,
+    )  # fmt: skip
     return carry_out(settings, registro, juicio, forzar=forzar, quien=quien or who())
 
 
@@ -262,11 +302,12 @@ def show(juicio: Juicio) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    tabla = Table(caption=_PIE, caption_justify="left")
+    reglas = juicio.campeon is None or juicio.suplido
+    tabla = Table(caption=_PIE + _PIE_REGLAS * reglas, caption_justify="left")
     tabla.add_column("criterio")
-    frente = "reglas solas" if juicio.campeon is None else f"campeón (v{juicio.campeon})"
+    frente = "reglas\nsolas" if reglas else f"campeón\n(v{juicio.campeon})"
     tabla.add_column(frente, justify="right")
-    tabla.add_column(f"aspirante (v{juicio.aspirante})", justify="right")
+    tabla.add_column(f"aspirante\n(v{juicio.aspirante})", justify="right")
     tabla.add_column("se pide")
     tabla.add_column("veredicto")
     for criterio in juicio.decision.criterios:
@@ -316,7 +357,7 @@ def main(argv: Sequence[str]) -> int:
     if aspirante == campeon:
         print(_ya_es(aspirante))  # noqa: T201
         return HECHO
-    juicio = judge(settings, registro, aspirante, campeon, forzar=opciones.forzar)
+    juicio = judge(settings, registro, aspirante, campeon, suplir=opciones.forzar)
     show(juicio)
     decision = carry_out(settings, registro, juicio, forzar=opciones.forzar, quien=who())
     que = "pasa a ser el campeón" if decision.promueve else "no se promueve"

@@ -3,7 +3,8 @@
 ::
 
     lock (one run at a time, on however many machines)
-      why?      --forzar, no champion, its age, or drift; otherwise nothing is done
+      why?      --forzar, no champion or a damaged one, its age, or drift; else nothing is done,
+                nor days after a version was refused: of the same data comes the same one
       train     registers a challenger: all or nothing
       judge     challenger and champion on the same frozen data
       enthrone  only if the gate says so and the champion is still the one that was compared
@@ -16,18 +17,16 @@ run down are short and are never cut in two.
 from __future__ import annotations
 
 import logging
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any
 
-from detection.errors import ConsumoError, PermanentError
+from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from pipeline.almacenes.mongo_modelos import ModelosMongo
 from pipeline.almacenes.postgres_cerrojo import exclusive
 from serving.cli import HECHO, Parser, numero, run
@@ -35,6 +34,7 @@ from serving.logs import configure_logs
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.versiones import CAMPEON
+from training.parada import PASO_S, Parada
 from training.policy import Criterio, Politica
 from training.promover import carry_out, judge, who
 
@@ -42,11 +42,12 @@ _LOG = logging.getLogger("reentrenamiento")
 
 CERROJO = "reentrenar"
 NO_HACE_FALTA, PROMOVIDO, RECHAZADO, FALLIDO = "no hace falta", "promovido", "rechazado", "fallido"
-PASO_S = 0.1
-"""How often a wait looks whether a stop was asked for: what a person notices."""
 DESPEDIDA_S = 8.0
 """What a run has to end in when a stop is asked for: Docker kills after 10 s."""
 SEGUNDOS_POR_HORA = 3600.0
+SEGUNDOS_POR_DIA = 86_400.0
+HISTORIA = 1000
+"""Runs that are looked back on: three years of nights."""
 
 
 @dataclass(slots=True)
@@ -85,57 +86,6 @@ class Ejecucion:
         return asdict(self)
 
 
-class Parada(AbstractContextManager["Parada"]):
-    """Whether a stop was asked for, by SIGTERM or Ctrl-C, while the block runs (main thread).
-
-    Examples
-    --------
-    >>> with Parada() as parada:
-    ...     signal.raise_signal(signal.SIGTERM)
-    ...     parada.wait(60.0)
-    True
-    """
-
-    def __init__(self) -> None:
-        self.pedida = False
-        self._interrumpible = False
-        self._anteriores: dict[int, Any] = {}
-
-    def __enter__(self) -> Parada:
-        for senal in (signal.SIGTERM, signal.SIGINT):
-            self._anteriores[senal] = signal.signal(senal, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for senal, anterior in self._anteriores.items():
-            signal.signal(senal, anterior)
-
-    def _note(self, _senal: int, _marco: FrameType | None) -> None:
-        self.pedida = True
-        if self._interrumpible:
-            self._interrumpible = False
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """End the block with ``KeyboardInterrupt`` at once when a stop is asked for."""
-        if self.pedida:
-            raise KeyboardInterrupt
-        self._interrumpible = True
-        try:
-            yield
-        finally:
-            self._interrumpible = False
-
-    def wait(self, segundos: float) -> bool:
-        """Return whether a stop was asked for, after ``segundos`` at most."""
-        # No Event: setting one in a handler can deadlock with the wait that it interrupts.
-        limite = time.monotonic() + segundos
-        while not self.pedida and (resto := limite - time.monotonic()) > 0:
-            time.sleep(min(PASO_S, resto))
-        return self.pedida
-
-
 def retrain(
     settings: Settings,
     parada: Parada,
@@ -171,7 +121,7 @@ def retrain(
         inicio = ahora or datetime.now(UTC)
         ejecucion = Ejecucion(inicio, inicio)
         try:
-            _advance(settings, parada, ejecucion, forzar, politica)
+            _advance(settings, parada, historial, ejecucion, forzar, politica)
         except BaseException as error:
             ejecucion.resultado = FALLIDO
             ejecucion.detalle = _dicho(error)
@@ -181,9 +131,32 @@ def retrain(
     return ejecucion
 
 
+@dataclass(frozen=True, slots=True)
+class Razon:
+    """Why to train, or why not.
+
+    Parameters
+    ----------
+    motivo : str
+        In Spanish.
+    entrena : bool
+        Which of the two it is.
+    renovacion : bool
+        The champion is out of date, by its age or by drift.
+    danado : bool
+        The champion cannot be loaded.
+    """
+
+    motivo: str
+    entrena: bool = True
+    renovacion: bool = False
+    danado: bool = False
+
+
 def _advance(
     settings: Settings,
     parada: Parada,
+    historial: ModelosMongo,
     ejecucion: Ejecucion,
     forzar: bool,
     politica: Politica | None,
@@ -191,8 +164,12 @@ def _advance(
     """Take a run from its reason to its end, noting every step in ``ejecucion``."""
     registro = Registro(settings)
     with parada.interruptible():
-        ejecucion.motivo, hace_falta = _reason(settings, registro, ejecucion, forzar)
-        if not hace_falta:
+        razon = _reason(settings, registro, ejecucion, forzar)
+        ejecucion.motivo = razon.motivo
+        espera = None if forzar else _refused_lately(settings, historial, ejecucion)
+        if razon.entrena and espera is not None:
+            ejecucion.motivo = f"{razon.motivo}, pero {espera}"
+        if not razon.entrena or espera is not None:
             ejecucion.resultado = NO_HACE_FALTA
             return
         _LOG.info("se reentrena: %s", ejecucion.motivo)
@@ -201,7 +178,10 @@ def _advance(
         version = train(settings).version
         ejecucion.version = version
         campeon = registro.version_of(CAMPEON)
-        juicio = judge(settings, registro, version, campeon, politica=politica)
+        juicio = judge(
+            settings, registro, version, campeon, politica=politica, renovacion=razon.renovacion,
+            suplir=razon.danado,
+        )  # fmt: skip
         ejecucion.criterios = juicio.decision.criterios
         ejecucion.detalle = juicio.decision.motivo
     quien = f"consumo reentrenar, {who()}"
@@ -209,34 +189,52 @@ def _advance(
     ejecucion.resultado = PROMOVIDO if decision.promueve else RECHAZADO
 
 
-def _reason(
-    settings: Settings, registro: Registro, ejecucion: Ejecucion, forzar: bool
-) -> tuple[str, bool]:
-    """Return the reason to train or not to, and which of the two it is."""
+def _refused_lately(
+    settings: Settings, historial: ModelosMongo, ejecucion: Ejecucion
+) -> str | None:
+    """Return why it is too soon to train again; None = it is not."""
+    entrenadas = (e for e in historial.historial(HISTORIA) if e["version"] is not None)
+    ultima = next(entrenadas, None)
+    if ultima is None or ultima["resultado"] != RECHAZADO:
+        return None
+    dias = (ejecucion.inicio - ultima["inicio"]).total_seconds() / SEGUNDOS_POR_DIA
+    if dias >= settings.deriva_dias:
+        return None
+    return (
+        f"la versión {ultima['version']} se rechazó hace {_dias(dias)} y hasta los "
+        f"{settings.deriva_dias} no se repite"
+    )
+
+
+def _reason(settings: Settings, registro: Registro, ejecucion: Ejecucion, forzar: bool) -> Razon:
+    """Return the reason to train or not to."""
     campeon = registro.version_of(CAMPEON)
     if campeon is None:
-        return "no hay campeón", True
+        return Razon("no hay campeón")
     creada = next((v.creada for v in registro.versions() if v.version == campeon), None)
-    dias = None if creada is None else (ejecucion.inicio - creada).total_seconds() / 86_400
+    dias = (
+        None if creada is None else (ejecucion.inicio - creada).total_seconds() / SEGUNDOS_POR_DIA
+    )
     viejo = dias is not None and dias > settings.reentrenar_dias
     edad = f"el campeón (versión {campeon}) tiene {_dias(dias)}"
     motivos = ["se pide con --forzar"] if forzar else []
     if viejo:
         motivos.append(f"{edad}, más de {settings.reentrenar_dias}")
+    deriva, danado = None, False
     try:
         deriva = _drift(settings, ejecucion)
+    except ModeloInvalidoError as error:
+        deriva, danado = f"el campeón está dañado: {error}", True
     except PermanentError as error:
-        # Too few recent readings, or a champion without a reference: what else speaks for
-        # training still does.
+        # Too few recent readings: what else speaks for training still does.
         if not motivos:
             raise
         _LOG.warning("no se ha podido medir la deriva: %s", error)
-        deriva = None
     if deriva is not None:
         motivos.append(deriva)
     if motivos:
-        return "; ".join(motivos), True
-    return f"{edad} y el semáforo de la deriva está en {ejecucion.semaforo}", False
+        return Razon("; ".join(motivos), True, viejo or deriva is not None, danado)
+    return Razon(f"{edad} y el semáforo de la deriva está en {ejecucion.semaforo}", False)
 
 
 def _drift(settings: Settings, ejecucion: Ejecucion) -> str | None:

@@ -7,7 +7,6 @@ behind, and the last one is all or nothing itself (``serving.registry``).
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import logging
 import sys
@@ -19,7 +18,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from detection.detector import DetectorConsumo
 from detection.dominio import (
     HORAS_POR_DIA,
     SEVERIDADES,
@@ -40,7 +38,7 @@ from serving.paquete import save_paquete
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.zona import load_calendario
-from training.calibrate import calibrate, measure_retenidas
+from training.calibrate import calibrate
 from training.conjunto import Conjunto, make_conjunto
 from training.dataset import (
     MINIMO_DIAS,
@@ -48,7 +46,6 @@ from training.dataset import (
     Lector,
     Limites,
     Muestra,
-    Retenidas,
     make_ventana,
     read_muestra,
 )
@@ -60,6 +57,9 @@ from training.evaluate import (
     score_conjunto,
     truth,
 )
+from training.lectura import CALIBRACION_DIAS
+from training.parada import Parada
+from training.referencia import REFERENCIA, make_referencia, read_sample
 
 _LOG = logging.getLogger("entrenamiento")
 
@@ -69,13 +69,10 @@ ARBOLES = 100
 FILAS_POR_ARBOL = 256
 """The figures of the paper, beyond which nothing improves (F. T. Liu, K. M. Ting and Z.-H. Zhou,
 "Isolation Forest", ICDM 2008, section 5)."""
-FILAS_REFERENCIA = 20_000
-"""Rows of the drift reference. By hand, 2026-11-24: enough for the shape of any column."""
 FILAS_EJEMPLO = 5
 SIN_REGISTRAR = "consumo-detector-0"
 """Version of a model until the registry gives it its number."""
 
-REFERENCIA = "referencia.parquet"
 EVALUACION = "evaluacion.parquet"
 METRICAS = "metricas.json"
 
@@ -229,9 +226,13 @@ def learn(
         SIN_REGISTRAR, Bosque.from_sklearn(bosque), muestra.calibracion, calendario, params
     )
     _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
-    conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, settings.kafka_particiones)
+    conjunto = make_conjunto(
+        muestra.evaluacion, calendario, semilla, muestra.clientes_por_particion
+    )
     metricas = evaluate(conjunto, modelo, calendario, params)
     _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
+    ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)
+    todos = read_sample(almacen, ultimos, particiones=settings.kafka_particiones)
     return Aprendido(
         modelo,
         muestra,
@@ -239,43 +240,8 @@ def learn(
         metricas,
         evaluate(conjunto, None, calendario, params, dejar_fuera=False),
         permutation_importance(conjunto, modelo, calendario, params, semilla),
-        make_referencia(muestra.calibracion, modelo, calendario, params, semilla),
+        make_referencia(todos, modelo, calendario, params, semilla),
     )
-
-
-def make_referencia(
-    retenidas: Retenidas, modelo: Modelo, calendario: Calendario, params: Params, semilla: int
-) -> bytes:
-    """Return what ordinary readings look like to a version, as Parquet: the drift reference.
-
-    Columns: the features, ``score_offline`` (raw), ``score_anomalia``, ``laborable`` (Monday to
-    Friday) and ``hora`` (local).
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    detector = DetectorConsumo(calendario, params)
-    detector.use(modelo)
-    crudos = measure_retenidas(retenidas, detector)
-    listas = np.flatnonzero(~np.isnan(crudos.rasgos).any(axis=1))
-    if listas.size > FILAS_REFERENCIA:
-        rng = np.random.default_rng(semilla)
-        listas = np.sort(rng.choice(listas, FILAS_REFERENCIA, replace=False))
-    rasgos, veredictos = crudos.rasgos[listas], crudos.veredictos
-    local = veredictos.hora_local[listas]
-    tabla = pa.table(
-        {
-            **{nombre: rasgos[:, k] for k, nombre in enumerate(RASGOS)},
-            "score_offline": modelo.bosque.scores(rasgos).astype(np.float32),
-            "score_anomalia": veredictos.score_centesimas[listas].astype(np.float32) / 100,
-            # 1970-01-01 was a Thursday, so Monday is 0 after adding 3.
-            "laborable": (local // HORAS_POR_DIA + 3) % 7 < 5,
-            "hora": (local % HORAS_POR_DIA).astype(np.int8),
-        }
-    )
-    salida = io.BytesIO()
-    pq.write_table(tabla, salida, compression="zstd")
-    return salida.getvalue()
 
 
 def draw_all(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
@@ -305,6 +271,12 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
     params = Params()
     muestra, ventana = aprendido.muestra, aprendido.muestra.ventana
     calendario = load_calendario(settings.zona_horaria)
+    datos = {
+        "datos_desde": instante(ventana.desde_hora).isoformat(),
+        "datos_corte": instante(ventana.corte_hora).isoformat(),
+        "datos_hasta": instante(ventana.hasta_hora).isoformat(),
+        "datos_sha256": muestra.sha256,
+    }
     with tempfile.TemporaryDirectory(prefix="consumo-modelo-") as carpeta:
         paquete, artefactos = Path(carpeta) / "paquete", Path(carpeta) / "artefactos"
         save_paquete(aprendido.modelo, paquete, extras=aprendido.extras())
@@ -321,7 +293,9 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
                 "dias": (ventana.corte_hora - ventana.desde_hora) // HORAS_POR_DIA,
                 "dias_retenidos": RETENIDOS_DIAS,
                 "rasgos": ",".join(RASGOS),
+                "clientes_por_particion": muestra.clientes_por_particion,
                 **muestra.recuento,
+                **datos,
             },
             metricas={
                 **aprendido.metricas.figures(),
@@ -329,10 +303,7 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
                 **{f"importancia.{k}": v for k, v in aprendido.importancia.items()},
             },
             etiquetas={
-                "datos_desde": instante(ventana.desde_hora).isoformat(),
-                "datos_corte": instante(ventana.corte_hora).isoformat(),
-                "datos_hasta": instante(ventana.hasta_hora).isoformat(),
-                "datos_sha256": muestra.sha256,
+                **datos,
                 "evaluacion_sha256": aprendido.conjunto.sha256,
                 "huella_params": aprendido.modelo.huella_params,
                 "huella_online": aprendido.modelo.huella_online,
@@ -371,7 +342,10 @@ def main(argv: Sequence[str]) -> int:
     opciones = parser.parse_args(argv)
     settings = load_settings()
     configure_logs(settings.nivel_log)
-    print(say(train(settings, dias=opciones.dias, semilla=opciones.semilla)))  # noqa: T201
+    # A process that is told to end, as by `docker stop`, takes back what is half registered.
+    with Parada() as parada, parada.interruptible():
+        resultado = train(settings, dias=opciones.dias, semilla=opciones.semilla)
+    print(say(resultado))  # noqa: T201
     return HECHO
 
 

@@ -16,7 +16,14 @@ from pipeline.almacenes.postgres_conexion import Conexion
 from pipeline.almacenes.postgres_copy import by_identity
 from pipeline.almacenes.postgres_historia import HistoriaPostgres
 from pipeline.almacenes.postgres_mezcla import copy_new, merge
-from pipeline.almacenes.postgres_modelos import online_upto, put_online, put_shadow, shadow_pairs
+from pipeline.almacenes.postgres_modelos import (
+    drop_shadow,
+    get_online,
+    put_online,
+    put_shadow,
+    shadow_matters,
+    shadow_pairs,
+)
 from pipeline.almacenes.puertos import Guardado, PuntoOnline
 from serving.settings import Settings
 
@@ -138,7 +145,8 @@ class PostgresStore(HistoriaPostgres):
 
         Rows go in the order of their identities: the index is walked from left to right (a tenth
         to a fifth faster), a customer's rows lie together for whoever loads them, and two writers
-        of the same readings take their locks in the same order, so neither waits for ever.
+        of the same readings take their locks in the same order, so neither waits for ever. The
+        online models come after all rows, in the order of their partitions, for the same reason.
         """
         orden = by_identity(lecturas)
         if not self._hubo_repetidas:
@@ -156,19 +164,32 @@ class PostgresStore(HistoriaPostgres):
         return guardado
 
     def load_online(
-        self, particiones: Sequence[int], hasta_offset: Sequence[int]
-    ) -> list[bytes | None]:
-        """Return, for each partition i, its state with the greatest offset <= ``hasta_offset[i]``.
+        self, registro: str, particiones: Sequence[int]
+    ) -> list[tuple[int, bytes] | None]:
+        """Return, for each partition, ``siguiente_offset`` and ``estado`` of its online model.
 
-        None = there is none.
+        None = there is none of this ``registro``.
         """
         with self._lectura.transaction() as cursor:
-            return online_upto(cursor, self._topic, particiones, hasta_offset)
+            return get_online(cursor, self._topic, registro, particiones)
 
     def save_shadow(self, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
-        """Store both verdicts where they matter, and return of how many readings."""
-        with self._escritura.transaction() as cursor:
-            return put_shadow(cursor, lecturas, campeon, aspirante)
+        """Store both verdicts where they matter, and return of how many readings.
+
+        What is there already of the others, from before a correction, goes. In a transaction of
+        its own: each of the two takes its locks in the order of the identities, and one that did
+        both would not.
+        """
+        importa = shadow_matters(campeon, aspirante)
+        orden = by_identity(lecturas)
+        importan, callan = orden[importa[orden]], orden[~importa[orden]]
+        if callan.size:
+            with self._escritura.transaction() as cursor:
+                drop_shadow(cursor, lecturas, aspirante.version_modelo, callan)
+        if importan.size:
+            with self._escritura.transaction() as cursor:
+                put_shadow(cursor, lecturas, campeon, aspirante, importan)
+        return int(importan.size)
 
     def shadow_summary(self, version_aspirante: str) -> dict[tuple[str, str], int]:
         """Return how many stored readings have each pair (champion's severidad, challenger's)."""

@@ -38,10 +38,12 @@ _CREA_LOTE = f"""
 CREATE TEMP TABLE IF NOT EXISTS lote ON COMMIT DELETE ROWS AS
 SELECT {_LISTA}, 0 AS posicion FROM consumos_diarios WITH NO DATA
 """
+_ESTABA = f"""(d.score_anomalia * 100)::int, d.severidad, {MASCARA}, d.es_sospechoso,
+    d.consumo_esperado_kwh, d.version_modelo"""
 # Rows that stay as they are are looked up first and never offered to INSERT: ON CONFLICT would
 # write a lock into each of them. OFFSET 0 keeps the look-up on the identity's index, whatever the
 # planner thinks of a temporary table without statistics. The WHERE of the update is for a row
-# that another writer put there since this statement began.
+# that another writer put there since this statement began; nueva is NULL for it.
 # xmax = 0: the row version was born here and not by an update of an older one.
 _MEZCLA = f"""
 WITH iguales AS MATERIALIZED (
@@ -61,13 +63,22 @@ WITH iguales AS MATERIALIZED (
     WHERE d.consumo_kwh <> excluded.consumo_kwh
     RETURNING d.propietario_id, d.timestamp_consumo, d.xmax = 0 AS nueva
 )
-SELECT posicion, true, 0, '', 0, false, 0::real, ''
-FROM escritas JOIN pg_temp.lote USING (propietario_id, timestamp_consumo)
-WHERE nueva
+SELECT posicion, nueva, 0, '', 0, false, 0::real, ''
+FROM pg_temp.lote LEFT JOIN escritas USING (propietario_id, timestamp_consumo)
+WHERE nueva IS NOT false AND posicion NOT IN (SELECT posicion FROM iguales)
 UNION ALL
-SELECT posicion, false, (d.score_anomalia * 100)::int, d.severidad, {MASCARA}, d.es_sospechoso,
-    d.consumo_esperado_kwh, d.version_modelo
-FROM iguales AS d WHERE difiere
+SELECT posicion, false, {_ESTABA} FROM iguales AS d WHERE difiere
+"""
+# The merge cannot see what it has skipped, but has locked it: the next statement sees the same
+# row, with our kWh, and it stays until the transaction ends.
+_SALTADAS = f"""
+SELECT l.posicion, false, {_ESTABA}
+FROM pg_temp.lote AS l CROSS JOIN LATERAL (
+    SELECT * FROM consumos_diarios AS c
+    WHERE c.propietario_id = l.propietario_id AND c.timestamp_consumo = l.timestamp_consumo
+    OFFSET 0
+) AS d
+WHERE l.posicion = ANY(%s) AND ({_GUARDADO}) IS DISTINCT FROM ({_DEL_LOTE})
 """
 
 
@@ -98,19 +109,24 @@ def merge(
     cursor.execute(_CREA_LOTE)
     cursor.copy_expert(_COPIA_A_LOTE, io.BytesIO(datos), TRAMO)
     cursor.execute(_MEZCLA)
-    conservadas = []
+    conservadas, saltadas = [], []
     for fila in cursor:
-        if fila[1]:
+        if fila[1] is None:
+            saltadas.append(fila[0])
+        elif fila[1]:
             repetida[fila[0]] = False
         else:
             conservadas.append(fila)
+    if saltadas:
+        cursor.execute(_SALTADAS, (saltadas,))
+        conservadas.extend(cursor)
     if not conservadas:
         return Guardado.as_given(repetida)
     return _kept(repetida, sorted(conservadas))
 
 
 def _kept(repetida: NDArray[np.bool_], filas: list[tuple[Any, ...]]) -> Guardado:
-    """Return what was done, given the rows of ``_MEZCLA`` that stayed, by position."""
+    """Return what was done, given the rows that stayed, by position."""
     posicion, _, score, severidad, tipos, sospechoso, esperado, version = zip(*filas, strict=True)
     indices = {str(s): i for i, s in enumerate(SEVERIDADES)}
     return Guardado(

@@ -1,4 +1,4 @@
-"""The models' own tables: online models by partition and offset, and the challenger's shadow.
+"""The models' own tables: the online model of each partition, and the challenger's shadow.
 
 Every function works inside the caller's transaction, on its cursor.
 """
@@ -10,41 +10,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detection.dominio import SEVERIDADES, Lecturas, Veredictos, instante
-from pipeline.almacenes.puertos import DIFERENCIA_CENTESIMAS, PUNTOS_POR_PARTICION, PuntoOnline
+from detection.dominio import SEGUNDOS_POR_HORA, SEVERIDADES, Lecturas, Veredictos, instante
+from pipeline.almacenes.puertos import DIFERENCIA_CENTESIMAS, PuntoOnline
 
-# A consumer that has lost a partition without knowing it yet may write what another one forgets,
-# in any order of rows: one of them at a time. Until the transaction ends, by partition.
-_ESPERA_TURNO = """
-SELECT pg_advisory_xact_lock(hashtext(%(topic)s), p) FROM unnest(%(particiones)s::int[]) AS p
-"""
-# A state that is saved again gets a new number: which ones are the newest is a matter of when
-# they were saved and not of their offset, which starts again when a topic is made anew.
 _GUARDA_PUNTOS = """
-INSERT INTO modelo_online (topic, particion, siguiente_offset, estado)
-SELECT %(topic)s, * FROM unnest(%(particiones)s::int[], %(offsets)s::bigint[], %(estados)s::bytea[])
-ON CONFLICT (topic, particion, siguiente_offset) DO UPDATE
-SET orden = excluded.orden, estado = excluded.estado, guardado = now()
-"""
-_OLVIDA_PUNTOS = """
-DELETE FROM modelo_online AS m USING unnest(%(particiones)s::int[]) AS p(particion)
-WHERE m.topic = %(topic)s AND m.particion = p.particion AND m.orden <= (
-    SELECT orden FROM modelo_online AS n
-    WHERE n.topic = %(topic)s AND n.particion = p.particion
-    ORDER BY orden DESC OFFSET %(quedan)s LIMIT 1
+INSERT INTO modelo_online AS m (topic, particion, registro, siguiente_offset, estado)
+SELECT %(topic)s, * FROM unnest(
+    %(particiones)s::int[], %(registros)s::text[], %(offsets)s::bigint[], %(estados)s::bytea[]
 )
+ON CONFLICT (topic, particion) DO UPDATE
+SET registro = excluded.registro, siguiente_offset = excluded.siguiente_offset,
+    estado = excluded.estado, guardado = now()
+WHERE m.registro <> excluded.registro OR m.siguiente_offset <= excluded.siguiente_offset
 """
-_PUNTOS_HASTA = """
-SELECT p.indice, m.estado
-FROM unnest(%(particiones)s::int[], %(offsets)s::bigint[])
-    WITH ORDINALITY AS p(particion, hasta_offset, indice)
-CROSS JOIN LATERAL (
-    SELECT estado FROM modelo_online AS n
-    WHERE n.topic = %(topic)s AND n.particion = p.particion
-      AND n.siguiente_offset <= p.hasta_offset
-    ORDER BY n.siguiente_offset DESC LIMIT 1
-) AS m
+_PUNTOS = """
+SELECT particion, siguiente_offset, estado FROM modelo_online
+WHERE topic = %s AND registro = %s AND particion = ANY(%s::int[])
 """
 
 _COLUMNAS_SOMBRA = (
@@ -72,6 +55,17 @@ ORDER BY propietario_id, timestamp_consumo
 ON CONFLICT (propietario_id, timestamp_consumo, version_aspirante) DO UPDATE
 SET ({_CAMBIANTES_SOMBRA}) = ROW({_NUEVAS_SOMBRA})
 """
+# In the order of their identities; a locked row stays where it is, at its ctid.
+_ESTABAN_SOMBRA = f"""
+SELECT estaba.ctid FROM unnest(%s::text[], %s::bigint[]) AS p(propietario_id, hora)
+CROSS JOIN LATERAL (
+    SELECT ctid FROM comparacion_sombra AS c
+    WHERE c.propietario_id = p.propietario_id AND c.version_aspirante = %s
+      AND c.timestamp_consumo = to_timestamp(p.hora * {SEGUNDOS_POR_HORA})
+    FOR UPDATE
+) AS estaba
+"""
+_RETIRA_SOMBRA = "DELETE FROM comparacion_sombra WHERE ctid = ANY(%s::tid[])"
 _PARES = """
 SELECT severidad_campeon, severidad_aspirante, count(*) FROM comparacion_sombra
 WHERE version_aspirante = %s GROUP BY 1, 2
@@ -81,55 +75,67 @@ _ESCAPE = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def put_online(cursor: Any, topic: str, puntos: Sequence[PuntoOnline]) -> None:
-    """Store online models, and forget what of each partition is older than the newest ones."""
+    """Store online models, one of a partition at most, where the store has no newer one."""
     if not puntos:
         return
-    # Every writer waits for its partitions in their order: none waits for another for ever.
-    unicos = sorted({(p.particion, p.siguiente_offset): p.estado for p in puntos}.items())
+    # Every writer takes its partitions in their order: none waits for another for ever.
+    ordenados = sorted(puntos, key=lambda punto: punto.particion)
     parametros = {
         "topic": topic,
-        "particiones": [particion for (particion, _), _ in unicos],
-        "offsets": [siguiente for (_, siguiente), _ in unicos],
-        "estados": [estado for _, estado in unicos],
-        "quedan": PUNTOS_POR_PARTICION,
+        "particiones": [punto.particion for punto in ordenados],
+        "registros": [punto.registro for punto in ordenados],
+        "offsets": [punto.siguiente_offset for punto in ordenados],
+        "estados": [punto.estado for punto in ordenados],
     }
-    cursor.execute(_ESPERA_TURNO, parametros)
     cursor.execute(_GUARDA_PUNTOS, parametros)
-    cursor.execute(_OLVIDA_PUNTOS, parametros)
 
 
-def online_upto(
-    cursor: Any, topic: str, particiones: Sequence[int], hasta_offset: Sequence[int]
-) -> list[bytes | None]:
-    """Return, for each partition i, its state with the greatest offset <= ``hasta_offset[i]``."""
-    estados: list[bytes | None] = [None] * len(particiones)
-    parametros = {
-        "topic": topic,
-        "particiones": [int(particion) for particion in particiones],
-        "offsets": [int(offset) for offset in hasta_offset],
-    }
-    cursor.execute(_PUNTOS_HASTA, parametros)
-    for indice, estado in cursor:
-        # WITH ORDINALITY counts from 1.
-        estados[indice - 1] = bytes(estado)
-    return estados
+def get_online(
+    cursor: Any, topic: str, registro: str, particiones: Sequence[int]
+) -> list[tuple[int, bytes] | None]:
+    """Return, for each partition, offset and state of its online model of this log."""
+    pedidas = [int(particion) for particion in particiones]
+    cursor.execute(_PUNTOS, (topic, registro, pedidas))
+    hay = {particion: (siguiente, bytes(estado)) for particion, siguiente, estado in cursor}
+    return [hay.get(particion) for particion in pedidas]
 
 
-def put_shadow(cursor: Any, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
-    """Store both verdicts where they matter, and return of how many readings."""
+def shadow_matters(campeon: Veredictos, aspirante: Veredictos) -> NDArray[np.bool_]:
+    """Return (n,) where both verdicts of a reading are worth a row."""
     diferencia = np.abs(
         campeon.score_centesimas.astype(np.int64) - aspirante.score_centesimas.astype(np.int64)
     )
-    importan = np.flatnonzero(
+    importa: NDArray[np.bool_] = (
         (campeon.severidad > 0) | (aspirante.severidad > 0) | (diferencia >= DIFERENCIA_CENTESIMAS)
     )
-    if importan.size == 0:
-        return 0
+    return importa
+
+
+def drop_shadow(
+    cursor: Any, lecturas: Lecturas, version_aspirante: str, cuales: NDArray[np.int64]
+) -> None:
+    """Remove what there is of the readings ``cuales`` (k,), by identity, of one challenger."""
+    clientes = [lecturas.propietario_id[i] for i in cuales.tolist()]
+    horas = lecturas.hora_utc[cuales].tolist()
+    cursor.execute(_ESTABAN_SOMBRA, (clientes, horas, version_aspirante))
+    sobran = [ctid for (ctid,) in cursor]
+    if sobran:
+        cursor.execute(_RETIRA_SOMBRA, (sobran,))
+
+
+def put_shadow(
+    cursor: Any,
+    lecturas: Lecturas,
+    campeon: Veredictos,
+    aspirante: Veredictos,
+    cuales: NDArray[np.int64],
+) -> None:
+    """Store both verdicts of the readings ``cuales`` (k,)."""
     versiones = [
         version.translate(_ESCAPE) for version in (aspirante.version_modelo, campeon.version_modelo)
     ]
     lineas = []
-    for i in importan.tolist():
+    for i in cuales.tolist():
         campos = [
             lecturas.propietario_id[i].translate(_ESCAPE),
             instante(lecturas.hora_utc[i]).isoformat(),
@@ -144,7 +150,6 @@ def put_shadow(cursor: Any, lecturas: Lecturas, campeon: Veredictos, aspirante: 
     cursor.execute(_CREA_SOMBRA)
     cursor.copy_expert(_COPIA_SOMBRA, io.BytesIO("".join(lineas).encode()))
     cursor.execute(_MEZCLA_SOMBRA)
-    return len(lineas)
 
 
 def shadow_pairs(cursor: Any, version_aspirante: str) -> dict[tuple[str, str], int]:

@@ -19,9 +19,6 @@ from numpy.typing import NDArray
 
 from detection.dominio import Explicacion, Historia, Lecturas, Veredictos
 
-PUNTOS_POR_PARTICION = 16
-"""States of the online model that are kept: a rebalance reads again a few batches, not more. By
-hand, 2026-11-24."""
 DIFERENCIA_CENTESIMAS = 10
 """Scores this far apart, in hundredths, are worth comparing: the span of a severidad, about. By
 hand, 2026-11-24."""
@@ -29,7 +26,7 @@ hand, 2026-11-24."""
 
 @dataclass(frozen=True, slots=True)
 class PuntoOnline:
-    """The online model of one partition, as it is after the readings before an offset.
+    """The online model of one partition, as it is after the readings below an offset.
 
     Parameters
     ----------
@@ -39,11 +36,15 @@ class PuntoOnline:
         Offset of the first reading that the model has not seen, >= 0.
     estado : bytes
         The model (see ``detection.online``).
+    registro : str
+        Which log the offset counts in: a topic that is made anew starts its offsets again and is
+        another log under the same name.
     """
 
     particion: int
     siguiente_offset: int
     estado: bytes
+    registro: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,17 +105,18 @@ class HistoryStore(Protocol):
         Parameters
         ----------
         puntos : sequence of PuntoOnline
-            The online models after this batch, in place of what the same partition had at the
-            same offset. Of each partition the last ``PUNTOS_POR_PARTICION`` that were saved stay.
+            The online models after this batch, one of a partition at most. Each takes the place
+            of its partition's, unless that has seen more of the same ``registro``: a consumer
+            that has lost the partition without knowing it yet does not take a model back.
         """
         ...
 
     def load_online(
-        self, particiones: Sequence[int], hasta_offset: Sequence[int]
-    ) -> list[bytes | None]:
-        """Return, for each partition i, its state with the greatest offset <= ``hasta_offset[i]``.
+        self, registro: str, particiones: Sequence[int]
+    ) -> list[tuple[int, bytes] | None]:
+        """Return, for each partition, ``siguiente_offset`` and ``estado`` of its online model.
 
-        None = there is none.
+        None = there is none of this ``registro``. Every reading below the offset is stored.
         """
         ...
 
@@ -144,8 +146,9 @@ class HistoryStore(Protocol):
     def save_shadow(self, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
         """Store both verdicts where they matter, and return of how many readings.
 
-        They matter where either is not normal or the scores are ``DIFERENCIA_CENTESIMAS`` apart.
-        Saving twice equals once.
+        They matter where either is not normal or the scores are ``DIFERENCIA_CENTESIMAS`` apart;
+        elsewhere, what an earlier verdict left of the same challenger goes. Saving twice equals
+        once.
         """
         ...
 

@@ -22,7 +22,7 @@ PUEDE_IMPORTAR: dict[str, tuple[str, ...]] = {
 }
 
 PUERTAS: dict[str, tuple[str, ...]] = {
-    "confluent_kafka": ("pipeline/kafka_io.py",),
+    "confluent_kafka": ("pipeline/kafka_io.py", "pipeline/kafka_temas.py"),
     "psycopg2": ("pipeline/almacenes/postgres",),
     "sqlalchemy": ("pipeline/almacenes/migraciones/", "pipeline/almacenes/postgres"),
     "alembic": ("pipeline/almacenes/migraciones/", "pipeline/almacenes/postgres"),

@@ -43,7 +43,8 @@ from pipeline.almacenes.postgres import PostgresStore
 from pipeline.batch import Procesador
 from pipeline.bucle import Bucle
 from pipeline.consumer import hora_actual, open_procesador
-from pipeline.kafka_io import FuenteKafka, Productor, ensure_topics
+from pipeline.kafka_io import FuenteKafka, Productor
+from pipeline.kafka_temas import ensure_topics
 from pipeline.local import EmbeddedServices
 from pipeline.messages import Decodificador
 from serving.cli import HECHO, Parser, entero, run

@@ -90,6 +90,10 @@ class FuenteMedida:
         self.al_dia = fuente.al_dia
         self.close = fuente.close
 
+    @property
+    def registro(self) -> str:
+        return self._fuente.registro
+
     def read(self, maximo: int, espera_s: float) -> Sequence[Mensaje]:
         if not self._tiempos.primero:  # joining the group is not reading
             return self._fuente.read(maximo, espera_s)

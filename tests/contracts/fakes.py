@@ -21,12 +21,7 @@ from detection.dominio import (
     nombres_de_tipos,
 )
 from detection.errors import TransientError
-from pipeline.almacenes.puertos import (
-    DIFERENCIA_CENTESIMAS,
-    PUNTOS_POR_PARTICION,
-    Guardado,
-    PuntoOnline,
-)
+from pipeline.almacenes.puertos import DIFERENCIA_CENTESIMAS, Guardado, PuntoOnline
 
 Identidad = tuple[str, int]
 """A customer and an absolute hour."""
@@ -119,7 +114,7 @@ class FakeHistoryStore:
     filas : dict
         What is stored.
     puntos : dict
-        Online models by partition and offset, in the order in which they were saved.
+        Online model by partition.
     sombra : dict
         Severidades of champion and challenger by identity and the challenger's version.
     caido : bool
@@ -128,7 +123,7 @@ class FakeHistoryStore:
 
     def __init__(self) -> None:
         self.filas: dict[Identidad, Fila] = {}
-        self.puntos: dict[tuple[int, int], bytes] = {}
+        self.puntos: dict[int, PuntoOnline] = {}
         self.sombra: dict[tuple[Identidad, str], tuple[str, str]] = {}
         self.caido = False
 
@@ -138,6 +133,12 @@ class FakeHistoryStore:
         self.ping()
         nuevas = filas_de(lecturas, veredictos)
         assert len(nuevas) == len(lecturas), "the identities in one call are distinct"
+        suyos = {punto.particion: punto for punto in puntos}
+        assert len(suyos) == len(puntos), "a partition has one online model"
+        if (lecturas.consumo_kwh < 0).any() or any(
+            min(punto.particion, punto.siguiente_offset) < 0 for punto in puntos
+        ):
+            raise ValueError("lote imposible")
         repetida = np.array([clave in self.filas for clave in nuevas], np.bool_)
         conservadas: list[tuple[int, Fila]] = []
         for i, (clave, fila) in enumerate(nuevas.items()):
@@ -146,26 +147,23 @@ class FakeHistoryStore:
                 self.filas[clave] = fila
             elif antes != replace(fila, hora_local=antes.hora_local):
                 conservadas.append((i, antes))
-        for punto in puntos:
-            self._recordar(punto)
+        for particion, punto in suyos.items():
+            hay = self.puntos.get(particion, punto)
+            if hay.registro != punto.registro or hay.siguiente_offset <= punto.siguiente_offset:
+                self.puntos[particion] = punto
         return _guardado(repetida, conservadas)
 
-    def _recordar(self, punto: PuntoOnline) -> None:
-        self.puntos.pop((punto.particion, punto.siguiente_offset), None)
-        self.puntos[punto.particion, punto.siguiente_offset] = punto.estado
-        suyos = [clave for clave in self.puntos if clave[0] == punto.particion]
-        for clave in suyos[:-PUNTOS_POR_PARTICION]:
-            del self.puntos[clave]
-
     def load_online(
-        self, particiones: Sequence[int], hasta_offset: Sequence[int]
-    ) -> list[bytes | None]:
+        self, registro: str, particiones: Sequence[int]
+    ) -> list[tuple[int, bytes] | None]:
         self.ping()
-        estados = []
-        for particion, hasta in zip(particiones, hasta_offset, strict=True):
-            offsets = [o for p, o in self.puntos if p == particion and o <= hasta]
-            estados.append(self.puntos[particion, max(offsets)] if offsets else None)
-        return estados
+        puntos = [self.puntos.get(particion) for particion in particiones]
+        return [
+            (punto.siguiente_offset, punto.estado)
+            if punto is not None and punto.registro == registro
+            else None
+            for punto in puntos
+        ]
 
     def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
         self.ping()
@@ -188,6 +186,8 @@ class FakeHistoryStore:
             if severidades != ("normal", "normal") or diferencia >= DIFERENCIA_CENTESIMAS:
                 self.sombra[clave, otra.version_modelo] = severidades
                 guardadas += 1
+            else:
+                self.sombra.pop((clave, otra.version_modelo), None)
         return guardadas
 
     def shadow_summary(self, version_aspirante: str) -> dict[tuple[str, str], int]:

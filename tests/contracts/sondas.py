@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 from contracts.fakes import Anomalia, FakeAnomalyStore, FakeHistoryStore, Fila, Identidad
 from pymongo import MongoClient
 
 from detection.dominio import Explicacion, hora_absoluta
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
+from pipeline.almacenes.puertos import PuntoOnline
 from serving.settings import Settings
 
 _FILAS = """
@@ -23,17 +25,22 @@ FROM consumos_diarios
 
 
 class HistorialEnMemoria:
+    imposible: type[Exception] = ValueError
+    """What it raises over a batch that cannot be stored."""
+
     def __init__(self) -> None:
         self.store = FakeHistoryStore()
 
     def filas(self) -> dict[Identidad, Fila]:
         return dict(self.store.filas)
 
-    def puntos(self) -> dict[tuple[int, int], bytes]:
+    def puntos(self) -> dict[int, PuntoOnline]:
         return dict(self.store.puntos)
 
 
 class HistorialPostgres:
+    imposible: type[Exception] = psycopg2.errors.CheckViolation
+
     def __init__(self, entorno: Settings) -> None:
         migrate(entorno)
         self.entorno = entorno
@@ -57,11 +64,13 @@ class HistorialPostgres:
             )
         return filas
 
-    def puntos(self) -> dict[tuple[int, int], bytes]:
-        consulta = "SELECT topic, particion, siguiente_offset, estado FROM modelo_online"
+    def puntos(self) -> dict[int, PuntoOnline]:
+        consulta = "SELECT particion, siguiente_offset, estado, registro, topic FROM modelo_online"
         filas = self.sql(consulta)
-        assert {topic for topic, *_ in filas} <= {self.entorno.kafka_topic}
-        return {(particion, offset): bytes(estado) for _, particion, offset, estado in filas}
+        assert {topic for *_, topic in filas} <= {self.entorno.kafka_topic}
+        return {
+            p: PuntoOnline(p, offset, bytes(e), registro) for p, offset, e, registro, _ in filas
+        }
 
 
 Historial = HistorialEnMemoria | HistorialPostgres

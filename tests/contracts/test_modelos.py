@@ -11,7 +11,7 @@ from contracts.fakes import Anomalia, Fila, explicar, filas_de, hacer_lote
 from contracts.sondas import Anomalias, Historial
 
 from detection.dominio import SEVERIDADES, hora_absoluta, nombres_de_tipos
-from pipeline.almacenes.puertos import PUNTOS_POR_PARTICION, Guardado, PuntoOnline
+from pipeline.almacenes.puertos import Guardado, PuntoOnline
 
 # Far ahead: MongoDB itself forgets hours of the past, whenever it comes round to it.
 H = hora_absoluta(datetime(2050, 1, 15, 2, tzinfo=UTC))
@@ -136,21 +136,29 @@ def test_una_correccion_que_vuelve_es_la_misma(historial: Historial) -> None:
 # ---- Online models ----
 
 
+def _punto(particion: int, offset: int, estado: bytes, registro: str = "log-1") -> PuntoOnline:
+    return PuntoOnline(particion, offset, estado, registro)
+
+
 def test_el_modelo_online_vuelve_como_se_guardo(historial: Historial) -> None:
-    """Of each partition the newest state not past the offset asked for, whatever is in it."""
-    estados = [bytes(range(256)), b"", b"\\x00'\0", b"otro"]
-    puntos = [
-        PuntoOnline(0, 100, estados[0]),
-        PuntoOnline(0, 50, estados[1]),
-        PuntoOnline(2, 70, estados[2]),
-        PuntoOnline(2, 2**40, estados[3]),
-    ]
+    """Each partition's offset and state come back, whatever is in them and however asked for."""
+    estados = [bytes(range(256)), b"", b"\\x00'\0"]
+    puntos = [_punto(7, 2**40, estados[0]), _punto(0, 0, estados[1]), _punto(2, 70, estados[2])]
     historial.store.save(*hacer_lote([("A", H)]), puntos)
+    assert historial.puntos() == {punto.particion: punto for punto in puntos}
     cargar = historial.store.load_online
-    assert cargar([0, 1, 2], [99, 10, 70]) == [estados[1], None, estados[2]]
-    assert cargar([2, 0, 0], [2**41, 100, 49]) == [estados[3], estados[0], None]
-    assert cargar([0, 0], [50, 1000]) == [estados[1], estados[0]]
-    assert cargar([], []) == []
+    assert cargar("log-1", [0, 1, 2]) == [(0, estados[1]), None, (70, estados[2])]
+    assert cargar("log-1", [7, 0, 7]) == [(2**40, estados[0]), (0, estados[1]), (2**40, estados[0])]
+    assert cargar("log-1", []) == []
+
+
+def test_de_otro_registro_no_hay_modelo(historial: Historial) -> None:
+    """The offsets of a topic that was made anew are others: what the old one left is not given."""
+    assert historial.store.load_online("log-1", [0]) == [None]
+    historial.store.save(*NADA, [_punto(0, 5, b"viejo"), _punto(1, 5, b"nuevo", "log-2")])
+    assert historial.store.load_online("log-2", [0, 1]) == [None, (5, b"nuevo")]
+    assert historial.store.load_online("log-1", [0, 1]) == [(5, b"viejo"), None]
+    assert historial.store.load_online("log", [0, 1]) == [None, None]
 
 
 @pytest.mark.parametrize("lote", ["nuevo", "repetido", "vacío"])
@@ -158,39 +166,56 @@ def test_los_puntos_van_con_cualquier_lote(historial: Historial, lote: str) -> N
     """New, seen before or empty: the points of a batch are stored with it."""
     batch = hacer_lote([("A", H)] if lote != "vacío" else [])
     if lote == "repetido":
-        historial.store.save(*batch, [PuntoOnline(1, 5, b"viejo")])
-    guardado = historial.store.save(*batch, [PuntoOnline(1, 7, b"nuevo")])
+        historial.store.save(*batch, [_punto(1, 5, b"viejo")])
+    guardado = historial.store.save(*batch, [_punto(1, 7, b"nuevo")])
     assert len(guardado.repetida) == len(batch[0])
-    assert historial.store.load_online([1], [7]) == [b"nuevo"]
+    assert historial.store.load_online("log-1", [1]) == [(7, b"nuevo")]
     assert historial.filas() == filas_de(*batch)
 
 
-def test_el_mismo_punto_otra_vez_se_reemplaza(historial: Historial) -> None:
-    """A batch that comes again leaves its state in place of the one at the same offset."""
-    for estado in (b"uno", b"dos"):
-        historial.store.save(*NADA, [PuntoOnline(1, 7, estado), PuntoOnline(3, 7, estado)])
-    assert historial.puntos() == {(1, 7): b"dos", (3, 7): b"dos"}
-
-
-def test_quedan_los_ultimos_puntos_de_cada_particion(historial: Historial) -> None:
-    """The last ones saved stay, of each partition by itself, whatever their offsets are."""
-    historial.store.save(*NADA, [PuntoOnline(5, 1, b"intacto")])
-    total = PUNTOS_POR_PARTICION + 5
-    for i in range(total):
-        historial.store.save(*NADA, [PuntoOnline(p, 1000 * p + i, b"%d" % i) for p in (0, 1)])
-    quedan = range(total - PUNTOS_POR_PARTICION, total)
+@pytest.mark.parametrize("lote", ["nuevo", "repetido", "vacío"])
+def test_un_modelo_mas_nuevo_no_se_cambia_por_uno_viejo(historial: Historial, lote: str) -> None:
+    """A batch that comes late is stored, but of its models only those that are not older."""
+    batch = hacer_lote([("A", H)] if lote != "vacío" else [])
+    if lote == "repetido":
+        historial.store.save(*batch)
+    historial.store.save(*NADA, [_punto(p, 50, b"de ahora") for p in range(4)])
+    tarde = [_punto(p, offset, b"tarde") for p, offset in enumerate((49, 51, 0, 50))]
+    historial.store.save(*batch, tarde)
     assert historial.puntos() == {
-        (5, 1): b"intacto",
-        **{(p, 1000 * p + i): b"%d" % i for p in (0, 1) for i in quedan},
+        0: _punto(0, 50, b"de ahora"),
+        1: tarde[1],
+        2: _punto(2, 50, b"de ahora"),
+        3: tarde[3],
     }
-    # The topic was made anew: its offsets begin again, and the old ones leave in their turn.
-    historial.store.save(*NADA, [PuntoOnline(0, 3, b"renacido")])
-    # The oldest of those is saved again, so another one is the oldest now.
-    historial.store.save(*NADA, [PuntoOnline(0, quedan[1], b"otra vez")])
-    historial.store.save(*NADA, [PuntoOnline(0, 4, b"y sigue")])
-    de_la_0 = {offset for p, offset in historial.puntos() if p == 0}
-    assert de_la_0 == {3, 4, quedan[1], *quedan[3:]}
-    assert historial.store.load_online([0], [3]) == [b"renacido"]
+    assert historial.filas() == filas_de(*batch)
+
+
+def test_otro_registro_reemplaza_desde_cualquier_posicion(historial: Historial) -> None:
+    """A topic made anew begins at 0 again, and its model is not held off by the old one's."""
+    historial.store.save(*NADA, [_punto(p, 1000, b"viejo") for p in range(4)])
+    puntos = [_punto(p, 1000 * p, b"renacido", "log-2") for p in range(3)]
+    historial.store.save(*NADA, puntos)
+    assert historial.puntos() == {**dict(enumerate(puntos)), 3: _punto(3, 1000, b"viejo")}
+    historial.store.save(*NADA, [_punto(1, 999, b"tarde", "log-2")])
+    assert historial.puntos()[1] == puntos[1]
+
+
+@pytest.mark.parametrize("mezcla", [False, True], ids=["copia", "mezcla"])
+@pytest.mark.parametrize("falla", ["el lote", "un punto"])
+def test_un_lote_y_sus_puntos_van_juntos(historial: Historial, falla: str, mezcla: bool) -> None:
+    """If one cannot be stored none of it is, by either way of writing."""
+    if mezcla:  # After a repeated batch, the next one is not copied but merged.
+        for _ in range(2):
+            historial.store.save(*hacer_lote([("A", H)]))
+    else:
+        historial.store.save(*NADA, [_punto(0, 5, b"antes")])
+    antes = historial.filas(), historial.puntos()
+    lote = hacer_lote([("A", H), ("B", H)], [9.0, -1.0 if falla == "el lote" else 1.0])
+    puntos = [_punto(0, 8, b"nunca"), _punto(1, -1 if falla == "un punto" else 8, b"nunca")]
+    with pytest.raises(historial.imposible):
+        historial.store.save(*lote, puntos)
+    assert (historial.filas(), historial.puntos()) == antes
 
 
 # ---- What training reads ----
@@ -264,6 +289,28 @@ def test_cada_aspirante_tiene_su_sombra(historial: Historial) -> None:
         historial.store.save_shadow(*campeon, aspirante)
     assert historial.store.shadow_summary("v2") == {("media", "crítica"): 1}
     assert historial.store.shadow_summary("v3") == {("media", "alta"): 1}
+
+
+def test_una_correccion_retira_la_sombra_que_ya_no_importa(historial: Historial) -> None:
+    """What agrees quietly now has no row; another challenger's and another reading's stay."""
+    claves = [("A", H), ("A", H + 1), ("B", H), ("\t\\N", H), ("B", H - 1)]
+    campeon = hacer_lote(claves, [9.0] * 5, score=[95] * 5, severidad=[4] * 5)
+    for version in ("v2", "v3"):
+        _, aspirante = hacer_lote(claves, score=[85] * 5, severidad=[3] * 5, version=version)
+        historial.store.save_shadow(*campeon, aspirante)
+    # In another order; ("C", H) has never had a row.
+    claves = [("C", H), *claves[3::-1]]
+    corregidas = hacer_lote(claves, score=[10] * 5)
+    scores = [10, 10, 40, 10, 55]
+    _, aspirante = hacer_lote(claves, score=scores, severidad=[0, 0, 0, 0, 1], version="v2")
+    for _ in range(2):
+        assert historial.store.save_shadow(*corregidas, aspirante) == 2
+        assert historial.store.shadow_summary("v2") == {
+            ("crítica", "alta"): 1,
+            ("normal", "normal"): 1,
+            ("normal", "baja"): 1,
+        }
+        assert historial.store.shadow_summary("v3") == {("crítica", "alta"): 5}
 
 
 # ---- Anomalies of verdicts that were kept ----

@@ -32,7 +32,7 @@ def _mezclar(
     si = np.array([[False] * 3 + (dispara or [e > 1 for e in excesos])])
     sin_rasgos = np.full((1, 1), np.nan, np.float32)
     una = np.zeros(1, np.int64)
-    turno = Turno(fila, fila, np.array([hora]), np.zeros(1, np.bool_), una, sin_rasgos)
+    turno = Turno(fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos)
     estados = Estados(ARBOLES)
     estados.add(0)
     return WeightedBlend(Params(), calibraciones, ARBOLES).combine(
@@ -98,7 +98,7 @@ def test_lo_que_un_cliente_hace_a_menudo_no_es_noticia() -> None:
         def turno(hora: int) -> Turno:
             sin_rasgos = np.full((1, 1), np.nan, np.float32)
             una = np.zeros(1, np.int64)
-            return Turno(fila, fila, np.array([hora]), np.zeros(1, np.bool_), una, sin_rasgos)
+            return Turno(fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos)
 
         for h in range(24 * 20):
             exceso = np.full((1, n_detectores), np.nan, np.float32)

@@ -67,7 +67,7 @@ def test_lo_habitual_es_un_medio_y_el_doble_dos_tercios() -> None:
     doble = _rasgos(horas(N), kwh)[-1]
     for nombre in ("nivel_hora", "nivel_dia", "nivel_tres_dias", "maximo_dia"):
         assert doble[RASGOS.index(nombre)] == pytest.approx(2 / 3, abs=0.02)
-    assert "2,0 veces lo habitual" in describe(
+    assert "unas 2,0 veces lo habitual" in describe(
         RASGOS.index("nivel_dia"), float(doble[RASGOS.index("nivel_dia")])
     )
 

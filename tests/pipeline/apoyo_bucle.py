@@ -119,6 +119,8 @@ class FuenteFalsa:
         self.revocar: Callable[[set[int]], None]
         self.perder: Callable[[set[int]], None]
 
+    registro = "registro-de-prueba"
+
     def open(
         self, al_revocar: Callable[[set[int]], None], al_perder: Callable[[set[int]], None]
     ) -> None:

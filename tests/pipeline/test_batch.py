@@ -29,7 +29,7 @@ def _lecturas(kwh: np.ndarray, desde: int = 0, cliente: str = "CLI_1") -> Lectur
 
 
 def _origen(n: int, particion: int = 0) -> Origen:
-    return Origen(np.full(n, particion, np.int32), {particion: 0}, {particion: n})
+    return Origen(np.full(n, particion, np.int32), np.arange(n), {particion: n}, "registro")
 
 
 def _pasar(procesador: Procesador, lecturas: Lecturas, particion: int = 0) -> None:

@@ -15,7 +15,8 @@ from confluent_kafka.admin import AdminClient
 from detection.dominio import Lecturas
 from detection.errors import TransientError
 from pipeline.bucle import Bucle, Resumen
-from pipeline.kafka_io import FuenteKafka, Productor, ensure_topics, ping_kafka
+from pipeline.kafka_io import FuenteKafka, Productor
+from pipeline.kafka_temas import ensure_topics, ping_kafka
 from pipeline.messages import Codificador, Decodificador
 from pipeline.sondas import ANFITRION, puerto_del_sistema
 from serving.settings import Settings

@@ -41,9 +41,9 @@ COLUMNAS = {
         "version_modelo": ("text", "NO"),
     },
     "modelo_online": {
-        "orden": ("bigint", "NO"),
         "topic": ("text", "NO"),
         "particion": ("integer", "NO"),
+        "registro": ("text", "NO"),
         "siguiente_offset": ("bigint", "NO"),
         "estado": ("bytea", "NO"),
         "guardado": ("timestamp with time zone", "NO"),
@@ -164,7 +164,7 @@ def test_una_base_de_la_version_anterior_se_migra_con_sus_datos(sonda: Historial
     antes = sonda.sql("SELECT * FROM consumos_diarios")
     assert migrate(sonda.entorno) == "0002"
     assert sonda.sql("SELECT * FROM consumos_diarios") == antes
-    assert sonda.store.load_online([0], [9]) == [None]
+    assert sonda.store.load_online("log", [0]) == [None]
 
 
 def test_migran_varios_procesos_a_la_vez(variables: dict[str, str], entorno: Settings) -> None:

@@ -1,24 +1,25 @@
-"""PostgreSQL: online models go with their batch or not at all; repeats do not touch rows."""
+"""PostgreSQL: writers of the same rows at the same time; repeats do not touch rows."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import psycopg2
+import numpy as np
 import pytest
 from contracts.fakes import filas_de, hacer_lote
-from contracts.sondas import HistorialPostgres
+from contracts.sondas import HistorialPostgres, conectar
 
 from detection.dominio import hora_absoluta, instante
 from pipeline.almacenes.postgres import PostgresStore
-from pipeline.almacenes.puertos import PUNTOS_POR_PARTICION, PuntoOnline
+from pipeline.almacenes.postgres_mezcla import copy_new
+from pipeline.almacenes.puertos import PuntoOnline
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))
-MALO = hacer_lote([("A", H), ("B", H), ("C", H)], [9.0, 9.0, -1.0])
 
 
 @pytest.fixture
@@ -28,62 +29,82 @@ def sonda(entorno: Settings) -> Iterator[HistorialPostgres]:
     abierta.store.close()
 
 
-@pytest.mark.parametrize("mezcla", [False, True])
-def test_un_lote_que_falla_no_deja_su_punto(sonda: HistorialPostgres, mezcla: bool) -> None:
-    """The state after a batch that is not stored must never be found, by either way of writing."""
-    if mezcla:
-        for _ in range(2):
-            sonda.store.save(*hacer_lote([("A", H)]))
-    sonda.store.save(*hacer_lote([("Z", H)] if not mezcla else []), [PuntoOnline(0, 5, b"antes")])
-    with pytest.raises(psycopg2.errors.CheckViolation):
-        sonda.store.save(*MALO, [PuntoOnline(0, 5, b"nunca"), PuntoOnline(0, 8, b"nunca")])
-    assert sonda.puntos() == {(0, 5): b"antes"}
-
-
-@pytest.mark.parametrize("mezcla", [False, True])
-def test_un_punto_que_falla_no_deja_su_lote(sonda: HistorialPostgres, mezcla: bool) -> None:
-    """The other way round: without its state, a batch has not been stored."""
-    if mezcla:
-        for _ in range(2):
-            sonda.store.save(*hacer_lote([("A", H)]))
-    antes = sonda.filas()
-    with pytest.raises(psycopg2.errors.CheckViolation):
-        sonda.store.save(*hacer_lote([("B", H)]), [PuntoOnline(-1, 5, b"nunca")])
-    assert sonda.filas() == antes
-    assert sonda.puntos() == {}
-
-
 def test_cada_topic_tiene_sus_modelos(sonda: HistorialPostgres) -> None:
-    """The same partition of another topic is another model, and pruning leaves it alone."""
+    """The same partition of another topic is another model, of a log by the same name too."""
     otro = PostgresStore(sonda.entorno.model_copy(update={"kafka_topic": "otro-topic"}))
-    otro.save(*hacer_lote([]), [PuntoOnline(0, 1, b"del otro")])
-    for i in range(PUNTOS_POR_PARTICION + 3):
-        sonda.store.save(*hacer_lote([]), [PuntoOnline(0, i + 2, b"de este")])
-    assert otro.load_online([0], [10**9]) == [b"del otro"]
-    assert sonda.store.load_online([0], [1]) == [None]
+    otro.save(*hacer_lote([]), [PuntoOnline(0, 9, b"del otro", "log")])
+    assert sonda.store.load_online("log", [0]) == [None]
+    sonda.store.save(*hacer_lote([]), [PuntoOnline(0, 2, b"de este", "log")])
+    assert otro.load_online("log", [0]) == [(9, b"del otro")]
+    assert sonda.store.load_online("log", [0]) == [(2, b"de este")]
     otro.close()
 
 
-def test_dos_escritores_de_los_mismos_puntos_no_se_bloquean(sonda: HistorialPostgres) -> None:
+def test_dos_escritores_de_lo_mismo_no_se_bloquean(sonda: HistorialPostgres) -> None:
     """A consumer that lost its partitions without knowing it does not stop the one that has them.
 
-    Both name the partitions in opposite orders, batch after batch.
+    Both save the same readings and partitions, named in opposite orders, batch after batch: new,
+    repeated, corrected and none, with their shadow.
     """
     salida = threading.Barrier(2)
 
     def escribir(sentido: int) -> None:
         store = PostgresStore(sonda.entorno)
         salida.wait()
-        for i in range(25):
-            puntos = [PuntoOnline(p, i, b"%d" % i) for p in range(6)][::sentido]
+        for i in range(60):
+            claves = [(f"C{c}", H + i // 2 + h) for c in range(8) for h in range(3)][::sentido]
+            lote = hacer_lote(claves, [1.0 + i % 3] * 24)
+            puntos = [PuntoOnline(p, i, b"%d" % i, "log") for p in range(6)][::sentido]
+            store.save(*lote, puntos)
+            severidad = [(i + k * sentido) % 2 for k in range(24)]
+            _, aspirante = hacer_lote(claves, severidad=severidad, version="v2")
+            store.save_shadow(*lote, aspirante)
+        salida.wait()
+        for i in range(60, 120):
+            puntos = [PuntoOnline(p, i, b"%d" % i, "log") for p in range(6)][::sentido]
             store.save(*hacer_lote([]), puntos)
         store.close()
 
     with ThreadPoolExecutor(2) as hilos:
         list(hilos.map(escribir, (1, -1)))
-    assert sonda.puntos() == {
-        (p, i): b"%d" % i for p in range(6) for i in range(25 - PUNTOS_POR_PARTICION, 25)
-    }
+    assert sonda.puntos() == {p: PuntoOnline(p, 119, b"119", "log") for p in range(6)}
+
+
+def test_un_veredicto_que_llega_entretanto_se_conserva(sonda: HistorialPostgres) -> None:
+    """What another writer stores while a merge waits for it stands, and the merge says so.
+
+    The one row has the same kWh and another verdict, one the same verdict, one is a correction.
+    """
+    claves = [("A", H), ("B", H), ("C", H), ("D", H)]
+    suyo = hacer_lote(claves[:3], [1.0, 1.0, 5.0], score=[95, 10, 95], severidad=[4, 0, 4])
+    nuestro = hacer_lote(claves)
+    store = PostgresStore(sonda.entorno)
+    for _ in range(2):  # After a repeated batch, the next one is merged.
+        store.save(*hacer_lote([("Z", H)]))
+    with ThreadPoolExecutor(1) as hilo:
+        with conectar(sonda.entorno) as conexion, conexion.cursor() as cursor:
+            copy_new(cursor, *suyo, np.arange(3))
+            espera = hilo.submit(store.save, *nuestro)
+            _esperar_bloqueo(sonda)
+        guardado = espera.result(timeout=20)
+    conexion.close()
+    store.close()
+    assert guardado.repetida.tolist() == [True, True, True, False]
+    assert guardado.conservadas.tolist() == [0]
+    assert (guardado.score_centesimas.tolist(), guardado.severidad.tolist()) == ([95], [4])
+    filas = sonda.filas()
+    assert filas["A", H] == filas_de(*suyo)["A", H]
+    assert [filas[clave] for clave in claves[1:]] == list(filas_de(*nuestro).values())[1:]
+
+
+def _esperar_bloqueo(sonda: HistorialPostgres) -> None:
+    """Return when a writer waits for another's transaction to end."""
+    limite = time.monotonic() + 20
+    while not sonda.sql(
+        """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'consumo escritura' AND wait_event_type = 'Lock'"""
+    ):
+        assert time.monotonic() < limite, "nadie espera"
 
 
 def test_una_lectura_que_ya_esta_no_se_escribe(sonda: HistorialPostgres) -> None:

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.errors import ModeloInvalidoError
+from detection.huella import huella_rasgos
 from detection.modelo import Cola
 from detection.offline import Bosque
 from detection.params import CALIBRACIONES, Calibracion
@@ -149,13 +150,15 @@ def test_un_paquete_que_no_es_para_este_detector(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cambios", "texto"),
     [
-        ({"formato": 2}, "es de formato 2"),
+        ({"formato": 1}, "es de formato 1 y este detector entiende el 2; vuelva a entrenar"),
         ({"formato": None}, "dañado"),
         ({"sha256": {"../fuera": "0" * 64}}, "de fuera"),
         ({"sha256": {}}, "le falta «bosque.npz»"),
         ({"calibraciones": {"fraude": {"tasa": 1}}}, "«fraude» no tiene los campos"),
         ({"calibraciones": []}, "le faltan las calibraciones"),
         ({"rasgos": "nivel_hora"}, "otros rasgos"),
+        ({"huella_rasgos": "0123456789ab"}, r"otro código de rasgos \(0123456789ab\).*entrenar$"),
+        ({"huella_rasgos": None}, "le falta «huella_rasgos»"),
     ],
 )
 def test_un_manifiesto_de_otros(
@@ -166,6 +169,12 @@ def test_un_manifiesto_de_otros(
     _reseal(copia, **cambios)
     with pytest.raises(ModeloInvalidoError, match=texto):
         load_paquete(copia, "v")
+
+
+def test_un_paquete_dice_con_que_codigo_se_miden_sus_rasgos(original: Path) -> None:
+    """What is written is the fingerprint of the code that runs, and not of the names alone."""
+    datos = json.loads((original / "modelo.json").read_text("utf-8"))
+    assert datos["huella_rasgos"] == huella_rasgos()
 
 
 class _Bomba:

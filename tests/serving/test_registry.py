@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from apoyo_paquete import modelo, paquete, rasgos
+from apoyo_paquete import (
+    cliente_de,
+    estropeado,
+    modelo,
+    paquete,
+    rasgos,
+    registro_en,
+    servidor,
+)
 
 from detection.errors import ModeloInvalidoError, PermanentError, TransientError
 from detection.features import RASGOS
 from serving.paquete import huella_de
 from serving.registry import Registro
-from serving.settings import Settings
-
-
-def _registro(uri: str, nombre: str | None = None) -> Registro:
-    nombre = nombre or f"m-{uuid.uuid4().hex[:12]}"
-    settings = Settings.model_validate({"mlflow_tracking_uri": uri})
-    return Registro(settings, experimento=f"e-{nombre}", modelo=nombre)
+from serving.versiones import with_promotion
 
 
 @pytest.fixture
 def registro(mlflow_uri: str) -> Registro:
     """Return a registry of its own on the shared server."""
-    return _registro(mlflow_uri)
+    return registro_en(mlflow_uri)
 
 
 def _registrar(registro: Registro, carpeta: Path, semilla: int = 1, **otros: Any) -> int:
@@ -53,12 +48,6 @@ def _registrar(registro: Registro, carpeta: Path, semilla: int = 1, **otros: Any
 
 def _bytes(carpeta: Path) -> dict[str, bytes]:
     return {f.name: f.read_bytes() for f in carpeta.iterdir()}
-
-
-def _cliente(uri: str) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
 
 
 def test_lo_registrado_es_lo_que_se_baja(registro: Registro, tmp_path: Path) -> None:
@@ -79,7 +68,7 @@ def test_lo_registrado_es_lo_que_se_baja(registro: Registro, tmp_path: Path) -> 
     (info,) = registro.versions()
     assert (info.version, info.alias, info.metricas) == (1, ("challenger",), metricas)
     assert info.etiquetas == {"ventana": "2026", "huella_paquete": huella_de(destino)}
-    cliente = _cliente(registro._uri)
+    cliente = cliente_de(registro._uri)
     run = cliente.get_run(cliente.get_model_version(registro.modelo, "1").run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params == {n: str(v) for n, v in parametros.items()}
@@ -137,13 +126,77 @@ def test_los_alias_se_mueven_y_se_quitan(registro: Registro, tmp_path: Path) -> 
     assert vieja.etiquetas["motivo"] == "más precisión"
 
 
+def _promocion(quien: str, desde: str) -> dict[str, str]:
+    return {
+        "promovido_por": quien,
+        "promovido_en": "2026-11-24T10:00:00+01:00",
+        "promovido_motivo": "más precisión",
+        "promovido_desde": desde,
+    }
+
+
+def test_una_promocion_no_borra_las_de_antes(registro: Registro, tmp_path: Path) -> None:
+    """Promoted again: ``promovido_*`` are the latest one's, and ``promociones`` tells them all."""
+    version = _registrar(registro, tmp_path)
+    cliente = cliente_de(registro._uri)
+    for nombre, valor in _promocion("antigua", "ninguna").items():
+        # As versions were tagged before there was a list.
+        cliente.set_model_version_tag(registro.modelo, str(version), nombre, valor)
+    registro.set_alias("champion", version, _promocion("ana", "3"))
+    registro.set_alias("champion", version, _promocion("luis", "4"))
+    etiquetas = registro.versions()[0].etiquetas
+    assert (etiquetas["promovido_por"], etiquetas["promovido_desde"]) == ("luis", "4")
+    historia = json.loads(etiquetas["promociones"])
+    assert [(p["por"], p["desde"]) for p in historia] == [
+        ("antigua", "ninguna"), ("ana", "3"), ("luis", "4"),
+    ]  # fmt: skip
+    assert all(set(p) == {"por", "en", "motivo", "desde"} for p in historia)
+
+
+@pytest.mark.parametrize("texto", ["{", '{"por": "ana"}'])
+def test_unas_promociones_tocadas_a_mano_se_guardan(texto: str) -> None:
+    """What is no list stays readable in the list, whatever it was."""
+    etiquetas = with_promotion({"promociones": texto}, _promocion("ana", "1"))
+    ilegible, ultima = json.loads(etiquetas["promociones"])
+    assert (ilegible, ultima["por"]) == ({"ilegible": texto}, "ana")
+
+
+def test_las_promociones_caben_en_una_etiqueta() -> None:
+    """Thousands of promotions: the oldest leave, the newest is there."""
+    largas = json.dumps([{"por": f"{i}", "motivo": "x" * 1000} for i in range(500)])
+    texto = with_promotion({"promociones": largas}, _promocion("ana", "1"))["promociones"]
+    assert len(texto) <= 100_000
+    historia = json.loads(texto)
+    assert (historia[-1]["por"], historia[-2]["por"]) == ("ana", "499")
+    assert len(historia) > 90
+
+
+@pytest.mark.parametrize("ruta", ["registered-models/alias", "model-versions/set-tag"])
+def test_las_etiquetas_no_dicen_lo_que_no_paso(
+    mlflow_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ruta: str
+) -> None:
+    """The alias does not move: no tag. It moves and the tags fail: the error says just that."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    directo = registro_en(mlflow_uri)
+    version = _registrar(directo, tmp_path)
+    with servidor(estropeado(mlflow_uri, lambda _, camino: 500 * (ruta in camino))) as uri:
+        registro = registro_en(uri, directo.modelo)
+        esperado = TransientError if "alias" in ruta else PermanentError
+        with pytest.raises(esperado) as error:
+            registro.set_alias("champion", version, _promocion("ana", "1"))
+    movido = "alias" not in ruta
+    assert directo.version_of("champion") == (version if movido else None)
+    assert ("«champion» ya apunta a la versión 1, pero" in str(error.value)) == movido
+    assert not any(n.startswith("promo") for n in directo.versions()[0].etiquetas)
+
+
 def test_un_informe_va_a_la_ejecucion_de_su_version(registro: Registro, tmp_path: Path) -> None:
     """A drift report lies among the artifacts of the run that made the version."""
     version = _registrar(registro, tmp_path)
     informe = tmp_path / "2026-11-24.html"
     informe.write_text("<p>verde</p>")
     registro.log_artifact_to(version, informe, "deriva")
-    cliente = _cliente(registro._uri)
+    cliente = cliente_de(registro._uri)
     run = cliente.get_model_version(registro.modelo, str(version)).run_id
     assert [f.path for f in cliente.list_artifacts(run, "deriva")] == ["deriva/2026-11-24.html"]
 
@@ -166,7 +219,7 @@ def test_una_version_que_no_existe_se_dice(registro: Registro, tmp_path: Path) -
 
 def test_una_version_danada_no_llega_al_disco(registro: Registro, tmp_path: Path) -> None:
     """Changed on the server, whole or not, or somebody else's model: refused, nothing is left."""
-    cliente = _cliente(registro._uri)
+    cliente = cliente_de(registro._uri)
     versiones = [_registrar(registro, tmp_path, semilla) for semilla in (1, 2)]
     impostor = paquete(tmp_path / "impostor", semilla=3)
     cambios = [[impostor / "bosque.npz"], sorted(impostor.iterdir())]
@@ -191,54 +244,7 @@ def test_un_paquete_roto_no_se_registra(registro: Registro, tmp_path: Path) -> N
     with pytest.raises(ModeloInvalidoError, match=r"colas\.npz"):
         registro.register(roto, rasgos(2), parametros={}, metricas={}, etiquetas={})
     assert registro.versions() == []
-    assert _cliente(registro._uri).get_experiment_by_name(registro.experimento) is None
-
-
-@contextmanager
-def _servidor(manejador: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), manejador) as servidor:
-        hilo = threading.Thread(target=servidor.serve_forever, args=(0.02,), daemon=True)
-        hilo.start()
-        try:
-            yield f"http://127.0.0.1:{servidor.server_address[1]}"
-        finally:
-            servidor.shutdown()
-            hilo.join()
-
-
-def _estropeado(uri: str, rota: Callable[[str, str], int]) -> type[BaseHTTPRequestHandler]:
-    """Return a way to an MLflow server on which some requests fail with a status; 0 = pass."""
-    destino = urlsplit(uri).netloc
-
-    class Paso(BaseHTTPRequestHandler):
-        def _pasar(self) -> None:
-            cuerpo = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if estado := rota(self.command, self.path):
-                codigo = "INTERNAL_ERROR" if estado >= 500 else "INVALID_PARAMETER_VALUE"
-                cuerpo = json.dumps({"error_code": codigo, "message": "estropeado"}).encode()
-                self._responder(estado, cuerpo, "application/json")
-                return
-            tipo = self.headers.get("Content-Type") or "application/json"
-            conexion = http.client.HTTPConnection(destino, timeout=30)
-            conexion.request(self.command, self.path, cuerpo, {"Content-Type": tipo})
-            respuesta = conexion.getresponse()
-            contenido = respuesta.read()
-            conexion.close()
-            self._responder(respuesta.status, contenido, respuesta.headers["Content-Type"])
-
-        def _responder(self, estado: int, cuerpo: bytes, tipo: str) -> None:
-            self.send_response(estado)
-            self.send_header("Content-Type", tipo)
-            self.send_header("Content-Length", str(len(cuerpo)))
-            self.end_headers()
-            self.wfile.write(cuerpo)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pasar  # noqa: N815
-
-        def log_message(self, format: str, *args: Any) -> None:
-            del format, args
-
-    return Paso
+    assert cliente_de(registro._uri).get_experiment_by_name(registro.experimento) is None
 
 
 @pytest.mark.parametrize(
@@ -267,7 +273,7 @@ def test_todo_o_nada(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     (tmp_path / "graficas").mkdir()
     (tmp_path / "graficas" / "curva.png").write_bytes(b"png")
-    directo = _registro(mlflow_uri)
+    directo = registro_en(mlflow_uri)
     _registrar(directo, tmp_path, 1)
     # The way breaks at the step, and works again for what is then taken back.
     fallos: list[str] = []
@@ -278,11 +284,11 @@ def test_todo_o_nada(
             return estado
         return 0
 
-    with _servidor(_estropeado(mlflow_uri, rota)) as uri, pytest.raises(error, match="MLflow no"):
-        _registrar(_registro(uri, directo.modelo), tmp_path, 2, artefactos=tmp_path / "graficas")
+    with servidor(estropeado(mlflow_uri, rota)) as uri, pytest.raises(error, match="MLflow no"):
+        _registrar(registro_en(uri, directo.modelo), tmp_path, 2, artefactos=tmp_path / "graficas")
     assert fallos
     assert [v.version for v in directo.versions()] == [1]
-    cliente = _cliente(mlflow_uri)
+    cliente = cliente_de(mlflow_uri)
     experimento = cliente.get_experiment_by_name(directo.experimento).experiment_id
     runs = cliente.search_runs([experimento])
     assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"]
@@ -292,17 +298,17 @@ def test_todo_o_nada(
 
 def test_una_conexion_que_se_corta_al_bajar(mlflow_uri: str, tmp_path: Path) -> None:
     """A download that fails half way leaves no folder, and is no verdict on the version."""
-    directo = _registro(mlflow_uri)
+    directo = registro_en(mlflow_uri)
     version = _registrar(directo, tmp_path)
 
     def rota(_: str, camino: str) -> int:
         return 500 if camino.endswith("colas.npz") else 0
 
     with (
-        _servidor(_estropeado(mlflow_uri, rota)) as uri,
+        servidor(estropeado(mlflow_uri, rota)) as uri,
         pytest.raises(TransientError, match="MLflow no responde"),
     ):
-        _registro(uri, directo.modelo).download(version, tmp_path / "modelos" / "1")
+        registro_en(uri, directo.modelo).download(version, tmp_path / "modelos" / "1")
     assert list((tmp_path / "modelos").iterdir()) == []
 
 
@@ -311,7 +317,7 @@ def test_sin_servidor_se_sabe_enseguida() -> None:
     with socket.socket() as libre:
         libre.bind(("127.0.0.1", 0))
         puerto = libre.getsockname()[1]
-        registro = _registro(f"http://ana:secreto@127.0.0.1:{puerto}/raiz")
+        registro = registro_en(f"http://ana:secreto@127.0.0.1:{puerto}/raiz")
         for llamar in (registro.ping, lambda: registro.version_of("champion")):
             desde = time.monotonic()
             with pytest.raises(TransientError) as error:
@@ -324,7 +330,7 @@ def test_un_servidor_mudo_no_retiene(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes the connection and says nothing is away too, after the time allowed."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.create_server(("127.0.0.1", 0)) as mudo:
-        registro = _registro(f"http://127.0.0.1:{mudo.getsockname()[1]}")
+        registro = registro_en(f"http://127.0.0.1:{mudo.getsockname()[1]}")
         with pytest.raises(TransientError, match="MLflow no responde"):
             registro.version_of("champion")
 

@@ -38,16 +38,16 @@ def _lecturas(clientes: int = 2, n: int = N) -> Lecturas:
 
 def _origen(n: int, desde: int = 0) -> Origen:
     """Return that n readings are those of partition 0 from an offset on."""
-    return Origen(np.zeros(n, np.int32), {0: desde}, {0: desde + n})
+    offset = np.arange(desde, desde + n)
+    return Origen(np.zeros(n, np.int32), offset, {0: desde + n}, "registro")
 
 
 def _draft(scorer: Scorer, lecturas: Lecturas, desde: int = 0) -> Borrador:
     return scorer.draft(lecturas, _origen(len(lecturas), desde))
 
 
-def _save(historia: FakeHistoryStore, borrador: Borrador, desde: int) -> None:
-    siguiente = desde + len(borrador.lecturas)
-    puntos = [PuntoOnline(p, siguiente, estado) for p, estado in borrador.online.items()]
+def _save(historia: FakeHistoryStore, borrador: Borrador) -> None:
+    puntos = [PuntoOnline(p, s, estado, "registro") for p, (s, estado) in borrador.online.items()]
     historia.save(borrador.lecturas, borrador.veredictos, puntos)
 
 
@@ -59,7 +59,7 @@ def _pasar(
     for i in range(0, len(lecturas), lote):
         trozo = lecturas.elegir(np.arange(i, min(i + lote, len(lecturas))))
         borrador = _draft(scorer, trozo, desde + i)
-        _save(historia, borrador, desde + i)
+        _save(historia, borrador)
         scorer.accept(borrador)
         partes.append(borrador)
     return _unir([p.veredictos for p in partes])
@@ -121,7 +121,7 @@ def test_un_lote_que_llega_otra_vez_tras_una_caida() -> None:
     _pasar(_scorer(historia), historia, lecturas.elegir(np.arange(2 * N - 600)), 300)
     ultimo = lecturas.elegir(np.arange(2 * N - 600, 2 * N))
     borrador = _draft(_scorer(historia), ultimo, 2 * N - 600)
-    _save(historia, borrador, 2 * N - 600)
+    _save(historia, borrador)
     _iguales(_draft(_scorer(historia), ultimo, 2 * N - 600).veredictos, borrador.veredictos)
 
 
@@ -174,6 +174,27 @@ def test_una_repeticion_espera_al_lote_que_se_esta_guardando() -> None:
     historia.save(en_vuelo.lecturas, en_vuelo.veredictos)
     scorer.accept(en_vuelo)
     assert len(_draft(scorer, lecturas.elegir(np.arange(510, 520))).veredictos) == 10
+
+
+def test_quien_llega_con_un_borrador_que_no_sale_vuelve_a_ser_nuevo() -> None:
+    """A draft that has to wait has loaded nobody: asked again, it says who is new."""
+    lecturas = _lecturas(1)
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    _pasar(scorer, historia, lecturas, 300)
+    en_vuelo = _draft(scorer, lecturas.elegir(np.arange(500, 510)))
+    vieja = lecturas.elegir(np.arange(510, 511))
+    con_otro = Lecturas(
+        [*vieja.propietario_id, "CLI_NUEVO"],
+        np.append(vieja.hora_utc, lecturas.hora_utc[-1]),
+        np.append(vieja.consumo_kwh, 1.0),
+    )
+    with pytest.raises(LoteEnVueloError):
+        _draft(scorer, con_otro)
+    assert scorer.detector.ventanas.row("CLI_NUEVO") < 0
+    _save(historia, en_vuelo)
+    scorer.accept(en_vuelo)
+    assert _draft(scorer, con_otro).nuevos == ["CLI_NUEVO"]
 
 
 def test_descartar_olvida_y_lo_guardado_vuelve() -> None:

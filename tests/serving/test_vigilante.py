@@ -390,6 +390,20 @@ def test_un_mlflow_lento_no_retiene_el_arranque(
     assert _hasta(vigilante.take).version == "consumo-detector-2"
 
 
+def test_un_mlflow_lento_y_sin_copia_se_dice(
+    escena: Escena, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A first look that takes long and nothing on disk: the rules begin alone, and it is said."""
+    escena.registro.paso.clear()
+    vigilante = escena.arrancar(espera_inicio_s=0.05)
+    assert vigilante.take() is None
+    assert _lineas(caplog, "WARNING") == [
+        "MLflow tarda en responder; se empieza con las reglas, sin modelo"
+    ]
+    escena.registro.paso.set()
+    assert _hasta(vigilante.take).version == "consumo-detector-1"
+
+
 def test_un_fallo_inesperado_no_acaba_con_la_vigilancia(
     escena: Escena, caplog: pytest.LogCaptureFixture
 ) -> None:

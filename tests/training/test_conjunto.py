@@ -7,11 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from apoyo_entrenamiento import MADRID, PARTICIONES, SEMILLA, leer
+from apoyo_entrenamiento import CLIENTES, MADRID, PARTICIONES, SEMILLA, leer
 
 from detection.errors import ModeloInvalidoError
-from training.conjunto import ATAQUES, GEMELOS_POR_ATAQUE, Conjunto, make_conjunto
+from training.conjunto import ATAQUES, GEMELO, GEMELOS_POR_ATAQUE, Conjunto, make_conjunto
 from training.dataset import Retenidas
+
+POR_PARTICION = CLIENTES / PARTICIONES
 
 
 @lru_cache(maxsize=1)
@@ -21,7 +23,7 @@ def _retenidas() -> Retenidas:
 
 @lru_cache(maxsize=1)
 def _conjunto() -> Conjunto:
-    return make_conjunto(_retenidas(), MADRID, SEMILLA, PARTICIONES)
+    return make_conjunto(_retenidas(), MADRID, SEMILLA, POR_PARTICION)
 
 
 def _serie(conjunto: Conjunto, quien: str) -> np.ndarray:
@@ -37,9 +39,9 @@ def test_va_y_vuelve() -> None:
     assert vuelta.to_parquet() == datos
     assert vuelta.tipo == conjunto.tipo
     np.testing.assert_array_equal(vuelta.juzgada, conjunto.juzgada)
-    otra = make_conjunto(_retenidas(), MADRID, SEMILLA, PARTICIONES)
+    otra = make_conjunto(_retenidas(), MADRID, SEMILLA, POR_PARTICION)
     assert otra.to_parquet() == datos
-    assert make_conjunto(_retenidas(), MADRID, 6, PARTICIONES).sha256 != conjunto.sha256
+    assert make_conjunto(_retenidas(), MADRID, 6, POR_PARTICION).sha256 != conjunto.sha256
 
 
 @pytest.mark.parametrize("datos", [b"", b"PAR1 nada PAR1", b"\x00" * 100])
@@ -55,12 +57,12 @@ def test_esta_cada_ataque_las_mismas_veces_y_la_mitad_es_limpia() -> None:
     atacados = Counter()
     for quien in set(conjunto.lecturas.propietario_id):
         tipos = {conjunto.tipo[i] for i in _serie(conjunto, quien)} - {""}
-        assert len(tipos) == quien.startswith("gemelo")
+        assert len(tipos) == (GEMELO in quien)
         atacados.update(tipos)
     assert set(atacados) == set(ATAQUES)
     assert set(atacados.values()) == {GEMELOS_POR_ATAQUE}
     reales = _retenidas().lecturas
-    limpias = [i for i, p in enumerate(conjunto.lecturas.propietario_id) if p.startswith("limpio")]
+    limpias = [i for i, p in enumerate(conjunto.lecturas.propietario_id) if GEMELO not in p]
     assert sorted(conjunto.lecturas.consumo_kwh[limpias]) == sorted(reales.consumo_kwh)
 
 
@@ -76,13 +78,15 @@ def test_el_pasado_de_un_gemelo_es_el_suyo_y_se_juzga_lo_tocado() -> None:
     conjunto = _conjunto()
     hora = conjunto.lecturas.hora_utc
     corte = conjunto.corte_hora
-    limpios = [p for p in dict.fromkeys(conjunto.lecturas.propietario_id) if p.startswith("lim")]
+    limpios = [p for p in dict.fromkeys(conjunto.lecturas.propietario_id) if GEMELO not in p]
     pasado = {
         tuple(conjunto.lecturas.consumo_kwh[s[hora[s] < corte]])
         for s in (_serie(conjunto, p) for p in limpios)
     }
-    for k in range(len(ATAQUES) * GEMELOS_POR_ATAQUE):
-        suya = _serie(conjunto, f"gemelo_{k + 1:04d}")
+    gemelos = [p for p in dict.fromkeys(conjunto.lecturas.propietario_id) if GEMELO in p]
+    assert len(gemelos) == len(ATAQUES) * GEMELOS_POR_ATAQUE
+    for gemelo in gemelos:
+        suya = _serie(conjunto, gemelo)
         assert tuple(conjunto.lecturas.consumo_kwh[suya[hora[suya] < corte]]) in pasado
         tocada = np.array([conjunto.tipo[i] != "" for i in suya])
         assert tocada.any()
@@ -115,8 +119,30 @@ def test_un_hueco_sigue_siendo_un_hueco() -> None:
     con_huecos = Retenidas(
         retenidas.lecturas.elegir(quedan), retenidas.particion[quedan], retenidas.retenida[quedan]
     )
-    conjunto = make_conjunto(con_huecos, MADRID, SEMILLA, PARTICIONES)
+    conjunto = make_conjunto(con_huecos, MADRID, SEMILLA, POR_PARTICION)
     assert np.isfinite(conjunto.lecturas.consumo_kwh).all()
     horas = Counter(conjunto.lecturas.propietario_id)
     reales = Counter(con_huecos.lecturas.propietario_id)
     assert set(horas.values()) == set(reales.values())
+
+
+def test_un_gemelo_es_del_mismo_cliente_y_cada_ataque_es_de_varios() -> None:
+    """Twins share their customer's number; no kind is all on one customer."""
+    conjunto = _conjunto()
+    ids, origen = np.array(conjunto.lecturas.propietario_id), conjunto.origen
+    numero = dict(zip(ids.tolist(), origen.tolist(), strict=True))
+    limpios = {p for p in numero if GEMELO not in p}
+    assert sorted(numero[p] for p in limpios) == list(range(len(limpios)))
+    assert all(numero[p] == numero[p.partition(GEMELO)[0]] for p in numero)
+    tipo = np.array(conjunto.tipo)
+    for ataque in ATAQUES:
+        quienes = np.unique(origen[tipo == ataque])
+        assert quienes.size == min(GEMELOS_POR_ATAQUE, len(limpios)), ataque
+
+
+def test_en_cada_particion_hay_tantos_clientes_como_en_vivo() -> None:
+    """The set goes into as many partitions as keep the live number of customers in each."""
+    conjunto = _conjunto()
+    clientes = len(set(conjunto.lecturas.propietario_id))
+    assert conjunto.particion.max() + 1 == round(clientes / POR_PARTICION)
+    assert set(make_conjunto(_retenidas(), MADRID, SEMILLA, 1e6).particion) == {0}

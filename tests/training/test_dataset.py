@@ -11,6 +11,7 @@ import pytest
 from apoyo_entrenamiento import (
     CLIENTES,
     HASTA,
+    PARTICIONES,
     HistoriaEnMemoria,
     en_memoria,
     en_vivo,
@@ -24,7 +25,7 @@ from detection.errors import PermanentError
 from detection.features import RASGOS
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from serving.settings import Settings
-from training.dataset import Limites, Muestra, make_ventana
+from training.dataset import Limites, Muestra, _split, make_ventana
 from training.lectura import widen
 
 
@@ -85,6 +86,34 @@ def test_los_dias_retenidos_y_quien_calibra_no_se_aprenden() -> None:
         assert (np.diff(parte.lecturas.hora_utc) >= 0).all(), "the order of the log"
         assert len(set(zip(parte.lecturas.propietario_id, parte.particion.tolist(), strict=True))
                    ) == len(set(parte.lecturas.propietario_id))  # fmt: skip
+
+
+def test_quien_juzga_nunca_calibra_otra_vez() -> None:
+    """Roles go with the name: no seed, and nobody else coming or going, changes sides."""
+    limpios = [f"CLI_{k:05d}" for k in range(400)]
+    limites = Limites()
+    calibran, juzgan = (set(parte) for parte in _split(limpios, limites))
+    assert (len(calibran), len(juzgan)) == (200, 100)
+    for quedan in (limpios[::2], limpios[100:], limpios[:40]):
+        otros = [set(parte) for parte in _split(quedan, limites)]
+        assert not otros[0] & juzgan
+        assert not otros[1] & calibran
+    una, otra = leer(semilla=5), leer(semilla=6)
+    for papel in ("calibracion", "evaluacion"):
+        ids = [set(getattr(m, papel).lecturas.propietario_id) for m in (una, otra)]
+        assert ids[0] == ids[1]
+    for n in (4, 5):
+        assert min(map(len, _split(limpios[:n], limites))) >= 2
+
+
+def test_quien_calibra_comparte_particion_con_tantos_como_en_vivo() -> None:
+    """Held-out customers go into as many partitions as keep the live number in each."""
+    muestra = leer()
+    assert muestra.clientes_por_particion == CLIENTES / PARTICIONES
+    clientes = len(set(muestra.calibracion.lecturas.propietario_id))
+    esperadas = round(clientes / muestra.clientes_por_particion)
+    assert 1 <= esperadas < PARTICIONES
+    assert muestra.calibracion.particion.max() < esperadas
 
 
 def test_nadie_domina_y_nada_se_desborda() -> None:
@@ -185,7 +214,11 @@ def test_la_evaluacion_conserva_las_falsas_alarmas() -> None:
     ("primera", "ultima", "texto"),
     [
         (None, None, "no hay historia"),
-        (0, 42 * 24 - 1, "abarca 42 días y para entrenar hacen falta al menos 43"),
+        (
+            0,
+            42 * 24 - 1,
+            "abarca 42 días y para entrenar hacen falta al menos 43 .29 de que aprender, incluidos",
+        ),
     ],
 )
 def test_sin_historia_o_con_poca_se_dice(

@@ -39,6 +39,8 @@ def _caso() -> tuple[Conjunto, Veredictos]:
     for h, score, nivel in ((0, 50, 1), (1, 20, 0)):
         poner("gemelo_0002", h, True, "cannabis", score, nivel)
     poner("gemelo_0002", 2, False, "", 99, 4)
+    # A twin that its attack never touches is nobody's clean customer.
+    poner("gemelo_0003", 2, False, "", 10, 0)
     n = len(ids)
     scores = np.full((n, len(TIPOS)), np.nan, np.float32)
     scores[:, 0] = np.array(centesimas) / 100
@@ -74,6 +76,14 @@ def test_las_cifras_se_cuentan_a_mano() -> None:
     assert m.precision_sin == {"fraude": 0.25}
 
 
+def test_el_error_de_las_alarmas_es_lo_que_difieren_los_clientes() -> None:
+    """One alarm in a day of one of two customers: 500 per 1 000, give or take 500; none, 0."""
+    m = measure(*_caso(), {})
+    assert m.error_alarmas == pytest.approx(
+        {"baja": 500.0, "media": 500.0, "alta": 0.0, "crítica": 500.0}
+    )
+
+
 def test_van_y_vuelven() -> None:
     """Through JSON and back, in the same order and to the last digit."""
     m = measure(*_caso(), {"fraude": 1 / 3})
@@ -102,3 +112,5 @@ def test_el_informe_dice_lo_que_aporta_cada_uno_y_si_supera_el_presupuesto() -> 
     assert not lineas["baja"].endswith("supera")
     assert lineas["media"].endswith("supera")
     assert max(map(len, texto.splitlines())) <= 100
+    assert texto.startswith("Aspirante: 2 clientes limpios y 2 gemelos con un ataque; 5 de 53 ")
+    assert "(al azar: 0,094)" in texto, "the share that is attacked"

@@ -16,9 +16,11 @@ from serving.registry import Registro
 from serving.settings import Settings
 from serving.versiones import ASPIRANTE, CAMPEON
 from serving.zona import load_calendario
-from training.evaluate import evaluate
-from training.policy import Decision
-from training.promover import Juicio, enthrone, judge, main, now, promote
+from training.conjunto import ATAQUES
+from training.evaluate import Metricas, evaluate
+from training.ganancia import Ganancia
+from training.policy import Decision, Politica, decide
+from training.promover import ANCHO, Juicio, enthrone, judge, main, now, promote, show
 from training.train import EVALUACION
 
 SORDO, CERTERO = 0.0, 1.0
@@ -80,9 +82,12 @@ def test_quien_es_mejor_pasa_a_ser_el_campeon(
     assert promover() == HECHO
     assert registro.version_of(CAMPEON) == certero
     assert promover.ultima.startswith(f"La versión {certero} pasa a ser el campeón: la precisión")
-    assert f"campeón (v{sordo})" in promover.salida
-    antes, ahora, _, veredicto = columnas(promover.salida, "hallados de picos")[1:]
-    assert (antes, ahora, veredicto) == ("0,000", "1,000", "cumple")
+    assert f"(v{sordo})" in promover.salida
+    antes, ahora, limite, veredicto = columnas(promover.salida, "precisión media")[1:]
+    assert antes < ahora
+    assert limite.endswith(") > 0")
+    assert veredicto == "cumple"
+    assert "hallados: picos" not in promover.salida, "who finds none can lose none"
     etiquetas = ficha(entorno_mlflow, certero).etiquetas
     assert sin_hora(etiquetas) == {
         "promovido_por": getpass.getuser(),
@@ -104,8 +109,8 @@ def test_quien_no_lo_es_se_queda_y_se_dice_por_que(
     sordo = registrar(entorno_mlflow, SORDO)
     assert promover() == FALLO
     assert registro.version_of(CAMPEON) == certero
-    assert columnas(promover.salida, "hallados de picos")[-1] == "no cumple"
-    assert columnas(promover.salida, "falsas alarmas de severidad alta")[-1] == "cumple"
+    assert columnas(promover.salida, "hallados: picos")[-1] == "no cumple"
+    assert columnas(promover.salida, "alarmas de severidad alta")[-1] == "cumple"
     assert promover.ultima.startswith(f"La versión {sordo} no se promueve: no cumple precisión")
     assert not sin_hora(ficha(entorno_mlflow, sordo).etiquetas)
 
@@ -125,13 +130,46 @@ def test_forzar_promueve_y_queda_escrito(
 def test_sin_campeon_se_compara_con_las_reglas(
     entorno_mlflow: Settings, registro: Registro, promover: Orden
 ) -> None:
-    """The first version has to beat the rules alone, and one that says the same does not."""
-    registrar(entorno_mlflow, CERTERO)
+    """The first version must be no worse than the rules alone; one that finds nothing is."""
+    registrar(entorno_mlflow, SORDO)
     assert promover() == FALLO
-    assert "reglas solas" in promover.salida
-    _, antes, ahora, _, _ = columnas(promover.salida, "precisión media")
-    assert antes == ahora
     assert registro.version_of(CAMPEON) is None
+    igual = registrar(entorno_mlflow, CERTERO)
+    assert promover() == HECHO
+    assert "Frente a las reglas solas" in " ".join(promover.salida.split())
+    _, antes, ahora, limite, _ = columnas(promover.salida, "precisión media")
+    assert antes == ahora
+    assert limite == "+0,000 (+0,000 a +0,000) > −0,020"
+    assert registro.version_of(CAMPEON) == igual
+
+
+def test_a_un_campeon_hay_que_ganarle_salvo_que_se_renueve(
+    entorno_mlflow: Settings, registro: Registro
+) -> None:
+    """A version that says the same is refused, and accepted in place of one out of date."""
+    a_mano(entorno_mlflow, registrar(entorno_mlflow, CERTERO))
+    igual = registrar(entorno_mlflow, CERTERO)
+    decision = promote(entorno_mlflow)
+    assert not decision.promueve
+    assert "precisión media (" in decision.motivo
+    assert promote(entorno_mlflow, renovacion=True).promueve
+    assert registro.version_of(CAMPEON) == igual
+
+
+def test_la_tabla_cabe_en_su_ancho(capsys: pytest.CaptureFixture[str]) -> None:
+    """No cell of the longest names is broken into lines where nobody says how wide it is."""
+    tipos = dict.fromkeys(ATAQUES, 1.0)
+    severas = dict(zip(("baja", "media", "alta", "crítica"), (441.0, 74.5, 9.9, 1.0), strict=True))
+    medido = Metricas(
+        "v", "a", 0.9, {}, {}, tipos, {}, severas, 20, 300.0, dict.fromkeys(ATAQUES, 5), 9, 5
+    )  # fmt: skip
+    decision = decide(medido, medido, Ganancia(0.01, -0.004, 0.03), Politica(), renovacion=True)
+    show(Juicio(123, 122, decision))
+    salida = capsys.readouterr().out
+    assert max(map(len, salida.splitlines())) <= ANCHO
+    for criterio in decision.criterios:
+        celdas = columnas(salida, criterio.nombre)
+        assert (celdas[0], celdas[3]) == (criterio.nombre, criterio.limite)
 
 
 def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: Registro) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from apoyo_entrenamiento import puntuadas
-from apoyo_promocion import a_mano, ficha, registrar
+from apoyo_promocion import a_mano, estropear, ficha, registrar
 from contracts.sondas import conectar
 
 from detection.errors import PermanentError, TransientError
@@ -31,6 +31,7 @@ from pipeline.almacenes.postgres_cerrojo import exclusive
 from serving.registry import Registro
 from serving.settings import Settings
 from serving.versiones import ASPIRANTE, CAMPEON
+from training.parada import Parada
 from training.policy import Politica
 from training.retrain import (
     CERROJO,
@@ -38,7 +39,6 @@ from training.retrain import (
     NO_HACE_FALTA,
     PROMOVIDO,
     RECHAZADO,
-    Parada,
     keep_running,
     retrain,
     say,
@@ -153,6 +153,45 @@ def test_forzar_entrena_pero_no_promueve(con_historia: Settings, parada: Parada)
     assert ejecucion.motivo.startswith("se pide con --forzar")
     assert ejecucion.resultado == RECHAZADO
     assert Registro(con_historia).version_of(CAMPEON) == version
+
+
+def test_tras_un_rechazo_se_espera(con_historia: Settings, parada: Parada) -> None:
+    """What was refused is not trained again the next night, but is when some days have passed."""
+    registro = Registro(con_historia)
+    viejo = registrar(con_historia, 1.0)
+    a_mano(con_historia, viejo)
+    dia_31 = datetime.now(UTC) + timedelta(days=31)
+    rechazada = retrain(con_historia, parada, politica=NINGUNA, ahora=dia_31)
+    assert rechazada is not None
+    assert rechazada.resultado == RECHAZADO
+    cuantas = len(registro.versions())
+    seis_dias = timedelta(days=6)
+    pronto = retrain(con_historia, parada, politica=NINGUNA, ahora=dia_31 + seis_dias)
+    assert pronto is not None
+    assert (pronto.resultado, pronto.version) == (NO_HACE_FALTA, None)
+    assert pronto.motivo.endswith(
+        f"pero la versión {rechazada.version} se rechazó hace 6 días y hasta los 7 no se repite"
+    )
+    assert len(registro.versions()) == cuantas
+    semana = timedelta(days=7)
+    luego = retrain(con_historia, parada, politica=CUALQUIERA, ahora=dia_31 + semana)
+    assert luego is not None
+    assert luego.resultado == PROMOVIDO
+
+
+def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: Parada) -> None:
+    """A champion that cannot be loaded is a reason to train; the rules alone stand in for it."""
+    roto = registrar(con_historia, 1.0)
+    a_mano(con_historia, roto)
+    estropear(con_historia, roto)
+    ejecucion = retrain(con_historia, parada, politica=CUALQUIERA)
+    assert ejecucion is not None
+    assert ejecucion.resultado == PROMOVIDO
+    nombrado = f"campeón (versión {roto}): «bosque.npz» está dañado"
+    assert ejecucion.motivo.startswith(f"el campeón está dañado: {nombrado}")
+    assert ejecucion.detalle.startswith(nombrado)
+    assert "; frente a las reglas solas, " in ejecucion.detalle
+    assert Registro(con_historia).version_of(CAMPEON) == ejecucion.version
 
 
 # ---- What fails ----

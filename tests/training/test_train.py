@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
+import subprocess
+import sys
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -63,7 +66,8 @@ def test_la_version_guardada_puntua_igual_que_la_que_se_evaluo(tmp_path: Path) -
 def test_los_modelos_aportan_a_las_reglas() -> None:
     """With both models the blend ranks attacks better than the rules alone, and is all measured."""
     aprendido = _aprendido()
-    assert aprendido.metricas.precision_media > aprendido.solo_reglas.precision_media + 0.02
+    falta = [1.0 - m.precision_media for m in (aprendido.metricas, aprendido.solo_reglas)]
+    assert falta[0] < 0.7 * falta[1], "of what is missing to perfect"
     assert len(aprendido.metricas.precision_sin) == 8, "every detector was left out once"
     assert set(aprendido.importancia) == set(RASGOS)
     assert max(aprendido.importancia.values()) > 0.0
@@ -77,6 +81,8 @@ def test_la_referencia_es_lo_que_la_deriva_espera() -> None:
     assert set(tabla["hora"]) == set(range(24))
     assert set(tabla["laborable"]) == {True, False}
     assert 0.6 < np.mean(tabla["laborable"]) < 0.8, "five days of seven"
+    # Of everybody, as the recent days will be, also of who is under suspicion.
+    assert len(tabla["hora"]) == min(20_000, CLIENTES * 24 * 32)
     assert 0.0 <= min(tabla["score_anomalia"]) <= max(tabla["score_anomalia"]) <= 1.0
 
 
@@ -87,6 +93,15 @@ def test_las_graficas_son_imagenes_y_siempre_las_mismas() -> None:
     assert len(una) == 3
     assert all(datos.startswith(PNG) and len(datos) > 10_000 for datos in una.values())
     assert una == otra
+
+
+def _params(settings: Settings, version: int) -> dict[str, str]:
+    """Return the parameters that MLflow shows beside a version."""
+    from mlflow import MlflowClient
+
+    cliente = MlflowClient(settings.mlflow_tracking_uri, settings.mlflow_tracking_uri)
+    run = cliente.get_model_version("consumo-detector", str(version)).run_id
+    return dict(cliente.get_run(run).data.params)
 
 
 def test_entrena_y_registra(entorno_mlflow: Settings) -> None:
@@ -103,6 +118,12 @@ def test_entrena_y_registra(entorno_mlflow: Settings) -> None:
     assert load_paquete(carpeta, "v").bosque.n_rasgos == len(RASGOS)
     assert Metricas.from_json((carpeta / "metricas.json").read_bytes()) == resultado.metricas
     assert "Registrada la versión" in say(resultado)
+    assert "consumo-detector-0" not in say(resultado)
+    params = _params(entorno_mlflow, resultado.version)
+    assert params["clientes_por_particion"] == str(CLIENTES / PARTICIONES)
+    assert params["datos_corte"] == "2026-11-06T00:00:00+00:00"
+    assert params["datos_sha256"] == _aprendido().muestra.sha256
+    assert {"datos_desde", "datos_hasta"} < set(params)
     # The same history read from PostgreSQL and from memory is the same history.
     assert resultado.conjunto.sha256 == _aprendido().conjunto.sha256
 
@@ -120,6 +141,31 @@ def test_sin_mlflow_no_se_entrena(entorno: Settings) -> None:
     lejos = entorno.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
     with pytest.raises(TransientError, match="MLflow no responde"):
         train(lejos)
+
+
+def test_sigterm_a_mitad_no_deja_nada(
+    entorno_mlflow: Settings, variables_mlflow: dict[str, str]
+) -> None:
+    """A training that is told to end does so like after Ctrl-C, and no version is half there."""
+    lecturas, crudos = puntuadas(clientes=CLIENTES)
+    migrate(entorno_mlflow)
+    with closing(PostgresStore(entorno_mlflow)) as almacen:
+        almacen.save(lecturas, crudos.veredictos)
+    orden = [sys.executable, "-m", "training.train"]
+    with subprocess.Popen(
+        orden, env=variables_mlflow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as proceso:
+        try:
+            assert proceso.stderr is not None
+            assert "se aprende de" in proceso.stderr.readline()
+            proceso.send_signal(signal.SIGTERM)
+            salida, error = proceso.communicate(timeout=60.0)
+        finally:
+            proceso.kill()
+    assert proceso.returncode == 130, error
+    assert error.splitlines()[-1] == "interrumpido"
+    assert salida == ""
+    assert Registro(entorno_mlflow).versions() == []
 
 
 @pytest.mark.parametrize("dias", ["28", "0", "muchos"])

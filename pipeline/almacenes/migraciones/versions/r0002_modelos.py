@@ -1,4 +1,4 @@
-"""What the models need: online models by partition and offset, the challenger's shadow.
+"""What the models need: the online model of each partition, the challenger's shadow.
 
 Revision: 0002, after 0001.
 """
@@ -13,26 +13,28 @@ branch_labels = None
 depends_on = None
 
 # EXTERNAL: a state is arrays of numbers, which compress little and cost time with every batch.
+# Every batch replaces its partitions' rows and no index knows what changes: with half of a page
+# free, the new row lies beside the old one and the index is left alone (HOT).
 ONLINE = """
 CREATE TABLE modelo_online (
-    orden BIGSERIAL PRIMARY KEY,
     topic TEXT COLLATE "C" NOT NULL,
     particion INT NOT NULL,
+    registro TEXT NOT NULL,
     siguiente_offset BIGINT NOT NULL,
     estado BYTEA NOT NULL,
     guardado TIMESTAMPTZ NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, particion),
     CONSTRAINT modelo_online_particion CHECK (particion >= 0),
-    CONSTRAINT modelo_online_offset CHECK (siguiente_offset >= 0),
-    CONSTRAINT modelo_online_identidad UNIQUE (topic, particion, siguiente_offset)
-);
+    CONSTRAINT modelo_online_offset CHECK (siguiente_offset >= 0)
+) WITH (fillfactor = 50);
 ALTER TABLE modelo_online ALTER estado SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE modelo_online IS
     'Modelo online de cada partición de Kafka, tras sus lecturas anteriores a una posición';
-COMMENT ON COLUMN modelo_online.orden IS
-    'Orden en que se guardaron; de cada partición quedan solo los últimos';
 COMMENT ON COLUMN modelo_online.topic IS 'Topic de Kafka';
 COMMENT ON COLUMN modelo_online.particion IS 'Partición del topic';
+COMMENT ON COLUMN modelo_online.registro IS
+    'Identidad del topic en Kafka: uno creado de nuevo tiene otra y empieza en la posición 0';
 COMMENT ON COLUMN modelo_online.siguiente_offset IS
     'Posición de la primera lectura que el modelo no ha visto';
 COMMENT ON COLUMN modelo_online.estado IS 'El modelo, en binario';

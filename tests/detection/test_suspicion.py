@@ -1,0 +1,37 @@
+"""Evidence looks back, and only back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from apoyo import LUNES
+
+from detection.dominio import Historia
+from detection.suspicion import day_weights, look_back
+from detection.windows import CONTABLES, GANANCIA, Ventanas
+
+
+@pytest.mark.parametrize("antes_horas", [1, 95, 96, 97, 200, 600])
+def test_una_lectura_atrasada_no_hereda_la_sospecha_de_su_futuro(antes_horas: int) -> None:
+    """A customer who is under suspicion now was not so before there was any verdict."""
+    ventanas = Ventanas()
+    fila = ventanas.add("A")
+    una = np.ones(1, bool)
+    ventanas.load(
+        np.array([fila]),
+        Historia(
+            np.zeros(1, np.int64), np.array([LUNES]), np.ones(1, np.float32),
+            np.full(1, 99, np.uint8), np.ones(1, np.uint8), una, una,
+        ),
+        65,
+    )  # fmt: skip
+    evidencia, listas, sospechoso = look_back(
+        ventanas.marcas, ventanas.ultima_marca, ventanas.ganancia_dia, ventanas.cuenta_dia, fila,
+        LUNES - antes_horas, GANANCIA, day_weights(7.0), np.zeros(CONTABLES, np.int64),
+    )  # fmt: skip
+    assert (evidencia, listas, sospechoso) == (0.0, 0, False)
+    _, _, despues = look_back(
+        ventanas.marcas, ventanas.ultima_marca, ventanas.ganancia_dia, ventanas.cuenta_dia, fila,
+        LUNES + 1, GANANCIA, day_weights(7.0), np.zeros(CONTABLES, np.int64),
+    )  # fmt: skip
+    assert despues
