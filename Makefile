@@ -44,9 +44,9 @@ bench: install  ## mide lecturas por segundo, de cada etapa y de toda la cadena
 	@$(BIN)/python tests/bench/cadena.py $(ARGS)
 
 lock: install  ## vuelve a resolver las versiones (hace falta uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
 		--quiet --output-file requirements.lock pyproject.toml
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
 		--quiet --extra dev --extra embebido --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 
