@@ -18,7 +18,8 @@ $(VENV)/.listo: requirements-dev.lock pyproject.toml
 	@echo "Preparando .venv (una sola vez)..." >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "error: falta el módulo venv de Python (en Debian: apt install python3-venv)" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@# El cerrojo está completo: pip no tiene nada que resolver.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -44,9 +45,9 @@ bench: install  ## mide lecturas por segundo, de cada etapa y de toda la cadena
 	@$(BIN)/python tests/bench/cadena.py $(ARGS)
 
 lock: install  ## vuelve a resolver las versiones (hace falta uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --output-file requirements.lock pyproject.toml
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --extra dev --extra embebido --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 
