@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detection.dominio import TipoAnomalia
-from detection.features import compute_rasgos
+from detection.features import compute_rasgos, most_unusual
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 
 HORAS_VALIDAS_DIA = 20
@@ -88,6 +88,8 @@ class Contexto:
     dias : Dias
     rasgos : ndarray (n, F), float32
         The models' features (``features.RASGOS``), in [0, 1]; a row of NaN = not ready.
+    inusuales : ndarray (n, 4), float32
+        Which two of them stray most (``features.most_unusual``), for the models' sentences.
     """
 
     consumo_kwh: NDArray[np.float64]
@@ -98,6 +100,7 @@ class Contexto:
     referencia: Referencia
     dias: Dias
     rasgos: NDArray[np.float32]
+    inusuales: NDArray[np.float32]
 
     def __len__(self) -> int:
         return int(self.consumo_kwh.shape[0])
@@ -185,8 +188,9 @@ def make_contexto(
     )  # fmt: skip
     rasgos = compute_rasgos(consumo_kwh, ventana, referencia, dias)
     return Contexto(
-        consumo_kwh, ventana, hora_local, salto_indice, salto_horas, referencia, dias, rasgos
-    )
+        consumo_kwh, ventana, hora_local, salto_indice, salto_horas, referencia, dias, rasgos,
+        most_unusual(rasgos),
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detection.contexto import MEDIDAS, Contexto, Medida
 from detection.dominio import TipoAnomalia
-from detection.features import describe, most_unusual
+from detection.features import describe
 from detection.modelo import Modelo
 from detection.params import CALIBRACIONES, Params
 from detection.textos import numero
@@ -70,7 +70,7 @@ class ModeloOffline:
 def _medida(contexto: Contexto) -> Medida:
     n = len(contexto)
     datos: NDArray[np.float32] = np.zeros((n, MEDIDAS), np.float32)
-    datos[:, 1:] = most_unusual(contexto.rasgos)
+    datos[:, 1:] = contexto.inusuales
     return Medida(np.full(n, np.nan, np.float32), np.zeros(n, np.bool_), datos)
 
 

@@ -39,8 +39,9 @@ from pipeline.sondas import (
     puerto_del_sistema,
     puerto_libre,
 )
-from pipeline.supervision import PASO_VIGILANCIA_S, Cerrojo, Grupo, Parada, sin_interrupciones
+from pipeline.supervision import PASO_VIGILANCIA_S, Cerrojo, Grupo, Parada
 from serving.cli import HECHO, Parser, run
+from serving.senales import sin_interrupciones
 
 CARPETA = Path(".consumo")
 PUERTOS: Mapping[str, int] = {

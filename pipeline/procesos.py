@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection.errors import PermanentError
-from pipeline.supervision import PASO_S, Parada, sin_interrupciones
+from pipeline.supervision import PASO_S, Parada
+from serving.senales import sin_interrupciones
 
 if TYPE_CHECKING:
     import psutil

@@ -16,21 +16,19 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Protocol, TypeVar
 
 from detection.errors import PermanentError
+from serving.senales import SENALES, sin_interrupciones
 
 PASO_S = 0.02
 """How often a condition is looked at: short beside the 0.1 s that a person notices."""
 PASO_VIGILANCIA_S = 0.25
 """How often a group looks at its members."""
-SENALES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Parada(AbstractContextManager["Parada"]):
@@ -79,23 +77,6 @@ class Parada(AbstractContextManager["Parada"]):
 
     def _anotar(self, _senal: int, _marco: FrameType | None) -> None:
         self.pedida = True
-
-
-@contextmanager
-def sin_interrupciones() -> Iterator[None]:
-    """Hold Ctrl-C and its like back until the block is done, then deliver one of them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    notadas: list[int] = []
-    anteriores = {s: signal.signal(s, lambda numero, _: notadas.append(numero)) for s in SENALES}
-    try:
-        yield
-    finally:
-        for senal, anterior in anteriores.items():
-            signal.signal(senal, anterior)
-        if notadas:
-            signal.raise_signal(notadas[0])
 
 
 class Vigilado(Protocol):
