@@ -5,15 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 import psycopg2.errors
+from numpy.typing import NDArray
 
-from detection.dominio import SEVERIDADES, Lecturas, Veredictos, instante
+from detection.dominio import HORAS_POR_DIA, SEVERIDADES, Lecturas, Veredictos, instante
 from pipeline.almacenes.postgres_conexion import Conexion
 from pipeline.almacenes.postgres_copy import by_identity
+from pipeline.almacenes.postgres_dias import (
+    ARCHIVO,
+    DIARIOS,
+    archived,
+    ensure_months,
+    months_of,
+)
 from pipeline.almacenes.postgres_historia import HistoriaPostgres
 from pipeline.almacenes.postgres_mezcla import copy_new, merge
 from pipeline.almacenes.postgres_modelos import (
@@ -46,17 +54,18 @@ FROM (
         count(*) FILTER (WHERE anomalia_detectada) AS anomalias,
         max(timestamp_consumo) AS ultima,
         max(timestamp_consumo) FILTER (WHERE anomalia_detectada) AS ultima_anomalia
-    FROM consumos_diarios
+    FROM consumos_historia
     WHERE timestamp_consumo <= %(ahora)s AND timestamp_consumo > %(desde)s
     GROUP BY propietario_id
     ORDER BY evidencia DESC, propietario_id LIMIT %(limite)s
 ) AS e
-JOIN consumos_diarios AS u ON (u.propietario_id, u.timestamp_consumo) = (e.propietario_id, e.ultima)
-LEFT JOIN consumos_diarios AS a
+JOIN consumos_historia AS u
+    ON (u.propietario_id, u.timestamp_consumo) = (e.propietario_id, e.ultima)
+LEFT JOIN consumos_historia AS a
     ON (a.propietario_id, a.timestamp_consumo) = (e.propietario_id, e.ultima_anomalia)
 CROSS JOIN LATERAL (
     SELECT array(
-        SELECT tipo FROM consumos_diarios AS c CROSS JOIN unnest(c.tipos_anomalia) AS tipo
+        SELECT tipo FROM consumos_historia AS c CROSS JOIN unnest(c.tipos_anomalia) AS tipo
         WHERE c.propietario_id = e.propietario_id AND c.anomalia_detectada
           AND c.timestamp_consumo <= %(ahora)s AND c.timestamp_consumo > %(desde)s
         GROUP BY tipo ORDER BY count(*) DESC, tipo
@@ -66,14 +75,14 @@ ORDER BY e.evidencia DESC, e.propietario_id
 """
 # By the index on fecha: no zone is more than a day away from UTC.
 _DE_HORA = """
-SELECT propietario_id, severidad, tipos_anomalia FROM consumos_diarios
+SELECT propietario_id, severidad, tipos_anomalia FROM consumos_historia
 WHERE fecha BETWEEN %(dia)s - 1 AND %(dia)s + 1 AND timestamp_consumo = %(momento)s
   AND anomalia_detectada
 ORDER BY score_anomalia DESC, propietario_id
 """
 _CUENTA = """
 SELECT severidad, count(*), min(timestamp_consumo), max(timestamp_consumo)
-FROM consumos_diarios GROUP BY severidad
+FROM consumos_historia GROUP BY severidad
 """
 
 
@@ -116,7 +125,9 @@ def migrate(settings: Settings) -> str:
 
 
 class PostgresStore(HistoriaPostgres):
-    """``HistoryStore`` over ``consumos_diarios`` and the models' tables.
+    """``HistoryStore`` over ``consumos_diarios``, its archive and the models' tables.
+
+    A reading is stored where its day lives: late ones of an archived day go to the archive.
 
     Writing and reading have a connection each, so that one thread may save a batch while
     another loads history.
@@ -132,6 +143,7 @@ class PostgresStore(HistoriaPostgres):
         self._escritura = Conexion(settings, "consumo escritura")
         self._topic = settings.kafka_topic
         self._hubo_repetidas = False
+        self._meses: set[date] = set()
 
     def save(
         self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
@@ -149,19 +161,50 @@ class PostgresStore(HistoriaPostgres):
         online models come after all rows, in the order of their partitions, for the same reason.
         """
         orden = by_identity(lecturas)
+        try:
+            return self._save(lecturas, veredictos, orden, puntos)
+        except psycopg2.errors.CheckViolation:
+            # A month that the archiver has taken away since we last looked: it is made again.
+            if not self._meses:
+                raise
+            self._meses.clear()
+            return self._save(lecturas, veredictos, orden, puntos)
+
+    def _save(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        orden: NDArray[np.int64],
+        puntos: Sequence[PuntoOnline],
+    ) -> Guardado:
+        self._ensure_months(lecturas)
+        dia_local = veredictos.hora_local // HORAS_POR_DIA
         if not self._hubo_repetidas:
             try:
                 with self._escritura.transaction() as cursor:
-                    copy_new(cursor, lecturas, veredictos, orden)
-                    put_online(cursor, self._topic, puntos)
-                return Guardado.as_given(np.zeros(len(lecturas), np.bool_))
+                    if not archived(cursor, dia_local).any():
+                        copy_new(cursor, lecturas, veredictos, orden)
+                        put_online(cursor, self._topic, puntos)
+                        return Guardado.as_given(np.zeros(len(lecturas), np.bool_))
             except psycopg2.errors.UniqueViolation:
                 log.debug("lote con lecturas ya guardadas: se mezcla")
         with self._escritura.transaction() as cursor:
-            guardado = merge(cursor, lecturas, veredictos, orden)
+            en_archivo = archived(cursor, dia_local)[orden]
+            guardado = merge(cursor, lecturas, veredictos, orden[~en_archivo])
+            if en_archivo.any():
+                tardias = merge(cursor, lecturas, veredictos, orden[en_archivo], ARCHIVO)
+                guardado = guardado.with_others(tardias)
             put_online(cursor, self._topic, puntos)
         self._hubo_repetidas = bool(guardado.repetida.any())
         return guardado
+
+    def _ensure_months(self, lecturas: Lecturas) -> None:
+        """Create the partitions that a batch needs and that we have not seen yet."""
+        faltan = months_of(lecturas.hora_utc) - self._meses
+        if faltan:
+            with self._escritura.transaction() as cursor:
+                ensure_months(cursor, DIARIOS, faltan)
+            self._meses |= faltan
 
     def load_online(
         self, registro: str, particiones: Sequence[int]
@@ -244,7 +287,7 @@ class PostgresStore(HistoriaPostgres):
         with self._lectura.transaction() as cursor:
             cursor.execute(_CUENTA)
             filas = cursor.fetchall()
-            cursor.execute("SELECT count(DISTINCT propietario_id) FROM consumos_diarios")
+            cursor.execute("SELECT count(DISTINCT propietario_id) FROM consumos_historia")
             (clientes,) = cursor.fetchone()
         cuenta = {severidad: n for severidad, n, _, _ in filas}
         limites: list[datetime] = [t for _, _, desde, hasta in filas for t in (desde, hasta)]
@@ -260,7 +303,7 @@ class PostgresStore(HistoriaPostgres):
         """Return how many readings each ``version_modelo`` has judged."""
         with self._lectura.transaction() as cursor:
             cursor.execute(
-                "SELECT version_modelo, count(*) FROM consumos_diarios GROUP BY 1 ORDER BY 1"
+                "SELECT version_modelo, count(*) FROM consumos_historia GROUP BY 1 ORDER BY 1"
             )
             filas: list[tuple[str, int]] = cursor.fetchall()
         return dict(filas)

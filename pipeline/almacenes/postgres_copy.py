@@ -128,12 +128,12 @@ def by_identity(lecturas: Lecturas) -> NDArray[np.int64]:
 def encode(
     lecturas: Lecturas, veredictos: Veredictos, orden: NDArray[np.int64], *, con_posicion: bool
 ) -> memoryview:
-    """Return a batch as a binary COPY of ``COLUMNAS``.
+    """Return readings of a batch as a binary COPY of ``COLUMNAS``.
 
     Parameters
     ----------
-    orden : ndarray (n,)
-        Positions in the batch, in the order in which their rows are written.
+    orden : ndarray (m,)
+        Positions in the batch of the readings wanted, in the order in which they are written.
     con_posicion : bool
         Whether each row ends with its position in the batch.
 
@@ -143,7 +143,7 @@ def encode(
         A customer holds a NUL character, which PostgreSQL cannot store, or a reading is not
         finite.
     """
-    n = len(lecturas)
+    n = orden.size
     ids = "\0".join([*map(lecturas.propietario_id.__getitem__, orden), ""]).encode()
     if ids.count(0) != n:
         raise ValueError("propietario_id con un carácter nulo")

@@ -1,4 +1,7 @@
-"""What is read back from the history, by training too: customers, and their hours as columns."""
+"""What is read back from the history, by training too: customers, and their hours as columns.
+
+Archived or not makes no difference here: a model and a window see the same past either way.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,16 @@ ULTIMAS = f"""
 SELECT {_CAMPOS_HISTORIA}
 FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS p(propietario_id, indice)
 CROSS JOIN LATERAL (
-    SELECT timestamp_consumo AS hasta FROM consumos_diarios AS u
-    WHERE u.propietario_id = p.propietario_id ORDER BY timestamp_consumo DESC LIMIT 1
+    SELECT greatest(
+        (SELECT u.timestamp_consumo FROM consumos_diarios AS u
+         WHERE u.propietario_id = p.propietario_id ORDER BY u.timestamp_consumo DESC LIMIT 1),
+        (SELECT u.timestamp_consumo FROM consumos_diarios_archivo AS u
+         WHERE u.propietario_id = p.propietario_id ORDER BY u.timestamp_consumo DESC LIMIT 1)
+    ) AS hasta
+    OFFSET 0
 ) AS ultima
 CROSS JOIN LATERAL (
-    SELECT * FROM consumos_diarios AS c
+    SELECT * FROM consumos_historia AS c
     WHERE c.propietario_id = p.propietario_id AND c.timestamp_consumo <= hasta
       AND c.timestamp_consumo > hasta - make_interval(hours => %(horas)s)
     OFFSET 0
@@ -43,7 +51,7 @@ SELECT {_CAMPOS_HISTORIA}
 FROM unnest(%(ids)s::text[], %(antes)s::bigint[])
     WITH ORDINALITY AS p(propietario_id, antes, indice)
 CROSS JOIN LATERAL (
-    SELECT * FROM consumos_diarios AS c
+    SELECT * FROM consumos_historia AS c
     WHERE c.propietario_id = p.propietario_id
       AND c.timestamp_consumo < to_timestamp(p.antes * {SEGUNDOS_POR_HORA})
       AND c.timestamp_consumo >= to_timestamp((p.antes - %(horas)s) * {SEGUNDOS_POR_HORA})
@@ -54,7 +62,7 @@ RANGO = f"""
 SELECT {_CAMPOS_HISTORIA}
 FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS p(propietario_id, indice)
 CROSS JOIN LATERAL (
-    SELECT * FROM consumos_diarios AS c
+    SELECT * FROM consumos_historia AS c
     WHERE c.propietario_id = p.propietario_id
       AND c.timestamp_consumo >= %(desde)s AND c.timestamp_consumo < %(hasta)s
     OFFSET 0
@@ -64,16 +72,16 @@ CROSS JOIN LATERAL (
 # each customer, where SELECT DISTINCT reads them all.
 CLIENTES = """
 WITH RECURSIVE cliente AS (
-    (SELECT propietario_id FROM consumos_diarios ORDER BY propietario_id LIMIT 1)
+    (SELECT propietario_id FROM consumos_historia ORDER BY propietario_id LIMIT 1)
     UNION ALL
     SELECT siguiente.propietario_id FROM cliente CROSS JOIN LATERAL (
-        SELECT c.propietario_id FROM consumos_diarios AS c
+        SELECT c.propietario_id FROM consumos_historia AS c
         WHERE c.propietario_id > cliente.propietario_id ORDER BY c.propietario_id LIMIT 1
     ) AS siguiente
 )
 SELECT propietario_id FROM cliente
 WHERE EXISTS (
-    SELECT FROM consumos_diarios AS c
+    SELECT FROM consumos_historia AS c
     WHERE c.propietario_id = cliente.propietario_id
       AND c.timestamp_consumo >= %(desde)s AND c.timestamp_consumo < %(hasta)s
 )

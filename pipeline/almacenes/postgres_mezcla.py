@@ -1,4 +1,4 @@
-"""Two ways to put a batch into ``consumos_diarios``, each inside the caller's transaction."""
+"""Two ways to put readings into their table, each inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detection.dominio import SEVERIDADES, Lecturas, Veredictos
 from pipeline.almacenes.postgres_copy import COLUMNAS, encode
+from pipeline.almacenes.postgres_dias import ARCHIVO, DIARIOS
 from pipeline.almacenes.postgres_historia import MASCARA
 from pipeline.almacenes.puertos import Guardado
 
@@ -32,36 +33,40 @@ _NUEVAS = ", ".join(f"excluded.{columna}" for columna in _CAMBIANTES)
 _GUARDADO = ", ".join(f"d.{columna}" for columna in VEREDICTO)
 _DEL_LOTE = ", ".join(f"l.{columna}" for columna in VEREDICTO)
 
-_COPIA_DIRECTA = f"COPY consumos_diarios ({_LISTA}) FROM STDIN (FORMAT binary)"
+_COPIA_DIRECTA = f"COPY {DIARIOS} ({_LISTA}) FROM STDIN (FORMAT binary)"
 _COPIA_A_LOTE = f"COPY pg_temp.lote ({_LISTA}, posicion) FROM STDIN (FORMAT binary)"
 _CREA_LOTE = f"""
 CREATE TEMP TABLE IF NOT EXISTS lote ON COMMIT DELETE ROWS AS
-SELECT {_LISTA}, 0 AS posicion FROM consumos_diarios WITH NO DATA
+SELECT {_LISTA}, 0 AS posicion FROM {DIARIOS} WITH NO DATA
 """
 _ESTABA = f"""(d.score_anomalia * 100)::int, d.severidad, {MASCARA}, d.es_sospechoso,
     d.consumo_esperado_kwh, d.version_modelo"""
+# Each statement is made for either table of readings.
 # Rows that stay as they are are looked up first and never offered to INSERT: ON CONFLICT would
 # write a lock into each of them. OFFSET 0 keeps the look-up on the identity's index, whatever the
 # planner thinks of a temporary table without statistics. The WHERE of the update is for a row
 # that another writer put there since this statement began; nueva is NULL for it.
-# xmax = 0: the row version was born here and not by an update of an older one.
+# A partitioned table does not show whether a row was born here or updated (xmax), so an update
+# is dated a microsecond after the inserts of its transaction, and told from them by that.
 _MEZCLA = f"""
 WITH iguales AS MATERIALIZED (
     SELECT l.posicion, d.*, ({_GUARDADO}) IS DISTINCT FROM ({_DEL_LOTE}) AS difiere
     FROM pg_temp.lote AS l CROSS JOIN LATERAL (
-        SELECT * FROM consumos_diarios AS c
+        SELECT * FROM {{tabla}} AS c
         WHERE c.propietario_id = l.propietario_id AND c.timestamp_consumo = l.timestamp_consumo
         OFFSET 0
     ) AS d
     WHERE d.consumo_kwh = l.consumo_kwh
 ), escritas AS (
-    INSERT INTO consumos_diarios AS d ({_LISTA})
-    SELECT {_LISTA} FROM pg_temp.lote WHERE posicion NOT IN (SELECT posicion FROM iguales)
+    INSERT INTO {{tabla}} AS d ({_LISTA}, timestamp_procesado)
+    SELECT {_LISTA}, now() AT TIME ZONE 'UTC' FROM pg_temp.lote
+    WHERE posicion NOT IN (SELECT posicion FROM iguales)
     ON CONFLICT (propietario_id, timestamp_consumo) DO UPDATE
     SET ({", ".join(_CAMBIANTES)}) = ROW({_NUEVAS}),
-        timestamp_procesado = now() AT TIME ZONE 'UTC'
+        timestamp_procesado = excluded.timestamp_procesado + INTERVAL '1 microsecond'
     WHERE d.consumo_kwh <> excluded.consumo_kwh
-    RETURNING d.propietario_id, d.timestamp_consumo, d.xmax = 0 AS nueva
+    RETURNING d.propietario_id, d.timestamp_consumo,
+        d.timestamp_procesado = now() AT TIME ZONE 'UTC' AS nueva
 )
 SELECT posicion, nueva, 0, '', 0, false, 0::real, ''
 FROM pg_temp.lote LEFT JOIN escritas USING (propietario_id, timestamp_consumo)
@@ -74,41 +79,73 @@ SELECT posicion, false, {_ESTABA} FROM iguales AS d WHERE difiere
 _SALTADAS = f"""
 SELECT l.posicion, false, {_ESTABA}
 FROM pg_temp.lote AS l CROSS JOIN LATERAL (
-    SELECT * FROM consumos_diarios AS c
+    SELECT * FROM {{tabla}} AS c
     WHERE c.propietario_id = l.propietario_id AND c.timestamp_consumo = l.timestamp_consumo
     OFFSET 0
 ) AS d
 WHERE l.posicion = ANY(%s) AND ({_GUARDADO}) IS DISTINCT FROM ({_DEL_LOTE})
+"""
+# What the archiver has not moved yet of a day that it is moving, or the restorer has already
+# moved: the reading that has just come must find the one that was there.
+_TRAER = f"""
+WITH movidas AS (
+    DELETE FROM {DIARIOS} AS d USING pg_temp.lote AS l
+    WHERE d.propietario_id = l.propietario_id AND d.timestamp_consumo = l.timestamp_consumo
+    RETURNING d.*
+)
+INSERT INTO {ARCHIVO} SELECT * FROM movidas
 """
 
 
 def copy_new(
     cursor: Any, lecturas: Lecturas, veredictos: Veredictos, orden: NDArray[np.int64]
 ) -> None:
-    """Store a batch, given in the order ``orden`` (n,), of which no reading is there yet.
+    """Store the readings at ``orden`` (m,), in that order, of which none is there yet.
 
     Raises
     ------
     psycopg2.errors.UniqueViolation
         One is.
     """
-    if len(lecturas):
+    if orden.size:
         datos = encode(lecturas, veredictos, orden, con_posicion=False)
         cursor.copy_expert(_COPIA_DIRECTA, io.BytesIO(datos), TRAMO)
 
 
 def merge(
-    cursor: Any, lecturas: Lecturas, veredictos: Veredictos, orden: NDArray[np.int64]
+    cursor: Any,
+    lecturas: Lecturas,
+    veredictos: Veredictos,
+    orden: NDArray[np.int64],
+    tabla: str = DIARIOS,
 ) -> Guardado:
-    """Return what was there before, after storing what is new or has another kWh."""
-    repetida = np.ones(len(lecturas), np.bool_)
-    if len(lecturas) == 0:
+    """Return what was there before, after storing what is new or has another kWh.
+
+    Parameters
+    ----------
+    orden : ndarray (m,)
+        Positions of the readings to store, in the order in which they are written; of the others
+        nothing is said.
+    tabla : str
+        ``DIARIOS`` or ``ARCHIVO``.
+    """
+    repetida = np.zeros(len(lecturas), np.bool_)
+    if orden.size == 0:
         return Guardado.as_given(repetida)
+    repetida[orden] = True
     datos = encode(lecturas, veredictos, orden, con_posicion=True)
     cursor.execute("SET LOCAL client_min_messages = warning")
     cursor.execute(_CREA_LOTE)
+    if tabla == ARCHIVO:
+        # After the other table's, in the same transaction.
+        cursor.execute("TRUNCATE pg_temp.lote")
     cursor.copy_expert(_COPIA_A_LOTE, io.BytesIO(datos), TRAMO)
-    cursor.execute(_MEZCLA)
+    if tabla == ARCHIVO:
+        # Few rows, and no statistics that would tell the planner so.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(_TRAER)
+        cursor.execute("SET LOCAL enable_seqscan = on")
+    cursor.execute(_MEZCLA.format(tabla=tabla))
     conservadas, saltadas = [], []
     for fila in cursor:
         if fila[1] is None:
@@ -118,11 +155,9 @@ def merge(
         else:
             conservadas.append(fila)
     if saltadas:
-        cursor.execute(_SALTADAS, (saltadas,))
+        cursor.execute(_SALTADAS.format(tabla=tabla), (saltadas,))
         conservadas.extend(cursor)
-    if not conservadas:
-        return Guardado.as_given(repetida)
-    return _kept(repetida, sorted(conservadas))
+    return _kept(repetida, sorted(conservadas)) if conservadas else Guardado.as_given(repetida)
 
 
 def _kept(repetida: NDArray[np.bool_], filas: list[tuple[Any, ...]]) -> Guardado:

@@ -90,6 +90,22 @@ class Guardado:
             [],
         )
 
+    def with_others(self, otras: Guardado) -> Guardado:
+        """Return what was done with a batch of which each of the two stored a part."""
+        conservadas = np.concatenate([self.conservadas, otras.conservadas])
+        orden = np.argsort(conservadas)
+        versiones = [*self.version_modelo, *otras.version_modelo]
+        return Guardado(
+            self.repetida | otras.repetida,
+            conservadas[orden],
+            np.concatenate([self.score_centesimas, otras.score_centesimas])[orden],
+            np.concatenate([self.severidad, otras.severidad])[orden],
+            np.concatenate([self.tipos, otras.tipos])[orden],
+            np.concatenate([self.es_sospechoso, otras.es_sospechoso])[orden],
+            np.concatenate([self.esperado_kwh, otras.esperado_kwh])[orden],
+            [versiones[i] for i in orden],
+        )
+
 
 class HistoryStore(Protocol):
     """Every reading with its verdict, the online models and the shadow (PostgreSQL)."""

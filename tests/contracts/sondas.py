@@ -54,6 +54,10 @@ class HistorialPostgres:
         conexion.close()
         return filas
 
+    def crear_mes(self, dia: str, tabla: str = "consumos_diarios") -> None:
+        """Make a place for rows of a day's month that do not come through the store."""
+        self.sql("SELECT crear_particion(%s, date_trunc('month', %s::date)::date)", (tabla, dia))
+
     def filas(self) -> dict[Identidad, Fila]:
         filas = {}
         for cliente, hora, kwh, local, score, severidad, tipos, *resto in self.sql(_FILAS):

@@ -15,6 +15,7 @@ from pymongo import MongoClient
 
 from detection.dominio import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, instante
 from pipeline.aggregator import Resultado, aggregate
+from pipeline.almacenes.postgres_archivo import ArchivoPostgres
 from serving.settings import Settings
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -37,9 +38,15 @@ class Casa:
             entorno.mongo_host, entorno.mongo_port, tz_aware=True
         )
         self.base = self.cliente[entorno.mongo_db]
+        self._archivo = ArchivoPostgres(entorno)
+
+    def archivar(self, limite: date) -> int:
+        """Return how many readings of the days before ``limite`` went to the archive."""
+        return self._archivo.archivar(limite, limite).registros
 
     def close(self) -> None:
         self.historial.store.close()
+        self._archivo.close()
         self.cliente.close()
 
     def agregar(self, mes: date | None = None, ahora: datetime = AHORA) -> Resultado:

@@ -34,11 +34,6 @@ from pipeline.aggregator import Resultado, expected_hours
 from pipeline.almacenes.meses import mes_str
 from serving.settings import Settings, horas_de
 
-ARCHIVAR = """
-WITH movidas AS (DELETE FROM consumos_diarios WHERE {donde} RETURNING *)
-INSERT INTO consumos_diarios_archivo SELECT * FROM movidas
-"""
-
 
 @pytest.fixture
 def casa(entorno: Settings) -> Iterator[Casa]:
@@ -248,21 +243,20 @@ def test_lo_archivado_cuenta_igual(casa: Casa) -> None:
     """Archived days, part of a month or all of it, are in the sums; moving them is no change."""
     lote = lote_variado("2026-01-05", "2026-03-10", clientes=3)
     casa.guardar(*lote)
-    casa.sql(ARCHIVAR.format(donde="fecha < '2026-02-11'"))
-    assert casa.sql("SELECT count(*) FROM consumos_diarios_archivo")[0][0] > 1000
+    assert casa.archivar(date(2026, 2, 11)) > 1000
     casa.agregar()
     assert casa.documentos() == documentos_de(lote)
-    casa.sql(ARCHIVAR.format(donde="fecha < '2026-02-21'"))
+    assert casa.archivar(date(2026, 2, 21)) > 500
     assert casa.agregar().meses == ()
     casa.agregar(FEBRERO)
     assert casa.documentos() == documentos_de(lote)
 
 
-def test_una_lectura_en_las_dos_tablas_cuenta_una_vez(casa: Casa) -> None:
+def test_lo_corregido_despues_de_archivado_cuenta_una_vez(casa: Casa) -> None:
     """Corrected after its day was archived: the correction counts, its older self does not."""
     h = hora("2026-01-10T10:00")
     casa.guardar(*lote_de([("A", h), ("A", h + 1)], [1.0, 2.0]))
-    casa.sql(ARCHIVAR.format(donde="true"))
+    assert casa.archivar(date(2026, 2, 1)) == 2
     casa.agregar()
     casa.guardar(*lote_de([("A", h)], [40.0]))
     assert casa.agregar().meses == (ENERO,)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import psycopg2
@@ -16,6 +17,7 @@ from contracts.fakes import filas_de, hacer_lote
 from contracts.sondas import HistorialPostgres
 
 from detection.dominio import hora_absoluta, instante
+from pipeline.almacenes.migraciones import versions
 from pipeline.almacenes.migraciones.aplicar import downgrade
 from pipeline.almacenes.postgres import ClienteSospechoso, PostgresStore, migrate
 from pipeline.almacenes.postgres_historia import ANTERIORES, CLIENTES, RANGO, ULTIMAS
@@ -64,8 +66,18 @@ COLUMNAS = {
         "registros_movidos": ("integer", "NO"),
         "espacio_liberado_mb": ("numeric(10,2)", "YES"),
         "estado": ("character varying(20)", "NO"),
+        "operacion": ("character varying(20)", "NO"),
+        "desde": ("date", "YES"),
+        "hasta": ("date", "YES"),
+    },
+    "dias_archivados": {
+        "fecha": ("date", "NO"),
+        "en_archivo": ("boolean", "NO"),
+        "retenido_hasta": ("date", "YES"),
     },
 }
+ULTIMA = max(p.name[1:5] for p in Path(versions.__file__).parent.glob("r0*.py"))
+"""The newest revision of the schema."""
 COLUMNAS["consumos_diarios_archivo"] = COLUMNAS["consumos_diarios"]
 
 
@@ -141,19 +153,22 @@ def test_la_tabla_rechaza_valores_imposibles(
         "severidad": "'normal'",
         "es_sospechoso": "false",
         "timestamp_procesado": "now()",
-        "timestamp_consumo": "now()",
+        "timestamp_consumo": "'2026-01-15 01:00+00'",
         "tipos_anomalia": "'{}'",
         "version_modelo": "'v'",
     }
-    fila[columna] = valor
+    orden = f"INSERT INTO {tabla} ({', '.join(fila)}) VALUES ({{}})"
+    sonda.crear_mes("2026-01-15", tabla)
+    sonda.sql(orden.format(", ".join(fila.values())))
+    fila |= {"id": "2", "propietario_id": "'B'", columna: valor}
     with pytest.raises(psycopg2.errors.CheckViolation):
-        sonda.sql(f"INSERT INTO {tabla} ({', '.join(fila)}) VALUES ({', '.join(fila.values())})")
+        sonda.sql(orden.format(", ".join(fila.values())))
 
 
 def test_migrar_dos_veces_no_cambia_nada(sonda: HistorialPostgres) -> None:
     """Migrating again keeps the data and returns the same revision."""
     sonda.store.save(*hacer_lote([("A", H)]))
-    assert migrate(sonda.entorno) == migrate(sonda.entorno) == "0002"
+    assert migrate(sonda.entorno) == migrate(sonda.entorno) == ULTIMA
     assert len(sonda.filas()) == 1
 
 
@@ -162,7 +177,7 @@ def test_una_base_de_la_version_anterior_se_migra_con_sus_datos(sonda: Historial
     sonda.store.save(*hacer_lote([("A", H)]))
     assert downgrade(sonda.entorno, "0001") == "0001"
     antes = sonda.sql("SELECT * FROM consumos_diarios")
-    assert migrate(sonda.entorno) == "0002"
+    assert migrate(sonda.entorno) == ULTIMA
     assert sonda.sql("SELECT * FROM consumos_diarios") == antes
     assert sonda.store.load_online("log", [0]) == [None]
 
@@ -177,19 +192,34 @@ def test_migran_varios_procesos_a_la_vez(variables: dict[str, str], entorno: Set
     salidas = [(p.communicate(timeout=60), p.returncode) for p in procesos]
     for (salida, error), estado in salidas:
         assert estado == 0, error.decode()
-        assert salida.decode() == f"Esquema de {entorno.postgres_db} en la revisión 0002.\n"
+        assert salida.decode() == f"Esquema de {entorno.postgres_db} en la revisión {ULTIMA}.\n"
 
 
 def test_se_puede_volver_atras(sonda: HistorialPostgres) -> None:
     """Downgrading leaves no table of ours, and migrating brings them back."""
     sonda.store.close()
+    tablas = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+        AND relkind IN ('r', 'p', 'v') AND NOT relispartition AND relname <> 'alembic_version'"""
+    todas = sorted(sonda.sql(tablas))
+    assert {nombre for (nombre,) in todas} >= {*COLUMNAS, "consumos_historia"}
     assert downgrade(sonda.entorno, "base") == "base"
-    tablas = (
-        "SELECT count(*) FROM pg_tables WHERE schemaname='public' AND tablename<>'alembic_version'"
-    )
-    assert sonda.sql(tablas) == [(0,)]
-    assert migrate(sonda.entorno) == "0002"
-    assert sonda.sql(tablas) == [(5,)]
+    assert sonda.sql(tablas) == []
+    assert migrate(sonda.entorno) == ULTIMA
+    assert sorted(sonda.sql(tablas)) == todas
+
+
+def test_partir_las_tablas_conserva_cada_fila(sonda: HistorialPostgres) -> None:
+    """Rows of whole tables come into their months with every column, and out of them again."""
+    claves = [("A", H + 24 * d) for d in range(0, 90, 9)]
+    sonda.store.save(*hacer_lote(claves, [1 + i / 7 for i in range(len(claves))]))
+    filas = "SELECT * FROM consumos_diarios ORDER BY id"
+    antes = sonda.sql(filas)
+    assert downgrade(sonda.entorno, "0002") == "0002"
+    assert sonda.sql(filas) == antes
+    assert migrate(sonda.entorno) == ULTIMA
+    assert sonda.sql(filas) == antes
+    sonda.store.save(*hacer_lote([("A", H + 1)]))
+    assert sonda.sql("SELECT max(id) FROM consumos_diarios")[0][0] > antes[-1][0]
 
 
 # ---- Writing ----
@@ -263,14 +293,15 @@ def test_un_hilo_guarda_mientras_otro_lee(sonda: HistorialPostgres) -> None:
 @pytest.mark.parametrize("consulta", [ULTIMAS, ANTERIORES, RANGO, CLIENTES])
 def test_la_historia_se_lee_por_el_indice(sonda: HistorialPostgres, consulta: str) -> None:
     """Loading some customers of many walks the identity's index and never the whole table."""
+    sonda.crear_mes("2026-01-15")
     sonda.sql(
         """INSERT INTO consumos_diarios (propietario_id, fecha, hora, consumo_kwh,
             anomalia_detectada, score_anomalia, severidad, es_sospechoso, timestamp_consumo,
             version_modelo)
-        SELECT 'C' || c, '2026-01-15', h %% 24, 1, false, 0.1, 'normal', false,
-            to_timestamp((%s + h) * 3600.0), 'v'
+        SELECT 'C' || c, to_timestamp((%s + h) * 3600.0)::date, h %% 24, 1, false, 0.1, 'normal',
+            false, to_timestamp((%s + h) * 3600.0), 'v'
         FROM generate_series(1, 300) AS c, generate_series(1, 200) AS h""",
-        (H,),
+        (H, H),
     )
     sonda.sql("ANALYZE consumos_diarios")
     ids = [f"C{i}" for i in range(1, 300, 3)]
@@ -287,8 +318,9 @@ def test_la_historia_se_lee_por_el_indice(sonda: HistorialPostgres, consulta: st
         cursor.execute("EXPLAIN " + consulta, parametros)
         plan = "\n".join(linea for (linea,) in cursor.fetchall())
     conexion.close()
-    assert "consumos_diarios_identidad" in plan
-    assert "Seq Scan" not in plan
+    assert "consumos_diarios_2026_01_propietario_id_timestamp_consumo_key" in plan
+    # Partitions made ahead are empty, and quicker to look at than their index.
+    assert "Seq Scan on consumos_diarios_2026_01" not in plan
 
 
 def test_la_cuenta_de_una_base_vacia(sonda: HistorialPostgres) -> None:

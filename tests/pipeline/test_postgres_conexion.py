@@ -100,8 +100,8 @@ def test_tras_perder_la_conexion_se_vuelve_a_abrir(
 
 
 def test_otros_errores_son_defectos(entorno: Settings) -> None:
-    """Without the table the error is psycopg2's own: a defect, not a reason to wait."""
+    """Without the schema the error is psycopg2's own: a defect, not a reason to wait."""
     store = PostgresStore(entorno)
-    with pytest.raises(psycopg2.errors.UndefinedTable):
+    with pytest.raises(psycopg2.errors.UndefinedFunction):
         store.save(*hacer_lote([("A", H)]))
     store.close()
