@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Procesos de prueba a la vez, cada uno con sus propios servidores.
+HILOS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test lint format bench lock clean
@@ -30,7 +32,7 @@ servicios: install  ## solo PostgreSQL, MongoDB y Kafka embebidos, vacíos
 	@$(BIN)/consumo servicios $(ARGS)
 
 test: install  ## pasa las pruebas (ARGS="tests/detection -x")
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(HILOS) --dist loadfile $(ARGS)
 
 lint: install  ## ruff y mypy
 	@$(BIN)/ruff check .

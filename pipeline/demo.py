@@ -37,8 +37,9 @@ from pipeline.local import CARPETA, EmbeddedServices
 from pipeline.procesos import Proceso
 from pipeline.producer import Envio, open_envio, send_hours
 from pipeline.sondas import ANFITRION, puerto_del_sistema, puerto_libre, responde_http
-from pipeline.supervision import Grupo, Parada
+from pipeline.supervision import Grupo
 from serving.cli import FALLO, HECHO, Parser, entero, run
+from serving.parada import Parada
 from serving.settings import SERVICIOS_ENV, Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from detection.errors import PermanentError
-from pipeline.supervision import Parada
+from serving.parada import Parada
 
 DIAS_MINIMOS = 44
 """Of past: 28 for the windows, one to learn from, 14 held out, and the last one for the model."""

@@ -39,8 +39,9 @@ from pipeline.sondas import (
     puerto_del_sistema,
     puerto_libre,
 )
-from pipeline.supervision import PASO_VIGILANCIA_S, Cerrojo, Grupo, Parada
+from pipeline.supervision import PASO_VIGILANCIA_S, Cerrojo, Grupo
 from serving.cli import HECHO, Parser, run
+from serving.parada import Parada
 from serving.senales import sin_interrupciones
 
 CARPETA = Path(".consumo")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection.errors import PermanentError
-from pipeline.supervision import PASO_S, Parada
+from serving.parada import PASO_S, Parada
 from serving.senales import sin_interrupciones
 
 if TYPE_CHECKING:

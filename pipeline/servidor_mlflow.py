@@ -18,7 +18,7 @@ from detection.errors import PermanentError
 from pipeline.cluster import entorno_minimo
 from pipeline.procesos import Proceso, cola
 from pipeline.sondas import ANFITRION, escucha, puerto_del_sistema, puerto_libre, responde_http
-from pipeline.supervision import PASO_S, Parada
+from serving.parada import PASO_S, Parada
 
 NOMBRE = "MLflow"
 PUERTO = 5000

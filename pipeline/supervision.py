@@ -15,68 +15,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
-import time
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from detection.errors import PermanentError
-from serving.senales import SENALES, sin_interrupciones
+from serving.parada import Parada
+from serving.senales import sin_interrupciones
 
-PASO_S = 0.02
-"""How often a condition is looked at: short beside the 0.1 s that a person notices."""
 PASO_VIGILANCIA_S = 0.25
 """How often a group looks at its members."""
-
-
-class Parada(AbstractContextManager["Parada"]):
-    """Whether a stop was asked for, by Ctrl-C, SIGTERM or a closed terminal.
-
-    As a context manager (main thread only) it notes those signals instead of letting them
-    interrupt whatever runs.
-
-    Examples
-    --------
-    >>> parada = Parada()
-    >>> parada.pedida
-    False
-    >>> parada.pedir()
-    >>> parada.esperar(60.0)
-    True
-    """
-
-    def __init__(self) -> None:
-        self.pedida = False
-        self._anteriores: dict[int, Any] = {}
-
-    def pedir(self) -> None:
-        """Ask for the stop; once asked for, it stays."""
-        self.pedida = True
-
-    def esperar(self, segundos: float) -> bool:
-        """Return whether the stop was asked for, after ``segundos`` at most."""
-        # No Event: setting one in a handler can deadlock with the wait that it interrupts.
-        limite = time.monotonic() + segundos
-        while not self.pedida and time.monotonic() < limite:
-            time.sleep(PASO_S)
-        return self.pedida
-
-    def __enter__(self) -> Parada:
-        for senal in SENALES:
-            # ``nohup`` has it ignored, on purpose.
-            if senal == signal.SIGHUP and signal.getsignal(senal) == signal.SIG_IGN:
-                continue
-            self._anteriores[senal] = signal.signal(senal, self._anotar)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for senal, anterior in self._anteriores.items():
-            signal.signal(senal, anterior)
-
-    def _anotar(self, _senal: int, _marco: FrameType | None) -> None:
-        self.pedida = True
 
 
 class Vigilado(Protocol):

@@ -31,10 +31,10 @@ from pipeline.almacenes.mongo_modelos import ModelosMongo
 from pipeline.almacenes.postgres_cerrojo import exclusive
 from serving.cli import HECHO, Parser, numero, run
 from serving.logs import configure_logs
+from serving.parada import PASO_S, Parada
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.versiones import CAMPEON
-from training.parada import PASO_S, Parada
 from training.policy import Criterio, Politica
 from training.promover import carry_out, judge, who
 
@@ -303,14 +303,14 @@ def keep_running(
         estado = _run_child(orden, parada, despedida_s)
         if estado != HECHO and not parada.pedida:
             _LOG.error("la ejecución ha fallado (estado %d); la próxima será a su hora", estado)
-        parada.wait(inicio + cada_s - time.monotonic())
+        parada.esperar(inicio + cada_s - time.monotonic())
     _LOG.info("reentrenamiento parado")
 
 
 def _run_child(orden: Sequence[str], parada: Parada, despedida_s: float) -> int:
     """Return the exit status of a command, which a stop ends early."""
     with subprocess.Popen(orden) as hijo:
-        while hijo.poll() is None and not parada.wait(PASO_S):
+        while hijo.poll() is None and not parada.esperar(PASO_S):
             pass
         if hijo.poll() is None:
             hijo.terminate()

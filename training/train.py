@@ -35,6 +35,7 @@ from pipeline.almacenes.postgres import PostgresStore, migrate
 from serving.cli import HECHO, Parser, entero, run
 from serving.logs import configure_logs
 from serving.paquete import save_paquete
+from serving.parada import Parada
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.zona import load_calendario
@@ -58,7 +59,6 @@ from training.evaluate import (
     truth,
 )
 from training.lectura import CALIBRACION_DIAS
-from training.parada import Parada
 from training.referencia import REFERENCIA, make_referencia, read_sample
 
 _LOG = logging.getLogger("entrenamiento")

@@ -38,10 +38,19 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "holidays": ("pipeline/generador.py",),
     "evidently": ("training/drift",),
     "matplotlib": ("training/graficas.py",),
-    "pandas": ("pipeline/formatos/", "training/", "serving/registry.py", "serving/puntuador.py"),
-    "pyarrow": ("pipeline/formatos/", "training/"),
-    "uvicorn": ("pipeline/generador.py",),
-    "fastapi": ("pipeline/generador",),
+    "pandas": (
+        *("pipeline/formatos/", "training/", "serving/registry.py", "serving/puntuador.py"),
+        "dashboard/",
+    ),
+    "pyarrow": ("pipeline/formatos/", "training/", "api/exportar.py"),
+    "uvicorn": ("pipeline/generador.py", "api/main.py"),
+    "fastapi": ("pipeline/generador", "api/"),
+    "starlette": ("pipeline/generador", "api/"),
+    "limits": ("api/limites.py",),
+    "prometheus_client": ("serving/metrics.py",),
+    "streamlit": ("dashboard/",),
+    "plotly": ("dashboard/charts",),
+    "httpx": ("dashboard/client.py",),
 }
 
 PERMITIDO_EN_DETECTION = {"numpy", "numba", "sklearn", "river", "scipy", "detection"}

@@ -23,8 +23,8 @@ from detection.errors import PermanentError
 from pipeline.local import PUERTOS, EmbeddedServices, falta_embebido, main
 from pipeline.procesos import vive
 from pipeline.sondas import ANFITRION
-from pipeline.supervision import Parada
 from serving.cli import MAL_USO
+from serving.parada import Parada
 from serving.settings import Settings
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")

@@ -17,7 +17,7 @@ import pytest
 
 from detection.errors import PermanentError
 from pipeline.procesos import Proceso, ejecutar, vive
-from pipeline.supervision import Parada
+from serving.parada import Parada
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
 

@@ -19,7 +19,7 @@ from pipeline import servidor_mlflow
 from pipeline.procesos import vive
 from pipeline.servidor_mlflow import ServidorMlflow
 from pipeline.sondas import ANFITRION
-from pipeline.supervision import Parada
+from serving.parada import Parada
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
 pytestmark = pytest.mark.servicios

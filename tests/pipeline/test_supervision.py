@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from detection.errors import PermanentError
-from pipeline.supervision import Cerrojo, Grupo, Parada
+from pipeline.supervision import Cerrojo, Grupo
+from serving.parada import Parada
 from serving.senales import sin_interrupciones
 
 

@@ -28,10 +28,10 @@ from pipeline.almacenes.migraciones.aplicar import migrate
 from pipeline.almacenes.mongo_modelos import ModelosMongo
 from pipeline.almacenes.postgres import PostgresStore
 from pipeline.almacenes.postgres_cerrojo import exclusive
+from serving.parada import Parada
 from serving.registry import Registro
 from serving.settings import Settings
 from serving.versiones import ASPIRANTE, CAMPEON
-from training.parada import Parada
 from training.policy import Politica
 from training.retrain import (
     CERROJO,
@@ -370,4 +370,4 @@ def test_solo_se_interrumpe_donde_se_puede() -> None:
             pytest.fail("a stop that was asked for before does not let the block begin")
     with Parada() as otra:
         signal.raise_signal(signal.SIGTERM)
-        assert otra.wait(60.0)
+        assert otra.esperar(60.0)
