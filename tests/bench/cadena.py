@@ -40,6 +40,7 @@ from rich.table import Table
 from detection.dominio import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, nombres_de_tipos
 from detection.textos import numero
 from pipeline.almacenes.postgres import PostgresStore
+from pipeline.almacenes.postgres_dias import DIARIOS, ensure_months, months_of
 from pipeline.batch import Procesador
 from pipeline.bucle import Bucle
 from pipeline.consumer import hora_actual, open_procesador
@@ -215,6 +216,9 @@ def _others(servicios: EmbeddedServices, datos: Datos, partes: int) -> list[dict
         with _fresh(servicios) as settings:
             with open_procesador(settings):
                 pass  # the same tables and indexes as ours
+            with _postgres(settings) as cursor:
+                meses = months_of(datos.lecturas.hora_utc[datos.historia : datos.historia + n])
+                ensure_months(cursor, DIARIOS, meses)
             _produce(settings, datos, datos.historia, datos.historia + n)
             decididos = {k: (s, sev) for k, (_, s, sev) in nuestros.items() if sev != "normal"}
             segundos = modulo.consume(settings, historia, n, decididos)
