@@ -7,10 +7,11 @@ ARGS ?=
 HILOS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo servicios test lint format bench lock clean
+.PHONY: help install demo servicios test lint format bench bench-ahorro bench-archivo bench-api \
+	bench-tablero lock clean
 
 help:  ## muestra esta ayuda
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.listo  ## prepara .venv con las versiones exactas del cerrojo
 
@@ -45,6 +46,18 @@ format: install  ## da formato al código
 
 bench: install  ## mide lecturas por segundo, de cada etapa y de toda la cadena
 	@$(BIN)/python tests/bench/cadena.py $(ARGS)
+
+bench-ahorro: install  ## mide los ahorros que promete la especificación, con 438.000 lecturas
+	@$(BIN)/python tests/bench/ahorro.py $(ARGS)
+
+bench-archivo: install  ## archiva y restaura diez millones de lecturas: ritmo y memoria (ARGS="--filas N")
+	@$(BIN)/python tests/bench/archivo.py $(ARGS)
+
+bench-api: install  ## mide la API: peticiones por segundo y percentiles de cada ruta
+	@$(BIN)/python tests/bench/api.py $(ARGS)
+
+bench-tablero: install  ## mide cuánto tarda cada página del tablero en enseñar algo
+	@$(BIN)/python tests/bench/tablero.py $(ARGS)
 
 lock: install  ## vuelve a resolver las versiones (hace falta uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -19,6 +19,17 @@ from detection.dominio import (
     nombres_de_tipos,
 )
 
+DEL_DETECTOR = frozenset(
+    {
+        *("consumo_kwh", "hora", "tipos_anomalia", "score_anomalia", "severidad"),
+        *("es_sospechoso", "consumo_esperado_kwh", "version_modelo", "explicacion"),
+    }
+)
+"""Fields of an anomaly that ``verdict`` gives; what is not among them people have said, but for
+``_id`` and ``FIJOS``."""
+FIJOS = frozenset({"propietario_id", "timestamp_consumo", "timestamp_deteccion"})
+"""Fields of an anomaly that nobody changes."""
+
 
 def now() -> datetime:
     """Return the time, to the millisecond that MongoDB keeps."""

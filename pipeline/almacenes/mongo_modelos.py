@@ -8,9 +8,10 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 
-from pipeline.almacenes.mongo import ANOMALIAS, CONFIRMADA, DESCARTADA
+from pipeline.almacenes.mongo_anomalias import ANOMALIAS, ARCHIVO, CONFIRMADA, DESCARTADA
 from pipeline.almacenes.mongo_conexion import connect, traducidos
 from pipeline.almacenes.mongo_documentos import key_of
+from pipeline.almacenes.mongo_tramos import find_ids
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -118,9 +119,23 @@ class ModelosMongo:
         return self._con_estado(DESCARTADA)
 
     def _con_estado(self, estado: str) -> list[tuple[str, int]]:
-        campos = {"_id": 0, "propietario_id": 1, "timestamp_consumo": 1}
         with traducidos(self._settings):
-            return sorted(map(key_of, self._base[ANOMALIAS].find({"estado": estado}, campos)))
+            # Before and after: while a day comes back, each of its anomalies is in the archive
+            # when we look there, or in its old place afterwards.
+            antes = self._dealt_with(ANOMALIAS)
+            archivadas = self._dealt_with(ARCHIVO)
+            vivas = antes | self._dealt_with(ANOMALIAS)
+            # One that is just being moved may be in both: the archive's does not count.
+            solo_archivo = [doc["_id"] for k, doc in archivadas.items() if k not in vivas]
+            en_los_dos = {doc["_id"] for doc in find_ids(self._base[ANOMALIAS], solo_archivo)}
+        archivadas = {k: doc for k, doc in archivadas.items() if doc["_id"] not in en_los_dos}
+        return sorted(k for k, doc in (archivadas | vivas).items() if doc["estado"] == estado)
+
+    def _dealt_with(self, coleccion: str) -> dict[tuple[str, int], dict[str, Any]]:
+        """Return the anomalies of a collection that a person has dealt with, by their reading."""
+        campos = {"propietario_id": 1, "timestamp_consumo": 1, "estado": 1}
+        filtro = {"estado": {"$in": [CONFIRMADA, DESCARTADA]}}
+        return {key_of(doc): doc for doc in self._base[coleccion].find(filtro, campos)}
 
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""

@@ -9,6 +9,7 @@ import psycopg2
 import psycopg2.errors
 from contracts.fakes import Anomalia, FakeAnomalyStore, FakeHistoryStore, Fila, Identidad
 from pymongo import MongoClient
+from pymongo.collection import Collection
 
 from detection.dominio import Explicacion, hora_absoluta
 from pipeline.almacenes.mongo import MongoAnomalyStore
@@ -119,13 +120,7 @@ class AnomaliasMongo:
         self.base = self.cliente[entorno.mongo_db]
 
     def anomalias(self) -> dict[Identidad, Anomalia]:
-        documentos = list(self.base["anomalias_detectadas"].find())
-        todas = {
-            (d["propietario_id"], hora_absoluta(d["timestamp_consumo"])): _anomalia(d)
-            for d in documentos
-        }
-        assert len(todas) == len(documentos)
-        return todas
+        return anomalias_de(self.base["anomalias_detectadas"])
 
     def horarios(self) -> dict[Identidad, float]:
         documentos = list(self.base["consumos_horarios"].find())
@@ -145,6 +140,17 @@ class AnomaliasMongo:
 
 
 Anomalias = AnomaliasEnMemoria | AnomaliasMongo
+
+
+def anomalias_de(coleccion: Collection[dict[str, Any]]) -> dict[Identidad, Anomalia]:
+    """Return the anomalies of a collection, which has one of a reading at most."""
+    documentos = list(coleccion.find())
+    todas = {
+        (d["propietario_id"], hora_absoluta(d["timestamp_consumo"])): _anomalia(d)
+        for d in documentos
+    }
+    assert len(todas) == len(documentos)
+    return todas
 
 
 def _anomalia(d: dict[str, Any]) -> Anomalia:

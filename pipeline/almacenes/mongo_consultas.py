@@ -1,0 +1,57 @@
+"""What the API and the dashboard ask of MongoDB; everything here only reads, within limits."""
+
+from __future__ import annotations
+
+from pipeline.almacenes.consultas_limites import Pagina, check_limit, check_words
+from pipeline.almacenes.consultas_tipos_anomalias import Anomalia, FiltroAnomalias
+from pipeline.almacenes.mongo_consultas_meses import ConsultasMeses
+
+ORDENES = ("deteccion", "consumo", "score")
+_TODAS = FiltroAnomalias()
+
+
+class MongoConsultas(ConsultasMeses):
+    """All that is asked of anomalies and months by whoever only looks; safe from many threads.
+
+    Examples
+    --------
+    >>> from serving.settings import Settings
+    >>> MongoConsultas(Settings()).close()
+    """
+
+    def anomalias(
+        self,
+        filtro: FiltroAnomalias = _TODAS,
+        *,
+        orden: str = "deteccion",
+        descendente: bool = True,
+        limite: int = 50,
+        cursor: str | None = None,
+        con_archivo: bool = False,
+    ) -> Pagina[Anomalia]:
+        """Return a page of anomalies.
+
+        Parameters
+        ----------
+        orden : str
+            "deteccion" (when it was found), "consumo" (the instant of the reading) or "score"; the
+            last one of at most ``RANKING_MAXIMO`` at a time, out of 92 days, or of 400 of one
+            customer.
+        limite : int
+            1 to ``LIMITE_PAGINA``.
+        con_archivo : bool
+            Those in ``anomalias_archivo`` too.
+        """
+        check_words("orden", [orden], ORDENES)
+        if orden == "score":
+            return self._by_score(filtro, descendente, limite, cursor, con_archivo)
+        check_limit(limite)
+        return self._by_time(filtro, orden, descendente, limite, cursor, con_archivo)
+
+    def warm_up(self) -> None:
+        """Read what the first looks need, so that nobody waits for it; may take seconds."""
+        self.resumen()
+        self.ranking()
+        self.anomalias()
+        self.anomalias(orden="consumo")
+        self.meses()

@@ -1,0 +1,221 @@
+"""Lists by time, newest or oldest first, walked window by window.
+
+MongoDB would stop by itself at the limit; the embedded server reads all that the conditions let
+through before it sorts. So each question has both ends: it begins with a window that has been wide
+enough before, and goes on with wider ones while there are too few. A page begins after a position
+(instant, id), and those of the same instant are asked for first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ASCENDING, DESCENDING
+from pymongo.collection import Collection
+
+from pipeline.almacenes.consultas_limites import PRIMER_INSTANTE, ULTIMO_INSTANTE
+
+Documento = dict[str, Any]
+Posicion = tuple[datetime, ObjectId]
+
+ANCHO_INICIAL = timedelta(days=1)
+ANCHO_MINIMO = timedelta(seconds=1)
+ANCHO_MAXIMO = timedelta(days=4_000)
+CRECE = 8
+"""The next window is so many times as wide: a day, eight, ... 90 years, in six steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pregunta:
+    """Which documents of a collection, in which order of time.
+
+    Parameters
+    ----------
+    campo : str
+        The instant by which they are ordered; an index begins with ``igual`` and goes on with it.
+    descendente : bool
+    igual : mapping
+        Fields that have a value.
+    resto : mapping
+        Other conditions, on top.
+    desde, hasta : datetime or None
+        Of ``campo``; ``hasta`` excluded.
+    primero_igual : bool
+        ``igual`` alone leaves few enough: one window holds all of them.
+    """
+
+    campo: str
+    descendente: bool
+    igual: Mapping[str, Any]
+    resto: Mapping[str, Any]
+    desde: datetime | None
+    hasta: datetime | None
+    primero_igual: bool
+
+    def conditions(self, de_campo: Any, mas: Mapping[str, Any] | None = None) -> Documento:
+        """Return the filter with a condition on ``campo``.
+
+        The embedded server takes the first condition that has an index where no index has all.
+        """
+        if self.primero_igual:
+            return {**self.igual, self.campo: de_campo, **(mas or {}), **self.resto}
+        return {self.campo: de_campo, **self.igual, **(mas or {}), **self.resto}
+
+
+class Ventanas:
+    """Walks lists, and remembers how wide a window each kind of list needs.
+
+    Parameters
+    ----------
+    reloj : callable
+        The time, aware.
+    limite_ms : int
+        Longest question to the server, ms.
+    """
+
+    def __init__(self, reloj: Callable[[], datetime], limite_ms: int) -> None:
+        self._reloj = reloj
+        self._limite_ms = limite_ms
+        self._mutex = threading.Lock()
+        self._anchos: dict[tuple[str, ...], timedelta] = {}
+        self._ultimos: dict[tuple[str, ...], datetime] = {}
+
+    def walk(
+        self,
+        coleccion: Collection[Documento],
+        preguntas: Sequence[Pregunta],
+        proyeccion: Mapping[str, Any],
+        posicion: Posicion | None,
+        limite: int,
+    ) -> list[Documento]:
+        """Return the first ``limite`` documents after a position that answer any question.
+
+        Parameters
+        ----------
+        preguntas : sequence of Pregunta
+            All in the same order; no document answers two.
+        """
+        campo, descendente = preguntas[0].campo, preguntas[0].descendente
+        listas = [
+            self._one(coleccion, pregunta, proyeccion, posicion, limite) for pregunta in preguntas
+        ]
+        return merge(listas, campo, descendente)[:limite]
+
+    def _one(
+        self,
+        coleccion: Collection[Documento],
+        pregunta: Pregunta,
+        proyeccion: Mapping[str, Any],
+        posicion: Posicion | None,
+        limite: int,
+    ) -> list[Documento]:
+        sentido = DESCENDING if pregunta.descendente else ASCENDING
+
+        def find(filtro: Documento, cuantos: int) -> list[Documento]:
+            cursor = coleccion.find(filtro, proyeccion, max_time_ms=self._limite_ms)
+            cursor.sort([(pregunta.campo, sentido), ("_id", sentido)])
+            return list(cursor.limit(cuantos))
+
+        hallados: list[Documento] = []
+        if posicion is not None and _within(posicion[0], pregunta):
+            tras = {"$lt" if pregunta.descendente else "$gt": posicion[1]}
+            hallados = find(pregunta.conditions(posicion[0], {"_id": tras}), limite)
+        clave = (coleccion.name, pregunta.campo, *map(str, pregunta.igual.values()))
+        with self._mutex:
+            ancho = self._anchos.get(clave, ANCHO_INICIAL)
+            ultimo = self._ultimos.get(clave)
+        if pregunta.primero_igual:
+            ancho = ULTIMO_INSTANTE - PRIMER_INSTANTE
+        de_ventana: list[Documento] = []
+        limites = self._limits(pregunta, posicion, ultimo or self._reloj())
+        while limites is not None and len(hallados) + len(de_ventana) < limite:
+            filtro, limites = _next_window(pregunta, limites, ancho)
+            de_ventana += find(
+                pregunta.conditions(filtro), limite - len(hallados) - len(de_ventana)
+            )
+            ancho = min(ancho * CRECE, ANCHO_MAXIMO)
+        if de_ventana and not pregunta.primero_igual:
+            self._remember(clave, pregunta, posicion, de_ventana)
+        return hallados + de_ventana
+
+    def _limits(
+        self, pregunta: Pregunta, posicion: Posicion | None, ultimo: datetime
+    ) -> _Limites | None:
+        """Return what lies between the position and the list's end; None = nothing."""
+        desde = max(pregunta.desde or PRIMER_INSTANTE, PRIMER_INSTANTE)
+        hasta = min(pregunta.hasta or ULTIMO_INSTANTE, ULTIMO_INSTANTE)
+        if posicion is not None:
+            desde, hasta = (
+                (desde, min(hasta, posicion[0]))
+                if pregunta.descendente
+                else (max(desde, posicion[0]), hasta)
+            )
+        if desde >= hasta:
+            return None
+        abierta = posicion is not None and not pregunta.descendente and desde == posicion[0]
+        # Nearly all are where the latest one was: nobody walks down from 2100.
+        salto = min(hasta, ultimo) if pregunta.descendente and hasta > ultimo >= desde else None
+        return _Limites(desde, hasta, abierta, salto)
+
+    def _remember(
+        self,
+        clave: tuple[str, ...],
+        pregunta: Pregunta,
+        posicion: Posicion | None,
+        docs: Sequence[Documento],
+    ) -> None:
+        primero, ultimo = docs[0][pregunta.campo], docs[-1][pregunta.campo]
+        necesario = 2 * abs(ultimo - primero)
+        with self._mutex:
+            self._anchos[clave] = min(max(necesario, ANCHO_MINIMO), ANCHO_MAXIMO)
+            if pregunta.descendente and posicion is None and pregunta.hasta is None:
+                self._ultimos[clave] = primero
+
+
+@dataclass(frozen=True, slots=True)
+class _Limites:
+    """What is still to be walked: [desde, hasta), without ``desde`` itself if ``abierta``.
+
+    ``salto`` = from where on downwards the first window is measured; what lies above is in it too.
+    """
+
+    desde: datetime
+    hasta: datetime
+    abierta: bool
+    salto: datetime | None
+
+
+def _next_window(
+    pregunta: Pregunta, limites: _Limites, ancho: timedelta
+) -> tuple[dict[str, datetime], _Limites | None]:
+    """Return the condition of the next window, and what is left after it; None = nothing."""
+    desde, hasta = limites.desde, limites.hasta
+    if pregunta.descendente:
+        arriba = limites.salto or hasta
+        corte = arriba - ancho if arriba - desde > ancho else desde
+        resto = None if corte == desde else _Limites(desde, corte, False, None)
+        return {"$gte": corte, "$lt": hasta}, resto
+    corte = desde + ancho if hasta - desde > ancho else hasta
+    resto = None if corte == hasta else _Limites(corte, hasta, False, None)
+    return {"$gt" if limites.abierta else "$gte": desde, "$lt": corte}, resto
+
+
+def _within(momento: datetime, pregunta: Pregunta) -> bool:
+    return (pregunta.desde is None or pregunta.desde <= momento) and (
+        pregunta.hasta is None or momento < pregunta.hasta
+    )
+
+
+def merge(listas: Sequence[list[Documento]], campo: str, descendente: bool) -> list[Documento]:
+    """Return the documents of some ordered lists in the same order, each id once."""
+    juntos = heapq.merge(*listas, key=lambda doc: (doc[campo], doc["_id"]), reverse=descendente)
+    vistos: dict[Any, Documento] = {}
+    for doc in juntos:
+        vistos.setdefault(doc["_id"], doc)
+    return list(vistos.values())

@@ -1,0 +1,138 @@
+"""``consumo archivar``: what is older than a limit leaves the live tables for the archive.
+
+Readings go from ``consumos_diarios`` to ``consumos_diarios_archivo`` in PostgreSQL, anomalies from
+``anomalias_detectadas`` to ``anomalias_archivo`` in MongoDB. What is stored of a day is in the
+archive from then on, also what comes late. The stores see to it that a run can be killed at any
+instant and that the next one goes on; one archiver or restorer works at a time, on any machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from pipeline.archivo_almacenes import (
+    AMBOS,
+    MONGO,
+    POSTGRES,
+    Almacen,
+    Archivo,
+    in_each,
+    one_at_a_time,
+    today,
+)
+from pipeline.archivo_informe import Cronometro, bar, say_moved, show_table
+from serving.cli import Parser, entero, run
+from serving.logs import configure_logs
+from serving.settings import Settings, load_settings
+
+DIAS = 30
+DIAS_AGRESIVO = 7
+"""Both as in the specification."""
+DIAS_MINIMOS = 2
+"""Readings of today and yesterday still come and are corrected, and the stores keep these two
+days out of the archive (``mongo_dias.DIAS_SIEMPRE_VIVOS``)."""
+DIAS_MAXIMOS = 36_500
+"""A hundred years: no reading is older (contract 2)."""
+
+
+def archive(settings: Settings, almacenes: Sequence[Almacen], limite: date, hoy: date) -> int:
+    """Return the exit status of archiving what is of the local days before ``limite``.
+
+    Raises
+    ------
+    TransientError
+        Another archiver or restorer is at work, or PostgreSQL, which keeps the lock, is away.
+    """
+
+    def move(almacen: Almacen, archivo: Archivo) -> None:
+        def contar() -> int:
+            return sum(mes.registros for mes in archivo.pendientes(limite, hoy))
+
+        reloj = Cronometro()
+        with bar(f"{almacen.nombre}: archivando", contar) as avance:
+            movidos = archivo.archivar(limite, hoy, avance)
+        cuales = f"de antes del {limite}"
+        texto = say_moved(almacen, "archivada", cuales, movidos, reloj.segundos())
+        if not movidos.registros:
+            texto = f"{almacen.nombre}: no hay {almacen.varios} que archivar {cuales}"
+        print(texto)  # noqa: T201
+
+    with one_at_a_time(settings):
+        return in_each(settings, almacenes, move)
+
+
+def report(settings: Settings, almacenes: Sequence[Almacen], limite: date, hoy: date) -> int:
+    """Return the exit status of showing what would be archived; nothing changes."""
+
+    def show(almacen: Almacen, archivo: Archivo) -> None:
+        titulo = f"{almacen.varios} que se archivarían, de antes del {limite}"
+        show_table(almacen, titulo, archivo.pendientes(limite, hoy), settings.zona_horaria)
+
+    estado = in_each(settings, almacenes, show)
+    print("Es un reporte: no se ha movido nada.")  # noqa: T201
+    return estado
+
+
+def _dias(texto: str) -> int:
+    """Return a number of days of the command line."""
+    dias = entero(0, DIAS_MAXIMOS)(texto)
+    if dias < DIAS_MINIMOS:
+        raise argparse.ArgumentTypeError(
+            f"el mínimo es {DIAS_MINIMOS}, porque las lecturas de hoy y de ayer todavía llegan y "
+            f"se corrigen; se dio {dias}"
+        )
+    return dias
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "consumo archivar",
+        "Lleva al archivo las lecturas (PostgreSQL) y las anomalías (MongoDB) de hace más de "
+        f"{DIAS} días, y dice cuántas, el espacio liberado y el ritmo. Se puede interrumpir en "
+        "cualquier momento y repetir. Los días restaurados se quedan hasta su fecha. Si falta un "
+        "almacén se hace el otro, y el estado de salida es 1; sin PostgreSQL, que guarda el "
+        "cerrojo, no se mueve nada.",
+    )
+    cuando = parser.add_mutually_exclusive_group()
+    cuando.add_argument(
+        "--agresivo", action="store_true", help=f"lo de hace más de {DIAS_AGRESIVO} días"
+    )
+    cuando.add_argument(
+        "--dias", type=_dias, metavar="N", help=f"lo de hace más de N días, {DIAS_MINIMOS} o más"
+    )
+    parser.add_argument(
+        "--reporte", action="store_true", help="dice qué se archivaría, sin cambiar nada"
+    )
+    donde = parser.add_mutually_exclusive_group()
+    donde.add_argument("--solo-postgres", action="store_true", help="solo las lecturas")
+    donde.add_argument("--solo-mongodb", action="store_true", help="solo las anomalías")
+    return parser
+
+
+def main(argv: Sequence[str], hoy: date | None = None) -> int:
+    """Archive or report, and say in a line for each store what was done.
+
+    Parameters
+    ----------
+    hoy : date or None
+        Local day; None = that of now.
+    """
+    opciones = _parser().parse_args(argv)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    hoy = hoy or today(settings)
+    dias = opciones.dias or (DIAS_AGRESIVO if opciones.agresivo else DIAS)
+    almacenes: tuple[Almacen, ...] = AMBOS
+    if opciones.solo_postgres:
+        almacenes = (POSTGRES,)
+    elif opciones.solo_mongodb:
+        almacenes = (MONGO,)
+    hacer = report if opciones.reporte else archive
+    return hacer(settings, almacenes, hoy - timedelta(days=dias), hoy)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

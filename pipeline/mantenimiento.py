@@ -1,0 +1,294 @@
+"""``consumo mantenimiento``: the night's work, in its order, by one machine at a time.
+
+::
+
+    agregar       months that have changed, while their readings are still where they were
+    archivar      what is older than 30 days
+    particiones   room for the months to come
+    deriva        whether the last days still look like what the champion was measured on
+    reentrenar    if that, or the champion's age, asks for it
+
+A step that fails keeps none of the others from their work, since none needs what another leaves:
+months are added up from the archive as well, so archiving after a failed aggregation only makes
+the next one look there, and partitions that are missing are made by the save that needs them.
+The exit status says whether all went well.
+
+Steps are processes of their own, with a memory that goes with them, but for the partitions.
+A system that is still too young for a first model has neither a champion to compare with nor
+history to train on; that is no failure, and is said.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA
+from detection.errors import ConsumoError, TransientError
+from detection.textos import numero
+from pipeline.almacenes.postgres_archivo import ArchivoPostgres
+from pipeline.almacenes.postgres_cerrojo import exclusive
+from pipeline.demo_modelos import CLIENTES_MINIMOS, DIAS_MINIMOS
+from serving.cli import FALLO, HECHO, Parser, run
+from serving.logs import configure_logs
+from serving.parada import Parada
+from serving.settings import Settings, load_settings
+from serving.versiones import CAMPEON
+
+_LOG = logging.getLogger("mantenimiento")
+
+CERROJO = "mantenimiento"
+MESES_ADELANTE = 2
+"""Partitions ahead, as many as the migration makes; a reading is of tomorrow at the latest."""
+PASO_S = 0.1
+DESPEDIDA_S = 8.0
+"""What a step has to end in when a stop is asked for: Docker kills after 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resultado:
+    """How a step ended.
+
+    Parameters
+    ----------
+    estado : int
+        Its exit status.
+    dicho : str
+        What it said of its work; of a failure, its last line.
+    """
+
+    estado: int
+    dicho: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paso:
+    """A step of the night.
+
+    Parameters
+    ----------
+    nombre : str
+    hacer : callable
+        Does it; raises ``KeyboardInterrupt`` where a stop is asked for meanwhile.
+    disculpa : callable
+        Asked after a failure: why it is none, in Spanish, or None.
+    """
+
+    nombre: str
+    hacer: Callable[[Parada], Resultado]
+    disculpa: Callable[[], str | None] = lambda: None
+
+
+class Versiones(Protocol):
+    """What is asked of the registry (``serving.registry.Registro`` gives it)."""
+
+    def version_of(self, alias: str) -> int | None:
+        """Return the version that an alias stands for."""
+        ...
+
+
+def make_steps(settings: Settings, *, con_modelos: bool) -> list[Paso]:
+    """Return the steps of the night, in their order."""
+    pasos = [
+        _verb("agregar"),
+        _verb("archivar"),
+        Paso("particiones", lambda _parada: _make_partitions(settings)),
+    ]
+    if con_modelos:
+        from serving.registry import Registro
+
+        versiones = Registro(settings)
+        pasos += [
+            _verb("deriva", lambda: no_champion(versiones)),
+            _verb("reentrenar", lambda: too_young(settings, versiones)),
+        ]
+    return pasos
+
+
+def _verb(nombre: str, disculpa: Callable[[], str | None] = lambda: None) -> Paso:
+    orden = [sys.executable, "-m", "consumo", nombre]
+    return Paso(nombre, lambda parada: run_child(orden, parada), disculpa)
+
+
+def maintain(settings: Settings, pasos: Sequence[Paso], parada: Parada) -> list[str]:
+    """Return the names of the steps that failed, after all of them.
+
+    Raises
+    ------
+    TransientError
+        Another one is at work, or PostgreSQL, which keeps the lock, is away.
+    KeyboardInterrupt
+        A stop was asked for: the step at work was ended, those after it were not begun.
+    """
+    with exclusive(settings, CERROJO) as nuestro:
+        if not nuestro:
+            raise TransientError(
+                "hay otro mantenimiento en marcha; este no hace nada", retry_after_s=60
+            )
+        return [paso.nombre for paso in pasos if not _run_step(paso, parada)]
+
+
+def _run_step(paso: Paso, parada: Parada) -> bool:
+    """Return whether a step did its work, after a line in the log that says how it went."""
+    if parada.pedida:
+        raise KeyboardInterrupt
+    inicio = time.monotonic()
+    try:
+        resultado = paso.hacer(parada)
+    except KeyboardInterrupt:
+        _LOG.warning("%s: interrumpido", paso.nombre)
+        raise
+    except ConsumoError as error:
+        resultado = Resultado(FALLO, str(error))
+    cuanto = f"{numero(time.monotonic() - inicio, 1)} s (estado {resultado.estado})"
+    if resultado.estado == HECHO:
+        _LOG.info("%s: hecho en %s: %s", paso.nombre, cuanto, resultado.dicho)
+        return True
+    with parada.interruptible():
+        disculpa = _excuse(paso)
+    if disculpa is not None:
+        _LOG.info("%s: no toca, en %s: %s", paso.nombre, cuanto, disculpa)
+        return True
+    _LOG.error("%s: ha fallado en %s: %s", paso.nombre, cuanto, resultado.dicho)
+    return False
+
+
+def _excuse(paso: Paso) -> str | None:
+    """Return why a step's failure is none; where that cannot be told, it is one."""
+    try:
+        return paso.disculpa()
+    except ConsumoError as error:
+        _LOG.debug("%s: no se sabe si tocaba: %s", paso.nombre, error)
+        return None
+
+
+def run_child(
+    orden: Sequence[str], parada: Parada, *, despedida_s: float = DESPEDIDA_S
+) -> Resultado:
+    """Return how a command ended; a stop that is asked for ends it first.
+
+    Parameters
+    ----------
+    despedida_s : float
+        What it has to end in then, before it is killed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        It was asked for.
+    """
+    with tempfile.TemporaryFile("w+") as salida, tempfile.TemporaryFile("w+") as errores:
+        hijo = subprocess.Popen(orden, stdin=subprocess.DEVNULL, stdout=salida, stderr=errores)
+        try:
+            while hijo.poll() is None:
+                if parada.esperar(PASO_S):
+                    raise KeyboardInterrupt
+        finally:
+            _end(hijo, despedida_s)
+        dicho, quejas = _lines(salida), _lines(errores)
+    for linea in quejas:
+        _LOG.debug("%s", linea)
+    if hijo.returncode == HECHO:
+        return Resultado(HECHO, "; ".join(dicho) or "sin nada que decir")
+    ultima = [*dicho, *quejas][-1:] or ["sin explicación"]
+    return Resultado(hijo.returncode, ultima[0].removeprefix("error: "))
+
+
+def _end(hijo: subprocess.Popen[bytes], despedida_s: float) -> None:
+    """Let a child that is still at work undo what it has begun; then it has to go."""
+    if hijo.poll() is None:
+        hijo.terminate()
+        try:
+            hijo.wait(despedida_s)
+        except subprocess.TimeoutExpired:
+            hijo.kill()
+    hijo.wait()
+
+
+def _lines(salida: Any) -> list[str]:
+    salida.seek(0)
+    return [linea.strip() for linea in salida if linea.strip()]
+
+
+def _make_partitions(settings: Settings) -> Resultado:
+    # Alembic takes long to import, and --help does not need it.
+    from pipeline.almacenes.migraciones.aplicar import migrate
+
+    migrate(settings)
+    with closing(ArchivoPostgres(settings)) as archivo:
+        nuevas = archivo.asegurar_particiones(datetime.now(UTC).date(), MESES_ADELANTE)
+    texto = {0: "ya estaban todas", 1: "1 nueva"}.get(nuevas, f"{nuevas} nuevas")
+    return Resultado(HECHO, texto)
+
+
+def no_champion(versiones: Versiones) -> str | None:
+    """Return that there is no champion yet, so that nothing drifts; None = there is one."""
+    if versiones.version_of(CAMPEON) is None:
+        return "todavía no hay campeón con que comparar"
+    return None
+
+
+def too_young(settings: Settings, versiones: Versiones) -> str | None:
+    """Return that there is too little history for a first model; None = there is enough.
+
+    Training has limits of its own, which are a little lower; what is enough here is for it too.
+    """
+    from pipeline.almacenes.postgres import PostgresStore
+
+    if no_champion(versiones) is None:
+        return None
+    with closing(PostgresStore(settings)) as almacen:
+        cuenta = almacen.contar()
+    dias = 0
+    if cuenta["lecturas"]:
+        abarca = cuenta["hasta"] - cuenta["desde"]
+        dias = int(abarca.total_seconds()) // (SEGUNDOS_POR_HORA * HORAS_POR_DIA)
+    if dias >= DIAS_MINIMOS and cuenta["clientes"] >= CLIENTES_MINIMOS:
+        return None
+    return (
+        f"para un primer modelo hacen falta {DIAS_MINIMOS} días de {CLIENTES_MINIMOS} clientes, y "
+        f"hay {dias} de {cuenta['clientes']}"
+    )
+
+
+def say(pasos: Sequence[Paso], fallidos: Sequence[str], segundos: float) -> str:
+    """Return the line of the whole night, for the user."""
+    hechos = f"mantenimiento: {len(pasos) - len(fallidos)} de {len(pasos)} pasos sin fallos"
+    cuales = f"; falla{'n' * (len(fallidos) > 1)} {', '.join(fallidos)}" if fallidos else ""
+    return f"{hechos}{cuales}; {numero(segundos, 0)} s"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do the night's work once, and say how it went."""
+    parser = Parser(
+        "consumo mantenimiento",
+        "El trabajo de cada noche, para cron: agregar, archivar, crear las particiones de los "
+        "meses que vienen, medir la deriva y reentrenar. Cada paso deja una línea en el registro; "
+        "si uno falla se hacen los demás y el estado de salida es 1. Mientras no haya historia "
+        "para un primer modelo, los pasos de los modelos no cuentan como fallos. Uno a la vez, "
+        "aunque haya varias máquinas.",
+    )
+    parser.add_argument(
+        "--sin-modelos", action="store_true", help="sin medir la deriva ni reentrenar"
+    )
+    opciones = parser.parse_args(argv)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    inicio = time.monotonic()
+    with Parada() as parada:
+        pasos = make_steps(settings, con_modelos=not opciones.sin_modelos)
+        fallidos = maintain(settings, pasos, parada)
+    print(say(pasos, fallidos, time.monotonic() - inicio))  # noqa: T201
+    return FALLO if fallidos else HECHO
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,126 @@
+"""Months of customers: one customer's, everybody's, and one year beside the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from apoyo_consultas import AHORA, entorno_propio
+from contracts.sondas import AnomaliasMongo
+
+from pipeline.almacenes.consultas_limites import por_tramos
+from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.local import EmbeddedServices
+from serving.settings import Settings
+
+Documento = dict[str, Any]
+
+MESES = [f"{anio}-{mes:02d}" for anio in (2025, 2026) for mes in range(1, 13)][8:23]
+
+
+def _mes(cliente: int, mes: str) -> Documento:
+    n = MESES.index(mes) + 1
+    return {
+        "_id": f"C{cliente:02d}_{mes}",
+        "propietario_id": f"C{cliente:02d}",
+        "mes": datetime.fromisoformat(f"{mes}-01T00:00:00+00:00"),
+        "mes_str": mes,
+        # Several customers used the same.
+        "consumo_total": 100.0 * (cliente // 2) + n,
+        "consumo_promedio": 0.5,
+        "consumo_minimo": 0.1,
+        "consumo_maximo": 2.0,
+        "anomalias_detectadas": cliente % 3,
+        "anomalias_criticas": cliente % 2,
+        "consumo_noche_promedio": None if cliente == 0 else cliente / 10,
+        "consumo_punta_promedio": 1.0,
+        "lecturas": 700,
+        "agregado_en": AHORA,
+    }
+
+
+@pytest.fixture(scope="module")
+def meses(servicios: EmbeddedServices) -> Iterator[MongoConsultas]:
+    """Give a base with the months of ten customers."""
+    with entorno_propio(servicios) as entorno:
+        yield from _con_meses(entorno)
+
+
+def _con_meses(entorno: Settings) -> Iterator[MongoConsultas]:
+    sonda = AnomaliasMongo(entorno)
+    sonda.base["consumos_mensuales"].insert_many(
+        [_mes(cliente, mes) for mes in MESES for cliente in range(10)]
+    )
+    consultas = MongoConsultas(entorno, reloj=lambda: AHORA)
+    consultas.ensure_indexes()
+    yield consultas
+    consultas.close()
+    sonda.store.close()
+    sonda.cliente.close()
+
+
+def test_los_meses_de_un_cliente(meses: MongoConsultas) -> None:
+    """The newest first, with every field, between two months if asked."""
+    hay = meses.mensuales("C04")
+    assert [mes.mes_str for mes in hay] == MESES[::-1]
+    esperado = {campo: valor for campo, valor in _mes(4, MESES[-1]).items() if campo != "_id"}
+    assert hay[0].id == "C04_2026-11"
+    assert all(getattr(hay[0], campo) == esperado[campo] for campo in hay[0]._fields[1:])
+    assert [m.mes_str for m in meses.mensuales("C04", "2026-02", "2026-04")] == [
+        "2026-04",
+        "2026-03",
+        "2026-02",
+    ]
+    assert [m.mes_str for m in meses.mensuales("C04", limite=2)] == MESES[:-3:-1]
+    assert meses.mensuales("NADIE") == []
+    assert meses.meses() == MESES[::-1]
+    assert meses.meses(2) == MESES[:-3:-1]
+
+
+@pytest.mark.parametrize("limite", [1, 3, 50])
+@pytest.mark.parametrize("orden", ["consumo_total", "anomalias_detectadas"])
+def test_el_ranking_de_un_mes(meses: MongoConsultas, orden: str, limite: int) -> None:
+    """Who used most first; those that used the same are told apart, page after page."""
+    tramos = por_tramos(
+        lambda cursor: meses.mes("2026-03", orden=orden, limite=limite, cursor=cursor)
+    )
+    docs = sorted(
+        (_mes(c, "2026-03") for c in range(10)), key=lambda d: (d[orden], d["_id"]), reverse=True
+    )
+    assert [mes.id for tramo in tramos for mes in tramo] == [doc["_id"] for doc in docs]
+
+
+def test_un_mes_entero(meses: MongoConsultas) -> None:
+    """All customers' month adds up, and each has its place in it."""
+    resumen = meses.resumen_mes("2026-03")
+    total = sum(_mes(c, "2026-03")["consumo_total"] for c in range(10))
+    assert resumen == (
+        "2026-03", 10, total, total / 10, 9, 5, pytest.approx(sum(range(10)) / 90), 1.0,
+    )  # fmt: skip
+    assert meses.resumen_mes("2024-01") is None
+    resumenes = meses.resumenes_meses(3)
+    assert [r.mes_str for r in resumenes] == MESES[:-4:-1]
+    assert resumenes[1] == meses.resumen_mes("2026-10")
+    assert meses.posicion("C08", "2026-03") == meses.posicion("C09", "2026-03") == (1, 10)
+    assert meses.posicion("C00", "2026-03") == (9, 10)
+    assert meses.posicion("NADIE", "2026-03") is None
+
+
+def test_un_ano_junto_al_anterior(meses: MongoConsultas) -> None:
+    """Every month beside the same one a year before, where there is one."""
+    pares = meses.interanual("C04", 14)
+    assert [par.mes_str for par in pares] == MESES[::-1][:14]
+    for par in pares:
+        anterior = f"{int(par.mes_str[:4]) - 1}{par.mes_str[4:]}"
+        assert par.actual is not None
+        assert par.actual.mes_str == par.mes_str
+        assert (par.anterior is not None) == (anterior in MESES)
+        if par.anterior is not None:
+            assert par.anterior.mes_str == anterior
+            assert par.variacion == pytest.approx(
+                par.actual.consumo_total / par.anterior.consumo_total - 1
+            )
+    assert meses.interanual("C04", 2, "2000-01")[1] == ("1999-12", None, None, None)
+    assert meses.interanual("NADIE") == []

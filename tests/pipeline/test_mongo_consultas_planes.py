@@ -1,0 +1,171 @@
+"""No question to MongoDB reads a collection from end to end: each command sent is examined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from apoyo_consultas import AHORA, CLIENTES, HASTA
+from contracts.sondas import AnomaliasMongo
+from pymongo import monitoring
+
+from pipeline.almacenes.consultas_tipos_anomalias import FiltroAnomalias
+from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.almacenes.mongo_veredictos import VeredictosMongo
+from serving.settings import Settings
+
+DIA = timedelta(days=1)
+UNO = CLIENTES[3]
+ID = "0" * 21 + "200"
+DE_UNOS_DIAS = FiltroAnomalias(
+    desde=HASTA - 20 * DIA, hasta=HASTA, severidades=("alta",), tipos=("fraude",)
+)
+
+PREGUNTAS: dict[str, Callable[[MongoConsultas], object]] = {
+    "últimas": lambda c: c.anomalias(limite=5),
+    "últimas, segunda página": lambda c: c.anomalias(
+        limite=5, cursor=c.anomalias(limite=5).siguiente
+    ),
+    "por consumo": lambda c: c.anomalias(orden="consumo", con_archivo=True),
+    "críticas": lambda c: c.anomalias(FiltroAnomalias(severidades=("crítica",))),
+    "críticas por consumo": lambda c: c.anomalias(
+        FiltroAnomalias(severidades=("crítica",)), orden="consumo", con_archivo=True
+    ),
+    "de un cliente": lambda c: c.anomalias(FiltroAnomalias(UNO)),
+    "de un cliente por consumo": lambda c: c.anomalias(FiltroAnomalias(UNO), orden="consumo"),
+    "juzgadas": lambda c: c.anomalias(FiltroAnomalias(estados=("confirmada", "descartada"))),
+    "con filtro": lambda c: c.anomalias(DE_UNOS_DIAS, orden="consumo"),
+    "por score": lambda c: c.anomalias(DE_UNOS_DIAS, orden="score"),
+    "una": lambda c: c.anomalia(ID),
+    "la de una lectura": lambda c: c.anomalia_de(UNO, AHORA),
+    "puntuaciones": lambda c: c.puntuaciones(DE_UNOS_DIAS),
+    "nuevas": lambda c: c.nuevas(c.cursor_de(c.anomalias().elementos[-1])),
+    "veredictos": lambda c: c.ultimos_veredictos(),
+    "veredictos de un cliente": lambda c: c.ultimos_veredictos(propietario_id=UNO),
+    "resumen": lambda c: c.resumen(),
+    "ranking": lambda c: c.ranking(),
+    "motivos": lambda c: c.motivos([UNO]),
+    "incidentes": lambda c: c.incidentes(DE_UNOS_DIAS, con_archivo=True),
+    "series": lambda c: c.series(HASTA - 9 * DIA, HASTA),
+    "mensuales": lambda c: c.mensuales(UNO),
+    "mensuales entre meses": lambda c: c.mensuales(UNO, "2026-01", "2026-05"),
+    "un mes": lambda c: c.mes("2026-03"),
+    "un mes, segunda página": lambda c: c.mes(
+        "2026-03", limite=2, cursor=c.mes("2026-03", limite=2)[1]
+    ),
+    "un mes por anomalías": lambda c: c.mes("2026-03", orden="anomalias_detectadas"),
+    "resumen de un mes": lambda c: c.resumen_mes("2026-03"),
+    "posición": lambda c: c.posicion(UNO, "2026-03"),
+    "interanual": lambda c: c.interanual(UNO),
+}
+
+
+class Oyente(monitoring.CommandListener):
+    """Keeps the commands of clients that are made while it listens."""
+
+    def __init__(self) -> None:
+        self.ordenes: list[dict[str, Any]] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name in {"find", "aggregate", "count", "distinct", "update"}:
+            self.ordenes.append(dict(event.command))
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Nothing to keep."""
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Nothing to keep."""
+
+
+@pytest.fixture(scope="module")
+def con_meses(con_anomalias: Settings) -> Iterator[Settings]:
+    """Give the anomalies, and three months of each customer beside them."""
+    sonda = AnomaliasMongo(con_anomalias)
+    mensuales = sonda.base["consumos_mensuales"]
+    mensuales.insert_many(
+        {
+            "_id": f"{cliente}_{mes}", "propietario_id": cliente, "mes_str": mes,
+            "consumo_total": float(i), "anomalias_detectadas": i, "anomalias_criticas": 0,
+            "consumo_noche_promedio": 1.0, "consumo_punta_promedio": 1.0,
+        }
+        for mes in ("2026-03", "2026-04", "2026-05")
+        for i, cliente in enumerate(CLIENTES)
+    )  # fmt: skip
+    yield con_anomalias
+    mensuales.delete_many({})
+    sonda.store.close()
+    sonda.cliente.close()
+
+
+@pytest.fixture(scope="module")
+def oyente() -> Oyente:
+    """Return one that hears all clients from now on."""
+    oyente = Oyente()
+    monitoring.register(oyente)
+    return oyente
+
+
+def _filtro(orden: dict[str, Any]) -> dict[str, Any]:
+    if "aggregate" in orden:
+        return dict(orden["pipeline"][0]["$match"])
+    if "update" in orden:
+        return dict(orden["updates"][0]["q"])
+    return dict(orden.get("filter") or orden.get("query") or {})
+
+
+def _plan(sonda: AnomaliasMongo, orden: dict[str, Any], filtro: dict[str, Any]) -> str:
+    coleccion = next(str(orden[nombre]) for nombre in orden if nombre in orden and nombre in {
+        "find", "aggregate", "count", "update"})  # fmt: skip
+    respuesta = sonda.base.command("explain", {"find": coleccion, "filter": filtro})
+    return json.dumps(respuesta["queryPlanner"]["winningPlan"], default=str)
+
+
+@pytest.mark.parametrize("caso", PREGUNTAS)
+def test_toda_pregunta_va_por_un_indice(con_meses: Settings, oyente: Oyente, caso: str) -> None:
+    """Whatever is asked, an index leads to it.
+
+    Where no index has all conditions the server walks the first one that has one: that is what the
+    embedded server does, though its explanation does not say so.
+    """
+    consultas = MongoConsultas(con_meses, reloj=lambda: AHORA)
+    oyente.ordenes.clear()
+    PREGUNTAS[caso](consultas)
+    consultas.close()
+    assert oyente.ordenes
+    ordenes = list(oyente.ordenes)
+    sonda = AnomaliasMongo(con_meses)
+    for orden in ordenes:
+        filtro = _filtro(orden)
+        assert filtro, orden
+        primera = dict([next(iter(filtro.items()))])
+        planes = [_plan(sonda, orden, f) for f in (filtro, primera)]
+        assert any("IXSCAN" in plan for plan in planes), (orden, planes)
+        assert all(str(campo).isidentifier() for campo in filtro), "no $or, no $where"
+    sonda.store.close()
+    sonda.cliente.close()
+
+
+@pytest.mark.parametrize("caso", ["últimas", "con filtro", "críticas", "nuevas", "de un cliente"])
+def test_toda_lista_tiene_limite(con_meses: Settings, oyente: Oyente, caso: str) -> None:
+    """Every list has a limit, a time limit, and leaves out what is long."""
+    consultas = MongoConsultas(con_meses, limite_ms=1234, reloj=lambda: AHORA)
+    oyente.ordenes.clear()
+    PREGUNTAS[caso](consultas)
+    consultas.close()
+    for orden in oyente.ordenes:
+        assert 0 < orden["limit"] <= 5_001
+        assert orden["maxTimeMS"] == 1234
+        assert orden["projection"] == {"explicacion": 0, "veredictos": 0}
+
+
+def test_un_veredicto_va_por_el_id(con_meses: Settings, oyente: Oyente) -> None:
+    """A verdict looks for its anomaly by its id alone."""
+    veredictos = VeredictosMongo(con_meses)
+    oyente.ordenes.clear()
+    veredictos.dar("0" * 24, "confirmada", "no está", "ana")
+    veredictos.close()
+    assert oyente.ordenes
+    assert all(next(iter(_filtro(orden))) == "_id" for orden in oyente.ordenes)
