@@ -12,9 +12,14 @@ VERBOS: dict[str, tuple[str, str]] = {
     "demo": ("pipeline.demo", "todo en esta máquina, con datos y servicios embebidos"),
     "servicios": ("pipeline.local", "solo los servicios embebidos, vacíos"),
     "generador": ("pipeline.generador", "el servicio que genera lecturas sintéticas"),
+    "api": ("api.main", "la API REST, con su documentación en /docs"),
+    "tablero": ("dashboard.main", "el tablero web, sobre la API"),
     "producir": ("pipeline.producer", "envía lecturas a Kafka, sintéticas o de un archivo"),
     "consumir": ("pipeline.consumer", "lee Kafka, detecta anomalías y las guarda"),
     "agregar": ("pipeline.aggregator", "suma las lecturas por cliente y mes en MongoDB"),
+    "archivar": ("pipeline.archivador", "lleva al archivo las lecturas y anomalías antiguas"),
+    "restaurar": ("pipeline.restaurador", "lista el archivo, devuelve días de él o los elimina"),
+    "mantenimiento": ("pipeline.mantenimiento", "el trabajo de cada noche, en su orden"),
     "entrenar": ("training.train", "aprende un modelo aspirante de la historia y lo registra"),
     "promover": ("training.promover", "compara al aspirante con el campeón y lo pone si es mejor"),
     "deriva": ("training.drift", "compara los datos recientes con los del entrenamiento"),
@@ -26,7 +31,7 @@ VERBOS: dict[str, tuple[str, str]] = {
 
 
 def _ayuda() -> str:
-    verbos = "\n".join(f"  {verbo:<11}{texto}" for verbo, (_, texto) in VERBOS.items())
+    verbos = "\n".join(f"  {verbo:<14}{texto}" for verbo, (_, texto) in VERBOS.items())
     return (
         "uso: consumo VERBO [opciones]\n\n"
         "Detecta fraude, plantaciones y otras anomalías en el consumo eléctrico horario.\n\n"

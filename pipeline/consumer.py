@@ -18,10 +18,13 @@ from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.batch import Procesador
 from pipeline.bucle import Bucle, stop_on_signals
 from pipeline.kafka_io import FuenteKafka
+from pipeline.medidas import FuenteMedida, ProcesadorMedido
 from pipeline.messages import Decodificador
-from pipeline.puertos import Modelos
+from pipeline.puertos import Fuente, Modelos
+from pipeline.puertos import Procesador as PuertoProcesador
 from serving.cli import HECHO, Parser, run
 from serving.logs import configure_logs
+from serving.metrics import MetricasConsumidor
 from serving.registry import Registro
 from serving.scorer import Scorer
 from serving.settings import Settings, load_settings
@@ -88,9 +91,13 @@ def main(argv: Sequence[str]) -> int:
                 en_sombra=settings.modelo_en_sombra,
             )
         )  # fmt: skip
+        metricas = _serve_metrics(settings, pila)
+        kafka = FuenteKafka(settings)
+        propio = _open_when_stores_answer(settings, pila, modelos)
+        fuente, procesador = _watched(kafka, propio, metricas)
         bucle = Bucle(
-            FuenteKafka(settings),
-            _open_when_stores_answer(settings, pila, modelos),
+            fuente,
+            procesador,
             Decodificador(settings.zona_horaria, settings.consumo_maximo_kwh),
             lote_maximo=settings.lote_maximo,
             hasta_vacio=opciones.hasta_vacio,
@@ -106,6 +113,25 @@ def main(argv: Sequence[str]) -> int:
         resumen.invalidas,
     )
     return HECHO
+
+
+def _serve_metrics(settings: Settings, pila: ExitStack) -> MetricasConsumidor | None:
+    """Return metrics that somebody can read; None = nobody has asked for them."""
+    if not settings.metricas_port:
+        return None
+    metricas = MetricasConsumidor()
+    pila.enter_context(metricas.servir(settings.metricas_host, settings.metricas_port))
+    _LOG.info("métricas en http://%s:%d/metrics", settings.metricas_host, settings.metricas_port)
+    return metricas
+
+
+def _watched(
+    fuente: FuenteKafka, procesador: Procesador, metricas: MetricasConsumidor | None
+) -> tuple[Fuente, PuertoProcesador]:
+    """Return source and processor, counted if there are metrics."""
+    if metricas is None:
+        return fuente, procesador
+    return FuenteMedida(fuente, metricas), ProcesadorMedido(procesador, metricas)
 
 
 def _open_when_stores_answer(settings: Settings, pila: ExitStack, modelos: Modelos) -> Procesador:

@@ -2,13 +2,12 @@
 
 Starts the embedded services, the generator and a consumer; sends a past with some suspicious
 customers through Kafka; trains and promotes a first model; says who is most suspicious and why;
-goes on with live data. To add a process (an API, a dashboard), add its line in ``_PIEZAS``.
+goes on with live data. Its processes are those of ``demo_piezas``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -30,13 +29,12 @@ from pipeline.demo_modelos import (
     CLIENTES_MINIMOS,
     DIAS_MINIMOS,
     has_model,
+    run_verb,
     train_first,
-    variables_de,
 )
+from pipeline.demo_piezas import Piezas
 from pipeline.local import CARPETA, EmbeddedServices
-from pipeline.procesos import Proceso
 from pipeline.producer import Envio, open_envio, send_hours
-from pipeline.sondas import ANFITRION, puerto_del_sistema, puerto_libre, responde_http
 from pipeline.supervision import Grupo
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.parada import Parada
@@ -85,24 +83,6 @@ class Escena:
         return load_poblacion(
             self.semilla, self.clientes, self.sospechosos, self.desde_hora, self.hasta_hora
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Pieza:
-    """A process of the demo beside the servers: a verb, its port's variable, how it is ready."""
-
-    nombre: str
-    argv: tuple[str, ...]
-    variable_puerto: str | None = None
-    puerto: int = 0
-    ruta: str = ""
-
-
-_PIEZAS = (
-    _Pieza("generador", ("generador",), "GENERADOR_PORT", 8000, "/health"),
-    _Pieza("consumidor", ("consumir",)),
-)
-_PIEZA_EN_VIVO = _Pieza("reentrenamiento", ("reentrenar", "--cada", "24"))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -163,7 +143,8 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
                 )
             )
             pila.enter_context(_announce(servicios))
-            entorno, direcciones = _start_pieces(grupo, parada, servicios)
+            piezas = Piezas(grupo, parada, servicios)
+            entorno = piezas.start()
             settings = Settings.model_validate({k.lower(): v for k, v in entorno.items()})
             migrate(settings)
         historial = PostgresStore(settings)
@@ -174,15 +155,23 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
             consola, open_envio(settings), escena, settings, historial, anomalias, grupo, parada
         )
         enviadas, modelo = _tell_past(taller, carpeta, entorno, una_vez=una_vez)
+        with consola.status("Sumando los meses…"):
+            run_verb("agregar", entorno, carpeta, parada)
+        if modelo and not una_vez:
+            with consola.status("Midiendo la deriva…"):
+                run_verb("deriva", entorno, carpeta, parada)
         informe = Informe(
             escena, historial, anomalias, enviadas, time.monotonic() - inicio, modelo and una_vez
         )
-        bien = show_informe(consola, informe, direcciones)
+        bien = show_informe(consola, informe, piezas.direcciones)
         if una_vez:
             consola.print("[bold green]Todo comprobado.[/]" if bien else "[bold red]No cuadra.[/]")
             return HECHO if bien else FALLO
         if modelo:
-            grupo.entrar(_process(_PIEZA_EN_VIVO, servicios, entorno, parada))
+            piezas.start_retraining()
+        consola.print(
+            f"Para confirmar anomalías o promover modelos en el tablero, esta clave: {piezas.clave}"
+        )
         _go_live(taller)
         consola.print("Deteniendo todo…")
     consola.print("Detenido. Los datos quedan en " + str(carpeta))
@@ -236,47 +225,6 @@ def _announce(servicios: EmbeddedServices) -> Iterator[None]:
         yield
     finally:
         SERVICIOS_ENV.unlink(missing_ok=True)
-
-
-def _start_pieces(
-    grupo: Grupo, parada: Parada, servicios: EmbeddedServices
-) -> tuple[Mapping[str, str], dict[str, str]]:
-    """Start the demo's processes; return their environment, and the addresses to show."""
-    entorno = {**os.environ, **servicios.variables(), **variables_de(servicios.carpeta)}
-    direcciones: dict[str, str] = {}
-    for pieza in _PIEZAS:
-        listo: Callable[[], bool] | None = None
-        if pieza.variable_puerto:
-            puerto = pieza.puerto if puerto_libre(pieza.puerto) else puerto_del_sistema()
-            entorno[pieza.variable_puerto] = str(puerto)
-            direcciones[pieza.nombre] = f"http://{ANFITRION}:{puerto}/docs"
-            listo = _answers(puerto, pieza.ruta)
-        grupo.entrar(_process(pieza, servicios, entorno, parada, listo))
-    for nombre, puerto in servicios.puertos.items():
-        web = "http://" if nombre == "MLflow" else ""
-        direcciones[nombre] = f"{web}{ANFITRION}:{puerto}"
-    return entorno, direcciones
-
-
-def _process(
-    pieza: _Pieza,
-    servicios: EmbeddedServices,
-    entorno: Mapping[str, str],
-    parada: Parada,
-    listo: Callable[[], bool] | None = None,
-) -> Proceso:
-    return Proceso(
-        pieza.nombre,
-        [sys.executable, "-m", "consumo", *pieza.argv],
-        servicios.carpeta / "procesos",
-        env=dict(entorno),
-        listo=listo,
-        parada=parada,
-    )
-
-
-def _answers(puerto: int, ruta: str) -> Callable[[], bool]:
-    return lambda: responde_http(puerto, ruta)
 
 
 @dataclass(frozen=True, slots=True)

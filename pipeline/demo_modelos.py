@@ -47,7 +47,7 @@ def train_first(
         The training failed, though there was history enough, or the consumer does not follow.
     """
     with consola.status("Entrenando el primer modelo con el pasado…"):
-        _run("entrenar", entorno, carpeta, parada)
+        run_verb("entrenar", entorno, carpeta, parada)
     with consola.status("Comparándolo con las reglas solas…"):
         estado, salida = _outcome("promover", entorno, carpeta, parada)
     consola.print(salida.rstrip(), markup=False, highlight=False, soft_wrap=True)
@@ -64,7 +64,16 @@ def train_first(
     return True
 
 
-def _run(verbo: str, entorno: Mapping[str, str], carpeta: Path, parada: Parada) -> None:
+def run_verb(verbo: str, entorno: Mapping[str, str], carpeta: Path, parada: Parada) -> None:
+    """Run a verb to its end, its output in the folder's logs.
+
+    Raises
+    ------
+    PermanentError
+        It failed, and said why, or did not end in time.
+    KeyboardInterrupt
+        A stop was asked for; the verb has ended.
+    """
     estado, salida = _outcome(verbo, entorno, carpeta, parada)
     if estado != 0:
         ultima = salida.rstrip().splitlines()[-1:] or ["sin explicación"]

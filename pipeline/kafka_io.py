@@ -291,6 +291,18 @@ class FuenteKafka:
             return time.monotonic() - self._sin_particiones > SIN_PARTICIONES_S
         return all(self._is_at_end(posicion) for posicion in self._group.position(asignadas))
 
+    def lag(self) -> dict[int, int]:
+        """Return how many messages of each partition of ours are known and not read.
+
+        As ``al_dia`` knows it: without asking the broker. What nothing is known of is left out.
+        """
+        retraso = {}
+        for posicion in self._group.position(self._group.assignment()):
+            _, ultimo = self._group.get_watermark_offsets(posicion, cached=True)
+            if ultimo >= 0 and posicion.offset >= 0:
+                retraso[posicion.partition] = max(0, ultimo - posicion.offset)
+        return retraso
+
     def close(self) -> None:
         """Leave the group."""
         if self._consumidor is not None:

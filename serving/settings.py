@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from detection.errors import ConfiguracionError
 
 SERVICIOS_ENV = Path(".consumo/servicios.env")
+ROLES = ("lectura", "analista", "administracion")
+"""What a key of the API may do, each all that those before it may."""
 
 
 class Settings(BaseSettings):
@@ -53,6 +55,29 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Dirección de la API REST")
     api_port: int = Field(8001, ge=1, le=65535, description="Puerto de la API REST")
+    api_claves: str = Field(
+        "",
+        repr=False,
+        description="Claves de la API: nombre:rol:huella, con coma; vacío = nadie cambia nada",
+    )
+    api_claves_lectura: str = Field(
+        "",
+        repr=False,
+        description="Claves que solo leen, igual; si hay alguna, leer también pide clave",
+    )
+    api_sin_claves: bool = Field(
+        False, description="Servir fuera de esta máquina sin ninguna clave, a sabiendas"
+    )
+    api_limite_minuto: int = Field(
+        1200, ge=0, le=1_000_000, description="Peticiones por minuto y clave o dirección; 0 = todas"
+    )
+    api_cors_origenes: str = Field(
+        "", description="Orígenes web que pueden llamar a la API, con coma; vacío = ninguno"
+    )
+    metricas_host: str = Field("127.0.0.1", description="Dirección de las métricas del consumidor")
+    metricas_port: int = Field(
+        0, ge=0, le=65535, description="Puerto de las métricas del consumidor; 0 = no se sirven"
+    )
     generador_host: str = Field("127.0.0.1", description="Dirección del generador de datos")
     generador_port: int = Field(8000, ge=1, le=65535, description="Puerto del generador de datos")
 
@@ -81,6 +106,9 @@ class Settings(BaseSettings):
     retencion_horarios_horas: int = Field(
         48, ge=1, description="Horas que guarda consumos_horarios"
     )
+    precio_kwh_eur: float = Field(
+        0.15, ge=0, le=100, description="Precio de la energía para estimar importes, €/kWh"
+    )
     horas_noche: str = Field(
         "0-5", description="Horas locales de consumo_noche_promedio, de 0 a 23, ambas incluidas"
     )
@@ -102,6 +130,18 @@ class Settings(BaseSettings):
     @classmethod
     def _horas_posibles(cls, valor: str) -> str:
         horas_de(valor)
+        return valor
+
+    @field_validator("api_claves", "api_claves_lectura")
+    @classmethod
+    def _claves_posibles(cls, valor: str) -> str:
+        claves_de(valor)
+        return valor
+
+    @field_validator("api_cors_origenes")
+    @classmethod
+    def _origenes_posibles(cls, valor: str) -> str:
+        origenes_de(valor)
         return valor
 
     @field_validator("mlflow_tracking_uri")
@@ -159,6 +199,53 @@ def horas_de(texto: str) -> tuple[int, ...]:
             )
         horas.update(hora % 24 for hora in range(desde, hasta + (24 if hasta < desde else 0) + 1))
     return tuple(sorted(horas))
+
+
+def claves_de(texto: str) -> tuple[tuple[str, str, str], ...]:
+    """Return name, role and SHA-256 (hex) of each API key that a text lists.
+
+    Raises
+    ------
+    ValueError
+        It is no such list; the text says so in Spanish, without what was given.
+
+    Examples
+    --------
+    >>> claves_de(f"ana:analista:{'0' * 64}")[0][:2]
+    ('ana', 'analista')
+    """
+    claves: dict[str, tuple[str, str, str]] = {}
+    for trozo in filter(None, (trozo.strip() for trozo in texto.split(","))):
+        partes = re.fullmatch(rf"([\w.-]{{1,40}}):({'|'.join(ROLES)}):([0-9a-f]{{64}})", trozo)
+        if partes is None:
+            raise ValueError(
+                "se esperaba nombre:rol:huella, separadas por comas, como las que da "
+                f"«consumo api --nueva-clave NOMBRE»; los roles son {', '.join(ROLES)}"
+            )
+        if partes[1] in claves:
+            raise ValueError(f"la clave «{partes[1]}» está dos veces")
+        claves[partes[1]] = (partes[1], partes[2], partes[3])
+    return tuple(claves.values())
+
+
+def origenes_de(texto: str) -> tuple[str, ...]:
+    """Return the web origins that a text lists.
+
+    Raises
+    ------
+    ValueError
+        One is no origin; the text says so in Spanish.
+
+    Examples
+    --------
+    >>> origenes_de("https://tablero.example, http://localhost:8501")
+    ('https://tablero.example', 'http://localhost:8501')
+    """
+    origenes = tuple(filter(None, (trozo.strip() for trozo in texto.split(","))))
+    for origen in origenes:
+        if not re.fullmatch(r"https?://[^\s/*?#@]+", origen):
+            raise ValueError(f"«{origen}» no es un origen, como «https://tablero.example»")
+    return origenes
 
 
 def load_settings() -> Settings:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import consumo
+from dashboard.variables import load_variables
 from serving.settings import Settings
 
 RAIZ = Path(__file__).resolve().parents[2]
@@ -21,12 +22,27 @@ def _ejemplo() -> dict[str, str]:
     return dict(re.findall(r"^([A-Z_]+)=(.*)$", texto, re.MULTILINE))
 
 
-def test_env_example_tiene_todas_las_variables_con_su_valor() -> None:
+def test_env_example_tiene_todas_las_variables_con_su_valor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Every variable of the product is in .env.example with its default, and no other."""
     defectos = {
         nombre.upper(): str(campo.default) for nombre, campo in Settings.model_fields.items()
     }
-    assert _ejemplo() == defectos
+    for nombre in ("API_URL", "TABLERO_HOST", "TABLERO_PORT", "API_CLAVE_TABLERO"):
+        monkeypatch.delenv(nombre, raising=False)
+    assert _ejemplo() == defectos | _del_tablero()
+
+
+def _del_tablero() -> dict[str, str]:
+    """Return the variables of the dashboard, which reads no Settings, with what they default to."""
+    valores = load_variables()
+    return {
+        "API_URL": valores.api_url,
+        "TABLERO_HOST": valores.host,
+        "TABLERO_PORT": str(valores.port),
+        "API_CLAVE_TABLERO": valores.clave,
+    }
 
 
 def test_cada_variable_tiene_una_descripcion_en_espanol() -> None:

@@ -1,0 +1,1 @@
+"""The REST API: what is stored, over HTTP (contract 10)."""

@@ -1,0 +1,220 @@
+"""What routes ask for, by the name of its type: ``def f(ajustes: Ajustes, ahora: Ahora)``.
+
+Nothing is opened here: ``main.py`` makes one ``Recursos`` for an app's life. Every function is
+``async`` though none waits: FastAPI sends the others to a thread, behind the routes' queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.almacenes.mongo_veredictos import VeredictosMongo
+from pipeline.almacenes.postgres_consultas import PostgresConsultas
+
+from api.errors import id_de
+from api.middleware import direccion_de
+from api.oyentes import Oyentes
+from api.preparacion import Preparacion
+from api.recuerdo import Recuerdo
+from api.seguridad import Clave, Llavero, Permiso
+from api.vigia import Vigia
+from detection.errors import TransientError
+from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
+from pipeline.almacenes.postgres_salud import SaludPostgres
+from serving.metrics import MetricasApi
+from serving.registry import Registro
+from serving.settings import Settings
+from serving.versiones import VersionInfo
+
+HUELLA_VISIBLE = 8
+"""Hex digits of a key's hash in the audit: enough to tell two keys of one name apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recursos:
+    """Everything that an app holds while it runs.
+
+    Parameters
+    ----------
+    ahora : callable
+        The clock; an aware instant.
+    """
+
+    settings: Settings
+    ahora: Callable[[], datetime]
+    historico: PostgresConsultas
+    anomalias: MongoConsultas
+    veredictos: VeredictosMongo
+    auditoria: AuditoriaPostgres
+    salud: SaludPostgres
+    modelos: ModelosMongo
+    registro: Registro
+    versiones: Recuerdo[list[VersionInfo]]
+    metricas: MetricasApi
+    llavero: Llavero
+    preparacion: Preparacion
+    vigia: Vigia
+    oyentes: Oyentes
+
+    def close(self) -> None:
+        """Stop what runs in the background and close every store."""
+        self.preparacion.close()
+        self.vigia.close()
+        for almacen in (
+            self.historico, self.anomalias, self.veredictos, self.auditoria, self.salud,
+            self.modelos,
+        ):  # fmt: skip
+            almacen.close()
+
+
+async def get_recursos(peticion: Request) -> Recursos:
+    """Return what the app of a request holds."""
+    recursos: Recursos = peticion.app.state.recursos
+    return recursos
+
+
+Todo = Annotated[Recursos, Depends(get_recursos)]
+
+
+async def _ajustes(recursos: Todo) -> Settings:
+    return recursos.settings
+
+
+async def _ahora(recursos: Todo) -> datetime:
+    return recursos.ahora()
+
+
+async def _historico(recursos: Todo) -> PostgresConsultas:
+    recursos.preparacion.check()
+    return recursos.historico
+
+
+async def _anomalias(recursos: Todo) -> MongoConsultas:
+    return recursos.anomalias
+
+
+async def _veredictos(recursos: Todo) -> VeredictosMongo:
+    return recursos.veredictos
+
+
+async def _modelos(recursos: Todo) -> ModelosMongo:
+    return recursos.modelos
+
+
+async def _registro(recursos: Todo) -> Registro:
+    return recursos.registro
+
+
+Ajustes = Annotated[Settings, Depends(_ajustes)]
+"""The settings."""
+Ahora = Annotated[datetime, Depends(_ahora)]
+"""The time, aware, in UTC."""
+Historico = Annotated[PostgresConsultas, Depends(_historico)]
+"""Queries on PostgreSQL; 503 until its schema is known to be there."""
+Anomalias = Annotated[MongoConsultas, Depends(_anomalias)]
+"""Queries on MongoDB."""
+Veredictos = Annotated[VeredictosMongo, Depends(_veredictos)]
+"""What people say of anomalies."""
+Modelos = Annotated[ModelosMongo, Depends(_modelos)]
+"""Drift reports and the runs of the retraining job."""
+Versiones = Annotated[Registro, Depends(_registro)]
+"""The versions of the model in MLflow."""
+
+Lector = Annotated[Clave, Depends(Permiso("lectura"))]
+Analista = Annotated[Clave, Depends(Permiso("analista"))]
+"""The key of a request that changes verdicts: 401 without one, 403 with a lesser role."""
+Administrador = Annotated[Clave, Depends(Permiso("administracion"))]
+"""The same for models and the audit."""
+
+LIMITE_MAXIMO = 1000
+CURSOR_MAXIMO = 300
+
+
+def tope(defecto: int, maximo: int = LIMITE_MAXIMO) -> Any:
+    """Return the type of a ``limite`` parameter.
+
+    Examples
+    --------
+    ::
+
+        Cincuenta = Annotated[int, tope(50)]
+
+        def ultimas(limite: Cincuenta = 50): ...
+    """
+    return Query(
+        ge=1, le=maximo, description=f"Cuántos como mucho ({defecto} si falta)", examples=[defecto]
+    )
+
+
+CursorPedido = Annotated[
+    str | None,
+    Query(
+        max_length=CURSOR_MAXIMO,
+        pattern=r"^[A-Za-z0-9_=-]+$",
+        description="Por dónde seguir: el «siguiente» de la página anterior",
+    ),
+]
+
+
+class Auditor:
+    """Writes down who changes what, before it is changed; without that nothing is changed.
+
+    Parameters
+    ----------
+    recursos : Recursos
+    peticion : Request
+    """
+
+    def __init__(self, recursos: Todo, peticion: Request) -> None:
+        self._recursos = recursos
+        self._peticion = peticion
+
+    @contextmanager
+    def cambio(self, accion: str, objeto: str, detalle: Mapping[str, Any]) -> Iterator[None]:
+        """Note a change that the block makes; should it fail, note that too.
+
+        Raises
+        ------
+        TransientError
+            It cannot be written down; the block has not run.
+
+        Examples
+        --------
+        ::
+
+            with auditor.cambio("veredicto", f"anomalia {id_}", {"estado": "confirmada"}):
+                anomalias.set_veredicto(...)
+        """
+        self._recursos.preparacion.check()
+        self._write(accion, objeto, detalle)
+        try:
+            yield
+        except Exception as error:
+            try:
+                self._write(accion, objeto, {**detalle, "fallo": type(error).__name__})
+            except TransientError as otro:
+                error.add_note(f"y no se pudo anotar: {otro}")
+            raise
+
+    def _write(self, accion: str, objeto: str, detalle: Mapping[str, Any]) -> None:
+        clave: Clave = self._peticion.scope["state"]["clave"]
+        self._recursos.auditoria.write(
+            clave=f"{clave.nombre} ({clave.huella[:HUELLA_VISIBLE]})",
+            rol=clave.rol,
+            accion=accion,
+            objeto=objeto,
+            detalle=detalle,
+            ip=direccion_de(self._peticion.scope),
+            peticion_id=id_de(self._peticion),
+        )
+
+
+AuditorDep = Annotated[Auditor, Depends(Auditor)]
+"""The audit, for whoever changes something."""

@@ -1,0 +1,78 @@
+"""The OpenAPI document: what it says at its head, its tags, and how its errors look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.errors import TIPO_PROBLEMA, Problema
+
+VERSION = "1.0.0"
+TITULO = "Consumo"
+RESUMEN = "Anomalías en el consumo eléctrico horario: qué se ha medido, qué se sospecha y por qué"
+DESCRIPCION = """
+Cada lectura horaria de cada cliente lleva un veredicto: `score_anomalia` de 0 a 1, `severidad`,
+los tipos de anomalía y, si lo es, una explicación con números. Esta API los da.
+
+- **Instantes**: ISO 8601 con desfase; en los parámetros, sin desfase es la hora local.
+- **Energía**: kWh en la hora.
+- **Listas**: `limite` y `cursor`; el campo `siguiente` de una página es el `cursor` de la otra.
+- **Errores**: `application/problem+json` (RFC 9457); `peticion_id` es el mismo del registro.
+- **Claves**: en la cabecera `X-API-Key`. Leer no pide clave salvo que el servicio lo exija; cambiar
+  algo pide una con el rol que se indica, y queda anotado.
+- **Tildes**: las rutas se escriben con tilde; sin ella también valen.
+"""
+ETIQUETAS = (
+    {"name": "consumos", "description": "Lecturas horarias y consumos mensuales de los clientes"},
+    {"name": "anomalías", "description": "Lo que los detectores han encontrado, y por qué"},
+    {"name": "incidencias", "description": "Anomalías seguidas de un cliente, reunidas en una"},
+    {"name": "clientes", "description": "Búsqueda, orden por sospecha y perfil de consumo"},
+    {"name": "estadísticas", "description": "Cifras de un cliente y de todos"},
+    {"name": "dashboard", "description": "Lo que enseña la primera página del tablero"},
+    {"name": "modelos", "description": "Versiones del modelo: métricas, campeón, sombra"},
+    {"name": "deriva", "description": "Si los datos recientes se parecen a los del entrenamiento"},
+    {"name": "sistema", "description": "Salud, métricas y auditoría del propio servicio"},
+)
+_REFERENCIA = f"#/components/schemas/{Problema.__name__}"
+_VALIDACION = ("HTTPValidationError", "ValidationError")
+
+
+def make_documento(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of an app, made once."""
+    if app.openapi_schema is None:
+        documento = get_openapi(
+            title=app.title, version=app.version, openapi_version=app.openapi_version,
+            summary=app.summary, description=app.description, routes=app.routes,
+            tags=app.openapi_tags,
+        )  # fmt: skip
+        for operacion in _operaciones(documento):
+            if "requestBody" in operacion:
+                operacion["responses"]["413"] = {
+                    "description": "El cuerpo es demasiado grande",
+                    "content": {TIPO_PROBLEMA: {"schema": {"$ref": _REFERENCIA}}},
+                }
+            for respuesta in operacion["responses"].values():
+                _as_problem(respuesta)
+        for nombre in _VALIDACION:
+            documento.get("components", {}).get("schemas", {}).pop(nombre, None)
+        app.openapi_schema = documento
+    return app.openapi_schema
+
+
+def _operaciones(documento: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for ruta in documento["paths"].values():
+        yield from (op for op in ruta.values() if isinstance(op, dict) and "responses" in op)
+
+
+def _as_problem(respuesta: dict[str, Any]) -> None:
+    """Give a response that is a ``Problema`` the media type that it is sent with.
+
+    FastAPI puts every extra model under the media type of the route's own answer.
+    """
+    contenido = respuesta.get("content", {})
+    esquemas = [c.get("schema", {}) for c in contenido.values()]
+    if any(esquema.get("$ref") == _REFERENCIA for esquema in esquemas):
+        respuesta["content"] = {TIPO_PROBLEMA: {"schema": {"$ref": _REFERENCIA}}}

@@ -1,0 +1,333 @@
+"""``consumo api``: the REST API, from its settings to its socket."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import anyio.to_thread
+import uvicorn
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+
+from api.consulta import check_consulta, known_params
+from api.deps import Recursos
+from api.documento import DESCRIPCION, ETIQUETAS, RESUMEN, TITULO, VERSION, make_documento
+from api.errors import install_errors, respuestas
+from api.limites import Limite
+from api.middleware import CuerpoLimitado, Guardia, Peticiones
+from api.oyentes import Oyentes
+from api.preparacion import MONGO, POSTGRES, Preparacion
+from api.recuerdo import Recuerdo
+from api.routes import ROUTERS
+from api.routes.documentacion import router as documentacion_router
+from api.routes.sistema import auditoria_router, metricas_router
+from api.routes.sistema import router as sistema_router
+from api.seguridad import CABECERA, Llavero, Permiso, nueva_clave
+from api.tildes import Tildes, sin_tildes
+from api.vigia import Vigia, reach_kafka, reach_mlflow
+from detection.errors import ConfiguracionError, ConsumoError
+from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.mongo_veredictos import VeredictosMongo
+from pipeline.almacenes.postgres import migrate
+from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
+from pipeline.almacenes.postgres_consultas import PostgresConsultas
+from pipeline.almacenes.postgres_salud import SaludPostgres, UltimaEscritura
+from serving.cli import HECHO, Parser, entero, run
+from serving.logs import configure_logs
+from serving.metrics import MetricasApi
+from serving.registry import Registro
+from serving.settings import ROLES, Settings, claves_de, load_settings, origenes_de
+
+log = logging.getLogger("api")
+
+DESPEDIDA_S = 5
+"""That requests on their way may take when the server is told to stop."""
+VERSIONES_S = 5.0
+"""How long what MLflow says of its versions is remembered: it takes a request for each."""
+_COMPRIMIR_DESDE = 1000
+_COMPRESION = 5
+"""Of zlib: within a few per cent of 9 and several times as fast on JSON."""
+_SIN_COMPRIMIR = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet")
+
+
+def _ahora() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_recursos(settings: Settings, ahora: Callable[[], datetime]) -> Recursos:
+    """Return what an app holds; nothing has been sent to any server yet."""
+    anomalias, modelos = MongoConsultas(settings), ModelosMongo(settings)
+    salud, registro = SaludPostgres(settings), Registro(settings)
+    preparacion = Preparacion(
+        {POSTGRES: partial(migrate, settings), MONGO: partial(_make_indexes, anomalias, modelos)}
+    )
+
+    def latest_write() -> UltimaEscritura | None:
+        preparacion.check()
+        return salud.latest_write()
+
+    partes: dict[str, Callable[[], object]] = {
+        POSTGRES: latest_write,
+        MONGO: anomalias.ping,
+        "Kafka": partial(reach_kafka, settings.kafka_broker),
+        "MLflow": partial(reach_mlflow, settings.mlflow_tracking_uri),
+    }
+    metricas = MetricasApi()
+    return Recursos(
+        settings=settings,
+        ahora=ahora,
+        historico=PostgresConsultas(settings),
+        anomalias=anomalias,
+        veredictos=VeredictosMongo(settings),
+        auditoria=AuditoriaPostgres(settings),
+        salud=salud,
+        modelos=modelos,
+        registro=registro,
+        versiones=Recuerdo(registro.versions, VERSIONES_S),
+        metricas=metricas,
+        llavero=Llavero(settings),
+        preparacion=preparacion,
+        vigia=Vigia(partes),
+        oyentes=Oyentes(metricas.oyentes),
+    )
+
+
+def _make_indexes(anomalias: MongoConsultas, modelos: ModelosMongo) -> None:
+    anomalias.ensure_indexes()
+    modelos.ensure_indexes()
+
+
+def create_app(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> FastAPI:
+    """Return the API.
+
+    Parameters
+    ----------
+    ahora : callable
+        The clock; an aware instant.
+    """
+    recursos = open_recursos(settings, ahora)
+
+    @asynccontextmanager
+    async def vida(_app: FastAPI) -> AsyncIterator[None]:
+        await anyio.to_thread.run_sync(recursos.preparacion.start)
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(recursos.close)
+
+    app = FastAPI(
+        title=TITULO,
+        version=VERSION,
+        summary=RESUMEN,
+        description=DESCRIPCION,
+        openapi_tags=[dict(etiqueta) for etiqueta in ETIQUETAS],
+        dependencies=[Depends(check_consulta)],
+        responses=respuestas(422, 429, 500),
+        generate_unique_id_function=_nombre_de,
+        lifespan=vida,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.recursos = recursos
+    app.openapi = partial(make_documento, app)  # type: ignore[method-assign]
+    install_errors(app)
+    _add_routes(app, recursos.llavero)
+    app.state.conocidos = known_params(app.openapi())
+    _add_middleware(app, recursos)
+    return app
+
+
+def _nombre_de(ruta: APIRoute) -> str:
+    """Return the id of an operation: what generated clients call it."""
+    return f"{sin_tildes(str(ruta.tags[0]))}_{ruta.name}" if ruta.tags else ruta.name
+
+
+def _add_routes(app: FastAPI, llavero: Llavero) -> None:
+    """Add every router; reading asks for a key if the settings say so."""
+    leer: dict[str, Any] = {}
+    if llavero.leer_pide_clave:
+        leer = {"dependencies": [Depends(Permiso(ROLES[0]))], "responses": respuestas(401)}
+    for router in (*ROUTERS, auditoria_router, metricas_router):
+        app.include_router(router, **leer)
+    for router in (sistema_router, documentacion_router):
+        app.include_router(router)
+
+
+def _add_middleware(app: FastAPI, recursos: Recursos) -> None:
+    """Put around the routes what every request goes through; the last one added comes first."""
+    app.add_middleware(Tildes, plantillas=list(app.openapi()["paths"]))
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=_COMPRIMIR_DESDE,
+        compresslevel=_COMPRESION,
+        exclude_content_types=_SIN_COMPRIMIR,
+    )
+    app.add_middleware(CuerpoLimitado)
+    app.add_middleware(
+        Guardia,
+        llavero=recursos.llavero,
+        limite=Limite(recursos.settings.api_limite_minuto),
+    )
+    if origenes := origenes_de(recursos.settings.api_cors_origenes):
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origenes,
+            allow_methods=["GET", "POST"],
+            allow_headers=[CABECERA, "X-Request-ID", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["X-Request-ID", "Retry-After", "ETag"],
+        )
+    app.add_middleware(Peticiones, metricas=recursos.metricas)
+
+
+def check_exposure(settings: Settings, host: str, llavero: Llavero) -> None:
+    """Return if the API may listen at an address with the keys that there are; say what is open.
+
+    Raises
+    ------
+    ConfiguracionError
+        Others could reach it, and there is no key at all.
+    """
+    if _is_loopback(host):
+        return
+    if not llavero:
+        if not settings.api_sin_claves:
+            raise ConfiguracionError(
+                f"la API atendería a toda la red en {host} sin ninguna clave: defina API_CLAVES "
+                "(«consumo api --nueva-clave NOMBRE» hace una) o, si es lo que quiere, "
+                "API_SIN_CLAVES=True"
+            )
+        log.warning("la API atiende en %s SIN CLAVES (API_SIN_CLAVES): cualquiera puede leer", host)
+    elif not llavero.leer_pide_clave:
+        log.warning("la API atiende en %s y leer no pide clave (API_CLAVES_LECTURA)", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _escuchar(host: str, puerto: int) -> socket.socket:
+    """Return a listening socket, or say in one line why there is none."""
+    familia = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, puerto), family=familia, backlog=512)
+    except (OSError, OverflowError) as error:
+        raise ConsumoError(f"no se puede escuchar en {host}:{puerto}: {error}") from error
+
+
+def make_server(app: FastAPI) -> uvicorn.Server:
+    """Return a server for an app; it takes paths with raw accents, as curl sends them."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class ConAcentos(HttpToolsProtocol):
+        """HTTP whose request line may hold UTF-8 as it is: RFC 3986 wants it encoded."""
+
+        _en_linea = True
+
+        def data_received(self, data: bytes) -> None:
+            if self._en_linea:
+                if not data.isascii():
+                    linea, salto, resto = data.partition(b"\n")
+                    data = quote(linea, safe=_SEGUROS).encode() + salto + resto
+                self._en_linea = b"\n" not in data
+            super().data_received(data)
+
+        def on_message_complete(self) -> None:
+            self._en_linea = True
+            super().on_message_complete()
+
+    class ConOyentes(uvicorn.Server):
+        """Lets the listeners go first: the server waits for every answer to end."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.recursos.oyentes.end()
+            await super().shutdown(sockets)
+
+    return ConOyentes(
+        uvicorn.Config(
+            app,
+            http=ConAcentos,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DESPEDIDA_S,
+        )
+    )
+
+
+_SEGUROS = "".join(map(chr, range(0x80)))
+"""ASCII stays as it came, "%" and spaces too."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit status."""
+    parser = Parser("consumo api", "La API REST; su documentación está en /docs.")
+    parser.add_argument("--host", help="dirección en que escucha (API_HOST)")
+    parser.add_argument("--port", type=entero(1, 65535), help="puerto en que escucha (API_PORT)")
+    parser.add_argument(
+        "--nueva-clave",
+        metavar="NOMBRE",
+        help="hace una clave, la enseña una sola vez con la línea que va en API_CLAVES, y termina",
+    )
+    parser.add_argument(
+        "--rol", choices=ROLES, default="analista", help="rol de la clave nueva (analista)"
+    )
+    opciones = parser.parse_args(argv)
+    if opciones.nueva_clave is not None:
+        return _say_clave(opciones.nueva_clave, opciones.rol)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    # Its own lines are English and say nothing that ours do not.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    host, puerto = opciones.host or settings.api_host, opciones.port or settings.api_port
+    check_exposure(settings, host, Llavero(settings))
+    enchufe = _escuchar(host, puerto)
+    servidor = make_server(create_app(settings))
+    log.info("API en http://%s:%d (documentación en /docs)", host, puerto)
+    with enchufe:
+        _leave_on_signals(servidor)
+        servidor.run(sockets=[enchufe])
+    log.info("API parada")
+    return HECHO
+
+
+def _leave_on_signals(servidor: uvicorn.Server) -> None:
+    """Make a signal the ordinary end: uvicorn raises it again once it has stopped."""
+
+    def salir(_numero: int, _marco: object) -> None:
+        servidor.should_exit = True
+
+    for senal in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(senal, salir)
+
+
+def _say_clave(nombre: str, rol: str) -> int:
+    clave, linea = nueva_clave(nombre, rol)
+    try:
+        claves_de(linea)
+    except ValueError as error:
+        raise ConfiguracionError(
+            f"«{nombre}» no sirve de nombre: de 1 a 40 letras, cifras, «.», «_» o «-»"
+        ) from error
+    print(f"Clave de {nombre} ({rol}); no se vuelve a ver:\n  {clave}")  # noqa: T201
+    print(f"En API_CLAVES, con una coma si hay más:\n  {linea}")  # noqa: T201
+    return HECHO
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,208 @@
+"""Around every request: its id, its key, its limit, its line in the log, its headers.
+
+Plain ASGI, so that answers that never end (the stream of anomalies) and large ones (exports) go
+through as they come.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import problema
+from api.limites import Limite, remitente
+from api.seguridad import CABECERA, Llavero
+from serving.metrics import MetricasApi
+
+log = logging.getLogger("api")
+
+CUERPO_MAXIMO_BYTES = 64 * 1024
+"""The longest body is a reason of some hundred characters. By hand, 2026-11-24."""
+METODOS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
+"""What the metrics know by name: a client may call its method anything."""
+SIN_LIMITE = frozenset({"/salud", "/salud/viva", "/salud/lista", "/metrics"})
+"""What machines ask every few seconds; none of it costs a query a request."""
+_CABECERA_ID = "X-Request-ID"
+_ID_ADMITIDO = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_ID_BYTES = 8
+CABECERAS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Of every answer; a page of ours brings its own Content-Security-Policy (OWASP, "REST Security
+Cheat Sheet")."""
+
+
+@dataclass(slots=True)
+class _Respuesta:
+    """What is known of an answer on its way."""
+
+    estado: int = 0
+    octetos: int = 0
+    continua: bool = False
+    terminada: bool = False
+
+
+class Peticiones:
+    """Gives each request its id, catches what nobody caught, and writes the access log.
+
+    Parameters
+    ----------
+    metricas : MetricasApi
+    """
+
+    def __init__(self, app: ASGIApp, metricas: MetricasApi) -> None:
+        self.app = app
+        self._metricas = metricas
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and tell of it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        peticion_id = _id_de(Headers(scope=scope).get(_CABECERA_ID))
+        scope.setdefault("state", {})["peticion_id"] = peticion_id
+        respuesta, inicio = _Respuesta(), time.perf_counter()
+        enviar = _vigilar(send, respuesta, peticion_id)
+        with self._metricas.en_curso():
+            try:
+                await self.app(scope, receive, enviar)
+            except Exception as error:
+                log.error("fallo al atender la petición %s", peticion_id, exc_info=error)
+                if not respuesta.estado:
+                    await problema(500, scope["path"], peticion_id)(scope, receive, enviar)
+                # An answer that has begun can only be cut: the server does that on our return.
+        self._tell(scope, respuesta, peticion_id, time.perf_counter() - inicio)
+
+    def _tell(self, scope: Scope, respuesta: _Respuesta, peticion_id: str, segundos: float) -> None:
+        plantilla = getattr(scope.get("route"), "path", None) or "otra"
+        metodo = scope["method"] if scope["method"] in METODOS else "otro"
+        self._metricas.peticion(
+            metodo, plantilla, respuesta.estado, None if respuesta.continua else segundos
+        )
+        clave = scope["state"].get("clave")
+        log.info(
+            "peticion id=%s ip=%s clave=%s metodo=%s ruta=%s estado=%d ms=%.1f bytes=%d%s",
+            peticion_id, direccion_de(scope), clave.nombre if clave else "-", scope["method"],
+            quote(scope["path"], safe="/"), respuesta.estado, 1000 * segundos, respuesta.octetos,
+            "" if respuesta.terminada else " cortada=si",
+        )  # fmt: skip
+
+
+class Guardia:
+    """Says whose key a request carries, and turns away who asks too often.
+
+    Parameters
+    ----------
+    llavero : Llavero
+    limite : Limite
+    """
+
+    def __init__(self, app: ASGIApp, llavero: Llavero, limite: Limite) -> None:
+        self.app = app
+        self._llavero = llavero
+        self._limite = limite
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless it is one too many."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        clave = self._llavero.clave_de(Headers(scope=scope).get(CABECERA))
+        scope["state"]["clave"] = clave
+        if scope["path"] not in SIN_LIMITE:
+            quien = remitente(clave.nombre if clave else None, direccion_de(scope))
+            espera = await self._limite.espera(quien)
+            if espera:
+                respuesta = problema(
+                    429, scope["path"], scope["state"]["peticion_id"],
+                    f"demasiadas peticiones en un minuto; espere {espera} s",
+                    cabeceras={"Retry-After": str(espera)},
+                )  # fmt: skip
+                await respuesta(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+class CuerpoLimitado:
+    """Answers 413 to bodies of more than ``CUERPO_MAXIMO_BYTES``, announced or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, counting what comes of its body."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        texto = f"el cuerpo pasa de {CUERPO_MAXIMO_BYTES} bytes"
+        anunciado = Headers(scope=scope).get("content-length", "0")
+        if not anunciado.isdecimal() or int(anunciado) > CUERPO_MAXIMO_BYTES:
+            respuesta = problema(413, scope["path"], scope["state"]["peticion_id"], texto)
+            await respuesta(scope, receive, send)
+            return
+        recibido = 0
+
+        async def contar() -> Message:
+            nonlocal recibido
+            mensaje = await receive()
+            recibido += len(mensaje.get("body", b""))
+            if recibido > CUERPO_MAXIMO_BYTES:
+                raise HTTPException(413, texto)
+            return mensaje
+
+        await self.app(scope, contar, send)
+
+
+def direccion_de(scope: Scope) -> str:
+    """Return the address that a request comes from."""
+    cliente = scope.get("client")
+    return str(cliente[0]) if cliente else "-"
+
+
+def _id_de(pedido: str | None) -> str:
+    """Return the id that the client gave, if it is fit for a log, or a new one."""
+    if pedido and _ID_ADMITIDO.fullmatch(pedido):
+        return pedido
+    return secrets.token_hex(_ID_BYTES)
+
+
+def _vigilar(
+    send: Send, respuesta: _Respuesta, peticion_id: str
+) -> Callable[[Message], Awaitable[None]]:
+    """Return a ``send`` that adds our headers and notes what goes out."""
+
+    async def enviar(mensaje: Message) -> None:
+        if mensaje["type"] == "http.response.start":
+            respuesta.estado = mensaje["status"]
+            cabeceras = MutableHeaders(raw=_copia(mensaje))
+            for nombre, valor in CABECERAS.items():
+                cabeceras.setdefault(nombre, valor)
+            cabeceras[_CABECERA_ID] = peticion_id
+            respuesta.continua = cabeceras.get("content-type", "").startswith("text/event-stream")
+        elif mensaje["type"] == "http.response.body":
+            respuesta.octetos += len(mensaje.get("body", b""))
+            respuesta.terminada = not mensaje.get("more_body", False)
+        await send(mensaje)
+
+    return enviar
+
+
+def _copia(mensaje: Any) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a message as a list that belongs to it."""
+    mensaje["headers"] = list(mensaje.get("headers", ()))
+    cabeceras: list[tuple[bytes, bytes]] = mensaje["headers"]
+    return cabeceras

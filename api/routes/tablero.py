@@ -1,0 +1,104 @@
+"""``/api/dashboard``: what the dashboard's first page shows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from api.deps import Ahora, Anomalias, Historico, Todo, tope
+from api.errors import respuestas
+from api.exportar import EN_FICHERO, ConSalida
+from api.presentacion import Presenta, Presentacion, kwh, responder
+from api.routes.clientes import rank
+from api.schemas import PorEstado, PorSeveridad, Variacion
+from api.schemas_clientes import Sospechoso, Sospechosos
+from api.schemas_estadisticas import ResumenTablero
+from pipeline.almacenes.consultas_tipos import ResumenHistoria, Ventana
+from pipeline.almacenes.consultas_tipos_anomalias import ResumenAnomalias, VentanaAnomalias
+
+router = APIRouter(prefix="/api/dashboard", tags=["dashboard"])
+
+TOP_MAXIMO = 100
+
+
+@router.get(
+    "/resumen",
+    summary="Los indicadores, con su tendencia",
+    description="Los últimos 7 días frente a los 7 anteriores, y lo de las últimas 24 horas.",
+    response_description="Los indicadores",
+    response_model=ResumenTablero,
+    responses=respuestas(503),
+)
+def resumen(
+    historico: Historico, anomalias: Anomalias, presenta: Presenta, ahora: Ahora
+) -> Response:
+    """Return the key figures with their trend."""
+    return responder(indicators(historico.resumen(ahora), anomalias.resumen(ahora), presenta))
+
+
+def indicators(
+    historia: ResumenHistoria, halladas: ResumenAnomalias, presenta: Presentacion
+) -> ResumenTablero:
+    """Return the key figures of what both stores say."""
+    ahora, antes = historia.ultimos_7d, historia.anteriores_7d
+    graves, graves_antes = (PorSeveridad.of(v.anomalias) for v in (ahora, antes))
+    energia, energia_antes = (at_stake(v) for v in (halladas.ultimos_7d, halladas.anteriores_7d))
+    # Nobody measured a week without readings: no change can be told from it.
+    return ResumenTablero(
+        momento=presenta.hora(historia.momento),
+        desde=presenta.hora(ahora.desde),
+        hasta=presenta.hora(ahora.hasta),
+        clientes=_against(antes, ahora.clientes, antes.clientes),
+        lecturas=_against(antes, ahora.lecturas, antes.lecturas),
+        consumo_kwh=_against(antes, kwh(ahora.consumo_kwh), kwh(antes.consumo_kwh)),
+        anomalias=_against(antes, graves.total, graves_antes.total),
+        criticas=_against(antes, graves.critica, graves_antes.critica),
+        sospechosos=_against(antes, ahora.sospechosos, antes.sospechosos),
+        energia_en_juego_kwh=_against(antes, energia, energia_antes),
+        energia_en_juego_eur=_against(
+            antes, presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
+        ),
+        anomalias_24h=PorSeveridad.of(historia.ultimas_24h.anomalias),
+        por_severidad=graves,
+        por_estado=PorEstado.of(halladas.por_estado),
+        precio_kwh_eur=presenta.precio_kwh_eur,
+        ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
+        ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
+        completo=historia.completo and halladas.completo,
+    )
+
+
+def at_stake(ventana: VentanaAnomalias) -> float:
+    """Return the energy at stake in the anomalies of a window that nobody rejected, kWh.
+
+    What was used above the expected (a plantation, a misuse) and what is missing below it (a
+    fraud: used, but not billed) are added; both only in anomalous hours.
+    """
+    return kwh(ventana.exceso_kwh + ventana.defecto_kwh)
+
+
+def _against(antes: Ventana, valor: float, anterior: float) -> Variacion:
+    return Variacion.of(valor, anterior if antes.lecturas else None)
+
+
+@router.get(
+    "/top-anomalias",
+    summary="Los 10 clientes más sospechosos",
+    description="Como `/api/clientes/ranking`, por sospecha.",
+    response_description="Los clientes, el más sospechoso primero",
+    response_model=Sospechosos,
+    responses={**EN_FICHERO, **respuestas(503)},
+)
+def top_anomalias(
+    recursos: Todo,
+    presenta: Presenta,
+    ahora: Ahora,
+    salida: ConSalida,
+    limite: Annotated[int, tope(10, TOP_MAXIMO)] = 10,
+) -> Response:
+    """Return the most suspicious customers."""
+    elementos = rank(recursos, presenta, ahora, "sospecha", limite)
+    if salida.es_fichero:
+        return salida.rows("top_anomalias", Sospechoso, [elementos])
+    return responder(Sospechosos(elementos=elementos))

@@ -1,0 +1,175 @@
+"""What the API says of models and of drift: fields with their units, in Spanish."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+SIN_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+"""One line of text: what a log, a tag of MLflow and PostgreSQL can all hold."""
+
+Motivo = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=500, pattern=SIN_CONTROL),
+    Field(description="Por qué; queda escrito con la versión", examples=["menos falsas alarmas"]),
+]
+
+
+def _de(descripcion: str, *, estricto: bool = False, atributos: bool = False) -> ConfigDict:
+    """Return a model's settings with its Spanish description; the docstring is for us."""
+    return ConfigDict(
+        json_schema_extra={"description": descripcion},
+        extra="forbid" if estricto else "ignore",
+        from_attributes=atributos,
+    )
+
+
+class Promocion(BaseModel):
+    """One time that a version became champion."""
+
+    model_config = _de("Una vez que la versión pasó a ser campeona.")
+    por: str | None = Field(None, description="Quién lo hizo", examples=["ana (API)"])
+    en: str | None = Field(None, description="Cuándo", examples=["2026-11-24T10:00:00+01:00"])
+    motivo: str | None = Field(None, description="Por qué")
+    desde: str | None = Field(None, description="A qué versión sustituyó", examples=["2"])
+
+
+class Version(BaseModel):
+    """A registered version of the model."""
+
+    model_config = _de("Una versión registrada en MLflow.")
+    version: int = Field(ge=1, description="Número", examples=[3])
+    creada: datetime = Field(description="Cuándo se registró")
+    alias: list[str] = Field(description="«champion» y «challenger»", examples=[["champion"]])
+    metricas: dict[str, float | None] = Field(
+        description="Medidas en los datos que no vio al aprender",
+        examples=[{"precision_media": 0.71}],
+    )
+    etiquetas: dict[str, str] = Field(description="Lo que MLflow sabe de ella")
+    promociones: list[Promocion] = Field(description="Cuándo ha sido campeona, la última al final")
+    mlflow_url: str = Field(description="Su página en MLflow, con gráficas y ficheros")
+
+
+class Versiones(BaseModel):
+    """All versions."""
+
+    model_config = _de("Las versiones, la más nueva primero.")
+    elementos: list[Version] = Field(description="Las versiones")
+    siguiente: None = Field(None, description="Siempre nulo: están todas las que se piden")
+    campeon: int | None = Field(None, description="La que puntúa; nulo = solo las reglas")
+    aspirante: int | None = Field(None, description="La que espera a ser comparada")
+
+
+class Cambio(BaseModel):
+    """The body of a promotion."""
+
+    model_config = _de("Por qué, y sobre qué campeón se decidió.", estricto=True)
+    motivo: Motivo
+    campeon: int | None = Field(
+        None,
+        ge=0,
+        le=2**31 - 1,
+        description="Campeón que se veía al decidir (0 = ninguno): si ya es otro, 409",
+        examples=[2],
+    )
+
+
+class CampeonNuevo(BaseModel):
+    """What a promotion did."""
+
+    model_config = _de("Quién puntúa desde ahora.")
+    version: int = Field(ge=1, description="Versión que puntúa antes de 30 s", examples=[3])
+    anterior: int | None = Field(None, description="La que lo hacía; nulo = solo las reglas")
+    motivo: str = Field(description="Por qué")
+    quien: str = Field(description="Nombre de la clave", examples=["ana"])
+    cuando: datetime = Field(description="Cuándo")
+
+
+class ParSombra(BaseModel):
+    """How many readings have one pair of severities."""
+
+    model_config = _de("Lecturas con una pareja de severidades.")
+    campeon: str = Field(description="La del veredicto", examples=["normal"])
+    aspirante: str = Field(description="La de la sombra", examples=["alta"])
+    lecturas: int = Field(ge=0, description="Cuántas", examples=[12])
+
+
+class FilaSombra(BaseModel):
+    """A reading that both judged."""
+
+    model_config = _de("Una lectura que han puntuado los dos.", atributos=True)
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00001"])
+    timestamp_consumo: datetime = Field(description="Comienzo de la hora")
+    version_campeon: str = Field(description="Quién dio el veredicto")
+    version_aspirante: str = Field(description="Quién puntuó en la sombra")
+    score_campeon: float = Field(ge=0, le=1, description="Puntuación del veredicto, de 0 a 1")
+    score_aspirante: float = Field(ge=0, le=1, description="Puntuación en la sombra, de 0 a 1")
+    severidad_campeon: str = Field(description="Severidad del veredicto", examples=["normal"])
+    severidad_aspirante: str = Field(description="Severidad en la sombra", examples=["alta"])
+
+
+class Sombra(BaseModel):
+    """What a challenger in shadow would have said."""
+
+    model_config = _de("Qué habría dicho el aspirante, donde importa.")
+    version_aspirante: str | None = Field(
+        None, description="El comparado; nulo = ninguno ha puntuado en la sombra"
+    )
+    lecturas: int = Field(0, ge=0, description="Lecturas comparadas: anómalas para uno de los dos")
+    coinciden: int = Field(0, ge=0, description="Con la misma severidad")
+    mas_graves: int = Field(0, ge=0, description="Más graves para el aspirante")
+    menos_graves: int = Field(0, ge=0, description="Menos graves para el aspirante")
+    pares: list[ParSombra] = Field(default=[], description="Por parejas de severidades")
+    elementos: list[FilaSombra] = Field(default=[], description="Las que más difieren, primero")
+    siguiente: None = Field(None, description="Siempre nulo")
+
+
+class Ejecucion(BaseModel):
+    """One run of the retraining job."""
+
+    model_config = _de("Una vez que se pensó en reentrenar.")
+    id: str = Field(description="Identificador")
+    inicio: datetime | None = Field(None, description="Cuándo empezó")
+    fin: datetime | None = Field(None, description="Cuándo terminó")
+    motivo: str | None = Field(None, description="Por qué se reentrenó, o por qué no")
+    semaforo: str | None = Field(None, description="La deriva de entonces", examples=["verde"])
+    resultado: str | None = Field(None, description="Cómo acabó", examples=["promovido"])
+    detalle: str | None = Field(None, description="Lo que dijo la comparación, o el fallo")
+    version: int | None = Field(None, description="La versión entrenada; nulo = ninguna")
+    criterios: list[dict[str, Any]] = Field(default=[], description="Lo que se comparó")
+
+
+class Ejecuciones(BaseModel):
+    """The runs of the retraining job."""
+
+    model_config = _de("Reentrenamientos, el último primero.")
+    elementos: list[Ejecucion] = Field(description="Las ejecuciones")
+    siguiente: None = Field(None, description="Siempre nulo")
+
+
+class Deriva(BaseModel):
+    """A drift report without its HTML."""
+
+    model_config = _de("Un informe de deriva.")
+    id: str = Field(description="Identificador", examples=["6745a1b2c3d4e5f6a7b8c9d0"])
+    fecha: datetime = Field(description="Cuándo se hizo")
+    desde: datetime = Field(description="Primera lectura comparada")
+    hasta: datetime = Field(description="Hasta qué instante, sin incluirlo")
+    version: int | None = Field(None, description="Con qué campeón", examples=[3])
+    semaforo: Literal["verde", "ámbar", "rojo"] = Field(
+        description="Verde: nada se ha movido; ámbar: algún rasgo; rojo: los scores o muchos rasgos"
+    )
+    columnas: list[dict[str, Any]] = Field(
+        description="Cada rasgo: distancia de Jensen-Shannon (0 a 0,83), umbral y medias"
+    )
+    resumen: dict[str, Any] = Field(description="Cuántas lecturas y qué se ha movido")
+
+
+class Derivas(BaseModel):
+    """The latest drift reports."""
+
+    model_config = _de("Informes de deriva, el último primero.")
+    elementos: list[Deriva] = Field(description="Los informes")
+    siguiente: None = Field(None, description="Siempre nulo")

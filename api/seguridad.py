@@ -1,0 +1,123 @@
+"""API keys: who asks, and what that one may do.
+
+A key is 256 random bits, so a plain SHA-256 of it is as good as the slowest hash: there is nothing
+to guess. Only that hash is in the settings. Every key is compared in constant time with every
+known one, and a refusal never says which part was wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import HTTPException, Request, Security
+from fastapi.security import APIKeyHeader
+
+from serving.settings import ROLES, Settings, claves_de
+
+CABECERA = "X-API-Key"
+LARGO_MAXIMO = 200
+"""Characters of a key that are looked at; ours have 51."""
+_PREFIJO = "consumo_"
+_AZAR_BYTES = 32
+_ESQUEMA = APIKeyHeader(
+    name=CABECERA,
+    scheme_name="clave",
+    description="Clave de la API; la da «consumo api --nueva-clave NOMBRE»",
+    auto_error=False,
+)
+_DESAFIO = {"WWW-Authenticate": f'ApiKey header="{CABECERA}"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Clave:
+    """A known key.
+
+    Parameters
+    ----------
+    nombre : str
+        Whose it is.
+    rol : str
+        One of ``ROLES``.
+    huella : str
+        SHA-256 of the key, hex.
+    """
+
+    nombre: str
+    rol: str
+    huella: str
+
+    def puede(self, rol: str) -> bool:
+        """Return whether it may do what a role may."""
+        return ROLES.index(self.rol) >= ROLES.index(rol)
+
+
+class Llavero:
+    """The keys that the settings know.
+
+    Examples
+    --------
+    >>> clave, linea = nueva_clave("ana", "analista")
+    >>> Llavero(Settings(_env_file=None, api_claves=linea)).clave_de(clave).nombre
+    'ana'
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        de_lectura = [Clave(*partes) for partes in claves_de(settings.api_claves_lectura)]
+        self._claves: Sequence[Clave] = (
+            *(Clave(*partes) for partes in claves_de(settings.api_claves)),
+            # Listed as readers: whatever role they carry, they only read.
+            *(Clave(c.nombre, ROLES[0], c.huella) for c in de_lectura),
+        )
+        self.leer_pide_clave = bool(de_lectura)
+
+    def __bool__(self) -> bool:
+        return bool(self._claves)
+
+    def clave_de(self, texto: str | None) -> Clave | None:
+        """Return the key that a header's value is; None = it is none of ours."""
+        dado = huella_de((texto or "")[: LARGO_MAXIMO + 1])
+        hallada = None
+        for clave in self._claves:  # All of them, so that the time taken says nothing.
+            if hmac.compare_digest(clave.huella, dado):
+                hallada = clave
+        return hallada if texto else None
+
+
+def huella_de(clave: str) -> str:
+    """Return the SHA-256 of a key, hex."""
+    return hashlib.sha256(clave.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def nueva_clave(nombre: str, rol: str) -> tuple[str, str]:
+    """Return a new key and what ``API_CLAVES`` has to hold for it."""
+    clave = _PREFIJO + secrets.token_urlsafe(_AZAR_BYTES)
+    return clave, f"{nombre}:{rol}:{huella_de(clave)}"
+
+
+class Permiso:
+    """A dependency that gives the key of a request, if it may do what a role may.
+
+    Parameters
+    ----------
+    rol : str
+        One of ``ROLES``.
+    """
+
+    def __init__(self, rol: str) -> None:
+        self._rol = rol
+
+    async def __call__(
+        self, peticion: Request, _cabecera: Annotated[str | None, Security(_ESQUEMA)]
+    ) -> Clave:
+        """Return the key, or refuse with 401 or 403."""
+        clave: Clave | None = peticion.scope["state"].get("clave")
+        if clave is None:
+            raise HTTPException(401, headers=_DESAFIO)
+        if not clave.puede(self._rol):
+            raise HTTPException(403, f"hace falta una clave con el rol «{self._rol}»")
+        return clave

@@ -1,0 +1,67 @@
+"""Paths with accents that can be asked for without them: ``/api/anomalias/criticas``.
+
+The route is found as if it had been written with its accents, so it exists once: one entry in
+the document, one name in the metrics. Only the fixed beginning of a path is touched, never what a
+client put into it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+def sin_tildes(texto: str) -> str:
+    """Return a text without its accents.
+
+    Examples
+    --------
+    >>> sin_tildes("/api/anomalias/últimas")
+    '/api/anomalias/ultimas'
+    """
+    if texto.isascii():
+        return texto
+    partes = unicodedata.normalize("NFD", texto)
+    return "".join(c for c in partes if not unicodedata.combining(c))
+
+
+class Tildes:
+    """Gives paths the accents of the route that they mean.
+
+    Parameters
+    ----------
+    plantillas : iterable of str
+        The paths of all routes, as they are declared.
+
+    Examples
+    --------
+    >>> Tildes(None, ["/api/consumos/últimas24h/{id}"]).con_tildes("/api/consumos/ultimas24h/Ñu")
+    '/api/consumos/últimas24h/Ñu'
+    """
+
+    def __init__(self, app: ASGIApp, plantillas: Iterable[str]) -> None:
+        self.app = app
+        self._principios: dict[str, str] = {}
+        for plantilla in plantillas:
+            fijo = plantilla.partition("{")[0].rstrip("/")
+            if not fijo.isascii():
+                self._principios[sin_tildes(fijo)] = fijo
+        self._largos = sorted({p.count("/") for p in self._principios}, reverse=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, under the path that is declared."""
+        if scope["type"] == "http" and self._principios:
+            scope["path"] = self.con_tildes(scope["path"])
+        await self.app(scope, receive, send)
+
+    def con_tildes(self, ruta: str) -> str:
+        """Return the path with the accents of the route that begins like it."""
+        segmentos = ruta.split("/")
+        for largo in self._largos:
+            principio, resto = segmentos[: largo + 1], segmentos[largo + 1 :]
+            declarado = self._principios.get(sin_tildes("/".join(principio)))
+            if declarado is not None:
+                return "/".join([declarado, *resto])
+        return ruta

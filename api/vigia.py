@@ -1,0 +1,121 @@
+"""The health of what the API stands on, looked at once in a while whoever asks.
+
+However many ask, each part is looked at once every ``VIGENCIA_S``, all parts at the same time, and
+none is waited for longer than its own limit.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from detection.errors import ConsumoError, TransientError
+from serving.alcance import listens, without_password
+
+VIGENCIA_S = 2.0
+PLAZO_KAFKA_S = 2.0
+_PUERTO_KAFKA = 9092
+
+
+@dataclass(frozen=True, slots=True)
+class Parte:
+    """How one part was found.
+
+    Parameters
+    ----------
+    mal : str or None
+        What is wrong, one Spanish line with addresses, for the log; None = it answers.
+    ms : float
+        Time it took to answer.
+    dato : object
+        What it answered.
+    """
+
+    mal: str | None
+    ms: float
+    dato: object = None
+
+
+class Vigia:
+    """Looks at parts, all at once, and remembers what it saw for a moment.
+
+    Parameters
+    ----------
+    partes : mapping of str to callable
+        Each returns if its part answers, and raises one of our errors otherwise.
+    reloj : callable
+        Rising seconds.
+    """
+
+    def __init__(
+        self,
+        partes: Mapping[str, Callable[[], object]],
+        reloj: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._partes = partes
+        self._reloj = reloj
+        self._cerrojo = threading.Lock()
+        self._visto: dict[str, Parte] = {}
+        self._hasta = float("-inf")
+        self._hilos = ThreadPoolExecutor(max(1, len(partes)), "vigía")
+
+    def look(self) -> dict[str, Parte]:
+        """Return how each part is, as of now or of a moment ago."""
+        # One looks; whoever comes meanwhile gets what was seen before, and holds up no thread.
+        if self._cerrojo.acquire(blocking=not self._visto):
+            try:
+                if self._reloj() >= self._hasta:
+                    miradas = {n: self._hilos.submit(_mirar, p) for n, p in self._partes.items()}
+                    self._visto = {nombre: mirada.result() for nombre, mirada in miradas.items()}
+                    self._hasta = self._reloj() + VIGENCIA_S
+            finally:
+                self._cerrojo.release()
+        return self._visto
+
+    def close(self) -> None:
+        """End its threads, without waiting for who does not answer."""
+        self._hilos.shutdown(wait=False, cancel_futures=True)
+
+
+def _mirar(parte: Callable[[], object]) -> Parte:
+    inicio = time.perf_counter()
+    mal, dato = None, None
+    try:
+        dato = parte()
+    except ConsumoError as error:
+        mal = str(error)
+    return Parte(mal, 1000 * (time.perf_counter() - inicio), dato)
+
+
+def reach_kafka(servidores: str) -> None:
+    """Return if one of the brokers can be reached; the API itself never speaks to Kafka.
+
+    Parameters
+    ----------
+    servidores : str
+        ``host:port``, separated by commas.
+
+    Raises
+    ------
+    TransientError
+        None of them listens.
+    """
+    for servidor in servidores.split(","):
+        host, _, puerto = servidor.strip().rpartition(":")
+        destino = (host or servidor.strip(), int(puerto) if puerto.isdecimal() else _PUERTO_KAFKA)
+        try:
+            with socket.create_connection(destino, PLAZO_KAFKA_S):
+                return
+        except OSError:
+            continue
+    raise TransientError(f"Kafka no responde en {servidores}")
+
+
+def reach_mlflow(uri: str) -> None:
+    """Return if something listens where MLflow should; ``TransientError`` otherwise."""
+    if not listens(uri):
+        raise TransientError(f"MLflow no responde en {without_password(uri)}")

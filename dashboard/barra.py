@@ -1,0 +1,57 @@
+"""The side bar below the pages: the key, and whether the system is well."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from dashboard import datos, estado, textos
+from dashboard.client import ApiError
+
+REFRESCO_S = 20
+"""How often the state of the system is asked for."""
+
+
+def pedir_clave() -> None:
+    """Draw where the key is typed."""
+    with st.expander("Clave", icon=":material/key:"):
+        st.text_input(
+            "Clave de analista o de administración",
+            type="password",
+            key=estado.CLAVE,
+            autocomplete="off",
+        )
+        if estado.clave():
+            st.caption("Se enviará con cada cambio que pida; se olvida al cerrar la pestaña.")
+        else:
+            st.caption("Hace falta para dar veredictos y para promover modelos.")
+
+
+@st.fragment(run_every=REFRESCO_S)
+def salud_breve() -> None:
+    """Draw one line on the state of the system."""
+    try:
+        salud = datos.leer(datos.pedir("/salud", datos.VIVO_S))
+    except ApiError:
+        st.html('<div class="salud"><span class="mal">La API no responde</span></div>')
+        return
+    clase, texto = resumen_salud(salud)
+    st.html(f'<div class="salud"><span class="{clase}">{html.escape(texto)}</span></div>')
+
+
+def resumen_salud(salud: dict[str, Any]) -> tuple[str, str]:
+    """Return how the system is, in a word for the style and in one for people."""
+    caidas = [p["nombre"] for p in salud["partes"] if p["estado"] != "bien"]
+    if caidas:
+        return "mal", f"No responde: {', '.join(caidas)}"
+    consumidor = salud["consumidor"]
+    if consumidor["estado"] == "atrasado":
+        return (
+            "aviso",
+            f"Sin lecturas nuevas: las últimas, {textos.hace(consumidor['antiguedad_s'])}",
+        )
+    if consumidor["estado"] == "sin datos":
+        return "aviso", "Todavía no hay lecturas"
+    return "bien", "Todo en orden"

@@ -1,0 +1,81 @@
+"""The few variables of the dashboard, read in this one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ARCHIVOS = (Path(".consumo/servicios.env"), Path(".env"))
+"""What the other processes read too, the later winning; the environment wins over both."""
+_MAXIMO_PUERTO = 65535
+
+
+class VariableError(Exception):
+    """A variable is wrong; its text is one Spanish line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Where the dashboard listens and which API it asks.
+
+    Parameters
+    ----------
+    api_url : str
+        Base address of the REST API, without a slash at its end.
+    host, port : str, int
+        Where the dashboard listens.
+    clave : str
+        Key with which the dashboard reads, where reading asks for one; '' = none.
+    """
+
+    api_url: str
+    host: str
+    port: int
+    clave: str = field(repr=False, default="")
+
+
+def _de_archivo(ruta: Path) -> dict[str, str]:
+    """Return the variables of a file of ``NAME=value`` lines; none if there is no such file."""
+    from dotenv import dotenv_values
+
+    return {k: v for k, v in dotenv_values(ruta).items() if v is not None}
+
+
+def _puerto(valores: dict[str, str], nombre: str, defecto: str) -> int:
+    texto = valores.get(nombre) or defecto
+    if not (texto.isascii() and texto.isdecimal() and 1 <= int(texto) <= _MAXIMO_PUERTO):
+        raise VariableError(f"variable {nombre} no válida: se esperaba un puerto, de 1 a 65535")
+    return int(texto)
+
+
+def load_variables() -> Variables:
+    """Return the variables of this process.
+
+    Raises
+    ------
+    VariableError
+        One is not valid; the text names it.
+    """
+    valores: dict[str, str] = {}
+    for ruta in ARCHIVOS:
+        valores |= _de_archivo(ruta)
+    valores |= os.environ
+    api = valores.get("API_URL") or f"http://127.0.0.1:{_puerto(valores, 'API_PORT', '8001')}"
+    try:
+        partes = urlsplit(api)
+        posible = partes.scheme in {"http", "https"} and bool(partes.hostname) and partes.port != 0
+    except ValueError:
+        posible = False
+    if not posible:
+        # The value is not shown: it may carry a password.
+        raise VariableError(
+            "variable API_URL no válida: se esperaba una dirección, como «http://127.0.0.1:8001»"
+        )
+    return Variables(
+        api_url=api.rstrip("/"),
+        host=valores.get("TABLERO_HOST") or "127.0.0.1",
+        port=_puerto(valores, "TABLERO_PORT", "8501"),
+        clave=valores.get("API_CLAVE_TABLERO", ""),
+    )

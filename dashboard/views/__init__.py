@@ -1,0 +1,1 @@
+"""One file a page; each has ``pagina()``, which draws it."""

@@ -1,0 +1,188 @@
+"""Anomalías: the whole list under filters, its shape, incidents, verdicts for many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import charts, datos, estado, textos
+from dashboard.client import ApiError
+from dashboard.componentes import (
+    Columna,
+    Kpi,
+    cabecera,
+    colores,
+    exportar,
+    figura,
+    kpis,
+    parte,
+    problema,
+    severidad,
+    tabla,
+    vacio,
+)
+from dashboard.lista import pagina_de_lista, paginador, tabla_anomalias
+from dashboard.navegacion import ir_a_cliente
+from dashboard.veredictos import avisar, detalle, formulario
+
+_VISTAS = ("Lista", "Distribuciones", "Incidencias")
+_ORDENES = {
+    "Más recientes": "consumo",
+    "Mayor puntuación": "score",
+    "Detectadas ahora": "deteccion",
+}
+_MAXIMO_DIAS = 400
+_MAXIMO_DIAS_INCIDENCIAS = 92
+_ULTIMAS = "/api/anomalias/últimas"
+
+
+def pagina() -> None:
+    """Draw the page."""
+    cabecera("Anomalías", "Los filtros van en la dirección: cópiela y un compañero verá lo mismo.")
+    avisar()
+    try:
+        resumen = datos.leer(datos.pedir("/api/dashboard/resumen", datos.LENTO_S))
+    except ApiError as error:
+        problema(error, "anomalias")
+        return
+    filtros = estado.elegir_filtros(estado.hoy(resumen["ultima_lectura"]), _MAXIMO_DIAS)
+    parametros = filtros.parametros()
+    vista = st.segmented_control(
+        "Vista", _VISTAS, default=_VISTAS[0], required=True, key="ver", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    with parte(f"vista_{vista}"):
+        if vista == "Distribuciones":
+            _distribuciones(parametros)
+        elif vista == "Incidencias":
+            _incidencias(filtros)
+        else:
+            _lista(parametros)
+
+
+def _lista(parametros: dict[str, Any]) -> None:
+    """Draw the list, and what is chosen in it."""
+    nombre = st.segmented_control(
+        "Orden", list(_ORDENES), default="Más recientes", required=True, key="orden",
+        bind="query-params",
+    )  # fmt: skip
+    completos = {**parametros, "orden": _ORDENES[nombre or "Más recientes"]}
+    filas, siguiente = pagina_de_lista(_ULTIMAS, completos, "lista")
+    if not filas:
+        vacio("Ninguna anomalía con esos filtros", "Quite alguno, o alargue el periodo.")
+        return
+    st.caption("Elija una fila para ver por qué, o varias para darles el mismo veredicto.")
+    elegidas = tabla_anomalias(filas, "tabla_lista")
+    paginador("lista", completos, siguiente, len(filas))
+    exportar(_ULTIMAS, datos.pedir("", **completos).parametros, "anomalias", "exportar_lista")
+    if len(elegidas) > 1:
+        with st.container(border=True):
+            st.markdown(f"**{textos.plural(len(elegidas), 'elegida', 'elegidas')}**")
+            formulario(elegidas, "varias")
+    elif elegidas:
+        if st.button(f"Ficha de {elegidas[0]['propietario_id']}", icon=":material/person_search:"):
+            ir_a_cliente(elegidas[0]["propietario_id"])
+        detalle(elegidas[0]["id"])
+
+
+def _distribuciones(parametros: dict[str, Any]) -> None:
+    """Draw how the anomalies are spread."""
+    reparto, serie = datos.leer_todo(
+        datos.pedir("/api/anomalias/distribuciones", **parametros),
+        datos.pedir("/api/anomalias/serie", **parametros),
+    )
+    dado = reparto.valor()
+    if not dado["total"]:
+        vacio("Ninguna anomalía con esos filtros", "Quite alguno, o alargue el periodo.")
+        return
+    estados = dado["por_estado"]
+    kpis(
+        [
+            Kpi("Anomalías", textos.numero(dado["total"])),
+            *(Kpi(f"{e.capitalize()}s", textos.numero(estados[e])) for e in textos.ESTADOS),
+        ]
+    )
+    with parte("serie"):
+        figura(charts.serie_severidad(serie.elementos(), "dia", colores()), "serie",
+               "Anomalías por día y severidad")  # fmt: skip
+    _repartos(dado)
+
+
+def _repartos(dado: dict[str, Any]) -> None:
+    """Draw the anomalies by type, severity, hour and weekday."""
+    izquierda, derecha = st.columns(2, gap="large")
+    paleta = colores()
+    with izquierda:
+        st.subheader("Por tipo", anchor=False)
+        tipos = sorted(dado["por_tipo"].items(), key=lambda par: -par[1])
+        figura(
+            charts.barras([textos.tipo(t) for t, _ in tipos], [n for _, n in tipos], paleta,
+                          horizontal=True, alto=300),
+            "por_tipo", "Anomalías por tipo",
+        )  # fmt: skip
+        st.caption("Una anomalía puede ser de varios tipos.")
+    with derecha:
+        st.subheader("Por severidad", anchor=False)
+        figura(
+            charts.barras(
+                [s.capitalize() for s in textos.SEVERIDADES],
+                [dado["por_severidad"][s] for s in textos.SEVERIDADES], paleta,
+                colores=[paleta.severidad[s] for s in textos.SEVERIDADES], horizontal=True,
+                alto=300,
+            ),
+            "por_severidad", "Anomalías por severidad",
+        )  # fmt: skip
+    izquierda, derecha = st.columns(2, gap="large")
+    with izquierda:
+        st.subheader("Por hora del día", anchor=False)
+        figura(charts.barras([f"{h} h" for h in range(24)], dado["por_hora"], paleta), "por_hora",
+               "Anomalías por hora")  # fmt: skip
+    with derecha:
+        st.subheader("Por día de la semana", anchor=False)
+        figura(
+            charts.barras(
+                [d[:3].capitalize() for d in textos.DIAS], dado["por_dia_semana"], paleta
+            ),
+            "por_dia", "Anomalías por día de la semana",
+        )  # fmt: skip
+
+
+def _incidencias(filtros: estado.Filtros) -> None:
+    """Draw anomalies in a row as one incident."""
+    limite = _MAXIMO_DIAS if filtros.propietario_id else _MAXIMO_DIAS_INCIDENCIAS
+    if filtros.rango.dias > limite:
+        vacio("Son demasiados días", f"Las incidencias se ven de {limite} días como mucho.")
+        return
+    parametros = filtros.parametros()
+    filas, siguiente = pagina_de_lista("/api/incidencias", parametros, "incidencias")
+    if not filas:
+        vacio("Ninguna incidencia con esos filtros", "Quite alguno, o alargue el periodo.")
+        return
+    st.caption("Horas anómalas seguidas de un cliente, con huecos de 3 h como mucho, juntas.")
+    tabla(
+        filas,
+        [
+            Columna("Cliente", lambda f: f["propietario_id"], entera=True),
+            Columna("Severidad", lambda f: severidad(f["severidad"]), es_html=True),
+            Columna("Comienzo", lambda f: textos.fecha_hora_corta(f["inicio"]), entera=True),
+            Columna("Horas", lambda f: textos.numero(f["horas"]), derecha=True),
+            Columna("kWh", lambda f: textos.numero(f["consumo_kwh"], 1), derecha=True, ancha=True),
+            Columna(
+                "Esperado", lambda f: textos.numero(f["consumo_esperado_kwh"], 1), derecha=True,
+                ancha=True,
+            ),
+            Columna("Estimado", lambda f: textos.euros(f["energia_en_juego_eur"]), derecha=True),
+            Columna("Qué", lambda f: textos.tipos(f["tipos_anomalia"]), ancha=True),
+            Columna("Por revisar", lambda f: textos.numero(f["estados"]["abierta"]), derecha=True,
+                    ancha=True),
+        ],
+    )  # fmt: skip
+    paginador("incidencias", parametros, siguiente, len(filas))
+    exportar("/api/incidencias", datos.pedir("", **parametros).parametros, "incidencias",
+             "exportar_incidencias")  # fmt: skip
+    opciones = list(dict.fromkeys(f["propietario_id"] for f in filas))
+    with st.container(horizontal=True):
+        for nombre in opciones[:8]:
+            if st.button(nombre, key=f"incidencia_{nombre}", icon=":material/person_search:"):
+                ir_a_cliente(nombre)

@@ -1,0 +1,225 @@
+"""Análisis avanzado: customers and detectors compared, what-if of thresholds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from dashboard import charts_analisis, charts_cliente, datos, estado, textos
+from dashboard.client import ApiError
+from dashboard.componentes import Kpi, cabecera, colores, figura, kpis, parte, problema, vacio
+
+_VISTAS = ("Comparar clientes", "Detectores", "Umbrales")
+_MAXIMO_CLIENTES = 8
+_CONOCIDOS = 500
+_DIAS = 60
+_PUNTOS = 1000
+_VARIABLES = {
+    "Consumo diario": ("consumo_kwh", "kWh al día"),
+    "Anomalías al día": ("anomalias", "Anomalías al día"),
+    "Lecturas al día": ("lecturas", "Lecturas al día"),
+}
+_ESPERADO = "Consumo y esperado"
+
+
+def pagina() -> None:
+    """Draw the page."""
+    cabecera("Análisis avanzado", "Compare clientes, detectores y umbrales.")
+    vista = st.segmented_control(
+        "Vista", _VISTAS, default=_VISTAS[0], required=True, key="analisis", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    with parte(f"vista_{vista}"):
+        if vista == "Detectores":
+            _detectores()
+        elif vista == "Umbrales":
+            _umbrales()
+        else:
+            _comparar()
+
+
+def _comparar() -> None:
+    """Draw some customers side by side."""
+    ranking, otros = datos.leer_todo(
+        datos.pedir("/api/clientes/ranking", datos.NORMAL_S, limite=_MAXIMO_CLIENTES),
+        datos.pedir("/api/clientes", datos.NORMAL_S, limite=_CONOCIDOS),
+    )
+    sospechosos = [f["propietario_id"] for f in ranking.elementos()]
+    fichas = otros.elementos()
+    if not fichas:
+        vacio("Todavía no hay clientes", "Envíe lecturas con «consumo producir».")
+        return
+    todos = list(dict.fromkeys([*sospechosos, *(f["propietario_id"] for f in fichas)]))
+    elegidos = st.multiselect(
+        "Clientes", todos, default=todos[:3], max_selections=_MAXIMO_CLIENTES, key="clientes",
+        placeholder="Elija hasta ocho clientes", bind="query-params", select_all=False,
+    )  # fmt: skip
+    variable = st.segmented_control(
+        "Variable", list(_VARIABLES), default="Consumo diario", required=True, key="variable",
+        bind="query-params",
+    )  # fmt: skip
+    if not elegidos:
+        vacio("Elija algún cliente", "Los primeros de la lista son los más sospechosos.")
+        return
+    ultimo = max(estado.hoy(f["ultima_lectura"]) for f in fichas)
+    filas = datos.elementos(
+        datos.leer(
+            datos.pedir("/api/consumos/diarios", propietario_id=elegidos, hasta=ultimo,
+                        desde=ultimo - timedelta(days=_DIAS - 1))
+        )
+    )  # fmt: skip
+    if not filas:
+        vacio("Sin lecturas en 60 días", "Elija otros clientes.")
+        return
+    _figuras(filas, variable or "Consumo diario")
+    _semana_de(elegidos)
+
+
+def _figuras(filas: list[dict[str, Any]], variable: str) -> None:
+    """Draw days, spread and likeness of the chosen customers."""
+    campo, titulo = _VARIABLES[variable]
+    paleta = colores()
+    st.subheader(f"{variable}, últimos {_DIAS} días", anchor=False)
+    figura(charts_analisis.diario(filas, campo, titulo, paleta), "diario",
+           f"{variable} de los clientes elegidos")  # fmt: skip
+    izquierda, derecha = st.columns(2, gap="large")
+    with izquierda:
+        st.subheader("Distribución", anchor=False)
+        figura(charts_analisis.cajas(filas, campo, titulo, paleta), "cajas",
+               f"Distribución: {variable.lower()}")  # fmt: skip
+    with derecha:
+        st.subheader("Correlación entre ellos", anchor=False)
+        nombres, celdas = correlacion(filas, campo)
+        if len(nombres) > 1:
+            figura(charts_analisis.correlaciones(nombres, celdas, paleta), "correlaciones",
+                   "Correlación entre los clientes elegidos")  # fmt: skip
+        else:
+            vacio("Hace falta más de un cliente", "Añada otro arriba.")
+
+
+def correlacion(
+    filas: list[dict[str, Any]], campo: str
+) -> tuple[list[str], list[list[float | None]]]:
+    """Return the customers, and how alike their days are, -1 to 1; None = cannot be told."""
+    import pandas as pd
+
+    marco = pd.DataFrame(filas).pivot_table(index="fecha", columns="propietario_id", values=campo)
+    matriz = marco.corr(min_periods=3)
+    celdas = [[None if pd.isna(v) else float(v) for v in fila] for fila in matriz.to_numpy()]
+    return list(matriz.columns), celdas
+
+
+def _semana_de(elegidos: list[str]) -> None:
+    """Draw the typical week of the first ones, and how they go with their peers."""
+    st.subheader("Semana típica y parecidos", anchor=False)
+    primeros = elegidos[:4]
+    semanas = datos.leer_todo(
+        *(datos.pedir(datos.de_cliente("/api/consumos/semana/{}", c), datos.LENTO_S)
+          for c in primeros),
+        *(datos.pedir(datos.de_cliente("/api/clientes/{}/pares", c), datos.LENTO_S)
+          for c in primeros),
+    )  # fmt: skip
+    columnas = st.columns(2, gap="large")
+    for i, nombre in enumerate(primeros):
+        with columnas[i % 2], parte(f"semana_{nombre}"):
+            pares = semanas[len(primeros) + i].valor()
+            parecido = textos.numero(pares["correlacion"], 2)
+            st.markdown(f"**{nombre}** · correlación con sus parecidos: {parecido}")
+            figura(charts_cliente.mapa_semana(semanas[i].elementos(), colores()),
+                   f"semana_{nombre}", f"Semana típica de {nombre}")  # fmt: skip
+
+
+def _detectores() -> None:
+    """Draw anomalies by what two detectors say, with the regions where they alarm."""
+    izquierda, derecha = st.columns(2)
+    opciones = [_ESPERADO, *textos.NOMBRES_TIPO]
+    uno = izquierda.selectbox(
+        "Eje horizontal", opciones, format_func=_eje, key="x", bind="query-params",
+        filter_mode=None,
+    )  # fmt: skip
+    otro = derecha.selectbox(
+        "Eje vertical", list(textos.NOMBRES_TIPO), index=len(textos.NOMBRES_TIPO) - 1,
+        format_func=textos.tipo, key="y", bind="query-params", disabled=uno == _ESPERADO,
+        filter_mode=None,
+    )  # fmt: skip
+    if uno == _ESPERADO:
+        filas = datos.elementos(datos.leer(datos.pedir("/api/anomalias/últimas", limite=_PUNTOS)))
+    else:
+        filas = datos.elementos(
+            datos.leer(datos.pedir("/api/anomalias/puntuaciones", limite=_PUNTOS))
+        )
+    if not filas:
+        vacio("Ninguna anomalía en 30 días", "Aparecerán aquí en cuanto se detecten.")
+        return
+    if uno == _ESPERADO:
+        figura(charts_analisis.dispersion_esperado(filas, colores()), "dispersion",
+               "Consumo y consumo esperado de las últimas anomalías")  # fmt: skip
+        st.caption(
+            "Cada punto es una anomalía. Por encima de la línea se consumió más de lo esperado; "
+            "en la zona sombreada, más de un 150 % más: ahí dispara «Pico de consumo»."
+        )
+    else:
+        figura(charts_analisis.dispersion_detectores(filas, str(uno), str(otro), colores()),
+               "dispersion", "Puntuación de dos detectores en las últimas anomalías")  # fmt: skip
+        st.caption(
+            "En las zonas sombreadas un detector empuja hacia la alarma (0,5 o más). Los que aún "
+            "no podían opinar no aparecen."
+        )
+
+
+def _eje(nombre: str) -> str:
+    return nombre if nombre == _ESPERADO else textos.tipo(nombre)
+
+
+def _umbrales() -> None:
+    """Draw how many alerts another threshold would have given."""
+    try:
+        dado = datos.leer(datos.pedir("/api/anomalias/histograma", datos.LENTO_S))
+    except ApiError as error:
+        problema(error, "umbrales")
+        return
+    alertas = por_umbral(dado["cuentas"])
+    if not alertas[0]:
+        vacio("Sin lecturas en 30 días", "Hace falta historia para poder decirlo.")
+        return
+    umbral = st.slider(
+        "Umbral de alerta", min_value=0.30, max_value=0.99, value=dado["umbrales"]["baja"],
+        step=0.01, format="%.2f", key="umbral", bind="query-params",
+    )  # fmt: skip
+    actual = alertas[round(100 * dado["umbrales"]["baja"])]
+    nuevas = alertas[round(100 * umbral)]
+    cambio = textos.comparado(nuevas / actual - 1) if actual else textos.FALTA
+    kpis(
+        [
+            Kpi(f"Alertas con {textos.numero(umbral, 2)}", textos.numero(nuevas),
+                f"en {dado['dias']} días"),
+            Kpi("Al día", textos.numero(nuevas / dado["dias"], 1)),
+            Kpi("Frente al umbral de hoy", cambio,
+                f"{textos.numero(actual)} con {textos.numero(dado['umbrales']['baja'], 2)}"),
+            Kpi("De todas las lecturas", textos.porcentaje(nuevas / alertas[0], 2),
+                f"{textos.numero(alertas[0])} lecturas"),
+        ]
+    )  # fmt: skip
+    figura(charts_analisis.umbrales(alertas, umbral, dado["umbrales"], colores()), "umbrales",
+           "Alertas que habría dado cada umbral")  # fmt: skip
+    st.caption(
+        "Es una simulación sobre lo ya puntuado: no cambia nada. Las líneas son los umbrales de "
+        "hoy de cada severidad."
+    )
+
+
+def por_umbral(cuentas: list[int]) -> list[int]:
+    """Return the readings with at least each score, of those with just each.
+
+    Examples
+    --------
+    >>> por_umbral([5, 3, 1])
+    [9, 4, 1]
+    """
+    quedan, alertas = sum(cuentas), []
+    for cuenta in cuentas:
+        alertas.append(quedan)
+        quedan -= cuenta
+    return alertas

@@ -1,0 +1,262 @@
+"""Modelos: versions side by side, what the gate said, the shadow, promotion and the way back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import streamlit as st
+
+from dashboard import charts_analisis, datos, estado, textos
+from dashboard.client import ApiError
+from dashboard.componentes import (
+    Columna,
+    Kpi,
+    cabecera,
+    colores,
+    figura,
+    kpis,
+    parte,
+    severidad,
+    tabla,
+    vacio,
+)
+from dashboard.veredictos import avisar
+
+_VERSIONES = 12
+_EJECUCIONES = 20
+_DIFERENCIAS = 20
+_PRINCIPALES = ("precision_media", "precision_media_reglas")
+_MOTIVO_MINIMO = 3
+_ALIAS = {"champion": "Campeón", "challenger": "Aspirante"}
+
+
+def pagina() -> None:
+    """Draw the page."""
+    cabecera("Modelos", "Qué versión puntúa, cómo de buena es, y cuál podría sustituirla.")
+    avisar()
+    versiones, historial, sombra = datos.leer_todo(
+        datos.pedir("/api/modelos", datos.NORMAL_S, limite=_VERSIONES),
+        datos.pedir("/api/modelos/historial", datos.NORMAL_S, limite=_EJECUCIONES),
+        datos.pedir("/api/modelos/sombra", datos.NORMAL_S, limite=_DIFERENCIAS),
+    )
+    arriba = st.container()
+    # MLflow takes its time, or is away: what is below does not wait for it.
+    st.subheader("Campeón y aspirante, en la sombra", anchor=False)
+    with parte("sombra"):
+        _sombra(sombra.valor())
+    st.subheader("Reentrenamientos y lo que dijo el examen", anchor=False)
+    with parte("historial"):
+        _historial(historial.elementos())
+    with arriba, parte("versiones"):
+        _versiones(versiones.valor())
+
+
+def _versiones(dado: dict[str, Any]) -> None:
+    """Draw the versions, and what can be done with them."""
+    filas = dado["elementos"]
+    if not filas:
+        vacio(
+            "Todavía no hay modelos: deciden las reglas solas",
+            "Entrene uno con «consumo entrenar»; con él podrá compararlo y promoverlo.",
+        )
+        return
+    campeon = next((v for v in filas if v["version"] == dado["campeon"]), None)
+    _cifras(dado, campeon)
+    st.subheader("Versiones", anchor=False)
+    tabla(
+        filas,
+        [
+            Columna("Versión", lambda v: f"v{v['version']}", entera=True),
+            Columna("Papel", _papel),
+            Columna("Registrada", lambda v: textos.fecha_hora(v["creada"]), entera=True),
+            Columna("Precisión media", lambda v: textos.numero(_metrica(v, _PRINCIPALES[0]), 3),
+                    derecha=True),
+            Columna("Solo reglas", lambda v: textos.numero(_metrica(v, _PRINCIPALES[1]), 3),
+                    derecha=True, ancha=True),
+            Columna("Promovida por", _promovida, ancha=True),
+        ],
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        for version in filas[:4]:
+            st.link_button(
+                f"v{version['version']} en MLflow", version["mlflow_url"],
+                icon=":material/open_in_new:",
+            )  # fmt: skip
+    _comparar(filas[::-1])
+    _cambiar(dado, campeon)
+
+
+def _metrica(version: dict[str, Any], nombre: str) -> float | None:
+    valor = version["metricas"].get(nombre)
+    return None if valor is None or not math.isfinite(valor) else float(valor)
+
+
+def _papel(version: dict[str, Any]) -> str:
+    """Return what a version is: the champion is nobody's challenger any more."""
+    alias = ["champion"] if "champion" in version["alias"] else version["alias"]
+    return ", ".join(_ALIAS.get(uno, uno) for uno in alias)
+
+
+def _promovida(version: dict[str, Any]) -> str:
+    if not version["promociones"]:
+        return textos.FALTA
+    ultima = version["promociones"][-1]
+    return f"{ultima.get('por') or textos.FALTA}: {ultima.get('motivo') or 'sin motivo'}"
+
+
+def _cifras(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
+    precision = _metrica(campeon, _PRINCIPALES[0]) if campeon else None
+    reglas = _metrica(campeon, _PRINCIPALES[1]) if campeon else None
+    otro = dado["aspirante"] if dado["aspirante"] != dado["campeon"] else None
+    kpis(
+        [
+            Kpi("Campeón", f"v{dado['campeon']}" if campeon else "Solo reglas",
+                f"desde {textos.fecha_hora_corta(campeon['creada'])}" if campeon else ""),
+            Kpi("Precisión media", textos.numero(precision, 3), "en lo que no vio al aprender"),
+            Kpi("Las reglas solas", textos.numero(reglas, 3), "en las mismas lecturas"),
+            Kpi("Aspirante", f"v{otro}" if otro else "Ninguno",
+                "" if otro else "«consumo entrenar» hace uno"),
+        ]
+    )  # fmt: skip
+
+
+def _comparar(filas: list[dict[str, Any]]) -> None:
+    """Draw a chosen metric of every version, oldest first."""
+    nombres = sorted({n for v in filas for n, valor in v["metricas"].items() if valor is not None})
+    if not nombres:
+        return
+    primero = nombres.index(_PRINCIPALES[0]) if _PRINCIPALES[0] in nombres else 0
+    nombre = st.selectbox(
+        "Medida", nombres, index=primero, format_func=textos.legible, key="medida",
+        bind="query-params", placeholder="Elija una medida", filter_mode=None,
+    )  # fmt: skip
+    if nombre:
+        figura(charts_analisis.metricas(filas, nombre, colores()), "metrica",
+               f"{textos.legible(nombre)} de cada versión")  # fmt: skip
+
+
+def _cambiar(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
+    """Draw promotion and the way back; both ask for a reason and a confirmation."""
+    st.subheader("Cambiar de campeón", anchor=False)
+    if not estado.clave():
+        st.info(
+            "Para promover o volver atrás, escriba su clave de administración en «Clave», en la "
+            "barra lateral.",
+            icon=":material/key:",
+        )
+    otras = [v["version"] for v in dado["elementos"] if v["version"] != dado["campeon"]]
+    anterior = _anterior(campeon)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        elegida = st.selectbox(
+            "Versión", otras, format_func=lambda v: f"v{v}", key="promover", width=160,
+            placeholder="No hay otra", disabled=not otras, filter_mode=None,
+        )  # fmt: skip
+        sin_clave = not estado.clave()
+        if st.button("Promover", icon=":material/trophy:", disabled=sin_clave or not otras):
+            _confirmar(f"/api/modelos/{elegida}/promover", f"Promover la versión {elegida}",
+                       dado["campeon"])  # fmt: skip
+        texto = f"Volver a la v{anterior}" if anterior else "Volver a la anterior"
+        if st.button(texto, icon=":material/history:", disabled=sin_clave or not anterior):
+            _confirmar("/api/modelos/volver", texto, dado["campeon"])
+    st.caption("Los consumidores usan la nueva antes de 30 s, sin pararse. Queda anotado quién y "
+               "por qué.")  # fmt: skip
+
+
+def _anterior(campeon: dict[str, Any] | None) -> str | None:
+    """Return the version that the champion took over from, if it was one."""
+    if not campeon or not campeon["promociones"]:
+        return None
+    desde = campeon["promociones"][-1].get("desde") or ""
+    return desde if desde.isdecimal() else None
+
+
+@st.dialog("Cambiar de campeón")
+def _confirmar(ruta: str, que: str, campeon: int | None) -> None:
+    """Ask why and whether it is meant; then do it."""
+    st.markdown(f"**{que}**")
+    st.caption("Desde ese momento puntúa todas las lecturas.")
+    with st.form("cambio", border=False):
+        motivo = (st.text_input("Motivo", max_chars=500) or "").strip()
+        hecho = st.form_submit_button("Sí, cambiar", type="primary", icon=":material/check:")
+    if not hecho:
+        return
+    if len(motivo) < _MOTIVO_MINIMO:
+        st.warning("Escriba el motivo, de 3 caracteres al menos.", icon=":material/edit:")
+        return
+    try:
+        nuevo = datos.cambiar(ruta, {"motivo": motivo, "campeon": campeon or 0}, estado.clave())
+    except ApiError as error:
+        st.error(f"No se ha cambiado nada: {error}.", icon=":material/error:")
+        return
+    st.session_state["_aviso"] = f"La versión {nuevo['version']} es la campeona."
+    st.rerun()
+
+
+def _sombra(dado: dict[str, Any]) -> None:
+    """Draw what the challenger in shadow would have said."""
+    if not dado["lecturas"]:
+        vacio(
+            "Ningún aspirante en la sombra",
+            "Con MODELO_EN_SOMBRA=True el consumidor puntúa además con el aspirante, sin tocar "
+            "los veredictos.",
+        )
+        return
+    total = dado["lecturas"]
+    kpis(
+        [
+            Kpi("Aspirante", textos.version_modelo(dado["version_aspirante"])),
+            Kpi("Comparadas", textos.numero(total), "anómalas para uno de los dos"),
+            Kpi("Coinciden", textos.porcentaje(dado["coinciden"] / total)),
+            Kpi("Más graves", textos.numero(dado["mas_graves"]), "para el aspirante"),
+            Kpi("Menos graves", textos.numero(dado["menos_graves"]), "para el aspirante"),
+        ]
+    )
+    izquierda, derecha = st.columns([1, 1.3], gap="large")
+    with izquierda:
+        figura(charts_analisis.sombra(dado["pares"], colores()), "sombra",
+               "Severidad del campeón y del aspirante")  # fmt: skip
+    with derecha:
+        st.markdown("**Donde más difieren**")
+        tabla(
+            dado["elementos"][:8],
+            [
+                Columna("Cliente", lambda f: f["propietario_id"], entera=True),
+                Columna("Hora", lambda f: textos.fecha_hora_corta(f["timestamp_consumo"]),
+                        entera=True, ancha=True),
+                Columna("Campeón", lambda f: severidad(f["severidad_campeon"]), es_html=True),
+                Columna("Aspirante", lambda f: severidad(f["severidad_aspirante"]), es_html=True),
+            ],
+        )  # fmt: skip
+
+
+def _historial(filas: list[dict[str, Any]]) -> None:
+    """Draw the runs of the retraining job."""
+    if not filas:
+        vacio(
+            "Ningún reentrenamiento todavía",
+            "«consumo reentrenar» mira si hace falta, y solo promueve lo que es mejor.",
+        )
+        return
+    for i, fila in enumerate(filas):
+        titulo = f"{textos.fecha_hora(fila['inicio'])} · {fila['resultado'] or 'en curso'}"
+        with st.expander(titulo, expanded=i == 0):
+            st.text(f"Motivo: {fila['motivo'] or textos.FALTA}")
+            if fila["detalle"]:
+                st.text(fila["detalle"])
+            if fila["criterios"]:
+                tabla(fila["criterios"], _CRITERIOS)
+
+
+def _cifra(campo: str, fila: dict[str, Any]) -> str:
+    valor = fila.get(campo)
+    return textos.numero(valor, 3) if isinstance(valor, int | float) else textos.FALTA
+
+
+_CRITERIOS = (
+    Columna("Criterio", lambda f: textos.legible(str(f.get("nombre", "")))),
+    Columna("Campeón", lambda f: _cifra("campeon", f), derecha=True),
+    Columna("Aspirante", lambda f: _cifra("aspirante", f), derecha=True),
+    Columna("Se pide", lambda f: str(f.get("limite", "")), ancha=True),
+    Columna("", lambda f: "✓ cumple" if f.get("cumple") else "✗ no cumple", entera=True),
+)

@@ -1,0 +1,197 @@
+"""Dashboard principal: how things are this morning."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from dashboard import charts, datos, textos
+from dashboard.barra import resumen_salud
+from dashboard.componentes import (
+    Kpi,
+    cabecera,
+    colores,
+    figura,
+    kpis,
+    motivos,
+    parte,
+    problema,
+    severidad,
+    vacio,
+    variacion,
+)
+from dashboard.navegacion import ir_a_cliente
+
+_TOP = 10
+_EN_VIVO = 12
+_VIVO_S = 10
+"""How often the live parts ask again. By hand, 2026-11-24."""
+_VIVAS = datos.pedir("/api/anomalias/últimas", datos.VIVO_S, limite=_EN_VIVO)
+_SALUD = datos.pedir("/salud", datos.VIVO_S)
+
+
+def pagina() -> None:
+    """Draw the page."""
+    cabecera("Dashboard principal", "La última semana frente a la anterior, y lo que llega ahora.")
+    resumen, serie, _, top, _ = datos.leer_todo(
+        datos.pedir("/api/dashboard/resumen"),
+        datos.pedir("/api/anomalias/serie"),
+        _VIVAS,
+        datos.pedir("/api/dashboard/top-anomalias", limite=_TOP),
+        _SALUD,
+    )
+    if (error := resumen.error()) is not None and error.clase == "sin conexión":
+        problema(error, "principal")
+        return
+    with parte("kpis"):
+        _cifras(resumen.valor())
+    ancha, estrecha = st.columns([1.9, 1], gap="large")
+    with ancha:
+        st.subheader("Anomalías de los últimos 30 días", anchor=False)
+        with parte("serie"):
+            _serie(serie.elementos())
+    with estrecha:
+        st.subheader("En vivo", anchor=False)
+        _en_vivo()
+    st.subheader("Los diez clientes más sospechosos", anchor=False)
+    with parte("top"):
+        _top(top.elementos())
+    st.subheader("Salud del sistema", anchor=False)
+    _salud()
+
+
+def _cifras(resumen: dict[str, Any]) -> None:
+    """Draw the figures of the week."""
+    if resumen["ultima_lectura"] is None:
+        vacio(
+            "Todavía no hay lecturas",
+            "Envíelas con «consumo producir» y póngalas a puntuar con «consumo consumir»; o vea "
+            "una demostración completa con «consumo demo».",
+        )
+        return
+    abiertas = resumen["por_estado"]["abierta"]
+    cartas = (
+        ("Anomalías", "anomalias", textos.numero, True),
+        ("Críticas", "criticas", textos.numero, True),
+        ("Clientes sospechosos", "sospechosos", textos.numero, True),
+        ("En juego (estimado)", "energia_en_juego_eur", textos.euros, True),
+        ("Consumo", "consumo_kwh", textos.kwh, False),
+    )
+    kpis(
+        [
+            *(
+                variacion(nombre, resumen[campo], escribir(resumen[campo]["valor"]), peor)
+                for nombre, campo, escribir, peor in cartas
+            ),
+            Kpi("Por revisar", textos.numero(abiertas), "abiertas en 30 días"),
+        ]
+    )
+    st.caption(
+        f"Última lectura: {textos.fecha_hora(resumen['ultima_lectura'])}. "
+        f"Los euros estiman {textos.numero(resumen['precio_kwh_eur'], 2)} € por kWh de diferencia "
+        "con lo esperado en las horas anómalas; no son una pérdida probada."
+    )
+
+
+def _serie(elementos: list[dict[str, Any]]) -> None:
+    if not any(fila["total"] for fila in elementos):
+        vacio("Ninguna anomalía en 30 días", "Si esperaba alguna, mire si llegan lecturas.")
+        return
+    figura(
+        charts.serie_severidad(elementos, "dia", colores()),
+        "serie_severidad",
+        "Barras apiladas de anomalías por día y severidad",
+    )
+
+
+@st.fragment(run_every=_VIVO_S)
+def _en_vivo() -> None:
+    """Draw the newest anomalies, asked for again by itself."""
+    with parte("vivo"):
+        filas = datos.elementos(datos.leer(_VIVAS))
+        if not filas:
+            vacio("Sin anomalías todavía", "Aparecerán aquí en cuanto se detecten.")
+            return
+        lineas = "".join(
+            f"<div>{severidad(fila['severidad'])}"
+            f"<b>{html.escape(fila['propietario_id'])}</b>"
+            f"<time>{textos.fecha_hora_corta(fila['timestamp_consumo'])}</time>"
+            f'<span class="que">{html.escape(textos.tipos(fila["tipos_anomalia"]))}</span></div>'
+            for fila in filas
+        )
+        with st.container(height=330, border=False):
+            st.html(f'<div class="feed">{lineas}</div>')
+
+
+def _top(filas: list[dict[str, Any]]) -> None:
+    """Draw the customers under most suspicion, each with its reasons."""
+    if not filas:
+        vacio("Ningún cliente bajo sospecha", "Es una buena noticia: nadie acumula indicios.")
+        return
+    for fila in filas:
+        with st.container(border=True):
+            nombre, cuerpo, cifras = st.columns([1.1, 3, 1.2], vertical_alignment="top")
+            with nombre:
+                st.button(
+                    fila["propietario_id"],
+                    key=f"top_{fila['propietario_id']}",
+                    icon=":material/person_search:",
+                    help="Abrir su ficha",
+                    on_click=_recordar,
+                    args=(fila["propietario_id"],),
+                )
+                st.html(severidad(fila["severidad"]))
+            with cuerpo:
+                st.html(f"<b>{html.escape(textos.tipos(fila['tipos_anomalia'][:3]))}</b>")
+                motivos(fila["motivos"] or ["Sin motivos guardados."])
+            with cifras:
+                st.html(_cifras_de(fila))
+    if abrir := st.session_state.pop("_abrir", None):
+        ir_a_cliente(abrir)
+
+
+def _recordar(cliente: str) -> None:
+    st.session_state["_abrir"] = cliente
+
+
+def _cifras_de(fila: dict[str, Any]) -> str:
+    confirmadas = (
+        f"<br>{textos.plural(fila['confirmadas'], 'confirmada', 'confirmadas')}"
+        if fila["confirmadas"]
+        else ""
+    )
+    return (
+        f"<b>{textos.euros(fila['energia_en_juego_eur'])}</b> <span class='suave'>estimados</span>"
+        f"<br><span class='suave'>{textos.kwh(fila['energia_en_juego_kwh'])} en 28 días<br>"
+        f"{textos.plural(fila['anomalias'], 'anomalía', 'anomalías')}, "
+        f"{textos.plural(fila['criticas'], 'crítica', 'críticas')}{confirmadas}</span>"
+    )
+
+
+@st.fragment(run_every=_VIVO_S)
+def _salud() -> None:
+    """Draw how every part of the system is, asked for again by itself."""
+    with parte("salud"):
+        salud = datos.leer(_SALUD)
+        clase, texto = resumen_salud(salud)
+        trozos = [f'<span class="{clase}"><b>{html.escape(texto)}</b></span>']
+        for una in salud["partes"]:
+            detalle = (
+                f"{textos.numero(una['ms'], 0)} ms" if una["estado"] == "bien" else "no responde"
+            )
+            trozos.append(
+                f'<span class="{una["estado"]}">{html.escape(una["nombre"])} '
+                f'<span class="suave">{html.escape(detalle)}</span></span>'
+            )
+        consumidor = salud["consumidor"]
+        quien = {"al día": "bien", "desconocido": "mal"}.get(consumidor["estado"], "aviso")
+        antiguedad = textos.hace(consumidor["antiguedad_s"])
+        trozos.append(
+            f'<span class="{quien}">Consumidor {html.escape(consumidor["estado"])} '
+            f'<span class="suave">{antiguedad}</span></span>'
+        )
+        version = textos.version_modelo(consumidor["version_modelo"])
+        trozos.append(f'<span class="bien"><span class="suave">{version}</span></span>')
+        st.html(f'<div class="salud">{"".join(trozos)}</div>')

@@ -1,0 +1,262 @@
+"""What anomalies add up to: the ranking, incidents, series and distributions, out of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.dominio import (
+    HORAS_POR_DIA,
+    SEVERIDADES,
+    TIPOS,
+    Calendario,
+    hora_absoluta,
+    instante,
+    nombres_de_tipos,
+)
+from pipeline.almacenes.consultas_columnas import Columnas, Nombres
+from pipeline.almacenes.consultas_tipos_anomalias import (
+    ClienteRanking,
+    Distribuciones,
+    Incidente,
+    PuntoSerie,
+    VentanaAnomalias,
+)
+
+GRAVES = tuple(str(severidad) for severidad in SEVERIDADES[1:])
+IDS_POR_INCIDENTE = 500
+
+
+class Palabras(NamedTuple):
+    """What numbers in columns stand for."""
+
+    nombres: Nombres
+    estados: Sequence[str]
+
+
+def by_severity(severidad: NDArray[np.uint8]) -> dict[str, int]:
+    """Return how many there are of each severidad but normal."""
+    cuentas = np.bincount(severidad, minlength=len(SEVERIDADES))
+    return dict(zip(GRAVES, cuentas[1:].tolist(), strict=True))
+
+
+def window(
+    columnas: Columnas, desde: datetime, hasta: datetime, estados: Sequence[str]
+) -> VentanaAnomalias:
+    """Return the anomalies between two instants at a glance."""
+    dentro = (columnas.hora >= hora_absoluta(desde)) & (columnas.hora < hora_absoluta(hasta))
+    cuentan = dentro & (columnas.estado != estados.index("descartada"))
+    diferencia = _difference(columnas)[cuentan]
+    return VentanaAnomalias(
+        desde,
+        hasta,
+        int(dentro.sum()),
+        by_severity(columnas.severidad[dentro]),
+        int(np.unique(columnas.cliente[dentro]).size),
+        float(np.maximum(diferencia, 0).sum()),
+        float(np.maximum(-diferencia, 0).sum()),
+    )
+
+
+def by_state(columnas: Columnas, estados: Sequence[str]) -> dict[str, int]:
+    """Return how many anomalies are in each ``estado``."""
+    cuentas = np.bincount(columnas.estado, minlength=len(estados))
+    return dict(zip(estados, cuentas.tolist(), strict=True))
+
+
+def distributions(
+    columnas: Columnas, calendario: Calendario, estados: Sequence[str]
+) -> Distribuciones:
+    """Return how anomalies are spread over severidad, type, state, local hour and weekday."""
+    local = calendario.local(columnas.hora)
+    # 1970-01-01 was a Thursday.
+    dia_semana = (local // HORAS_POR_DIA + 3) % 7
+    return Distribuciones(
+        total=len(columnas),
+        por_severidad=by_severity(columnas.severidad),
+        por_tipo={
+            str(tipo): int((columnas.tipos >> bit & 1).sum()) for bit, tipo in enumerate(TIPOS)
+        },
+        por_estado=by_state(columnas, estados),
+        por_hora=np.bincount(local % HORAS_POR_DIA, minlength=HORAS_POR_DIA).tolist(),
+        por_dia_semana=np.bincount(dia_semana, minlength=7).tolist(),
+    )
+
+
+def series(
+    columnas: Columnas,
+    desde: datetime,
+    hasta: datetime,
+    por_dia: bool,
+    calendario: Calendario,
+) -> list[PuntoSerie]:
+    """Return anomalies by severidad for each hour, or each local day, between two instants."""
+    zona = ZoneInfo(calendario.zona)
+    if por_dia:
+        dia = desde.astimezone(zona).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        inicios = []
+        while dia < hasta:
+            inicios.append(dia.astimezone(UTC))
+            # In local time: a day may have 23 or 25 hours.
+            dia += timedelta(days=1)
+        base = (dia.date() - timedelta(days=len(inicios))).toordinal() - _ORDINAL_1970
+        cual = calendario.local(columnas.hora) // HORAS_POR_DIA - base
+    else:
+        primera, fin = hora_absoluta(desde), hora_absoluta(hasta - timedelta(microseconds=1)) + 1
+        inicios = [instante(hora) for hora in range(primera, fin)]
+        cual = columnas.hora - primera
+    cuentas = np.zeros((len(inicios), len(SEVERIDADES)), np.int64)
+    dentro = (cual >= 0) & (cual < len(inicios))
+    np.add.at(cuentas, (cual[dentro], columnas.severidad[dentro]), 1)
+    return [
+        PuntoSerie(momento, dict(zip(GRAVES, cuenta[1:], strict=True)))
+        for momento, cuenta in zip(inicios, cuentas.tolist(), strict=True)
+    ]
+
+
+_ORDINAL_1970 = 719_163
+"""``date(1970, 1, 1).toordinal()``."""
+
+
+def ranking(
+    columnas: Columnas,
+    ahora_hora: int,
+    semivida_horas: float,
+    orden: str,
+    limite: int,
+    palabras: Palabras,
+) -> list[ClienteRanking]:
+    """Return the customers with most evidence, or most of what ``orden`` names, the first first.
+
+    The evidence of an anomaly is the part of its score above 0.5, squared so that one grave hour
+    outweighs many slight ones, halved with every half-life of age (as ``suspicion`` has it).
+
+    Parameters
+    ----------
+    columnas : Columnas
+        Without those that a person has rejected.
+    orden : str
+        "evidencia", "kwh" or "anomalias".
+    """
+    if not len(columnas):
+        return []
+    clientes, cual = np.unique(columnas.cliente, return_inverse=True)
+    edad = np.maximum(ahora_hora - columnas.hora, 0)
+    gravedad = np.maximum(2 * columnas.score - 1, 0) ** 2 * 0.5 ** (edad / semivida_horas)
+    evidencia = np.bincount(cual, gravedad)
+    if orden == "evidencia":
+        clave = evidencia
+    elif orden == "kwh":
+        clave = np.bincount(cual, np.abs(_difference(columnas)))
+    else:
+        clave = np.bincount(cual)
+    nombres = [palabras.nombres.name(numero) for numero in clientes.tolist()]
+    primeros = sorted(range(len(nombres)), key=lambda k: (-clave[k], nombres[k]))[:limite]
+    por_hora = np.lexsort((columnas.hora, cual))
+    cortes = np.searchsorted(cual[por_hora], np.arange(len(clientes) + 1))
+    return [
+        _ranked(
+            nombres[k],
+            float(evidencia[k]),
+            columnas.take(por_hora[cortes[k] : cortes[k + 1]]),
+            palabras,
+        )
+        for k in primeros
+    ]
+
+
+def _ranked(nombre: str, evidencia: float, suyas: Columnas, palabras: Palabras) -> ClienteRanking:
+    """Return a customer of the ranking; its anomalies come in order of time."""
+    diferencia = _difference(suyas)
+    return ClienteRanking(
+        propietario_id=nombre,
+        evidencia=evidencia,
+        es_sospechoso=bool(suyas.sospechoso[-1]),
+        severidad=str(SEVERIDADES[suyas.severidad[-1]]),
+        score_maximo=float(suyas.score.max()),
+        anomalias=len(suyas),
+        criticas=int((suyas.severidad == len(SEVERIDADES) - 1).sum()),
+        confirmadas=int((suyas.estado == palabras.estados.index("confirmada")).sum()),
+        tipos_anomalia=most_frequent(suyas.tipos),
+        ultima_anomalia=instante(int(suyas.hora[-1])),
+        exceso_kwh=float(np.maximum(diferencia, 0).sum()),
+        defecto_kwh=float(np.maximum(-diferencia, 0).sum()),
+    )
+
+
+def _difference(columnas: Columnas) -> NDArray[np.float64]:
+    """Return what each anomaly used above the expected, kWh; 0 where nothing was expected."""
+    diferencia: NDArray[np.float64] = np.nan_to_num(columnas.kwh - columnas.esperado)
+    return diferencia
+
+
+def most_frequent(tipos: NDArray[np.uint16]) -> list[str]:
+    """Return the names of the types in some bit masks, the most frequent first."""
+    cuentas = [(int((tipos >> bit & 1).sum()), str(tipo)) for bit, tipo in enumerate(TIPOS)]
+    return [tipo for n, tipo in sorted(cuentas, key=lambda c: (-c[0], c[1])) if n]
+
+
+class Incidentes:
+    """Anomalies of a customer that lie close together, as one; the newest begins first.
+
+    Parameters
+    ----------
+    columnas : Columnas
+    hueco_horas : int
+        Hours without an anomaly that may lie between two of the same incident, >= 0.
+    palabras : Palabras
+    """
+
+    def __init__(self, columnas: Columnas, hueco_horas: int, palabras: Palabras) -> None:
+        orden = np.lexsort((columnas.hora, columnas.cliente))
+        self._columnas = columnas.take(orden)
+        self._palabras = palabras
+        hora, cliente = self._columnas.hora, self._columnas.cliente
+        nuevo = np.ones(len(orden), np.bool_)
+        nuevo[1:] = (np.diff(cliente) != 0) | (np.diff(hora) > hueco_horas + 1)
+        self._cortes = np.append(np.flatnonzero(nuevo), len(orden))
+        claves = [(int(hora[i]), palabras.nombres.name(int(cliente[i]))) for i in self._cortes[:-1]]
+        self._orden = sorted(((hora, nombre, k) for k, (hora, nombre) in enumerate(claves)),
+                             key=lambda c: (-c[0], c[1]))  # fmt: skip
+
+    def page(
+        self, tras: tuple[int, str] | None, limite: int
+    ) -> tuple[list[Incidente], tuple[int, str] | None]:
+        """Return the incidents after one (hour, customer), and the last one if there are more."""
+        quedan = self._orden
+        if tras is not None:
+            limite_clave = (-tras[0], tras[1])
+            quedan = [c for c in quedan if (-c[0], c[1]) > limite_clave]
+        pagina = [self._make(k) for _, _, k in quedan[:limite]]
+        if len(quedan) <= limite:
+            return pagina, None
+        return pagina, quedan[limite - 1][:2]
+
+    def _make(self, k: int) -> Incidente:
+        c = self._columnas.take(np.arange(self._cortes[k], self._cortes[k + 1]))
+        diferencia = _difference(c)
+        esperado = None if np.isnan(c.esperado).all() else float(np.nansum(c.esperado))
+        estados = by_state(c, self._palabras.estados)
+        ids = [bytes(uno.tobytes()).hex() for uno in c.id[:IDS_POR_INCIDENTE]]
+        return Incidente(
+            id=ids[0],
+            propietario_id=self._palabras.nombres.name(int(c.cliente[0])),
+            inicio=instante(int(c.hora[0])),
+            fin=instante(int(c.hora[-1]) + 1),
+            horas=int(c.hora[-1] - c.hora[0]) + 1,
+            anomalias=len(c),
+            consumo_kwh=float(c.kwh.sum()),
+            esperado_kwh=esperado,
+            exceso_kwh=float(np.maximum(diferencia, 0).sum()),
+            defecto_kwh=float(np.maximum(-diferencia, 0).sum()),
+            severidad=str(SEVERIDADES[int(c.severidad.max())]),
+            score_maximo=float(c.score.max()),
+            tipos_anomalia=nombres_de_tipos(int(np.bitwise_or.reduce(c.tipos))),
+            estados={estado: n for estado, n in estados.items() if n},
+            anomalia_ids=ids,
+        )

@@ -1,0 +1,245 @@
+"""A customer beside its peers and beside its own past, and the band that the detector expects.
+
+Peers are a fixed sample of who has been heard of lately. Each counts by its shape: its hours over
+its own mean, so that a large one weighs no more than a small one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.dominio import hora_absoluta
+from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
+from pipeline.almacenes.consultas_limites import check_id, check_range
+from pipeline.almacenes.consultas_recuerdo import Recuerdo
+from pipeline.almacenes.consultas_tipos import (
+    ComparacionPares,
+    PerfilComparado,
+    PuntoBanda,
+    PuntoPares,
+    PuntoPerfil,
+)
+from pipeline.almacenes.postgres_consultas_clientes import (
+    CLASES,
+    FIN_DE_SEMANA,
+    ConsultasClientes,
+)
+from serving.zona import load_calendario
+
+DIAS_AHORA = 7
+PARES_PERFIL = 100
+PARES_SERIE = 50
+"""Peers in a sample: the standard error of their mean is a tenth, or a seventh, of one's spread."""
+DIAS_SERIE = 35
+DIAS_BANDA = 35
+HORAS_CORRELACION = 24
+"""Hours in common that it takes to correlate: a day's shape."""
+VIDA_PARES_S = 900.0
+FRANJAS = 48
+
+PROPIO = f"""
+SELECT timestamp_consumo >= %(corte)s, {FIN_DE_SEMANA}, hora, sum(consumo_kwh)::float8, count(*)
+FROM consumos_historia
+WHERE propietario_id = %(cliente)s
+    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+_DE_VARIOS = """unnest(%(clientes)s::text[]) WITH ORDINALITY AS p(propietario_id, indice)
+CROSS JOIN LATERAL (
+    SELECT * FROM consumos_historia AS c
+    WHERE c.propietario_id = p.propietario_id
+        AND c.timestamp_consumo >= %(desde)s AND c.timestamp_consumo < %(hasta)s
+    OFFSET 0
+) AS d"""
+PARES = f"""
+SELECT p.indice::int - 1, {FIN_DE_SEMANA}, d.hora, sum(d.consumo_kwh)::float8, count(*)
+FROM {_DE_VARIOS} GROUP BY 1, 2, 3
+"""
+SERIE = """
+SELECT timestamp_consumo, consumo_kwh::float8 FROM consumos_historia
+WHERE propietario_id = %(cliente)s
+    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
+ORDER BY timestamp_consumo
+"""
+SERIE_PARES = f"""
+WITH lecturas AS MATERIALIZED (
+    SELECT p.indice, d.timestamp_consumo, d.consumo_kwh::float8 AS kwh FROM {_DE_VARIOS}
+), medias AS (
+    SELECT indice, avg(kwh) AS media FROM lecturas GROUP BY indice HAVING avg(kwh) > 0
+)
+SELECT timestamp_consumo, avg(kwh / media) FROM lecturas JOIN medias USING (indice)
+GROUP BY timestamp_consumo
+"""
+
+
+class _Pares(NamedTuple):
+    """The shapes of some customers, (c, 48): workday hours, then weekend hours; NaN = none."""
+
+    clientes: list[str]
+    formas: NDArray[np.float64]
+
+
+class ConsultasPares(ConsultasClientes):
+    """What is asked of a customer beside others."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pares: Recuerdo[_Pares] = Recuerdo(VIDA_PARES_S, 16)
+        self._series: Recuerdo[dict[datetime, float]] = Recuerdo(VIDA_PARES_S, 32)
+
+    def perfil_comparado(
+        self, propietario_id: str, hasta: datetime | None = None
+    ) -> PerfilComparado | None:
+        """Return a customer's last 7 days, its 28 days before them, and its peers' last 28.
+
+        None = it has no reading in them.
+        """
+        limites = self._window(propietario_id, hasta, DIAS_AHORA + DIAS_VENTANA)
+        if limites is None:
+            return None
+        corte = limites["hasta"] - timedelta(days=DIAS_AHORA)
+        filas = self._rows(PROPIO, {**limites, "corte": corte})
+        if not filas:
+            return None
+        propio: dict[bool, list[PuntoPerfil]] = {True: [], False: []}
+        for ahora, finde, hora, suma, n in filas:
+            propio[ahora].append(PuntoPerfil(CLASES[finde], hora, suma / n))
+        media_propia = sum(fila[3] for fila in filas) / sum(fila[4] for fila in filas)
+        pares = self._peers(limites["hasta"])
+        otros = [i for i, cliente in enumerate(pares.clientes) if cliente != propietario_id]
+        formas = pares.formas[otros]
+        puntos = [
+            PuntoPerfil(CLASES[k // 24], k % 24, float(np.nanmean(formas[:, k])) * media_propia)
+            for k in range(FRANJAS)
+            if len(otros) and not np.isnan(formas[:, k]).all()
+        ]
+        return PerfilComparado(propietario_id, propio[True], propio[False], puntos, len(otros))
+
+    def _peers(self, hasta: datetime) -> _Pares:
+        """Return the shapes of the sample in the 28 days up to the end of a day."""
+        # By days, so that who looks again within one finds it.
+        fin = hasta.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        return self._pares.get(fin, lambda: self._load_peers(fin))
+
+    def _load_peers(self, fin: datetime) -> _Pares:
+        clientes = _sample(self.clientes_activos(), PARES_PERFIL)
+        desde = fin - timedelta(days=DIAS_VENTANA)
+        filas = self._rows(PARES, {"clientes": clientes, "desde": desde, "hasta": fin})
+        sumas = np.zeros((len(clientes), FRANJAS))
+        cuentas = np.zeros((len(clientes), FRANJAS))
+        for indice, finde, hora, suma, n in filas:
+            sumas[indice, 24 * finde + hora] = suma
+            cuentas[indice, 24 * finde + hora] = n
+        with np.errstate(invalid="ignore", divide="ignore"):
+            medias = sumas.sum(axis=1, keepdims=True) / cuentas.sum(axis=1, keepdims=True)
+            formas = sumas / cuentas / medias
+        # Who has used nothing at all has no shape.
+        hay = np.isfinite(medias[:, 0]) & (medias[:, 0] > 0)
+        elegidos = [cliente for cliente, si in zip(clientes, hay, strict=True) if si]
+        return _Pares(elegidos, formas[hay])
+
+    def comparar_pares(
+        self, propietario_id: str, desde: datetime, hasta: datetime
+    ) -> ComparacionPares | None:
+        """Return a customer's hours beside its peers'; None = it has no reading between.
+
+        Parameters
+        ----------
+        desde, hasta : datetime
+            At most ``DIAS_SERIE`` days apart.
+        """
+        propia = self._rows(SERIE, self._limits(propietario_id, desde, hasta, DIAS_SERIE))
+        if not propia:
+            return None
+        pares = [c for c in self._sample_of_series() if c != propietario_id][:PARES_SERIE]
+        clave = (desde, hasta, tuple(pares))
+        parametros = {"clientes": pares, "desde": desde, "hasta": hasta}
+        formas = self._series.get(clave, lambda: dict(self._rows(SERIE_PARES, parametros)))
+        media = float(np.mean([kwh for _, kwh in propia]))
+        puntos = [
+            PuntoPares(momento, kwh, formas[momento] * media if momento in formas else None)
+            for momento, kwh in propia
+        ]
+        return ComparacionPares(propietario_id, puntos, len(pares), _correlation(puntos))
+
+    def _sample_of_series(self) -> list[str]:
+        # One more, so that the customer itself can be left out.
+        return _sample(self.clientes_activos(), PARES_SERIE + 1)
+
+    def banda(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
+        """Return what the detector expects of each reading and its band, from what is stored now.
+
+        Parameters
+        ----------
+        desde, hasta : datetime
+            At most ``DIAS_BANDA`` days apart.
+        """
+        # Compiled loops take a second to import, and only who draws a band needs them.
+        from detection.contexto import clock_changes, make_contexto
+
+        check_id(propietario_id)
+        check_range(desde, hasta, DIAS_BANDA)
+        limites = {
+            **{"cliente": propietario_id, "desde": desde - timedelta(days=DIAS_VENTANA)},
+            "hasta": hasta,
+        }
+        filas = self._rows(SERIE, limites)
+        horas = np.array([hora_absoluta(momento) for momento, _ in filas], np.int64)
+        kwh = np.array([valor for _, valor in filas])
+        pedidas = np.flatnonzero(horas >= -(-desde.timestamp() // 3600))
+        if pedidas.size == 0:
+            return []
+        ventana = _windows(horas, kwh, pedidas)
+        calendario = load_calendario(self._settings.zona_horaria)
+        params = Params()
+        salto_indice, salto_horas = np.empty((2, pedidas.size), np.int64)
+        clock_changes(
+            calendario.desfase_horas, calendario.desde_hora, horas[pedidas], salto_indice,
+            salto_horas,
+        )  # fmt: skip
+        referencia = make_contexto(
+            kwh[pedidas], ventana, calendario.local(horas[pedidas]), salto_indice, salto_horas,
+            params,
+        ).referencia  # fmt: skip
+        margen = params.sigmas * referencia.sigma_kwh
+        return [
+            PuntoBanda(filas[i][0], None, None, None)
+            if np.isnan(media)
+            else PuntoBanda(filas[i][0], float(media), float(max(media - m, 0.0)), float(media + m))
+            for i, media, m in zip(pedidas, referencia.media_kwh, margen, strict=True)
+        ]
+
+
+def _windows(
+    horas: NDArray[np.int64], kwh: NDArray[np.float64], pedidas: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return (n, 673) the 672 hours before each asked reading and itself; NaN = no reading."""
+    primera = int(horas[pedidas[0]]) - HORAS_VENTANA
+    todas = np.full(int(horas[-1]) - primera + 1, np.nan, np.float32)
+    dentro = horas >= primera
+    todas[horas[dentro] - primera] = kwh[dentro]
+    vistas = np.lib.stride_tricks.sliding_window_view(todas, HORAS_VENTANA + 1)
+    return np.ascontiguousarray(vistas[horas[pedidas] - primera - HORAS_VENTANA])
+
+
+def _sample(clientes: Sequence[str], cuantos: int) -> list[str]:
+    """Return customers spread evenly over the list, the same ones each time."""
+    if len(clientes) <= cuantos:
+        return list(clientes)
+    return [clientes[i * len(clientes) // cuantos] for i in range(cuantos)]
+
+
+def _correlation(puntos: Sequence[PuntoPares]) -> float | None:
+    """Return Pearson's coefficient; None = too few hours, or one that never changes."""
+    pares = [(p.consumo_kwh, p.pares_kwh) for p in puntos if p.pares_kwh is not None]
+    if len(pares) < HORAS_CORRELACION:
+        return None
+    propio, otros = np.array(pares).T
+    if propio.std() == 0 or otros.std() == 0:
+        return None
+    return float(np.corrcoef(propio, otros)[0, 1])

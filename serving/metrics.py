@@ -1,0 +1,206 @@
+"""What Prometheus reads of the API and of a consumer: the only file with its client.
+
+Each has a registry of its own, so that two in one process (tests) do not meet. Names are Spanish,
+units in the name, as Prometheus wants them (prometheus.io, "Metric and label naming").
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+    start_http_server,
+)
+
+from detection.dominio import SEVERIDADES
+from detection.errors import ConfiguracionError
+
+_TRAMOS_PETICION_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Around the goals: p50 < 10 ms, p99 < 50 ms (issue 5)."""
+_TRAMOS_LOTE_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""From a batch of one reading to a store that has almost given up."""
+TIPO_METRICAS = CONTENT_TYPE_LATEST
+
+
+class MetricasApi:
+    """Requests by route and status, their time, and who is listening.
+
+    Examples
+    --------
+    >>> metricas = MetricasApi()
+    >>> metricas.peticion("GET", "/salud", 200, 0.001)
+    >>> b'consumo_api_peticiones_total{estado="200"' in metricas.texto()
+    True
+    """
+
+    def __init__(self) -> None:
+        self._registro = CollectorRegistry()
+        ProcessCollector(registry=self._registro)
+        self._peticiones = Counter(
+            "consumo_api_peticiones", "Peticiones atendidas", ("metodo", "ruta", "estado"),
+            registry=self._registro,
+        )  # fmt: skip
+        self._segundos = Histogram(
+            "consumo_api_peticion_segundos", "Tiempo hasta la última parte de la respuesta",
+            ("ruta",), buckets=_TRAMOS_PETICION_S, registry=self._registro,
+        )  # fmt: skip
+        self._abiertas = Gauge(
+            "consumo_api_peticiones_en_curso", "Peticiones sin terminar", registry=self._registro
+        )
+        self._oyentes = Gauge(
+            "consumo_api_oyentes", "Clientes que escuchan anomalías nuevas", registry=self._registro
+        )
+
+    @contextmanager
+    def en_curso(self) -> Iterator[None]:
+        """Count a request as going on while the block runs."""
+        with self._abiertas.track_inprogress():
+            yield
+
+    def peticion(self, metodo: str, ruta: str, estado: int, segundos: float | None) -> None:
+        """Count a request that is over.
+
+        Parameters
+        ----------
+        ruta : str
+            The route's template, never the path that was asked for: there are few of them.
+        segundos : float or None
+            None = it lasted as long as the client listened, which says nothing.
+        """
+        self._peticiones.labels(metodo, ruta, str(estado)).inc()
+        if segundos is not None:
+            self._segundos.labels(ruta).observe(segundos)
+
+    def oyentes(self, cuantos: int) -> None:
+        """Say how many listen to new anomalies."""
+        self._oyentes.set(cuantos)
+
+    def texto(self) -> bytes:
+        """Return everything in Prometheus's text format."""
+        return generate_latest(self._registro)
+
+
+class MetricasConsumidor:
+    """What a consumer has done, how far behind it is, and which model it uses.
+
+    Told once a batch; a reading costs nothing.
+
+    Examples
+    --------
+    >>> metricas = MetricasConsumidor()
+    >>> metricas.lote(np.array([0, 0, 4], np.uint8), 0.02, "consumo-detector-3")
+    >>> b'consumo_lecturas_total{severidad="normal"} 2.0' in metricas.texto()
+    True
+    """
+
+    def __init__(self) -> None:
+        self._registro = CollectorRegistry()
+        ProcessCollector(registry=self._registro)
+        lecturas = Counter(
+            "consumo_lecturas", "Lecturas puntuadas y guardadas", ("severidad",),
+            registry=self._registro,
+        )  # fmt: skip
+        self._lecturas = [lecturas.labels(str(severidad)) for severidad in SEVERIDADES]
+        self._lote = Histogram(
+            "consumo_lote_segundos", "Tiempo de un lote, de puntuarlo a guardarlo",
+            buckets=_TRAMOS_LOTE_S, registry=self._registro,
+        )  # fmt: skip
+        self._invalidas = Counter(
+            "consumo_mensajes_no_validos", "Mensajes apartados", ("motivo",),
+            registry=self._registro,
+        )  # fmt: skip
+        self._retraso = Gauge(
+            "consumo_retraso_mensajes", "Mensajes que faltan por leer", ("particion",),
+            registry=self._registro,
+        )  # fmt: skip
+        self._modelo = Gauge(
+            "consumo_modelo", "Versión del modelo en uso: 1 la de ahora", ("version",),
+            registry=self._registro,
+        )  # fmt: skip
+        self._guardado = Gauge(
+            "consumo_ultimo_lote_timestamp_seconds", "Instante en que se guardó el último lote",
+            registry=self._registro,
+        )  # fmt: skip
+        self._version: str | None = None
+
+    def lote(self, severidad: NDArray[np.uint8], segundos: float, version_modelo: str) -> None:
+        """Count a batch that both stores have.
+
+        Parameters
+        ----------
+        severidad : ndarray (n,), uint8
+            Index into ``SEVERIDADES`` of each reading.
+        """
+        for contador, n in zip(
+            self._lecturas, np.bincount(severidad, minlength=len(SEVERIDADES)), strict=True
+        ):
+            contador.inc(int(n))
+        self._lote.observe(segundos)
+        self._guardado.set(time.time())
+        if version_modelo != self._version:
+            self._modelo.clear()
+            self._modelo.labels(version_modelo).set(1)
+            self._version = version_modelo
+
+    def invalidas(self, motivos: Mapping[str, int]) -> None:
+        """Count messages that the dead letters have, by reason."""
+        for motivo, n in motivos.items():
+            self._invalidas.labels(motivo).inc(n)
+
+    def retraso(self, por_particion: Mapping[int, int]) -> None:
+        """Say how many messages are still to be read of each partition that is ours."""
+        self._retraso.clear()
+        for particion, mensajes in por_particion.items():
+            self._retraso.labels(str(particion)).set(mensajes)
+
+    def texto(self) -> bytes:
+        """Return everything in Prometheus's text format."""
+        return generate_latest(self._registro)
+
+    def servir(self, host: str, puerto: int) -> ServidorMetricas:
+        """Return a server of these metrics that already listens.
+
+        Raises
+        ------
+        ConfiguracionError
+            The port is taken, or the address is not ours.
+        """
+        return ServidorMetricas(self._registro, host, puerto)
+
+
+class ServidorMetricas:
+    """Serves a registry on ``/metrics`` from a thread, until the block ends."""
+
+    def __init__(self, registro: CollectorRegistry, host: str, puerto: int) -> None:
+        try:
+            self._servidor, self._hilo = start_http_server(puerto, host, registro)
+        except (OSError, OverflowError) as error:
+            raise ConfiguracionError(
+                f"no se pueden servir métricas en {host}:{puerto} (METRICAS_PORT): {error}"
+            ) from error
+        self.puerto = int(self._servidor.server_address[1])
+
+    def __enter__(self) -> ServidorMetricas:
+        return self
+
+    def __exit__(
+        self,
+        _tipo: type[BaseException] | None,
+        _error: BaseException | None,
+        _traza: TracebackType | None,
+    ) -> None:
+        self._servidor.shutdown()
+        self._servidor.server_close()
+        self._hilo.join()

@@ -1,0 +1,158 @@
+"""The real API in a thread, over stores filled by the real detector."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+import numpy as np
+from fastapi import FastAPI
+
+from api.main import create_app, make_server
+from api.seguridad import huella_de
+from detection.detector import DetectorConsumo
+from detection.dominio import Lecturas, Veredictos, hora_absoluta, instante
+from detection.synth import generate, make_poblacion
+from pipeline.aggregator import aggregate
+from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.almacenes.postgres import PostgresStore, migrate
+from pipeline.batch import Procesador
+from pipeline.local import EmbeddedServices
+from serving.scorer import Origen, Scorer
+from serving.settings import ROLES, Settings
+from serving.zona import load_calendario
+
+AHORA = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
+"""The app's clock; the latest reading is of the hour before."""
+LOTE = 1000
+PLAZO_S = 20.0
+ZONA = "Europe/Madrid"
+SEMILLA = 5
+CLAVES = {rol: f"clave-de-prueba-{rol}" for rol in ROLES}
+
+
+@dataclass(frozen=True)
+class Datos:
+    """What the stores hold: readings in order of arrival, and the settings that lead there."""
+
+    settings: Settings
+    lecturas: Lecturas
+    clientes: list[str]
+    desde: datetime
+    hasta: datetime
+
+
+def esperar(condicion: Callable[[], object], texto: str, plazo_s: float = PLAZO_S) -> None:
+    """Return once a condition holds; fail with ``texto`` if it does not in time."""
+    limite = time.monotonic() + plazo_s
+    while not condicion():
+        assert time.monotonic() < limite, f"not in time: {texto}"
+        time.sleep(0.01)
+
+
+def llenar(settings: Settings, lecturas: Lecturas, ahora_hora: int) -> None:
+    """Store readings with the verdicts of the detector, as the consumer does."""
+    historial, anomalias = PostgresStore(settings), MongoAnomalyStore(settings)
+    with contextlib.closing(historial), contextlib.closing(anomalias):
+        anomalias.ensure_indexes()
+        scorer = Scorer(DetectorConsumo(load_calendario(ZONA)), historial)
+        procesador = Procesador(scorer, historial, anomalias, lambda: ahora_hora)
+        for desde in range(0, len(lecturas), LOTE):
+            cuales = np.arange(desde, min(desde + LOTE, len(lecturas)))
+            origen = Origen(np.zeros(cuales.size, np.int32), cuales, {0: int(cuales[-1]) + 1}, "r")
+            puntuado = procesador.draft(lecturas.elegir(cuales), origen)
+            procesador.save(puntuado)
+            procesador.accept(puntuado)
+
+
+def sembrar(settings: Settings, clientes: int, sospechosos: int, dias: int) -> Datos:
+    """Store, judge and aggregate the days before ``AHORA`` of some customers, frauds among them."""
+    hasta = hora_absoluta(AHORA.replace(minute=0))
+    desde = hasta - 24 * dias
+    poblacion = make_poblacion(SEMILLA, clientes, sospechosos, desde, hasta)
+    lecturas = generate(poblacion, desde, hasta, load_calendario(ZONA)).lecturas()
+    migrate(settings)
+    llenar(settings, lecturas, hasta)
+    aggregate(settings, None, AHORA)
+    nombres = sorted(set(lecturas.propietario_id))
+    return Datos(settings, lecturas, nombres, instante(desde), instante(hasta))
+
+
+@contextlib.contextmanager
+def base_nueva(servicios: EmbeddedServices, **otras: object) -> Iterator[Settings]:
+    """Give settings that lead to an empty database and an empty Mongo base of their own."""
+    nombre = f"api_{uuid.uuid4().hex[:12]}"
+    servicios.crear_base(nombre)
+    valores = {clave.lower(): valor for clave, valor in servicios.variables().items()}
+    valores |= {"postgres_db": nombre, "mongo_db": nombre, "mlflow_tracking_uri": SIN_MLFLOW}
+    try:
+        yield Settings.model_validate({**valores, **otras})
+    finally:
+        servicios.borrar_base(nombre)
+
+
+SIN_MLFLOW = "http://127.0.0.1:9"
+"""Nothing listens on the discard port."""
+
+
+@contextlib.contextmanager
+def servir(
+    settings: Settings, ahora: Callable[[], datetime] = lambda: AHORA
+) -> Iterator[httpx.Client]:
+    """Give a client of the API in a thread, on a free port, as ``consumo api`` serves it."""
+    with servir_app(create_app(settings, ahora)) as http:
+        yield http
+
+
+@contextlib.contextmanager
+def servir_app(app: FastAPI) -> Iterator[httpx.Client]:
+    """Give a client of an app in a thread; at the end its server has stopped in good time."""
+    with socket.create_server(("127.0.0.1", 0)) as enchufe:
+        servidor = make_server(app)
+        hilo = threading.Thread(target=servidor.run, kwargs={"sockets": [enchufe]})
+        hilo.start()
+        try:
+            esperar(lambda: servidor.started or not hilo.is_alive(), "the API starts")
+            assert servidor.started
+            url = f"http://127.0.0.1:{enchufe.getsockname()[1]}"
+            with httpx.Client(base_url=url, timeout=PLAZO_S, trust_env=False) as http:
+                yield http
+        finally:
+            servidor.should_exit = True
+            hilo.join(PLAZO_S)
+            assert not hilo.is_alive()
+
+
+def claves_de_prueba() -> str:
+    """Return ``API_CLAVES`` with one key of each role."""
+    return ",".join(f"{rol}-1:{rol}:{huella_de(clave)}" for rol, clave in CLAVES.items())
+
+
+def es_problema(respuesta: httpx.Response, estado: int, texto: str = "") -> dict[str, object]:
+    """Check that an answer is a problem of RFC 9457 with a status and a text; return its body."""
+    assert respuesta.status_code == estado, respuesta.text
+    assert respuesta.headers["content-type"] == "application/problem+json"
+    cuerpo: dict[str, object] = respuesta.json()
+    assert {"type", "title", "status", "detail", "instance", "peticion_id"} <= cuerpo.keys()
+    assert cuerpo["status"] == estado
+    assert cuerpo["peticion_id"] == respuesta.headers["x-request-id"]
+    assert texto in str(cuerpo["detail"])
+    return cuerpo
+
+
+def veredictos(score: list[int], severidad: list[int], version: str) -> Veredictos:
+    """Return verdicts (n,) with these scores, in hundredths, and severities."""
+    n = len(score)
+    nada = np.zeros(n, np.float32)
+    return Veredictos(
+        np.zeros(n, np.int64), np.array(score, np.uint8), np.array(severidad, np.uint8),
+        np.zeros(n, np.uint8), np.zeros(n, bool), nada, nada, nada, version,
+        np.zeros((n, 8), np.float32), np.zeros((n, 8, 1), np.float32),
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""Registered versions of the model, small and quick to make, and a way to break one."""
+
+from __future__ import annotations
+
+import tempfile
+import urllib.request
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+from sklearn.ensemble import IsolationForest
+
+from detection.features import RASGOS
+from detection.modelo import Cola, Modelo
+from detection.offline import Bosque
+from detection.params import CALIBRACIONES, Params
+from serving.paquete import save_paquete
+from serving.registry import Registro
+from serving.settings import Settings
+from serving.versiones import MODELO
+
+
+@lru_cache(maxsize=1)
+def _modelo() -> Modelo:
+    filas = np.random.default_rng(0).random((300, len(RASGOS)), np.float32)
+    bosque = IsolationForest(n_estimators=5, random_state=0).fit(filas)
+    cola = Cola(np.array([0.0, 1.0]), np.array([0.0, -0.001]))
+    return Modelo(
+        version="sin registrar",
+        bosque=Bosque.from_sklearn(bosque),
+        cola_offline=cola,
+        cola_online=cola,
+        huella_online="ninguna",
+        calibraciones=CALIBRACIONES,
+        rasgos=RASGOS,
+        huella_params=Params().fingerprint(),
+    )
+
+
+def registrar(settings: Settings) -> int:
+    """Return the number of a new version, which the alias ``challenger`` points to."""
+    with tempfile.TemporaryDirectory() as carpeta:
+        save_paquete(_modelo(), Path(carpeta), extras={})
+        return Registro(settings).register(
+            Path(carpeta), np.zeros((2, len(RASGOS)), np.float32), parametros={},
+            metricas={"precision_media": 0.71}, etiquetas={"datos": "abc"},
+        )  # fmt: skip
+
+
+def estropear(settings: Settings, version: int) -> None:
+    """Overwrite a version's forest on MLflow's disk, behind everybody's back."""
+    from mlflow import MlflowClient
+
+    uri = settings.mlflow_tracking_uri
+    origen = MlflowClient(uri, uri).get_model_version_download_uri(MODELO, str(version))
+    ruta = urlsplit(origen).path.strip("/")
+    peticion = urllib.request.Request(
+        f"{uri}/api/2.0/mlflow-artifacts/artifacts/{ruta}/data/paquete/bosque.npz",
+        data=b"otra cosa",
+        method="PUT",
+    )
+    with urllib.request.urlopen(peticion, timeout=30):
+        pass

@@ -1,0 +1,136 @@
+"""/api/estadisticas: figures that are those of the readings they are made of."""
+
+from __future__ import annotations
+
+import statistics
+
+import httpx
+import pytest
+from apoyo_api import AHORA, Datos, es_problema
+from apoyo_rutas import HORA, MADRID, de_cliente, lee, local, todo
+
+from api.routes.estadisticas import monthly_change
+from pipeline.almacenes.consultas_tipos_anomalias import MesCliente
+
+
+@pytest.mark.parametrize("dias", [28, 7, 366])
+def test_las_cifras_de_un_cliente(cliente: httpx.Client, datos: Datos, dias: int) -> None:
+    """A customer's figures are those of its readings of the days that are asked for."""
+    for quien in datos.clientes[:3]:
+        cifras = lee(cliente, f"/api/estadisticas/cliente/{quien}", dias=dias)
+        suyas = de_cliente(datos, quien)
+        desde, hasta = local(cifras["desde"]), local(cifras["hasta"])
+        assert hasta == max(suyas) + HORA
+        assert (hasta - desde) // HORA == 24 * dias
+        kwh = [k for m, k in suyas.items() if desde <= m < hasta]
+        assert cifras["lecturas"] == len(kwh)
+        assert cifras["consumo_total_kwh"] == pytest.approx(sum(kwh))
+        assert cifras["consumo_promedio_kwh"] == pytest.approx(sum(kwh) / len(kwh), abs=1e-6)
+        assert (cifras["consumo_minimo_kwh"], cifras["consumo_maximo_kwh"]) == (min(kwh), max(kwh))
+        assert cifras["p50_kwh"] == pytest.approx(statistics.median(kwh), abs=1e-6)
+        assert cifras["coste_estimado_eur"] == pytest.approx(0.15 * sum(kwh), abs=0.01)
+        assert cifras["cobertura"] == pytest.approx(
+            len(kwh) / cifras["lecturas_posibles"], abs=1e-4
+        )
+        noche = [
+            k for m, k in suyas.items() if desde <= m < hasta and m.astimezone(MADRID).hour < 6
+        ]
+        assert cifras["consumo_noche_promedio_kwh"] == pytest.approx(
+            sum(noche) / len(noche), abs=1e-6
+        )
+        assert cifras["anomalias_total"] == sum(cifras["anomalias"].values())
+        semana = sum(k for m, k in suyas.items() if hasta - 168 * HORA <= m < hasta)
+        assert cifras["semana"]["valor"] == pytest.approx(semana)
+
+
+def test_las_anomalias_de_las_cifras_son_las_guardadas(cliente: httpx.Client, datos: Datos) -> None:
+    """What the history counts as anomalies is what MongoDB has of that customer."""
+    for quien in datos.clientes:
+        cifras = lee(cliente, f"/api/estadisticas/cliente/{quien}", dias=366)
+        suyas = todo(cliente, f"/api/anomalias/cliente/{quien}", limite=1000)
+        assert cifras["anomalias_total"] == len(suyas)
+        assert cifras["score_maximo"] >= max((a["score_anomalia"] for a in suyas), default=0)
+        de_mas = sum(max(a["diferencia_kwh"] or 0, 0) for a in suyas)
+        assert cifras["exceso_kwh"] == pytest.approx(de_mas, rel=1e-3, abs=1e-3)
+        assert cifras["energia_en_juego_kwh"] == pytest.approx(
+            cifras["exceso_kwh"] + cifras["defecto_kwh"]
+        )
+
+
+def test_dias_fuera_de_limites(cliente: httpx.Client, datos: Datos) -> None:
+    """Statistics of no day, or of more than a year, are refused."""
+    for dias in (0, 367, "x"):
+        ruta = f"/api/estadisticas/cliente/{datos.clientes[0]}?dias={dias}"
+        es_problema(cliente.get(ruta), 422, "dias")
+
+
+def test_el_resumen_cuenta_las_ventanas(cliente: httpx.Client, datos: Datos) -> None:
+    """The global windows hold every reading of their hours, by the app's own clock."""
+    resumen = lee(cliente, "/api/estadisticas/resumen")
+    assert resumen["completo"] is True
+    assert local(resumen["momento"]) == AHORA
+    lecturas = {
+        (quien, m): k for quien in datos.clientes for m, k in de_cliente(datos, quien).items()
+    }
+    for nombre in ("ultimas_24h", "ultimos_7d", "anteriores_7d", "ultimos_30d"):
+        ventana = resumen[nombre]
+        desde, hasta = local(ventana["desde"]), local(ventana["hasta"])
+        dentro = {c: k for c, k in lecturas.items() if desde <= c[1] < hasta}
+        assert ventana["lecturas"] == len(dentro)
+        assert ventana["consumo_kwh"] == pytest.approx(sum(dentro.values()))
+        assert ventana["anomalias_total"] == sum(ventana["anomalias"].values())
+    semanas = resumen["ultimos_7d"], resumen["anteriores_7d"]
+    assert semanas[0]["desde"] == semanas[1]["hasta"]
+    assert local(resumen["ultima_lectura"]) == max(m for _, m in lecturas)
+    assert sum(resumen["por_estado"].values()) > 0
+
+
+def test_los_dias_de_todos(cliente: httpx.Client, datos: Datos) -> None:
+    """Each local day has its readings and energy; 93 days are too many."""
+    dias = lee(cliente, "/api/estadisticas/dias", desde="2026-10-20", hasta="2026-10-31")
+    assert [d["fecha"] for d in dias["elementos"]] == [f"2026-10-{n}" for n in range(20, 32)]
+    for dia in dias["elementos"]:
+        kwh = [
+            k
+            for quien in datos.clientes
+            for m, k in de_cliente(datos, quien).items()
+            if f"{m.astimezone(MADRID):%Y-%m-%d}" == dia["fecha"]
+        ]
+        assert dia["lecturas"] == len(kwh)
+        assert dia["consumo_kwh"] == pytest.approx(sum(kwh))
+    es_problema(
+        cliente.get("/api/estadisticas/dias?desde=2026-01-01&hasta=2026-10-31"), 422, "desde"
+    )
+
+
+def test_los_meses_juntos(cliente: httpx.Client, datos: Datos) -> None:
+    """A customer's months add up, and its rank is its place among the month's customers."""
+    orden = [e["propietario_id"] for e in todo(cliente, "/api/consumos/meses/2026-11")]
+    for quien in datos.clientes:
+        cifras = lee(cliente, f"/api/estadisticas/mensuales/{quien}")
+        meses = lee(cliente, f"/api/consumos/mensuales/{quien}")["elementos"]
+        assert cifras["meses"] == len(meses) == 2
+        assert cifras["consumo_total"] == pytest.approx(sum(m["consumo_total"] for m in meses))
+        assert [e["actual"] for e in cifras["elementos"] if e["actual"]] == meses
+        assert cifras["ultimo_mes"] == "2026-11"
+        assert (cifras["posicion"], cifras["de"]) == (orden.index(quien) + 1, len(orden))
+        mayor = max(meses, key=lambda m: m["consumo_total"])
+        assert cifras["mes_maximo"] == mayor["mes_str"]
+        # November is not over, and there is nothing before October.
+        assert cifras["variacion_mensual"] is None
+
+
+def _mes(mes_str: str, total: float) -> MesCliente:
+    return MesCliente(
+        f"A_{mes_str}", "A", mes_str, total, 1.0, 0.0, 2.0, 0, 0, None, None, 720, None
+    )  # fmt: skip
+
+
+def test_la_variacion_mensual_es_de_meses_terminados_y_seguidos() -> None:
+    """The monthly change leaves out the month that is running, gaps, and months of nothing."""
+    enero, diciembre, octubre = _mes("2027-01", 110), _mes("2026-12", 100), _mes("2026-10", 50)
+    assert monthly_change([enero, diciembre], "2027-02") == pytest.approx(0.1)
+    assert monthly_change([enero, diciembre], "2027-01") is None
+    assert monthly_change([diciembre, octubre], "2027-01") is None
+    assert monthly_change([enero, _mes("2026-12", 0)], "2027-02") is None
+    assert monthly_change([], "2027-02") is None

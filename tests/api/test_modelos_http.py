@@ -1,0 +1,216 @@
+"""The versions of the model over HTTP, against a real MLflow: seen, promoted, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from apoyo_api import CLAVES, claves_de_prueba, es_problema, servir, veredictos
+from apoyo_versiones import estropear, registrar
+
+from api.seguridad import CABECERA
+from detection.dominio import Lecturas
+from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.postgres import PostgresStore, migrate
+from serving.registry import Registro
+from serving.settings import Settings
+from serving.versiones import CAMPEON
+from training.promover import appoint
+
+ADMIN = {CABECERA: CLAVES["administracion"]}
+HTML = "<html><script>1</script>informe ñ</html>"
+
+
+@pytest.fixture
+def settings(entorno_mlflow: Settings) -> Settings:
+    return entorno_mlflow.model_copy(
+        update={"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
+    )
+
+
+@pytest.fixture
+def con_mlflow(settings: Settings) -> Iterator[httpx.Client]:
+    """Give the API beside an MLflow with two versions; the second is the challenger."""
+    registrar(settings)
+    registrar(settings)
+    with servir(settings, lambda: datetime(2026, 11, 20, 10, 0, tzinfo=UTC)) as http:
+        yield http
+
+
+def promover(http: httpx.Client, version: int, **mas: Any) -> httpx.Response:
+    cuerpo = {"motivo": "menos falsas alarmas", **mas}
+    return http.post(f"/api/modelos/{version}/promover", json=cuerpo, headers=ADMIN)
+
+
+def test_de_principio_a_fin(con_mlflow: httpx.Client, settings: Settings) -> None:
+    """Versions are listed, one is promoted, another replaces it, and it comes back; all audited.
+
+    What MLflow and the audit say afterwards is what ``consumo promover --version`` would have said.
+    """
+    vistas = con_mlflow.get("/api/modelos").json()
+    assert [v["version"] for v in vistas["elementos"]] == [2, 1]
+    assert (vistas["campeon"], vistas["aspirante"], vistas["siguiente"]) == (None, 2, None)
+    primera = vistas["elementos"][1]
+    assert primera["metricas"] == {"precision_media": 0.71}
+    assert primera["etiquetas"]["datos"] == "abc"
+    assert primera["mlflow_url"].endswith("/#/models/consumo-detector/versions/1")
+
+    hecho = promover(con_mlflow, 1, campeon=0).json()
+    assert hecho == {
+        "version": 1, "anterior": None, "motivo": "menos falsas alarmas",
+        "quien": "administracion-1", "cuando": "2026-11-20T11:00:00+01:00",
+    }  # fmt: skip
+    assert promover(con_mlflow, 2).json()["anterior"] == 1
+    registro = Registro(settings)
+    assert registro.version_of(CAMPEON) == 2
+    vuelta = con_mlflow.post(
+        "/api/modelos/volver", json={"motivo": "peor en las tiendas"}, headers=ADMIN
+    )
+    assert (vuelta.json()["version"], vuelta.json()["anterior"]) == (1, 2)
+    assert registro.version_of(CAMPEON) == 1
+
+    una = con_mlflow.get("/api/modelos/1").json()
+    assert una["alias"] == ["champion"]
+    assert [p["desde"] for p in una["promociones"]] == ["ninguna", "2"]
+    assert una["promociones"][1]["por"] == "administracion-1 (API)"
+    assert una["promociones"][1]["motivo"] == "peor en las tiendas"
+
+    filas = con_mlflow.get("/api/auditoría", headers=ADMIN).json()["elementos"]
+    assert [(f["accion"], f["objeto"]) for f in filas] == [
+        ("promover", "modelo 1"), ("promover", "modelo 2"), ("promover", "modelo 1")
+    ]  # fmt: skip
+    assert filas[0]["detalle"] == {"antes": 2, "motivo": "peor en las tiendas"}
+    assert filas[0]["rol"] == "administracion"
+    assert filas[0]["clave"].startswith("administracion-1 (")
+    assert filas[0]["peticion_id"] == vuelta.headers["x-request-id"]
+    assert filas[0]["ip"] == "127.0.0.1"
+    pagina = con_mlflow.get("/api/auditoría?limite=2", headers=ADMIN).json()
+    resto = con_mlflow.get(f"/api/auditoría?antes_de={pagina['siguiente']}", headers=ADMIN).json()
+    assert [f["id"] for f in pagina["elementos"] + resto["elementos"]] == [f["id"] for f in filas]
+
+    # The command line writes the same tags.
+    appoint(settings, registro, 2, "ana")
+    etiquetas = {v.version: set(v.etiquetas) for v in registro.versions()}
+    assert etiquetas[1] == etiquetas[2]
+
+
+def test_lo_que_no_se_puede_promover(con_mlflow: httpx.Client, settings: Settings) -> None:
+    """No such version, the champion itself, another champion, a broken package: nothing moves."""
+    es_problema(promover(con_mlflow, 9), 404, "no existe la versión 9")
+    es_problema(con_mlflow.get("/api/modelos/9"), 404)
+    volver = con_mlflow.post("/api/modelos/volver", json={"motivo": "porque sí"}, headers=ADMIN)
+    es_problema(volver, 409, "no hay campeón")
+    assert promover(con_mlflow, 1).status_code == 200
+    es_problema(promover(con_mlflow, 1), 409, "ya es la campeona")
+    es_problema(promover(con_mlflow, 2, campeon=0), 409, "el campeón ya es la versión 1")
+    volver = con_mlflow.post("/api/modelos/volver", json={"motivo": "porque sí"}, headers=ADMIN)
+    es_problema(volver, 409, "no sustituyó a ninguna")
+    estropear(settings, 2)
+    es_problema(promover(con_mlflow, 2), 409, "no se promueve (versión 2)")
+    assert Registro(settings).version_of(CAMPEON) == 1
+    filas = con_mlflow.get("/api/auditoría", headers=ADMIN).json()["elementos"]
+    # The one that failed is written down twice: that it was asked, and that it was not done.
+    assert [f["detalle"].get("fallo") for f in filas] == ["ModeloInvalidoError", None, None]
+
+
+def test_sin_auditoria_no_se_cambia_nada(con_mlflow: httpx.Client, settings: Settings) -> None:
+    """What cannot be written down is not done: PostgreSQL away, 503, and the champion stays."""
+    lejos = settings.model_copy(update={"postgres_port": 9})
+    with servir(lejos) as http:
+        es_problema(promover(http, 1), 503)
+    assert Registro(settings).version_of(CAMPEON) is None
+
+
+@pytest.mark.parametrize(("rol", "estado"), [("lectura", 403), ("analista", 403), (None, 401)])
+def test_promover_pide_administracion(cliente: httpx.Client, rol: str | None, estado: int) -> None:
+    """Only the role of administration moves the champion; the others do not even learn more."""
+    cabeceras = {} if rol is None else {CABECERA: CLAVES[rol]}
+    for ruta in ("/api/modelos/1/promover", "/api/modelos/volver"):
+        es_problema(cliente.post(ruta, json={"motivo": "porque sí"}, headers=cabeceras), estado)
+
+
+def _sombra(settings: Settings) -> None:
+    """Store what two versions said of three readings."""
+    migrate(settings)
+    with closing(PostgresStore(settings)) as almacen:
+        lecturas = Lecturas(["A", "B", "C"], np.array([490_000] * 3), np.ones(3))
+        campeon = veredictos([60, 10, 85], [1, 0, 3], "consumo-detector-1")
+        aspirante = veredictos([62, 92, 40], [1, 4, 0], "consumo-detector-10")
+        assert almacen.save_shadow(lecturas, campeon, aspirante) == 3
+
+
+def test_la_sombra_se_compara(entorno: Settings) -> None:
+    """Of the challenger in shadow: how often it agrees, and where it differs most."""
+    with servir(entorno) as http:
+        assert http.get("/api/modelos/sombra").json()["version_aspirante"] is None
+        _sombra(entorno)
+        cuerpo = http.get("/api/modelos/sombra?limite=2").json()
+        otra = http.get("/api/modelos/sombra?aspirante=consumo-detector-3").json()
+    assert cuerpo["version_aspirante"] == "consumo-detector-10"
+    assert [cuerpo[c] for c in ("lecturas", "coinciden", "mas_graves", "menos_graves")] == [
+        3,
+        1,
+        1,
+        1,
+    ]
+    assert {(p["campeon"], p["aspirante"]): p["lecturas"] for p in cuerpo["pares"]} == {
+        ("baja", "baja"): 1, ("normal", "crítica"): 1, ("alta", "normal"): 1
+    }  # fmt: skip
+    assert [f["propietario_id"] for f in cuerpo["elementos"]] == ["B", "C"]
+    assert (otra["lecturas"], otra["elementos"]) == (0, [])
+
+
+def _informe(fecha: datetime, semaforo: str, html: str | None) -> dict[str, Any]:
+    return {
+        "fecha": fecha, "desde": fecha - timedelta(days=7), "hasta": fecha,
+        "version": "consumo-detector-3", "semaforo": semaforo,
+        "columnas": [{"nombre": "nivel_dia", "movida": True, "estadistico": 0.41, "umbral": 0.35}],
+        "resumen": {"texto": "x", "dias": 7}, "html": html,
+    }  # fmt: skip
+
+
+def test_la_deriva_y_su_pagina(entorno: Settings) -> None:
+    """Latest report, history, and the page, which may run its scripts and reach nothing."""
+    fecha = datetime(2026, 11, 20, tzinfo=UTC)
+    with servir(entorno) as http, closing(ModelosMongo(entorno)) as modelos:
+        for ruta in ("/api/deriva", "/api/deriva/informe"):
+            es_problema(http.get(ruta), 404, "consumo deriva")
+        modelos.save_informe(_informe(fecha - timedelta(days=1), "verde", None))
+        es_problema(http.get("/api/deriva/informe"), 404, "sin su página")
+        modelos.save_informe(_informe(fecha, "ámbar", HTML))
+        ultimo = http.get("/api/deriva").json()
+        assert (ultimo["semaforo"], ultimo["version"]) == ("ámbar", 3)
+        assert ultimo["fecha"] == "2026-11-20T01:00:00+01:00"
+        assert ultimo["columnas"][0]["nombre"] == "nivel_dia"
+        historial = http.get("/api/deriva/historial?limite=5").json()
+        assert [i["semaforo"] for i in historial["elementos"]] == ["ámbar", "verde"]
+        pagina = http.get("/api/deriva/informe")
+        assert pagina.text == HTML
+        assert pagina.headers["content-type"] == "text/html; charset=utf-8"
+        assert "sandbox allow-scripts" in pagina.headers["content-security-policy"]
+        assert "default-src 'none'" in pagina.headers["content-security-policy"]
+        igual = http.get("/api/deriva/informe", headers={"If-None-Match": pagina.headers["etag"]})
+        assert (igual.status_code, igual.content) == (304, b"")
+
+
+def test_los_reentrenamientos(entorno: Settings) -> None:
+    """Every run of the retraining job with its reason, the last one first."""
+    momento = datetime(2026, 11, 20, tzinfo=UTC)
+    with servir(entorno) as http, closing(ModelosMongo(entorno)) as modelos:
+        for i, resultado in enumerate(("rechazado", "promovido")):
+            modelos.append_historial(
+                {
+                    "inicio": momento + timedelta(days=i), "fin": momento + timedelta(days=i),
+                    "motivo": "deriva en rojo", "semaforo": "rojo", "resultado": resultado,
+                    "detalle": "", "version": i, "criterios": [{"nombre": "x", "cumple": True}],
+                }
+            )  # fmt: skip
+        filas = http.get("/api/modelos/historial").json()["elementos"]
+    assert [f["resultado"] for f in filas] == ["promovido", "rechazado"]
+    assert filas[0]["criterios"] == [{"nombre": "x", "cumple": True}]
+    assert filas[0]["inicio"] == "2026-11-21T01:00:00+01:00"

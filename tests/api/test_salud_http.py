@@ -1,0 +1,102 @@
+"""The service says how it is: it lives, it is ready, its parts, how fresh its data are."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from apoyo_api import Datos, base_nueva, servir
+
+from api.vigia import VIGENCIA_S, Vigia, reach_kafka
+from detection.errors import TransientError
+from pipeline.local import EmbeddedServices
+
+
+def test_salud_dice_cada_parte_y_la_frescura(cliente: httpx.Client, datos: Datos) -> None:
+    """/salud names every part, when the consumer last wrote, and with which model."""
+    cuerpo = cliente.get("/salud").json()
+    partes = {p["nombre"]: p["estado"] for p in cuerpo["partes"]}
+    assert partes == {"PostgreSQL": "bien", "MongoDB": "bien", "Kafka": "bien", "MLflow": "mal"}
+    assert cuerpo["estado"] == "degradado"
+    assert cuerpo["lista"]
+    consumidor = cuerpo["consumidor"]
+    assert consumidor["estado"] == "al día"
+    assert consumidor["version_modelo"].startswith("reglas-")
+    ultimo = datetime.fromisoformat(consumidor["ultimo_consumo"])
+    assert ultimo == datos.hasta - timedelta(hours=1)
+    assert consumidor["ultimo_consumo"].endswith("+01:00")
+    escrita = datetime.fromisoformat(consumidor["ultima_escritura"])
+    assert datetime.now(UTC) - escrita < timedelta(hours=1)
+    assert cliente.get("/salud/lista").json() == {"estado": "viva"}
+
+
+def test_un_consumidor_parado_se_nota(datos: Datos) -> None:
+    """Hours after the last write the consumer counts as late."""
+    with servir(datos.settings, lambda: datetime.now(UTC) + timedelta(hours=3)) as http:
+        consumidor = http.get("/salud").json()["consumidor"]
+    assert consumidor["estado"] == "atrasado"
+    assert consumidor["antiguedad_s"] > 2 * 3600
+
+
+def test_sin_lecturas_esta_lista_y_lo_dice(servicios: EmbeddedServices) -> None:
+    """An empty database is made ready by the API itself, and health says that it is empty."""
+    with base_nueva(servicios) as settings, servir(settings) as http:
+        cuerpo = http.get("/salud").json()
+        assert cuerpo["lista"]
+        assert cuerpo["consumidor"]["estado"] == "sin datos"
+        assert http.get("/api/deriva/historial").json()["elementos"] == []
+
+
+def test_cuantos_pregunten_da_igual() -> None:
+    """However many ask at once, each part is looked at once in a while."""
+    ahora, miradas, salir = [0.0], [], threading.Event()
+
+    def lenta() -> str:
+        miradas.append(1)
+        salir.wait(5.0)
+        return "hola"
+
+    vigia = Vigia({"A": lenta, "B": lambda: reach_kafka("127.0.0.1:9")}, lambda: ahora[0])
+    hilos = [threading.Thread(target=vigia.look) for _ in range(8)]
+    for hilo in hilos:
+        hilo.start()
+    salir.set()
+    for hilo in hilos:
+        hilo.join(10.0)
+    visto = vigia.look()
+    assert (len(miradas), visto["A"].mal, visto["A"].dato) == (1, None, "hola")
+    assert visto["B"].mal is not None
+    ahora[0] += VIGENCIA_S
+    vigia.look()
+    assert len(miradas) == 2
+    vigia.close()
+
+
+def test_mientras_uno_mira_los_demas_reciben_lo_de_antes() -> None:
+    """A look that takes long holds up nobody who can be told what was seen before."""
+    ahora, entrar, salir = [0.0], threading.Event(), threading.Event()
+
+    def parte() -> None:
+        if ahora[0]:
+            entrar.set()
+            salir.wait(10.0)
+
+    vigia = Vigia({"A": parte}, lambda: ahora[0])
+    antes = vigia.look()
+    ahora[0] = 10 * VIGENCIA_S
+    hilo = threading.Thread(target=vigia.look)
+    hilo.start()
+    assert entrar.wait(10.0)
+    assert vigia.look() is antes
+    salir.set()
+    hilo.join(10.0)
+    vigia.close()
+
+
+def test_kafka_se_alcanza_por_cualquiera_de_sus_servidores(servicios: EmbeddedServices) -> None:
+    """One broker that listens is enough; none, and it says so."""
+    reach_kafka(f"127.0.0.1:9,{servicios.variables()['KAFKA_BROKER']}")
+    with pytest.raises(TransientError, match="Kafka no responde"):
+        reach_kafka("127.0.0.1:9, 127.0.0.1:10")

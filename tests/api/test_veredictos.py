@@ -1,0 +1,252 @@
+"""Verdicts of people: who may give one, what stays of it, and what it changes elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from apoyo_api import (
+    AHORA,
+    Datos,
+    base_nueva,
+    claves_de_prueba,
+    es_problema,
+    llenar,
+    servir,
+)
+from apoyo_rutas import lee, local, todo
+
+from detection.dominio import hora_absoluta
+from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.postgres import migrate
+from pipeline.local import EmbeddedServices
+from serving.settings import Settings
+
+NINGUNA = "0" * 24
+
+
+@pytest.fixture(scope="module")
+def propia(servicios: EmbeddedServices, datos: Datos) -> Iterator[Settings]:
+    """Give stores of our own to change, with the readings of one suspicious customer."""
+    suyas = np.flatnonzero(np.array(datos.lecturas.propietario_id) == datos.clientes[0])
+    with base_nueva(servicios, api_claves=claves_de_prueba(), api_limite_minuto=0) as settings:
+        migrate(settings)
+        llenar(settings, datos.lecturas.elegir(suyas), hora_absoluta(AHORA.replace(minute=0)))
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def api(propia: Settings) -> Iterator[httpx.Client]:
+    """Give a client of the API over ``propia``."""
+    with servir(propia) as http:
+        yield http
+
+
+@pytest.fixture
+def abiertas(api: httpx.Client, claves: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
+    """Return every anomaly, all of them open."""
+    juzgadas = todo(api, "/api/anomalias/últimas", estado=["confirmada", "descartada"], limite=500)
+    if juzgadas:
+        cuerpo = {
+            "ids": [a["id"] for a in juzgadas], "veredicto": "abierta", "motivo": "de nuevo",
+        }  # fmt: skip
+        respuesta = api.post("/api/anomalias/veredictos", json=cuerpo, headers=claves["analista"])
+        assert respuesta.status_code == 200, respuesta.text
+    anomalias = todo(api, "/api/anomalias/últimas", limite=1000)
+    assert {a["estado"] for a in anomalias} == {"abierta"}
+    return anomalias
+
+
+def _dar(
+    api: httpx.Client,
+    una: str,
+    claves: dict[str, str] | None,
+    veredicto: str = "confirmada",
+    motivo: str = "visto en la inspección",
+) -> httpx.Response:
+    cuerpo = {"veredicto": veredicto, "motivo": motivo}
+    return api.post(f"/api/anomalias/{una}/veredicto", json=cuerpo, headers=claves)
+
+
+def test_un_veredicto_se_queda_con_quien_cuando_y_por_que(
+    api: httpx.Client,
+    propia: Settings,
+    abiertas: list[dict[str, Any]],
+    claves: dict[str, dict[str, str]],
+) -> None:
+    """A confirmed anomaly stays so for every reader, and training can read it."""
+    una = abiertas[0]
+    cambio = _dar(api, una["id"], claves["analista"]).json()
+    assert cambio["estado_anterior"] == "abierta"
+    veredicto = cambio["anomalia"]["veredicto"]
+    assert (veredicto["estado"], veredicto["quien"]) == ("confirmada", "analista-1")
+    assert (veredicto["motivo"], local(veredicto["cuando"])) == ("visto en la inspección", AHORA)
+    detalle = lee(api, f"/api/anomalias/{una['id']}")
+    assert detalle["estado"] == "confirmada"
+    assert detalle["veredictos"][-1] == detalle["veredicto"] == veredicto
+    confirmadas = lee(api, "/api/anomalias/últimas", estado="confirmada")["elementos"]
+    assert [a["id"] for a in confirmadas] == [una["id"]]
+    with closing(ModelosMongo(propia)) as modelos:
+        hora = hora_absoluta(local(una["timestamp_consumo"]))
+        assert modelos.confirmadas() == [(una["propietario_id"], hora)]
+
+
+def test_la_historia_de_veredictos_no_se_borra(
+    api: httpx.Client, abiertas: list[dict[str, Any]], claves: dict[str, dict[str, str]]
+) -> None:
+    """Each new verdict is added to the history with what it changed, the oldest first."""
+    una = abiertas[1]["id"]
+    antes = len(lee(api, f"/api/anomalias/{una}")["veredictos"])
+    for veredicto in ("confirmada", "descartada", "abierta"):
+        rol = "administracion" if veredicto == "descartada" else "analista"
+        _dar(api, una, claves[rol], veredicto, f"ahora {veredicto}").raise_for_status()
+    nuevos = lee(api, f"/api/anomalias/{una}")["veredictos"][antes:]
+    assert [(v["estado_anterior"], v["estado"]) for v in nuevos] == [
+        ("abierta", "confirmada"), ("confirmada", "descartada"), ("descartada", "abierta"),
+    ]  # fmt: skip
+    assert [v["quien"] for v in nuevos] == ["analista-1", "administracion-1", "analista-1"]
+    ultimos = lee(api, "/api/anomalias/veredictos")["elementos"]
+    suyo = next(v for v in ultimos if v["anomalia"]["id"] == una)
+    assert suyo["veredicto"] == nuevos[-1]
+
+
+@pytest.mark.parametrize("ruta", ["/api/anomalias/{}/veredicto", "/api/anomalias/veredictos"])
+def test_sin_permiso_no_cambia_nada(
+    api: httpx.Client,
+    abiertas: list[dict[str, Any]],
+    claves: dict[str, dict[str, str]],
+    ruta: str,
+) -> None:
+    """Without a key 401, with one that only reads 403; the anomaly is as it was."""
+    una = abiertas[2]["id"]
+    cuerpo = {"veredicto": "descartada", "motivo": "porque sí"}
+    if ruta.endswith("s"):
+        cuerpo["ids"] = [una]  # type: ignore[assignment]
+    es_problema(api.post(ruta.format(una), json=cuerpo), 401)
+    inventada = {"X-API-Key": "consumo_inventada"}
+    es_problema(api.post(ruta.format(una), json=cuerpo, headers=inventada), 401)
+    es_problema(api.post(ruta.format(una), json=cuerpo, headers=claves["lectura"]), 403, "analista")
+    assert lee(api, f"/api/anomalias/{una}")["estado"] == "abierta"
+
+
+def test_todo_veredicto_queda_en_la_auditoria(
+    api: httpx.Client, abiertas: list[dict[str, Any]], claves: dict[str, dict[str, str]]
+) -> None:
+    """The audit has who asked for what, and marks what came to nothing."""
+    una = abiertas[3]["id"]
+    _dar(api, una, claves["analista"], motivo="para la auditoría").raise_for_status()
+    es_problema(_dar(api, NINGUNA, claves["analista"]), 404, NINGUNA)
+    filas = api.get("/api/auditoría?limite=5", headers=claves["administracion"]).json()["elementos"]
+    hecha = next(f for f in filas if una in f["objeto"])
+    assert (hecha["accion"], hecha["rol"]) == ("veredicto", "analista")
+    assert hecha["detalle"] == {"veredicto": "confirmada", "motivo": "para la auditoría"}
+    assert "analista-1" in hecha["clave"]
+    fallida = filas[0]
+    assert NINGUNA in fallida["objeto"]
+    assert "fallo" in fallida["detalle"]
+
+
+def test_varias_a_la_vez(
+    api: httpx.Client, abiertas: list[dict[str, Any]], claves: dict[str, dict[str, str]]
+) -> None:
+    """An incident is judged with one request; ids that do not exist are named, the rest change."""
+    incidencia = max(lee(api, "/api/incidencias")["elementos"], key=lambda i: i["anomalias"])
+    ids = incidencia["anomalia_ids"][:40]
+    cuerpo = {"ids": [*ids, NINGUNA, ids[0]], "veredicto": "descartada", "motivo": "un horno"}
+    respuesta = api.post("/api/anomalias/veredictos", json=cuerpo, headers=claves["analista"])
+    cambios = respuesta.json()
+    assert cambios["no_encontradas"] == [NINGUNA]
+    assert {c["anomalia"]["id"] for c in cambios["cambiadas"]} == set(ids)
+    assert {c["anomalia"]["estado"] for c in cambios["cambiadas"]} == {"descartada"}
+    despues = todo(api, "/api/anomalias/últimas", estado="descartada", limite=500)
+    assert {a["id"] for a in despues} == set(ids)
+    assert len(abiertas) > len(ids)
+
+
+def test_lo_descartado_deja_de_estar_en_juego(
+    api: httpx.Client, abiertas: list[dict[str, Any]], claves: dict[str, dict[str, str]]
+) -> None:
+    """Rejected anomalies count no more: not in the ranking, not in the energy at stake, at once."""
+    antes = lee(api, "/api/clientes/ranking")["elementos"][0]
+    kpis_antes = lee(api, "/api/dashboard/resumen")
+    semana = local(kpis_antes["desde"])
+    recientes = [a for a in abiertas if local(a["timestamp_consumo"]) >= semana][:60]
+    cuerpo = {
+        "ids": [a["id"] for a in recientes], "veredicto": "descartada", "motivo": "un taller",
+    }  # fmt: skip
+    api.post(
+        "/api/anomalias/veredictos", json=cuerpo, headers=claves["analista"]
+    ).raise_for_status()
+    despues = lee(api, "/api/clientes/ranking")["elementos"][0]
+    assert despues["anomalias"] == antes["anomalias"] - len(recientes)
+    assert despues["evidencia"] < antes["evidencia"]
+    kpis = lee(api, "/api/dashboard/resumen")
+    quitado = sum(abs(a["diferencia_kwh"] or 0) for a in recientes)
+    assert kpis["energia_en_juego_kwh"]["valor"] == pytest.approx(
+        kpis_antes["energia_en_juego_kwh"]["valor"] - quitado, rel=1e-3, abs=1e-2
+    )
+    assert kpis["por_estado"]["descartada"] == len(recientes)
+    assert lee(api, "/api/anomalias/distribuciones")["por_estado"]["descartada"] == len(recientes)
+
+
+@pytest.mark.parametrize(
+    ("cuerpo", "campo"),
+    [
+        ({"veredicto": "confirmada"}, "motivo"),
+        ({"veredicto": "confirmada", "motivo": "  a  "}, "motivo"),
+        ({"veredicto": "confirmada", "motivo": "x" * 501}, "motivo"),
+        ({"veredicto": "quizá", "motivo": "no se sabe"}, "veredicto"),
+        ({"veredicto": {"$ne": ""}, "motivo": "inyección"}, "veredicto"),
+        ({"veredicto": "confirmada", "motivo": "ya visto", "quien": "otro"}, "quien"),
+        ([], "cuerpo"),
+    ],
+)
+def test_un_veredicto_mal_pedido(
+    api: httpx.Client,
+    abiertas: list[dict[str, Any]],
+    claves: dict[str, dict[str, str]],
+    cuerpo: Any,
+    campo: str,
+) -> None:
+    """A verdict needs a word that exists and a reason; who says it is the key, not the body."""
+    ruta = f"/api/anomalias/{abiertas[0]['id']}/veredicto"
+    es_problema(api.post(ruta, json=cuerpo, headers=claves["analista"]), 422, campo)
+
+
+@pytest.mark.parametrize(
+    "ids", [[], ["1"], ["0" * 24] * 501, "0" * 24, [{"$gt": ""}], ["0" * 23 + "\x00"]]
+)
+def test_varias_mal_pedidas(api: httpx.Client, claves: dict[str, dict[str, str]], ids: Any) -> None:
+    """From 1 to 500 ids, each of them one."""
+    cuerpo = {"ids": ids, "veredicto": "descartada", "motivo": "no importa"}
+    ruta = "/api/anomalias/veredictos"
+    es_problema(api.post(ruta, json=cuerpo, headers=claves["analista"]), 422, "ids")
+
+
+def test_un_motivo_puede_decir_cualquier_cosa(
+    api: httpx.Client, abiertas: list[dict[str, Any]], claves: dict[str, dict[str, str]]
+) -> None:
+    """A reason is kept as it was written, whatever it looks like to a database or a browser."""
+    motivo = '\'; DROP TABLE consumos_diarios; -- <script>alert(1)</script> ñ 🏭 {"$set": 1}'
+    una = abiertas[4]["id"]
+    _dar(api, una, claves["analista"], motivo=motivo).raise_for_status()
+    assert lee(api, f"/api/anomalias/{una}")["veredicto"]["motivo"] == motivo
+    for imposible in ("a\x00b", "a\x1bb"):
+        es_problema(_dar(api, una, claves["analista"], motivo=imposible), 422, "motivo")
+    suelto = b'{"veredicto": "descartada", "motivo": "medio \\ud83c car\xc3\xa1cter"}'
+    ruta = f"/api/anomalias/{una}/veredicto"
+    es_problema(api.post(ruta, content=suelto, headers=claves["analista"]), 422)
+
+
+def test_sin_veredictos_de_un_cliente(api: httpx.Client, datos: Datos) -> None:
+    """The verdicts on one customer's anomalies are only that customer's."""
+    quien = datos.clientes[0]
+    dados = lee(api, "/api/anomalias/veredictos", propietario_id=quien)["elementos"]
+    assert {v["anomalia"]["propietario_id"] for v in dados} <= {quien}
+    cuandos = [local(v["veredicto"]["cuando"]) for v in dados]
+    assert all(c <= AHORA + timedelta(seconds=1) for c in cuandos)

@@ -1,0 +1,390 @@
+"""``make bench-api``: the API over embedded stores, each endpoint alone and all of them together.
+
+The data are those of an installation that has been running: readings scored by the detector in
+their order, anomalies found an hour after their reading, months made by the nightly job. First
+each endpoint is asked by one client, one request after the other; then all of them together at a
+fixed rate, each request at its own time whatever became of those before it, and its latency counts
+from that time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from datos import SOSPECHOSOS_DE_100, TROZO, ZONA, make_detector
+from pymongo import MongoClient
+from rich.console import Console
+from rich.table import Table
+
+from detection.dominio import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
+from detection.textos import numero
+from pipeline.aggregator import aggregate
+from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.almacenes.mongo_anomalias import ANOMALIAS, Lote
+from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.almacenes.postgres import PostgresStore, migrate
+from pipeline.generador import generate_lecturas, load_poblacion
+from pipeline.local import EmbeddedServices
+from pipeline.sondas import puerto_del_sistema
+from serving.cli import HECHO, Parser, entero, run
+from serving.settings import Settings
+
+META_P99_MS = 50.0
+META_P50_MS = 10.0
+"""The goals: of every read at 200 requests a second, and of the monthly and the top ones alone."""
+CON_META_P50 = ("mensuales", "un mes entero", "mensuales del cliente", "ranking", "top anomalías")
+CONEXIONES = 32
+ARRANQUE_S = 90.0
+RESPUESTA_S = 30.0
+
+
+@dataclass(frozen=True)
+class Mundo:
+    """What there is to ask for."""
+
+    clientes: list[str]
+    graves: list[str]
+    anomalias: list[str]
+    mes: str
+    ahora: datetime
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure and print; figures also as JSON if asked for."""
+    parser = Parser("make bench-api", "Mide las respuestas por segundo y su tardanza en la API.")
+    parser.add_argument("--clientes", type=entero(50), default=1000, metavar="N")
+    parser.add_argument("--dias", type=entero(35), default=60, metavar="N")
+    parser.add_argument("--ritmo", type=entero(1), default=200, metavar="N", help="por segundo")
+    parser.add_argument("--segundos", type=entero(1), default=40, metavar="N")
+    parser.add_argument("--solas", type=entero(5), default=100, metavar="N", help="de cada una")
+    parser.add_argument("--semilla", type=entero(0), default=1, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="ARCHIVO", help="guarda las cifras")
+    opciones = parser.parse_args(argv)
+    consola = Console(highlight=False)
+    with (
+        tempfile.TemporaryDirectory() as carpeta,
+        EmbeddedServices(Path(carpeta), puertos_libres=True, mlflow=False) as servicios,
+    ):
+        settings = Settings.model_validate(
+            {clave.lower(): valor for clave, valor in servicios.variables().items()}
+        )
+        mundo = _fill(settings, opciones.clientes, opciones.dias, opciones.semilla)
+        consola.print(
+            f"{date.today()}, {platform.machine()}, {os.cpu_count()} núcleos, Python "
+            f"{platform.python_version()}; {opciones.clientes} clientes, {opciones.dias} días, "
+            f"{len(mundo.anomalias)} anomalías."
+        )
+        with _api(settings, Path(carpeta)) as puerto:
+            cifras = asyncio.run(_measure(puerto, mundo, opciones))
+    _show(consola, cifras, opciones.ritmo)
+    if opciones.json:
+        opciones.json.write_text(json.dumps(cifras, indent=2, ensure_ascii=False))
+    return HECHO
+
+
+# ---- The data ----
+
+
+def _fill(settings: Settings, clientes: int, dias: int, semilla: int) -> Mundo:
+    """Store what a consumer would have stored by now."""
+    migrate(settings)
+    historial, anomalias = PostgresStore(settings), MongoAnomalyStore(settings)
+    consultas = MongoConsultas(settings)
+    anomalias.ensure_indexes()
+    consultas.ensure_indexes()
+    ahora = datetime.now(UTC)
+    hasta = hora_absoluta(ahora.replace(minute=0, second=0, microsecond=0))
+    desde = hasta - dias * HORAS_POR_DIA
+    sospechosos = clientes * SOSPECHOSOS_DE_100 // 100
+    poblacion = load_poblacion(semilla, clientes, sospechosos, desde + 28 * HORAS_POR_DIA, hasta)
+    todas = generate_lecturas(poblacion, desde, hasta, ZONA)
+    detector = make_detector()
+    cliente: MongoClient[dict[str, Any]] = MongoClient(settings.mongo_host, settings.mongo_port)
+    coleccion = cliente[settings.mongo_db][ANOMALIAS]
+    documentos: list[dict[str, Any]] = []
+    for inicio in range(0, len(todas), TROZO):
+        trozo = slice(inicio, inicio + TROZO)
+        lecturas = Lecturas(
+            list(todas.propietario_id[trozo]), todas.hora_utc[trozo], todas.consumo_kwh[trozo]
+        )
+        veredictos = detector.score(lecturas)
+        historial.save(lecturas, veredictos)
+        cuales = np.flatnonzero(veredictos.severidad)
+        explicaciones = [
+            detector.explain(veredictos, i, float(lecturas.consumo_kwh[i])) for i in cuales.tolist()
+        ]
+        lote = Lote(
+            lecturas.elegir(cuales), veredictos.elegir(cuales), explicaciones,
+            np.zeros(len(cuales), np.bool_), conservado=False,
+        )  # fmt: skip
+        for i in range(len(lote)):
+            hallada = instante(int(lote.lecturas.hora_utc[i]) + 1) + timedelta(seconds=3)
+            alta = {"estado": "abierta", "timestamp_deteccion": hallada}
+            documentos.append(lote.document(i, alta))
+    for inicio in range(0, len(documentos), 1_000):
+        coleccion.insert_many(documentos[inicio : inicio + 1_000])
+    aggregate(settings, None, ahora)
+    for abierto in (historial, anomalias, consultas, cliente):
+        abierto.close()
+    recientes = documentos[-2_000:]
+    return Mundo(
+        clientes=sorted({uno.propietario_id for uno in poblacion}),
+        graves=sorted({d["propietario_id"] for d in recientes if d["severidad"] == "crítica"}),
+        anomalias=[str(d["_id"]) for d in documentos],
+        mes=(ahora - timedelta(days=31)).strftime("%Y-%m"),
+        ahora=ahora,
+    )
+
+
+@contextmanager
+def _api(settings: Settings, carpeta: Path) -> Iterator[int]:
+    """Give the port of an API of our own, as ``consumo api`` starts it."""
+    puerto = puerto_del_sistema()
+    propias = {clave.upper(): str(valor) for clave, valor in settings.model_dump().items()}
+    propias |= {"API_PORT": str(puerto), "API_LIMITE_MINUTO": "0", "NIVEL_LOG": "WARNING"}
+    with (carpeta / "api.log").open("wb") as registro:
+        proceso = subprocess.Popen(
+            [sys.executable, "consumo.py", "api"],
+            env={**os.environ, **propias},
+            stdout=registro,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield puerto
+        finally:
+            proceso.terminate()
+            proceso.wait(30)
+
+
+# ---- What is asked ----
+
+
+def _paths(mundo: Mundo, azar: random.Random) -> dict[str, str]:
+    """Return one path of each endpoint, of customers and anomalies drawn at random."""
+    uno, grave = azar.choice(mundo.clientes), azar.choice(mundo.graves)
+    dias_30 = f"desde={(mundo.ahora - timedelta(days=30)).date()}"
+    return {
+        "últimas 24 h": f"/api/consumos/últimas24h/{uno}",
+        "rango de 7 días": f"/api/consumos/rango?propietario_id={uno}",
+        "rango de 30 días con banda": (
+            f"/api/consumos/rango?propietario_id={uno}&{dias_30}&con_banda=true"
+        ),
+        "días de un cliente": f"/api/consumos/diarios?propietario_id={uno}",
+        "mapa de calor": f"/api/consumos/mapa-calor/{uno}?{dias_30}",
+        "mensuales": f"/api/consumos/mensuales/{uno}",
+        "un mes entero": f"/api/consumos/meses/{mundo.mes}",
+        "anomalías últimas": "/api/anomalias/últimas",
+        "anomalías críticas": "/api/anomalias/críticas",
+        "anomalías con filtro": f"/api/anomalias/últimas?{dias_30}&severidad=alta&orden=consumo",
+        "anomalías de un cliente": f"/api/anomalias/cliente/{grave}",
+        "una anomalía": f"/api/anomalias/{azar.choice(mundo.anomalias)}",
+        "serie de anomalías": "/api/anomalias/serie",
+        "distribuciones": "/api/anomalias/distribuciones",
+        "incidencias": "/api/incidencias",
+        "buscar clientes": f"/api/clientes?buscar={uno[:7]}",
+        "ranking": "/api/clientes/ranking",
+        "perfil": f"/api/clientes/{uno}/perfil",
+        "pares": f"/api/clientes/{uno}/pares",
+        "estadísticas de cliente": f"/api/estadisticas/cliente/{uno}",
+        "resumen": "/api/estadisticas/resumen",
+        "mensuales del cliente": f"/api/estadisticas/mensuales/{uno}",
+        "indicadores": "/api/dashboard/resumen",
+        "top anomalías": "/api/dashboard/top-anomalias",
+    }
+
+
+class Conexion:
+    """One HTTP/1.1 connection that is used again; as light as it can be, to take little CPU."""
+
+    def __init__(self, puerto: int) -> None:
+        self._puerto = puerto
+        self._lector: asyncio.StreamReader | None = None
+        self._escritor: asyncio.StreamWriter | None = None
+
+    async def get(self, ruta: str) -> tuple[int, int]:
+        """Return status and bytes of an answer."""
+        if self._lector is None or self._escritor is None or self._lector.at_eof():
+            self._lector, self._escritor = await asyncio.open_connection("127.0.0.1", self._puerto)
+        peticion = f"GET {quote(ruta, safe='/?&=%:+')} HTTP/1.1\r\nHost: banco\r\n\r\n"
+        self._escritor.write(peticion.encode())
+        cabeza = (await self._lector.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        estado = int(cabeza.split(" ", 2)[1])
+        if "transfer-encoding: chunked" in cabeza:
+            return estado, await self._chunks(self._lector)
+        largo = int(cabeza.split("content-length:", 1)[1].split("\r\n", 1)[0])
+        await self._lector.readexactly(largo)
+        return estado, largo
+
+    async def _chunks(self, lector: asyncio.StreamReader) -> int:
+        total = 0
+        while largo := int(await lector.readline(), 16):
+            await lector.readexactly(largo + 2)
+            total += largo
+        await lector.readline()
+        return total
+
+    def close(self) -> None:
+        if self._escritor is not None:
+            self._escritor.close()
+
+
+# ---- Measuring ----
+
+
+async def _measure(puerto: int, mundo: Mundo, opciones: Any) -> dict[str, Any]:
+    await _wait_until_ready(puerto)
+    azar = random.Random(opciones.semilla)
+    solas = await _alone(puerto, mundo, azar, opciones.solas)
+    a_la_vez = await _together(puerto, mundo, azar, opciones.ritmo, opciones.segundos)
+    maximo = await _saturated(puerto, mundo, azar, opciones.segundos / 2)
+    return {"solas": solas, "a_la_vez": a_la_vez, "por_segundo_maximo": maximo}
+
+
+async def _wait_until_ready(puerto: int) -> None:
+    limite = time.monotonic() + ARRANQUE_S
+    while time.monotonic() < limite:
+        conexion = Conexion(puerto)
+        try:
+            estado, _ = await asyncio.wait_for(conexion.get("/salud/lista"), 5)
+            if estado == 200:
+                return
+        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            pass
+        finally:
+            conexion.close()
+        await asyncio.sleep(0.2)
+    raise SystemExit("la API no ha llegado a estar lista")
+
+
+async def _ask(conexion: Conexion, ruta: str) -> int:
+    estado, largo = await asyncio.wait_for(conexion.get(ruta), RESPUESTA_S)
+    if estado != 200:
+        raise SystemExit(f"{ruta} responde {estado}")
+    return largo
+
+
+async def _alone(
+    puerto: int, mundo: Mundo, azar: random.Random, veces: int
+) -> dict[str, dict[str, float]]:
+    """Return the latencies of each endpoint with nobody else asking; the first one apart."""
+    conexion = Conexion(puerto)
+    cifras = {}
+    for nombre in _paths(mundo, azar):
+        tardanzas = []
+        largo = 0
+        for _ in range(veces + 1):
+            ruta = _paths(mundo, azar)[nombre]
+            inicio = time.perf_counter()
+            largo = await _ask(conexion, ruta)
+            tardanzas.append(time.perf_counter() - inicio)
+        cifras[nombre] = {
+            "primera_ms": 1e3 * tardanzas[0],
+            **_summary(tardanzas[1:]),
+            "kb": largo / 1e3,
+        }
+        cifras[nombre]["por_segundo"] = veces / sum(tardanzas[1:])
+    conexion.close()
+    return cifras
+
+
+async def _together(
+    puerto: int, mundo: Mundo, azar: random.Random, ritmo: int, segundos: float
+) -> dict[str, dict[str, float]]:
+    """Return the latencies of all endpoints at a fixed rate, by endpoint and of all."""
+    nombres = list(_paths(mundo, azar))
+    tardanzas: dict[str, list[float]] = defaultdict(list)
+    libres: asyncio.Queue[Conexion] = asyncio.Queue()
+    for _ in range(CONEXIONES):
+        libres.put_nowait(Conexion(puerto))
+
+    async def one(nombre: str, cuando: float) -> None:
+        conexion = await libres.get()
+        await _ask(conexion, _paths(mundo, azar)[nombre])
+        tardanzas[nombre].append(time.perf_counter() - cuando)
+        libres.put_nowait(conexion)
+
+    inicio = time.perf_counter() + 0.1
+    async with asyncio.TaskGroup() as grupo:
+        for i in range(int(ritmo * segundos)):
+            cuando = inicio + i / ritmo
+            await asyncio.sleep(max(cuando - time.perf_counter(), 0))
+            # In rounds, each in an order of its own.
+            if i % len(nombres) == 0:
+                azar.shuffle(nombres)
+            grupo.create_task(one(nombres[i % len(nombres)], cuando))
+    todas = [t for suyas in tardanzas.values() for t in suyas]
+    while not libres.empty():
+        libres.get_nowait().close()
+    return {nombre: _summary(suyas) for nombre, suyas in tardanzas.items()} | {
+        "todas": _summary(todas)
+    }
+
+
+async def _saturated(puerto: int, mundo: Mundo, azar: random.Random, segundos: float) -> float:
+    """Return the answers per second that eight clients get who never wait."""
+    fin = time.perf_counter() + segundos
+    hechas = 0
+
+    async def client() -> None:
+        nonlocal hechas
+        conexion = Conexion(puerto)
+        while time.perf_counter() < fin:
+            await _ask(conexion, azar.choice(list(_paths(mundo, azar).values())))
+            hechas += 1
+        conexion.close()
+
+    await asyncio.gather(*(client() for _ in range(8)))
+    return hechas / segundos
+
+
+def _summary(tardanzas: Sequence[float]) -> dict[str, float]:
+    centiles = statistics.quantiles(tardanzas, n=100, method="inclusive")
+    return {"p50_ms": 1e3 * centiles[49], "p99_ms": 1e3 * centiles[98], "n": len(tardanzas)}
+
+
+def _show(consola: Console, cifras: Mapping[str, Any], ritmo: int) -> None:
+    tabla = Table(title="Tardanza, ms")
+    tabla.add_column("")
+    titulos = ("primera", "p50 sola", "p99 sola", "por s sola", "kB", f"p50 a {ritmo}/s")
+    for titulo in (*titulos, f"p99 a {ritmo}/s"):
+        tabla.add_column(titulo, justify="right")
+    for nombre, sola in cifras["solas"].items():
+        junta = cifras["a_la_vez"][nombre]
+        tabla.add_row(
+            nombre, numero(sola["primera_ms"], 0), _marked(sola["p50_ms"], nombre in CON_META_P50),
+            numero(sola["p99_ms"], 1), numero(sola["por_segundo"], 0), numero(sola["kb"], 1),
+            numero(junta["p50_ms"], 1), numero(junta["p99_ms"], 1),
+        )  # fmt: skip
+    consola.print(tabla)
+    todas = cifras["a_la_vez"]["todas"]
+    consola.print(
+        f"Todas a {ritmo}/s: p50 {numero(todas['p50_ms'], 1)} ms, p99 "
+        f"{numero(todas['p99_ms'], 1)} ms (meta {numero(META_P99_MS, 0)}); con ocho clientes "
+        f"sin pausa, {numero(cifras['por_segundo_maximo'], 0)} respuestas/s."
+    )
+
+
+def _marked(ms: float, con_meta: bool) -> str:
+    return numero(ms, 1) + (" *" if con_meta and ms > META_P50_MS else "")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

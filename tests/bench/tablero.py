@@ -1,0 +1,176 @@
+"""``make bench-tablero``: how soon each page of the dashboard shows something useful.
+
+A headless Chromium opens each page over the API with the data of ``make bench-api``; what counts is
+the time from the navigation to the first figure, table or card of the page's own. The first visit
+finds nothing remembered, neither in the dashboard nor in the browser; the others are new visitors
+while the dashboard still remembers some answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from banco_api import _api as serve_api
+from banco_api import _fill as fill
+from rich.console import Console
+from rich.table import Table
+
+from dashboard.paginas import PAGINAS
+from detection.errors import ConfiguracionError
+from detection.textos import numero
+from pipeline.local import EmbeddedServices
+from serving.cli import HECHO, Parser, entero, run
+from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+META_S = 2.0
+ARRANQUE_S = 60.0
+PLAZO_MS = 60_000
+NAVEGADORES = ("chromium", "chromium-browser", "google-chrome")
+UTIL = (
+    "[data-testid=stMain] :is(.kpi, .tabla, .vacio, .luz, .js-plotly-plot .main-svg, "
+    "[data-testid=stDataFrame] canvas)"
+)
+"""What of a page is worth looking at; its title is not."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure and print; figures also as JSON if asked for."""
+    parser = Parser("make bench-tablero", "Mide lo que tarda cada página en enseñar algo útil.")
+    parser.add_argument("--clientes", type=entero(50), default=1000, metavar="N")
+    parser.add_argument("--dias", type=entero(35), default=60, metavar="N")
+    parser.add_argument("--veces", type=entero(2), default=5, metavar="N", help="de cada página")
+    parser.add_argument("--semilla", type=entero(0), default=1, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="ARCHIVO", help="guarda las cifras")
+    opciones = parser.parse_args(argv)
+    camino = next(filter(None, map(shutil.which, NAVEGADORES)), None)
+    if camino is None:
+        raise ConfiguracionError("no hay ningún navegador: instale el paquete chromium")
+    consola = Console(highlight=False)
+    with (
+        tempfile.TemporaryDirectory() as carpeta,
+        EmbeddedServices(Path(carpeta), puertos_libres=True, mlflow=False) as servicios,
+    ):
+        settings = Settings.model_validate(
+            {clave.lower(): valor for clave, valor in servicios.variables().items()}
+        )
+        mundo = fill(settings, opciones.clientes, opciones.dias, opciones.semilla)
+        consola.print(
+            f"{date.today()}, {platform.machine()}, {os.cpu_count()} núcleos, Python "
+            f"{platform.python_version()}; {opciones.clientes} clientes, {opciones.dias} días, "
+            f"{len(mundo.anomalias)} anomalías."
+        )
+        with (
+            serve_api(settings, Path(carpeta)) as puerto,
+            _tablero(puerto, Path(carpeta)) as url,
+        ):
+            cifras = _measure(url, camino, mundo.graves[0], opciones.veces)
+    _show(consola, cifras)
+    if opciones.json:
+        opciones.json.write_text(json.dumps(cifras, indent=2, ensure_ascii=False))
+    return HECHO
+
+
+@contextmanager
+def _tablero(puerto_api: int, carpeta: Path) -> Iterator[str]:
+    """Give the address of the dashboard, in a process of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as enchufe:
+        puerto = enchufe.getsockname()[1]
+    entorno = {
+        **os.environ,
+        "API_URL": f"http://127.0.0.1:{puerto_api}",
+        "TABLERO_PORT": str(puerto),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+    }
+    with (carpeta / "tablero.log").open("wb") as registro:
+        proceso = subprocess.Popen(
+            [sys.executable, "-m", "dashboard.main"], cwd=carpeta, env=entorno, stdout=registro,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    url = f"http://127.0.0.1:{puerto}"
+    try:
+        for direccion in (f"http://127.0.0.1:{puerto_api}/salud/lista", f"{url}/_stcore/health"):
+            limite = time.monotonic() + ARRANQUE_S
+            while not _answers(direccion):
+                if proceso.poll() is not None or time.monotonic() > limite:
+                    raise RuntimeError((carpeta / "tablero.log").read_text())
+                time.sleep(0.05)
+        yield url
+    finally:
+        proceso.terminate()
+        proceso.wait(20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as respuesta:
+            return bool(respuesta.status == 200)
+    except OSError:
+        return False
+
+
+def _measure(url: str, camino: str, cliente: str, veces: int) -> dict[str, dict[str, Any]]:
+    """Return the seconds of each page: of the first visit, and of those after it."""
+    from playwright.sync_api import sync_playwright
+
+    rutas = {p.titulo: p.url for p in PAGINAS}
+    rutas["Ficha de un cliente"] = f"buscar-cliente?cliente={cliente}"
+    cifras: dict[str, dict[str, Any]] = {}
+    with sync_playwright() as motor:
+        navegador = motor.chromium.launch(executable_path=camino, args=["--no-sandbox"])
+        # The server compiles and imports for its very first visitor, who is no analyst.
+        _visit(navegador, f"{url}/deriva")
+        for titulo, ruta in rutas.items():
+            tardan = [_visit(navegador, f"{url}/{ruta}") for _ in range(veces)]
+            cifras[titulo] = {
+                "primera_s": tardan[0],
+                "despues_s": statistics.median(tardan[1:]),
+                "peor_s": max(tardan),
+            }
+        navegador.close()
+    return cifras
+
+
+def _visit(navegador: Browser, url: str) -> float:
+    """Return the seconds until a new visitor sees something useful."""
+    contexto = navegador.new_context(viewport={"width": 1280, "height": 900}, locale="es-ES")
+    pagina = contexto.new_page()
+    antes = time.perf_counter()
+    pagina.goto(url, wait_until="commit")
+    pagina.locator(UTIL).first.wait_for(timeout=PLAZO_MS)
+    tarda = time.perf_counter() - antes
+    contexto.close()
+    return tarda
+
+
+def _show(consola: Console, cifras: dict[str, dict[str, Any]]) -> None:
+    tabla = Table(title=f"Hasta enseñar algo útil (meta: menos de {META_S:g} s)")
+    tabla.add_column("página")
+    for nombre in ("primera visita, s", "las demás, s", "la peor, s", "meta"):
+        tabla.add_column(nombre, justify="right")
+    for titulo, una in cifras.items():
+        cumple = "✓" if una["peor_s"] < META_S else "✗"
+        columnas = (numero(una[c], 2) for c in ("primera_s", "despues_s", "peor_s"))
+        tabla.add_row(titulo, *columnas, cumple)
+    consola.print(tabla)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

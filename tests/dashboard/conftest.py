@@ -1,0 +1,33 @@
+"""An API for the pages: full, empty, or away. The clock of all of them is that of the API tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from apoyo_api import base_nueva, claves_de_prueba, sembrar, servir
+
+from pipeline.almacenes.postgres import migrate
+from pipeline.local import EmbeddedServices
+
+CLIENTES, SOSPECHOSOS, DIAS = 5, 3, 36
+LEJOS = "http://127.0.0.1:9"
+"""Nothing listens on the discard port."""
+
+
+@pytest.fixture(scope="session")
+def api_llena(servicios: EmbeddedServices) -> Iterator[str]:
+    """Give the address of an API over 5 customers × 36 days, three of them frauds."""
+    with base_nueva(servicios, api_claves=claves_de_prueba(), api_limite_minuto=0) as settings:
+        sembrar(settings, CLIENTES, SOSPECHOSOS, DIAS)
+        with servir(settings) as http:
+            yield str(http.base_url).rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def api_vacia(servicios: EmbeddedServices) -> Iterator[str]:
+    """Give the address of an API over stores without a single reading."""
+    with base_nueva(servicios, api_limite_minuto=0) as settings:
+        migrate(settings)
+        with servir(settings) as http:
+            yield str(http.base_url).rstrip("/")

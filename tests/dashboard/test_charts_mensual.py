@@ -1,0 +1,79 @@
+"""Figures of months and years: what they show of what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dashboard import charts_mensual
+from dashboard.tema import CLARA, OSCURA, Paleta
+
+
+def mes(nombre: str, promedio: float, noche: float | None = 0.2) -> dict[str, Any]:
+    return {
+        "mes_str": nombre, "consumo_promedio": promedio, "consumo_noche_promedio": noche,
+        "consumo_punta_promedio": 0.6,
+    }  # fmt: skip
+
+
+def test_cada_mes_con_el_de_un_ano_antes() -> None:
+    """A month is compared with that of the year before, and with no other; oldest first."""
+    meses = [
+        mes("2026-02", 330.0), mes("2026-01", 400.0), mes("2025-12", 500.0), mes("2025-02", 300.0),
+        mes("2025-01", 0.0),
+    ]  # fmt: skip
+    pares = charts_mensual.interanual(meses, cuantos=3)
+    assert [(p["mes_str"], (p["anterior"] or {}).get("mes_str")) for p in pares] == [
+        ("2025-12", None), ("2026-01", "2025-01"), ("2026-02", "2025-02")
+    ]  # fmt: skip
+    assert [p["variacion"] for p in pares] == [None, None, pytest.approx(0.1)]
+    assert pares[-1]["actual"] is meses[0]
+    assert charts_mensual.interanual([]) == []
+
+
+@pytest.mark.parametrize("paleta", [CLARA, OSCURA])
+def test_los_anos_se_superponen(paleta: Paleta) -> None:
+    """A line a year over the same twelve months; months that are missing are gaps."""
+    meses = [mes("2025-12", 5.0), mes("2026-01", 4.0), mes("2026-03", 3.0), mes("2025-01", 6.0)]
+    figura = charts_mensual.por_anos(meses, "consumo_promedio", "kWh", paleta)
+    antes, ultimo = figura.data
+    assert (antes.name, ultimo.name) == ("2025", "2026")
+    assert antes.x == ultimo.x
+    assert list(ultimo.x[:3]) == ["ene", "feb", "mar"]
+    assert list(ultimo.y) == [4.0, None, 3.0, *[None] * 9]
+    assert list(antes.y) == [6.0, *[None] * 10, 5.0]
+    assert ultimo.line.color == paleta.principal
+    assert ultimo.line.width > antes.line.width
+
+
+def test_no_mas_anos_de_los_que_se_distinguen() -> None:
+    """Of many years, the latest ones are shown."""
+    meses = [mes(f"{ano}-05", 1.0) for ano in range(2015, 2027)]
+    lineas = charts_mensual.por_anos(meses, "consumo_promedio", "kWh", CLARA).data
+    assert [linea.name for linea in lineas] == ["2023", "2024", "2025", "2026"]
+    assert len({(linea.line.color, linea.line.dash) for linea in lineas}) == len(lineas)
+
+
+def test_noche_y_punta_no_inventan() -> None:
+    """What is not known of a month is a gap."""
+    punta, noche = charts_mensual.noche_y_punta(
+        [mes("2026-01", 1.0, noche=None), mes("2026-02", 1.0)], CLARA
+    ).data
+    assert list(punta.y) == [0.6, 0.6]
+    assert list(noche.y) == [None, 0.2]
+    assert list(noche.x) == ["ene 26", "feb 26"]
+
+
+def test_los_meses_se_acumulan_por_dia() -> None:
+    """Days add up in their order, each month from its own start, the first chosen one in front."""
+    dias = [
+        {"fecha": "2026-11-02", "consumo_kwh": 3.0},
+        {"fecha": "2026-10-30", "consumo_kwh": 7.0},
+        {"fecha": "2026-11-01", "consumo_kwh": 2.0},
+    ]
+    figura = charts_mensual.acumulado(dias, ["2026-11", "2026-10", "2026-09"], CLARA)
+    noviembre, octubre = figura.data
+    assert (list(noviembre.x), list(noviembre.y)) == ([1, 2], [2.0, 5.0])
+    assert (octubre.name, list(octubre.x), list(octubre.y)) == ("oct 26", [30], [7.0])
+    assert noviembre.line.width > octubre.line.width

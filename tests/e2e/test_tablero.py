@@ -1,0 +1,302 @@
+"""The dashboard as an analyst uses it: a real browser, the real API, real stores and MLflow.
+
+Screenshots go to the folder that ``CONSUMO_CAPTURAS`` names, or to a temporary one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from apoyo_api import CLAVES, base_nueva, claves_de_prueba, sembrar, servir
+from apoyo_versiones import registrar
+
+from dashboard.paginas import PAGINAS
+from pipeline.local import EmbeddedServices
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = pytest.mark.timeout(280)
+
+CLIENTES, SOSPECHOSOS, DIAS = 5, 3, 36
+PLAZO_S = 45
+PLAZO_MS = PLAZO_S * 1000
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+INGLES = re.compile(
+    r"\b(Deploy|Running|Stop|Press Enter|Search|Choose|Select|No results|Loading|Download|"
+    r"Fullscreen|Error|Connecting|Settings|Rerun|Show|Hide|Reset|Jan|Apr|Aug|Dec|Monday|Mon)\b"
+)
+"""What Streamlit and Plotly would say of their own accord."""
+VISIBLE = """() => {
+  const textos = [], nodos = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (nodos.nextNode()) {
+    const padre = nodos.currentNode.parentElement, caja = padre.getBoundingClientRect();
+    const oculto = padre.closest("[data-testid=stIconMaterial], style, script");
+    if (!oculto && caja.width > 2 && caja.height > 2 && getComputedStyle(padre).fontSize !== "0px")
+      textos.push(nodos.currentNode.textContent);
+  }
+  return textos.join("\\n");
+}"""
+"""Gives the text that can be seen: not what is only told to screen readers, nor icons' names."""
+
+
+@dataclass(frozen=True)
+class Tablero:
+    """A dashboard that is being served, the API behind it, and what it has asked elsewhere."""
+
+    url: str
+    api: str
+    versiones: tuple[int, int]
+
+
+@pytest.fixture(scope="module")
+def tablero(
+    servicios: EmbeddedServices,
+    mlflow_uri: str,
+    raiz: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Tablero]:
+    """Give a dashboard over 5 customers × 36 days and two versions of the model, none champion."""
+    carpeta = tmp_path_factory.mktemp("tablero")
+    otras = {
+        "api_claves": claves_de_prueba(), "api_limite_minuto": 0,
+        "mlflow_tracking_uri": mlflow_uri, "modelos_dir": str(carpeta / "modelos"),
+    }  # fmt: skip
+    with base_nueva(servicios, **otras) as settings:
+        sembrar(settings, CLIENTES, SOSPECHOSOS, DIAS)
+        versiones = (registrar(settings), registrar(settings))
+        with servir(settings) as http:
+            api = str(http.base_url).rstrip("/")
+            with _serve(api, raiz, carpeta) as url:
+                yield Tablero(url, api, versiones)
+
+
+@contextmanager
+def _serve(api: str, raiz: Path, carpeta: Path) -> Iterator[str]:
+    """Give the address of ``consumo tablero``, in a process of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as enchufe:
+        puerto = enchufe.getsockname()[1]
+    entorno = {**os.environ, "API_URL": api, "TABLERO_PORT": str(puerto), "PYTHONPATH": str(raiz)}
+    salida = carpeta / "tablero.log"
+    with salida.open("wb") as registro:
+        proceso = subprocess.Popen(
+            [sys.executable, "-m", "consumo", "tablero"],
+            cwd=carpeta, env=entorno, stdout=registro, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    url = f"http://127.0.0.1:{puerto}"
+    try:
+        limite = time.monotonic() + PLAZO_S
+        while not _answers(f"{url}/_stcore/health"):
+            assert proceso.poll() is None, salida.read_text()
+            assert time.monotonic() < limite, salida.read_text()
+            time.sleep(0.05)
+        yield url
+    finally:
+        proceso.terminate()
+        proceso.wait(20)
+    assert "Traceback" not in salida.read_text(), salida.read_text()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as respuesta:
+            return bool(respuesta.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def navegador() -> Iterator[Browser]:
+    """Give Debian's Chromium, or skip."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="falta playwright")
+    camino = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if camino is None:
+        pytest.skip("no hay ningún navegador: instale el paquete chromium")
+    with sync_api.sync_playwright() as motor:
+        abierto = motor.chromium.launch(executable_path=camino, args=["--no-sandbox"])
+        yield abierto
+        abierto.close()
+
+
+@pytest.fixture(scope="module")
+def capturas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where screenshots go."""
+    carpeta = Path(os.environ.get("CONSUMO_CAPTURAS") or tmp_path_factory.mktemp("capturas"))
+    carpeta.mkdir(parents=True, exist_ok=True)
+    return carpeta
+
+
+Ventana = Callable[..., "Page"]
+
+
+@pytest.fixture
+def ventana(navegador: Browser, tablero: Tablero) -> Iterator[Ventana]:
+    """Give windows of visitors who do not know each other; none asks any other server."""
+    abiertas: list[BrowserContext] = []
+    fuera: list[str] = []
+    fallos: list[str] = []
+
+    def abrir(ruta: str = "", ancho: int = 1280, tema: str = "light") -> Page:
+        contexto = navegador.new_context(
+            viewport={"width": ancho, "height": 900}, color_scheme=tema, locale="es-ES",  # type: ignore[arg-type]
+        )  # fmt: skip
+        contexto.set_default_timeout(PLAZO_MS)
+        abiertas.append(contexto)
+        pagina = contexto.new_page()
+        pagina.on("request", lambda r: fuera.append(r.url))
+        pagina.on("pageerror", lambda e: fallos.append(str(e)))
+        pagina.goto(f"{tablero.url}/{ruta}")
+        _ready(pagina)
+        return pagina
+
+    yield abrir
+    for contexto in abiertas:
+        contexto.close()
+    ajenas = [u for u in fuera if not u.startswith((tablero.url, "data:", "blob:", "ws://127"))]
+    assert not ajenas
+    assert not fallos
+
+
+def _ready(pagina: Page) -> None:
+    """Return once a page has its title and waits for nothing more."""
+    pagina.locator("h1").first.wait_for()
+    pagina.wait_for_function(
+        "() => !document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton]') && "
+        "document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'running'"
+    )
+
+
+def _photo(pagina: Page, ruta: Path) -> None:
+    """Save the whole page, which scrolls inside of itself."""
+    ancho = pagina.viewport_size["width"] if pagina.viewport_size else 1280
+    alto = pagina.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    pagina.set_viewport_size({"width": ancho, "height": min(int(alto) + 20, 6000)})
+    _ready(pagina)
+    pagina.screenshot(path=str(ruta))
+    pagina.set_viewport_size({"width": ancho, "height": 900})
+
+
+def _give_key(pagina: Page, clave: str) -> None:
+    barra = pagina.get_by_test_id("stSidebar")
+    barra.get_by_text("Clave", exact=True).click()
+    barra.locator("input[type=password]").fill(clave)
+    barra.locator("input[type=password]").press("Enter")
+    barra.get_by_text("Se enviará con cada cambio").wait_for()
+
+
+@pytest.mark.parametrize(("ancho", "tema"), [(1280, "light"), (390, "dark")])
+def test_todas_las_paginas(ventana: Ventana, capturas: Path, ancho: int, tema: str) -> None:
+    """Every page has its title, fits the width, and says nothing in English nor as a machine."""
+    for pagina in PAGINAS:
+        abierta = ventana(pagina.url, ancho, tema)
+        assert abierta.locator("h1").inner_text() == pagina.titulo
+        assert abierta.evaluate("document.documentElement.lang") == "es"
+        _photo(abierta, capturas / f"{pagina.modulo}-{ancho}-{tema}.png")
+        texto = abierta.evaluate(VISIBLE)
+        assert not INGLES.search(texto), (pagina.modulo, INGLES.findall(texto))
+        assert not re.search(r"Traceback|\bNone\b|\bnan\b|\{\"", texto), pagina.modulo
+        assert "Algo ha fallado" not in texto, pagina.modulo
+        sobra = abierta.evaluate(
+            "(() => { const m = document.querySelector('[data-testid=stMain]');"
+            " return m.scrollWidth - m.clientWidth })()"
+        )
+        assert sobra <= 0, f"{pagina.modulo}: {sobra} px wider than the window"
+        abierta.context.close()
+
+
+def test_se_navega_por_el_menu(ventana: Ventana) -> None:
+    """The menu leads to every page."""
+    abierta = ventana()
+    for pagina in PAGINAS[::-1]:
+        abierta.get_by_test_id("stSidebarNav").get_by_text(pagina.titulo, exact=True).click()
+        abierta.locator("h1", has_text=pagina.titulo).wait_for()
+
+
+def test_buscar_confirmar_y_recargar(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
+    """A customer is found while typing, an anomaly confirmed, and it stays so after a reload."""
+    cliente = httpx.get(
+        f"{tablero.api}/api/dashboard/top-anomalias", params={"limite": 1}, trust_env=False
+    ).json()["elementos"][0]["propietario_id"]
+    abierta = ventana("buscar-cliente")
+    _give_key(abierta, CLAVES["analista"])
+    # Typed key by key and without Enter: it answers by itself.
+    abierta.get_by_placeholder("Escriba parte del identificador").press_sequentially(cliente[2:])
+    abierta.get_by_text("Resultados:").wait_for()
+    abierta.get_by_role("button", name=cliente, exact=False).first.click()
+    abierta.get_by_text("Otro cliente").wait_for()
+    assert f"cliente={cliente}" in abierta.url
+    abierta.get_by_role("radio", name="Anomalías").or_(
+        abierta.get_by_test_id("stMain").get_by_role("button", name="Anomalías")
+    ).first.click()
+    abierta.get_by_label("Motivo").fill("contador puenteado")
+    abierta.get_by_role("button", name="Confirmar").click()
+    abierta.get_by_text("contador puenteado").first.wait_for()
+    abierta.reload()
+    _ready(abierta)
+    detalle = abierta.locator(".st-key-detalle")
+    detalle.get_by_text("Confirmada").first.wait_for()
+    detalle.get_by_text("contador puenteado").wait_for()
+    _photo(abierta, capturas / "confirmada.png")
+    suyas = httpx.get(
+        f"{tablero.api}/api/anomalias/veredictos", params={"propietario_id": cliente},
+        trust_env=False,
+    ).json()["elementos"]  # fmt: skip
+    assert suyas[0]["veredicto"]["quien"] == "analista-1"
+    assert "clave-de-prueba" not in abierta.url
+
+
+def test_un_filtro_viaja_en_su_direccion(ventana: Ventana, tablero: Tablero) -> None:
+    """A filter goes into the address; who opens that address sees the same."""
+    abierta = ventana("anomalias")
+    abierta.get_by_test_id("stMain").get_by_text("Crítica", exact=True).first.click()
+    abierta.wait_for_url(re.compile("severidad="))
+    direccion = abierta.url.removeprefix(f"{tablero.url}/")
+    otra = ventana(direccion)
+    elegida = (
+        otra.locator("[data-testid=stPills], [data-testid=stButtonGroup]")
+        .filter(has_text="Severidad")
+        .locator(
+            "[aria-checked=true], [aria-pressed=true], [kind=pillsActive], [data-selected=true]"
+        )
+    )
+    elegida.first.wait_for()
+    assert [texto.strip() for texto in elegida.all_inner_texts()] == ["Crítica"]
+
+
+def test_promover_y_volver(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
+    """A version is promoted with a reason after a confirmation, and the one before comes back."""
+    primera, segunda = tablero.versiones
+    http = httpx.Client(base_url=tablero.api, trust_env=False, timeout=PLAZO_S)
+    clave = {"X-API-Key": CLAVES["administracion"]}
+    if http.get("/api/modelos").json()["campeon"] != primera:
+        http.post(f"/api/modelos/{primera}/promover", json={"motivo": "de partida"}, headers=clave)
+    abierta = ventana("modelos")
+    _give_key(abierta, CLAVES["administracion"])
+    abierta.get_by_role("button", name="Promover").click()
+    dialogo = abierta.get_by_role("dialog")
+    dialogo.get_by_text(f"Promover la versión {segunda}").wait_for()
+    dialogo.get_by_label("Motivo").fill("menos falsas alarmas")
+    dialogo.get_by_role("button", name="Sí, cambiar").click()
+    abierta.get_by_text(f"La versión {segunda} es la campeona").wait_for()
+    assert http.get("/api/modelos").json()["campeon"] == segunda
+    _photo(abierta, capturas / "promovida.png")
+    abierta.get_by_role("button", name=f"Volver a la v{primera}").click()
+    dialogo.get_by_label("Motivo").fill("no convence")
+    dialogo.get_by_role("button", name="Sí, cambiar").click()
+    abierta.get_by_text(f"La versión {primera} es la campeona").wait_for()
+    assert http.get("/api/modelos").json()["campeon"] == primera
+    http.close()
