@@ -86,13 +86,18 @@ def partes(elementos: Filas, paleta: Paleta) -> go.Figure:
         ("parte_noche", "Noche", paleta.segunda, "diamond"),
     ):
         figura.add_scatter(
-            x=meses, y=[fila[campo] for fila in elementos], name=nombre, mode="lines+markers",
+            x=meses, y=[_por_ciento(fila[campo]) for fila in elementos], name=nombre,
+            mode="lines+markers",
             line={"color": color, "width": 2}, marker={"symbol": simbolo, "size": 8},
-            hovertemplate="%{y:.0%}",
+            hovertemplate="%{y:.0f} %",
         )  # fmt: skip
     figura.update_xaxes(type="category", showgrid=False)
-    figura.update_yaxes(rangemode="tozero", tickformat=".0%")
+    figura.update_yaxes(rangemode="tozero", ticksuffix=" %")
     return figura
+
+
+def _por_ciento(parte: float | None) -> float | None:
+    return None if parte is None else 100 * parte
 
 
 def diario(elementos: Filas, campo: str, titulo: str, paleta: Paleta) -> go.Figure:

@@ -13,6 +13,8 @@ _REGLAS = """
 [data-testid="stSidebar"] { min-width: 250px; }
 [data-testid="stSkipToContent"] { font-size: 0 !important; }
 [data-testid="stSkipToContent"]::after { content: "Ir al contenido"; font-size: 1rem; }
+[role="option"][style*="contents"] > span { font-size: 0; }
+[role="option"][style*="contents"] > span::after { content: "Sin resultados"; font-size: .9rem; }
 h1 { font-size: 1.75rem !important; letter-spacing: -0.01em; padding: 0 0 .1rem !important; }
 h2 { font-size: 1.2rem !important; padding: .5rem 0 .1rem !important; }
 h3 { font-size: 1.05rem !important; padding: .9rem 0 .3rem !important; }

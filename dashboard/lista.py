@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import datos, textos
+from dashboard.charts import transparente
 from dashboard.componentes import colores
 
 POR_PAGINA = 50
@@ -38,7 +39,7 @@ def tabla_anomalias(
         marco = marco.drop(columns="Cliente")
     severidades = colores().severidad
     estilo = marco.style.format(dict.fromkeys(("Puntos", "kWh", "Esperado"), _dos_decimales)).map(
-        lambda s: f"color: {severidades.get(str(s).lower(), 'inherit')}; font-weight: 600",
+        lambda s: f"background-color: {transparente(severidades[str(s).lower()], 0.26)}",
         subset=["Severidad"],
     )
     elegidas = st.dataframe(
@@ -102,12 +103,17 @@ def _cursores(clave: str, parametros: dict[str, Any]) -> list[str]:
     return cursores
 
 
+def primera_de_lista(clave: str, parametros: dict[str, Any]) -> int:
+    """Return the place of a page's first row in its list, 1 = the first of all."""
+    return POR_PAGINA * (len(_cursores(clave, parametros)) - 1) + 1
+
+
 def paginador(clave: str, parametros: dict[str, Any], siguiente: str | None, n: int) -> None:
     """Draw where one is in a list, and the ways back and forth."""
     cursores = _cursores(clave, parametros)
     if len(cursores) == 1 and siguiente is None:
         return
-    desde = POR_PAGINA * (len(cursores) - 1) + 1
+    desde = primera_de_lista(clave, parametros)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Anteriores", key=f"{clave}_antes", icon=":material/chevron_left:",

@@ -166,7 +166,7 @@ def _incidencias(filtros: estado.Filtros) -> None:
             Columna("Cliente", lambda f: f["propietario_id"], entera=True),
             Columna("Severidad", lambda f: severidad(f["severidad"]), es_html=True),
             Columna("Comienzo", lambda f: textos.fecha_hora_corta(f["inicio"]), entera=True),
-            Columna("Horas", lambda f: textos.numero(f["horas"]), derecha=True),
+            Columna("Horas", lambda f: textos.numero(f["horas"]), derecha=True, ancha=True),
             Columna("kWh", lambda f: textos.numero(f["consumo_kwh"], 1), derecha=True, ancha=True),
             Columna(
                 "Esperado", lambda f: textos.numero(f["consumo_esperado_kwh"], 1), derecha=True,

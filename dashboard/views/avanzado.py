@@ -184,9 +184,9 @@ def _umbrales() -> None:
     if not alertas[0]:
         vacio("Sin lecturas en 30 días", "Hace falta historia para poder decirlo.")
         return
-    umbral = st.slider(
-        "Umbral de alerta", min_value=0.30, max_value=0.99, value=dado["umbrales"]["baja"],
-        step=0.01, format="%.2f", key="umbral", bind="query-params",
+    umbral = st.select_slider(
+        "Umbral de alerta", [i / 100 for i in range(30, 100)], value=dado["umbrales"]["baja"],
+        format_func=_con_coma, key="umbral", bind="query-params",
     )  # fmt: skip
     actual = alertas[round(100 * dado["umbrales"]["baja"])]
     nuevas = alertas[round(100 * umbral)]
@@ -208,6 +208,10 @@ def _umbrales() -> None:
         "Es una simulación sobre lo ya puntuado: no cambia nada. Las líneas son los umbrales de "
         "hoy de cada severidad."
     )
+
+
+def _con_coma(valor: float) -> str:
+    return textos.numero(valor, 2)
 
 
 def por_umbral(cuentas: list[int]) -> list[int]:

@@ -7,12 +7,21 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import charts_analisis, datos, textos
+from dashboard import charts_analisis, charts_modelos, datos, textos
 from dashboard.client import ApiError
 from dashboard.componentes import Columna, cabecera, colores, figura, parte, problema, tabla, vacio
 
 _INFORMES = 90
 _ALTO_INFORME = 900
+_AISLADO = """\
+<!doctype html><html lang="es"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'
+ 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:">
+<style>html, body, iframe {{ margin: 0; border: 0; width: 100%; height: 100%; }}</style></head>
+<body><iframe sandbox="allow-scripts" title="Informe de deriva" srcdoc="{}"></iframe></body></html>
+"""
+"""A frame without an origin, from which scripts reach neither this page (the administrator's key is
+in it) nor the network; Streamlit's own frame shares the page's origin."""
 _LUCES = {
     "verde": ("bien", "Nada se ha movido: el modelo sigue conociendo lo que llega."),
     "ámbar": ("aviso", "Algún rasgo se ha movido: conviene mirarlo."),
@@ -42,7 +51,11 @@ def pagina() -> None:
         st.caption("Con más informes se verá aquí cómo cambia.")
     figura(charts_analisis.semaforo(informes[::-1], colores()), "semaforo",
            "Rasgos movidos en cada informe")  # fmt: skip
+    if len(informes) > 1:
+        figura(charts_modelos.distancias(informes[::-1], colores()), "distancias",
+               "Distancia de cada rasgo a su umbral en cada informe")  # fmt: skip
     _columnas(informes[0]["columnas"])
+    _comparadas(informes[0]["resumen"])
     st.subheader("Informe completo", anchor=False)
     with parte("informe"):
         _informe()
@@ -83,6 +96,22 @@ def _columnas(columnas: list[dict[str, Any]]) -> None:
     )
 
 
+def _comparadas(resumen: dict[str, Any]) -> None:
+    """Draw how many readings were compared, and what could not be."""
+    frases = []
+    if resumen.get("filas_actual") and resumen.get("filas_referencia"):
+        frases.append(
+            f"{textos.numero(resumen['filas_actual'])} lecturas recientes frente a "
+            f"{textos.numero(resumen['filas_referencia'])} de la referencia, con la misma mezcla "
+            "de horas y de días."
+        )
+    if sin_comparar := resumen.get("sin_comparar"):
+        nombres = ", ".join(textos.legible(nombre).lower() for nombre in sin_comparar)
+        frases.append(f"Sin valores bastantes que comparar: {nombres}.")
+    if frases:
+        st.caption(" ".join(frases))
+
+
 def _informe() -> None:
     """Draw Evidently's page, which is heavy, once it is asked for."""
     if not st.toggle("Ver el informe de Evidently (en inglés)", key="informe"):
@@ -96,4 +125,5 @@ def _informe() -> None:
             raise
         vacio("Ese informe se guardó sin su página", "Está entera en MLflow.")
         return
-    st.iframe(pagina_html, height=_ALTO_INFORME, alt="Informe de deriva de Evidently")
+    aislada = _AISLADO.format(html.escape(pagina_html))
+    st.iframe(aislada, height=_ALTO_INFORME, alt="Informe de deriva de Evidently")

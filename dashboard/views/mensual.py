@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
+from datetime import date
 from typing import Any
 
 import streamlit as st
 
-from dashboard import charts_analisis, datos, estado, textos
+from dashboard import charts_analisis, charts_mensual, datos, estado, textos
 from dashboard.client import ApiError
 from dashboard.componentes import (
     Columna,
@@ -21,11 +23,13 @@ from dashboard.componentes import (
     tabla,
     vacio,
 )
+from dashboard.lista import pagina_de_lista, paginador, primera_de_lista
 from dashboard.navegacion import ir_a_cliente
 
-_RANKING = 15
 _MESES = 13
 """A year and the month it is compared with."""
+_MESES_TODOS = 37
+"""Three years and the month they are compared with."""
 _ORDENES = {"Consumo": "consumo_total", "Anomalías": "anomalias_detectadas"}
 
 
@@ -34,7 +38,7 @@ def pagina() -> None:
     cabecera("Consumo mensual", "Mes a mes, frente al año anterior, de noche y en punta.")
     try:
         meses = datos.elementos(
-            datos.leer(datos.pedir("/api/consumos/meses", datos.LENTO_S, limite=_MESES))
+            datos.leer(datos.pedir("/api/consumos/meses", datos.LENTO_S, limite=_MESES_TODOS))
         )
     except ApiError as error:
         problema(error, "mensual")
@@ -46,6 +50,7 @@ def pagina() -> None:
         )
         return
     _todos(meses)
+    _anos(meses)
     _ranking(meses)
     _cliente()
 
@@ -53,27 +58,41 @@ def pagina() -> None:
 def _todos(meses: list[dict[str, Any]]) -> None:
     """Draw the months of all customers together, newest first in ``meses``."""
     ultimo = meses[0]
-    antes = meses[1] if len(meses) > 1 else None
-    cambio = (
-        f"{textos.comparado(ultimo['consumo_total'] / antes['consumo_total'] - 1)} "
-        f"que {textos.mes_corto(antes['mes_str'])}"
-        if antes and antes["consumo_total"]
-        else ""
-    )
+    en_curso = ultimo["mes_str"] >= f"{date.today():%Y-%m}"
+    cerrado = meses[1] if en_curso and len(meses) > 1 else ultimo
+    par = next(p for p in charts_mensual.interanual(meses) if p["mes_str"] == cerrado["mes_str"])
+    interanual = textos.porcentaje(par["variacion"], signo=True)
     st.subheader(textos.mes(ultimo["mes_str"]).capitalize(), anchor=False)
     kpis(
         [
-            Kpi("Consumo", textos.kwh(ultimo["consumo_total"]), cambio),
+            Kpi("Consumo", textos.kwh(ultimo["consumo_total"]),
+                "hasta hoy" if en_curso else ""),
             Kpi("Por cliente", textos.kwh(ultimo["consumo_promedio"]),
                 textos.plural(ultimo["clientes"], "cliente", "clientes")),
             Kpi("Coste estimado", textos.euros(ultimo["coste_estimado_eur"])),
             Kpi("Anomalías", textos.numero(ultimo["anomalias_detectadas"]),
                 textos.plural(ultimo["anomalias_criticas"], "crítica", "críticas")),
+            Kpi(f"{textos.mes_corto(cerrado['mes_str']).capitalize()}, en un año", interanual,
+                "por cliente" if par["variacion"] is not None else "sin año anterior"),
         ]
     )  # fmt: skip
-    st.caption("El mes en curso solo lleva los días transcurridos.")
-    figura(charts_analisis.meses_total(meses[::-1], colores()), "meses",
+    figura(charts_analisis.meses_total(meses[:_MESES][::-1], colores()), "meses",
            "Consumo y anomalías de cada mes")  # fmt: skip
+
+
+def _anos(meses: list[dict[str, Any]]) -> None:
+    """Draw years over each other, and what an hour of the night and of the peak takes."""
+    izquierda, derecha = st.columns(2, gap="large")
+    with izquierda:
+        st.markdown("**Un año sobre otro, por cliente**")
+        figura(
+            charts_mensual.por_anos(meses, "consumo_promedio", "kWh por cliente", colores()),
+            "por_anos", "Consumo medio por cliente de cada mes, un año sobre otro",
+        )  # fmt: skip
+    with derecha:
+        st.markdown("**De noche y en punta, por cliente**")
+        figura(charts_mensual.noche_y_punta(meses[:_MESES][::-1], colores()), "noche_y_punta",
+               "Consumo de una hora de la noche y de una hora punta, mes a mes")  # fmt: skip
 
 
 def _ranking(meses: list[dict[str, Any]]) -> None:
@@ -88,14 +107,12 @@ def _ranking(meses: list[dict[str, Any]]) -> None:
             "Por", list(_ORDENES), default="Consumo", required=True, key="por", bind="query-params"
         )
     ruta = f"/api/consumos/meses/{mes}"
-    parametros = datos.pedir(
-        ruta, datos.LENTO_S, orden=_ORDENES[orden or "Consumo"], limite=_RANKING
-    )
+    parametros = {"orden": _ORDENES[orden or "Consumo"]}
     with parte("ranking"):
-        filas = [
-            {**fila, "puesto": i}
-            for i, fila in enumerate(datos.elementos(datos.leer(parametros)), start=1)
-        ]
+        clave = f"mes_{mes}"
+        dadas, siguiente = pagina_de_lista(ruta, parametros, clave)
+        primero = primera_de_lista(clave, parametros)
+        filas = [{**fila, "puesto": i} for i, fila in enumerate(dadas, start=primero)]
         tabla(
             filas,
             [
@@ -113,8 +130,8 @@ def _ranking(meses: list[dict[str, Any]]) -> None:
                         derecha=True),
             ],
         )  # fmt: skip
-        exportar(ruta, (("orden", _ORDENES[orden or "Consumo"]),), f"meses_{mes}",
-                 "exportar_mes")  # fmt: skip
+        paginador(clave, parametros, siguiente, len(filas))
+        exportar(ruta, tuple(parametros.items()), f"meses_{mes}", "exportar_mes")
 
 
 def _cliente() -> None:
@@ -147,7 +164,7 @@ def _cliente() -> None:
 
 
 def _meses_de(nombre: str, dado: dict[str, Any]) -> None:
-    filas = dado["elementos"][::-1]
+    filas = [f for f in dado["elementos"][::-1] if f["actual"] or f["anterior"]]
     puesto = (
         f"{dado['posicion']}.º de {textos.numero(dado['de'])}" if dado["posicion"] else textos.FALTA
     )
@@ -173,8 +190,48 @@ def _meses_de(nombre: str, dado: dict[str, Any]) -> None:
         suyos = [fila["actual"] for fila in filas if fila["actual"]]
         figura(charts_analisis.partes(suyos, colores()), "partes",
                f"Parte de la energía de {nombre} de noche y en punta")  # fmt: skip
+    _acumulado(nombre, [fila["mes_str"] for fila in suyos[::-1]])
     with st.container(horizontal=True):
         exportar(datos.de_cliente("/api/consumos/mensuales/{}", nombre), (),
                  f"meses_{nombre}", "exportar_meses")  # fmt: skip
         if st.button(f"Ficha de {nombre}", icon=":material/person_search:"):
             ir_a_cliente(nombre)
+
+
+def _acumulado(nombre: str, meses: list[str]) -> None:
+    """Draw how chosen months of a customer add up, day by day.
+
+    Parameters
+    ----------
+    meses : list of str
+        Those that can be chosen, newest first.
+    """
+    if not meses:
+        return
+    st.markdown("**Mes sobre mes, día a día**")
+    elegidos = st.multiselect(
+        "Meses", meses, default=_de_partida(meses), format_func=textos.mes, key="meses_dia",
+        max_selections=charts_mensual.MAXIMO_MESES, placeholder="Elija meses",
+    )  # fmt: skip
+    with parte("acumulado"):
+        respuestas = datos.leer_todo(
+            *(
+                datos.pedir(
+                    "/api/consumos/diarios", datos.LENTO_S, propietario_id=nombre,
+                    desde=f"{mes}-01", hasta=f"{mes}-{monthrange(int(mes[:4]), int(mes[5:]))[1]}",
+                )
+                for mes in elegidos
+            )
+        )  # fmt: skip
+        dias = [dia for respuesta in respuestas for dia in datos.elementos(respuesta)]
+        if dias:
+            figura(charts_mensual.acumulado(dias, elegidos, colores()), "acumulado",
+                   f"Consumo acumulado de {nombre} por día del mes")  # fmt: skip
+        else:
+            vacio("Sin días que sumar", "Elija algún mes con lecturas guardadas.")
+
+
+def _de_partida(meses: list[str]) -> list[str]:
+    """Return the two newest months, and that of a year before, if there is one."""
+    un_ano_antes = f"{int(meses[0][:4]) - 1}{meses[0][4:]}"
+    return [*meses[:2], *(mes for mes in meses[2:] if mes == un_ano_antes)]

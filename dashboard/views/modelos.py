@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import charts_analisis, datos, estado, textos
+from dashboard import charts_analisis, charts_modelos, datos, estado, textos
 from dashboard.client import ApiError
 from dashboard.componentes import (
     Columna,
@@ -25,7 +25,7 @@ from dashboard.veredictos import avisar
 
 _VERSIONES = 12
 _EJECUCIONES = 20
-_DIFERENCIAS = 20
+_DIFERENCIAS = 300
 _PRINCIPALES = ("precision_media", "precision_media_reglas")
 _MOTIVO_MINIMO = 3
 _ALIAS = {"champion": "Campeón", "challenger": "Aspirante"}
@@ -84,6 +84,7 @@ def _versiones(dado: dict[str, Any]) -> None:
                 icon=":material/open_in_new:",
             )  # fmt: skip
     _comparar(filas[::-1])
+    _frente_a_frente(dado)
     _cambiar(dado, campeon)
 
 
@@ -112,13 +113,23 @@ def _cifras(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
     kpis(
         [
             Kpi("Campeón", f"v{dado['campeon']}" if campeon else "Solo reglas",
-                f"desde {textos.fecha_hora_corta(campeon['creada'])}" if campeon else ""),
+                _desde(campeon)),
             Kpi("Precisión media", textos.numero(precision, 3), "en lo que no vio al aprender"),
             Kpi("Las reglas solas", textos.numero(reglas, 3), "en las mismas lecturas"),
             Kpi("Aspirante", f"v{otro}" if otro else "Ninguno",
                 "" if otro else "«consumo entrenar» hace uno"),
         ]
     )  # fmt: skip
+
+
+def _desde(campeon: dict[str, Any] | None) -> str:
+    """Return since when the champion is one."""
+    if not campeon or not campeon["promociones"]:
+        return ""
+    try:
+        return f"desde {textos.fecha_hora_corta(campeon['promociones'][-1].get('en'))}"
+    except ValueError:  # A person may have edited the tag in MLflow.
+        return ""
 
 
 def _comparar(filas: list[dict[str, Any]]) -> None:
@@ -134,6 +145,37 @@ def _comparar(filas: list[dict[str, Any]]) -> None:
     if nombre:
         figura(charts_analisis.metricas(filas, nombre, colores()), "metrica",
                f"{textos.legible(nombre)} de cada versión")  # fmt: skip
+
+
+def _frente_a_frente(dado: dict[str, Any]) -> None:
+    """Draw a group of metrics of some versions beside each other, the champion first."""
+    por_numero = {version["version"]: version for version in dado["elementos"]}
+    primeras = [n for n in dict.fromkeys((dado["campeon"], dado["aspirante"])) if n in por_numero]
+    otras = [n for n in por_numero if n not in primeras]
+    st.subheader("Frente a frente", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        numeros = st.multiselect(
+            "Versiones", primeras + otras, default=(primeras + otras)[:2],
+            format_func=lambda n: f"v{n}", max_selections=charts_modelos.MAXIMO_VERSIONES,
+            key="frente", width=260, placeholder="Elija versiones",
+        )  # fmt: skip
+        elegidas = [por_numero[numero] for numero in numeros]
+        grupos = [g for g in charts_modelos.GRUPOS if charts_modelos.miembros(elegidas, g)]
+        grupo = st.selectbox(
+            "Medidas", grupos, format_func=charts_modelos.GRUPOS.__getitem__, key="grupo",
+            width=360, placeholder="No se han medido", disabled=not grupos, filter_mode=None,
+        )  # fmt: skip
+    if not elegidas or grupo is None:
+        vacio("Nada que comparar", "Elija una versión con medidas, al menos.")
+        return
+    figura(charts_modelos.frente_a_frente(elegidas, grupo, colores()), "frente_a_frente",
+           charts_modelos.GRUPOS[grupo])  # fmt: skip
+    if len({v["etiquetas"].get("evaluacion_sha256") for v in elegidas}) > 1:
+        st.caption(
+            "No se midieron con las mismas lecturas: las diferencias pueden venir de los datos. "
+            "«consumo promover» las compara sobre las mismas."
+        )
+    st.caption("Las curvas de precisión están en MLflow, con los ficheros de cada versión.")
 
 
 def _cambiar(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
@@ -205,7 +247,7 @@ def _sombra(dado: dict[str, Any]) -> None:
     total = dado["lecturas"]
     kpis(
         [
-            Kpi("Aspirante", textos.version_modelo(dado["version_aspirante"])),
+            Kpi("Aspirante", f"v{dado['version_aspirante'].rpartition('-')[2]}"),
             Kpi("Comparadas", textos.numero(total), "anómalas para uno de los dos"),
             Kpi("Coinciden", textos.porcentaje(dado["coinciden"] / total)),
             Kpi("Más graves", textos.numero(dado["mas_graves"]), "para el aspirante"),
@@ -214,20 +256,31 @@ def _sombra(dado: dict[str, Any]) -> None:
     )
     izquierda, derecha = st.columns([1, 1.3], gap="large")
     with izquierda:
+        st.markdown("**Severidades, campeón y aspirante**")
         figura(charts_analisis.sombra(dado["pares"], colores()), "sombra",
                "Severidad del campeón y del aspirante")  # fmt: skip
+        st.markdown("**Las que más difieren, por puntuación**")
+        figura(charts_modelos.sombra_puntos(dado["elementos"], colores()), "sombra_puntos",
+               "Puntuación del campeón y del aspirante")  # fmt: skip
     with derecha:
         st.markdown("**Donde más difieren**")
         tabla(
-            dado["elementos"][:8],
+            dado["elementos"][:12],
             [
                 Columna("Cliente", lambda f: f["propietario_id"], entera=True),
                 Columna("Hora", lambda f: textos.fecha_hora_corta(f["timestamp_consumo"]),
                         entera=True, ancha=True),
                 Columna("Campeón", lambda f: severidad(f["severidad_campeon"]), es_html=True),
                 Columna("Aspirante", lambda f: severidad(f["severidad_aspirante"]), es_html=True),
+                Columna("Cambio", _cambio, derecha=True, ancha=True),
             ],
         )  # fmt: skip
+
+
+def _cambio(fila: dict[str, Any]) -> str:
+    """Return how much higher the challenger's score is."""
+    cambio = fila["score_aspirante"] - fila["score_campeon"]
+    return f"{'+' if cambio > 0 else '−' if cambio < 0 else ''}{textos.numero(abs(cambio), 2)}"
 
 
 def _historial(filas: list[dict[str, Any]]) -> None:

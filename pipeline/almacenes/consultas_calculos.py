@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -219,10 +221,20 @@ class Incidentes:
         hora, cliente = self._columnas.hora, self._columnas.cliente
         nuevo = np.ones(len(orden), np.bool_)
         nuevo[1:] = (np.diff(cliente) != 0) | (np.diff(hora) > hueco_horas + 1)
-        self._cortes = np.append(np.flatnonzero(nuevo), len(orden))
-        claves = [(int(hora[i]), palabras.nombres.name(int(cliente[i]))) for i in self._cortes[:-1]]
-        self._orden = sorted(((hora, nombre, k) for k, (hora, nombre) in enumerate(claves)),
-                             key=lambda c: (-c[0], c[1]))  # fmt: skip
+        primeras = np.flatnonzero(nuevo)
+        self._cortes = np.append(primeras, len(orden))
+        self._inicio = hora[primeras]
+        self._puesto = self._places(cliente[primeras])
+        self._orden = np.lexsort((self._puesto, -self._inicio))
+
+    def _places(self, clientes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return each customer's place among all by name."""
+        distintos, cual = np.unique(clientes, return_inverse=True)
+        nombres = [self._palabras.nombres.name(numero) for numero in distintos.tolist()]
+        puestos = np.empty(len(nombres), np.int64)
+        puestos[sorted(range(len(nombres)), key=nombres.__getitem__)] = np.arange(len(nombres))
+        self._nombres = sorted(nombres)
+        return puestos[cual]
 
     def page(
         self, tras: tuple[int, str] | None, limite: int
@@ -230,33 +242,43 @@ class Incidentes:
         """Return the incidents after one (hour, customer), and the last one if there are more."""
         quedan = self._orden
         if tras is not None:
-            limite_clave = (-tras[0], tras[1])
-            quedan = [c for c in quedan if (-c[0], c[1]) > limite_clave]
-        pagina = [self._make(k) for _, _, k in quedan[:limite]]
+            # Where the customer's name would stand, whether it is among them or not.
+            puesto = bisect.bisect_right(self._nombres, tras[1])
+            despues = (self._inicio == tras[0]) & (self._puesto >= puesto)
+            quedan = quedan[(despues | (self._inicio < tras[0]))[quedan]]
+        pagina = [self._make(int(k)) for k in quedan[:limite]]
         if len(quedan) <= limite:
             return pagina, None
-        return pagina, quedan[limite - 1][:2]
+        return pagina, (hora_absoluta(pagina[-1].inicio), pagina[-1].propietario_id)
 
     def _make(self, k: int) -> Incidente:
-        c = self._columnas.take(np.arange(self._cortes[k], self._cortes[k + 1]))
-        diferencia = _difference(c)
-        esperado = None if np.isnan(c.esperado).all() else float(np.nansum(c.esperado))
-        estados = by_state(c, self._palabras.estados)
-        ids = [bytes(uno.tobytes()).hex() for uno in c.id[:IDS_POR_INCIDENTE]]
+        tramo = slice(int(self._cortes[k]), int(self._cortes[k + 1]))
+        c = self._columnas
+        # Nearly all are of one or two anomalies: lists are quicker than arrays.
+        kwh, esperado = c.kwh[tramo].tolist(), c.esperado[tramo].tolist()
+        pares = [
+            (uno, otro) for uno, otro in zip(kwh, esperado, strict=True) if not math.isnan(otro)
+        ]
+        estados = [self._palabras.estados[e] for e in c.estado[tramo].tolist()]
+        ids = [uno.tobytes().hex() for uno in c.id[tramo][:IDS_POR_INCIDENTE]]
+        tipos = 0
+        for mascara in c.tipos[tramo].tolist():
+            tipos |= mascara
+        primera, ultima = int(c.hora[tramo.start]), int(c.hora[tramo.stop - 1])
         return Incidente(
             id=ids[0],
-            propietario_id=self._palabras.nombres.name(int(c.cliente[0])),
-            inicio=instante(int(c.hora[0])),
-            fin=instante(int(c.hora[-1]) + 1),
-            horas=int(c.hora[-1] - c.hora[0]) + 1,
-            anomalias=len(c),
-            consumo_kwh=float(c.kwh.sum()),
-            esperado_kwh=esperado,
-            exceso_kwh=float(np.maximum(diferencia, 0).sum()),
-            defecto_kwh=float(np.maximum(-diferencia, 0).sum()),
-            severidad=str(SEVERIDADES[int(c.severidad.max())]),
-            score_maximo=float(c.score.max()),
-            tipos_anomalia=nombres_de_tipos(int(np.bitwise_or.reduce(c.tipos))),
-            estados={estado: n for estado, n in estados.items() if n},
+            propietario_id=self._palabras.nombres.name(int(c.cliente[tramo.start])),
+            inicio=instante(primera),
+            fin=instante(ultima + 1),
+            horas=ultima - primera + 1,
+            anomalias=len(kwh),
+            consumo_kwh=math.fsum(kwh),
+            esperado_kwh=math.fsum(otro for _, otro in pares) if pares else None,
+            exceso_kwh=math.fsum(max(uno - otro, 0.0) for uno, otro in pares),
+            defecto_kwh=math.fsum(max(otro - uno, 0.0) for uno, otro in pares),
+            severidad=str(SEVERIDADES[max(c.severidad[tramo].tolist())]),
+            score_maximo=max(c.score[tramo].tolist()),
+            tipos_anomalia=nombres_de_tipos(tipos),
+            estados={estado: estados.count(estado) for estado in dict.fromkeys(estados)},
             anomalia_ids=ids,
         )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
+from typing import Any
+
 from pipeline.almacenes.consultas_limites import Pagina, check_limit, check_words
+from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos_anomalias import Anomalia, FiltroAnomalias
 from pipeline.almacenes.mongo_consultas_meses import ConsultasMeses
 
 ORDENES = ("deteccion", "consumo", "score")
+VIDA_PRIMERA_S = 1.0
+"""How long the first page of a list is shown without another look: less than people notice."""
+PRIMERA_MAXIMA = 200
 _TODAS = FiltroAnomalias()
 
 
@@ -18,6 +26,10 @@ class MongoConsultas(ConsultasMeses):
     >>> from serving.settings import Settings
     >>> MongoConsultas(Settings()).close()
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._primeras: Recuerdo[Pagina[Anomalia]] = Recuerdo(VIDA_PRIMERA_S, 64)
 
     def anomalias(
         self,
@@ -46,7 +58,18 @@ class MongoConsultas(ConsultasMeses):
         if orden == "score":
             return self._by_score(filtro, descendente, limite, cursor, con_archivo)
         check_limit(limite)
-        return self._by_time(filtro, orden, descendente, limite, cursor, con_archivo)
+        # Cursors are as many as there are pages; the first one is what all screens show.
+        if cursor is not None or limite > PRIMERA_MAXIMA:
+            return self._by_time(filtro, orden, descendente, limite, cursor, con_archivo)
+        clave = (filtro, orden, descendente, limite, con_archivo)
+        return self._primeras.get(
+            clave, partial(self._by_time, filtro, orden, descendente, limite, None, con_archivo)
+        )
+
+    def forget(self, timestamp_consumo: datetime) -> None:
+        """Look again at the anomalies of a reading's day: somebody has judged one of them."""
+        super().forget(timestamp_consumo)
+        self._primeras.clear()
 
     def warm_up(self) -> None:
         """Read what the first looks need, so that nobody waits for it; may take seconds."""

@@ -149,17 +149,26 @@ def check_filter(filtro: FiltroAnomalias) -> None:
 
 
 def conditions(filtro: FiltroAnomalias) -> dict[str, Any]:
-    """Return a filter's conditions but for customer and instants, as MongoDB wants them."""
+    """Return a filter's conditions but for customer and instants, as MongoDB wants them.
+
+    That those without a severidad are no normal ones is not among them: see ``is_wanted``.
+    """
     otras: dict[str, Any] = {}
     if filtro.severidades:
         otras["severidad"] = one_of(filtro.severidades)
-    else:
-        otras["severidad"] = {"$ne": NORMAL}
     if filtro.estados:
         otras["estado"] = one_of(filtro.estados)
     if filtro.tipos:
         otras["tipos_anomalia"] = {"$in": list(filtro.tipos)}
     return otras
+
+
+def is_wanted(filtro: FiltroAnomalias, doc: Mapping[str, Any]) -> bool:
+    """Return whether an anomaly that answers a filter counts: those that are normal by now do not.
+
+    They are too few to make the server look at each document for them.
+    """
+    return bool(filtro.severidades) or doc["severidad"] != NORMAL
 
 
 def one_of(valores: tuple[str, ...]) -> Any:

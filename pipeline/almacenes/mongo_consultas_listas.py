@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -35,6 +36,7 @@ from pipeline.almacenes.mongo_consultas_documentos import (
     conditions,
     detail,
     interval,
+    is_wanted,
     parse_id,
 )
 from pipeline.almacenes.mongo_consultas_ventanas import (
@@ -128,7 +130,7 @@ class ConsultasListas:
         preguntas = questions(filtro, CAMPOS[orden], descendente)
         lista = f"{orden}{'-' if descendente else '+'}"
         posicion = None if cursor is None else _position(lista, cursor)
-        filas = self._walk(preguntas, posicion, limite, con_archivo)
+        filas = self._walk(preguntas, filtro, posicion, limite, con_archivo)
         siguiente = None
         if len(filas) > limite:
             ultima = filas[limite - 1][0]
@@ -138,6 +140,7 @@ class ConsultasListas:
     def _walk(
         self,
         preguntas: Sequence[Pregunta],
+        filtro: FiltroAnomalias,
         posicion: Posicion | None,
         limite: int,
         con_archivo: bool,
@@ -147,7 +150,14 @@ class ConsultasListas:
         colecciones = (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,)
         with self._turnos.taken():
             listas = [
-                self._ventanas.walk(self._base[nombre], preguntas, campos, posicion, limite + 1)
+                self._ventanas.walk(
+                    self._base[nombre],
+                    preguntas,
+                    campos,
+                    posicion,
+                    limite + 1,
+                    partial(is_wanted, filtro),
+                )
                 for nombre in colecciones
             ]
         vivas = {doc["_id"] for doc in listas[0]}
@@ -195,9 +205,12 @@ class ConsultasListas:
         hasta = self._reloj() - self._margen
         if cursor is None:
             return Pagina([], encode_cursor(_NUEVAS, max(hasta, _PRIMERA), str(_MAYOR_ID)))
-        (pregunta,) = questions(FiltroAnomalias(), DETECCION, descendente=False)
+        todas = FiltroAnomalias()
+        (pregunta,) = questions(todas, DETECCION, descendente=False)
         posicion = _position(_NUEVAS, cursor)
-        filas = self._walk([replace(pregunta, hasta=hasta)], posicion, limite, con_archivo=False)
+        filas = self._walk(
+            [replace(pregunta, hasta=hasta)], todas, posicion, limite, con_archivo=False
+        )
         anomalias = [anomaly(doc, archivada=False) for doc, _ in filas[:limite]]
         return Pagina(anomalias, self.cursor_de(anomalias[-1]) if anomalias else cursor)
 
@@ -216,7 +229,7 @@ class ConsultasListas:
         """
         check_limit(limite, PUNTUACIONES_MAXIMAS)
         preguntas = questions(filtro, DETECCION, descendente=True)
-        filas = self._walk(preguntas, None, limite, con_archivo=True, campos=_DE_PUNTUACION)
+        filas = self._walk(preguntas, filtro, None, limite, con_archivo=True, campos=_DE_PUNTUACION)
         return [
             Puntuacion(
                 str(doc["_id"]),
@@ -241,7 +254,8 @@ class ConsultasListas:
         check_limit(limite, 500)
         igual = {} if propietario_id is None else {"propietario_id": check_id(propietario_id)}
         pregunta = Pregunta(VEREDICTO, True, igual, {}, None, None, primero_igual=bool(igual))
-        filas = self._walk([pregunta], None, limite, con_archivo=True)[:limite]
+        todas = FiltroAnomalias(severidades=tuple(map(str, SEVERIDADES)))
+        filas = self._walk([pregunta], todas, None, limite, con_archivo=True)[:limite]
         anomalias = [anomaly(doc, archivada) for doc, archivada in filas]
         return [VeredictoDado(a, a.veredicto) for a in anomalias if a.veredicto is not None]
 
@@ -274,7 +288,9 @@ def questions(filtro: FiltroAnomalias, campo: str, descendente: bool) -> list[Pr
         return Pregunta(campo, descendente, igual, resto, *limites, primero_igual=pocas)
 
     if filtro.propietario_id is not None:
-        return [ask({"propietario_id": filtro.propietario_id}, pocas=True)]
+        # No index has a customer's other conditions, so all of its anomalies are looked at.
+        pocas = bool(otras) or campo != CONSUMO
+        return [ask({"propietario_id": filtro.propietario_id}, pocas)]
     estados = dict.fromkeys(filtro.estados)
     if estados and ABIERTA not in estados:
         return [ask({"estado": estado}, pocas=True) for estado in estados]

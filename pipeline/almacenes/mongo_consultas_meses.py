@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Mapping
 from datetime import date
@@ -27,7 +28,7 @@ from pipeline.almacenes.consultas_tipos_anomalias import (
     ResumenMes,
 )
 from pipeline.almacenes.meses import mes_de, mes_str
-from pipeline.almacenes.mongo_consultas_resumenes import ConsultasResumenes
+from pipeline.almacenes.mongo_consultas_ranking import ConsultasRanking
 from pipeline.almacenes.mongo_meses import MENSUALES
 
 MESES_MAXIMOS = 120
@@ -36,13 +37,15 @@ MES_MAXIMO = 500
 ORDENES = ("consumo_total", "anomalias_detectadas")
 VIDA_MES_S = 30.0
 """How long what a whole month adds up to is believed: the job that makes it runs at night."""
+TOTALES_MAXIMOS = 20_000
+"""Customers whose totals of a month are remembered; of more the server is asked each time."""
 VIDA_LISTA_S = 300.0
 """The same for which months there are."""
 _CAMPOS = {"_id": 1, **dict.fromkeys(MesCliente._fields[1:], 1)}
 _PROMEDIOS = ("consumo_noche_promedio", "consumo_punta_promedio")
 
 
-class ConsultasMeses(ConsultasResumenes):
+class ConsultasMeses(ConsultasRanking):
     """What is asked of ``consumos_mensuales``; a month is a text like "2026-01"."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -50,7 +53,7 @@ class ConsultasMeses(ConsultasResumenes):
         self._mensuales = self._base[MENSUALES]
         self._paginas: Recuerdo[Pagina[MesCliente]] = Recuerdo(VIDA_MES_S, 64)
         self._resumenes: Recuerdo[ResumenMes | None] = Recuerdo(VIDA_MES_S, 64)
-        self._puestos: Recuerdo[Posicion | None] = Recuerdo(VIDA_MES_S, 1_000)
+        self._totales: Recuerdo[list[float]] = Recuerdo(VIDA_MES_S, 8)
         self._meses: Recuerdo[list[str]] = Recuerdo(VIDA_LISTA_S, 1)
 
     def ensure_indexes(self) -> None:
@@ -164,18 +167,31 @@ class ConsultasMeses(ConsultasResumenes):
         """Return a customer's place in a month by what it used; None = it has none."""
         check_id(propietario_id)
         _check_month(mes)
-        clave = (propietario_id, mes)
-        return self._puestos.get(clave, partial(self._load_place, propietario_id, mes))
-
-    def _load_place(self, cliente: str, mes: str) -> Posicion | None:
-        suyo = self._find({"_id": f"{cliente}_{mes}"}, "_id", 1)
+        suyo = self._find({"_id": f"{propietario_id}_{mes}"}, "_id", 1)
         resumen = self.resumen_mes(mes)
         if not suyo or resumen is None:
             return None
-        por_encima = {"mes_str": mes, "consumo_total": {"$gt": suyo[0].consumo_total}}
-        with self._turnos.taken():
-            delante = self._mensuales.count_documents(por_encima, maxTimeMS=self._limite_ms)
+        total = suyo[0].consumo_total
+        if resumen.clientes <= TOTALES_MAXIMOS:
+            totales = self._totales.get(mes, partial(self._load_totals, mes))
+            delante = len(totales) - bisect.bisect_right(totales, total)
+        else:
+            delante = self._count_above(mes, total)
+        # The month may have been made again between one look and the other.
         return Posicion(delante + 1, max(resumen.clientes, delante + 1))
+
+    def _load_totals(self, mes: str) -> list[float]:
+        """Return what each customer used in a month, rising."""
+        with self._turnos.taken():
+            cursor = self._mensuales.find(
+                {"mes_str": mes}, {"_id": 0, "consumo_total": 1}, max_time_ms=self._limite_ms
+            )
+            return sorted(doc["consumo_total"] for doc in cursor.limit(TOTALES_MAXIMOS))
+
+    def _count_above(self, mes: str, total: float) -> int:
+        por_encima = {"mes_str": mes, "consumo_total": {"$gt": total}}
+        with self._turnos.taken():
+            return self._mensuales.count_documents(por_encima, maxTimeMS=self._limite_ms)
 
     def interanual(
         self, propietario_id: str, meses: int = 12, hasta_mes: str | None = None

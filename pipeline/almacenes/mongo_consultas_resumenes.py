@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from detection.dominio import Calendario, hora_absoluta
-from detection.params import DIAS_VENTANA, Params
+from detection.dominio import Calendario
 from pipeline.almacenes import consultas_calculos as calculos
 from pipeline.almacenes.consultas_columnas import (
     Columnas,
@@ -23,17 +21,15 @@ from pipeline.almacenes.consultas_columnas import (
 )
 from pipeline.almacenes.consultas_limites import (
     Pagina,
-    check_ids,
     check_limit,
     check_range,
     check_words,
     decode_cursor,
     encode_cursor,
 )
-from pipeline.almacenes.consultas_recuerdo import PorDias, Recuerdo
+from pipeline.almacenes.consultas_recuerdo import PorDias
 from pipeline.almacenes.consultas_tipos_anomalias import (
     Anomalia,
-    ClienteRanking,
     Distribuciones,
     FiltroAnomalias,
     PaginaIncidentes,
@@ -41,7 +37,7 @@ from pipeline.almacenes.consultas_tipos_anomalias import (
     ResumenAnomalias,
     VentanaAnomalias,
 )
-from pipeline.almacenes.mongo_anomalias import ANOMALIAS, ARCHIVO, DESCARTADA
+from pipeline.almacenes.mongo_anomalias import ANOMALIAS, ARCHIVO
 from pipeline.almacenes.mongo_consultas_documentos import (
     ESTADOS,
     SIN_LO_LARGO,
@@ -57,6 +53,8 @@ DIAS_EN_MEMORIA = 800
 ANOMALIAS_POR_DIA = 100_000
 """Anomalies of a day that are looked at: 20 MB of documents, 6 MB of columns."""
 ANOMALIAS_MAXIMAS = 1_000_000
+UNIDAS_MAXIMAS = 4
+"""Intervals of days that are kept joined: those that all ask for."""
 DIAS_RESUMEN = 30
 DIAS_TODOS = 92
 DIAS_UNO = 400
@@ -64,11 +62,8 @@ DIAS_UNO = 400
 DIAS_HORAS = 31
 HUECO_MAXIMO = 168
 RANKING_MAXIMO = 500
-CLIENTES_MOTIVOS = 50
-MOTIVOS_MAXIMOS = 10
 IDS_POR_PREGUNTA = 100
 """The embedded server takes ever longer over a larger ``$in``."""
-VIDA_MOTIVOS_S = 300.0
 _COLUMNAS = dict.fromkeys((*FilaAnomalia._fields[1:], "_id"), 1)
 _TODAS = FiltroAnomalias()
 _INCIDENTES = "incidentes"
@@ -91,6 +86,7 @@ class AnomaliasPorDias:
         self._nombres = nombres
         self._limite_ms = limite_ms
         self._dias: PorDias[Columnas] = PorDias(self._load, DIAS_EN_MEMORIA)
+        self._unidas: dict[date, tuple[list[Columnas], Columnas]] = {}
 
     def get(self, desde: datetime, hasta: datetime, hoy: date) -> _Miradas:
         """Return the anomalies of the days that an interval touches."""
@@ -108,7 +104,18 @@ class AnomaliasPorDias:
         completas = len(partes) == len(pedidos) and all(
             len(parte) < ANOMALIAS_POR_DIA for parte in partes
         )
-        return _Miradas(join([make_columns((), self._nombres), *partes]), completas)
+        return _Miradas(self._join(primero, partes), completas)
+
+    def _join(self, primero: date, partes: list[Columnas]) -> Columnas:
+        """Return the days' columns as one, the same as before while no day has changed."""
+        hay = self._unidas.get(primero)
+        if hay is not None and list(map(id, hay[0])) == list(map(id, partes)):
+            return hay[1]
+        unidas = join([make_columns((), self._nombres), *partes])
+        if len(self._unidas) >= UNIDAS_MAXIMAS:
+            self._unidas.clear()
+        self._unidas[primero] = partes, unidas
+        return unidas
 
     def forget(self, momento: datetime) -> None:
         """Look at the day of an instant again when it is next asked for."""
@@ -132,7 +139,6 @@ class ConsultasResumenes(ConsultasListas):
             AnomaliasPorDias(self._turnos, nombre, self._nombres, self._limite_ms)
             for nombre in (ANOMALIAS, ARCHIVO)
         )
-        self._frases: Recuerdo[list[str]] = Recuerdo(VIDA_MOTIVOS_S, 2_000)
         self._palabras = calculos.Palabras(self._nombres, ESTADOS)
 
     def forget(self, timestamp_consumo: datetime) -> None:
@@ -162,68 +168,6 @@ class ConsultasResumenes(ConsultasListas):
             ultima_deteccion=None if ultima is None else _instant(ultima),
             completo=completas,
         )
-
-    def ranking(
-        self, limite: int = 10, ahora: datetime | None = None, orden: str = "evidencia"
-    ) -> list[ClienteRanking]:
-        """Return the customers to look at first, by their anomalies of the last 28 days.
-
-        Those that a person has rejected do not count.
-
-        Parameters
-        ----------
-        limite : int
-            1 to ``RANKING_MAXIMO``.
-        orden : str
-            "evidencia", "kwh" (used above and below the expected) or "anomalias".
-        """
-        check_limit(limite, RANKING_MAXIMO)
-        check_words("orden", [orden], ("evidencia", "kwh", "anomalias"))
-        vivas = self._of_window(ahora)
-        hora = hora_absoluta(ahora or self._reloj())
-        semivida = Params().sospecha_semivida_dias * 24
-        return calculos.ranking(vivas, hora, semivida, orden, limite, self._palabras)
-
-    def _of_window(self, ahora: datetime | None) -> Columnas:
-        """Return the anomalies of the last 28 days that nobody has rejected."""
-        hasta = (ahora or self._reloj()) + timedelta(days=1)
-        filtro = FiltroAnomalias(desde=hasta - timedelta(days=DIAS_VENTANA + 1), hasta=hasta)
-        columnas, _ = self._look(filtro, con_archivo=False)
-        return columnas.take(columnas.estado != _NUMERO[DESCARTADA])
-
-    def motivos(
-        self,
-        propietario_ids: Sequence[str],
-        por_cliente: int = 3,
-        ahora: datetime | None = None,
-    ) -> dict[str, list[str]]:
-        """Return, for each customer, sentences on its gravest anomalies of the last 28 days.
-
-        Each is what the loudest detector that fires says of an anomaly, the gravest one first;
-        of a detector only the first sentence, so that a customer's reasons differ.
-        """
-        clientes = check_ids(propietario_ids, CLIENTES_MOTIVOS)
-        check_limit(por_cliente, MOTIVOS_MAXIMOS)
-        columnas = self._of_window(ahora)
-        motivos = {}
-        for cliente in clientes:
-            suyas = columnas.take(columnas.cliente == self._nombres.known(cliente))
-            ids = _gravest(suyas, MOTIVOS_MAXIMOS)
-            frases = self._frases.get((cliente, *ids), partial(self._sentences, ids))
-            motivos[cliente] = frases[:por_cliente]
-        return motivos
-
-    def _sentences(self, ids: Sequence[str]) -> list[str]:
-        if not ids:
-            return []
-        docs = self._by_ids(ids, {"explicacion": 1}, con_archivo=False)
-        frases: dict[str, str] = {}
-        for uno in ids:
-            dicho = docs[uno][0]["explicacion"] if uno in docs else []
-            if dicho:
-                mejor = max(dicho, key=lambda e: (e["dispara"], e["score"] or 0.0))
-                frases.setdefault(mejor["detector"], mejor["frase"])
-        return list(frases.values())
 
     def series(
         self,
@@ -322,21 +266,29 @@ class ConsultasResumenes(ConsultasListas):
 
     def _look(self, filtro: FiltroAnomalias, con_archivo: bool, dias: int = DIAS_UNO) -> _Miradas:
         """Return the anomalies that a filter with both ends lets through."""
-        check_filter(filtro)
-        desde, hasta = filtro.desde, filtro.hasta
-        if desde is None or hasta is None:
-            raise ValueError("el filtro no tiene los dos extremos")
-        check_range(desde, hasta, dias)
-        hoy = self._reloj().astimezone(UTC).date()
-        columnas, completas = self._vivas.get(desde, hasta, hoy)
+        columnas, completas = self._days_of(self._vivas, filtro, dias)
         if con_archivo:
-            otras, tambien = self._archivadas.get(desde, hasta, hoy)
+            otras, tambien = self._days_of(self._archivadas, filtro, dias)
             # One that is just being moved is in both.
             vivas = {uno.tobytes() for uno in columnas.id} if len(otras) else set()
             solas = np.array([uno.tobytes() not in vivas for uno in otras.id], np.bool_)
             columnas = join([columnas, otras.take(solas)])
             completas = completas and tambien
-        return _Miradas(choose(columnas, filtro, self._nombres, ESTADOS), completas)
+        return _Miradas(self._choose(columnas, filtro), completas)
+
+    def _read(self, filtro: FiltroAnomalias) -> Columnas:
+        """Return the live anomalies of a filter's days, the same object while none has changed."""
+        return self._days_of(self._vivas, filtro, DIAS_UNO).columnas
+
+    def _choose(self, columnas: Columnas, filtro: FiltroAnomalias) -> Columnas:
+        return choose(columnas, filtro, self._nombres, ESTADOS)
+
+    def _days_of(self, donde: AnomaliasPorDias, filtro: FiltroAnomalias, dias: int) -> _Miradas:
+        check_filter(filtro)
+        if filtro.desde is None or filtro.hasta is None:
+            raise ValueError("el filtro no tiene los dos extremos")
+        check_range(filtro.desde, filtro.hasta, dias)
+        return donde.get(filtro.desde, filtro.hasta, self._reloj().astimezone(UTC).date())
 
     def _calendar(self) -> Calendario:
         return load_calendario(self._settings.zona_horaria)
@@ -356,17 +308,6 @@ def _row(doc: dict[str, Any]) -> FilaAnomalia:
         doc["es_sospechoso"],
         _NUMERO.get(doc["estado"], 0),
     )
-
-
-def _gravest(columnas: Columnas, cuantas: int) -> tuple[str, ...]:
-    """Return the ids of the gravest anomalies, one of each set of types."""
-    orden = np.lexsort((-columnas.hora, -columnas.score))
-    vistos: dict[int, str] = {}
-    for i in orden.tolist():
-        vistos.setdefault(int(columnas.tipos[i]), columnas.id[i].tobytes().hex())
-        if len(vistos) == cuantas:
-            break
-    return tuple(vistos.values())
 
 
 def _instant(millis: int) -> datetime:

@@ -9,8 +9,10 @@ enough before, and goes on with wider ones while there are too few. A page begin
 from __future__ import annotations
 
 import heapq
+import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +30,10 @@ ANCHO_INICIAL = timedelta(days=1)
 ANCHO_MINIMO = timedelta(seconds=1)
 ANCHO_MAXIMO = timedelta(days=4_000)
 CRECE = 8
-"""The next window is so many times as wide: a day, eight, ... 90 years, in six steps."""
+"""The next window is at most so many times as wide: a day, eight, ... 90 years, in six steps."""
+HOLGURA = 1.25
+"""A window is made so much wider than what it seems to need."""
+ANCHOS_RECORDADOS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,8 @@ class Ventanas:
         self._reloj = reloj
         self._limite_ms = limite_ms
         self._mutex = threading.Lock()
-        self._anchos: dict[tuple[str, ...], timedelta] = {}
-        self._ultimos: dict[tuple[str, ...], datetime] = {}
+        self._anchos: OrderedDict[Hashable, timedelta] = OrderedDict()
+        self._ultimos: dict[Hashable, datetime] = {}
 
     def walk(
         self,
@@ -93,6 +98,7 @@ class Ventanas:
         proyeccion: Mapping[str, Any],
         posicion: Posicion | None,
         limite: int,
+        vale: Callable[[Documento], bool],
     ) -> list[Documento]:
         """Return the first ``limite`` documents after a position that answer any question.
 
@@ -100,82 +106,112 @@ class Ventanas:
         ----------
         preguntas : sequence of Pregunta
             All in the same order; no document answers two.
+        vale : callable
+            Whether a document counts: for what is so rare that the server need not look for it.
         """
-        campo, descendente = preguntas[0].campo, preguntas[0].descendente
-        listas = [
-            self._one(coleccion, pregunta, proyeccion, posicion, limite) for pregunta in preguntas
-        ]
-        return merge(listas, campo, descendente)[:limite]
+        listas = []
+        for pregunta in preguntas:
+            paseo = _Paseo(coleccion, pregunta, proyeccion, limite, self._limite_ms)
+            with self._mutex:
+                paseo.ancho = self._anchos.get(paseo.clave, ANCHO_INICIAL)
+                ultimo = self._ultimos.get(paseo.clave)
+            docs = filter(vale, paseo.documents(posicion, ultimo or self._reloj()))
+            listas.append(list(itertools.islice(docs, limite)))
+            self._remember(paseo, posicion, listas[-1])
+        return merge(listas, preguntas[0].campo, preguntas[0].descendente)[:limite]
 
-    def _one(
+    def _remember(
+        self, paseo: _Paseo, posicion: Posicion | None, docs: Sequence[Documento]
+    ) -> None:
+        pregunta = paseo.pregunta
+        if not docs or pregunta.primero_igual:
+            return
+        primero, ultimo = docs[0][pregunta.campo], docs[-1][pregunta.campo]
+        necesario = abs(ultimo - (primero if posicion is None else posicion[0])) * HOLGURA
+        with self._mutex:
+            self._anchos[paseo.clave] = min(max(necesario, ANCHO_MINIMO), ANCHO_MAXIMO)
+            self._anchos.move_to_end(paseo.clave)
+            if pregunta.descendente and posicion is None and pregunta.hasta is None:
+                self._ultimos[paseo.clave] = primero
+            while len(self._anchos) > ANCHOS_RECORDADOS:
+                olvidada, _ = self._anchos.popitem(last=False)
+                self._ultimos.pop(olvidada, None)
+
+
+class _Paseo:
+    """A walk along one question's list.
+
+    Parameters
+    ----------
+    limite : int
+        Documents at a time.
+    """
+
+    def __init__(
         self,
         coleccion: Collection[Documento],
         pregunta: Pregunta,
         proyeccion: Mapping[str, Any],
-        posicion: Posicion | None,
         limite: int,
-    ) -> list[Documento]:
-        sentido = DESCENDING if pregunta.descendente else ASCENDING
+        limite_ms: int,
+    ) -> None:
+        self._coleccion = coleccion
+        self.pregunta = pregunta
+        self._proyeccion = proyeccion
+        self._limite = limite
+        self._limite_ms = limite_ms
+        self.ancho = ANCHO_INICIAL
+        # Customers are much alike, and there are many.
+        iguales = sorted(
+            (campo, "" if campo == "propietario_id" else str(valor))
+            for campo, valor in pregunta.igual.items()
+        )
+        resto = sorted(
+            (campo, str(valor))
+            for campo, valor in pregunta.resto.items()
+            if not campo.startswith("timestamp")
+        )
+        self.clave = (coleccion.name, pregunta.campo, *iguales, *resto)
 
-        def find(filtro: Documento, cuantos: int) -> list[Documento]:
-            cursor = coleccion.find(filtro, proyeccion, max_time_ms=self._limite_ms)
-            cursor.sort([(pregunta.campo, sentido), ("_id", sentido)])
-            return list(cursor.limit(cuantos))
+    def documents(self, posicion: Posicion | None, ultimo: datetime) -> Iterator[Documento]:
+        """Yield the documents after a position in order, reading on as they are asked for.
 
-        hallados: list[Documento] = []
+        Parameters
+        ----------
+        ultimo : datetime
+            Where the latest one is likely to be.
+        """
+        completa = False
+        while not completa:
+            completa = True
+            for docs in self._windows(posicion, ultimo):
+                yield from docs
+                if len(docs) == self._limite:
+                    # There may be more in this window.
+                    posicion = docs[-1][self.pregunta.campo], docs[-1]["_id"]
+                    completa = False
+                    break
+
+    def _windows(self, posicion: Posicion | None, ultimo: datetime) -> Iterator[list[Documento]]:
+        pregunta = self.pregunta
         if posicion is not None and _within(posicion[0], pregunta):
             tras = {"$lt" if pregunta.descendente else "$gt": posicion[1]}
-            hallados = find(pregunta.conditions(posicion[0], {"_id": tras}), limite)
-        clave = (coleccion.name, pregunta.campo, *map(str, pregunta.igual.values()))
-        with self._mutex:
-            ancho = self._anchos.get(clave, ANCHO_INICIAL)
-            ultimo = self._ultimos.get(clave)
-        if pregunta.primero_igual:
-            ancho = ULTIMO_INSTANTE - PRIMER_INSTANTE
-        de_ventana: list[Documento] = []
-        limites = self._limits(pregunta, posicion, ultimo or self._reloj())
-        while limites is not None and len(hallados) + len(de_ventana) < limite:
+            yield self._find(pregunta.conditions(posicion[0], {"_id": tras}))
+        ancho = ANCHO_MAXIMO * CRECE if pregunta.primero_igual else self.ancho
+        limites = _limits(pregunta, posicion, ultimo)
+        while limites is not None:
             filtro, limites = _next_window(pregunta, limites, ancho)
-            de_ventana += find(
-                pregunta.conditions(filtro), limite - len(hallados) - len(de_ventana)
-            )
-            ancho = min(ancho * CRECE, ANCHO_MAXIMO)
-        if de_ventana and not pregunta.primero_igual:
-            self._remember(clave, pregunta, posicion, de_ventana)
-        return hallados + de_ventana
+            docs = self._find(pregunta.conditions(filtro))
+            yield docs
+            # As wide as the rest is likely to need.
+            crece = HOLGURA * (self._limite - len(docs)) / len(docs) if docs else CRECE
+            ancho = min(ancho * min(max(crece, 1.0), CRECE), ANCHO_MAXIMO)
 
-    def _limits(
-        self, pregunta: Pregunta, posicion: Posicion | None, ultimo: datetime
-    ) -> _Limites | None:
-        """Return what lies between the position and the list's end; None = nothing."""
-        desde = max(pregunta.desde or PRIMER_INSTANTE, PRIMER_INSTANTE)
-        hasta = min(pregunta.hasta or ULTIMO_INSTANTE, ULTIMO_INSTANTE)
-        if posicion is not None:
-            desde, hasta = (
-                (desde, min(hasta, posicion[0]))
-                if pregunta.descendente
-                else (max(desde, posicion[0]), hasta)
-            )
-        if desde >= hasta:
-            return None
-        abierta = posicion is not None and not pregunta.descendente and desde == posicion[0]
-        # Nearly all are where the latest one was: nobody walks down from 2100.
-        salto = min(hasta, ultimo) if pregunta.descendente and hasta > ultimo >= desde else None
-        return _Limites(desde, hasta, abierta, salto)
-
-    def _remember(
-        self,
-        clave: tuple[str, ...],
-        pregunta: Pregunta,
-        posicion: Posicion | None,
-        docs: Sequence[Documento],
-    ) -> None:
-        primero, ultimo = docs[0][pregunta.campo], docs[-1][pregunta.campo]
-        necesario = 2 * abs(ultimo - primero)
-        with self._mutex:
-            self._anchos[clave] = min(max(necesario, ANCHO_MINIMO), ANCHO_MAXIMO)
-            if pregunta.descendente and posicion is None and pregunta.hasta is None:
-                self._ultimos[clave] = primero
+    def _find(self, filtro: Documento) -> list[Documento]:
+        sentido = DESCENDING if self.pregunta.descendente else ASCENDING
+        cursor = self._coleccion.find(filtro, self._proyeccion, max_time_ms=self._limite_ms)
+        cursor.sort([(self.pregunta.campo, sentido), ("_id", sentido)])
+        return list(cursor.limit(self._limite))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +225,24 @@ class _Limites:
     hasta: datetime
     abierta: bool
     salto: datetime | None
+
+
+def _limits(pregunta: Pregunta, posicion: Posicion | None, ultimo: datetime) -> _Limites | None:
+    """Return what lies between the position and the list's end; None = nothing."""
+    desde = max(pregunta.desde or PRIMER_INSTANTE, PRIMER_INSTANTE)
+    hasta = min(pregunta.hasta or ULTIMO_INSTANTE, ULTIMO_INSTANTE)
+    if posicion is not None:
+        desde, hasta = (
+            (desde, min(hasta, posicion[0]))
+            if pregunta.descendente
+            else (max(desde, posicion[0]), hasta)
+        )
+    if desde >= hasta:
+        return None
+    abierta = posicion is not None and not pregunta.descendente and desde == posicion[0]
+    # Nearly all are where the latest one was: nobody walks down from 2100.
+    salto = min(hasta, ultimo) if pregunta.descendente and hasta > ultimo >= desde else None
+    return _Limites(desde, hasta, abierta, salto)
 
 
 def _next_window(

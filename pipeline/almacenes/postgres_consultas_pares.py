@@ -6,6 +6,7 @@ its own mean, so that a large one weighs no more than a small one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -113,10 +114,13 @@ class ConsultasPares(ConsultasClientes):
         pares = self._peers(limites["hasta"])
         otros = [i for i, cliente in enumerate(pares.clientes) if cliente != propietario_id]
         formas = pares.formas[otros]
+        hay = ~np.isnan(formas)
+        with np.errstate(invalid="ignore"):
+            medias = np.where(hay, formas, 0.0).sum(axis=0) / hay.sum(axis=0) * media_propia
         puntos = [
-            PuntoPerfil(CLASES[k // 24], k % 24, float(np.nanmean(formas[:, k])) * media_propia)
-            for k in range(FRANJAS)
-            if len(otros) and not np.isnan(formas[:, k]).all()
+            PuntoPerfil(CLASES[k // 24], k % 24, kwh)
+            for k, kwh in enumerate(medias.tolist())
+            if not math.isnan(kwh)
         ]
         return PerfilComparado(propietario_id, propio[True], propio[False], puntos, len(otros))
 
@@ -206,12 +210,13 @@ class ConsultasPares(ConsultasClientes):
             kwh[pedidas], ventana, calendario.local(horas[pedidas]), salto_indice, salto_horas,
             params,
         ).referencia  # fmt: skip
-        margen = params.sigmas * referencia.sigma_kwh
+        medias = referencia.media_kwh.tolist()
+        margenes = (params.sigmas * referencia.sigma_kwh).tolist()
         return [
             PuntoBanda(filas[i][0], None, None, None)
-            if np.isnan(media)
-            else PuntoBanda(filas[i][0], float(media), float(max(media - m, 0.0)), float(media + m))
-            for i, media, m in zip(pedidas, referencia.media_kwh, margen, strict=True)
+            if math.isnan(media)
+            else PuntoBanda(filas[i][0], media, max(media - margen, 0.0), media + margen)
+            for i, media, margen in zip(pedidas.tolist(), medias, margenes, strict=True)
         ]
 
 

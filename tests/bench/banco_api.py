@@ -275,10 +275,11 @@ async def _wait_until_ready(puerto: int) -> None:
 
 
 async def _ask(conexion: Conexion, ruta: str) -> int:
+    """Return the bytes of an answer; only "come back later" may come instead of one, as -1."""
     estado, largo = await asyncio.wait_for(conexion.get(ruta), RESPUESTA_S)
-    if estado != 200:
+    if estado not in {200, 503}:
         raise SystemExit(f"{ruta} responde {estado}")
-    return largo
+    return largo if estado == 200 else -1
 
 
 async def _alone(
@@ -315,9 +316,12 @@ async def _together(
     for _ in range(CONEXIONES):
         libres.put_nowait(Conexion(puerto))
 
+    rechazadas = 0
+
     async def one(nombre: str, cuando: float) -> None:
+        nonlocal rechazadas
         conexion = await libres.get()
-        await _ask(conexion, _paths(mundo, azar)[nombre])
+        rechazadas += await _ask(conexion, _paths(mundo, azar)[nombre]) < 0
         tardanzas[nombre].append(time.perf_counter() - cuando)
         libres.put_nowait(conexion)
 
@@ -333,9 +337,8 @@ async def _together(
     todas = [t for suyas in tardanzas.values() for t in suyas]
     while not libres.empty():
         libres.get_nowait().close()
-    return {nombre: _summary(suyas) for nombre, suyas in tardanzas.items()} | {
-        "todas": _summary(todas)
-    }
+    cifras = {nombre: _summary(suyas) for nombre, suyas in tardanzas.items()}
+    return {**cifras, "todas": {**_summary(todas), "rechazadas": rechazadas}}
 
 
 async def _saturated(puerto: int, mundo: Mundo, azar: random.Random, segundos: float) -> float:
@@ -347,8 +350,8 @@ async def _saturated(puerto: int, mundo: Mundo, azar: random.Random, segundos: f
         nonlocal hechas
         conexion = Conexion(puerto)
         while time.perf_counter() < fin:
-            await _ask(conexion, azar.choice(list(_paths(mundo, azar).values())))
-            hechas += 1
+            largo = await _ask(conexion, azar.choice(list(_paths(mundo, azar).values())))
+            hechas += largo >= 0
         conexion.close()
 
     await asyncio.gather(*(client() for _ in range(8)))
@@ -377,7 +380,8 @@ def _show(consola: Console, cifras: Mapping[str, Any], ritmo: int) -> None:
     todas = cifras["a_la_vez"]["todas"]
     consola.print(
         f"Todas a {ritmo}/s: p50 {numero(todas['p50_ms'], 1)} ms, p99 "
-        f"{numero(todas['p99_ms'], 1)} ms (meta {numero(META_P99_MS, 0)}); con ocho clientes "
+        f"{numero(todas['p99_ms'], 1)} ms (meta {numero(META_P99_MS, 0)}), "
+        f"{todas['rechazadas']:.0f} de {todas['n']:.0f} con «vuelva luego»; con ocho clientes "
         f"sin pausa, {numero(cifras['por_segundo_maximo'], 0)} respuestas/s."
     )
 

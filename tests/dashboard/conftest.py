@@ -11,8 +11,6 @@ from pipeline.almacenes.postgres import migrate
 from pipeline.local import EmbeddedServices
 
 CLIENTES, SOSPECHOSOS, DIAS = 5, 3, 36
-LEJOS = "http://127.0.0.1:9"
-"""Nothing listens on the discard port."""
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from apoyo_api import CLAVES
-from conftest import LEJOS
 from streamlit.testing.v1 import AppTest
 
 from dashboard.datos import olvidar
@@ -16,6 +15,8 @@ from dashboard.estado import CLAVE
 from dashboard.paginas import PAGINAS
 
 PLAZO_S = 60
+LEJOS = "http://127.0.0.1:9"
+"""Nothing listens on the discard port."""
 PAGINA = pytest.mark.parametrize("modulo", [p.modulo for p in PAGINAS])
 VISTAS = (
     ("buscar_cliente", {"vista": "Perfil"}),

@@ -17,6 +17,8 @@ from pymongo.monitoring import (
 )
 
 PACIENCIA_S = 60
+SIN_INTERES = {"createIndexes", "endSessions"}
+"""Commands that see no document."""
 
 
 class MuerteError(BaseException):
@@ -39,7 +41,7 @@ class Testigo(CommandListener):
         self._antes: Callable[[Orden], None] = _nada
 
     def started(self, event: CommandStartedEvent) -> None:
-        if event.command_name != "endSessions":
+        if event.command_name not in SIN_INTERES:
             self._antes((event.command_name, str(event.command[event.command_name])))
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
@@ -89,15 +91,35 @@ class Testigo(CommandListener):
             self._antes = _nada
 
 
+def al_azar(azar: np.random.Generator) -> Callable[[list[str]], str]:
+    """Return who draws lots."""
+    return lambda activas: activas[int(azar.integers(len(activas)))]
+
+
+def por_orden(*turnos: tuple[str, int]) -> Callable[[list[str]], str]:
+    """Return who gives each so many turns, as far as it needs them, and then to the first left."""
+    lista = [nombre for nombre, veces in turnos for _ in range(veces)]
+
+    def elegir(activas: list[str]) -> str:
+        while lista:
+            if (nombre := lista.pop(0)) in activas:
+                return nombre
+        return activas[0]
+
+    return elegir
+
+
 def _nada(_orden: Orden) -> None:
     """Let the command through."""
 
 
 class _Turnos:
-    """The baton that threads hand to each other; whose turn it is depends on the seed alone."""
+    """The baton that threads hand to each other."""
 
-    def __init__(self, azar: np.random.Generator, tareas: Mapping[str, Callable[[], Any]]) -> None:
-        self._azar = azar
+    def __init__(
+        self, elegir: Callable[[list[str]], str], tareas: Mapping[str, Callable[[], Any]]
+    ) -> None:
+        self._elegir = elegir
         self._tareas = tareas
         self._activas = sorted(tareas)
         self._turno = ""
@@ -132,7 +154,7 @@ class _Turnos:
 
     def _pasar(self) -> None:
         if self._activas:
-            self._turno = self._activas[int(self._azar.integers(len(self._activas)))]
+            self._turno = self._elegir(self._activas)
         self._cambio.notify_all()
 
     def _esperar(self, yo: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apoyo_archivo_mongo import Testigo
+from apoyo_archivo_mongo import Testigo, al_azar, por_orden
 from contracts.fakes import Anomalia, FakeAnomalyStore, Identidad, explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo, anomalias_de
 from pymongo import monitoring
@@ -31,8 +31,9 @@ CLAVES: list[Identidad] = [
 ]
 VIVAS, ARCHIVO = "anomalias_detectadas", "anomalias_archivo"
 UN_DIA = timedelta(days=1)
-SEMILLAS = range(8)
+SEMILLAS = range(4)
 ACCIONES = 30
+J, K = 12, 18
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,48 @@ def sonda(testigo: Testigo, entorno: Settings) -> Iterator[AnomaliasMongo]:
     yield abierta
     abierta.store.close()
     abierta.cliente.close()
+
+
+class Escena:
+    """Five anomalies of one day, and a save and a person who have something to do with each."""
+
+    def __init__(self, sonda: AnomaliasMongo) -> None:
+        self._sonda = sonda
+        self._claves = [(c, CLAVES[0][1]) for c in ("nuevo", "normal", "dicho", "otro", "visto")]
+        lote = hacer_lote(self._claves[1:], severidad=[2] * 4, score=[60] * 4)
+        antes = (*lote, explicar(lote[1]), np.zeros(4, np.bool_), CLAVES[0][1])
+        self._acuerdo = FakeAnomalyStore()
+        for store in (sonda.store, self._acuerdo):
+            store.save(*antes)
+        sonda.poner_estado(self._claves[2], "confirmada")
+        self._acordar(self._claves[2], "confirmada")
+        self._antes = list(sonda.base[VIVAS].find())
+        self.escribir(self._acuerdo, conservado=False)
+        self._acordar(self._claves[4], "descartada")
+
+    def poner(self) -> None:
+        for coleccion in (VIVAS, ARCHIVO, "dias_archivados"):
+            self._sonda.base[coleccion].delete_many({})
+        self._sonda.base[VIVAS].insert_many(self._antes)
+
+    def esperadas(self) -> dict[Identidad, Anomalia]:
+        return _comparables(self._acuerdo.anomalias)
+
+    def escribir(self, store: Any, conservado: bool) -> None:
+        lote = hacer_lote(self._claves[:4], [5.0] * 4, severidad=[3, 0, 0, 4], score=[85, 5, 5, 95])
+        frases = explicar(lote[1], "Otra frase.")
+        if conservado:
+            store.restore(*lote, frases, AHORA)
+        else:
+            store.save(*lote, frases, np.array([False, True, True, True]), AHORA)
+
+    def vivir(self, conservado: bool) -> None:
+        _insistir(lambda: self.escribir(self._sonda.store, conservado))
+        _opinar(self._sonda, self._claves[4], "descartada")
+
+    def _acordar(self, clave: Identidad, estado: str) -> None:
+        anomalia = self._acuerdo.anomalias[clave]
+        self._acuerdo.anomalias[clave] = replace(anomalia, estado=estado)
 
 
 class Mundo:
@@ -92,18 +135,12 @@ class Mundo:
         self._acuerdo.restore(lecturas, veredictos, frases, AHORA)
 
     def _opinar(self) -> None:
-        """Somebody looks for the anomaly where it may be, and in its old place once more."""
         hay = sorted(self._acuerdo.anomalias)
         if not hay:
             return
         clave = hay[int(self._azar.integers(len(hay)))]
         estado = str(self._azar.choice(["confirmada", "descartada"]))
-        identidad = {"propietario_id": clave[0], "timestamp_consumo": instante(clave[1])}
-        vivas, archivadas = (self._sonda.base[c] for c in (VIVAS, ARCHIVO))
-        for coleccion in (vivas, archivadas, vivas):
-            hallada = coleccion.update_one(identidad, {"$set": {"estado": estado}}).matched_count
-            if hallada and coleccion is vivas:
-                break
+        _opinar(self._sonda, clave, estado)
         anomalia = self._acuerdo.anomalias[clave]
         self._acuerdo.anomalias[clave] = replace(anomalia, estado=estado)
 
@@ -116,6 +153,16 @@ def _insistir(accion: Callable[[], None]) -> None:
         except TransientError:
             continue
     raise AssertionError("the store is away for ever")
+
+
+def _opinar(sonda: AnomaliasMongo, clave: Identidad, estado: str) -> None:
+    """Say something of an anomaly where it may be, and in its old place once more."""
+    identidad = {"propietario_id": clave[0], "timestamp_consumo": instante(clave[1])}
+    vivas, archivadas = (sonda.base[c] for c in (VIVAS, ARCHIVO))
+    for coleccion in (vivas, archivadas, vivas):
+        hallada = coleccion.update_one(identidad, {"$set": {"estado": estado}}).matched_count
+        if hallada and coleccion is vivas:
+            break
 
 
 def _comparables(anomalias: Mapping[Identidad, Anomalia]) -> dict[Identidad, Anomalia]:
@@ -163,7 +210,7 @@ def test_mientras_se_mueven_nadie_pierde_lo_que_escribe(
         "mundo": lambda: mundo.vivir(ACCIONES),
         "archivo": lambda: _vaiven(archivo, np.random.default_rng((semilla, 2)), mundo),
     }
-    testigo.por_turnos(azar, tareas)
+    testigo.por_turnos(al_azar(azar), tareas)
     if semilla % 2:
         archivo.archivar(LIMITE, HOY + 9 * UN_DIA)
         assert _en(sonda, ARCHIVO) == mundo.esperadas()
@@ -172,4 +219,31 @@ def test_mientras_se_mueven_nadie_pierde_lo_que_escribe(
         archivo.restaurar(DIAS[0], DIAS[-1], HOY)
         assert _en(sonda, VIVAS) == mundo.esperadas()
         assert _en(sonda, ARCHIVO) == {}
+    archivo.close()
+
+
+@pytest.mark.parametrize("conservado", [False, True])
+@pytest.mark.parametrize("operacion", ["archivar", "restaurar"])
+def test_un_alto_en_cada_orden(
+    sonda: AnomaliasMongo, testigo: Testigo, entorno: Settings, operacion: str, conservado: bool
+) -> None:
+    """A save that halts anywhere while a move comes to anywhere, and then goes on."""
+    archivo = ArchivoMongo(entorno)
+    escena = Escena(sonda)
+    mover = {
+        "archivar": lambda: archivo.archivar(LIMITE, HOY),
+        "restaurar": lambda: archivo.restaurar(DIAS[0], DIAS[0], HOY - UN_DIA),
+    }[operacion]
+    malos = []
+    for j in range(J):
+        for k in range(K):
+            escena.poner()
+            if operacion == "restaurar":
+                archivo.archivar(LIMITE, HOY)
+            tareas = {"mundo": lambda: escena.vivir(conservado), "archivo": mover}
+            testigo.por_turnos(por_orden(("mundo", j), ("archivo", k), ("mundo", 99)), tareas)
+            archivo.archivar(LIMITE, HOY)
+            if _en(sonda, ARCHIVO) != escena.esperadas() or _en(sonda, VIVAS):
+                malos.append((j, k))
+    assert malos == []
     archivo.close()
