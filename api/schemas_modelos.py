@@ -69,6 +69,7 @@ class Cambio(BaseModel):
     motivo: Motivo
     campeon: int | None = Field(
         None,
+        strict=True,
         ge=0,
         le=2**31 - 1,
         description="Campeón que se veía al decidir (0 = ninguno): si ya es otro, 409",

@@ -223,7 +223,7 @@ def _acumulado(nombre: str, meses: list[str]) -> None:
                 for mes in elegidos
             )
         )  # fmt: skip
-        dias = [dia for respuesta in respuestas for dia in datos.elementos(respuesta)]
+        dias = [dia for respuesta in respuestas for dia in respuesta.elementos()]
         if dias:
             figura(charts_mensual.acumulado(dias, elegidos, colores()), "acumulado",
                    f"Consumo acumulado de {nombre} por día del mes")  # fmt: skip

@@ -21,6 +21,7 @@ ULTIMO_INSTANTE = datetime(2100, 1, 1, tzinfo=UTC)
 PROPIETARIO_MAXIMO = 20
 """Characters of a customer's name (contract 2)."""
 _CURSOR_MAXIMO = 200
+_ENTERO_MAXIMO = 2**53
 _MICROSEGUNDO = timedelta(microseconds=1)
 
 
@@ -109,8 +110,14 @@ def _part(texto: str, tipo: type) -> datetime | str | int:
         if not PRIMER_INSTANTE <= momento <= ULTIMO_INSTANTE:
             raise ValueError("fuera de los años posibles")
         return momento
-    valor: str | int = tipo(texto)
-    return valor
+    if tipo is int:
+        numero = int(texto)
+        if abs(numero) > _ENTERO_MAXIMO:
+            raise ValueError("demasiado grande")
+        return numero
+    if "\x00" in texto:
+        raise ValueError("con un carácter nulo")
+    return texto
 
 
 def check_limit(limite: int, maximo: int = LIMITE_PAGINA) -> int:

@@ -161,9 +161,7 @@ class ConsultasListas:
                 for nombre in colecciones
             ]
         vivas = {doc["_id"] for doc in listas[0]}
-        # One that is just being moved is in both: the live one counts.
-        if con_archivo:
-            listas[1] = [doc for doc in listas[1] if doc["_id"] not in vivas]
+        # One that is just being moved is in both: the live one counts, and comes first.
         juntas = merge(listas, preguntas[0].campo, preguntas[0].descendente)[: limite + 1]
         return [(doc, doc["_id"] not in vivas) for doc in juntas]
 

@@ -48,6 +48,8 @@ SELECT count(*), sum(consumo_kwh)::float8, avg(consumo_kwh)::float8, min(consumo
     max(score_anomalia)::float8,
     sum(greatest(consumo_kwh::float8 - consumo_esperado_kwh, 0)) FILTER (WHERE anomalia_detectada),
     sum(greatest(consumo_esperado_kwh - consumo_kwh::float8, 0)) FILTER (WHERE anomalia_detectada),
+    (SELECT timestamp_consumo FROM consumos_historia
+     WHERE propietario_id = %(cliente)s ORDER BY timestamp_consumo LIMIT 1),
     {_POR_SEVERIDAD}
 {_DEL_CLIENTE}
 """
@@ -60,10 +62,6 @@ SEMANAS = f"""
 SELECT coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo >= %(corte)s), 0)::float8,
     coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo < %(corte)s), 0)::float8
 {_DEL_CLIENTE}
-"""
-PRIMERA = """
-SELECT timestamp_consumo FROM consumos_historia
-WHERE propietario_id = %(cliente)s ORDER BY timestamp_consumo LIMIT 1
 """
 ESTADO = """
 SELECT d.* FROM unnest(%(clientes)s::text[]) AS p(propietario_id)
@@ -157,8 +155,7 @@ class ConsultasClientes(ConsultasLecturas):
         semana = timedelta(days=7)
         dos = {**limites, "corte": hasta - semana, "desde": hasta - 2 * semana}
         (semanas,) = self._rows(SEMANAS, dos)
-        ((primera,),) = self._rows(PRIMERA, limites)
-        return _statistics(estado, limites, primera, fila, dict(tipos), semanas)
+        return _statistics(estado, limites, fila, dict(tipos), semanas)
 
     def estado_clientes(self, propietario_ids: Sequence[str]) -> dict[str, EstadoCliente]:
         """Return each customer at its latest reading; who has none is left out."""
@@ -199,23 +196,25 @@ class ConsultasClientes(ConsultasLecturas):
         check_limit(limite, CLIENTES_ESTADO)
         if len(check_text(texto)) > PROPIETARIO_MAXIMO:
             return Pagina([], None)
+        # "p" while names begin with the text, "c" while they contain it; in capitals where the
+        # names that begin so are written in capitals.
         paso, tras = ("p", "") if cursor is None else decode_cursor("clientes", cursor, str, str)
-        if paso not in {"p", "c"}:
+        if paso not in {"p", "P", "c", "C"}:
             raise ConsultaInvalidaError("el cursor no es de esta lista; empiece sin él")
-        prefijo = self._prefix(check_text(texto))
-        hallados = self._walk(prefijo, tras, limite + 1) if paso == "p" else []
+        prefijo = texto.upper() if paso.isupper() else texto
+        hallados = self._walk(prefijo, tras, limite + 1) if paso in "pP" else []
+        if cursor is None and not hallados and prefijo != texto.upper():
+            paso, prefijo = "P", texto.upper()
+            hallados = self._walk(prefijo, tras, limite + 1)
         if len(hallados) > limite:
-            return Pagina(hallados[:limite], encode_cursor("clientes", "p", hallados[limite - 1]))
+            return Pagina(hallados[:limite], encode_cursor("clientes", paso, hallados[limite - 1]))
         faltan = limite - len(hallados)
-        otros = self._containing(texto, prefijo, tras if paso == "c" else "", faltan + 1)
+        otros = self._containing(texto, prefijo, tras if paso in "cC" else "", faltan + 1)
         if len(otros) > faltan:
+            siguiente = "C" if paso.isupper() else "c"
             ultimo = otros[faltan - 1] if faltan else ""
-            return Pagina(hallados + otros[:faltan], encode_cursor("clientes", "c", ultimo))
+            return Pagina(hallados + otros[:faltan], encode_cursor("clientes", siguiente, ultimo))
         return Pagina(hallados + otros, None)
-
-    def _prefix(self, texto: str) -> str:
-        """Return the text as it is if a name begins so, and in capitals otherwise."""
-        return texto if not texto or self._walk(texto, "", 1) else texto.upper()
 
     def _walk(self, prefijo: str, tras: str, limite: int) -> list[str]:
         desde = max(prefijo, f"{tras}\x01") if tras else prefijo
@@ -261,13 +260,13 @@ class ConsultasClientes(ConsultasLecturas):
 def _statistics(
     estado: EstadoCliente,
     limites: Mapping[str, Any],
-    primera: datetime,
     fila: Sequence[Any],
     tipos: dict[str, int],
     semanas: tuple[float, float],
 ) -> EstadisticasCliente:
     """Return a customer's figures out of the rows that the server gave."""
     n, total, media, minimo, maximo, sd, centiles, noche, punta, score, mas, menos = fila[:12]
+    primera = fila[12]
     p50, p95 = centiles or (None, None)
     return EstadisticasCliente(
         propietario_id=estado.propietario_id,
@@ -286,7 +285,7 @@ def _statistics(
         p95_kwh=p95,
         consumo_noche_promedio_kwh=noche,
         consumo_punta_promedio_kwh=punta,
-        anomalias={str(s): k for s, k in zip(SEVERIDADES[1:], fila[12:], strict=True)},
+        anomalias={str(s): k for s, k in zip(SEVERIDADES[1:], fila[13:], strict=True)},
         tipos=tipos,
         score_maximo=score or 0.0,
         es_sospechoso=estado.es_sospechoso,

@@ -141,9 +141,15 @@ def test_a_la_vez_se_calcula_una_sola_vez() -> None:
     veces: list[int] = []
     barrera = threading.Barrier(8)
 
+    def calcular() -> int:
+        # Long enough for the others to be waiting for it.
+        threading.Event().wait(0.1)
+        veces.append(1)
+        return len(veces)
+
     def pedir(_: int) -> int:
         barrera.wait(PLAZO_S)
-        return recuerdo.get("a", lambda: veces.append(1) or len(veces))
+        return recuerdo.get("a", calcular)
 
     with ThreadPoolExecutor(8) as hilos:
         assert set(hilos.map(pedir, range(8))) == {1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -165,6 +166,24 @@ def test_tambien_las_archivadas(casa: Casa) -> None:
     assert casa.consultas.ultimos_veredictos(propietario_id="B") == []
 
 
+def test_la_que_se_esta_archivando_cuenta_una_vez(casa: Casa) -> None:
+    """An anomaly that is in both collections, on its way, is the live one wherever it is shown."""
+    base = casa.sonda.base
+    doc = base["anomalias_detectadas"].find_one({"_id": ObjectId(casa.ids[1])})
+    assert doc is not None
+    base["anomalias_archivo"].insert_one(doc)
+    for orden in ("consumo", "deteccion", "score"):
+        pagina = casa.consultas.anomalias(orden=orden, con_archivo=True)
+        assert sorted(a.id for a in pagina.elementos) == sorted(casa.ids)
+        assert not any(a.archivada for a in pagina.elementos)
+    assert casa.consultas.distribuciones(FiltroAnomalias(), con_archivo=True).total == 4
+    (incidente,) = casa.consultas.incidentes(FiltroAnomalias(), con_archivo=True).elementos
+    assert incidente.anomalia_ids == casa.ids
+    cambio = casa.veredictos.dar(casa.ids[1], "confirmada", "sí", "ana")
+    assert cambio is not None
+    assert not cambio.anomalia.archivada
+
+
 def test_varias_a_la_vez(casa: Casa) -> None:
     """Those that exist are judged, archived ones too, and the others are named."""
     casa.archivar(0)
@@ -181,12 +200,14 @@ def test_varias_a_la_vez(casa: Casa) -> None:
 def test_los_resumenes_lo_ven_al_momento(casa: Casa) -> None:
     """Rankings, counts and incidents show a verdict as soon as it is given."""
     assert casa.consultas.ranking()[0].anomalias == 4
+    assert {a.estado for a in casa.consultas.anomalias().elementos} == {"abierta"}
     assert casa.consultas.resumen().por_estado["abierta"] == 4
     casa.veredictos.dar_varios(casa.ids[:2], "descartada", "no", "ana")
     casa.veredictos.dar(casa.ids[2], "confirmada", "sí", "ana")
     puesto = casa.consultas.ranking()[0]
     assert (puesto.anomalias, puesto.confirmadas) == (2, 1)
     esperado = {"abierta": 1, "confirmada": 1, "descartada": 2}
+    assert Counter(a.estado for a in casa.consultas.anomalias().elementos) == esperado
     assert casa.consultas.resumen().por_estado == esperado
     (incidente,) = casa.consultas.incidentes(FiltroAnomalias()).elementos
     assert incidente.estados == esperado
