@@ -54,7 +54,7 @@ bench-archivo: install  ## archiva y restaura diez millones de lecturas: ritmo y
 	@$(BIN)/python tests/bench/archivo.py $(ARGS)
 
 bench-api: install  ## mide la API: peticiones por segundo y percentiles de cada ruta
-	@$(BIN)/python tests/bench/api.py $(ARGS)
+	@$(BIN)/python tests/bench/banco_api.py $(ARGS)
 
 bench-tablero: install  ## mide cuánto tarda cada página del tablero en enseñar algo
 	@$(BIN)/python tests/bench/tablero.py $(ARGS)
