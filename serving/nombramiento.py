@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from detection.errors import ModeloInvalidoError, PermanentError
+from detection.modelo import Modelo
 from serving.paquete import load_paquete
 from serving.versiones import CAMPEON, MODELO
+
+_LOG = logging.getLogger(__name__)
 
 
 class Versiones(Protocol):
@@ -62,13 +66,44 @@ def appoint(
         MLflow is away.
     """
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
-        try:
-            donde = registro.download(version, Path(carpeta) / str(version))
-            load_paquete(donde, f"{MODELO}-{version}")
-        except ModeloInvalidoError as error:
-            raise ModeloInvalidoError(f"no se promueve (versión {version}): {error}") from error
+        load_version(registro, version, Path(carpeta), "no se promueve")
     if registro.version_of(CAMPEON) != antes:
         raise CampeonCambiadoError("el campeón ha cambiado mientras tanto y no se toca")
+    crown(registro, version, quien=quien, ahora=ahora, motivo=motivo, antes=antes)
+
+
+def load_version(
+    registro: Versiones, version: int, carpeta: Path, papel: str
+) -> tuple[Modelo, Path]:
+    """Return a version's model and the folder, below ``carpeta``, with its files.
+
+    Parameters
+    ----------
+    papel : str
+        What it is loaded for, or what does not happen without it: the error begins with it.
+
+    Raises
+    ------
+    ModeloInvalidoError
+        It is damaged or not for us.
+    """
+    try:
+        donde = registro.download(version, carpeta / str(version))
+        return load_paquete(donde, f"{MODELO}-{version}"), donde
+    except ModeloInvalidoError as error:
+        raise ModeloInvalidoError(f"{papel} (versión {version}): {error}") from error
+
+
+def crown(
+    registro: Versiones,
+    version: int,
+    *,
+    quien: str,
+    ahora: datetime,
+    motivo: str,
+    antes: int | None,
+) -> None:
+    """Move the champion's alias, and note who did it, when, why and which one it follows."""
     etiquetas = {
         "promovido_por": quien,
         "promovido_en": ahora.isoformat(timespec="seconds"),
@@ -76,3 +111,6 @@ def appoint(
         "promovido_desde": str(antes or "ninguna"),
     }
     registro.set_alias(CAMPEON, version, etiquetas)
+    _LOG.debug(
+        "campeón: versión %d (antes: %s), por %s: %s", version, antes or "ninguna", quien, motivo
+    )

@@ -7,10 +7,9 @@ and only if the champion is still the one that was compared: somebody may have m
 from __future__ import annotations
 
 import getpass
-import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from detection.modelo import Modelo
 from detection.params import Params
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.logs import configure_logs
-from serving.paquete import load_paquete
+from serving.nombramiento import crown, load_version
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.versiones import ASPIRANTE, CAMPEON, MODELO
@@ -33,8 +32,6 @@ from training.evaluate import measure, score_conjunto
 from training.ganancia import measure_gain
 from training.policy import Criterio, Decision, Politica, cifra, decide
 from training.train import EVALUACION
-
-_LOG = logging.getLogger("promover")
 
 ANCHO = 112
 """Columns of the table where nobody's terminal says how many there are."""
@@ -115,11 +112,11 @@ def judge(
         MLflow is away.
     """
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
-        nuevo, donde = _load(registro, aspirante, Path(carpeta), "aspirante")
+        nuevo, donde = load_version(registro, aspirante, Path(carpeta), "aspirante")
         viejo, danado = None, ""
         try:
             if campeon is not None:
-                viejo, _ = _load(registro, campeon, Path(carpeta), "campeón")
+                viejo, _ = load_version(registro, campeon, Path(carpeta), "campeón")
         except ModeloInvalidoError as error:
             if not suplir:
                 raise ModeloInvalidoError(
@@ -154,15 +151,6 @@ def _compare(
     )  # fmt: skip
 
 
-def _load(registro: Registro, version: int, carpeta: Path, papel: str) -> tuple[Modelo, Path]:
-    """Return a version's model and the folder with its files."""
-    try:
-        donde = registro.download(version, carpeta / str(version))
-        return load_paquete(donde, f"{MODELO}-{version}"), donde
-    except ModeloInvalidoError as error:
-        raise ModeloInvalidoError(f"{papel} (versión {version}): {error}") from error
-
-
 def _frozen(donde: Path, version: int) -> Conjunto:
     """Return the evaluation set in a version's folder."""
     try:
@@ -188,27 +176,7 @@ def enthrone(
         raise PermanentError(
             "el campeón ha cambiado mientras se comparaba y no se toca; repita la orden"
         )
-    _move(registro, juicio.aspirante, juicio.campeon, quien, ahora, motivo)
-
-
-def _move(
-    registro: Registro,
-    version: int,
-    antes: int | None,
-    quien: str,
-    ahora: datetime,
-    motivo: str,
-) -> None:
-    etiquetas: Mapping[str, str] = {
-        "promovido_por": quien,
-        "promovido_en": ahora.isoformat(timespec="seconds"),
-        "promovido_motivo": motivo,
-        "promovido_desde": str(antes or "ninguna"),
-    }
-    registro.set_alias(CAMPEON, version, etiquetas)
-    _LOG.debug(
-        "campeón: versión %d (antes: %s), por %s: %s", version, antes or "ninguna", quien, motivo
-    )
+    crown(registro, juicio.aspirante, quien=quien, ahora=ahora, motivo=motivo, antes=juicio.campeon)
 
 
 def forced(decision: Decision) -> Decision:
@@ -278,8 +246,9 @@ def appoint(settings: Settings, registro: Registro, version: int, quien: str) ->
         raise PermanentError(f"no existe la versión {version} de {MODELO}; hay: {hay}")
     antes = registro.version_of(CAMPEON)
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
-        _load(registro, version, Path(carpeta), "no se promueve")
-    _move(registro, version, antes, quien, now(settings), "decisión explícita con --version")
+        load_version(registro, version, Path(carpeta), "no se promueve")
+    motivo = "decisión explícita con --version"
+    crown(registro, version, quien=quien, ahora=now(settings), motivo=motivo, antes=antes)
     return antes
 
 

@@ -54,6 +54,8 @@ CON_META_P50 = ("mensuales", "un mes entero", "mensuales del cliente", "ranking"
 CONEXIONES = 32
 ARRANQUE_S = 90.0
 RESPUESTA_S = 30.0
+ANCHO = 130
+"""Columns of what is printed into a file."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--semilla", type=entero(0), default=1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="ARCHIVO", help="guarda las cifras")
     opciones = parser.parse_args(argv)
-    consola = Console(highlight=False)
+    consola = Console(highlight=False, width=None if sys.stdout.isatty() else ANCHO)
     with (
         tempfile.TemporaryDirectory() as carpeta,
         EmbeddedServices(Path(carpeta), puertos_libres=True, mlflow=False) as servicios,
