@@ -13,9 +13,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.almacenes.mongo_veredictos import VeredictosMongo
-from pipeline.almacenes.postgres_consultas import PostgresConsultas
 
 from api.errors import id_de
 from api.middleware import direccion_de
@@ -25,8 +22,11 @@ from api.recuerdo import Recuerdo
 from api.seguridad import Clave, Llavero, Permiso
 from api.vigia import Vigia
 from detection.errors import TransientError
+from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.mongo_veredictos import VeredictosMongo
 from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
+from pipeline.almacenes.postgres_consultas import PostgresConsultas
 from pipeline.almacenes.postgres_salud import SaludPostgres
 from serving.metrics import MetricasApi
 from serving.registry import Registro

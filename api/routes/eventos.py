@@ -17,7 +17,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
-from pipeline.almacenes.mongo_consultas import MongoConsultas
 
 from api.deps import CURSOR_MAXIMO, CursorPedido, Todo
 from api.errors import respuestas
@@ -28,6 +27,7 @@ from api.schemas_anomalias import Anomalia
 from detection.errors import TransientError
 from pipeline.almacenes.consultas_limites import Pagina
 from pipeline.almacenes.consultas_tipos_anomalias import Anomalia as Fila
+from pipeline.almacenes.mongo_consultas import MongoConsultas
 
 log = logging.getLogger("api")
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
