@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import signal
@@ -28,7 +29,8 @@ from api.errors import install_errors, respuestas
 from api.limites import Limite
 from api.middleware import CuerpoLimitado, Guardia, Peticiones
 from api.oyentes import Oyentes
-from api.preparacion import MONGO, POSTGRES, Preparacion
+from api.preparacion import MONGO, POSTGRES, Calentamiento, Preparacion
+from api.presentacion import make_presentacion
 from api.recuerdo import Recuerdo
 from api.routes import ROUTERS
 from api.routes.documentacion import router as documentacion_router
@@ -57,6 +59,12 @@ DESPEDIDA_S = 5
 """That requests on their way may take when the server is told to stop."""
 VERSIONES_S = 5.0
 """How long what MLflow says of its versions is remembered: it takes a request for each."""
+RELEVO_S = 0.0005
+"""Longest that a thread computes while the loop waits for its turn; Python's own is 5 ms, as long
+as a whole answer takes. Measured with ``make bench-api``, 2026-11-24."""
+RECOGIDA = (50_000, 20, 100)
+"""Objects between two looks of the collector, and looks between two deeper ones: a list of 700
+readings is thousands of objects, gone with the answer and without its help."""
 _COMPRIMIR_DESDE = 1000
 _COMPRESION = 5
 """Of zlib: within a few per cent of 9 and several times as fast on JSON."""
@@ -110,22 +118,30 @@ def _make_indexes(anomalias: MongoConsultas, modelos: ModelosMongo) -> None:
     modelos.ensure_indexes()
 
 
-def create_app(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> FastAPI:
+def create_app(
+    settings: Settings, ahora: Callable[[], datetime] = _ahora, *, calentar: bool = False
+) -> FastAPI:
     """Return the API.
 
     Parameters
     ----------
     ahora : callable
         The clock; an aware instant.
+    calentar : bool
+        Read right after the start what the first screens need, so that nobody waits for it.
     """
     recursos = open_recursos(settings, ahora)
+    calor = Calentamiento((recursos.historico.warm_up, recursos.anomalias.warm_up))
 
     @asynccontextmanager
     async def vida(_app: FastAPI) -> AsyncIterator[None]:
         await anyio.to_thread.run_sync(recursos.preparacion.start)
+        if calentar:
+            calor.start()
         try:
             yield
         finally:
+            await anyio.to_thread.run_sync(calor.close)
             await anyio.to_thread.run_sync(recursos.close)
 
     app = FastAPI(
@@ -141,7 +157,7 @@ def create_app(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> Fa
         docs_url=None,
         redoc_url=None,
     )
-    app.state.recursos = recursos
+    app.state.recursos, app.state.presenta = recursos, make_presentacion(settings)
     app.openapi = partial(make_documento, app)  # type: ignore[method-assign]
     install_errors(app)
     _add_routes(app, recursos.llavero)
@@ -297,13 +313,23 @@ def main(argv: Sequence[str]) -> int:
     host, puerto = opciones.host or settings.api_host, opciones.port or settings.api_port
     check_exposure(settings, host, Llavero(settings))
     enchufe = _escuchar(host, puerto)
-    servidor = make_server(create_app(settings))
+    servidor = make_server(create_app(settings, calentar=True))
+    _tune_interpreter()
     log.info("API en http://%s:%d (documentación en /docs)", host, puerto)
     with enchufe:
         _leave_on_signals(servidor)
         servidor.run(sockets=[enchufe])
     log.info("API parada")
     return HECHO
+
+
+def _tune_interpreter() -> None:
+    """Keep the collector and the other threads from holding up the loop that all requests share."""
+    sys.setswitchinterval(RELEVO_S)
+    # What exists by now (routes, models, libraries) stays: looking through it takes 100 ms.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*RECOGIDA)
 
 
 def _leave_on_signals(servidor: uvicorn.Server) -> None:

@@ -1,10 +1,10 @@
-"""Schema and indexes made ready at start-up, and later where a store was away by then."""
+"""What is made ready at start-up: schema and indexes, and what the first screens will ask for."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from detection.errors import ConsumoError, TransientError
 
@@ -66,3 +66,37 @@ class Preparacion:
                 del self._faltan[nombre]
                 if nombre in self._avisado:
                     log.warning("%s ya responde", nombre)
+
+
+class Calentamiento:
+    """Runs steps one after the other in a thread; none of them is needed, so none is tried again.
+
+    Parameters
+    ----------
+    pasos : sequence of callable
+        What reads into memory what will be asked for.
+    """
+
+    def __init__(self, pasos: Sequence[Callable[[], object]]) -> None:
+        self._pasos = pasos
+        self._fin = threading.Event()
+        self._hilo = threading.Thread(target=self._run, name="calentamiento", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._hilo.start()
+
+    def close(self) -> None:
+        """Wait for the step that is being run, and run no other."""
+        self._fin.set()
+        if self._hilo.ident is not None:
+            self._hilo.join(DESPEDIDA_S)
+
+    def _run(self) -> None:
+        for paso in self._pasos:
+            if self._fin.is_set():
+                return
+            try:
+                paso()
+            except ConsumoError as error:
+                log.info("la primera consulta tardará algo más: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -10,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
+from pydantic_core import to_json
 
-from api.deps import Ajustes
 from serving.settings import Settings, horas_de
 
 DECIMALES_KWH = 6
@@ -79,8 +80,9 @@ def make_presentacion(settings: Settings) -> Presentacion:
     )
 
 
-async def _presentacion(ajustes: Ajustes) -> Presentacion:
-    return make_presentacion(ajustes)
+async def _presentacion(peticion: Request) -> Presentacion:
+    presenta: Presentacion = peticion.app.state.presenta
+    return presenta
 
 
 Presenta = Annotated[Presentacion, Depends(_presentacion)]
@@ -111,6 +113,22 @@ def responder(modelo: BaseModel) -> Response:
     """
     return Response(
         modelo.model_dump_json(by_alias=True),
+        headers={"Cache-Control": "private, no-cache"},
+        media_type="application/json",
+    )
+
+
+def responder_filas(filas: Sequence[Mapping[str, Any]], siguiente: str | None = None) -> Response:
+    """Return an answer with a page of many rows as JSON; the same bytes as its model's.
+
+    Parameters
+    ----------
+    filas : sequence of mapping
+        What the model of a row gives as ``row``: to make a thousand models takes longer than all
+        the rest of their answer.
+    """
+    return Response(
+        to_json({"elementos": filas, "siguiente": siguiente}),
         headers={"Cache-Control": "private, no-cache"},
         media_type="application/json",
     )

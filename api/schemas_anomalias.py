@@ -357,20 +357,24 @@ class Incidencia(BaseModel):
     def of(cls, fila: tipos.Incidente, presenta: Presentacion) -> Incidencia:
         """Return an incident as people read it."""
         en_juego = kwh(fila.exceso_kwh + fila.defecto_kwh)
-        valores = {n: v for n, v in fila._asdict().items() if n in cls.model_fields}
         return cls(
-            **valores
-            | {
-                "inicio": presenta.hora(fila.inicio),
-                "fin": presenta.hora(fila.fin),
-                "consumo_kwh": kwh(fila.consumo_kwh),
-                "consumo_esperado_kwh": kwh_or_none(fila.esperado_kwh),
-                "exceso_kwh": kwh(fila.exceso_kwh),
-                "defecto_kwh": kwh(fila.defecto_kwh),
-                "energia_en_juego_kwh": en_juego,
-                "energia_en_juego_eur": presenta.euros(en_juego),
-                "estados": PorEstado.of(fila.estados),
-            }
+            id=fila.id,
+            propietario_id=fila.propietario_id,
+            inicio=presenta.hora(fila.inicio),
+            fin=presenta.hora(fila.fin),
+            horas=fila.horas,
+            anomalias=fila.anomalias,
+            consumo_kwh=kwh(fila.consumo_kwh),
+            consumo_esperado_kwh=kwh_or_none(fila.esperado_kwh),
+            exceso_kwh=kwh(fila.exceso_kwh),
+            defecto_kwh=kwh(fila.defecto_kwh),
+            energia_en_juego_kwh=en_juego,
+            energia_en_juego_eur=presenta.euros(en_juego),
+            severidad=fila.severidad,
+            score_maximo=fila.score_maximo,
+            tipos_anomalia=fila.tipos_anomalia,
+            estados=PorEstado.of(fila.estados),
+            anomalia_ids=fila.anomalia_ids,
         )
 
 

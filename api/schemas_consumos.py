@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -59,22 +59,29 @@ class Consumo(BaseModel):
     @classmethod
     def of(cls, fila: Lectura, presenta: Presentacion, banda: PuntoBanda | None = None) -> Consumo:
         """Return a stored reading as people read it, with what was usual if that is given."""
-        return cls(
-            propietario_id=fila.propietario_id,
-            timestamp=presenta.hora(fila.timestamp_consumo),
-            fecha=fila.fecha,
-            hora=fila.hora,
-            consumo_kwh=fila.consumo_kwh,
-            consumo_esperado_kwh=fila.consumo_esperado_kwh,
-            banda_inferior_kwh=kwh_or_none(banda.inferior_kwh) if banda else None,
-            banda_superior_kwh=kwh_or_none(banda.superior_kwh) if banda else None,
-            score_anomalia=fila.score_anomalia,
-            severidad=fila.severidad,
-            anomalia_detectada=fila.anomalia_detectada,
-            tipos_anomalia=fila.tipos_anomalia,
-            es_sospechoso=fila.es_sospechoso,
-            version_modelo=fila.version_modelo,
-        )
+        return cls(**cls.row(fila, presenta, banda))
+
+    @staticmethod
+    def row(
+        fila: Lectura, presenta: Presentacion, banda: PuntoBanda | None = None
+    ) -> dict[str, Any]:
+        """Return the fields of ``of``, in their order."""
+        return {
+            "propietario_id": fila.propietario_id,
+            "timestamp": fila.timestamp_consumo.astimezone(presenta.zona),
+            "fecha": fila.fecha,
+            "hora": fila.hora,
+            "consumo_kwh": fila.consumo_kwh,
+            "consumo_esperado_kwh": fila.consumo_esperado_kwh,
+            "banda_inferior_kwh": kwh_or_none(banda.inferior_kwh) if banda else None,
+            "banda_superior_kwh": kwh_or_none(banda.superior_kwh) if banda else None,
+            "score_anomalia": fila.score_anomalia,
+            "severidad": fila.severidad,
+            "anomalia_detectada": fila.anomalia_detectada,
+            "tipos_anomalia": fila.tipos_anomalia,
+            "es_sospechoso": fila.es_sospechoso,
+            "version_modelo": fila.version_modelo,
+        }
 
 
 class Consumos(Pagina[Consumo]):

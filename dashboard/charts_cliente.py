@@ -164,10 +164,10 @@ def mapa_dias(elementos: Filas, paleta: Paleta) -> go.Figure:
             mode="markers",
             name="Alta o crítica",
             marker={
-                "symbol": "circle-open",
-                "size": 8,
+                # Smaller than a cell on a telephone: those of whole days in a row stay apart.
+                "size": 5,
                 "color": paleta.severidad["alta"],
-                "line": {"width": 2},
+                "line": {"width": 1, "color": paleta.rampa[0]},
             },
             hoverinfo="skip",
         )

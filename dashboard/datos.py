@@ -188,17 +188,22 @@ def olvidar() -> None:
 
 
 @st.cache_data(ttl=LENTO_S, max_entries=2, show_spinner=False)
-def _informe(url: str) -> str:
-    del url
+def _informe(url: str, id_informe: str) -> str:
+    del url, id_informe
     return cliente().texto("/api/deriva/informe")
 
 
-def informe_deriva() -> str:
+def informe_deriva(id_informe: str) -> str:
     """Return the page of the latest drift report.
+
+    Parameters
+    ----------
+    id_informe : str
+        Which one that is: the page of another one is not remembered as its own.
 
     Raises
     ------
     ApiError
         The API is away, or there is no page.
     """
-    return _informe(cliente().url)
+    return _informe(cliente().url, id_informe)

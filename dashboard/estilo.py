@@ -22,8 +22,8 @@ h3 { font-size: 1.05rem !important; padding: .9rem 0 .3rem !important; }
 .kpis.de-tres { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .kpi { border: 1px solid var(--c-borde); border-radius: .6rem; padding: .7rem .9rem; }
 .kpi b { display: block; font-size: .84rem; font-weight: 500; color: var(--c-suave); }
-.kpi strong { display: block; font-size: 1.6rem; font-weight: 600; line-height: 1.35;
-  white-space: nowrap; letter-spacing: -0.02em; }
+.kpi strong { display: block; font-size: clamp(1.25rem, 1.85vw, 1.6rem);
+  font-weight: 600; line-height: 1.35; white-space: nowrap; letter-spacing: -0.02em; }
 .kpi small { display: block; font-size: .8rem; color: var(--c-suave); }
 .kpi .mejor { color: var(--c-bien); } .kpi .peor { color: var(--c-mal); }
 .sev { display: inline-flex; align-items: center; gap: .38em; white-space: nowrap; }

@@ -48,7 +48,7 @@ def orden(variables: Variables) -> list[str]:
     """Return the command that serves the dashboard."""
     banderas = [f"--{nombre}={valor}" for nombre, valor in opciones(variables).items()]
     guion = str(Path(__file__).with_name("app.py"))
-    return [sys.executable, "-m", "streamlit", "run", guion, *banderas]
+    return [sys.executable, "-m", "dashboard.servidor", "run", guion, *banderas]
 
 
 def main(argv: Sequence[str]) -> int:

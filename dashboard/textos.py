@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from datetime import date, datetime
 
-_A_LA_ESPANOLA = str.maketrans(",.", ".,")
+_A_LA_ESPANOLA = str.maketrans(",.-", ".,−")
+"""The minus that is as wide as a figure, as the figures' axes have it."""
 FALTA = "—"
 """What stands where there is no value."""
 
@@ -73,7 +74,7 @@ def numero(valor: float | None, decimales: int = 0) -> str:
     if valor is None or math.isnan(valor):
         return FALTA
     texto = f"{valor:,.{decimales}f}".translate(_A_LA_ESPANOLA)
-    return texto.lstrip("-") if not texto.strip("-0,.") else texto
+    return texto.lstrip("−") if not texto.strip("−0,.") else texto
 
 
 def kwh(valor: float | None) -> str:
@@ -112,7 +113,7 @@ def porcentaje(fraccion: float | None, decimales: int = 0, signo: bool = False) 
     Examples
     --------
     >>> porcentaje(0.1234), porcentaje(0.2, signo=True), porcentaje(-0.051, 1)
-    ('12 %', '+20 %', '-5,1 %')
+    ('12 %', '+20 %', '−5,1 %')
     """
     if fraccion is None or math.isnan(fraccion):
         return FALTA

@@ -161,17 +161,7 @@ def make_contexto(
 ) -> Contexto:
     """Return the context of a chunk: its reference and its days are computed once for all."""
     n = consumo_kwh.shape[0]
-    referencia = Referencia(
-        np.empty(n, np.float64),
-        np.empty(n, np.float64),
-        np.empty(n, np.int16),
-        np.empty(n, np.int8),
-    )
-    _reference(
-        ventana, hora_local, salto_indice, salto_horas, params.dias_minimos,
-        params.dias_minimos_clase, referencia.media_kwh, referencia.sigma_kwh, referencia.dias,
-        referencia.clase,
-    )  # fmt: skip
+    referencia = make_referencia(ventana, hora_local, salto_indice, salto_horas, params)
     dias = Dias(
         np.empty((n, DIAS_VENTANA), np.float32),
         np.empty((n, DIAS_VENTANA), np.float32),
@@ -191,6 +181,29 @@ def make_contexto(
         consumo_kwh, ventana, hora_local, salto_indice, salto_horas, referencia, dias, rasgos,
         most_unusual(rasgos),
     )  # fmt: skip
+
+
+def make_referencia(
+    ventana: NDArray[np.float32],
+    hora_local: NDArray[np.int64],
+    salto_indice: NDArray[np.int64],
+    salto_horas: NDArray[np.int64],
+    params: Params,
+) -> Referencia:
+    """Return the reference of a chunk, for who needs no more than what is expected."""
+    n = ventana.shape[0]
+    referencia = Referencia(
+        np.empty(n, np.float64),
+        np.empty(n, np.float64),
+        np.empty(n, np.int16),
+        np.empty(n, np.int8),
+    )
+    _reference(
+        ventana, hora_local, salto_indice, salto_horas, params.dias_minimos,
+        params.dias_minimos_clase, referencia.media_kwh, referencia.sigma_kwh, referencia.dias,
+        referencia.clase,
+    )  # fmt: skip
+    return referencia
 
 
 @njit(cache=True, nogil=True)

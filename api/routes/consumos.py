@@ -22,7 +22,7 @@ from api.parametros import (
     SeveridadesONormal,
     Tipos,
 )
-from api.presentacion import Presenta, responder
+from api.presentacion import Presenta, responder, responder_filas
 from api.schemas_consumos import (
     Celda,
     Consumo,
@@ -84,13 +84,13 @@ def ultimas_24h(
         filas = historico.rango(
             propietario_id, desde, hasta, limite=limite, descendente=True
         ).elementos
-    elementos = [Consumo.of(fila, presenta) for fila in filas]
     if salida.es_fichero:
+        elementos = [Consumo.of(fila, presenta) for fila in filas]
         return salida.rows("ultimas_lecturas", Consumo, [elementos])
     siguiente = (
         encode_cursor(ULTIMAS, filas[-1].timestamp_consumo) if len(filas) == limite else None
     )
-    return responder(Consumos(elementos=elementos, siguiente=siguiente))
+    return responder_filas([Consumo.row(fila, presenta) for fila in filas], siguiente)
 
 
 @router.get(
@@ -142,8 +142,8 @@ def rango(
         return salida.whole("consumos", Consumo, pagina, lambda f: Consumo.of(f, presenta))
     filas, siguiente = pagina(cursor, limite)
     bandas = _bands(historico, propietario_id, filas) if con_banda and propietario_id else {}
-    elementos = [Consumo.of(f, presenta, bandas.get(f.timestamp_consumo)) for f in filas]
-    return responder(Consumos(elementos=elementos, siguiente=siguiente))
+    elementos = [Consumo.row(f, presenta, bandas.get(f.timestamp_consumo)) for f in filas]
+    return responder_filas(elementos, siguiente)
 
 
 def check_rango(
@@ -223,10 +223,9 @@ def mapa_calor(
     """Return every hour of a customer."""
     check_cliente(historico, propietario_id)
     filas = historico.mapa_calor(propietario_id, intervalo.desde, intervalo.hasta)
-    elementos = [Celda.of(fila) for fila in filas]
     if salida.es_fichero:
-        return salida.rows("mapa_calor", Celda, [elementos])
-    return responder(MapaCalor(elementos=elementos))
+        return salida.rows("mapa_calor", Celda, [[Celda.of(fila) for fila in filas]])
+    return responder_filas([fila._asdict() for fila in filas])
 
 
 @router.get(

@@ -33,7 +33,7 @@ _ORDENES = {
     "Detectadas ahora": "deteccion",
 }
 _MAXIMO_DIAS = 400
-_MAXIMO_DIAS_INCIDENCIAS = 92
+_MAXIMO_DIAS_SUMAS = 92
 _ULTIMAS = "/api/anomalias/últimas"
 
 
@@ -58,16 +58,21 @@ def pagina() -> None:
         elif vista == "Incidencias":
             _incidencias(filtros)
         else:
-            _lista(parametros)
+            _lista(filtros)
 
 
-def _lista(parametros: dict[str, Any]) -> None:
+def _lista(filtros: estado.Filtros) -> None:
     """Draw the list, and what is chosen in it."""
+    parametros = filtros.parametros()
     nombre = st.segmented_control(
         "Orden", list(_ORDENES), default="Más recientes", required=True, key="orden",
         bind="query-params",
     )  # fmt: skip
     completos = {**parametros, "orden": _ORDENES[nombre or "Más recientes"]}
+    if filtros.rango.dias <= _maximo_de_sumas(filtros):
+        reparto = datos.leer(datos.pedir("/api/anomalias/distribuciones", **parametros))
+        if reparto["total"]:
+            kpis(_cuantas(reparto))
     filas, siguiente = pagina_de_lista(_ULTIMAS, completos, "lista")
     if not filas:
         vacio("Ninguna anomalía con esos filtros", "Quite alguno, o alargue el periodo.")
@@ -84,6 +89,23 @@ def _lista(parametros: dict[str, Any]) -> None:
         if st.button(f"Ficha de {elegidas[0]['propietario_id']}", icon=":material/person_search:"):
             ir_a_cliente(elegidas[0]["propietario_id"])
         detalle(elegidas[0]["id"])
+
+
+def _maximo_de_sumas(filtros: estado.Filtros) -> int:
+    """Return of how many days the API adds anomalies up."""
+    return _MAXIMO_DIAS if filtros.propietario_id else _MAXIMO_DIAS_SUMAS
+
+
+def _cuantas(reparto: dict[str, Any]) -> list[Kpi]:
+    """Return the cards of what the filters let through."""
+    return [
+        Kpi("Anomalías", textos.numero(reparto["total"])),
+        *(
+            Kpi(nombre, textos.numero(reparto["por_severidad"][severidad]))
+            for nombre, severidad in (("Críticas", "crítica"), ("Altas", "alta"))
+        ),
+        Kpi("Por revisar", textos.numero(reparto["por_estado"]["abierta"])),
+    ]
 
 
 def _distribuciones(parametros: dict[str, Any]) -> None:
@@ -150,7 +172,7 @@ def _repartos(dado: dict[str, Any]) -> None:
 
 def _incidencias(filtros: estado.Filtros) -> None:
     """Draw anomalies in a row as one incident."""
-    limite = _MAXIMO_DIAS if filtros.propietario_id else _MAXIMO_DIAS_INCIDENCIAS
+    limite = _maximo_de_sumas(filtros)
     if filtros.rango.dias > limite:
         vacio("Son demasiados días", f"Las incidencias se ven de {limite} días como mucho.")
         return

@@ -63,7 +63,8 @@ def _comparar() -> None:
     if not elegidos:
         vacio("Elija algún cliente", "Los primeros de la lista son los más sospechosos.")
         return
-    ultimo = max(estado.hoy(f["ultima_lectura"]) for f in fichas)
+    # The day that is still going on would look like a fall.
+    ultimo = max(estado.hoy(f["ultima_lectura"]) for f in fichas) - timedelta(days=1)
     filas = datos.elementos(
         datos.leer(
             datos.pedir("/api/consumos/diarios", propietario_id=elegidos, hasta=ultimo,
@@ -73,8 +74,33 @@ def _comparar() -> None:
     if not filas:
         vacio("Sin lecturas en 60 días", "Elija otros clientes.")
         return
+    kpis(medias(filas, elegidos, variable or "Consumo diario"))
     _figuras(filas, variable or "Consumo diario")
     _semana_de(elegidos)
+
+
+def medias(filas: list[dict[str, Any]], elegidos: list[str], variable: str) -> list[Kpi]:
+    """Return a card for each customer with its mean of a day, in the order in which they come.
+
+    Examples
+    --------
+    >>> dias = [{"propietario_id": "A", "consumo_kwh": kwh} for kwh in (8.0, 12.0)]
+    >>> medias(dias, ["A", "B"], "Consumo diario")
+    [Kpi(nombre='A', valor='10,0', nota='kWh al día, 2 días', signo=0)]
+    """
+    campo, unidad = _VARIABLES[variable]
+    de_cada: dict[str, list[float]] = {}
+    for fila in filas:
+        de_cada.setdefault(fila["propietario_id"], []).append(fila[campo])
+    return [
+        Kpi(
+            nombre,
+            textos.numero(sum(suyos) / len(suyos), 1),
+            f"{unidad}, {textos.plural(len(suyos), 'día', 'días')}",
+        )
+        for nombre, suyos in ((nombre, de_cada.get(nombre, [])) for nombre in elegidos)
+        if suyos
+    ]
 
 
 def _figuras(filas: list[dict[str, Any]], variable: str) -> None:
@@ -160,6 +186,9 @@ def _detectores() -> None:
             "Cada punto es una anomalía. Por encima de la línea se consumió más de lo esperado; "
             "en la zona sombreada, más de un 150 % más: ahí dispara «Pico de consumo»."
         )
+    elif not any(juzgada(fila, str(uno), str(otro)) for fila in filas):
+        vacio("Ninguna anomalía que los dos hayan juzgado",
+              "Elija otro detector; los modelos no opinan hasta que se entrena uno.")  # fmt: skip
     else:
         figura(charts_analisis.dispersion_detectores(filas, str(uno), str(otro), colores()),
                "dispersion", "Puntuación de dos detectores en las últimas anomalías")  # fmt: skip
@@ -167,6 +196,18 @@ def _detectores() -> None:
             "En las zonas sombreadas un detector empuja hacia la alarma (0,5 o más). Los que aún "
             "no podían opinar no aparecen."
         )
+
+
+def juzgada(fila: dict[str, Any], *detectores: str) -> bool:
+    """Return whether all of some detectors were ready to say something of an anomaly.
+
+    Examples
+    --------
+    >>> fila = {"detectores": {"fraude": 0.4, "modelo_offline": None}}
+    >>> juzgada(fila, "fraude"), juzgada(fila, "fraude", "modelo_offline")
+    (True, False)
+    """
+    return all(fila["detectores"].get(uno) is not None for uno in detectores)
 
 
 def _eje(nombre: str) -> str:

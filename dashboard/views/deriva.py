@@ -58,7 +58,7 @@ def pagina() -> None:
     _comparadas(informes[0]["resumen"])
     st.subheader("Informe completo", anchor=False)
     with parte("informe"):
-        _informe()
+        _informe(str(informes[0]["id"]))
 
 
 def _luz(informe: dict[str, Any]) -> None:
@@ -112,14 +112,14 @@ def _comparadas(resumen: dict[str, Any]) -> None:
         st.caption(" ".join(frases))
 
 
-def _informe() -> None:
+def _informe(id_informe: str) -> None:
     """Draw Evidently's page, which is heavy, once it is asked for."""
     if not st.toggle("Ver el informe de Evidently (en inglés)", key="informe"):
         st.caption("Trae las distribuciones de cada rasgo; tarda unos segundos en abrirse.")
         return
     try:
         with st.spinner("Abriendo el informe…"):
-            pagina_html = datos.informe_deriva()
+            pagina_html = datos.informe_deriva(id_informe)
     except ApiError as error:
         if error.clase != "no existe":
             raise

@@ -28,6 +28,8 @@ _TOP = 10
 _EN_VIVO = 12
 _VIVO_S = 10
 """How often the live parts ask again. By hand, 2026-11-24."""
+_ALTO_VIVO = 310
+"""Five of them to the pixel; the others by scrolling."""
 _VIVAS = datos.pedir("/api/anomalias/últimas", datos.VIVO_S, limite=_EN_VIVO)
 _SALUD = datos.pedir("/salud", datos.VIVO_S)
 
@@ -50,8 +52,7 @@ def pagina() -> None:
     ancha, estrecha = st.columns([1.9, 1], gap="large")
     with ancha:
         st.subheader("Anomalías de los últimos 30 días", anchor=False)
-        with parte("serie"):
-            _serie(serie.elementos())
+        grafica = st.container()
     with estrecha:
         st.subheader("En vivo", anchor=False)
         _en_vivo()
@@ -60,6 +61,9 @@ def pagina() -> None:
         _top(top.elementos())
     st.subheader("Salud del sistema", anchor=False)
     _salud()
+    # Last: while a browser reads in what draws figures it shows nothing else that has come.
+    with grafica, parte("serie"):
+        _serie(serie.elementos())
 
 
 def _cifras(resumen: dict[str, Any]) -> None:
@@ -121,7 +125,7 @@ def _en_vivo() -> None:
             f'<span class="que">{html.escape(textos.tipos(fila["tipos_anomalia"]))}</span></div>'
             for fila in filas
         )
-        with st.container(height=330, border=False):
+        with st.container(height=_ALTO_VIVO, border=False):
             st.html(f'<div class="feed">{lineas}</div>')
 
 

@@ -14,6 +14,9 @@ from pipeline.almacenes.mongo_consultas_meses import ConsultasMeses
 ORDENES = ("deteccion", "consumo", "score")
 VIDA_PRIMERA_S = 1.0
 """How long the first page of a list is shown without another look: less than people notice."""
+VIDA_PRIMERA_CARA_S = 5.0
+"""The same of a page that takes the server long, as the embedded one with filters; no longer than
+the dashboard's own memory."""
 PRIMERA_MAXIMA = 200
 _TODAS = FiltroAnomalias()
 
@@ -29,7 +32,9 @@ class MongoConsultas(ConsultasMeses):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._primeras: Recuerdo[Pagina[Anomalia]] = Recuerdo(VIDA_PRIMERA_S, 64)
+        self._primeras: Recuerdo[Pagina[Anomalia]] = Recuerdo(
+            VIDA_PRIMERA_S, 64, vida_cara_s=VIDA_PRIMERA_CARA_S
+        )
 
     def anomalias(
         self,

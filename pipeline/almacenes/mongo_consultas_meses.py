@@ -206,16 +206,14 @@ class ConsultasMeses(ConsultasRanking):
             The latest one; the customer's latest if not given.
         """
         check_limit(meses, 60)
+        # One document a month: the newest so many reach a year before the oldest one wanted.
+        suyos = self.mensuales(propietario_id, None, hasta_mes, meses + 12)
         if hasta_mes is None:
-            ultimo = self.mensuales(propietario_id, limite=1)
-            if not ultimo:
+            if not suyos:
                 return []
-            hasta_mes = ultimo[0].mes_str
+            hasta_mes = suyos[0].mes_str
         pedidos = [_months_before(_check_month(hasta_mes), i) for i in range(meses)]
-        desde = max(_months_before(hasta_mes, meses + 11), "2000-01")
-        hay = {
-            m.mes_str: m for m in self.mensuales(propietario_id, desde, hasta_mes, MESES_MAXIMOS)
-        }
+        hay = {m.mes_str: m for m in suyos}
         return [_pair(mes, hay) for mes in pedidos]
 
     def _find(self, filtro: Mapping[str, Any], orden: str, limite: int) -> list[MesCliente]:

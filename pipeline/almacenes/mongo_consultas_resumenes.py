@@ -55,6 +55,8 @@ ANOMALIAS_POR_DIA = 100_000
 ANOMALIAS_MAXIMAS = 1_000_000
 UNIDAS_MAXIMAS = 4
 """Intervals of days that are kept joined: those that all ask for."""
+AGRUPADAS_MAXIMAS = 8
+"""Filters whose incidents are kept together."""
 DIAS_RESUMEN = 30
 DIAS_TODOS = 92
 DIAS_UNO = 400
@@ -140,6 +142,9 @@ class ConsultasResumenes(ConsultasListas):
             for nombre in (ANOMALIAS, ARCHIVO)
         )
         self._palabras = calculos.Palabras(self._nombres, ESTADOS)
+        self._agrupadas: dict[
+            tuple[FiltroAnomalias, int], tuple[Columnas, calculos.Incidentes]
+        ] = {}
 
     def forget(self, timestamp_consumo: datetime) -> None:
         """Look again at the anomalies of a reading's day: somebody has judged one of them."""
@@ -214,11 +219,28 @@ class ConsultasResumenes(ConsultasListas):
         check_limit(limite)
         check_limit(hueco_horas + 1, HUECO_MAXIMO + 1)
         tras = None if cursor is None else decode_cursor(_INCIDENTES, cursor, int, str)
-        columnas, completas = self._look(self._bounded(filtro), con_archivo)
-        incidentes = calculos.Incidentes(columnas, hueco_horas, self._palabras)
+        incidentes, completas = self._group(self._bounded(filtro), hueco_horas, con_archivo)
         pagina, ultimo = incidentes.page(tras, limite)
         siguiente = None if ultimo is None else encode_cursor(_INCIDENTES, *ultimo)
         return PaginaIncidentes(pagina, siguiente, truncado=not completas)
+
+    def _group(
+        self, filtro: FiltroAnomalias, hueco_horas: int, con_archivo: bool
+    ) -> tuple[calculos.Incidentes, bool]:
+        """Return incidents, grouped anew only where a day has changed; whether these are all."""
+        if con_archivo:
+            columnas, completas = self._look(filtro, con_archivo)
+            return calculos.Incidentes(columnas, hueco_horas, self._palabras), completas
+        todas, completas = self._days_of(self._vivas, filtro, DIAS_UNO)
+        hay = self._agrupadas.get((filtro, hueco_horas))
+        if hay is not None and hay[0] is todas:
+            return hay[1], completas
+        elegidas = self._choose(todas, filtro)
+        incidentes = calculos.Incidentes(elegidas, hueco_horas, self._palabras)
+        if len(self._agrupadas) >= AGRUPADAS_MAXIMAS:
+            self._agrupadas.clear()
+        self._agrupadas[filtro, hueco_horas] = todas, incidentes
+        return incidentes, completas
 
     def _by_score(
         self, filtro: FiltroAnomalias, descendente: bool, limite: int, cursor: str | None,

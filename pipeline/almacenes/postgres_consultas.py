@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -110,7 +111,7 @@ class PostgresConsultas(ConsultasPares):
         hoy = self._local_day(ahora)
         pedidos = [hoy - timedelta(days=i) for i in range(-1, 31)]
         dias = self._dias.get(pedidos, hoy)
-        horas = [hora for dia in dias.values() for hora in dia]
+        horas = sorted(hora for dia in dias.values() for hora in dia)
         semana = timedelta(days=7)
         return ResumenHistoria(
             momento=ahora,
@@ -262,15 +263,17 @@ def _by_severity(horas: Sequence[HoraGlobal]) -> dict[str, int]:
 
 
 def _add_up(horas: Sequence[HoraGlobal], desde: datetime, hasta: datetime) -> Ventana:
-    """Return what the hours between two instants add up to."""
-    primera, fin = hora_absoluta(desde), hora_absoluta(hasta)
-    dentro = [hora for hora in horas if primera <= hora.hora_utc < fin]
+    """Return what the hours between two instants add up to; ``horas`` is in order of time."""
+    primera, fin = (bisect_left(horas, (hora_absoluta(borde),)) for borde in (desde, hasta))
+    if primera == fin:
+        return Ventana(desde, hasta, 0, 0.0, 0, 0, _by_severity([]))
+    _, lecturas, kwh, *graves, sospechosos = zip(*horas[primera:fin], strict=True)
     return Ventana(
         desde,
         hasta,
-        sum(hora.lecturas for hora in dentro),
-        sum(hora.consumo_kwh for hora in dentro),
-        max((hora.lecturas for hora in dentro), default=0),
-        max((hora.sospechosos for hora in dentro), default=0),
-        _by_severity(dentro),
+        sum(lecturas),
+        sum(kwh),
+        max(lecturas),
+        max(sospechosos),
+        dict(zip(GRAVES, map(sum, graves), strict=True)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -9,6 +10,9 @@ import httpx
 import pytest
 from apoyo_api import Datos, es_problema
 from apoyo_rutas import HORA, MADRID, de_cliente, lee, local, paginas, todo
+from pydantic import BaseModel
+
+from api.schemas_consumos import Consumos, MapaCalor
 
 
 def test_ultimas_son_las_100_mas_recientes(cliente: httpx.Client, datos: Datos) -> None:
@@ -323,3 +327,27 @@ def test_sin_fechas_son_los_ultimos_siete_dias(cliente: httpx.Client, datos: Dat
     assert momentos[0].hour == 0
     assert timedelta(days=6) < datos.hasta - momentos[0] < timedelta(days=8)
     assert momentos[-1] == datos.hasta - HORA
+
+
+@pytest.mark.parametrize(
+    ("ruta", "parametros", "modelo"),
+    [
+        ("/api/consumos/últimas24h/{}", {}, Consumos),
+        ("/api/consumos/rango?propietario_id={}", {"desde": "2026-10-20"}, Consumos),
+        (
+            "/api/consumos/rango?propietario_id={}", {"desde": "2026-10-24", "con_banda": "true"},
+            Consumos,
+        ),
+        ("/api/consumos/mapa-calor/{}", {}, MapaCalor),
+    ],
+)  # fmt: skip
+def test_las_listas_largas_son_las_de_su_modelo(
+    cliente: httpx.Client, datos: Datos, ruta: str, parametros: dict[str, str],
+    modelo: type[BaseModel],
+) -> None:  # fmt: skip
+    """Rows that are written without making a model of each are what the model would write."""
+    pedida = httpx.URL(ruta.format(datos.clientes[1])).copy_merge_params(parametros)
+    cuerpo = cliente.get(pedida).raise_for_status().content
+    leido = modelo.model_validate_json(cuerpo)
+    assert leido.model_dump_json(by_alias=True).encode() == cuerpo
+    assert json.loads(cuerpo)["elementos"]

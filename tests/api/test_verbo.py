@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from apoyo_api import esperar
 
 PLAZO_S = 60.0
@@ -65,3 +66,15 @@ def test_un_puerto_ocupado_se_dice(variables: dict[str, str]) -> None:
         )  # fmt: skip
     assert r.returncode == 1
     assert r.stderr.strip().splitlines()[-1].startswith("error: no se puede escuchar en 127.0.0.1")
+
+
+@pytest.mark.parametrize("precio", ["-0.01", "101", "quince", "nan"])
+def test_un_precio_imposible_es_mal_uso(variables: dict[str, str], precio: str) -> None:
+    """A price that nobody pays: status 2 and one Spanish line that names its variable."""
+    r = subprocess.run(
+        [sys.executable, "-m", "consumo", "api"], env={**variables, "PRECIO_KWH_EUR": precio},
+        capture_output=True, text=True, check=False, timeout=PLAZO_S,
+    )  # fmt: skip
+    assert r.returncode == 2
+    assert r.stderr.startswith("error: variable PRECIO_KWH_EUR no válida: ")
+    assert r.stderr.count("\n") == 1

@@ -38,7 +38,8 @@ def _del_tablero() -> dict[str, str]:
     """Return the variables of the dashboard, which reads no Settings, with what they default to."""
     valores = load_variables()
     return {
-        "API_URL": valores.api_url,
+        # Empty: then it follows API_PORT, which a written address would not.
+        "API_URL": "",
         "TABLERO_HOST": valores.host,
         "TABLERO_PORT": str(valores.port),
         "API_CLAVE_TABLERO": valores.clave,

@@ -1,10 +1,9 @@
 """``make bench-api``: the API over embedded stores, each endpoint alone and all of them together.
 
-The data are those of an installation that has been running: readings scored by the detector in
-their order, anomalies found an hour after their reading, months made by the nightly job. First
-each endpoint is asked by one client, one request after the other; then all of them together at a
-fixed rate, each request at its own time whatever became of those before it, and its latency counts
-from that time.
+First each endpoint is asked by one client, one request after the other; then all of them together
+at a fixed rate, each request at its own time whatever became of those before it, and its latency
+counts from that time. The client is a process of its own on the same machine: what it takes of the
+cores is part of what is measured.
 """
 
 from __future__ import annotations
@@ -14,36 +13,24 @@ import json
 import os
 import platform
 import random
+import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-from datos import SOSPECHOSOS_DE_100, TROZO, ZONA, make_detector
-from pymongo import MongoClient
+from banco_mundo import Mundo, fill, serve_api
 from rich.console import Console
 from rich.table import Table
 
-from detection.dominio import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
 from detection.textos import numero
-from pipeline.aggregator import aggregate
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.mongo_anomalias import ANOMALIAS, Lote
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.generador import generate_lecturas, load_poblacion
 from pipeline.local import EmbeddedServices
-from pipeline.sondas import puerto_del_sistema
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings
 
@@ -56,17 +43,6 @@ ARRANQUE_S = 90.0
 RESPUESTA_S = 30.0
 ANCHO = 130
 """Columns of what is printed into a file."""
-
-
-@dataclass(frozen=True)
-class Mundo:
-    """What there is to ask for."""
-
-    clientes: list[str]
-    graves: list[str]
-    anomalias: list[str]
-    mes: str
-    ahora: datetime
 
 
 def main(argv: Sequence[str]) -> int:
@@ -88,92 +64,18 @@ def main(argv: Sequence[str]) -> int:
         settings = Settings.model_validate(
             {clave.lower(): valor for clave, valor in servicios.variables().items()}
         )
-        mundo = _fill(settings, opciones.clientes, opciones.dias, opciones.semilla)
+        mundo = fill(settings, opciones.clientes, opciones.dias, opciones.semilla)
         consola.print(
             f"{date.today()}, {platform.machine()}, {os.cpu_count()} núcleos, Python "
             f"{platform.python_version()}; {opciones.clientes} clientes, {opciones.dias} días, "
             f"{len(mundo.anomalias)} anomalías."
         )
-        with _api(settings, Path(carpeta)) as puerto:
+        with serve_api(settings, Path(carpeta)) as puerto:
             cifras = asyncio.run(_measure(puerto, mundo, opciones))
     _show(consola, cifras, opciones.ritmo)
     if opciones.json:
         opciones.json.write_text(json.dumps(cifras, indent=2, ensure_ascii=False))
     return HECHO
-
-
-# ---- The data ----
-
-
-def _fill(settings: Settings, clientes: int, dias: int, semilla: int) -> Mundo:
-    """Store what a consumer would have stored by now."""
-    migrate(settings)
-    historial, anomalias = PostgresStore(settings), MongoAnomalyStore(settings)
-    consultas = MongoConsultas(settings)
-    anomalias.ensure_indexes()
-    consultas.ensure_indexes()
-    ahora = datetime.now(UTC)
-    hasta = hora_absoluta(ahora.replace(minute=0, second=0, microsecond=0))
-    desde = hasta - dias * HORAS_POR_DIA
-    sospechosos = clientes * SOSPECHOSOS_DE_100 // 100
-    poblacion = load_poblacion(semilla, clientes, sospechosos, desde + 28 * HORAS_POR_DIA, hasta)
-    todas = generate_lecturas(poblacion, desde, hasta, ZONA)
-    detector = make_detector()
-    cliente: MongoClient[dict[str, Any]] = MongoClient(settings.mongo_host, settings.mongo_port)
-    coleccion = cliente[settings.mongo_db][ANOMALIAS]
-    documentos: list[dict[str, Any]] = []
-    for inicio in range(0, len(todas), TROZO):
-        trozo = slice(inicio, inicio + TROZO)
-        lecturas = Lecturas(
-            list(todas.propietario_id[trozo]), todas.hora_utc[trozo], todas.consumo_kwh[trozo]
-        )
-        veredictos = detector.score(lecturas)
-        historial.save(lecturas, veredictos)
-        cuales = np.flatnonzero(veredictos.severidad)
-        explicaciones = [
-            detector.explain(veredictos, i, float(lecturas.consumo_kwh[i])) for i in cuales.tolist()
-        ]
-        lote = Lote(
-            lecturas.elegir(cuales), veredictos.elegir(cuales), explicaciones,
-            np.zeros(len(cuales), np.bool_), conservado=False,
-        )  # fmt: skip
-        for i in range(len(lote)):
-            hallada = instante(int(lote.lecturas.hora_utc[i]) + 1) + timedelta(seconds=3)
-            alta = {"estado": "abierta", "timestamp_deteccion": hallada}
-            documentos.append(lote.document(i, alta))
-    for inicio in range(0, len(documentos), 1_000):
-        coleccion.insert_many(documentos[inicio : inicio + 1_000])
-    aggregate(settings, None, ahora)
-    for abierto in (historial, anomalias, consultas, cliente):
-        abierto.close()
-    recientes = documentos[-2_000:]
-    return Mundo(
-        clientes=sorted({uno.propietario_id for uno in poblacion}),
-        graves=sorted({d["propietario_id"] for d in recientes if d["severidad"] == "crítica"}),
-        anomalias=[str(d["_id"]) for d in documentos],
-        mes=(ahora - timedelta(days=31)).strftime("%Y-%m"),
-        ahora=ahora,
-    )
-
-
-@contextmanager
-def _api(settings: Settings, carpeta: Path) -> Iterator[int]:
-    """Give the port of an API of our own, as ``consumo api`` starts it."""
-    puerto = puerto_del_sistema()
-    propias = {clave.upper(): str(valor) for clave, valor in settings.model_dump().items()}
-    propias |= {"API_PORT": str(puerto), "API_LIMITE_MINUTO": "0", "NIVEL_LOG": "WARNING"}
-    with (carpeta / "api.log").open("wb") as registro:
-        proceso = subprocess.Popen(
-            [sys.executable, "consumo.py", "api"],
-            env={**os.environ, **propias},
-            stdout=registro,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield puerto
-        finally:
-            proceso.terminate()
-            proceso.wait(30)
 
 
 # ---- What is asked ----
@@ -213,39 +115,57 @@ def _paths(mundo: Mundo, azar: random.Random) -> dict[str, str]:
     }
 
 
-class Conexion:
+class Conexion(asyncio.Protocol):
     """One HTTP/1.1 connection that is used again; as light as it can be, to take little CPU."""
 
     def __init__(self, puerto: int) -> None:
         self._puerto = puerto
-        self._lector: asyncio.StreamReader | None = None
-        self._escritor: asyncio.StreamWriter | None = None
+        self._salida: asyncio.Transport | None = None
+        self._llegado = bytearray()
+        self._falta = self._cuerpo = self._estado = 0
+        self._respuesta: asyncio.Future[tuple[int, int]] | None = None
 
     async def get(self, ruta: str) -> tuple[int, int]:
         """Return status and bytes of an answer."""
-        if self._lector is None or self._escritor is None or self._lector.at_eof():
-            self._lector, self._escritor = await asyncio.open_connection("127.0.0.1", self._puerto)
+        bucle = asyncio.get_running_loop()
+        if self._salida is None or self._salida.is_closing():
+            await bucle.create_connection(lambda: self, "127.0.0.1", self._puerto)
+        assert self._salida is not None
+        self._respuesta = bucle.create_future()
         peticion = f"GET {quote(ruta, safe='/?&=%:+')} HTTP/1.1\r\nHost: banco\r\n\r\n"
-        self._escritor.write(peticion.encode())
-        cabeza = (await self._lector.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        estado = int(cabeza.split(" ", 2)[1])
-        if "transfer-encoding: chunked" in cabeza:
-            return estado, await self._chunks(self._lector)
-        largo = int(cabeza.split("content-length:", 1)[1].split("\r\n", 1)[0])
-        await self._lector.readexactly(largo)
-        return estado, largo
+        self._salida.write(peticion.encode())
+        return await self._respuesta
 
-    async def _chunks(self, lector: asyncio.StreamReader) -> int:
-        total = 0
-        while largo := int(await lector.readline(), 16):
-            await lector.readexactly(largo + 2)
-            total += largo
-        await lector.readline()
-        return total
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._salida = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._llegado += data
+        if not self._falta:
+            fin = self._llegado.find(b"\r\n\r\n")
+            if fin < 0:
+                return
+            largo = _LARGO.search(self._llegado, 0, fin + 2)
+            if largo is None:
+                raise SystemExit("la API ha respondido sin decir cuánto")
+            self._estado = int(self._llegado[9:12])
+            self._falta = fin + 4 + int(largo[1])
+            self._cuerpo = int(largo[1])
+        if len(self._llegado) >= self._falta and self._respuesta is not None:
+            self._llegado, self._falta = bytearray(), 0
+            self._respuesta.set_result((self._estado, self._cuerpo))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._respuesta is not None and not self._respuesta.done():
+            self._respuesta.set_exception(exc or ConnectionResetError())
 
     def close(self) -> None:
-        if self._escritor is not None:
-            self._escritor.close()
+        if self._salida is not None:
+            self._salida.close()
+
+
+_LARGO = re.compile(rb"content-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 # ---- Measuring ----
@@ -268,7 +188,7 @@ async def _wait_until_ready(puerto: int) -> None:
             estado, _ = await asyncio.wait_for(conexion.get("/salud/lista"), 5)
             if estado == 200:
                 return
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        except (OSError, TimeoutError):
             pass
         finally:
             conexion.close()
@@ -278,7 +198,7 @@ async def _wait_until_ready(puerto: int) -> None:
 
 async def _ask(conexion: Conexion, ruta: str) -> int:
     """Return the bytes of an answer; only "come back later" may come instead of one, as -1."""
-    estado, largo = await asyncio.wait_for(conexion.get(ruta), RESPUESTA_S)
+    estado, largo = await conexion.get(ruta)
     if estado not in {200, 503}:
         raise SystemExit(f"{ruta} responde {estado}")
     return largo if estado == 200 else -1
@@ -296,7 +216,7 @@ async def _alone(
         for _ in range(veces + 1):
             ruta = _paths(mundo, azar)[nombre]
             inicio = time.perf_counter()
-            largo = await _ask(conexion, ruta)
+            largo = await asyncio.wait_for(_ask(conexion, ruta), RESPUESTA_S)
             tardanzas.append(time.perf_counter() - inicio)
         cifras[nombre] = {
             "primera_ms": 1e3 * tardanzas[0],
@@ -312,30 +232,33 @@ async def _together(
     puerto: int, mundo: Mundo, azar: random.Random, ritmo: int, segundos: float
 ) -> dict[str, dict[str, float]]:
     """Return the latencies of all endpoints at a fixed rate, by endpoint and of all."""
-    nombres = list(_paths(mundo, azar))
     tardanzas: dict[str, list[float]] = defaultdict(list)
     libres: asyncio.Queue[Conexion] = asyncio.Queue()
     for _ in range(CONEXIONES):
         libres.put_nowait(Conexion(puerto))
 
+    # Drawn before the clock starts; in rounds, each in an order of its own.
+    pedidas: list[tuple[str, str]] = []
+    while len(pedidas) < ritmo * segundos:
+        ronda = list(_paths(mundo, azar).items())
+        azar.shuffle(ronda)
+        pedidas += ronda
     rechazadas = 0
 
-    async def one(nombre: str, cuando: float) -> None:
+    async def one(nombre: str, ruta: str, cuando: float) -> None:
         nonlocal rechazadas
         conexion = await libres.get()
-        rechazadas += await _ask(conexion, _paths(mundo, azar)[nombre]) < 0
+        largo = await _ask(conexion, ruta)
+        rechazadas += largo < 0
         tardanzas[nombre].append(time.perf_counter() - cuando)
         libres.put_nowait(conexion)
 
     inicio = time.perf_counter() + 0.1
-    async with asyncio.TaskGroup() as grupo:
-        for i in range(int(ritmo * segundos)):
+    async with asyncio.timeout(segundos + RESPUESTA_S), asyncio.TaskGroup() as grupo:
+        for i, (nombre, ruta) in enumerate(pedidas):
             cuando = inicio + i / ritmo
             await asyncio.sleep(max(cuando - time.perf_counter(), 0))
-            # In rounds, each in an order of its own.
-            if i % len(nombres) == 0:
-                azar.shuffle(nombres)
-            grupo.create_task(one(nombres[i % len(nombres)], cuando))
+            grupo.create_task(one(nombre, ruta, cuando))
     todas = [t for suyas in tardanzas.values() for t in suyas]
     while not libres.empty():
         libres.get_nowait().close()
@@ -345,6 +268,7 @@ async def _together(
 
 async def _saturated(puerto: int, mundo: Mundo, azar: random.Random, segundos: float) -> float:
     """Return the answers per second that eight clients get who never wait."""
+    rutas = [ruta for _ in range(50) for ruta in _paths(mundo, azar).values()]
     fin = time.perf_counter() + segundos
     hechas = 0
 
@@ -352,7 +276,8 @@ async def _saturated(puerto: int, mundo: Mundo, azar: random.Random, segundos: f
         nonlocal hechas
         conexion = Conexion(puerto)
         while time.perf_counter() < fin:
-            largo = await _ask(conexion, azar.choice(list(_paths(mundo, azar).values())))
+            largo = await _ask(conexion, azar.choice(rutas))
+            # Not in one line: the sum would be that of before the wait.
             hechas += largo >= 0
         conexion.close()
 
@@ -380,6 +305,11 @@ def _show(consola: Console, cifras: Mapping[str, Any], ritmo: int) -> None:
         )  # fmt: skip
     consola.print(tabla)
     todas = cifras["a_la_vez"]["todas"]
+    consola.print(
+        f"A {ritmo}/s: una petición cada {numero(1e3 / ritmo, 1)} ms, de todas las rutas por "
+        f"igual, hayan acabado o no las de antes, por {CONEXIONES} conexiones; la tardanza cuenta "
+        "desde la hora en que tocaba. El cliente es otro proceso en los mismos núcleos."
+    )
     consola.print(
         f"Todas a {ritmo}/s: p50 {numero(todas['p50_ms'], 1)} ms, p99 "
         f"{numero(todas['p99_ms'], 1)} ms (meta {numero(META_P99_MS, 0)}), "

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from dashboard.client import ApiError, Cliente
-from dashboard.datos import de_cliente, pedir
+from dashboard.datos import de_cliente, informe_deriva, pedir
 
 Respuesta = tuple[int, dict[str, str], bytes]
 
@@ -192,3 +192,15 @@ def test_un_identificador_no_se_sale_de_su_ruta() -> None:
     assert de_cliente("/api/clientes/{}/perfil", "../x?y#z/ñ") == (
         "/api/clientes/..%2Fx%3Fy%23z%2F%C3%B1/perfil"
     )
+
+
+def test_cada_informe_de_deriva_tiene_su_pagina(
+    servidor: Servidor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page of a report is fetched once, and a newer report never shows the page before it."""
+    monkeypatch.setenv("API_URL", f"http://127.0.0.1:{servidor.server_address[1]}")
+    servidor.dar(200, b"<p>uno</p>")
+    servidor.dar(200, b"<p>dos</p>")
+    dados = [informe_deriva(uno) for uno in ("1", "1", "2", "2")]
+    assert dados == ["<p>uno</p>", "<p>uno</p>", "<p>dos</p>", "<p>dos</p>"]
+    assert len(servidor.peticiones) == 2

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.datos import olvidar
 from dashboard.estado import CLAVE
 from dashboard.paginas import PAGINAS
+from dashboard.textos import numero
 
 PLAZO_S = 60
 LEJOS = "http://127.0.0.1:9"
@@ -155,6 +156,28 @@ def test_los_filtros_llegan_a_la_api(abrir: Abrir, api_llena: str) -> None:
     tabla = pagina.dataframe[0].value
     assert len(tabla) > 0
     assert set(tabla["Severidad"]) == {"Crítica"}
+
+
+def test_la_lista_dice_cuantas_hay(abrir: Abrir, api_llena: str) -> None:
+    """Above the list stands how many anomalies the filters let through, not just the page's."""
+    texto = _texto(abrir("anomalias", api_llena, severidad="Crítica", periodo="30 días"))
+    total = httpx.get(
+        f"{api_llena}/api/anomalias/distribuciones", params={"severidad": "crítica"},
+        trust_env=False,
+    ).json()["total"]  # fmt: skip
+    assert re.search(rf"Anomalías\s+{numero(total)}\s", texto)
+    assert re.search(rf"Críticas\s+{numero(total)}\s", texto)
+
+
+def test_comparar_ensena_la_media_de_cada_uno(abrir: Abrir, api_llena: str) -> None:
+    """Each chosen customer's mean day is a card, of whole days only."""
+    texto = _texto(abrir("avanzado", api_llena, clientes="CLI_00002"))
+    dias = httpx.get(
+        f"{api_llena}/api/consumos/diarios", trust_env=False,
+        params={"propietario_id": "CLI_00002", "desde": "2026-09-20", "hasta": "2026-11-19"},
+    ).json()["elementos"]  # fmt: skip
+    media = sum(d["consumo_kwh"] for d in dias) / len(dias)
+    assert re.search(rf"CLI_00002\s+{numero(media, 1)}\s+kWh al día, {len(dias)} días", texto)
 
 
 def test_sin_clave_no_hay_formulario(abrir: Abrir, api_llena: str) -> None:

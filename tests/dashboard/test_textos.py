@@ -29,10 +29,9 @@ def carpeta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_los_numeros_vuelven_a_ser_ellos(valor: float, decimales: int) -> None:
     """Read back by a Spaniard, a number is the one written, to its decimals."""
     texto = textos.numero(valor, decimales)
-    assert float(texto.replace(".", "").replace(",", ".")) == pytest.approx(
-        valor, abs=0.5000001 * 10**-decimales
-    )
-    assert texto not in {"-0", "-0,0", "-0,00"}
+    leido = texto.translate({ord("."): "", ord(","): ".", ord("−"): "-"})
+    assert float(leido) == pytest.approx(valor, abs=0.5000001 * 10**-decimales)
+    assert texto not in {"−0", "−0,0", "−0,00"}
 
 
 def test_cada_tipo_y_cada_severidad_tiene_nombre() -> None:
@@ -59,8 +58,10 @@ def test_las_variables_por_defecto(carpeta: Path) -> None:
 
 
 def test_el_entorno_gana_al_archivo(carpeta: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``.env`` is read, and the environment wins over it."""
-    (carpeta / ".env").write_text("API_PORT=9001\nTABLERO_PORT=9501\nAPI_CLAVE_TABLERO=secreta\n")
+    """``.env`` is read, and the environment wins over it; an empty address follows the port."""
+    (carpeta / ".env").write_text(
+        "API_URL=\nAPI_PORT=9001\nTABLERO_PORT=9501\nAPI_CLAVE_TABLERO=secreta\n"
+    )
     monkeypatch.setenv("TABLERO_PORT", "9502")
     variables = load_variables()
     assert variables.api_url == "http://127.0.0.1:9001"
