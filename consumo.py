@@ -23,6 +23,7 @@ VERBOS: dict[str, tuple[str, str]] = {
     "entrenar": ("training.train", "aprende un modelo aspirante de la historia y lo registra"),
     "promover": ("training.promover", "compara al aspirante con el campeón y lo pone si es mejor"),
     "deriva": ("training.drift", "compara los datos recientes con los del entrenamiento"),
+    "evaluar": ("training.evaluar", "pasa el detector por un archivo y, con etiquetas, lo mide"),
     "reentrenar": ("training.retrain", "si hay deriva o el campeón es viejo, entrena y promueve"),
     "migrar": ("pipeline.almacenes.migrar", "pone al día las tablas de PostgreSQL"),
     "salud": ("pipeline.salud", "comprueba PostgreSQL, MongoDB, Kafka y MLflow"),

@@ -8,9 +8,14 @@ on Smart Grid 7(1), 2016, 216-226: scaling by a ~ U(0.1, 0.8); zeros in a random
 least 4 h a day; scaling by a new factor each hour; the day's mean by a new factor each hour;
 the day's mean; the day in reverse. Later work (K. Zheng et al., "A Novel Combined Data-Driven
 Approach for Electricity Theft Detection", IEEE Transactions on Industrial Informatics 15(3))
-draws on the same kinds. Lamps of 600 to 1000 W with ventilation and dehumidifiers, 18 hours of
-light while the plants grow and 12 while they flower: E. Mills, "The carbon footprint of indoor
-Cannabis production", Energy Policy 46, 2012, 58-67; LED lamps use about 400 W.
+draws on the same kinds. Clipping at a level and subtracting a constant are FDI2 and FDI3 of M.
+Zanetti et al., "A Tunable Fraud Detection System for Advanced Metering Infrastructure Using
+Short-Lived Patterns", IEEE Transactions on Smart Grid 10(1), 2019, 830-840; a replayed past is a
+plain false-data injection. The slow slide and the night load are ours.
+
+Lamps of 600 to 1000 W with ventilation and dehumidifiers, 18 hours of light while the plants grow
+and 12 while they flower: E. Mills, "The carbon footprint of indoor Cannabis production", Energy
+Policy 46, 2012, 58-67; LED lamps use about 400 W.
 """
 
 from __future__ import annotations
@@ -35,7 +40,16 @@ FRAUDES = (
     "puente_nocturno",
 )
 ETIQUETAS: tuple[str, ...] = (NORMAL, "cannabis", *FRAUDES, "picos", "congelado")
-"""Every label that a reading can bear."""
+"""Every label that a reading of the generator can bear."""
+
+AMPLIADOS = (
+    "fraude_recorte",
+    "fraude_resta",
+    "fraude_repeticion",
+    "fraude_gradual",
+    "carga_nocturna",
+)
+"""Further kinds, which only the red team uses: the generator draws none of them."""
 
 FACTOR_PUBLICADO = (0.1, 0.8)
 """Range of the reported share in Jokar et al. 2016 (h1, h3, h4)."""
@@ -45,6 +59,11 @@ FACTOR_VISIBLE = (0.1, 0.4)
 
 _VENTANA_MINIMA_H = 4
 """Shortest daily outage of h2."""
+
+_NIVEL_RECORTE = 0.995
+"""Quantile of the past that stands for a customer's own maximum: one absurd reading is no level."""
+
+_HORAS_POR_SEMANA = 7 * HORAS_POR_DIA
 
 _HORARIO, _DIARIO = 11, 12
 """Streams of draws; the households use 1 to 5."""
@@ -59,11 +78,13 @@ class Ataque:
     Parameters
     ----------
     tipo : str
-        One of ``ETIQUETAS``, never "normal".
+        One of ``ETIQUETAS`` or ``AMPLIADOS``, never "normal".
     inicio_hora : int
         Absolute UTC hour of the first reading under it.
     factor : float
-        Share that is still reported (``fraude_escala``, ``puente_nocturno``), 0 to 1.
+        Share that is still reported (``fraude_escala``, ``puente_nocturno``, at the end of the
+        slide ``fraude_gradual``), 0 to 1; of the customer's own maximum, where it is cut off
+        (``fraude_recorte``); of its mean, what is not subtracted (``fraude_resta``).
     lamparas_kw, auxiliar_kw : float
         Power of the lamps, and of fans and dehumidifier while they are lit (``cannabis``).
     medida : float
@@ -71,9 +92,11 @@ class Ataque:
     hora_encendido : int
         Local hour at which the lamps go on, on the first day.
     crecimiento_dias, floracion_dias, pausa_dias : int
-        Days of 18 hours of light, of 12 hours, and between two crops.
+        Days of 18 hours of light, of 12 hours, and between two crops; the slide of
+        ``fraude_gradual`` takes as long as the first of them.
     noche : tuple of int
-        Local hours between which the bypass is closed (``puente_nocturno``).
+        Local hours between which the bypass is closed (``puente_nocturno``) or the load is on
+        (``carga_nocturna``).
     """
 
     tipo: str
@@ -287,6 +310,46 @@ def _cannabis(ataque: Ataque, escena: Escena) -> _Efecto:
     return escena.honesto_kwh + ataque.medida * (lamparas + auxiliar), _siempre(escena)
 
 
+def _antes(ataque: Ataque, escena: Escena) -> Floats:
+    """Return the honest readings before the start; the first of all if there are none."""
+    antes = escena.tiempo.hora_utc < ataque.inicio_hora
+    return escena.honesto_kwh[antes] if antes.any() else escena.honesto_kwh[:1]
+
+
+def _recorte(ataque: Ataque, escena: Escena) -> _Efecto:
+    techo = ataque.factor * np.quantile(_antes(ataque, escena), _NIVEL_RECORTE)
+    return np.minimum(escena.honesto_kwh, techo), escena.honesto_kwh > techo
+
+
+def _resta(ataque: Ataque, escena: Escena) -> _Efecto:
+    resta = (1.0 - ataque.factor) * _antes(ataque, escena).mean()
+    return np.maximum(escena.honesto_kwh - resta, 0.0), escena.honesto_kwh > 0.0
+
+
+def _repeticion(ataque: Ataque, escena: Escena) -> _Efecto:
+    """Return the week before the start again and again, or what days there are of it."""
+    horas = escena.tiempo.hora_utc
+    inicio = max(int(np.searchsorted(horas, ataque.inicio_hora)), 1)
+    entera = min(inicio, _HORAS_POR_SEMANA) // HORAS_POR_DIA * HORAS_POR_DIA
+    periodo = entera or inicio
+    donde = np.arange(horas.shape[0]) - inicio
+    repetido = escena.honesto_kwh[inicio - periodo + donde % periodo]
+    return repetido, _siempre(escena)
+
+
+def _gradual(ataque: Ataque, escena: Escena) -> _Efecto:
+    pasadas = escena.tiempo.hora_utc - ataque.inicio_hora + 1
+    avance = np.clip(pasadas / (ataque.crecimiento_dias * HORAS_POR_DIA), 0.0, 1.0)
+    return (1.0 - avance * (1.0 - ataque.factor)) * escena.honesto_kwh, _siempre(escena)
+
+
+def _carga_nocturna(ataque: Ataque, escena: Escena) -> _Efecto:
+    desde, hasta = ataque.noche
+    hora = escena.tiempo.hora
+    carga = ataque.auxiliar_kw * (0.97 + 0.06 * escena.u[:, 0])
+    return escena.honesto_kwh + carga, (hora >= desde) | (hora < hasta)
+
+
 _FUNCIONES: dict[str, Callable[[Ataque, Escena], _Efecto]] = {
     "cannabis": _cannabis,
     "fraude_escala": _escala,
@@ -298,4 +361,9 @@ _FUNCIONES: dict[str, Callable[[Ataque, Escena], _Efecto]] = {
     "puente_nocturno": _puente_nocturno,
     "picos": _picos,
     "congelado": _congelado,
+    "fraude_recorte": _recorte,
+    "fraude_resta": _resta,
+    "fraude_repeticion": _repeticion,
+    "fraude_gradual": _gradual,
+    "carga_nocturna": _carga_nocturna,
 }

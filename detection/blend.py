@@ -11,13 +11,16 @@ independent causes do (noisy-or; Pearl, "Probabilistic Reasoning in Intelligent 
 ``0.5 + 0.5 * (1 - prod(1 - peso * (2 * score - 1)))``. A detector alone reaches at most
 ``0.5 + 0.5 * peso``; one that is not ready has no vote.
 
+Learned blend. Where a version has one and is ready (``aprendida``), its tail probability gives the
+score in place of the weighted one, and a reading that it flags bears ``modelo_offline``: it is part
+of the same version. The detectors keep their votes, for the explanation.
+
 The online model is scored and taught here, reading after reading, because what it learns from
 depends on what the blend says.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -29,6 +32,7 @@ from detection.modelo import Cola, tail_log_p
 from detection.online import Arboles, Estados, learn_at, score_at
 from detection.params import HORAS_ANILLO, Calibracion, Params
 from detection.suspicion import day_weights, look_back
+from detection.votos import Mezcla, Turno, Votos
 from detection.windows import (
     CONTABLES,
     GANANCIA,
@@ -45,72 +49,6 @@ from detection.windows import (
 ONLINE = TIPOS.index(TipoAnomalia.MODELO_ONLINE)
 OFFLINE = TIPOS.index(TipoAnomalia.MODELO_OFFLINE)
 """Columns of the two models among the detectors."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turno:
-    """Readings of a chunk in order of arrival, and where their state is.
-
-    Parameters
-    ----------
-    fila : ndarray (n,), int64
-        Row of the rings whose past each reading is compared with.
-    propia : ndarray (n,), int64
-        Its customer's own row; another one only for a reading that comes very late.
-    hora : ndarray (n,), int64
-        Absolute hours.
-    repetida : ndarray (n,), bool
-        The customer had that same value already: what was decided then stands.
-    ensena : ndarray (n,), bool
-        The online model may learn from the reading: it has not seen it before.
-    particion : ndarray (n,), int64
-        Row of the online model's state.
-    rasgos : ndarray (n, F), float32
-    """
-
-    fila: NDArray[np.int64]
-    propia: NDArray[np.int64]
-    hora: NDArray[np.int64]
-    repetida: NDArray[np.bool_]
-    ensena: NDArray[np.bool_]
-    particion: NDArray[np.int64]
-    rasgos: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Votos:
-    """What all detectors measured on a chunk; the second axis is the registry's order.
-
-    The online model's column is filled while blending.
-
-    Parameters
-    ----------
-    exceso : ndarray (n, d), float32
-    dispara : ndarray (n, d), bool
-    con_referencia : ndarray (n,), bool
-    """
-
-    exceso: NDArray[np.float32]
-    dispara: NDArray[np.bool_]
-    con_referencia: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Mezcla:
-    """What the blend decided on a chunk (columns as in ``Veredictos``).
-
-    ``online`` holds the online model's raw scores, float64 (n,), NaN = not ready; ``veces``
-    (n, CONTABLES) and ``listas`` (n,) what its customer's marks said when a reading's turn came.
-    """
-
-    scores: NDArray[np.float32]
-    score_centesimas: NDArray[np.uint8]
-    severidad: NDArray[np.uint8]
-    tipos: NDArray[np.uint8]
-    es_sospechoso: NDArray[np.bool_]
-    online: NDArray[np.float64]
-    veces: NDArray[np.int64]
-    listas: NDArray[np.int64]
 
 
 class Blend(Protocol):
@@ -216,9 +154,9 @@ class WeightedBlend:
             _anillo(ventanas), online, self._calibrado, self._umbrales, self._pesos_dia, GANANCIA,
             self.params.sospecha_entra, self.params.sospecha_sale, turno.fila, turno.propia,
             turno.hora, turno.repetida, turno.ensena, turno.particion, turno.rasgos, votos.exceso,
-            votos.dispara, votos.con_referencia, mezcla.scores, mezcla.score_centesimas,
-            mezcla.severidad, mezcla.tipos, mezcla.es_sospechoso, mezcla.online, mezcla.veces,
-            mezcla.listas,
+            votos.dispara, votos.con_referencia, votos.learned(), mezcla.scores,
+            mezcla.score_centesimas, mezcla.severidad, mezcla.tipos, mezcla.es_sospechoso,
+            mezcla.online, mezcla.veces, mezcla.listas,
         )  # fmt: skip
         return mezcla
 
@@ -229,7 +167,8 @@ class WeightedBlend:
         """
         mezcla = _vacia(votos)
         _preview(
-            self._calibrado, self._umbrales, votos.exceso, votos.dispara, campeon.veces,
+            self._calibrado, self._umbrales, votos.exceso, votos.dispara, votos.learned(),
+            campeon.veces,
             campeon.listas, mezcla.scores, mezcla.score_centesimas, mezcla.severidad, mezcla.tipos,
         )  # fmt: skip
         mezcla.es_sospechoso[:] = False
@@ -300,6 +239,15 @@ def _vote(i, exceso, dispara, calibrado, veces, listas, scores):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
+def _learned(log_p, calibrado, umbral_baja, mascara):  # type: ignore[no-untyped-def]
+    """Return the learned blend's score in hundredths, and the types with the one that it bears."""
+    c = int(np.floor(100.0 * _score(log_p, calibrado.log_frecuencias) + 0.5))
+    if c >= umbral_baja:
+        mascara |= 1 << OFFLINE
+    return c, mascara
+
+
+@njit(cache=True, nogil=True)
 def _mark(centesimas, sospechoso, con_referencia, contable, mascara):  # type: ignore[no-untyped-def]
     marca = MARCA_LECTURA | (centesimas & MARCA_SCORE)
     if sospechoso:
@@ -342,7 +290,8 @@ def _ask_online(o, p, rasgos, i, tasa, exceso, dispara):  # type: ignore[no-unty
 @njit(cache=True, nogil=True)
 def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, fila,  # type: ignore[no-untyped-def]
              propia, hora, repetida, ensena, particion, rasgos, exceso, dispara, con_referencia,
-             scores, centesimas, severidad, tipos, sospechoso, crudo, veces, listas):  # fmt: skip
+             aprendida, scores, centesimas, severidad, tipos, sospechoso, crudo, veces,
+             listas):  # fmt: skip
     for i in range(fila.shape[0]):
         f = fila[i]
         h = hora[i]
@@ -356,6 +305,8 @@ def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, f
                 o, particion[i], rasgos, i, calibrado.tasa[ONLINE], exceso, dispara
             )
         c, mascara = _vote(i, exceso, dispara, calibrado, veces[i], listas[i], scores)
+        if not np.isnan(aprendida[i]):
+            c, mascara = _learned(aprendida[i], calibrado, umbrales[0], mascara)
         evidencia += ganancia[c] * pesos_dia[0]
         nivel = 0
         for u in range(umbrales.shape[0]):
@@ -378,10 +329,12 @@ def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, f
 
 
 @njit(cache=True, nogil=True)
-def _preview(calibrado, umbrales, exceso, dispara, veces, listas, scores,  # type: ignore[no-untyped-def]
+def _preview(calibrado, umbrales, exceso, dispara, aprendida, veces, listas, scores,  # type: ignore[no-untyped-def]
              centesimas, severidad, tipos):  # fmt: skip
     for i in range(exceso.shape[0]):
         c, mascara = _vote(i, exceso, dispara, calibrado, veces[i], listas[i], scores)
+        if not np.isnan(aprendida[i]):
+            c, mascara = _learned(aprendida[i], calibrado, umbrales[0], mascara)
         nivel = 0
         for u in range(umbrales.shape[0]):
             nivel += c >= umbrales[u]

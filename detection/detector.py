@@ -9,16 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.blend import ONLINE, Blend, Turno, Votos, WeightedBlend
+from detection.aprendida import COLUMNAS, make_columnas
+from detection.blend import OFFLINE, ONLINE, Blend, WeightedBlend
 from detection.contexto import MEDIDAS, Contexto, Detector, clock_changes, make_contexto
 from detection.dominio import Calendario, Explicacion, Historia, Lecturas, Veredictos
 from detection.features import RASGOS
-from detection.modelo import Modelo
+from detection.indicios import INDICIOS, compute_indicios
+from detection.modelo import MezclaAprendida, Modelo
 from detection.online import Estados, build_arboles
 from detection.params import CALIBRACIONES, HORAS_VENTANA, Params
 from detection.rareza import ModeloOffline, ModeloOnline
 from detection.rules import DETECTORES
 from detection.sombra import Sombra
+from detection.votos import Turno, Votos
 from detection.windows import Ventanas, extract
 
 _TROZO = 512
@@ -40,6 +43,8 @@ class Crudos:
     veredictos : Veredictos
     sombra_centesimas, sombra_severidad : ndarray (n,), uint8
         What the challenger in shadow would have said; zeros without one.
+    columnas : ndarray (n, c), float32
+        What a learned blend looks at (``aprendida.COLUMNAS``); no columns unless asked for.
     """
 
     rasgos: NDArray[np.float32]
@@ -48,6 +53,7 @@ class Crudos:
     veredictos: Veredictos
     sombra_centesimas: NDArray[np.uint8]
     sombra_severidad: NDArray[np.uint8]
+    columnas: NDArray[np.float32]
 
 
 class DetectorConsumo:
@@ -62,7 +68,10 @@ class DetectorConsumo:
         The rules; their order, and the two models after them, is that of the bits of
         ``Veredictos.tipos``.
     sin : collection of str
-        Detectors that have no vote: what would be without them?
+        Detectors that have no vote: what would be without them? The learned blend goes with
+        "modelo_offline", whose version it belongs to.
+    con_columnas : bool
+        Measure also what a learned blend looks at, for training.
 
     Examples
     --------
@@ -84,11 +93,13 @@ class DetectorConsumo:
         params: Params | None = None,
         detectores: tuple[Detector, ...] = DETECTORES,
         sin: Collection[str] = (),
+        con_columnas: bool = False,
     ) -> None:
         self.calendario = calendario
         self.params = params or Params()
         self.reglas = detectores
         self.sin = frozenset(sin)
+        self.con_columnas = con_columnas
         self.ventanas = Ventanas()
         p = self.params
         self.arboles = build_arboles(
@@ -102,9 +113,12 @@ class DetectorConsumo:
     def use(self, modelo: Modelo | None) -> None:
         """Score with a version from now on; None = with the rules alone."""
         self.modelo = modelo
+        self.mezcla: MezclaAprendida | None
         self.detectores: tuple[Detector, ...] = (
             *self.reglas, ModeloOnline(), ModeloOffline(modelo),
         )  # fmt: skip
+        con_mezcla = modelo is not None and "modelo_offline" not in self.sin
+        self.mezcla = modelo.mezcla if modelo is not None and con_mezcla else None
         calibraciones = CALIBRACIONES | dict(modelo.calibraciones if modelo else {})
         con_voto = modelo is not None and modelo.huella_online == self.arboles.huella()
         if "modelo_online" in self.sin:
@@ -243,6 +257,11 @@ class DetectorConsumo:
         contexto = self._contexto(hora, kwh, ventana, veredictos.hora_local[trozo])
         turno.rasgos[trozo] = contexto.rasgos
         votos = self._measure_all(contexto, veredictos.medidas[trozo])
+        columnas = self._columns(contexto, votos)
+        if self.con_columnas:
+            crudos.columnas[trozo] = columnas
+        if self.mezcla is not None:
+            _hear(self.mezcla, columnas, votos, veredictos.medidas[trozo])
         mio = Turno(
             turno.fila[trozo], turno.propia[trozo], hora, turno.repetida[trozo],
             turno.ensena[trozo], turno.particion[trozo], contexto.rasgos,
@@ -254,7 +273,7 @@ class DetectorConsumo:
             )
         if self.sombra is not None:
             crudos.sombra_centesimas[trozo], crudos.sombra_severidad[trozo] = self.sombra.preview(
-                contexto, votos, mezcla
+                contexto, votos, mezcla, columnas[:, : len(INDICIOS)]
             )
         crudos.exceso[trozo] = votos.exceso
         crudos.online[trozo] = mezcla.online
@@ -275,6 +294,7 @@ class DetectorConsumo:
             np.empty((n, d), np.float32),
             np.empty((n, d), np.bool_),
             ~np.isnan(contexto.referencia.media_kwh),
+            None if self.mezcla is None else np.empty(n, np.float64),
         )
         for k, detector in enumerate(self.detectores):
             medida = detector.measure(contexto, self.params)
@@ -283,6 +303,13 @@ class DetectorConsumo:
             votos.dispara[:, k] = False if sin_voto else medida.dispara
             medidas[:, k] = medida.datos
         return votos
+
+    def _columns(self, contexto: Contexto, votos: Votos) -> NDArray[np.float32]:
+        """Return what learned blends look at, nothing (0, 0) where there is none."""
+        sombra = self.sombra is not None and self.sombra.modelo.mezcla is not None
+        if not (self.con_columnas or self.mezcla is not None or sombra):
+            return np.empty((0, 0), np.float32)
+        return make_columnas(compute_indicios(contexto, self.params), votos.exceso)
 
     def _contexto(
         self,
@@ -328,4 +355,22 @@ class DetectorConsumo:
             veredictos=veredictos,
             sombra_centesimas=np.zeros(n, np.uint8),
             sombra_severidad=np.zeros(n, np.uint8),
+            columnas=np.empty((n, len(COLUMNAS) if self.con_columnas else 0), np.float32),
         )
+
+
+def _hear(
+    mezcla: MezclaAprendida,
+    columnas: NDArray[np.float32],
+    votos: Votos,
+    medidas: NDArray[np.float32],
+) -> None:
+    """Fill what the learned blend says, and let ``modelo_offline`` vote with the rarer of both."""
+    assert votos.aprendida is not None
+    votos.aprendida[:] = mezcla.log_p(columnas)
+    tasa = CALIBRACIONES["modelo_offline"].tasa
+    with np.errstate(invalid="ignore"):
+        rareza = np.fmax(votos.exceso[:, OFFLINE], tasa * np.exp(-votos.aprendida))
+    votos.exceso[:, OFFLINE] = rareza
+    votos.dispara[:, OFFLINE] = rareza > 1.0
+    medidas[:, OFFLINE, 0] = rareza / tasa

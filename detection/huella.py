@@ -10,6 +10,7 @@ import numpy as np
 from detection.detector import DetectorConsumo
 from detection.dominio import Calendario, Lecturas
 from detection.features import RASGOS
+from detection.indicios import INDICIOS
 
 _DIAS = 50
 _HORAS_DE_CAMBIO = 24 * 40
@@ -19,7 +20,7 @@ _PASO = 1e-3
 
 @lru_cache(maxsize=1)
 def huella_rasgos() -> str:
-    """Return 12 hex digits that change when the same readings would get other features.
+    """Return 12 hex digits that change when the same readings would get other features or evidence.
 
     The probe is 50 days of one home with gaps, zeros, a constant stretch, a spike and the end of
     summer time, the same for ever.
@@ -43,8 +44,9 @@ def huella_rasgos() -> str:
     kwh[24 * 44 + 3] = 6.0
     hay = np.arange(n) % 97 != 0
     lecturas = Lecturas(["sonda"] * int(hay.sum()), hora[hay], kwh[hay])
-    rasgos = DetectorConsumo(calendario).measure(lecturas).rasgos
-    decimas = np.where(np.isnan(rasgos), -1.0, np.rint(rasgos / _PASO)).astype(np.int32)
-    digesto = hashlib.sha256("\n".join(RASGOS).encode())
-    digesto.update(decimas.astype("<i4").tobytes())
+    crudos = DetectorConsumo(calendario, con_columnas=True).measure(lecturas)
+    digesto = hashlib.sha256("\n".join((*RASGOS, *INDICIOS)).encode())
+    for medido in (crudos.rasgos, crudos.columnas[:, : len(INDICIOS)]):
+        decimas = np.where(np.isnan(medido), -9.0e6, np.rint(medido / _PASO)).astype(np.int32)
+        digesto.update(decimas.astype("<i4").tobytes())
     return digesto.hexdigest()[:12]

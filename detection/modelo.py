@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detection.offline import Bosque
 from detection.params import Calibracion
+from detection.potenciado import Potenciado
 
 PUNTOS_COLA = 256
 """Points kept of an empirical tail: 20 a decade over a million readings. By hand, 2026-11-24."""
@@ -69,6 +70,26 @@ class Cola:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class MezclaAprendida:
+    """A blend that was learnt from injected attacks and from the analysts' verdicts.
+
+    Parameters
+    ----------
+    arboles : Potenciado
+        Over the columns of ``aprendida.COLUMNAS``.
+    cola : Cola
+        Tail of their scores on clean readings of customers that they did not learn from.
+    """
+
+    arboles: Potenciado
+    cola: Cola
+
+    def log_p(self, columnas: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return log tail probabilities (n,) of rows; NaN = not ready."""
+        return self.cola.log_p_of(self.arboles.scores(columnas))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Modelo:
     """A version of ``consumo-detector``, as the detector uses it.
 
@@ -89,6 +110,8 @@ class Modelo:
         Names of the features, in the order of the forest's columns.
     huella_params : str
         ``Params.fingerprint()`` at training.
+    mezcla : MezclaAprendida or None
+        None = there was too little to learn it from, and the weighted blend decides.
     """
 
     version: str
@@ -99,6 +122,7 @@ class Modelo:
     calibraciones: Mapping[str, Calibracion]
     rasgos: tuple[str, ...]
     huella_params: str
+    mezcla: MezclaAprendida | None = None
 
 
 @njit(cache=True, nogil=True)

@@ -145,11 +145,11 @@ class Bosque:
         ModeloInvalidoError
             An array is missing, of another type or shape, or out of range.
         """
-        rasgo = _array(arrays, "rasgo", np.uint32, 2)
-        corte = _array(arrays, "corte", np.float32, 2)
-        hoja = _array(arrays, "hoja", np.float64, 2)
-        denominador = float(_array(arrays, "denominador", np.float64, 0))
-        n_rasgos = int(_array(arrays, "n_rasgos", np.int64, 0))
+        rasgo = checked_array(arrays, "rasgo", np.uint32, 2)
+        corte = checked_array(arrays, "corte", np.float32, 2)
+        hoja = checked_array(arrays, "hoja", np.float64, 2)
+        denominador = float(checked_array(arrays, "denominador", np.float64, 0))
+        n_rasgos = int(checked_array(arrays, "n_rasgos", np.int64, 0))
         arboles, hojas = hoja.shape
         profundidad = hojas.bit_length() - 1
         if arboles < 1 or hojas != 2**profundidad or not 1 <= profundidad <= PROFUNDIDAD_MAXIMA:
@@ -168,7 +168,7 @@ class Bosque:
         return Bosque(rasgo, corte, hoja, denominador, n_rasgos)
 
 
-def _array(
+def checked_array(
     arrays: Mapping[str, NDArray[Any]], nombre: str, tipo: type[np.generic], ejes: int
 ) -> NDArray[Any]:
     """Return one named array of a type and number of axes, its own contiguous copy."""
@@ -210,13 +210,13 @@ def _lay_out(
                 siguiente += [nodo, nodo]
                 continue
             rasgo[k] = arbol.feature[nodo]
-            corte[k] = _round_down(arbol.threshold[nodo])
+            corte[k] = round_down(arbol.threshold[nodo])
             siguiente += [izquierda, int(arbol.children_right[nodo])]
         nivel = siguiente
     hoja[:] = suma[nivel]
 
 
-def _round_down(umbral: float) -> np.float32:
+def round_down(umbral: float) -> np.float32:
     """Return the largest float32 that is not above a float64."""
     cerca = np.float32(umbral)
     return cerca if float(cerca) <= umbral else np.nextafter(cerca, np.float32(-np.inf))

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.blend import OFFLINE, ONLINE, Mezcla, Votos, WeightedBlend
+from detection.aprendida import make_columnas
+from detection.blend import OFFLINE, ONLINE, WeightedBlend
 from detection.contexto import Contexto
 from detection.dominio import TIPOS, Veredictos
 from detection.modelo import Modelo
 from detection.online import Arboles
 from detection.params import CALIBRACIONES, Params
 from detection.rareza import ModeloOffline
+from detection.votos import Mezcla, Votos
 
 
 class Sombra:
@@ -39,7 +41,11 @@ class Sombra:
         self._blend = WeightedBlend(params, [calibraciones[str(t)] for t in TIPOS], arboles)
 
     def preview(
-        self, contexto: Contexto, votos: Votos, campeon: Mezcla
+        self,
+        contexto: Contexto,
+        votos: Votos,
+        campeon: Mezcla,
+        indicios: NDArray[np.float32],
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return score in hundredths and severidad (n,) of a chunk that was just scored.
 
@@ -49,6 +55,8 @@ class Sombra:
             Of the version in use.
         campeon : Mezcla
             What came of them.
+        indicios : ndarray (n, len(INDICIOS)), float32
+            Looked at only where the version has a learned blend.
         """
         suyos = Votos(votos.exceso.copy(), votos.dispara.copy(), votos.con_referencia)
         medida = self._offline.measure(contexto, self._params)
@@ -59,6 +67,9 @@ class Sombra:
             tasa = CALIBRACIONES[str(TIPOS[ONLINE])].tasa
             suyos.exceso[:, ONLINE] = tasa * np.exp(-self._cola_online.log_p_of(campeon.online))
         suyos.dispara[:, ONLINE] = suyos.exceso[:, ONLINE] > 1.0
+        if self.modelo.mezcla is not None:
+            columnas = make_columnas(indicios, suyos.exceso)
+            suyos = replace(suyos, aprendida=self.modelo.mezcla.log_p(columnas))
         mezcla = self._blend.preview(campeon, suyos)
         return mezcla.score_centesimas, mezcla.severidad
 

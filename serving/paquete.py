@@ -5,6 +5,7 @@
     modelo.json    names, fingerprints, calibration, and the SHA-256 of every other file
     bosque.npz     the offline model's arrays
     colas.npz      both empirical tails
+    mezcla.npz     the learned blend: its trees and its tail; absent where there is none
     ...            what training adds: the drift reference, the frozen evaluation data, metrics
 
 ``modelo.json`` ends with the SHA-256 of itself, so a changed digit is seen there too. The same
@@ -29,17 +30,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.aprendida import COLUMNAS
 from detection.errors import ModeloInvalidoError
 from detection.features import RASGOS
 from detection.huella import huella_rasgos
-from detection.modelo import Cola, Modelo
+from detection.modelo import Cola, MezclaAprendida, Modelo
 from detection.offline import Bosque
 from detection.params import Calibracion, Params
+from detection.potenciado import Potenciado
 
-FORMATO = 2
+FORMATO = 3
 MANIFIESTO = "modelo.json"
 BOSQUE = "bosque.npz"
 COLAS = "colas.npz"
+MEZCLA = "mezcla.npz"
+_PROPIOS = frozenset({BOSQUE, COLAS, MEZCLA})
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,22 +71,11 @@ def save_paquete(
     ValueError
         A side file's name is a path, or one of the package's own.
     """
-    ficheros = dict(extras or {})
-    for nombre in ficheros:
-        if not _plain(nombre) or nombre in {MANIFIESTO, BOSQUE, COLAS}:
-            raise ValueError(f"«{nombre}» no vale como fichero de un paquete")
-    ficheros[BOSQUE] = _npz(modelo.bosque.to_arrays())
-    ficheros[COLAS] = _npz(
-        {
-            "offline_scores": modelo.cola_offline.scores,
-            "offline_log_p": modelo.cola_offline.log_p,
-            "online_scores": modelo.cola_online.scores,
-            "online_log_p": modelo.cola_online.log_p,
-        }
-    )
+    ficheros = _files(modelo, extras or {})
     datos = {
         "formato": FORMATO,
         "rasgos": list(modelo.rasgos),
+        "columnas": list(COLUMNAS) if modelo.mezcla is not None else [],
         "huella_rasgos": huella_rasgos(),
         "huella_params": modelo.huella_params,
         "huella_online": modelo.huella_online,
@@ -93,6 +87,32 @@ def save_paquete(
         (carpeta / nombre).write_bytes(contenido)
     # Last, so that a folder with a manifest has all that it names.
     (carpeta / MANIFIESTO).write_bytes(_render(datos | {"huella": _seal(datos)}))
+
+
+def _files(modelo: Modelo, extras: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return all files of a package but the manifest, by name."""
+    ficheros = dict(extras)
+    for nombre in ficheros:
+        if not _plain(nombre) or nombre in {MANIFIESTO} | _PROPIOS:
+            raise ValueError(f"«{nombre}» no vale como fichero de un paquete")
+    ficheros[BOSQUE] = _npz(modelo.bosque.to_arrays())
+    ficheros[COLAS] = _npz(
+        {
+            "offline_scores": modelo.cola_offline.scores,
+            "offline_log_p": modelo.cola_offline.log_p,
+            "online_scores": modelo.cola_online.scores,
+            "online_log_p": modelo.cola_online.log_p,
+        }
+    )
+    if modelo.mezcla is not None:
+        ficheros[MEZCLA] = _npz(
+            {
+                **modelo.mezcla.arboles.to_arrays(),
+                "mezcla_scores": modelo.mezcla.cola.scores,
+                "mezcla_log_p": modelo.mezcla.cola.log_p,
+            }
+        )
+    return ficheros
 
 
 def load_paquete(carpeta: Path, version: str) -> Modelo:
@@ -142,6 +162,7 @@ def load_paquete(carpeta: Path, version: str) -> Modelo:
         calibraciones=_calibraciones(datos.get("calibraciones")),
         rasgos=RASGOS,
         huella_params=huella_params,
+        mezcla=_mezcla(datos, ficheros),
     )
 
 
@@ -260,7 +281,7 @@ def _checked_files(carpeta: Path, datos: Mapping[str, Any]) -> dict[str, bytes]:
         contenido = _read(carpeta, nombre)
         if hashlib.sha256(contenido).hexdigest() != suma:
             raise ModeloInvalidoError(f"«{nombre}» está dañado: su SHA-256 no es el registrado")
-        if nombre in {BOSQUE, COLAS}:
+        if nombre in _PROPIOS:
             propios[nombre] = contenido
     return propios
 
@@ -277,6 +298,26 @@ def _check_rasgos(datos: Mapping[str, Any]) -> None:
         )
 
 
+def _mezcla(datos: Mapping[str, Any], ficheros: Mapping[str, bytes]) -> MezclaAprendida | None:
+    """Return the learned blend of a package, None if it has none."""
+    columnas = datos.get("columnas")
+    if not columnas and MEZCLA not in ficheros:
+        return None
+    if columnas != list(COLUMNAS):
+        raise ModeloInvalidoError(
+            f"la mezcla aprendida mira otras columnas que este detector: {columnas}"
+        )
+    if MEZCLA not in ficheros:
+        raise ModeloInvalidoError(f"al paquete le falta «{MEZCLA}»")
+    arrays = _arrays(MEZCLA, ficheros[MEZCLA])
+    arboles = Potenciado.from_arrays(arrays)
+    if arboles.n_rasgos != len(COLUMNAS):
+        raise ModeloInvalidoError(
+            f"la mezcla aprendida mira {arboles.n_rasgos} columnas y hay {len(COLUMNAS)}"
+        )
+    return MezclaAprendida(arboles, _cola(arrays, "mezcla", MEZCLA))
+
+
 def _arrays(nombre: str, contenido: bytes) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(contenido), allow_pickle=False) as archivo:
@@ -285,11 +326,11 @@ def _arrays(nombre: str, contenido: bytes) -> dict[str, NDArray[Any]]:
         raise ModeloInvalidoError(f"«{nombre}» no es un archivo de matrices: {error}") from error
 
 
-def _cola(arrays: Mapping[str, NDArray[Any]], cual: str) -> Cola:
+def _cola(arrays: Mapping[str, NDArray[Any]], cual: str, fichero: str = COLAS) -> Cola:
     """Return one tail: scores that rise, log probabilities that never do, none above 0."""
     nombres = (f"{cual}_scores", f"{cual}_log_p")
     if faltan := [n for n in nombres if n not in arrays]:
-        raise ModeloInvalidoError(f"a «{COLAS}» le falta «{faltan[0]}»")
+        raise ModeloInvalidoError(f"a «{fichero}» le falta «{faltan[0]}»")
     scores, log_p = (arrays[n] for n in nombres)
     if scores.dtype != np.float64 or log_p.dtype != np.float64:
         raise ModeloInvalidoError(f"la cola «{cual}» no es de números de 64 bits")

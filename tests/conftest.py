@@ -7,6 +7,7 @@ Nothing of the developer's leaks in: variables of the product, ``.env`` and
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import urllib.request
@@ -43,6 +44,19 @@ def _aislados() -> Iterator[None]:
             parche.delenv(campo.upper(), raising=False)
         parche.chdir(vacia)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _registro_intacto() -> Iterator[None]:
+    """Leave the log as it was: a verb that is run within a test sends it to that test's stderr."""
+    raiz_del_registro = logging.getLogger()
+    antes, nivel = list(raiz_del_registro.handlers), raiz_del_registro.level
+    yield
+    # Pytest's own come and go with each phase.
+    propios = [h for h in raiz_del_registro.handlers if type(h) is logging.StreamHandler]
+    if any(h not in antes for h in propios):
+        raiz_del_registro.handlers[:] = antes
+        raiz_del_registro.setLevel(nivel)
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,7 @@ def _choose(crudos: Crudos, indices: NDArray[np.int64]) -> Crudos:
         replace(veredictos, medidas=np.empty((indices.size, 0, 0), np.float32)),
         crudos.sombra_centesimas[indices],
         crudos.sombra_severidad[indices],
+        crudos.columnas[indices],
     )
 
 

@@ -38,6 +38,9 @@ MEDIA_DE_HOGAR_KWH = 2.0
 more. By hand, 2026-11-24: 17 500 kWh a year, the largest of homes."""
 DECIMALES = 3
 """A meter's resolution: the watt-hour."""
+PASOS_KWH = (1.0, 0.5, 0.25, 0.1, 0.05, 0.04, 0.025, 0.02, 0.01, 0.005, 0.004, 0.0025, 0.002)
+"""Coarser ones that meters have. By hand, 2026-11-24."""
+_PARTE_EN_PASO = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +169,29 @@ def make_conjunto(
     return _join(partes, partitions_for(len(partes), clientes_por_particion))
 
 
+def meter_step(consumo_kwh: NDArray[np.float64]) -> float:
+    """Return the resolution of the meter that readings come from, kWh.
+
+    An attack is rounded to it: the meter reads what is left, and finer digits than it has would
+    give every attack away.
+
+    Examples
+    --------
+    >>> meter_step(np.array([0.12, 0.36, 1.01])), meter_step(np.array([0.123, 0.36]))
+    (0.01, 0.001)
+    """
+    for paso in PASOS_KWH:
+        pasos = consumo_kwh / paso
+        if (np.abs(pasos - np.round(pasos)) * paso < 2e-5).mean() > _PARTE_EN_PASO:
+            return paso
+    return float(10.0**-DECIMALES)
+
+
+def to_meter(consumo_kwh: NDArray[np.float64], paso_kwh: float) -> NDArray[np.float64]:
+    """Return readings as a meter of a resolution shows them."""
+    return np.asarray(np.round(np.round(consumo_kwh / paso_kwh) * paso_kwh, 4))
+
+
 def _name(quien: int) -> str:
     return f"limpio_{quien + 1:04d}"
 
@@ -222,7 +248,7 @@ def _attack(
     donde = np.flatnonzero(hora_utc >= corte)
     atacada[donde] = tocado[hora_utc[donde] - primera]
     kwh = consumo_kwh.copy()
-    kwh[atacada] = np.round(leido[hora_utc[atacada] - primera], DECIMALES)
+    kwh[atacada] = to_meter(leido[hora_utc[atacada] - primera], meter_step(consumo_kwh))
     tipo = np.where(atacada, ataque.tipo, "").tolist()
     return _Parte(nombre, hora_utc, kwh, atacada, tipo)
 

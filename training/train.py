@@ -11,8 +11,8 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,6 +39,7 @@ from serving.parada import Parada
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.zona import load_calendario
+from training.aprender import learn_mezcla
 from training.calibrate import calibrate
 from training.conjunto import Conjunto, make_conjunto
 from training.dataset import (
@@ -50,6 +51,7 @@ from training.dataset import (
     make_ventana,
     read_muestra,
 )
+from training.dichos import read_dichos
 from training.evaluate import (
     Metricas,
     evaluate,
@@ -168,10 +170,12 @@ def train(
         contextlib.closing(PostgresStore(settings)) as almacen,
         contextlib.closing(ModelosMongo(settings)) as modelos,
     ):
-        confirmados = first_hours(modelos.confirmadas())
+        confirmadas = modelos.confirmadas()
+        veredictos = dict.fromkeys(modelos.descartadas(), False) | dict.fromkeys(confirmadas, True)
         aprendido = learn(
-            settings, almacen, confirmados, dias=dias, semilla=semilla, limites=limites
-        )
+            settings, almacen, first_hours(confirmadas), veredictos=veredictos, dias=dias,
+            semilla=semilla, limites=limites,
+        )  # fmt: skip
     version = _register(settings, aprendido, semilla)
     return ResultadoEntrenamiento(
         version, aprendido.metricas, aprendido.solo_reglas, aprendido.modelo, aprendido.conjunto
@@ -197,26 +201,57 @@ def learn(
     almacen: Historial,
     confirmados: Mapping[str, int],
     *,
+    veredictos: Mapping[tuple[str, int], bool] | None = None,
     dias: int | None = None,
     semilla: int = SEMILLA,
     limites: Limites | None = None,
+    sin_tipos: Collection[str] = (),
 ) -> Aprendido:
-    """Return a version learnt from a history; the same history and seed give the same version."""
-    from sklearn.ensemble import IsolationForest
+    """Return a version learnt from a history; the same history and seed give the same version.
 
+    Parameters
+    ----------
+    veredictos : mapping of (str, int) to bool, optional
+        Customer and absolute hour of the anomalies that analysts dealt with, True = confirmed.
+    sin_tipos : collection of str
+        Kinds of attack that the learned blend must not see.
+    """
     calendario, params = load_calendario(settings.zona_horaria), Params()
     cuenta = almacen.contar()
     desde, hasta = (cuenta[c] and hora_absoluta(cuenta[c]) for c in ("desde", "hasta"))
     ventana = make_ventana(desde, hasta, dias or settings.entrenar_dias)
-    _LOG.info(
-        "se aprende de %s a %s y se evalúa hasta %s",
-        *(f"{instante(h):%Y-%m-%d}" for h in (ventana.desde_hora, ventana.corte_hora,
-                                              ventana.hasta_hora)),
-    )  # fmt: skip
+    horas = (ventana.desde_hora, ventana.corte_hora, ventana.hasta_hora)
+    fechas = (f"{instante(hora):%Y-%m-%d}" for hora in horas)
+    _LOG.info("se aprende de %s a %s y se evalúa hasta %s", *fechas)
     muestra = read_muestra(
         almacen, calendario, params, ventana, semilla=semilla, confirmados=confirmados,
         particiones=settings.kafka_particiones, limites=limites,
     )  # fmt: skip
+    modelo = _fit_modelo(muestra, calendario, params, semilla)
+    dichos = read_dichos(almacen, veredictos or {}, modelo, calendario, params)
+    mezcla = learn_mezcla(
+        muestra.calibracion.lecturas, modelo, calendario, params, semilla=semilla,
+        sin_tipos=sin_tipos, dichos=dichos,
+    )  # fmt: skip
+    modelo = replace(modelo, mezcla=mezcla)
+    por_particion = muestra.clientes_por_particion
+    conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
+    metricas = evaluate(conjunto, modelo, calendario, params)
+    _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
+    ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)
+    todos = read_sample(almacen, ultimos, particiones=settings.kafka_particiones)
+    return Aprendido(
+        modelo, muestra, conjunto, metricas,
+        evaluate(conjunto, None, calendario, params, dejar_fuera=False),
+        permutation_importance(conjunto, modelo, calendario, params, semilla),
+        make_referencia(todos, modelo, calendario, params, semilla),
+    )  # fmt: skip
+
+
+def _fit_modelo(muestra: Muestra, calendario: Calendario, params: Params, semilla: int) -> Modelo:
+    """Return forest and calibrations of a sample, without a learned blend."""
+    from sklearn.ensemble import IsolationForest
+
     # No contamination: it would score every row only to choose a threshold that we calibrate.
     bosque = IsolationForest(
         n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=semilla
@@ -226,22 +261,7 @@ def learn(
         SIN_REGISTRAR, Bosque.from_sklearn(bosque), muestra.calibracion, calendario, params
     )
     _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
-    conjunto = make_conjunto(
-        muestra.evaluacion, calendario, semilla, muestra.clientes_por_particion
-    )
-    metricas = evaluate(conjunto, modelo, calendario, params)
-    _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
-    ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)
-    todos = read_sample(almacen, ultimos, particiones=settings.kafka_particiones)
-    return Aprendido(
-        modelo,
-        muestra,
-        conjunto,
-        metricas,
-        evaluate(conjunto, None, calendario, params, dejar_fuera=False),
-        permutation_importance(conjunto, modelo, calendario, params, semilla),
-        make_referencia(todos, modelo, calendario, params, semilla),
-    )
+    return modelo
 
 
 def draw_all(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
@@ -289,6 +309,7 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
             parametros={
                 "arboles": ARBOLES,
                 "filas_por_arbol": FILAS_POR_ARBOL,
+                "mezcla": "ponderada" if aprendido.modelo.mezcla is None else "aprendida",
                 "semilla": semilla,
                 "dias": (ventana.corte_hora - ventana.desde_hora) // HORAS_POR_DIA,
                 "dias_retenidos": RETENIDOS_DIAS,

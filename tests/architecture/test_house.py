@@ -49,7 +49,8 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "limits": ("api/limites.py",),
     "prometheus_client": ("serving/metrics.py",),
     "streamlit": ("dashboard/",),
-    "plotly": ("dashboard/charts",),
+    "plotly": ("dashboard/charts", "training/informe_html.py"),
+    "pyod": ("training/lineas_base.py",),
     "httpx": ("dashboard/client.py",),
 }
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from apoyo import LUNES
 
-from detection.blend import Mezcla, Turno, Votos, WeightedBlend
+from detection.blend import WeightedBlend
 from detection.online import Estados, build_arboles
 from detection.params import CALIBRACIONES, Calibracion, Params
+from detection.votos import Mezcla, Turno, Votos
 from detection.windows import Ventanas
 
 CINCO = Calibracion(6e-3, 1.0, 1.0, 1.0)

@@ -150,7 +150,7 @@ def test_un_paquete_que_no_es_para_este_detector(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cambios", "texto"),
     [
-        ({"formato": 1}, "es de formato 1 y este detector entiende el 2; vuelva a entrenar"),
+        ({"formato": 1}, "es de formato 1 y este detector entiende el 3; vuelva a entrenar"),
         ({"formato": None}, "dañado"),
         ({"sha256": {"../fuera": "0" * 64}}, "de fuera"),
         ({"sha256": {}}, "le falta «bosque.npz»"),

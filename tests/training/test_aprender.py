@@ -1,0 +1,154 @@
+"""The learned blend: it learns, it is kept only if better, and it decides where it is ready."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from apoyo_entrenamiento import HASTA, MADRID, PARAMS, HistoriaEnMemoria, en_vivo
+
+from detection.aprendida import COLUMNAS
+from detection.detector import DetectorConsumo
+from detection.dominio import TIPOS, Lecturas, TipoAnomalia
+from detection.errors import ModeloInvalidoError
+from detection.modelo import MezclaAprendida, Modelo
+from detection.synth import generate, make_poblacion
+from serving.paquete import MEZCLA, load_paquete, save_paquete
+from training import aprender
+from training.aprender import CLIENTES_MINIMOS, Ejemplos, learn_mezcla
+from training.corto import learn_short
+from training.dichos import read_dichos
+
+CLIENTES, DIAS = CLIENTES_MINIMOS + 4, 45
+DESDE = HASTA - 24 * DIAS
+OFFLINE = TIPOS.index(TipoAnomalia.MODELO_OFFLINE)
+
+
+@lru_cache(maxsize=1)
+def _limpias() -> Lecturas:
+    poblacion = make_poblacion(11, CLIENTES, 0, DESDE, HASTA)
+    return generate(poblacion, DESDE, HASTA, MADRID).lecturas()
+
+
+@lru_cache(maxsize=1)
+def _modelo() -> Modelo:
+    lecturas = _limpias()
+    ids = sorted(set(lecturas.propietario_id))
+    return learn_short(ids, lecturas, MADRID, 3, 2).modelo
+
+
+def _aprende(
+    limpias: Lecturas | None = None, dichos: Ejemplos | None = None
+) -> MezclaAprendida | None:
+    return learn_mezcla(limpias or _limpias(), _modelo(), MADRID, PARAMS, semilla=4, dichos=dichos)
+
+
+@pytest.fixture(scope="module")
+def mezcla() -> MezclaAprendida:
+    with pytest.MonkeyPatch.context() as parche:
+        # Two rounds of attacks and ten trees say enough here.
+        parche.setattr(aprender, "VUELTAS", 2)
+        parche.setattr(aprender, "ARBOLES", 10)
+        aprendida = _aprende()
+    assert aprendida is not None
+    return aprendida
+
+
+@pytest.fixture(scope="module")
+def con_mezcla(mezcla: MezclaAprendida) -> Modelo:
+    return replace(_modelo(), mezcla=mezcla)
+
+
+def test_con_pocos_clientes_no_se_aprende() -> None:
+    """Fewer customers than it takes: the weighted blend goes on deciding."""
+    pocos = {p for p in _limpias().propietario_id if p <= "CLI_00010"}
+    filas = np.flatnonzero([p in pocos for p in _limpias().propietario_id])
+    assert _aprende(_limpias().elegir(filas)) is None
+
+
+def test_dos_veces_es_lo_mismo(mezcla: MezclaAprendida, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same readings and seed give the same trees and the same tail."""
+    monkeypatch.setattr(aprender, "VUELTAS", 2)
+    monkeypatch.setattr(aprender, "ARBOLES", 10)
+    otra = _aprende()
+    assert otra is not None
+    assert (otra.arboles.hoja == mezcla.arboles.hoja).all()
+    assert (otra.cola.scores == mezcla.cola.scores).all()
+
+
+def test_decide_donde_esta_lista(con_mezcla: Modelo) -> None:
+    """The score is the tail's; what it flags bears modelo_offline; before, the weighted decides."""
+    detector = DetectorConsumo(MADRID, PARAMS, con_columnas=True)
+    detector.use(con_mezcla)
+    crudos = detector.measure(_limpias())
+    v = crudos.veredictos
+    assert con_mezcla.mezcla is not None
+    log_p = con_mezcla.mezcla.log_p(crudos.columnas)
+    lista = ~np.isnan(log_p)
+    assert lista.any()
+    assert not lista.all()
+    orden = np.argsort(log_p[lista], kind="stable")
+    assert (np.diff(v.score_centesimas[lista][orden].astype(int)) <= 0).all()
+    marcada = lista & (v.severidad > 0)
+    assert (v.tipos[marcada] >> OFFLINE & 1).all()
+    sola = DetectorConsumo(MADRID, PARAMS)
+    sola.use(replace(con_mezcla, mezcla=None))
+    ponderada = sola.measure(_limpias()).veredictos
+    primera = int(np.flatnonzero(lista)[0])
+    assert (v.score_centesimas[:primera] == ponderada.score_centesimas[:primera]).all()
+
+
+def test_sin_modelo_offline_no_hay_mezcla(con_mezcla: Modelo) -> None:
+    """Left out with the version that it belongs to."""
+    detector = DetectorConsumo(MADRID, PARAMS, sin=["modelo_offline"])
+    detector.use(con_mezcla)
+    assert detector.mezcla is None
+
+
+def test_en_sombra_dice_lo_que_diria_de_campeona(con_mezcla: Modelo) -> None:
+    """A challenger with a learned blend gives the scores that it would give in use."""
+    lecturas = _limpias()
+    campeona = DetectorConsumo(MADRID, PARAMS)
+    campeona.use(con_mezcla)
+    sombra = DetectorConsumo(MADRID, PARAMS)
+    sombra.use(replace(con_mezcla, mezcla=None))
+    sombra.use_shadow(con_mezcla)
+    suyas = campeona.measure(lecturas)
+    en_sombra = sombra.measure(lecturas)
+    detector = DetectorConsumo(MADRID, PARAMS, con_columnas=True)
+    detector.use(con_mezcla)
+    lista = ~np.isnan(detector.measure(lecturas).columnas[:, 0])
+    assert (en_sombra.sombra_centesimas[lista] == suyas.veredictos.score_centesimas[lista]).all()
+
+
+def test_va_y_vuelve_en_el_paquete(con_mezcla: Modelo, tmp_path: Path) -> None:
+    """A package gives back the same blend, and one without it is refused."""
+    save_paquete(con_mezcla, tmp_path / "p")
+    vuelta = load_paquete(tmp_path / "p", "consumo-detector-9")
+    assert vuelta.mezcla is not None
+    assert con_mezcla.mezcla is not None
+    filas = np.random.default_rng(1).random((50, len(COLUMNAS))).astype(np.float32)
+    assert (vuelta.mezcla.log_p(filas) == con_mezcla.mezcla.log_p(filas)).all()
+    (tmp_path / "p" / MEZCLA).unlink()
+    with pytest.raises(ModeloInvalidoError, match="le falta"):
+        load_paquete(tmp_path / "p", "consumo-detector-9")
+
+
+def test_se_aprende_de_lo_que_dicen_los_analistas() -> None:
+    """Each verdict whose reading is there becomes a row with its label; others are passed over."""
+    lecturas = _limpias()
+    historia = HistoriaEnMemoria(lecturas, en_vivo(lecturas).veredictos)
+    casos = {
+        ("CLI_00001", HASTA - 10): True,
+        ("CLI_00002", HASTA - 20): False,
+        ("CLI_00003", HASTA + 99): True,
+        ("NADIE", HASTA - 10): True,
+    }
+    dichos = read_dichos(historia, casos, _modelo(), MADRID, PARAMS)
+    assert dichos is not None
+    assert sorted(dichos.sospechosa.tolist()) == [False, True]
+    assert dichos.columnas.shape == (2, len(COLUMNAS))
+    assert read_dichos(historia, {}, _modelo(), MADRID, PARAMS) is None
