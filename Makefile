@@ -8,7 +8,7 @@ HILOS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test lint format bench bench-ahorro bench-archivo bench-api \
-	bench-tablero lock clean
+	bench-tablero calidad lock clean
 
 help:  ## muestra esta ayuda
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ format: install  ## da formato al código
 
 bench: install  ## mide lecturas por segundo, de cada etapa y de toda la cadena
 	@$(BIN)/python tests/bench/cadena.py $(ARGS)
+
+calidad: install  ## mide qué se halla en hogares reales con ataques simulados (ARGS="--rapido")
+	@$(BIN)/python tests/bench/hogares.py $(ARGS)
 
 bench-ahorro: install  ## mide los ahorros que promete la especificación, con 438.000 lecturas
 	@$(BIN)/python tests/bench/ahorro.py $(ARGS)

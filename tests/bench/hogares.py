@@ -2,14 +2,13 @@
 
 ``make calidad`` learns on the development half of the Swiss households, clean, and scores the test
 half, attacked, with a version that has never seen them. Then once more without each kind of attack
-in turn, if the version learns from attacks. ``--rapido`` is a fixed small part of the development
+in turn. ``--rapido`` is a fixed small part of the development
 half, for CI: it never touches the test half. Both are compared with ``calidad_dorada.json``, whose
 figures may only get better; ``--escribir`` writes it.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 import time
@@ -33,6 +32,7 @@ from detection.params import Params
 from detection.textos import numero
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.settings import Settings
+from training.aprender import learn_mezcla
 from training.dataset import partitions_for
 from training.equipo_rojo import Poblacion, make_poblacion
 from training.historia_archivo import with_rules
@@ -50,12 +50,13 @@ TOLERANCIA_ALARMAS = 0.05
 """The same of false alarms per customer and month."""
 POBLACIONES = 3
 """Times that the attacks are drawn on the same households: more cases of each kind."""
+PROPORCION = 0.25
+"""Of the households that is attacked: with it plain |z| reaches what the goals were set against
+(ROC-AUC 0.56, average precision 0.15)."""
 PARTICIONES, HOGARES_POR_TOPIC = 6, 133
 """As many customers in a partition, whatever the population: the online model depends on it."""
 RAPIDO_APRENDEN, RAPIDO_JUZGAN = 40, 40
 """Development households of the small part."""
-_SIN_TIPOS = "sin_tipos"
-"""Parameter of ``learn``: kinds of attack that it must not simulate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,14 @@ def train_on(hogares: Hogares, sin_tipos: Sequence[str] = ()) -> Aprendido:
         hogares.lecturas.consumo_kwh[orden], hogares.calendario, Params(),
     )  # fmt: skip
     settings = Settings(_env_file=None, zona_horaria=hogares.calendario.zona)
-    extra: dict[str, Any] = {_SIN_TIPOS: tuple(sin_tipos)} if sin_tipos else {}
-    return learn(settings, historia, {}, dias=90, semilla=SEMILLA, **extra)
-
-
-def leaves_out() -> bool:
-    """Return whether ``learn`` can be told which kinds of attack not to simulate."""
-    return _SIN_TIPOS in inspect.signature(learn).parameters
+    aprendido = learn(settings, historia, {}, dias=90, semilla=SEMILLA, sin_tipos=sin_tipos)
+    # So few households that the blend learns from those, too, that would judge the version: here
+    # the test half does.
+    mezcla = learn_mezcla(
+        hogares.lecturas.elegir(orden), replace(aprendido.modelo, mezcla=None),
+        hogares.calendario, Params(), semilla=SEMILLA, sin_tipos=sin_tipos,
+    )  # fmt: skip
+    return replace(aprendido, modelo=replace(aprendido.modelo, mezcla=mezcla))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,11 @@ def populations(hogares: Iterable[Hogares], cuantas: int) -> Iterator[tuple[Pobl
     """Give attacked populations, each household list ``cuantas`` times with other attacks."""
     for k, h in enumerate(hogares):
         for vez in range(cuantas):
-            yield make_poblacion(h.lecturas, h.calendario, SEMILLA + 100 * k + vez), h.calendario
+            semilla = SEMILLA + 100 * k + vez
+            yield (
+                make_poblacion(h.lecturas, h.calendario, semilla, proporcion=PROPORCION),
+                h.calendario,
+            )
 
 
 def unseen(desarrollo: Hogares, prueba: Hogares, tipos: Sequence[str]) -> dict[str, float | None]:
@@ -285,7 +291,7 @@ def full(poblaciones: int, *, familias: bool, informe_html: Path | None) -> tupl
         score(p, c, aprendido.modelo, rasgos) for p, c in populations([prueba], poblaciones)
     )
     no_vistos = {}
-    if familias and leaves_out():
+    if familias:
         no_vistos = unseen(desarrollo, prueba, list(informe["tipos"]))
     cifras = summary(informe, no_vistos)
     tablas = make_tablas(informe)
@@ -300,7 +306,7 @@ def full(poblaciones: int, *, familias: bool, informe_html: Path | None) -> tupl
     if informe_html is not None:
         from training.informe_html import make_html
 
-        notas = ["Hogares suizos de la mitad de prueba, la mitad de ellos atacados."]
+        notas = ["Hogares suizos de la mitad de prueba, la cuarta parte de ellos atacada."]
         informe_html.write_text(make_html(informe, "Calidad", notas), encoding="utf-8")
     return cifras, tablas
 
