@@ -85,4 +85,5 @@ def _read(
         np.full(filas.size, SIEMPRE, np.int64),
         historia.indice[filas].astype(np.int64),
         crudos.veredictos.score_centesimas[filas],
+        np.full(filas.size, -1, np.int64),
     )
