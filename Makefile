@@ -7,8 +7,8 @@ ARGS ?=
 HILOS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo servicios test lint format bench bench-ahorro bench-archivo bench-api \
-	bench-tablero calidad lock clean
+.PHONY: help install demo servicios test lint auditoria format bench bench-ahorro bench-archivo bench-api \
+	bench-tablero calidad cuadernos lock clean
 
 help:  ## muestra esta ayuda
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,12 +33,19 @@ servicios: install  ## solo PostgreSQL, MongoDB y Kafka embebidos, vacíos
 	@$(BIN)/consumo servicios $(ARGS)
 
 test: install  ## pasa las pruebas (ARGS="tests/detection -x")
-	@$(BIN)/python -m pytest --numprocesses $(HILOS) --dist loadfile $(ARGS)
+	@# Un núcleo por proceso de prueba: dos que se reparten los mismos se estorban.
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(HILOS) --dist loadfile $(ARGS)
 
-lint: install  ## ruff y mypy
+lint: install  ## ruff, mypy y bandit
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --confidence-level medium --recursive \
+		consumo.py detection serving pipeline training api dashboard
+
+auditoria: install  ## busca vulnerabilidades conocidas de lo que se instala (hace falta Internet)
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock || { \
+		echo "error: hay vulnerabilidades, o no se ha podido preguntar por todos los paquetes" >&2; exit 1; }
 
 format: install  ## da formato al código
 	@$(BIN)/ruff check --fix .
@@ -49,6 +56,11 @@ bench: install  ## mide lecturas por segundo, de cada etapa y de toda la cadena
 
 calidad: install  ## mide qué se halla en hogares reales con ataques simulados (ARGS="--rapido")
 	@$(BIN)/python tests/bench/hogares.py $(ARGS)
+
+cuadernos: install  ## ejecuta los cuadernos y los deja, con sus figuras, en .consumo/cuadernos (ARGS="otra/carpeta")
+	@mkdir -p $(or $(ARGS),.consumo/cuadernos)
+	@$(BIN)/jupyter execute --output="$(abspath $(or $(ARGS),.consumo/cuadernos))/{notebook_name}" notebooks/*.ipynb
+	@echo "Están en $(or $(ARGS),.consumo/cuadernos): ábralos con Jupyter o VS Code"
 
 bench-ahorro: install  ## mide los ahorros que promete la especificación, con 438.000 lecturas
 	@$(BIN)/python tests/bench/ahorro.py $(ARGS)

@@ -154,7 +154,7 @@ class Bucle:
         vacias = 0
         self._escritor.start()
         try:
-            self._fuente.open(self._on_revoke, self._on_lost)
+            self._open()
             with _collector_between_batches() as sweep:
                 while not self._parar and vacias < 2:
                     self._step()
@@ -169,6 +169,19 @@ class Bucle:
             self._escritor.close()
             self._fuente.close()
         return self._resumen
+
+    def _open(self) -> None:
+        """Open the source, once it answers: it may start after us."""
+        while not self._parar:
+            try:
+                self._fuente.open(self._on_revoke, self._on_lost)
+            except TransientError as error:
+                self._back_off(error)
+            else:
+                self._recovered(al_guardar=False)
+                return
+            while self._caida and self._caida.proximo > time.monotonic() and not self._parar:
+                time.sleep(ESPERA_S)
 
     def _is_done(self) -> bool:
         ocupada = self._vuelo or self._pendientes or self._recibidos or self._caida
@@ -302,7 +315,7 @@ class Bucle:
         espera = min(REINTENTO_MAXIMO_S, error.retry_after_s * 2.0**self._caida.intentos)
         self._caida.intentos = min(self._caida.intentos + 1, 30)
         # Jitter, so that many consumers do not come back at the same moment.
-        self._caida.proximo = ahora + espera * random.uniform(0.5, 1.0)
+        self._caida.proximo = ahora + espera * random.uniform(0.5, 1.0)  # nosec B311 # jitter, not a secret
 
     def _recovered(self, *, al_guardar: bool) -> None:
         if self._caida and self._caida.al_guardar == al_guardar:

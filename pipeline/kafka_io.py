@@ -21,7 +21,10 @@ from pipeline.kafka_temas import (
     COMUN,
     CONTACTO_S,
     LEJOS,
+    RECHAZO,
+    conexion,
     describe,
+    describe_gap,
     ensure_topics,
     log_identity,
     ours,
@@ -37,7 +40,7 @@ ENTREGA_MUERTA_S = 5.0
 """The same for a dead letter: the loop does not listen to the group meanwhile."""
 SIN_PARTICIONES_S = 15.0
 """After this long without partitions there is nothing for us to read: others have them all."""
-CARTA_MAXIMA_BYTES = 900_000
+CARTA_MAXIMA_BYTES, CLAVE_MAXIMA_BYTES = 900_000, 100_000
 """Larger dead letters are cut: with the headers they would pass the broker's 1 MiB and block."""
 MENSAJES_POR_SONDEO = 1000
 
@@ -55,7 +58,8 @@ _PRODUCTOR: dict[str, Any] = {
 _CONSUMIDOR: dict[str, Any] = {
     **COMUN,
     "enable.auto.commit": False,
-    "auto.offset.reset": "earliest",
+    # Where there is no position, or not any more, we start from the first message: see _start_over.
+    "auto.offset.reset": "error",
     "partition.assignment.strategy": "cooperative-sticky",
     "session.timeout.ms": 6000,
     "heartbeat.interval.ms": 2000,
@@ -88,7 +92,7 @@ class Productor:
         self._productor = Producer(
             {
                 **_PRODUCTOR,
-                "bootstrap.servers": settings.kafka_broker,
+                **conexion(settings),
                 "message.timeout.ms": int(entrega_s * 1000),
             }
         )
@@ -150,6 +154,7 @@ class FuenteKafka:
         self._sin_particiones = time.monotonic()
         self._lejos = False
         self._mortal: KafkaError | None = None
+        self._errores: list[Message] = []
         self._registro = ""
 
     @property
@@ -167,7 +172,7 @@ class FuenteKafka:
         self._consumidor = Consumer(
             {
                 **_CONSUMIDOR,
-                "bootstrap.servers": self._settings.kafka_broker,
+                **conexion(self._settings),
                 "group.id": self._settings.kafka_grupo,
                 "error_cb": self._on_error,
                 "on_commit": self._on_commit,
@@ -190,14 +195,16 @@ class FuenteKafka:
 
     def read(self, maximo: int, espera_s: float) -> Sequence[Mensaje]:
         """Return up to ``maximo`` messages of partitions that are ours."""
+        while self._errores:  # here, where there are no messages yet to be lost if it fails
+            self._on_message_error(self._errores[0])
+            del self._errores[0]
         self._cambio = False
         llegados = self._group.consume(maximo, espera_s)
         if self._mortal:
             raise PermanentError(f"Kafka: error irrecuperable ({self._mortal.str()})")
         buenos = [m for m in llegados if m.error() is None]
         if len(buenos) < len(llegados):
-            for mensaje in llegados:
-                self._on_message_error(mensaje.error())
+            self._errores = [m for m in llegados if m.error() is not None]
         if buenos and self._lejos:
             self._lejos = False
             _LOG.warning("Kafka responde de nuevo")
@@ -238,7 +245,7 @@ class FuenteKafka:
             self._cartas = Producer(
                 {
                     **_PRODUCTOR,
-                    "bootstrap.servers": self._settings.kafka_broker,
+                    **conexion(self._settings),
                     "message.timeout.ms": int(ENTREGA_MUERTA_S * 1000),
                     "linger.ms": 0,
                 }
@@ -261,15 +268,20 @@ class FuenteKafka:
             "partition": str(mensaje.partition()),
             "offset": str(mensaje.offset()),
         }
-        if valor is not None and len(valor) > CARTA_MAXIMA_BYTES:
+        clave = mensaje.key()
+        if clave is not None and len(clave) > CLAVE_MAXIMA_BYTES:
+            cabeceras["bytes_originales_clave"] = str(len(clave))
+            clave = clave[:CLAVE_MAXIMA_BYTES]
+        cabe = CARTA_MAXIMA_BYTES - len(clave or b"")
+        if valor is not None and len(valor) > cabe:
             cabeceras["bytes_originales"] = str(len(valor))
-            valor = valor[:CARTA_MAXIMA_BYTES]
+            valor = valor[:cabe]
 
         def on_delivery(error: KafkaError | None, _mensaje: Message) -> None:
             if error is None:
                 confirmar()
 
-        topic, clave = self._settings.kafka_topic_dlq, mensaje.key()
+        topic = self._settings.kafka_topic_dlq
         while True:
             try:
                 cartas.produce(topic, valor, clave, headers=cabeceras, on_delivery=on_delivery)
@@ -321,36 +333,59 @@ class FuenteKafka:
         siguiente = posicion.offset
         if siguiente < 0:  # nothing of it has come since we have it
             (guardada,) = self._group.committed([posicion], CONTACTO_S)
-            siguiente = guardada.offset if guardada.offset >= 0 else primero
+            # What is not in the log has no position in it: it will be read from its start.
+            siguiente = guardada.offset if primero <= guardada.offset <= ultimo else primero
         return bool(siguiente >= ultimo)
 
     def _on_assign(self, consumidor: Consumer, nuevas: list[TopicPartition]) -> None:
         self._nuestras |= {tp.partition for tp in nuevas}
         self._sin_particiones = time.monotonic()
         self._cambio = True
+        self._take(consumidor, nuevas)
+        _LOG.info("particiones asignadas: %s", sorted(self._nuestras))
+
+    def _take(self, consumidor: Consumer, nuevas: list[TopicPartition]) -> None:
         consumidor.incremental_assign(nuevas)
         if self._pausada:
             consumidor.pause(nuevas)
-        _LOG.info("particiones asignadas: %s", sorted(self._nuestras))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._mortal = error
-        elif error.code() in LEJOS and not self._lejos:
+        elif error.code() in LEJOS | RECHAZO and not self._lejos:
             self._lejos = True
             _LOG.warning("%s; se sigue intentando", describe(error, self._settings.kafka_broker))
 
-    def _on_message_error(self, error: KafkaError | None) -> None:
+    def _on_message_error(self, mensaje: Message) -> None:
+        error = mensaje.error()
         if error is None or error.code() == KafkaError._PARTITION_EOF:
             return
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             _LOG.warning("el topic %s no existe; se crea", self._settings.kafka_topic)
             ensure_topics(self._settings)
             self._registro = log_identity(self._settings)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            self._start_over(mensaje)
         elif error.code() in LEJOS or error.fatal():
             self._on_error(error)
         else:
             _LOG.warning("Kafka: %s", error.str())
+
+    def _start_over(self, mensaje: Message) -> None:
+        """Read a partition from its first message: it has no position, or not the one we want."""
+        particion, buscado = mensaje.partition(), mensaje.offset()
+        if particion is None or particion not in self._nuestras:
+            return
+        desde = TopicPartition(self._settings.kafka_topic, particion)
+        try:
+            desde.offset, siguiente = self._group.get_watermark_offsets(desde, CONTACTO_S)
+        except KafkaException as error:
+            raise ours(error.args[0], self._settings.kafka_broker) from error
+        if buscado is not None and buscado >= 0:
+            _LOG.warning("%s", describe_gap(particion, buscado, desde.offset, siguiente))
+        # A seek is refused: the library does not read a partition without position at all.
+        self._group.incremental_unassign([desde])
+        self._take(self._group, [desde])
 
     def _on_commit(self, error: KafkaError | None, _posiciones: Iterable[TopicPartition]) -> None:
         if error is not None and error.code() != KafkaError._NO_OFFSET:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from detection.errors import ConsumoError, PermanentError, TransientError
+from detection.errors import ConfiguracionError, ConsumoError, PermanentError, TransientError
 from serving.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -16,6 +19,8 @@ _LOG = logging.getLogger(__name__)
 CONTACTO_S = 10.0
 """How long the first contact with the broker may take."""
 PING_S = 3.0
+PASO_S = 0.05
+"""Between two looks for a topic just made: the controller knows it before the brokers do."""
 
 COMUN: dict[str, Any] = {
     # Only what is fatal: errors reach us through callbacks, and users through our log.
@@ -31,6 +36,31 @@ LEJOS = frozenset(
         KafkaError._MSG_TIMED_OUT,
     }
 )
+RECHAZO = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError._SSL,
+    }
+)
+"""Who we are, or who the broker is, could not be proven."""
+
+
+def conexion(settings: Settings) -> dict[str, Any]:
+    """Return what each client needs to reach the broker and to prove who is who."""
+    datos: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_broker,
+        "security.protocol": settings.kafka_seguridad,
+    }
+    if settings.kafka_seguridad.startswith("SASL"):
+        datos["sasl.mechanism"] = settings.kafka_mecanismo
+        datos["sasl.username"] = settings.kafka_user
+        datos["sasl.password"] = settings.kafka_password
+    if settings.kafka_ca:
+        datos["ssl.ca.location"] = settings.kafka_ca
+    if settings.kafka_cert:
+        datos["ssl.certificate.location"] = datos["ssl.key.location"] = settings.kafka_cert
+    return datos
 
 
 def ensure_topics(settings: Settings) -> None:
@@ -43,8 +73,7 @@ def ensure_topics(settings: Settings) -> None:
     PermanentError
         It refuses to create them.
     """
-    admin = AdminClient({**COMUN, "bootstrap.servers": settings.kafka_broker})
-    try:
+    with _admin(settings) as admin:
         hay = admin.list_topics(timeout=CONTACTO_S).topics
         faltan = [
             NewTopic(nombre, settings.kafka_particiones, settings.kafka_replicas)
@@ -53,20 +82,18 @@ def ensure_topics(settings: Settings) -> None:
         ]
         if not faltan:
             return
-        for futuro in admin.create_topics(faltan, request_timeout=CONTACTO_S).values():
-            futuro.result(CONTACTO_S)
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise ours(error.args[0], settings.kafka_broker) from error
+        try:
+            for futuro in admin.create_topics(faltan, request_timeout=CONTACTO_S).values():
+                futuro.result(CONTACTO_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
 
 
 def ping_kafka(settings: Settings) -> None:
     """Return if the broker answers; raise ``TransientError`` otherwise."""
-    admin = AdminClient({**COMUN, "bootstrap.servers": settings.kafka_broker})
-    try:
+    with _admin(settings) as admin:
         admin.list_topics(timeout=PING_S)
-    except KafkaException as error:
-        raise ours(error.args[0], settings.kafka_broker) from error
 
 
 def log_identity(settings: Settings) -> str:
@@ -79,27 +106,82 @@ def log_identity(settings: Settings) -> str:
     TransientError
         The broker does not answer.
     """
-    admin = AdminClient({**COMUN, "bootstrap.servers": settings.kafka_broker})
     temas = TopicCollection([settings.kafka_topic])
+    limite = time.monotonic() + CONTACTO_S
+    with _admin(settings) as admin:
+        while True:
+            try:
+                preguntas = admin.describe_topics(temas, request_timeout=CONTACTO_S)
+                return str(preguntas[settings.kafka_topic].result(CONTACTO_S).topic_id)
+            except KafkaException as error:
+                motivo = error.args[0]
+                if motivo.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    if time.monotonic() >= limite:
+                        raise TransientError(describe(motivo, settings.kafka_broker)) from error
+                elif motivo.code() in LEJOS or motivo.retriable():
+                    raise
+                else:
+                    _LOG.warning("este servidor de Kafka no dice qué registro es el del topic")
+                    return ""
+            time.sleep(PASO_S)
+
+
+@contextmanager
+def _admin(settings: Settings) -> Iterator[AdminClient]:
+    """Give a client whose errors leave the block in our words.
+
+    A refused password or certificate comes by callback only: to who asks, time runs out.
+    """
+    rechazos: list[KafkaError] = []
+
+    def on_error(error: KafkaError) -> None:
+        if error.code() in RECHAZO:
+            rechazos.append(error)
+
+    todo: dict[str, Any] = {**COMUN, **conexion(settings), "error_cb": on_error}
+    admin = AdminClient(todo)
     try:
-        futuro = admin.describe_topics(temas, request_timeout=CONTACTO_S)[settings.kafka_topic]
-        return str(futuro.result(CONTACTO_S).topic_id)
+        yield admin
     except KafkaException as error:
-        if error.args[0].code() in LEJOS or error.args[0].retriable():
-            raise ours(error.args[0], settings.kafka_broker) from error
-        _LOG.warning("este servidor de Kafka no dice qué registro es el del topic")
-        return ""
+        admin.poll(0)
+        motivo = rechazos[-1] if rechazos else error.args[0]
+        raise ours(motivo, settings.kafka_broker) from error
 
 
 def describe(error: KafkaError | None, broker: str) -> str:
     """Return what is wrong with the broker, in Spanish."""
     if error is None or error.code() in LEJOS:
         return f"Kafka no responde en {broker}"
+    if error.code() == KafkaError._SSL:
+        return (
+            f"Kafka en {broker}: no hay conexión TLS de confianza; "
+            "revise KAFKA_SEGURIDAD, KAFKA_CA y KAFKA_CERT"
+        )
+    if error.code() in RECHAZO:
+        return (
+            f"Kafka en {broker} rechaza la conexión: revise KAFKA_SEGURIDAD, KAFKA_MECANISMO, "
+            "KAFKA_USER y KAFKA_PASSWORD"
+        )
     return f"Kafka en {broker}: {error.str()}"
+
+
+def describe_gap(particion: int, buscado: int, primero: int, siguiente: int) -> str:
+    """Return, in Spanish, that a partition has no message ``buscado``, where we were to go on."""
+    if buscado < primero:
+        return (
+            f"Kafka ya ha borrado mensajes sin leer de la partición {particion}, "
+            f"del {buscado} al {primero - 1}: se sigue desde el {primero}"
+        )
+    return (
+        f"la partición {particion} acaba antes del mensaje {siguiente} y tocaba leer el "
+        f"{buscado}: se relee desde el {primero}, sin efecto en lo ya guardado"
+    )
 
 
 def ours(error: KafkaError, broker: str) -> ConsumoError:
     """Return the error of our tree for one of the library's."""
+    if error.code() in RECHAZO:
+        return ConfiguracionError(describe(error, broker))
     if error.code() in LEJOS or error.retriable():
         return TransientError(describe(error, broker))
     return PermanentError(describe(error, broker))

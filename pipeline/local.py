@@ -53,6 +53,8 @@ PUERTOS: Mapping[str, int] = {
 }
 """As in the specification and contract 7; where one is taken, the system chooses another."""
 BASE = "consumo_db"
+SIN_CONTRASENA = ""
+"""They listen to this machine only, and ask whoever comes for nothing."""
 CACHE_DE_MONGO = "256M"
 """A laptop's share; its own default is 1 GB. What it keeps is anomalies and months: little."""
 SQL_INICIAL = f"""
@@ -125,12 +127,12 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
             "POSTGRES_HOST": ANFITRION,
             "POSTGRES_PORT": str(self.puertos["PostgreSQL"]),
             "POSTGRES_USER": USUARIO,
-            "POSTGRES_PASSWORD": "",
+            "POSTGRES_PASSWORD": SIN_CONTRASENA,
             "POSTGRES_DB": BASE,
             "MONGO_HOST": ANFITRION,
             "MONGO_PORT": str(self.puertos["MongoDB"]),
             "MONGO_USER": "",
-            "MONGO_PASSWORD": "",
+            "MONGO_PASSWORD": SIN_CONTRASENA,
             "MONGO_DB": BASE,
             "KAFKA_BROKER": f"{ANFITRION}:{self.puertos['Kafka']}",
         }

@@ -13,21 +13,32 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from detection.errors import ConfiguracionError
+from serving.certificados import check_autoridad, check_certificado
 
 SERVICIOS_ENV = Path(".consumo/servicios.env")
 ROLES = ("lectura", "analista", "administracion")
 """What a key of the API may do, each all that those before it may."""
+OPCIONES: dict[str, tuple[str, ...]] = {
+    "postgres_sslmode": ("disable", "prefer", "require", "verify-ca", "verify-full"),
+    "kafka_seguridad": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "kafka_mecanismo": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+}
+"""What each of these variables may be: the words of libpq and of Kafka."""
 
 
 class Settings(BaseSettings):
     """The product's variables; each field's name in capitals is its variable."""
 
     model_config = SettingsConfigDict(
-        env_file=(SERVICIOS_ENV, ".env"), env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_file=(SERVICIOS_ENV, ".env"),
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # it may be a password
     )
 
     postgres_host: str = Field("127.0.0.1", description="Servidor de PostgreSQL")
@@ -35,12 +46,24 @@ class Settings(BaseSettings):
     postgres_user: str = Field("admin", description="Usuario de PostgreSQL")
     postgres_password: str = Field("", repr=False, description="Contraseña de PostgreSQL")
     postgres_db: str = Field("consumo_db", description="Base de datos de PostgreSQL")
+    postgres_sslmode: str = Field(
+        "prefer", description="TLS con PostgreSQL: disable, prefer, require, verify-ca, verify-full"
+    )
+    postgres_ca: str = Field(
+        "", description="PEM de la autoridad que firma el certificado de PostgreSQL"
+    )
+    postgres_cert: str = Field(
+        "", description="PEM con el certificado propio para PostgreSQL y su clave"
+    )
 
     mongo_host: str = Field("127.0.0.1", description="Servidor de MongoDB")
     mongo_port: int = Field(27017, ge=1, le=65535, description="Puerto de MongoDB")
     mongo_user: str = Field("", description="Usuario de MongoDB; vacío = sin autenticación")
     mongo_password: str = Field("", repr=False, description="Contraseña de MongoDB")
     mongo_db: str = Field("consumo_db", description="Base de datos de MongoDB")
+    mongo_tls: bool = Field(False, description="TLS con MongoDB")
+    mongo_ca: str = Field("", description="PEM de la autoridad de MongoDB; vacío = las del sistema")
+    mongo_cert: str = Field("", description="PEM con el certificado propio para MongoDB y su clave")
 
     kafka_broker: str = Field("127.0.0.1:9092", description="Servidores de Kafka, con coma")
     kafka_topic: str = Field("consumos-data", description="Topic de lecturas")
@@ -49,6 +72,16 @@ class Settings(BaseSettings):
     )
     kafka_replicas: int = Field(1, ge=1, le=9, description="Réplicas del topic si hay que crearlo")
     kafka_grupo: str = Field("consumo-processor-group", description="Grupo de consumidores")
+    kafka_seguridad: str = Field(
+        "PLAINTEXT", description="Conexión con Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT o SASL_SSL"
+    )
+    kafka_mecanismo: str = Field(
+        "SCRAM-SHA-512", description="Con SASL: PLAIN, SCRAM-SHA-256 o SCRAM-SHA-512"
+    )
+    kafka_user: str = Field("", description="Usuario de Kafka, con SASL")
+    kafka_password: str = Field("", repr=False, description="Contraseña de Kafka, con SASL")
+    kafka_ca: str = Field("", description="PEM de la autoridad de Kafka; vacío = las del sistema")
+    kafka_cert: str = Field("", description="PEM con el certificado propio para Kafka y su clave")
     lote_maximo: int = Field(
         5000, ge=1, le=100_000, description="Lecturas por lote del consumidor, como mucho"
     )
@@ -160,6 +193,62 @@ class Settings(BaseSettings):
             )
         return valor
 
+    @field_validator(*OPCIONES)
+    @classmethod
+    def _de_las_suyas(cls, valor: str, info: ValidationInfo) -> str:
+        opciones = {opcion.upper(): opcion for opcion in OPCIONES[str(info.field_name)]}
+        if valor.upper() not in opciones:
+            raise ValueError(f"se esperaba una de {', '.join(opciones.values())}")
+        return opciones[valor.upper()]
+
+    @field_validator("postgres_ca", "mongo_ca", "kafka_ca")
+    @classmethod
+    def _autoridad_legible(cls, valor: str) -> str:
+        if valor:
+            check_autoridad(valor)
+        return valor
+
+    @field_validator("postgres_cert", "mongo_cert", "kafka_cert")
+    @classmethod
+    def _certificado_legible(cls, valor: str) -> str:
+        if valor:
+            check_certificado(valor)
+        return valor
+
+    @model_validator(mode="after")
+    def _conexiones_posibles(self) -> Settings:
+        """Refuse what would be ignored: who sets a certificate believes that it is used."""
+        sasl, tls = self.kafka_seguridad.startswith("SASL"), self.kafka_seguridad.endswith("SSL")
+        firma = self.postgres_sslmode.startswith("verify")
+        pegas = {
+            "KAFKA_SEGURIDAD con SASL pide KAFKA_USER y KAFKA_PASSWORD": (
+                sasl and not (self.kafka_user and self.kafka_password)
+            ),
+            "KAFKA_USER y KAFKA_PASSWORD piden KAFKA_SEGURIDAD=SASL_SSL (o SASL_PLAINTEXT)": (
+                not sasl and (self.kafka_user or self.kafka_password)
+            ),
+            "KAFKA_CA y KAFKA_CERT piden KAFKA_SEGURIDAD=SSL o SASL_SSL": (
+                not tls and (self.kafka_ca or self.kafka_cert)
+            ),
+            "POSTGRES_SSLMODE=verify-ca y verify-full piden POSTGRES_CA": (
+                firma and not self.postgres_ca
+            ),
+            "POSTGRES_CA pide POSTGRES_SSLMODE=verify-full (o verify-ca)": (
+                self.postgres_ca and not firma
+            ),
+            "POSTGRES_CERT no se usa con POSTGRES_SSLMODE=disable": (
+                self.postgres_cert and self.postgres_sslmode == "disable"
+            ),
+            "MONGO_CA y MONGO_CERT piden MONGO_TLS=True": (
+                not self.mongo_tls and (self.mongo_ca or self.mongo_cert)
+            ),
+            "MONGO_USER pide MONGO_PASSWORD": self.mongo_user and not self.mongo_password,
+        }
+        for texto, pega in pegas.items():
+            if pega:
+                raise ValueError(texto)
+        return self
+
     @field_validator("nivel_log")
     @classmethod
     def _nivel_conocido(cls, valor: str) -> str:
@@ -261,7 +350,8 @@ def load_settings() -> Settings:
     except ValidationError as error:
         primero = error.errors()[0]
         nombre = ".".join(str(p) for p in primero["loc"]).upper()
-        raise ConfiguracionError(f"variable {nombre} no válida: {_en_espanol(primero)}") from error
+        que = f"variable {nombre} no válida" if nombre else "variables que no casan"
+        raise ConfiguracionError(f"{que}: {_en_espanol(primero)}") from error
 
 
 def _en_espanol(error: object) -> str:

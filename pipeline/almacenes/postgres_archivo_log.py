@@ -72,7 +72,6 @@ def open_log(
 def latest(conexion: Conexion, limite: int) -> list[dict[str, Any]]:
     """Return the latest runs, at most ``limite``, the newest first."""
     with conexion.transaction() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(COLUMNAS)} FROM log_archivado ORDER BY id DESC LIMIT %s", (limite,)
-        )
+        orden = f"SELECT {', '.join(COLUMNAS)} FROM log_archivado ORDER BY id DESC LIMIT %s"
+        cursor.execute(orden, (limite,))
         return [dict(zip(COLUMNAS, fila, strict=True)) for fila in cursor]

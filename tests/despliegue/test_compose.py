@@ -51,6 +51,9 @@ DE_LOS_SERVIDORES = {
 FIJADAS = {
     "POSTGRES_HOST", "MONGO_HOST", "KAFKA_BROKER", "MLFLOW_TRACKING_URI", "MODELOS_DIR",
     "METRICAS_HOST", "METRICAS_PORT", "API_URL",
+    # Its servers take neither TLS nor, Kafka, passwords: nobody else is on that network.
+    "POSTGRES_SSLMODE", "POSTGRES_CA", "POSTGRES_CERT", "MONGO_TLS", "MONGO_CA", "MONGO_CERT",
+    "KAFKA_SEGURIDAD", "KAFKA_MECANISMO", "KAFKA_USER", "KAFKA_PASSWORD", "KAFKA_CA", "KAFKA_CERT",
 }  # fmt: skip
 """Inside the containers' network these have one value, whatever ``.env`` says."""
 DE_EJEMPLO = {"POSTGRES_PASSWORD": "password", "MONGO_USER": "admin", "MONGO_PASSWORD": "password"}
