@@ -36,6 +36,15 @@ called."""
 
 Datos = dict[str, Any]
 
+_SIN_OPINION: Datos = {
+    "roc_auc": asdict(Cifra(None)),
+    "precision_media": asdict(Cifra(None)),
+    "primeros_k": None,
+    "ventaja_roc_auc": asdict(Cifra(None)),
+    "ventaja_precision_media": asdict(Cifra(None)),
+}
+"""Of who was ready on no reading: a figure would be chance's, not its own."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opiniones:
@@ -88,7 +97,11 @@ def make_informe(casos: Casos, opiniones: Opiniones, semilla: int, semivida_dias
         "comparacion": _compare(casos, opiniones, tabla, ranking, semilla, semivida_dias),
         "curvas": {
             MEZCLA: tabla.curvas(),
-            **{n: Tabla(s[j], verdad, cliente).curvas() for n, s in opiniones.otras.items()},
+            **{
+                n: Tabla(s[j], verdad, cliente).curvas()
+                for n, s in opiniones.otras.items()
+                if not np.isnan(s[j]).all()
+            },
         },
         "distribucion": _distribution(casos, opiniones.score_centesimas),
         "retrasos": find_eventos(casos, opiniones.severidad >= MEDIA)
@@ -191,6 +204,9 @@ def _compare(
         "primeros_k": precision_at(ranking, atacado, k, semilla),
     }}  # fmt: skip
     for nombre, score in opiniones.otras.items():
+        if np.isnan(score[j]).all():
+            salida[nombre] = dict(_SIN_OPINION)
+            continue
         tabla = Tabla(score[j], verdad, cliente)
         suyas = tabla.resample(semilla)
         suyo = _rank(casos, to_centesimas(score), semivida_dias)
@@ -242,10 +258,9 @@ def say_cifra(cifra: Mapping[str, Any] | float | None, decimales: int = 3) -> st
         valor = say_cifra(cifra["valor"], decimales)
         if cifra["desde"] is None:
             return valor
-        return (
-            f"{valor} ({numero(cifra['desde'], decimales)} a {numero(cifra['hasta'], decimales)})"
-        )
-    return "–" if cifra is None else numero(float(cifra), decimales)
+        desde, hasta = (say_cifra(cifra[cual], decimales) for cual in ("desde", "hasta"))
+        return f"{valor} ({desde} a {hasta})"
+    return "–" if cifra is None else numero(float(cifra), decimales).replace("-", "−")
 
 
 def summary_rows(informe: Datos) -> list[tuple[str, str]]:
@@ -277,7 +292,7 @@ def summary_rows(informe: Datos) -> list[tuple[str, str]]:
 
 CABECERA_RESUMEN = ("medida (intervalo del 95 % al sortear clientes)", "valor")
 CABECERA_TIPOS = (
-    *("tipo", "clientes", "ROC-AUC", "precisión media", "hallados", "mediana h", "p90 h"),
+    *("tipo", "clientes", "ROC-AUC", "precisión media", "hallados", "horas, mediana", "horas, p90"),
 )
 CABECERA_COMPARACION = (
     *("qué", "ROC-AUC", "precisión media", "primeros k", "ventaja de la mezcla"),

@@ -1,0 +1,210 @@
+"""A file is read whole and exactly, in the order of the log, or refused with its bad row."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from detection.dominio import hora_absoluta
+from detection.errors import PermanentError
+from training.archivo_lecturas import UN_TIPO, Archivo, read_archivo
+
+ZONA = "Europe/Madrid"
+MAXIMO_KWH = 100.0
+CABECERA = "propietario_id,timestamp,consumo_kwh"
+ENERO = hora_absoluta(datetime(2026, 1, 15, 1, tzinfo=UTC))
+"""02:00 in Madrid."""
+
+
+def _leer(ruta: Path, contenido: str | bytes) -> Archivo:
+    datos = contenido.encode() if isinstance(contenido, str) else contenido
+    ruta.write_bytes(datos)
+    return read_archivo(ruta, ZONA, MAXIMO_KWH)
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    return tmp_path / "lecturas.csv"
+
+
+def _filas(archivo: Archivo) -> list[tuple[str, int, float]]:
+    return [
+        (archivo.clientes[c], int(h), float(k))
+        for c, h, k in zip(archivo.cliente, archivo.hora_utc, archivo.consumo_kwh, strict=True)
+    ]
+
+
+def test_en_el_orden_del_registro(csv: Path) -> None:
+    """By hour, then customer, then as they lay in the file: what is read again corrects."""
+    archivo = _leer(
+        csv,
+        f"{CABECERA}\nB,2026-01-15T03:00,2\nB,2026-01-15T02:00,1.5\nA,2026-01-15T03:00,3\n"
+        "B,2026-01-15T02:00,1.25\n",
+    )
+    assert archivo.clientes == ["A", "B"]
+    assert _filas(archivo) == [
+        ("B", ENERO, 1.5), ("B", ENERO, 1.25), ("A", ENERO + 1, 3.0), ("B", ENERO + 1, 2.0),
+    ]  # fmt: skip
+    assert archivo.tipo is None
+    assert archivo.tipos == []
+    lecturas = archivo.lecturas(slice(1, 3))
+    assert lecturas.propietario_id == ["B", "A"]
+    assert lecturas.consumo_kwh.tolist() == [1.25, 3.0]
+    assert len(archivo) == 4
+
+
+@pytest.mark.parametrize(
+    "hora",
+    ["2026-01-15T02:00", "2026-01-15 02:00:00", "2026-01-15T02:00:00.000", "2026-01-15T01:00Z",
+     "2026-01-15T02:00+01:00", "2026-01-14T20:00-0500", "2026-01-15T01:00+00"],
+)  # fmt: skip
+def test_la_misma_hora_escrita_de_varias_formas(csv: Path, hora: str) -> None:
+    """With an offset it is exact, without one it is local."""
+    assert _filas(_leer(csv, f"{CABECERA}\nA,{hora},1\n")) == [("A", ENERO, 1.0)]
+
+
+def test_punto_y_coma_con_coma_decimal_y_marca_de_orden(csv: Path) -> None:
+    """As a Spanish spreadsheet saves it; columns in any order, others are ignored."""
+    archivo = _leer(
+        csv, "\ufeffConsumo_kWh;otra;TIMESTAMP;propietario_id\n1,25;x;2026-01-15T02:00;A\n"
+    )
+    assert _filas(archivo) == [("A", ENERO, 1.25)]
+
+
+def test_la_hora_repetida_de_octubre(csv: Path) -> None:
+    """Of the hour that comes twice, a customer's second row is the second hour."""
+    archivo = _leer(
+        csv,
+        f"{CABECERA}\nA,2026-10-25T01:00,1\nA,2026-10-25T02:00,2\nB,2026-10-25T02:00,9\n"
+        "A,2026-10-25T02:00,3\nA,2026-10-25T03:00,4\nB,2026-10-25T02:00+01:00,8\n",
+    )
+    una = hora_absoluta(datetime(2026, 10, 24, 23, tzinfo=UTC))
+    de_a = [(h - una, k) for c, h, k in _filas(archivo) if c == "A"]
+    assert de_a == [(0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0)]
+    assert [(h - una, k) for c, h, k in _filas(archivo) if c == "B"] == [(1, 9.0), (2, 8.0)]
+
+
+@pytest.mark.parametrize(
+    ("columnas", "tipos", "tipo"),
+    [
+        ("label\n1\n0\nTrue\nfalse", [UN_TIPO], [0, -1, 0, -1]),
+        ("tipo\npicos\n\nnormal\ncannabis", [UN_TIPO, "cannabis", "picos"], [2, -1, -1, 1]),
+        ("label,tipo\n1,picos\n0,picos\n1,\n0,normal", [UN_TIPO, "picos"], [1, -1, 0, -1]),
+    ],
+)
+def test_las_etiquetas(csv: Path, columnas: str, tipos: list[str], tipo: list[int]) -> None:
+    """``label`` decides whether, ``tipo`` which; a labelled reading without a kind has one."""
+    cabecera, *valores = columnas.split("\n")
+    filas = [f"A,2026-01-15T0{h}:00,1,{v}" for h, v in enumerate(valores)]
+    archivo = _leer(csv, "\n".join([f"{CABECERA},{cabecera}", *filas]) + "\n")
+    assert archivo.tipos == tipos
+    assert archivo.tipo is not None
+    assert archivo.tipo.tolist() == tipo
+
+
+def _parquet(ruta: Path, **columnas: Any) -> Path:
+    pq.write_table(pa.table(columnas), ruta)
+    return ruta
+
+
+def test_parquet_por_su_contenido_y_no_por_su_nombre(tmp_path: Path) -> None:
+    """Instants of either kind, short floats as the decimals that they mean, and row numbers."""
+    momentos = [datetime(2026, 1, 15, 2), datetime(2026, 1, 15, 3)]
+    ruta = _parquet(
+        tmp_path / "sin_extension",
+        propietario_id=pa.array(["A", "A"]).dictionary_encode(),
+        timestamp=pa.array(momentos, pa.timestamp("ns")),
+        consumo_kwh=pa.array([0.1, 2.3], pa.float32()),
+    )
+    assert _filas(read_archivo(ruta, ZONA, MAXIMO_KWH)) == [
+        ("A", ENERO, 0.1),
+        ("A", ENERO + 1, 2.3),
+    ]
+    con_zona = _parquet(
+        tmp_path / "zona.parquet",
+        propietario_id=["A"],
+        timestamp=pa.array([datetime(2026, 1, 15, 1, tzinfo=UTC)], pa.timestamp("us", "UTC")),
+        consumo_kwh=[3],
+    )
+    assert _filas(read_archivo(con_zona, ZONA, MAXIMO_KWH)) == [("A", ENERO, 3.0)]
+
+
+def test_parquet_con_una_fila_mala_dice_cual(tmp_path: Path) -> None:
+    """Rows of a Parquet file are counted from 1: it has no header."""
+    ruta = _parquet(
+        tmp_path / "m.parquet", propietario_id=["A", "A"],
+        timestamp=["2026-01-15T02:00", "2026-01-15T02:30"], consumo_kwh=[1.0, 1.0],
+    )  # fmt: skip
+    with pytest.raises(PermanentError, match=r"fila 2: «2026-01-15T02:30» no es una hora en punto"):
+        read_archivo(ruta, ZONA, MAXIMO_KWH)
+
+
+BUENA = "A,2026-01-15T02:00,1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("cuerpo", "texto"),
+    [
+        ("A,2026-01-15T03:00,-0.5\n", "fila 3: -0.5 kWh no está entre 0 y 100"),
+        ("A,2026-01-15T03:00,101\n", "fila 3: 101 kWh no está entre 0 y 100"),
+        ("A,2026-01-15T03:00,nan\n", "fila 3: nan kWh no está entre 0 y 100"),
+        ("A,2026-01-15T03:00,\n", "fila 3: falta consumo_kwh"),
+        ("A,2026-01-15T03:00,mucho\n", "fila 3: «mucho» no es un número"),
+        (",2026-01-15T03:00,1\n", "fila 3: falta propietario_id"),
+        (f"{'x' * 21},2026-01-15T03:00,1\n", "fila 3: .*no es un propietario_id de 1 a 20"),
+        ("A,,1\n", "fila 3: falta timestamp"),
+        ("A,15/01/2026 03:00,1\n", "fila 3: «15/01/2026 03:00» no es ISO 8601 con hora"),
+        ("A,2026-02-30T03:00,1\n", "fila 3: «2026-02-30T03:00» no existe"),
+        ("A,2026-03-29T02:00,1\n", r"fila 3: .* no existe en Europe/Madrid \(cambio de hora\)"),
+        ("A,2026-01-15T03:30,1\n", "fila 3: «2026-01-15T03:30» no es una hora en punto"),
+        ("A,1999-01-15T03:00,1\n", "fila 3: .* no está entre los años 2000 y 2100"),
+        ("A,2026-01-15T03:00\n", "fila 3: tiene 2 columnas y la cabecera 3"),
+    ],
+)
+def test_una_fila_mala_se_dice_con_su_numero(csv: Path, cuerpo: str, texto: str) -> None:
+    """One bad row refuses the file, in Spanish, with the row as an editor counts it."""
+    with pytest.raises(PermanentError, match=texto) as error:
+        _leer(csv, f"{CABECERA}\n{BUENA}{cuerpo}")
+    assert str(csv) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("contenido", "texto"),
+    [
+        ("", "está vacío"),
+        (f"{CABECERA}\n", "no tiene ninguna lectura"),
+        ("propietario_id,consumo_kwh\nA,1\n", "falta timestamp; las columnas son"),
+        ("a,b\n1,2\n", "faltan propietario_id, timestamp, consumo_kwh; las columnas son"),
+        (f"{CABECERA}\nA\xf1,2026-01-15T02:00,1\n".encode("latin-1"), "no es texto UTF-8"),
+        (b"PAR1 y nada mas", "incompleto, da\xf1ado o de otro formato"),
+        (f"{CABECERA},label\nA,2026-01-15T02:00,1,2\n", "fila 2: label es «2», no 0 o 1"),
+    ],
+)
+def test_lo_que_no_es_un_archivo_de_lecturas(csv: Path, contenido: str | bytes, texto: str) -> None:
+    """What is wrong with the file as a whole, in one line of Spanish."""
+    with pytest.raises(PermanentError, match=texto):
+        _leer(csv, contenido)
+
+
+def test_un_archivo_que_no_existe(tmp_path: Path) -> None:
+    """Neither is a folder read as one."""
+    with pytest.raises(PermanentError, match="no existe el archivo"):
+        read_archivo(tmp_path / "nada.csv", ZONA, MAXIMO_KWH)
+    with pytest.raises(PermanentError, match="no se puede leer"):
+        read_archivo(tmp_path, ZONA, MAXIMO_KWH)
+
+
+def test_los_decimales_se_leen_exactos(csv: Path) -> None:
+    """Every reading is the float64 nearest to what is written, and minus zero is zero."""
+    escritos = ["0.1", "1.234", "12.000001", "-0.0", "99.99"]
+    filas = [f"A,2026-01-15T0{h}:00,{x}" for h, x in enumerate(escritos)]
+    archivo = _leer(csv, "\n".join([CABECERA, *filas]) + "\n")
+    assert archivo.consumo_kwh.tolist() == [float(x) + 0.0 for x in escritos]
+    assert not np.signbit(archivo.consumo_kwh).any()
