@@ -8,7 +8,7 @@ HILOS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test lint auditoria format bench bench-ahorro bench-archivo bench-api \
-	bench-tablero calidad cuadernos lock clean
+	bench-escala bench-tablero soak calidad cuadernos lock clean
 
 help:  ## muestra esta ayuda
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,8 +71,14 @@ bench-archivo: install  ## archiva y restaura diez millones de lecturas: ritmo y
 bench-api: install  ## mide la API: peticiones por segundo y percentiles de cada ruta
 	@$(BIN)/python tests/bench/banco_api.py $(ARGS)
 
+bench-escala: install  ## mide qué crece con los clientes y las lecturas, y cuánto hace falta (ARGS="--rapido")
+	@$(BIN)/python tests/bench/escala.py $(ARGS)
+
 bench-tablero: install  ## mide cuánto tarda cada página del tablero en enseñar algo
 	@$(BIN)/python tests/bench/tablero.py $(ARGS)
+
+soak: install  ## diez minutos de carga constante: memoria, ficheros y atraso (ARGS="--minutos 1")
+	@$(BIN)/python tests/bench/aguante.py $(ARGS)
 
 lock: install  ## vuelve a resolver las versiones (hace falta uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -71,6 +71,12 @@ class Sospechoso(BaseModel):
         description="Cuánto apunta a él; más alta, más sospechoso. Comparable dentro de una lista",
         examples=[12.3],
     )
+    probabilidad: float = Field(
+        ge=0,
+        le=1,
+        description="De que haya algo que hallar: por su evidencia; 1 si una persona lo confirmó",
+        examples=[0.87],
+    )
     es_sospechoso: bool = Field(description="Está bajo sospecha", examples=[True])
     severidad: Severidad = Field(description="De su última anomalía", examples=["crítica"])
     score_maximo: float = Field(ge=0, le=1, description="La mayor puntuación", examples=[0.98])
@@ -85,6 +91,14 @@ class Sospechoso(BaseModel):
     defecto_kwh: float = Field(description=DEFECTO, examples=[0.0])
     energia_en_juego_kwh: float = Field(description=EN_JUEGO, examples=[510.2])
     energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[76.53])
+    rinde_visita_kwh: float = Field(
+        ge=0,
+        description="Lo que cabe esperar de una visita: energia_en_juego_kwh por probabilidad",
+        examples=[443.9],
+    )
+    rinde_visita_eur: float | None = Field(
+        description="rinde_visita_kwh al precio de PRECIO_KWH_EUR, €; estimado", examples=[66.58]
+    )
     motivos: list[str] = Field(
         description="Por qué, con números: tres frases como mucho, de los 50 primeros",
         examples=[["Lleva 5 horas de noche a 8,50 kWh por hora, 14,2 veces los 0,60 kWh..."]],
@@ -107,17 +121,21 @@ class Sospechoso(BaseModel):
             As of its latest reading, which its latest anomaly may be far behind.
         """
         en_juego = kwh(fila.exceso_kwh + fila.defecto_kwh)
+        rinde = kwh(fila.probabilidad * en_juego)
         return cls(
             **fila._asdict()
             | {
                 "puesto": puesto,
                 "evidencia": round(fila.evidencia, 4),
+                "probabilidad": round(fila.probabilidad, 4),
                 "es_sospechoso": sospechoso,
                 "ultima_anomalia": presenta.hora(fila.ultima_anomalia),
                 "exceso_kwh": kwh(fila.exceso_kwh),
                 "defecto_kwh": kwh(fila.defecto_kwh),
                 "energia_en_juego_kwh": en_juego,
                 "energia_en_juego_eur": presenta.euros(en_juego),
+                "rinde_visita_kwh": rinde,
+                "rinde_visita_eur": presenta.euros(rinde),
                 "motivos": list(motivos),
             }
         )

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from detection.dominio import TIPOS, TipoAnomalia
 from detection.indicios import INDICIOS
+from detection.marcas import MARCAS
 
 _MIRADOS = tuple(k for k, tipo in enumerate(TIPOS) if tipo is not TipoAnomalia.MODELO_ONLINE)
 COLUMNAS: tuple[str, ...] = (*INDICIOS, *(f"exceso_{TIPOS[k]}" for k in _MIRADOS))
 """Names, in order."""
 CRECIENTES: tuple[str, ...] = tuple(nombre for nombre in COLUMNAS if nombre.startswith("exceso_"))
 """Those of which more can only mean more suspicion: a detector's excess over its threshold."""
+COLUMNAS_MARCAS: tuple[int, ...] = tuple(COLUMNAS.index(nombre) for nombre in MARCAS)
+"""Where the records are that speak for themselves."""
 NO_LISTO = -1.0
 """Excess of a detector that is not ready: below all there are."""
 EXCESO_MAXIMO = 1e3

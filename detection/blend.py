@@ -12,8 +12,9 @@ independent causes do (noisy-or; Pearl, "Probabilistic Reasoning in Intelligent 
 ``0.5 + 0.5 * peso``; one that is not ready has no vote.
 
 Learned blend. Where a version has one and is ready (``aprendida``), its tail probability gives the
-score in place of the weighted one, and a reading that it flags bears ``modelo_offline``: it is part
-of the same version. The detectors keep their votes, for the explanation.
+score in place of the weighted one, by the frequencies that the alert budget allows
+(``Params.presupuesto``), and a reading that it flags bears ``modelo_offline``: it is part of the
+same version. The detectors keep their votes, for the explanation.
 
 The online model is scored and taught here, reading after reading, because what it learns from
 depends on what the blend says.
@@ -75,6 +76,7 @@ class _Calibrado(NamedTuple):
     fraccion: NDArray[np.float64]
     peso: NDArray[np.float64]
     log_frecuencias: NDArray[np.float64]
+    log_presupuesto: NDArray[np.float64]
     previa: float
 
 
@@ -130,6 +132,7 @@ class WeightedBlend:
             np.array([c.fraccion for c in calibraciones]),
             np.array([c.peso for c in calibraciones]),
             np.log(np.array([1.0, *params.frecuencias])),
+            np.log(np.array([1.0, *params.frecuencias_presupuesto()])),
             params.tasa_previa_horas,
         )
         self._umbrales = np.array(
@@ -189,7 +192,7 @@ def _vacia(votos: Votos) -> Mezcla:
 
 
 _SCORES_FRECUENCIA = np.array([0.0, 0.50, 0.65, 0.80, 0.90, 1.0])
-"""Score at each of the frequencies 1, then ``Params.frecuencias``."""
+"""Score at each of the frequencies 1, then those of ``Params``."""
 
 
 @njit(cache=True, nogil=True)
@@ -241,7 +244,7 @@ def _vote(i, exceso, dispara, calibrado, veces, listas, scores):  # type: ignore
 @njit(cache=True, nogil=True)
 def _learned(log_p, calibrado, umbral_baja, mascara):  # type: ignore[no-untyped-def]
     """Return the learned blend's score in hundredths, and the types with the one that it bears."""
-    c = int(np.floor(100.0 * _score(log_p, calibrado.log_frecuencias) + 0.5))
+    c = int(np.floor(100.0 * _score(log_p, calibrado.log_presupuesto) + 0.5))
     if c >= umbral_baja:
         mascara |= 1 << OFFLINE
     return c, mascara

@@ -17,15 +17,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detection.marcas import LAMPARA_KWH, RECORDS, fill_records
 from detection.memoria import (
     ASIMETRIA,
     CEROS,
     CUENTAS,
     IGUALES,
     MAXIMO,
+    MEMORIAS,
     MINIMO,
     NOCHE,
     PRIMER_DIA_PASADO,
+    REORDENA,
     RUGOSIDAD,
     SUELO,
     SUELO_KWH,
@@ -33,10 +36,12 @@ from detection.memoria import (
     TOTAL,
     ULTIMA,
     VARIACION,
+    compare,
     count_days,
     lay_out,
     mirror,
     profile,
+    recent,
     usual_days,
 )
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
@@ -54,17 +59,19 @@ _DE_LOS_DIAS = (
     "sigmas_total", "sigmas_minimo", "forma", "espejo", "verosimilitud_espejo", "contraste_noche",
 )  # fmt: skip
 _DEL_CLIENTE = (
-    "ciclo_12", "escalon_12", "ciclo_18", "escalon_18", "semana_1d", "semana_3d", "semana_7d",
-    "asimetria_1d", "asimetria_3d", "asimetria_7d", "acumulado_bajo", "acumulado_alto",
-    "variacion_pasada", "simetria_pasada", "rugosidad_pasada", "dispersion_pasada",
+    "ciclo_12_1d", "escalon_12_1d", "ciclo_18_1d", "escalon_18_1d", "escalon_kwh_1d",
+    "ciclo_12_3d", "escalon_12_3d", "ciclo_18_3d", "escalon_18_3d", "escalon_kwh_3d",
+    "semana_1d", "semana_3d", "semana_7d", "asimetria_1d", "asimetria_3d", "asimetria_7d",
+    "acumulado_bajo", "acumulado_alto", "variacion_pasada", "simetria_pasada",
+    "rugosidad_pasada", "dispersion_pasada",
 )  # fmt: skip
-_MEMORIAS = (1, 3, 7)
 _PASADOS = ("", "_antiguo")
 
 INDICIOS: tuple[str, ...] = (
     *_DE_LA_HORA,
-    *(f"{q}_{k}d{p}" for p in _PASADOS for k in _MEMORIAS for q in _DE_LOS_DIAS),
+    *(f"{q}_{k}d{p}" for p in _PASADOS for k in MEMORIAS for q in _DE_LOS_DIAS),
     *_DEL_CLIENTE,
+    *RECORDS,
 )
 """Names, in the order of the columns."""
 
@@ -80,11 +87,6 @@ def compute_indicios(contexto: Contexto, params: Params) -> NDArray[np.float32]:
 
 
 @njit(cache=True, nogil=True)
-def _compare(a, b, suelo):  # type: ignore[no-untyped-def]
-    return (a + suelo) / (a + b + 2.0 * suelo)
-
-
-@njit(cache=True, nogil=True)
 def _signed(x, mitad):  # type: ignore[no-untyped-def]
     return x / (abs(x) + mitad)
 
@@ -97,9 +99,11 @@ def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, sa
     usual = np.empty((2, CUENTAS), np.float64)
     sigma = np.empty((2, CUENTAS), np.float64)
     perfil = np.empty((4, 24), np.float64)
-    desvio = np.empty((4, 24), np.float64)
+    desvio = np.empty((2, 24), np.float64)
+    logaritmo = np.empty((3, 24), np.float64)
     inversa = np.empty((4, 24), np.float64)
     reciente = np.empty(24, np.float64)
+    orden = np.empty((24, DIAS_VENTANA), np.float32)
     noche_horas = noche_hasta - noche_desde
     for i in range(ventana.shape[0]):
         antiguo = lay_out(ventana, i, salto_i[i], salto_h[i], w, valida)
@@ -118,22 +122,20 @@ def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, sa
             salida[i] = np.nan
             continue
         suelo = SUELO * hora_usual + SUELO_KWH
-        mirror(hora, suelo, perfil, desvio, inversa)
+        mirror(hora, suelo, perfil, desvio, inversa, logaritmo)
         o = salida[i]
         j = _hour(w, valida, usual[0], perfil, suelo, o)
         for p in range(2):
-            for k in _MEMORIAS:
-                j = _memory(w, valida, dias, k, usual[p], sigma[p], suelo, o, j)
-                j = _shape(w, valida, k, perfil[p], perfil[2 + p], inversa[p], inversa[2 + p],
-                           desvio[2 + p], reciente, o, j)  # fmt: skip
-                o[j] = _night_contrast(dias, valida, k, noche_horas, usual[p], suelo)
-                j += 1
-        j = _cycle(w, valida, hora_usual, suelo, reciente, o, j)
+            j = _remember(w, valida, dias, p, usual, sigma, perfil, inversa, logaritmo, noche_horas,
+                          suelo, reciente, o, j)  # fmt: skip
+        for k in (1, 3):
+            j = _cycle(w, valida, k, hora_usual, suelo, reciente, o, j)
         j = _weeks(dias, valida, usual, sigma, suelo, o, j)
         o[j] = usual[0, VARIACION]
-        o[j + 1] = _correlation(perfil[0], perfil[2])
+        o[j + 1] = _fit(perfil[0], perfil[2], perfil[2])[0]
         o[j + 2] = usual[0, RUGOSIDAD]
         o[j + 3] = desvio[0].mean() / hora_usual
+        fill_records(w, valida, dias, usual[0], suelo, orden, o, j + 4)
 
 
 @njit(cache=True, nogil=True)
@@ -151,19 +153,19 @@ def _hour(w, valida, usual, perfil, suelo, o):  # type: ignore[no-untyped-def]
             n += 1
     media = suma / n
     sigma = np.sqrt(max(cuadrados / n - media * media, 0.0))
-    o[0] = _compare(x, media, suelo)
+    o[0] = compare(x, media, suelo)
     o[1] = _signed((x - media) / max(sigma, suelo), 3.0)
     o[2] = _signed((x - w[ULTIMA - 1]) / max(usual[TOTAL], 1e-3), 1.0)
     o[3] = rango / n
-    o[4] = _compare(x, usual[MAXIMO], suelo)
-    o[5] = _compare(x, usual[TOTAL], suelo)
+    o[4] = compare(x, usual[MAXIMO], suelo)
+    o[5] = compare(x, usual[TOTAL], suelo)
     tres = _same_hour(w, valida, 3)
     siete = _same_hour(w, valida, 7)
-    o[6] = _compare(tres, perfil[0, 23], suelo)
-    o[7] = _compare(siete, perfil[0, 23], suelo)
-    o[8] = _compare(x, perfil[1, 23], suelo)
-    o[9] = _compare(tres, perfil[1, 23], suelo)
-    o[10] = _compare(siete, perfil[1, 23], suelo)
+    o[6] = compare(tres, perfil[0, 23], suelo)
+    o[7] = compare(siete, perfil[0, 23], suelo)
+    o[8] = compare(x, perfil[1, 23], suelo)
+    o[9] = compare(tres, perfil[1, 23], suelo)
+    o[10] = compare(siete, perfil[1, 23], suelo)
     racha = 0
     while racha < 48 and w[ULTIMA - racha] == x:
         racha += 1
@@ -183,27 +185,15 @@ def _same_hour(w, valida, k):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _recent(dias, valida, k, q):  # type: ignore[no-untyped-def]
-    """Return the mean of a row over the valid of the last k days, and how many they are."""
-    suma = 0.0
-    n = 0
-    for d in range(k):
-        if valida[d]:
-            suma += dias[q, d]
-            n += 1
-    return suma / n, n
-
-
-@njit(cache=True, nogil=True)
 def _memory(w, valida, dias, k, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
-    total, n = _recent(dias, valida, k, TOTAL)
+    total, n = recent(dias, valida, k, TOTAL)
     raiz = np.sqrt(n)
     for q in range(CEROS):
-        ahora, _ = _recent(dias, valida, k, q)
-        o[j + q] = _compare(ahora, usual[q], suelo if q < RUGOSIDAD else SUELO_RELATIVO)
-    ceros, _ = _recent(dias, valida, k, CEROS)
-    iguales, _ = _recent(dias, valida, k, IGUALES)
-    minimo, _ = _recent(dias, valida, k, MINIMO)
+        ahora, _ = recent(dias, valida, k, q)
+        o[j + q] = compare(ahora, usual[q], suelo if q < RUGOSIDAD else SUELO_RELATIVO)
+    ceros, _ = recent(dias, valida, k, CEROS)
+    iguales, _ = recent(dias, valida, k, IGUALES)
+    minimo, _ = recent(dias, valida, k, MINIMO)
     o[j + 6] = ceros - usual[CEROS]
     o[j + 7] = iguales - usual[IGUALES]
     o[j + 8] = _signed((total - usual[TOTAL]) / max(sigma[TOTAL], suelo) * raiz, 3.0)
@@ -212,64 +202,83 @@ def _memory(w, valida, dias, k, usual, sigma, suelo, o, j):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _correlation(a, b):  # type: ignore[no-untyped-def]
-    media_a = a.mean()
-    media_b = b.mean()
-    ab = aa = bb = 0.0
+def _remember(w, valida, dias, p, usual, sigma, perfil, inversa, logaritmo, noche_horas, suelo,  # type: ignore[no-untyped-def]
+              reciente, o, j):  # fmt: skip
+    """Fill what each memory says against one of the pasts; return the next place."""
+    reciente[:] = 0.0
+    razon = 0.0
+    n = hasta = 0
+    for k in MEMORIAS:
+        j = _memory(w, valida, dias, k, usual[p], sigma[p], suelo, o, j)
+        while hasta < k:
+            if valida[hasta]:
+                n += 1
+                dia = w[ULTIMA - 23 - 24 * hasta : ULTIMA + 1 - 24 * hasta]
+                razon += _likelihood(dia, p, perfil, inversa, logaritmo[p], reciente)
+            hasta += 1
+        o[j], o[j + 1] = _fit(reciente, perfil[p], perfil[2 + p])
+        o[j + 2] = _signed(razon, 20.0 * n)
+        o[j + 3] = _night_contrast(dias, valida, k, noche_horas, usual[p], suelo)
+        j += 4
+    return j
+
+
+@njit(cache=True, nogil=True, fastmath=REORDENA)
+def _likelihood(dia, p, perfil, inversa, logaritmo, reciente):  # type: ignore[no-untyped-def]
+    """Return how much better a day fits the mirror image than the usual day; add it to the recent.
+
+    For h6 of Jokar et al. 2016: the log ratio of normal hours about either, each hour's part
+    bounded.
+    """
+    razon = 0.0
+    for c in range(24):
+        v = dia[c]
+        reciente[c] += v
+        z = (v - perfil[p, c]) * inversa[p, c]
+        y = (v - perfil[2 + p, c]) * inversa[2 + p, c]
+        razon += min(z * z, 9.0) - min(y * y, 9.0) + logaritmo[c]
+    return razon
+
+
+@njit(cache=True, nogil=True, fastmath=REORDENA)
+def _fit(a, b, espejo):  # type: ignore[no-untyped-def]
+    """Return the correlations of a day with another and with that one's mirror image."""
+    media_a = a.sum() / 24.0
+    media_b = b.sum() / 24.0
+    ab = ae = aa = bb = 0.0
     for c in range(24):
         x = a[c] - media_a
         y = b[c] - media_b
         ab += x * y
+        ae += x * (espejo[c] - media_b)
         aa += x * x
         bb += y * y
     if aa <= 1e-12 or bb <= 1e-12:
-        return 0.0
-    return ab / np.sqrt(aa * bb)
-
-
-@njit(cache=True, nogil=True)
-def _shape(w, valida, k, perfil, espejo, propia, ajena, logaritmo, reciente, o, j):  # type: ignore[no-untyped-def]
-    """Fill how the last days fit the usual day, and its mirror image (h6 of Jokar et al. 2016).
-
-    The likelihood ratio is that of normal hours about either, each hour's part bounded.
-    """
-    reciente[:] = 0.0
-    razon = 0.0
-    n = 0
-    for d in range(k):
-        if not valida[d]:
-            continue
-        n += 1
-        base = ULTIMA - 23 - 24 * d
-        for c in range(24):
-            v = w[base + c]
-            reciente[c] += v
-            z = (v - perfil[c]) * propia[c]
-            y = (v - espejo[c]) * ajena[c]
-            razon += min(z * z, 9.0) - min(y * y, 9.0) + logaritmo[c]
-    o[j] = _correlation(reciente, perfil)
-    o[j + 1] = _correlation(reciente, espejo)
-    o[j + 2] = _signed(razon, 20.0 * n)
-    return j + 3
+        return 0.0, 0.0
+    raiz = np.sqrt(aa * bb)
+    return ab / raiz, ae / raiz
 
 
 @njit(cache=True, nogil=True)
 def _night_contrast(dias, valida, k, horas, usual, suelo):  # type: ignore[no-untyped-def]
     """Return how much more of the night than of the day is there, against what is usual."""
-    noche, _ = _recent(dias, valida, k, NOCHE)
-    total, _ = _recent(dias, valida, k, TOTAL)
+    noche, _ = recent(dias, valida, k, NOCHE)
+    total, _ = recent(dias, valida, k, TOTAL)
     dia = (24.0 * total - horas * noche) / (24.0 - horas)
     dia_usual = (24.0 * usual[TOTAL] - horas * usual[NOCHE]) / (24.0 - horas)
-    return _compare(noche, usual[NOCHE], suelo) - _compare(dia, dia_usual, suelo)
+    return compare(noche, usual[NOCHE], suelo) - compare(dia, dia_usual, suelo)
 
 
 @njit(cache=True, nogil=True)
-def _cycle(w, valida, hora_usual, suelo, media, o, j):  # type: ignore[no-untyped-def]
-    """Fill how well a two-level cycle of 12 or 18 hours explains three days, and its step."""
+def _cycle(w, valida, k, hora_usual, suelo, media, o, j):  # type: ignore[no-untyped-def]
+    """Fill how well a two-level cycle of 12 or 18 hours explains k days, and its step.
+
+    The step in kWh, too: a home that is lived in again has as steep a one, but not of lamps' size.
+    """
     media[:] = 0.0
     suma = cuadrados = 0.0
     n = 0
-    for d in range(3):
+    for d in range(k):
         if valida[d]:
             n += 1
             for c in range(24):
@@ -278,6 +287,7 @@ def _cycle(w, valida, hora_usual, suelo, media, o, j):  # type: ignore[no-untype
                 suma += v
                 cuadrados += v * v
     total = max(cuadrados - suma * suma / (24.0 * n), 1e-9)
+    mayor_escalon = 0.0
     for horas in (12, 18):
         dentro = 0.0
         for c in range(horas):
@@ -288,9 +298,11 @@ def _cycle(w, valida, hora_usual, suelo, media, o, j):  # type: ignore[no-untype
             mayor = max(mayor, dentro)
         escalon = max((mayor / horas - (suma - mayor) / (24 - horas)) / n, 0.0)
         o[j] = min(n * horas * (24 - horas) / 24.0 * escalon * escalon / total, 1.0)
-        o[j + 1] = _compare(escalon, hora_usual, suelo)
+        o[j + 1] = compare(escalon, hora_usual, suelo)
+        mayor_escalon = max(mayor_escalon, escalon)
         j += 2
-    return j
+    o[j] = mayor_escalon / (mayor_escalon + LAMPARA_KWH)
+    return j + 1
 
 
 @njit(cache=True, nogil=True)
@@ -300,7 +312,7 @@ def _weeks(dias, valida, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-
     The sums are CUSUM (E. S. Page, "Continuous Inspection Schemes", Biometrika 41, 1954) of three
     weeks' levels in sigmas of the old past, with an allowance of half a sigma.
     """
-    for k in _MEMORIAS:
+    for k in MEMORIAS:
         suma = 0.0
         n = 0
         for d in range(k):
@@ -308,9 +320,9 @@ def _weeks(dias, valida, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-
                 if valida[d + s]:
                     suma += dias[TOTAL, d + s]
                     n += 1
-        ahora, _ = _recent(dias, valida, k, TOTAL)
-        o[j] = _compare(ahora, suma / n if n > 0 else ahora, suelo)
-        asimetria, _ = _recent(dias, valida, k, ASIMETRIA)
+        ahora, _ = recent(dias, valida, k, TOTAL)
+        o[j] = compare(ahora, suma / n if n > 0 else ahora, suelo)
+        asimetria, _ = recent(dias, valida, k, ASIMETRIA)
         o[j + 3] = asimetria - usual[1, ASIMETRIA]
         j += 1
     bajo = alto = 0.0

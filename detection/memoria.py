@@ -11,6 +11,8 @@ from numba import njit
 
 from detection.params import DIAS_VENTANA, HORAS_VENTANA
 
+MEMORIAS = (1, 3, 7)
+"""Days that are remembered."""
 PRIMER_DIA_PASADO = 7
 DIAS_PASADOS_MINIMOS = 7
 DIAS_ANTIGUOS = 10
@@ -30,6 +32,27 @@ TOTAL, MINIMO, MAXIMO, NOCHE, RUGOSIDAD, VARIACION, CEROS, IGUALES, ASIMETRIA = 
 steps over the sum; standard deviation over the mean; share of zeros and of hours equal to the one
 before; skew of the steps."""
 CUENTAS = 9
+
+REORDENA = {"reassoc", "contract", "nsz"}
+"""Of loops that add up: in whatever order the processor adds fastest. NaN stays NaN."""
+
+
+@njit(cache=True, nogil=True)
+def compare(a, b, suelo):  # type: ignore[no-untyped-def]
+    """Return ``a / (a + b)`` with a floor under both: 0.5 = alike."""
+    return (a + suelo) / (a + b + 2.0 * suelo)
+
+
+@njit(cache=True, nogil=True)
+def recent(dias, valida, k, q):  # type: ignore[no-untyped-def]
+    """Return the mean of a row over the valid of the last k days, and how many they are."""
+    suma = 0.0
+    n = 0
+    for d in range(k):
+        if valida[d]:
+            suma += dias[q, d]
+            n += 1
+    return suma / n, n
 
 
 @njit(cache=True, nogil=True)
@@ -109,24 +132,26 @@ def profile(w, valida, desde, perfil, desvio):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def mirror(hora, suelo, perfil, desvio, inversa):  # type: ignore[no-untyped-def]
+def mirror(hora, suelo, perfil, desvio, inversa, logaritmo):  # type: ignore[no-untyped-def]
     """Fill the days in reverse, and the inverse spreads of each day and of its mirror image.
 
     Column c is local hour ``hora + 1 + c``; hour ``23 - h`` stands in column ``21 - 2 hora - c``.
-    Row 2 + p is the mirror of row p; ``desvio`` of it becomes the log of the ratio of spreads.
+    Row 2 + p is the mirror of row p; ``logaritmo`` gets the log of the squared ratio of spreads,
+    and needs a row more to work in.
     """
     for p in range(2):
         for c in range(24):
+            propio = max(desvio[p, c], 2.0 * suelo)
+            inversa[p, c] = 1.0 / propio
+            logaritmo[2, c] = 2.0 * np.log(propio)
+        for c in range(24):
             m = (21 - 2 * hora - c) % 24
             perfil[2 + p, c] = perfil[p, m]
-            propio = max(desvio[p, c], 2.0 * suelo)
-            ajeno = max(desvio[p, m], 2.0 * suelo)
-            inversa[p, c] = 1.0 / propio
-            inversa[2 + p, c] = 1.0 / ajeno
-            desvio[2 + p, c] = 2.0 * np.log(propio / ajeno)
+            inversa[2 + p, c] = inversa[p, m]
+            logaritmo[p, c] = logaritmo[2, c] - logaritmo[2, m]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=REORDENA)
 def count_days(w, valida, noche_c, noche_horas, dias):  # type: ignore[no-untyped-def]
     """Fill the table (CUENTAS, 28) of the valid days; the night begins at column ``noche_c``."""
     for d in range(DIAS_VENTANA):
@@ -135,11 +160,10 @@ def count_days(w, valida, noche_c, noche_horas, dias):  # type: ignore[no-untype
         base = ULTIMA - 23 - 24 * d
         suma = cuadrados = pasos = pasos2 = pasos3 = 0.0
         bajo = alto = w[base]
-        ceros = iguales = 0
-        antes = w[base - 1]
+        ceros = iguales = 0.0
         for c in range(24):
             v = w[base + c]
-            paso = v - antes
+            paso = v - w[base + c - 1]
             suma += v
             cuadrados += v * v
             pasos += abs(paso)
@@ -147,9 +171,8 @@ def count_days(w, valida, noche_c, noche_horas, dias):  # type: ignore[no-untype
             pasos3 += paso * paso * paso
             bajo = min(bajo, v)
             alto = max(alto, v)
-            ceros += v == 0.0
-            iguales += paso == 0.0
-            antes = v
+            ceros += 1.0 if v == 0.0 else 0.0
+            iguales += 1.0 if paso == 0.0 else 0.0
         noche = 0.0
         for k in range(noche_horas):
             c = noche_c + k

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detection.aprendida import COLUMNAS_MARCAS
+from detection.marcas import MARCAS
 from detection.offline import Bosque
 from detection.params import Calibracion
 from detection.potenciado import Potenciado
@@ -73,20 +75,40 @@ class Cola:
 class MezclaAprendida:
     """A blend that was learnt from injected attacks and from the analysts' verdicts.
 
+    Boosted trees rank whole attacks above all; what a first hour or a first day says they put
+    behind. So the records (``marcas.MARCAS``) speak for themselves where they are rare: the rarest
+    of what the trees and the records say counts (L. H. C. Tippett, "The Methods of Statistics",
+    1931), and its own tail makes it a frequency again.
+
     Parameters
     ----------
     arboles : Potenciado
         Over the columns of ``aprendida.COLUMNAS``.
+    colas : tuple of Cola
+        Tails on clean readings of customers that the trees did not learn from: of the trees'
+        scores, then of each record.
     cola : Cola
-        Tail of their scores on clean readings of customers that they did not learn from.
+        Tail of the rarest of them, as ``-log p``.
     """
 
     arboles: Potenciado
+    colas: tuple[Cola, ...]
     cola: Cola
 
     def log_p(self, columnas: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log tail probabilities (n,) of rows; NaN = not ready."""
-        return self.cola.log_p_of(self.arboles.scores(columnas))
+        return self.cola.log_p_of(rarest(self.arboles.scores(columnas), columnas, self.colas))
+
+
+def rarest(
+    scores: NDArray[np.float64], columnas: NDArray[np.float32], colas: Sequence[Cola]
+) -> NDArray[np.float64]:
+    """Return ``-log p`` (n,) of the rarest of what the trees' scores and the records say."""
+    salida = -colas[0].log_p_of(scores)
+    for j, limite, cola in zip(COLUMNAS_MARCAS, MARCAS.values(), colas[1:], strict=True):
+        rareza = -cola.log_p_of(columnas[:, j].astype(np.float64))
+        np.maximum(salida, np.where(rareza >= -np.log(limite), rareza, 0.0), out=salida)
+    return salida
 
 
 @dataclass(frozen=True, slots=True, eq=False)

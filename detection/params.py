@@ -124,6 +124,9 @@ class Params:
     """False alarms per 1 000 customers and day that analysts can bear, for baja, media, alta and
     crítica. By hand, 2026-11-24: a baja is a line in a list, and by ``frecuencias`` one detector
     alone gives 144 of them; a crítica is a visit."""
+    frecuencia_maxima_puntuacion: float = 1e-6
+    """Frequency, per hour, at which the learned blend's score is 1.00: below what a training of a
+    thousand customers can tell. By hand, 2026-11-29."""
 
     # --- severidad (contract 5), in hundredths ---
     umbral_baja: int = 50
@@ -138,6 +141,21 @@ class Params:
     """Evidence at which a customer comes under suspicion: about 5 critical hours in a day."""
     sospecha_sale: float = 0.007
     """Evidence below which suspicion ends."""
+
+    def frecuencias_presupuesto(self) -> tuple[float, ...]:
+        """Return how often, per hour, clean readings may reach each severidad, and 1.00.
+
+        Examples
+        --------
+        >>> [f"{f:.1e}" for f in Params().frecuencias_presupuesto()]
+        ['1.6e-02', '3.1e-03', '5.8e-04', '1.7e-04', '1.0e-06']
+        """
+        horas = 1_000 * 24
+        desde = range(len(self.presupuesto))
+        return (
+            *(sum(self.presupuesto[k:]) / horas for k in desde),
+            self.frecuencia_maxima_puntuacion,
+        )
 
     def fingerprint(self) -> str:
         """Return 12 hexadecimal digits that change when any threshold or calibration does."""

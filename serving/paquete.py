@@ -5,7 +5,7 @@
     modelo.json    names, fingerprints, calibration, and the SHA-256 of every other file
     bosque.npz     the offline model's arrays
     colas.npz      both empirical tails
-    mezcla.npz     the learned blend: its trees and its tail; absent where there is none
+    mezcla.npz     the learned blend: its trees and its tails; absent where there is none
     ...            what training adds: the drift reference, the frozen evaluation data, metrics
 
 ``modelo.json`` ends with the SHA-256 of itself, so a changed digit is seen there too. The same
@@ -34,6 +34,7 @@ from detection.aprendida import COLUMNAS
 from detection.errors import ModeloInvalidoError
 from detection.features import RASGOS
 from detection.huella import huella_rasgos
+from detection.marcas import MARCAS
 from detection.modelo import Cola, MezclaAprendida, Modelo
 from detection.offline import Bosque
 from detection.params import Calibracion, Params
@@ -44,6 +45,8 @@ MANIFIESTO = "modelo.json"
 BOSQUE = "bosque.npz"
 COLAS = "colas.npz"
 MEZCLA = "mezcla.npz"
+_COLAS_MEZCLA = ("arboles", *MARCAS, "mezcla")
+"""Tails of a learned blend: of its trees, of each record, of the rarest of them."""
 _PROPIOS = frozenset({BOSQUE, COLAS, MEZCLA})
 
 _LOG = logging.getLogger(__name__)
@@ -105,12 +108,11 @@ def _files(modelo: Modelo, extras: Mapping[str, bytes]) -> dict[str, bytes]:
         }
     )
     if modelo.mezcla is not None:
+        colas = dict(zip(_COLAS_MEZCLA, (*modelo.mezcla.colas, modelo.mezcla.cola), strict=True))
         ficheros[MEZCLA] = _npz(
-            {
-                **modelo.mezcla.arboles.to_arrays(),
-                "mezcla_scores": modelo.mezcla.cola.scores,
-                "mezcla_log_p": modelo.mezcla.cola.log_p,
-            }
+            modelo.mezcla.arboles.to_arrays()
+            | {f"{cual}_scores": cola.scores for cual, cola in colas.items()}
+            | {f"{cual}_log_p": cola.log_p for cual, cola in colas.items()}
         )
     return ficheros
 
@@ -315,7 +317,8 @@ def _mezcla(datos: Mapping[str, Any], ficheros: Mapping[str, bytes]) -> MezclaAp
         raise ModeloInvalidoError(
             f"la mezcla aprendida mira {arboles.n_rasgos} columnas y hay {len(COLUMNAS)}"
         )
-    return MezclaAprendida(arboles, _cola(arrays, "mezcla", MEZCLA))
+    *colas, cola = (_cola(arrays, cual, MEZCLA) for cual in _COLAS_MEZCLA)
+    return MezclaAprendida(arboles, tuple(colas), cola)
 
 
 def _arrays(nombre: str, contenido: bytes) -> dict[str, NDArray[Any]]:

@@ -3,8 +3,8 @@
 It learns from injected attacks: each customer whose days are clean is there as it is, and several
 times again with an attack, a different kind each time (``equipo_rojo``). What analysts confirmed
 or discarded is there too. Nobody's own readings calibrate it: in turn, a part of the customers is
-left out, the trees that never saw them score their clean days, and the tail of all of these scores
-is the version's. The trees that are kept have seen everybody.
+left out, the trees that never saw them score their clean days, and the tails of all of these scores
+are the version's. The trees that are kept have seen everybody.
 
 Boosting is scikit-learn's histogram one (G. Ke et al., "LightGBM", NeurIPS 2017, is its model); a
 detector's excess can only raise the score (``aprendida.CRECIENTES``).
@@ -13,22 +13,22 @@ detector's excess can only raise the score (``aprendida.CRECIENTES``).
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.aprendida import COLUMNAS, CRECIENTES
+from detection.aprendida import COLUMNAS, COLUMNAS_MARCAS, CRECIENTES
 from detection.ataques import AMPLIADOS
 from detection.detector import DetectorConsumo
 from detection.dominio import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import PermanentError
-from detection.modelo import MezclaAprendida, Modelo
+from detection.modelo import Cola, MezclaAprendida, Modelo, rarest
 from detection.params import Params
 from detection.potenciado import Potenciado
-from training.calibrate import LOTE, fit_tail
+from training.calibrate import LOTE
 from training.conjunto import ATAQUES
 from training.equipo_rojo import Poblacion, make_poblacion
 from training.lectura import lot_of
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("entrenamiento")
 
+TIPOS_ENSENADOS: tuple[str, ...] = (*ATAQUES, *AMPLIADOS)
+"""Kinds of attack that it learns from."""
 CLIENTES_MINIMOS = 20
 """Fewer clean customers say too little of what is ordinary. By hand, 2026-11-24."""
 VUELTAS = 10
@@ -59,9 +61,10 @@ _SEMILLA_PARTES = 0
 SIEMPRE = -1
 """Part of what is learnt from whoever is left out."""
 
-ARBOLES, HOJAS, NIVELES, MINIMO_HOJA, PASO, L2 = 100, 31, 6, 500, 0.1, 20.0
+ARBOLES, HOJAS, NIVELES, MINIMO_HOJA, PASO, L2 = 100, 31, 6, 60, 0.1, 20.0
 """Of the boosting. Chosen on the development half of the Swiss households by cross-validation over
-customers, 2026-11-24: leaves of 200 readings, or 200 smaller steps, gain nothing."""
+customers, 2026-11-29: leaves of 500 readings cannot tell a few odd homes apart, and 200 smaller
+steps gain nothing."""
 FRACCION_HOJA = 1 / 400
 """Where there are few readings, a leaf holds this share of them at least."""
 
@@ -82,7 +85,7 @@ class Ejemplos:
     score : ndarray (n,), uint8
         What the weighted blend says of it, in hundredths.
     tipo : ndarray (n,), int64
-        Kind of attack, as an index into those that were injected; -1 = none.
+        Kind of attack, as an index into ``TIPOS_ENSENADOS``; -1 = none.
     """
 
     columnas: NDArray[np.float32]
@@ -101,12 +104,9 @@ def learn_mezcla(
     params: Params,
     *,
     semilla: int,
-    sin_tipos: Collection[str] = (),
     dichos: Ejemplos | None = None,
 ) -> MezclaAprendida | None:
     """Return a blend, None where there is too little to learn it from, or it is no better.
-
-    Better: a higher average precision than the weighted blend's, on customers left out.
 
     Parameters
     ----------
@@ -114,8 +114,6 @@ def learn_mezcla(
         Clean readings of customers that the forest did not learn from.
     modelo : Modelo
         Forest and calibrations of the version, without a learned blend.
-    sin_tipos : collection of str
-        Kinds of attack that it must not see: what would it make of one that nobody thought of?
     dichos : Ejemplos, optional
         What analysts said (``dichos.read_dichos``).
     """
@@ -123,12 +121,21 @@ def learn_mezcla(
     if clientes < CLIENTES_MINIMOS:
         _LOG.info("la mezcla no se aprende con menos de %d clientes limpios", CLIENTES_MINIMOS)
         return None
-    tipos = [t for t in (*ATAQUES, *AMPLIADOS) if t not in sin_tipos]
     try:
-        ejemplos = make_ejemplos(limpias, modelo, calendario, params, semilla, tipos)
+        ejemplos = make_ejemplos(limpias, modelo, calendario, params, semilla)
     except PermanentError as error:
         _LOG.info("la mezcla no se aprende: %s", error)
         return None
+    return fit_mezcla(ejemplos, semilla, dichos)
+
+
+def fit_mezcla(
+    ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None
+) -> MezclaAprendida | None:
+    """Return the blend that examples teach, None if it is no better than the weighted one.
+
+    Better: a higher average precision than the weighted blend's, on customers left out.
+    """
     fuera = _left_out(ejemplos, dichos, semilla)
     aprendida, pesada = (_precision(ejemplos, s) for s in (fuera, ejemplos.score))
     _LOG.info(
@@ -137,11 +144,29 @@ def learn_mezcla(
     )  # fmt: skip
     if aprendida <= pesada:
         return None
-    limpia = ~ejemplos.sospechosa
-    return MezclaAprendida(
-        Potenciado.from_sklearn(_fit(_with(ejemplos, dichos), semilla)),
-        fit_tail(fuera[limpia], ejemplos.cliente[limpia]),
+    arboles = Potenciado.from_sklearn(_fit(_with(ejemplos, dichos), semilla))
+    return MezclaAprendida(arboles, *_tails(ejemplos, fuera))
+
+
+def without(ejemplos: Ejemplos, tipo: str) -> Ejemplos:
+    """Return the examples but those of one kind of attack, as if nobody had thought of it."""
+    quedan = _choose(ejemplos, ejemplos.tipo != TIPOS_ENSENADOS.index(tipo))
+    return replace(quedan, peso=_weights(quedan.tipo))
+
+
+def _tails(ejemplos: Ejemplos, fuera: NDArray[np.float64]) -> tuple[tuple[Cola, ...], Cola]:
+    """Return the tails of clean readings: of the trees, of each record, of the rarest of all.
+
+    Plain ones: what a few odd customers do is in them as it came, for the alert budget is a mean
+    over customers, too.
+    """
+    limpia = ~ejemplos.sospechosa & ~np.isnan(fuera)
+    columnas = ejemplos.columnas[limpia]
+    colas = (
+        Cola.fit(fuera[limpia]),
+        *(Cola.fit(columnas[:, j].astype(np.float64)) for j in COLUMNAS_MARCAS),
     )
+    return colas, Cola.fit(rarest(fuera[limpia], columnas, colas))
 
 
 def make_ejemplos(
@@ -150,7 +175,6 @@ def make_ejemplos(
     calendario: Calendario,
     params: Params,
     semilla: int,
-    tipos: Sequence[str],
 ) -> Ejemplos:
     """Return the rows of clean customers and of their attacks, each kind as often as the others.
 
@@ -167,10 +191,11 @@ def make_ejemplos(
     for vuelta in range(vueltas + 1):
         # Another seed each time, so that a customer meets another kind.
         poblacion = make_poblacion(
-            limpias, calendario, semilla + vuelta, tipos=tipos, proporcion=float(vuelta > 0),
+            limpias, calendario, semilla + vuelta, tipos=TIPOS_ENSENADOS,
+            proporcion=float(vuelta > 0),
             calentamiento_dias=calentamiento,
         )  # fmt: skip
-        partes.append(_measure(poblacion, tipos, modelo, calendario, params, semilla + vuelta))
+        partes.append(_measure(poblacion, modelo, calendario, params, semilla + vuelta))
     juntos = join_ejemplos(partes)
     assert juntos is not None
     return replace(juntos, peso=_weights(juntos.tipo))
@@ -201,7 +226,6 @@ def _with(ejemplos: Ejemplos, dichos: Ejemplos | None) -> Ejemplos:
 
 def _measure(
     poblacion: Poblacion,
-    tipos: Sequence[str],
     modelo: Modelo,
     calendario: Calendario,
     params: Params,
@@ -221,7 +245,7 @@ def _measure(
         scores.append(crudos.veredictos.score_centesimas[filas])
     partes = np.array([part_of(c) for c in poblacion.clientes], np.int64)
     cliente = poblacion.cliente[elegida]
-    cual = np.array([tipos.index(t) if t else -1 for t in poblacion.ataque], np.int64)
+    cual = np.array([TIPOS_ENSENADOS.index(t) if t else -1 for t in poblacion.ataque], np.int64)
     return Ejemplos(
         np.concatenate(columnas),
         poblacion.atacada[elegida],

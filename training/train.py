@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -205,7 +205,6 @@ def learn(
     dias: int | None = None,
     semilla: int = SEMILLA,
     limites: Limites | None = None,
-    sin_tipos: Collection[str] = (),
 ) -> Aprendido:
     """Return a version learnt from a history; the same history and seed give the same version.
 
@@ -213,8 +212,6 @@ def learn(
     ----------
     veredictos : mapping of (str, int) to bool, optional
         Customer and absolute hour of the anomalies that analysts dealt with, True = confirmed.
-    sin_tipos : collection of str
-        Kinds of attack that the learned blend must not see.
     """
     calendario, params = load_calendario(settings.zona_horaria), Params()
     cuenta = almacen.contar()
@@ -230,9 +227,8 @@ def learn(
     modelo = _fit_modelo(muestra, calendario, params, semilla)
     dichos = read_dichos(almacen, veredictos or {}, modelo, calendario, params)
     mezcla = learn_mezcla(
-        muestra.calibracion.lecturas, modelo, calendario, params, semilla=semilla,
-        sin_tipos=sin_tipos, dichos=dichos,
-    )  # fmt: skip
+        muestra.calibracion.lecturas, modelo, calendario, params, semilla=semilla, dichos=dichos
+    )
     modelo = replace(modelo, mezcla=mezcla)
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)

@@ -35,8 +35,10 @@ MOTIVOS = 3
 DIAS_PARES = 35
 HORA = timedelta(hours=1)
 
-Orden = Literal["sospecha", "energia", "anomalias"]
-_ORDEN_DEL_ALMACEN = {"sospecha": "evidencia", "energia": "kwh", "anomalias": "anomalias"}
+Orden = Literal["sospecha", "visita", "energia", "anomalias"]
+_ORDEN_DEL_ALMACEN = {
+    "sospecha": "evidencia", "visita": "visita", "energia": "kwh", "anomalias": "anomalias",
+}  # fmt: skip
 
 
 @router.get(
@@ -82,7 +84,8 @@ def buscar(
     summary="Los clientes más sospechosos",
     description=(
         "Por sus anomalías de los últimos 28 días que nadie ha descartado, con los motivos y la "
-        "energía en juego. Pesan más las graves y las recientes."
+        "energía en juego. Pesan más las graves y las recientes. Por visita: primero donde una "
+        "inspección recupera más, la energía en juego por la probabilidad de que haya algo."
     ),
     response_description="Los clientes, el más sospechoso primero",
     response_model=Sospechosos,
@@ -95,7 +98,7 @@ def ranking(
     salida: ConSalida,
     orden: Annotated[
         Orden,
-        Query(description="Por sospecha, por energía en juego o por número de anomalías"),
+        Query(description="Por sospecha, por lo que rinde una visita, por energía o por anomalías"),
     ] = "sospecha",
     limite: Annotated[int, tope(10, CLIENTES_MAXIMOS)] = 10,
 ) -> Response:

@@ -169,6 +169,7 @@ def _cifras_de(fila: dict[str, Any]) -> str:
     return (
         f"<b>{textos.euros(fila['energia_en_juego_eur'])}</b> <span class='suave'>estimados</span>"
         f"<br><span class='suave'>{textos.kwh(fila['energia_en_juego_kwh'])} en 28 días<br>"
+        f"{textos.porcentaje(fila['probabilidad'])} de que haya algo<br>"
         f"{textos.plural(fila['anomalias'], 'anomalía', 'anomalías')}, "
         f"{textos.plural(fila['criticas'], 'crítica', 'críticas')}{confirmadas}</span>"
     )

@@ -21,6 +21,7 @@ from detection.dominio import (
     instante,
     nombres_de_tipos,
 )
+from detection.suspicion import probability
 from pipeline.almacenes.consultas_columnas import Columnas, Nombres
 from pipeline.almacenes.consultas_tipos_anomalias import (
     ClienteRanking,
@@ -143,20 +144,24 @@ def ranking(
     columnas : Columnas
         Without those that a person has rejected.
     orden : str
-        "evidencia", "kwh" or "anomalias".
+        "evidencia", "kwh", "anomalias", or "visita": the energy that a visit may be expected to
+        find, which is what is at stake times how probable it is.
     """
     if not len(columnas):
         return []
     clientes, cual = np.unique(columnas.cliente, return_inverse=True)
     edad = np.maximum(ahora_hora - columnas.hora, 0)
     gravedad = np.maximum(2 * columnas.score - 1, 0) ** 2 * 0.5 ** (edad / semivida_horas)
-    evidencia = np.bincount(cual, gravedad)
-    if orden == "evidencia":
-        clave = evidencia
-    elif orden == "kwh":
-        clave = np.bincount(cual, np.abs(_difference(columnas)))
-    else:
-        clave = np.bincount(cual)
+    evidencia = np.bincount(cual, gravedad).astype(np.float64)
+    confirmada = columnas.estado == palabras.estados.index("confirmada")
+    probabilidad = np.where(np.bincount(cual, confirmada) > 0, 1.0, probability(evidencia))
+    en_juego = np.bincount(cual, np.abs(_difference(columnas)))
+    clave = {
+        "evidencia": evidencia,
+        "kwh": en_juego,
+        "visita": probabilidad * en_juego,
+        "anomalias": np.bincount(cual),
+    }[orden]
     nombres = [palabras.nombres.name(numero) for numero in clientes.tolist()]
     primeros = sorted(range(len(nombres)), key=lambda k: (-clave[k], nombres[k]))[:limite]
     por_hora = np.lexsort((columnas.hora, cual))
@@ -164,7 +169,7 @@ def ranking(
     return [
         _ranked(
             nombres[k],
-            float(evidencia[k]),
+            (float(evidencia[k]), float(probabilidad[k])),
             columnas.take(por_hora[cortes[k] : cortes[k + 1]]),
             palabras,
         )
@@ -172,12 +177,15 @@ def ranking(
     ]
 
 
-def _ranked(nombre: str, evidencia: float, suyas: Columnas, palabras: Palabras) -> ClienteRanking:
-    """Return a customer of the ranking; its anomalies come in order of time."""
+def _ranked(
+    nombre: str, sospecha: tuple[float, float], suyas: Columnas, palabras: Palabras
+) -> ClienteRanking:
+    """Return a customer of the ranking, with its evidence and probability; anomalies by time."""
     diferencia = _difference(suyas)
     return ClienteRanking(
         propietario_id=nombre,
-        evidencia=evidencia,
+        evidencia=sospecha[0],
+        probabilidad=sospecha[1],
         es_sospechoso=bool(suyas.sospechoso[-1]),
         severidad=str(SEVERIDADES[suyas.severidad[-1]]),
         score_maximo=float(suyas.score.max()),

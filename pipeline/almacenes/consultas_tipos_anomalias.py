@@ -190,12 +190,15 @@ class ResumenAnomalias(NamedTuple):
 class ClienteRanking(NamedTuple):
     """A customer of the ranking, by its anomalies of 28 days that nobody has rejected.
 
-    ``evidencia`` is >= 0, high = more suspicious, comparable within one ranking; ``severidad``
-    and ``es_sospechoso`` are those of its latest anomaly; types come the most frequent first.
+    ``evidencia`` is >= 0, high = more suspicious, comparable within one ranking;
+    ``probabilidad``, 0 to 1, that there is something to be found, 1 where a person has confirmed
+    it; ``severidad`` and ``es_sospechoso`` are those of its latest anomaly; types come the most
+    frequent first.
     """
 
     propietario_id: str
     evidencia: float
+    probabilidad: float
     es_sospechoso: bool
     severidad: str
     score_maximo: float

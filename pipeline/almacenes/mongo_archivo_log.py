@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 REGISTRO = "log_archivado_mongo"
 MEGABYTE = 1_000_000
+CALMA_S = 0.5
+"""Pause after a run that was killed: its last request, of ``mongo_traslado.BORRADO`` deletions at
+most, could otherwise take away what this run brings back. By hand, 2026-11-29."""
 
 
 class Anotacion:
@@ -65,8 +69,10 @@ def open_log(
     coleccion : str
         From which documents go.
     """
-    # Nobody else runs, so whoever has not finished never will.
-    base[REGISTRO].update_many({"estado": "en curso"}, {"$set": {"estado": "interrumpido"}})
+    # Nobody else runs: whoever has not finished never will. But its last request may be under way.
+    muertas = {"estado": "en curso"}
+    if base[REGISTRO].update_many(muertas, {"$set": {"estado": "interrumpido"}}).modified_count:
+        time.sleep(CALMA_S)
     inicial = {
         "fecha_archivado": now(),
         "operacion": operacion,

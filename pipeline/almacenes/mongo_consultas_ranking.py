@@ -65,10 +65,11 @@ class ConsultasRanking(ConsultasResumenes):
         limite : int
             1 to ``RANKING_MAXIMO``.
         orden : str
-            "evidencia", "kwh" (used above and below the expected) or "anomalias".
+            "evidencia", "kwh" (used above and below the expected), "visita" (the same times how
+            probable it is that there is something) or "anomalias".
         """
         check_limit(limite, RANKING_MAXIMO)
-        check_words("orden", [orden], ("evidencia", "kwh", "anomalias"))
+        check_words("orden", [orden], ("evidencia", "kwh", "visita", "anomalias"))
         vigentes = self._current(ahora)
         puestos = vigentes.puestos.get((orden, limite))
         if puestos is None:

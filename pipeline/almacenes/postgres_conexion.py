@@ -93,6 +93,8 @@ def traducir(settings: Settings, error: Exception) -> ConsumoError | None:
         )
     if isinstance(error, psycopg2.errors.QueryCanceled):
         return TransientError(f"{servidor} tarda demasiado en responder")
+    if isinstance(error, psycopg2.errors.DiskFull):
+        return TransientError(f"{servidor} no tiene sitio en el disco")
     if (getattr(error, "pgcode", None) or "").startswith("40"):
         return TransientError(f"{servidor}: otro proceso escribía las mismas lecturas")
     return TransientError(f"{servidor} no responde")

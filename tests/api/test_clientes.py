@@ -42,6 +42,7 @@ def test_sin_texto_estan_todos_con_su_ultima_lectura(cliente: httpx.Client, dato
     ("orden", "campo"),
     [
         ("sospecha", "evidencia"), ("energia", "energia_en_juego_kwh"), ("anomalias", "anomalias"),
+        ("visita", "rinde_visita_kwh"),
     ],
 )  # fmt: skip
 def test_el_orden_por_sospecha(cliente: httpx.Client, datos: Datos, orden: str, campo: str) -> None:
@@ -66,6 +67,10 @@ def test_el_orden_por_sospecha(cliente: httpx.Client, datos: Datos, orden: str, 
         en_juego = sum(abs(a["diferencia_kwh"] or 0) for a in suyas)
         assert f["energia_en_juego_kwh"] == pytest.approx(en_juego, rel=1e-3, abs=1e-3)
         assert f["energia_en_juego_eur"] == pytest.approx(0.15 * en_juego, rel=1e-3, abs=0.02)
+        assert 0 < f["probabilidad"] <= 1
+        assert f["probabilidad"] == 1 or not f["confirmadas"]
+        rinde = f["probabilidad"] * en_juego
+        assert f["rinde_visita_kwh"] == pytest.approx(rinde, rel=1e-3, abs=1e-2)
         assert f["es_sospechoso"] == estados[f["propietario_id"]]["es_sospechoso"]
         assert 1 <= len(f["motivos"]) <= 3
         assert len(set(f["motivos"])) == len(f["motivos"])

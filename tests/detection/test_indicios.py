@@ -35,6 +35,11 @@ def _de(columnas: NDArray, nombre: str) -> NDArray:
     return columnas[:, INDICIOS.index(nombre)]
 
 
+def _lamparas(kwh: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add lamps of 4 kW, lit 18 hours a day."""
+    return kwh + 4.0 * ((np.arange(kwh.size) % 24) < 18)
+
+
 @pytest.fixture(scope="module")
 def casa() -> NDArray[np.float64]:
     return hogar(N, 7)
@@ -68,7 +73,10 @@ def test_no_mira_adelante(casa: NDArray[np.float64], normal: NDArray) -> None:
 def test_casi_todo_da_igual_al_tamano_del_cliente(casa: NDArray[np.float64]) -> None:
     """A customer ten times larger has the same evidence, but for the few watt-hours of floor."""
     grande, mayor = _medir(np.round(casa * 100, 3)), _medir(np.round(casa * 1000, 3))
-    np.testing.assert_allclose(grande[24 * 14 :], mayor[24 * 14 :], atol=0.02)
+    sin_unidad = ["_kwh" not in nombre for nombre in INDICIOS]
+    np.testing.assert_allclose(
+        grande[24 * 14 :, sin_unidad], mayor[24 * 14 :, sin_unidad], atol=0.02
+    )
 
 
 def test_un_hueco_no_apaga_el_dia(casa: NDArray[np.float64], normal: NDArray) -> None:
@@ -89,6 +97,13 @@ def test_un_hueco_no_apaga_el_dia(casa: NDArray[np.float64], normal: NDArray) ->
         (lambda x: 0.4 * x, "total_3d", False),
         (lambda x: 0.4 * x, "acumulado_bajo", True),
         (lambda x: x + 3.0, "acumulado_alto", True),
+        (lambda x: x + 3.0, "minimo_alto_1d", True),
+        (lambda x: x + 3.0, "horas_altas_3d", True),
+        (lambda x: 0.2 * x, "horas_bajas_3d", True),
+        (lambda x: 0.2 * x, "total_bajo_7d", False),
+        (lambda x: x * 8.0, "marca_hora_pasada", True),
+        (_lamparas, "ciclo_18_1d", True),
+        (_lamparas, "escalon_kwh_1d", True),
         (lambda x: np.full_like(x, x.mean()), "iguales_3d", True),
         (lambda x: x.reshape(-1, 24)[:, ::-1].ravel(), "verosimilitud_espejo_7d", True),
         (np.zeros_like, "ceros_1d", True),

@@ -27,12 +27,18 @@ PLAZO_S = 120.0
 Clave = tuple[str, datetime]
 
 
-def esperar(que: Callable[[], bool], texto: str, plazo_s: float = PLAZO_S) -> None:
-    """Return once a condition holds; fail with ``texto`` if it does not in time."""
+def esperar(
+    que: Callable[[], bool], texto: str, plazo_s: float = PLAZO_S, registros: Sequence[Path] = ()
+) -> None:
+    """Return once a condition holds; fail with ``texto``, and what the logs end with, if not."""
     limite = time.monotonic() + plazo_s
     while not que():
-        assert time.monotonic() < limite, f"not in time: {texto}"
+        assert time.monotonic() < limite, f"not in time: {texto}{_said(registros)}"
         time.sleep(0.05)
+
+
+def _said(registros: Sequence[Path]) -> str:
+    return "".join(f"\n{r.name}: {r.read_text()[-3000:]}" for r in registros if r.exists())
 
 
 def lecturas_de_prueba(clientes: int = 12, dias: int = 36, semilla: int = 5) -> Lecturas:
@@ -61,15 +67,19 @@ def escribir_csv(ruta: Path, lecturas: Lecturas) -> Path:
 def consumo(
     variables: Mapping[str, str], *argv: str, **mas: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a verb to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "consumo", *argv],
-        env={**variables, **mas},
-        capture_output=True,
-        text=True,
-        timeout=PLAZO_S,
-        check=False,
-    )
+    """Run a verb to its end; what it had said is in the error of one that does not end."""
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "consumo", *argv],
+            env={**variables, **mas},
+            capture_output=True,
+            text=True,
+            timeout=PLAZO_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        dicho = (error.stderr or b"").decode()[-3000:]
+        raise AssertionError(f"{argv} no acaba en {PLAZO_S} s; dijo: {dicho}") from error
 
 
 def consumidor(

@@ -59,7 +59,9 @@ def a_medias(
     registro = tmp_path / "1.log"
     _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
     procesos.append(consumidor(variables, registro, LOTE_MAXIMO="150"))
-    esperar(lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored")
+    esperar(
+        lambda: filas_guardadas(entorno) > len(lecturas) // 4, "a part stored", registros=[registro]
+    )
     return procesos, registro
 
 
@@ -134,7 +136,7 @@ def test_dos_consumidores_se_reparten_el_trabajo(
         return len(suyas) == 2 and sum(map(len, suyas)) == entorno.kafka_particiones
 
     _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
-    esperar(repartidas, "two consumers with partitions each")
+    esperar(repartidas, "two consumers with partitions each", registros=registros)
     esperar(lambda: filas_guardadas(entorno) == len(lecturas), "every reading stored")
     for proceso in procesos:
         proceso.send_signal(signal.SIGTERM)

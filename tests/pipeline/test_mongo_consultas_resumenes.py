@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from apoyo_consultas import AHORA, DESDE, HASTA, ZONA, limite_archivo
 from contracts.fakes import hacer_lote
@@ -15,6 +16,7 @@ from contracts.sondas import AnomaliasMongo
 
 from detection.dominio import Explicacion, hora_absoluta
 from detection.params import Params
+from detection.suspicion import probability
 from pipeline.almacenes.consultas_limites import ConsultaInvalidaError
 from pipeline.almacenes.consultas_tipos_anomalias import FiltroAnomalias, Incidente
 from pipeline.almacenes.mongo_consultas import MongoConsultas
@@ -71,7 +73,7 @@ def test_el_resumen(anomalias: MongoConsultas, documentos: list[Documento]) -> N
     assert resumen.ultima_deteccion == max(d["timestamp_deteccion"] for d in mes)
 
 
-@pytest.mark.parametrize("orden", ["evidencia", "kwh", "anomalias"])
+@pytest.mark.parametrize("orden", ["evidencia", "kwh", "visita", "anomalias"])
 def test_el_ranking(anomalias: MongoConsultas, documentos: list[Documento], orden: str) -> None:
     """Customers by what their anomalies of 28 days weigh, those rejected left out."""
     desde = HASTA - 28 * DIA
@@ -90,11 +92,16 @@ def test_el_ranking(anomalias: MongoConsultas, documentos: list[Documento], orde
             for d in docs
         )
         assert puesto.evidencia == pytest.approx(evidencia)
+        suya = 1.0 if puesto.confirmadas else probability(np.array([evidencia]))[0]
+        assert puesto.probabilidad == pytest.approx(suya)
         assert puesto.anomalias == len(docs)
         assert puesto.criticas == sum(d["severidad"] == "crítica" for d in docs)
         assert puesto.confirmadas == sum(d["estado"] == "confirmada" for d in docs)
         assert puesto.score_maximo == max(d["score_anomalia"] for d in docs)
-        assert puesto[2:4] == (docs[-1]["es_sospechoso"], docs[-1]["severidad"])
+        assert (puesto.es_sospechoso, puesto.severidad) == (
+            docs[-1]["es_sospechoso"],
+            docs[-1]["severidad"],
+        )
         assert puesto.ultima_anomalia == docs[-1]["timestamp_consumo"]
         assert puesto.exceso_kwh == pytest.approx(sum(max(_diferencia(d), 0) for d in docs))
         assert puesto.defecto_kwh == pytest.approx(sum(max(-_diferencia(d), 0) for d in docs))
@@ -103,6 +110,7 @@ def test_el_ranking(anomalias: MongoConsultas, documentos: list[Documento], orde
     clave = {
         "evidencia": lambda p: p.evidencia,
         "kwh": lambda p: p.exceso_kwh + p.defecto_kwh,
+        "visita": lambda p: p.probabilidad * (p.exceso_kwh + p.defecto_kwh),
         "anomalias": lambda p: p.anomalias,
     }[orden]
     valores = [clave(puesto) for puesto in puestos]
