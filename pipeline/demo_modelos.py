@@ -18,7 +18,7 @@ DIAS_MINIMOS = 44
 CLIENTES_MINIMOS = 10
 """Of fewer, too few are left to learn from, to calibrate on and to be judged on. By hand,
 2026-11-24."""
-PLAZO_S = 240.0
+PLAZO_S = 600.0
 DESPEDIDA_S = 20.0
 """That a verb may take to undo what it was about to register."""
 SONDEO_DEMO_S = 2.0
