@@ -7,7 +7,7 @@ ARGS ?=
 HILOS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo servicios test lint auditoria format bench bench-ahorro bench-archivo bench-api \
+.PHONY: help install demo servicios test test-fallos lint auditoria format bench bench-ahorro bench-archivo bench-api \
 	bench-escala bench-tablero soak calidad cuadernos lock clean
 
 help:  ## muestra esta ayuda
@@ -35,6 +35,9 @@ servicios: install  ## solo PostgreSQL, MongoDB y Kafka embebidos, vacíos
 test: install  ## pasa las pruebas (ARGS="tests/detection -x")
 	@# Un núcleo por proceso de prueba: dos que se reparten los mismos se estorban.
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(HILOS) --dist loadfile $(ARGS)
+
+test-fallos: install  ## mata servidores y corta redes: las pruebas lentas (ARGS="-k mongo")
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m lenta tests/faults tests/kafka_real $(ARGS)
 
 lint: install  ## ruff, mypy y bandit
 	@$(BIN)/ruff check .

@@ -29,9 +29,16 @@ PARTICIONES = 3
 """Enough for two consumers to share, few enough to be created quickly."""
 
 
+LENTAS = (RAIZ / "tests" / "faults", RAIZ / "tests" / "kafka_real" / "test_kafka_caidas.py")
+"""Run by ``make test-fallos`` alone."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the embedded servers: ``-m 'not servicios'`` leaves it out."""
+    """Mark what is slow, and what needs the embedded servers (``-m 'not servicios'``)."""
     for item in items:
+        if any(item.path.is_relative_to(lugar) for lugar in LENTAS):
+            item.add_marker("lenta")
         if {"servicios", "mlflow_uri"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("servicios")
 

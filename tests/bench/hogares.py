@@ -56,7 +56,7 @@ PROPORCION = 0.25
 (ROC-AUC 0.56, average precision 0.15)."""
 PARTICIONES, HOGARES_POR_TOPIC = 6, 133
 """As many customers in a partition, whatever the population: the online model depends on it."""
-RAPIDO_APRENDEN, RAPIDO_JUZGAN, RAPIDO_POBLACIONES = 40, 40, 3
+RAPIDO_APRENDEN, RAPIDO_JUZGAN, RAPIDO_POBLACIONES = 24, 40, 2
 """Development households of the small part, and times that they are attacked."""
 
 
