@@ -144,8 +144,12 @@ def fit_mezcla(
     )  # fmt: skip
     if aprendida <= pesada:
         return None
-    arboles = Potenciado.from_sklearn(_fit(_with(ejemplos, dichos), semilla))
-    return MezclaAprendida(arboles, *_tails(ejemplos, fuera))
+    return MezclaAprendida(fit_arboles(ejemplos, semilla, dichos), *_tails(ejemplos, fuera))
+
+
+def fit_arboles(ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None) -> Potenciado:
+    """Return the trees that examples, and what analysts said, teach."""
+    return Potenciado.from_sklearn(_fit(_with(ejemplos, dichos), semilla))
 
 
 def without(ejemplos: Ejemplos, tipo: str) -> Ejemplos:
@@ -290,7 +294,7 @@ def _left_out(ejemplos: Ejemplos, dichos: Ejemplos | None, semilla: int) -> NDAr
         resto = _choose(ejemplos, ~suya)
         if not suya.any() or not resto.sospechosa.any() or resto.sospechosa.all():
             continue
-        arboles = Potenciado.from_sklearn(_fit(_with(resto, dichos), semilla))
+        arboles = fit_arboles(resto, semilla, dichos)
         fuera[suya] = arboles.scores(ejemplos.columnas[suya])
     return fuera
 

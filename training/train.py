@@ -205,6 +205,7 @@ def learn(
     dias: int | None = None,
     semilla: int = SEMILLA,
     limites: Limites | None = None,
+    con_mezcla: bool = True,
 ) -> Aprendido:
     """Return a version learnt from a history; the same history and seed give the same version.
 
@@ -212,6 +213,8 @@ def learn(
     ----------
     veredictos : mapping of (str, int) to bool, optional
         Customer and absolute hour of the anomalies that analysts dealt with, True = confirmed.
+    con_mezcla : bool
+        Whether a blend is learnt, too.
     """
     calendario, params = load_calendario(settings.zona_horaria), Params()
     cuenta = almacen.contar()
@@ -225,11 +228,11 @@ def learn(
         particiones=settings.kafka_particiones, limites=limites,
     )  # fmt: skip
     modelo = _fit_modelo(muestra, calendario, params, semilla)
-    dichos = read_dichos(almacen, veredictos or {}, modelo, calendario, params)
-    mezcla = learn_mezcla(
-        muestra.calibracion.lecturas, modelo, calendario, params, semilla=semilla, dichos=dichos
-    )
-    modelo = replace(modelo, mezcla=mezcla)
+    if con_mezcla:
+        dichos = read_dichos(almacen, veredictos or {}, modelo, calendario, params)
+        limpias = muestra.calibracion.lecturas
+        mezcla = learn_mezcla(limpias, modelo, calendario, params, semilla=semilla, dichos=dichos)
+        modelo = replace(modelo, mezcla=mezcla)
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
     metricas = evaluate(conjunto, modelo, calendario, params)
