@@ -29,7 +29,7 @@ PARTICIONES = 3
 """Enough for two consumers to share, few enough to be created quickly."""
 
 
-LENTAS = (RAIZ / "tests" / "faults", RAIZ / "tests" / "kafka_real" / "test_kafka_caidas.py")
+LENTAS = tuple(RAIZ / "tests" / d for d in ("faults", "kafka_real", "seguridad/test_kafka_sasl.py"))
 """Run by ``make test-fallos`` alone."""
 
 
