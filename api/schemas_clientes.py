@@ -93,7 +93,7 @@ class Sospechoso(BaseModel):
     energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[76.53])
     rinde_visita_kwh: float = Field(
         ge=0,
-        description="Lo que cabe esperar de una visita: energia_en_juego_kwh por probabilidad",
+        description="kWh que cabe esperar de una visita: energia_en_juego_kwh por probabilidad",
         examples=[443.9],
     )
     rinde_visita_eur: float | None = Field(
