@@ -251,7 +251,7 @@ def test_morir_entre_dos_ordenes_cualesquiera(casa: Casa, testigo: Testigo, oper
         except MuerteError:
             pass
         else:
-            assert ordenes > 3, "the operation has commands between which to die"
+            assert ordenes > 5, "the operation has commands between which to die"
             break
         if operacion != "eliminar":
             assert casa.crudas(ARCHIVO) | casa.crudas(VIVAS) == casa.originales
