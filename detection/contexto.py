@@ -14,12 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detection.dias import Dias, make_dias
 from detection.dominio import TipoAnomalia
 from detection.features import compute_rasgos, most_unusual
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
-
-HORAS_VALIDAS_DIA = 20
-"""Hours of 24 that a day must have to stand for a day. By hand, 2026-11-24."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +38,6 @@ class Referencia:
     sigma_kwh: NDArray[np.float64]
     dias: NDArray[np.int16]
     clase: NDArray[np.int8]
-
-
-@dataclass(frozen=True, slots=True)
-class Dias:
-    """The last 28 times 24 hours, this reading's hour included, as days that end with it.
-
-    Day 0 is the last 24 hours. Each such day has every hour of day once, and seven of them every
-    weekday once, so days compare without a calendar. NaN = the day lacks too many readings.
-
-    Parameters
-    ----------
-    total_kwh, minimo_kwh, maximo_kwh, noche_kwh : ndarray (n, 28), float32
-        Mean of the day's hours times 24; its lowest and its highest hour; mean of its night hours.
-    ceros : ndarray (n, 28), int16
-        Hours that read zero.
-    perfil_reciente, perfil_pasado : ndarray (n, 24), float32
-        Mean by hour of day of days 0-3, and of days 7-27. Column c is local hour
-        ``(hora_local + 1 + c) % 24``: time runs from left to right and ends with the reading's.
-    """
-
-    total_kwh: NDArray[np.float32]
-    minimo_kwh: NDArray[np.float32]
-    maximo_kwh: NDArray[np.float32]
-    noche_kwh: NDArray[np.float32]
-    ceros: NDArray[np.int16]
-    perfil_reciente: NDArray[np.float32]
-    perfil_pasado: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +76,6 @@ class Contexto:
     def __len__(self) -> int:
         return int(self.consumo_kwh.shape[0])
 
-
-DIAS_RECIENTES = 4
-PRIMER_DIA_PASADO = 7
-"""Days 0-3 are lately, days 7-27 are before: what lies between belongs to neither, so that a
-change is not yet part of what it is compared with."""
 
 MEDIDAS = 5
 """Numbers that a detector may keep for its sentence."""
@@ -160,22 +126,8 @@ def make_contexto(
     params: Params,
 ) -> Contexto:
     """Return the context of a chunk: its reference and its days are computed once for all."""
-    n = consumo_kwh.shape[0]
     referencia = make_referencia(ventana, hora_local, salto_indice, salto_horas, params)
-    dias = Dias(
-        np.empty((n, DIAS_VENTANA), np.float32),
-        np.empty((n, DIAS_VENTANA), np.float32),
-        np.empty((n, DIAS_VENTANA), np.float32),
-        np.empty((n, DIAS_VENTANA), np.float32),
-        np.empty((n, DIAS_VENTANA), np.int16),
-        np.empty((n, 24), np.float32),
-        np.empty((n, 24), np.float32),
-    )
-    _days(
-        ventana, hora_local, salto_indice, salto_horas, params.noche_desde, params.noche_hasta,
-        dias.total_kwh, dias.minimo_kwh, dias.maximo_kwh, dias.noche_kwh, dias.ceros,
-        dias.perfil_reciente, dias.perfil_pasado,
-    )  # fmt: skip
+    dias = make_dias(ventana, hora_local, salto_indice, salto_horas, params)
     rasgos = compute_rasgos(consumo_kwh, ventana, referencia, dias)
     return Contexto(
         consumo_kwh, ventana, hora_local, salto_indice, salto_horas, referencia, dias, rasgos,
@@ -287,101 +239,3 @@ def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, me
         dias[i] = usados
         if por_clase:
             clase[i] = 2 if es_finde else 1
-
-
-@njit(cache=True, nogil=True)
-def _days(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, total,  # type: ignore[no-untyped-def]
-          minimo, maximo, noche, ceros, reciente, antes):  # fmt: skip
-    parcial = np.empty(4, np.float32)
-    noche_horas = noche_hasta - noche_desde
-    for i in range(ventana.shape[0]):
-        reciente[i] = 0.0
-        antes[i] = 0.0
-        # Column of the day at which the night begins, time running from left to right.
-        noche_c = (noche_desde - hora_local[i] - 1) % 24
-        for d in range(DIAS_VENTANA):
-            base = HORAS_VENTANA + 1 - 24 * (d + 1)
-            # Four sums side by side: a fixed order, and four times the speed of one.
-            parcial[:] = 0.0
-            bajo = np.float32(np.inf)
-            alto = np.float32(-1.0)
-            for c in range(0, 24, 4):
-                for k in range(4):
-                    v = ventana[i, base + c + k]
-                    parcial[k] += v
-                    bajo = v if v < bajo else bajo
-                    alto = v if v > alto else alto
-            suma = (parcial[0] + parcial[1]) + (parcial[2] + parcial[3])
-            if np.isnan(suma):
-                _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo, noche,
-                           ceros)  # fmt: skip
-            else:
-                total[i, d] = suma
-                minimo[i, d] = bajo
-                maximo[i, d] = alto
-                noche[i, d] = _night_mean(ventana, i, base, noche_c, noche_horas)
-                ceros[i, d] = (ventana[i, base : base + 24] == 0.0).sum() if bajo == 0.0 else 0
-            if d < DIAS_RECIENTES:
-                for c in range(24):
-                    reciente[i, c] += ventana[i, base + c]
-            elif d >= PRIMER_DIA_PASADO:
-                for c in range(24):
-                    antes[i, c] += ventana[i, base + c]
-        for c in range(24):
-            reciente[i, c] /= DIAS_RECIENTES
-            antes[i, c] /= DIAS_VENTANA - PRIMER_DIA_PASADO
-        cambio = salto_h[i] != 0
-        if cambio or np.isnan(antes[i].sum()):
-            _mean_profile(ventana, i, PRIMER_DIA_PASADO, DIAS_VENTANA, salto_i, salto_h, antes)
-        if cambio or np.isnan(reciente[i].sum()):
-            _mean_profile(ventana, i, 0, DIAS_RECIENTES, salto_i, salto_h, reciente)
-
-
-@njit(cache=True, nogil=True)
-def _night_mean(ventana, i, base, noche_c, noche_horas):  # type: ignore[no-untyped-def]
-    s = np.float32(0.0)
-    for k in range(noche_horas):
-        c = noche_c + k
-        s += ventana[i, base + (c if c < 24 else c - 24)]
-    return s / noche_horas
-
-
-@njit(cache=True, nogil=True)
-def _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo, noche,  # type: ignore[no-untyped-def]
-               ceros):  # fmt: skip
-    suma = suma_noche = np.float32(0.0)
-    bajo = np.float32(np.inf)
-    alto = np.float32(0.0)
-    n = n_noche = z = 0
-    for c in range(24):
-        v = ventana[i, base + c]
-        if np.isnan(v):
-            continue
-        suma += v
-        n += 1
-        bajo = min(bajo, v)
-        alto = max(alto, v)
-        z += v == 0.0
-        if (c - noche_c) % 24 < noche_horas:
-            suma_noche += v
-            n_noche += 1
-    completo = n >= HORAS_VALIDAS_DIA and n_noche > 0
-    total[i, d] = 24.0 * suma / n if completo else np.nan
-    minimo[i, d] = bajo if completo else np.nan
-    maximo[i, d] = alto if completo else np.nan
-    noche[i, d] = suma_noche / n_noche if completo else np.nan
-    ceros[i, d] = z
-
-
-@njit(cache=True, nogil=True)
-def _mean_profile(ventana, i, desde_dia, hasta_dia, salto_i, salto_h, perfil):  # type: ignore[no-untyped-def]
-    """Fill a profile by local time, out of the readings that there are."""
-    for c in range(24):
-        suma = np.float32(0.0)
-        n = 0
-        for d in range(desde_dia, hasta_dia):
-            v = same_hour(ventana, i, d, 23 - c, salto_i, salto_h)
-            if not np.isnan(v):
-                suma += v
-                n += 1
-        perfil[i, c] = suma / n if n > 0 else np.nan

@@ -14,11 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detection.dias import PRIMER_DIA_PASADO, Dias
 from detection.params import DIAS_VENTANA, HORAS_VENTANA
 from detection.textos import numero, porcentaje
 
 if TYPE_CHECKING:
-    from detection.contexto import Dias, Referencia
+    from detection.contexto import Referencia
 
 RASGOS: tuple[str, ...] = (
     "nivel_hora",
@@ -37,7 +38,6 @@ RASGOS: tuple[str, ...] = (
 )
 """Names of the features, in the order of the columns."""
 
-_PRIMER_DIA_PASADO = 7
 _DIAS_PASADOS_MINIMOS = 7
 """The usual day is the mean of days 7 to 27, at least a week of them. By hand, 2026-11-24."""
 _SUELO = 0.05
@@ -158,7 +158,7 @@ def _past_mean(dia, i):  # type: ignore[no-untyped-def]
     """Return the mean of one's usual days, NaN if there are too few."""
     suma = 0.0
     n = 0
-    for d in range(_PRIMER_DIA_PASADO, DIAS_VENTANA):
+    for d in range(PRIMER_DIA_PASADO, DIAS_VENTANA):
         if not np.isnan(dia[i, d]):
             suma += dia[i, d]
             n += 1

@@ -22,7 +22,8 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from detection.contexto import MEDIDAS, PRIMER_DIA_PASADO, Contexto, Medida
+from detection.contexto import MEDIDAS, Contexto, Medida
+from detection.dias import PRIMER_DIA_PASADO
 from detection.dominio import TipoAnomalia
 from detection.params import Params
 from detection.textos import kwh, numero, porcentaje

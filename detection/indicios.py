@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detection.dias import PRIMER_DIA_PASADO
 from detection.marcas import LAMPARA_KWH, RECORDS, fill_records
 from detection.memoria import (
     ASIMETRIA,
@@ -27,7 +28,6 @@ from detection.memoria import (
     MEMORIAS,
     MINIMO,
     NOCHE,
-    PRIMER_DIA_PASADO,
     REORDENA,
     RUGOSIDAD,
     SUELO,

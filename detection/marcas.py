@@ -13,12 +13,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detection.dias import PRIMER_DIA_PASADO
 from detection.memoria import (
     MAXIMO,
     MEMORIAS,
     MINIMO,
     NOCHE,
-    PRIMER_DIA_PASADO,
     TOTAL,
     ULTIMA,
     compare,

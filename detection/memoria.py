@@ -9,17 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from detection.dias import HORAS_VALIDAS_DIA, PRIMER_DIA_PASADO
 from detection.params import DIAS_VENTANA, HORAS_VENTANA
 
 MEMORIAS = (1, 3, 7)
 """Days that are remembered."""
-PRIMER_DIA_PASADO = 7
 DIAS_PASADOS_MINIMOS = 7
 DIAS_ANTIGUOS = 10
 """Days from a week before on are the past; the oldest ten of them, the old past. By hand,
 2026-11-24."""
-HORAS_VALIDAS_DIA = 20
-"""As in ``contexto``."""
 SUELO, SUELO_KWH = 0.05, 0.005
 """Share of the usual hour, and kWh, that both sides of a comparison get. By hand, 2026-11-24."""
 SUELO_RELATIVO = 0.02

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import psycopg2
 
@@ -11,6 +11,7 @@ from pipeline.almacenes.postgres_conexion import connect, traducir
 from serving.settings import Settings
 
 _CERROJO = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+_SOLTAR = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def exclusive(settings: Settings, nombre: str) -> Iterator[bool]:
     """Give whether nobody else runs the job ``nombre``; if so, nobody else does until the end.
 
     The lock belongs to a session of its own: when the process ends, however it ends, the server
-    lets go of it.
+    lets go of it. At the end of the block it is free at once: whoever asks next gets it.
 
     Raises
     ------
@@ -37,4 +38,15 @@ def exclusive(settings: Settings, nombre: str) -> Iterator[bool]:
                 (nuestro,) = cursor.fetchone()
         except psycopg2.Error as error:
             raise traducir(settings, error) or error from error
-        yield nuestro
+        try:
+            yield nuestro
+        finally:
+            if nuestro:
+                _release(conexion, nombre)
+
+
+def _release(conexion: psycopg2.extensions.connection, nombre: str) -> None:
+    """Let go of the lock before the session ends, which the server does in its own time."""
+    # A session that died took its lock along: there is nothing left to free.
+    with suppress(psycopg2.Error), conexion.cursor() as cursor:
+        cursor.execute(_SOLTAR, (f"consumo {nombre}",))

@@ -39,6 +39,13 @@ def test_un_trabajo_que_falla_suelta_el_cerrojo(entorno: Settings) -> None:
         assert nuestro
 
 
+def test_el_siguiente_puede_empezar_en_seguida(entorno: Settings) -> None:
+    """The lock is free when the block ends, not when the server has seen the session end."""
+    for vez in range(100):
+        with exclusive(entorno, "reentrenar") as nuestro:
+            assert nuestro, f"a la vez {vez} aún lo tenía la anterior"
+
+
 def test_un_trabajo_muerto_suelta_el_cerrojo(entorno: Settings, variables: dict[str, str]) -> None:
     """Killed without a word, a job leaves nothing that somebody has to clean up."""
     guion = """
