@@ -57,35 +57,10 @@ RUN find . -name '*.py' -exec touch -d '2026-01-01 00:00:00' {} + \
 # Compila los bucles para el procesador que construye la imagen (unos 40 s). En otro distinto los
 # compila el primer arranque, y quedan en el contenedor.
 RUN python -c "\
-import numpy as np; \
-from sklearn.ensemble import IsolationForest; \
 from detection.detector import DetectorConsumo; \
-from detection.dominio import Historia, Lecturas; \
-from detection.features import RASGOS; \
-from detection.modelo import Cola, Modelo; \
-from detection.offline import Bosque; \
-from pipeline.almacenes.postgres_copy import by_identity, encode; \
-from pipeline.consumer import warm_up; \
+from pipeline.calentamiento import warm_up; \
 from serving.zona import load_calendario; \
-detector = DetectorConsumo(load_calendario('Europe/Madrid')); \
-warm_up(detector); \
-n = 24 * 29; \
-hora = np.arange(n) + 480_000; \
-lecturas = Lecturas(['-'] * n, hora, 1.0 + np.arange(n) % 24 / 24.0); \
-rasgos = detector.measure(lecturas).rasgos; \
-rasgos = rasgos[~np.isnan(rasgos[:, 0])]; \
-bosque = Bosque.from_sklearn(IsolationForest(n_estimators=2, random_state=1).fit(rasgos)); \
-colas = Cola.fit(bosque.scores(rasgos)), Cola.fit(np.linspace(0.0, 1.0, 99)); \
-huella = detector.params.fingerprint(); \
-modelo = Modelo('-', bosque, *colas, detector.arboles.huella(), {}, RASGOS, huella); \
-detector.use(modelo); \
-detector.use_shadow(modelo); \
-veredictos = detector.score(lecturas); \
-encode(lecturas, veredictos, by_identity(lecturas), con_posicion=True); \
-nada, no = np.zeros(n, np.uint8), np.zeros(n, bool); \
-kwh = lecturas.consumo_kwh.astype(np.float32); \
-detector.load(['-'], Historia(np.zeros(n, np.int64), hora, kwh, nada, nada, no, no)); \
-detector.measure(lecturas)"
+warm_up(DetectorConsumo(load_calendario('Europe/Madrid')))"
 
 
 FROM python:3.11.15-slim-bookworm AS consumo

@@ -37,7 +37,7 @@ test: install  ## pasa las pruebas (ARGS="tests/detection -x")
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(HILOS) --dist loadfile $(ARGS)
 
 test-fallos: install  ## mata servidores y corta redes: las pruebas lentas (ARGS="-k mongo")
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m lenta tests/faults tests/kafka_real tests/seguridad $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m lenta tests $(ARGS)
 
 lint: install  ## ruff, mypy y bandit
 	@$(BIN)/ruff check .

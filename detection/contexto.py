@@ -178,19 +178,20 @@ def clock_changes(desfase, desde_hora, hora, salto_indice, salto_horas):  # type
 
 
 @njit(cache=True, nogil=True)
-def same_hour(ventana, i, dia, atras, salto_indice, salto_horas):  # type: ignore[no-untyped-def]
-    """Return the reading at the local time of another one, ``dia`` days before it; NaN if none.
+def same_hour(dia, atras, salto_indice, salto_horas):  # type: ignore[no-untyped-def]
+    """Return the column at the local time of another one, ``dia`` days before it; < 0 if none.
 
-    The other one is ``atras`` hours before reading i. A local time that a day does not have (the
-    hour lost in March) is NaN; of one that it has twice, the one with the other's offset.
+    The other one is ``atras`` hours before the reading whose window it is. A local time that a day
+    does not have (the hour lost in March) has no column; of one that it has twice, the one with
+    the other's offset. Numbers in, a number out: with arrays it would cost twenty times as much.
     """
     columna = HORAS_VENTANA - atras
     j = columna - 24 * dia
-    if j < salto_indice[i] <= columna:
-        j += salto_horas[i]
-        if j >= salto_indice[i]:
-            return np.float32(np.nan)
-    return ventana[i, j] if j >= 0 else np.float32(np.nan)
+    if j < salto_indice <= columna:
+        j += salto_horas
+        if j >= salto_indice:
+            return -1
+    return j
 
 
 @njit(cache=True, nogil=True)
@@ -211,9 +212,9 @@ def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, me
         n = 0
         n_clase = 0
         for dia in range(1, DIAS_VENTANA + 1):
-            v = same_hour(ventana, i, dia, 0, salto_i, salto_h)
-            if not np.isnan(v):
-                valores[n] = v
+            j = same_hour(dia, 0, salto_i[i], salto_h[i])
+            if j >= 0 and not np.isnan(ventana[i, j]):
+                valores[n] = ventana[i, j]
                 propios[n] = ((hoy - dia + 3) % 7 >= 5) == es_finde
                 n_clase += propios[n]
                 n += 1

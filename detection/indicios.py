@@ -41,7 +41,7 @@ from detection.memoria import (
     lay_out,
     mirror,
     profile,
-    recent,
+    recent_days,
     usual_days,
 )
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
@@ -100,9 +100,10 @@ def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, sa
     sigma = np.empty((2, CUENTAS), np.float64)
     perfil = np.empty((4, 24), np.float64)
     desvio = np.empty((2, 24), np.float64)
-    logaritmo = np.empty((3, 24), np.float64)
     inversa = np.empty((4, 24), np.float64)
     reciente = np.empty(24, np.float64)
+    ahora = np.empty((len(MEMORIAS), CUENTAS), np.float64)
+    cuantos = np.empty(len(MEMORIAS), np.int64)
     orden = np.empty((24, DIAS_VENTANA), np.float32)
     noche_horas = noche_hasta - noche_desde
     for i in range(ventana.shape[0]):
@@ -122,20 +123,21 @@ def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, sa
             salida[i] = np.nan
             continue
         suelo = SUELO * hora_usual + SUELO_KWH
-        mirror(hora, suelo, perfil, desvio, inversa, logaritmo)
+        mirror(hora, suelo, perfil, desvio, inversa)
+        recent_days(dias, valida, ahora, cuantos)
         o = salida[i]
         j = _hour(w, valida, usual[0], perfil, suelo, o)
         for p in range(2):
-            j = _remember(w, valida, dias, p, usual, sigma, perfil, inversa, logaritmo, noche_horas,
-                          suelo, reciente, o, j)  # fmt: skip
+            j = _remember(w, valida, ahora, cuantos, p, usual[p], sigma[p], perfil, inversa,
+                          noche_horas, suelo, reciente, o, j)  # fmt: skip
         for k in (1, 3):
             j = _cycle(w, valida, k, hora_usual, suelo, reciente, o, j)
-        j = _weeks(dias, valida, usual, sigma, suelo, o, j)
+        j = _weeks(dias, valida, ahora, usual, sigma, suelo, o, j)
         o[j] = usual[0, VARIACION]
         o[j + 1] = _fit(perfil[0], perfil[2], perfil[2])[0]
         o[j + 2] = usual[0, RUGOSIDAD]
         o[j + 3] = desvio[0].mean() / hora_usual
-        fill_records(w, valida, dias, usual[0], suelo, orden, o, j + 4)
+        fill_records(w, valida, dias, ahora, usual[0], suelo, orden, o, j + 4)
 
 
 @njit(cache=True, nogil=True)
@@ -185,50 +187,45 @@ def _same_hour(w, valida, k):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _memory(w, valida, dias, k, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
-    total, n = recent(dias, valida, k, TOTAL)
-    raiz = np.sqrt(n)
+def _memory(ahora, n, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
     for q in range(CEROS):
-        ahora, _ = recent(dias, valida, k, q)
-        o[j + q] = compare(ahora, usual[q], suelo if q < RUGOSIDAD else SUELO_RELATIVO)
-    ceros, _ = recent(dias, valida, k, CEROS)
-    iguales, _ = recent(dias, valida, k, IGUALES)
-    minimo, _ = recent(dias, valida, k, MINIMO)
-    o[j + 6] = ceros - usual[CEROS]
-    o[j + 7] = iguales - usual[IGUALES]
-    o[j + 8] = _signed((total - usual[TOTAL]) / max(sigma[TOTAL], suelo) * raiz, 3.0)
-    o[j + 9] = _signed((minimo - usual[MINIMO]) / max(sigma[MINIMO], suelo) * raiz, 3.0)
+        o[j + q] = compare(ahora[q], usual[q], suelo if q < RUGOSIDAD else SUELO_RELATIVO)
+    for q in range(CEROS, IGUALES + 1):
+        o[j + q] = ahora[q] - usual[q]
+    raiz = np.sqrt(n)
+    for q in range(TOTAL, MINIMO + 1):
+        sigmas = (ahora[q] - usual[q]) / max(sigma[q], suelo) * raiz
+        o[j + IGUALES + 1 + q] = _signed(sigmas, 3.0)
     return j + 10
 
 
 @njit(cache=True, nogil=True)
-def _remember(w, valida, dias, p, usual, sigma, perfil, inversa, logaritmo, noche_horas, suelo,  # type: ignore[no-untyped-def]
+def _remember(w, valida, ahora, cuantos, p, usual, sigma, perfil, inversa, noche_horas, suelo,  # type: ignore[no-untyped-def]
               reciente, o, j):  # fmt: skip
     """Fill what each memory says against one of the pasts; return the next place."""
     reciente[:] = 0.0
     razon = 0.0
-    n = hasta = 0
-    for k in MEMORIAS:
-        j = _memory(w, valida, dias, k, usual[p], sigma[p], suelo, o, j)
-        while hasta < k:
+    hasta = 0
+    for m in range(len(MEMORIAS)):
+        j = _memory(ahora[m], cuantos[m], usual, sigma, suelo, o, j)
+        while hasta < MEMORIAS[m]:
             if valida[hasta]:
-                n += 1
                 dia = w[ULTIMA - 23 - 24 * hasta : ULTIMA + 1 - 24 * hasta]
-                razon += _likelihood(dia, p, perfil, inversa, logaritmo[p], reciente)
+                razon += _likelihood(dia, p, perfil, inversa, reciente)
             hasta += 1
         o[j], o[j + 1] = _fit(reciente, perfil[p], perfil[2 + p])
-        o[j + 2] = _signed(razon, 20.0 * n)
-        o[j + 3] = _night_contrast(dias, valida, k, noche_horas, usual[p], suelo)
+        o[j + 2] = _signed(razon, 20.0 * cuantos[m])
+        o[j + 3] = _night_contrast(ahora[m], noche_horas, usual, suelo)
         j += 4
     return j
 
 
 @njit(cache=True, nogil=True, fastmath=REORDENA)
-def _likelihood(dia, p, perfil, inversa, logaritmo, reciente):  # type: ignore[no-untyped-def]
+def _likelihood(dia, p, perfil, inversa, reciente):  # type: ignore[no-untyped-def]
     """Return how much better a day fits the mirror image than the usual day; add it to the recent.
 
     For h6 of Jokar et al. 2016: the log ratio of normal hours about either, each hour's part
-    bounded.
+    bounded. Both have the same 24 spreads, in another order, so their logarithms cancel out.
     """
     razon = 0.0
     for c in range(24):
@@ -236,7 +233,7 @@ def _likelihood(dia, p, perfil, inversa, logaritmo, reciente):  # type: ignore[n
         reciente[c] += v
         z = (v - perfil[p, c]) * inversa[p, c]
         y = (v - perfil[2 + p, c]) * inversa[2 + p, c]
-        razon += min(z * z, 9.0) - min(y * y, 9.0) + logaritmo[c]
+        razon += min(z * z, 9.0) - min(y * y, 9.0)
     return razon
 
 
@@ -260,13 +257,11 @@ def _fit(a, b, espejo):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _night_contrast(dias, valida, k, horas, usual, suelo):  # type: ignore[no-untyped-def]
+def _night_contrast(ahora, horas, usual, suelo):  # type: ignore[no-untyped-def]
     """Return how much more of the night than of the day is there, against what is usual."""
-    noche, _ = recent(dias, valida, k, NOCHE)
-    total, _ = recent(dias, valida, k, TOTAL)
-    dia = (24.0 * total - horas * noche) / (24.0 - horas)
+    dia = (24.0 * ahora[TOTAL] - horas * ahora[NOCHE]) / (24.0 - horas)
     dia_usual = (24.0 * usual[TOTAL] - horas * usual[NOCHE]) / (24.0 - horas)
-    return compare(noche, usual[NOCHE], suelo) - compare(dia, dia_usual, suelo)
+    return compare(ahora[NOCHE], usual[NOCHE], suelo) - compare(dia, dia_usual, suelo)
 
 
 @njit(cache=True, nogil=True)
@@ -306,24 +301,23 @@ def _cycle(w, valida, k, hora_usual, suelo, media, o, j):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
-def _weeks(dias, valida, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
+def _weeks(dias, valida, ahora, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
     """Fill the level against the same weekdays, the skew of the steps, and both cumulated sums.
 
     The sums are CUSUM (E. S. Page, "Continuous Inspection Schemes", Biometrika 41, 1954) of three
     weeks' levels in sigmas of the old past, with an allowance of half a sigma.
     """
-    for k in MEMORIAS:
+    for m in range(len(MEMORIAS)):
         suma = 0.0
         n = 0
-        for d in range(k):
+        for d in range(MEMORIAS[m]):
             for s in range(7, DIAS_VENTANA - d, 7):
                 if valida[d + s]:
                     suma += dias[TOTAL, d + s]
                     n += 1
-        ahora, _ = recent(dias, valida, k, TOTAL)
-        o[j] = compare(ahora, suma / n if n > 0 else ahora, suelo)
-        asimetria, _ = recent(dias, valida, k, ASIMETRIA)
-        o[j + 3] = asimetria - usual[1, ASIMETRIA]
+        total = ahora[m, TOTAL]
+        o[j] = compare(total, suma / n if n > 0 else total, suelo)
+        o[j + 3] = ahora[m, ASIMETRIA] - usual[1, ASIMETRIA]
         j += 1
     bajo = alto = 0.0
     for d in range(20, -1, -1):

@@ -7,7 +7,7 @@ attacks, by hand, 2026-11-29.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numba import njit
@@ -22,7 +22,6 @@ from detection.memoria import (
     TOTAL,
     ULTIMA,
     compare,
-    recent,
 )
 from detection.params import DIAS_VENTANA
 
@@ -52,11 +51,11 @@ is on at once. By hand, 2026-11-29."""
 
 
 @njit(cache=True, nogil=True)
-def fill_records(w, valida, dias, usual, suelo, orden, o, j):  # type: ignore[no-untyped-def]
+def fill_records(w, valida, dias, ahora, usual, suelo, orden, o, j):  # type: ignore[no-untyped-def]
     """Fill the columns of a row from place j on.
 
-    ``dias`` is the table of days (``count_days``), ``usual`` the mean of its rows over the past;
-    ``orden`` (24, 28) is room to sort in.
+    ``dias`` is the table of days (``count_days``), ``ahora`` and ``usual`` the means of its rows
+    over each memory and over the past; ``orden`` (24, 28) is room to sort in.
     """
     o[j] = w[ULTIMA] / (w[ULTIMA] + HORA_FUERTE_KWH)
     siempre = _highest(dias[MAXIMO], valida, 1)
@@ -64,21 +63,20 @@ def fill_records(w, valida, dias, usual, suelo, orden, o, j):  # type: ignore[no
     o[j + 2] = compare(w[ULTIMA], _highest(dias[MAXIMO], valida, PRIMER_DIA_PASADO), suelo)
     o[j + 3] = compare(w[ULTIMA], siempre, HORA_KWH)
     _sort_days(w, orden)
-    o[j + 4] = compare(orden[12, 0], _highest(orden[12], valida, 1), LAMPARA_KWH)
-    o[j + 5] = compare(orden[7, 0], _highest(orden[7], valida, 1), LAMPARA_KWH)
+    o[j + 4] = compare(orden[_DOCE, 0], _highest(orden[_DOCE], valida, 1), LAMPARA_KWH)
+    meseta = orden[_DIECISIETE]
+    o[j + 5] = compare(meseta[0], _highest(meseta, valida, 1), LAMPARA_KWH)
     j += 6
-    altas = bajas = horas = 0.0
-    d = 0
-    for k in MEMORIAS:
+    altas = bajas = horas = d = 0
+    for m in range(len(MEMORIAS)):
         for q in (TOTAL, NOCHE, MINIMO):
-            ahora, _ = recent(dias, valida, k, q)
-            mayor, menor = _extremes(dias[q], valida, k)
-            o[j] = compare(ahora, mayor, suelo)
-            o[j + 1] = compare(ahora, menor, suelo)
+            mayor, menor = _extremes(dias[q], valida, MEMORIAS[m])
+            o[j] = compare(ahora[m, q], mayor, suelo)
+            o[j + 1] = compare(ahora[m, q], menor, suelo)
             j += 2
-        while d < k:
+        while d < MEMORIAS[m]:
             if valida[d]:
-                horas += 24.0
+                horas += 24
                 for c in range(24):
                     v = w[ULTIMA - 24 * d - c]
                     altas += v > usual[MAXIMO]
@@ -104,6 +102,16 @@ def _extremes(fila, valida, k):  # type: ignore[no-untyped-def]
     mayor, menor = -np.inf, np.inf
     suma = 0.0
     n = 0
+    if valida[PRIMER_DIA_PASADO:].all():
+        # As below, but with one division at the end instead of two a day.
+        for d in range(PRIMER_DIA_PASADO, DIAS_VENTANA):
+            suma += fila[d]
+            if d - k >= PRIMER_DIA_PASADO:
+                suma -= fila[d - k]
+            if d >= PRIMER_DIA_PASADO + k - 1:
+                mayor = max(mayor, suma)
+                menor = min(menor, suma)
+        return mayor / k, menor / k
     for d in range(PRIMER_DIA_PASADO, DIAS_VENTANA):
         if valida[d]:
             suma += fila[d]
@@ -117,8 +125,8 @@ def _extremes(fila, valida, k):  # type: ignore[no-untyped-def]
     return mayor, menor
 
 
-def _network(n: int) -> NDArray[np.int64]:
-    """Return the pairs (k, 2) that sort n values when each is put in order in turn.
+def _network(n: int) -> list[tuple[int, int]]:
+    """Return the pairs that sort n values when each is put in order in turn.
 
     Batcher's merge exchange (D. E. Knuth, "The Art of Computer Programming", vol. 3, 5.2.2,
     algorithm M).
@@ -131,15 +139,28 @@ def _network(n: int) -> NDArray[np.int64]:
             pares += [(i, i + d) for i in range(n - d) if i & p == r]
             d, q, r = q - p, q // 2, p
         p //= 2
-    return np.array(pares, np.int64)
+    return pares
 
 
-_RED = _network(24)
+def _only(pares: Sequence[tuple[int, int]], puestos: Iterable[int]) -> NDArray[np.int64]:
+    """Return those (k, 2) of the pairs without which some of the places would not be right."""
+    vivos = set(puestos)
+    hacen_falta = []
+    for par in reversed(pares):
+        if vivos & set(par):
+            vivos |= set(par)
+            hacen_falta.append(par)
+    return np.array(hacen_falta[::-1], np.int64)
+
+
+_DOCE, _DIECISIETE = 24 - 12, 24 - 17
+"""Places, in rising order, of what 12 and what 17 of a day's 24 hours reach."""
+_RED = _only(_network(24), (_DOCE, _DIECISIETE))
 
 
 @njit(cache=True, nogil=True)
 def _sort_days(w, orden):  # type: ignore[no-untyped-def]
-    """Fill the hours (24, 28) of each day in rising order: all days at once, pair by pair."""
+    """Fill two places of each day's hours (24, 28) in rising order: all days at once."""
     for d in range(DIAS_VENTANA):
         base = ULTIMA - 23 - 24 * d
         for c in range(24):

@@ -42,15 +42,21 @@ def compare(a, b, suelo):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def recent(dias, valida, k, q):  # type: ignore[no-untyped-def]
-    """Return the mean of a row over the valid of the last k days, and how many they are."""
-    suma = 0.0
-    n = 0
-    for d in range(k):
-        if valida[d]:
-            suma += dias[q, d]
-            n += 1
-    return suma / n, n
+def recent_days(dias, valida, ahora, cuantos):  # type: ignore[no-untyped-def]
+    """Fill the mean of each row over the valid days of each memory (3, CUENTAS), and their number.
+
+    Day 0 is valid.
+    """
+    for m in range(len(MEMORIAS)):
+        ahora[m] = 0.0
+        cuantos[m] = 0
+        for d in range(MEMORIAS[m]):
+            if valida[d]:
+                cuantos[m] += 1
+                for q in range(CUENTAS):
+                    ahora[m, q] += dias[q, d]
+        for q in range(CUENTAS):
+            ahora[m, q] /= cuantos[m]
 
 
 @njit(cache=True, nogil=True)
@@ -60,15 +66,12 @@ def lay_out(ventana, i, salto_i, salto_h, w, valida):  # type: ignore[no-untyped
     Missing hours of a valid day are filled with the mean of that hour in the other days.
     """
     huecos = 0
-    for j in range(HORAS_VENTANA + 1):
-        de = j
-        if j < salto_i:
-            de = j + salto_h
-            if de < 0 or de >= salto_i:
-                w[j] = np.nan
-                huecos += 1
-                continue
-        w[j] = ventana[i, de]
+    for j in range(salto_i):
+        de = j + salto_h
+        w[j] = ventana[i, de] if 0 <= de < salto_i else np.nan
+        huecos += np.isnan(w[j])
+    for j in range(salto_i, HORAS_VENTANA + 1):
+        w[j] = ventana[i, j]
         huecos += np.isnan(w[j])
     pasados = 0
     for d in range(DIAS_VENTANA):
@@ -130,23 +133,19 @@ def profile(w, valida, desde, perfil, desvio):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def mirror(hora, suelo, perfil, desvio, inversa, logaritmo):  # type: ignore[no-untyped-def]
+def mirror(hora, suelo, perfil, desvio, inversa):  # type: ignore[no-untyped-def]
     """Fill the days in reverse, and the inverse spreads of each day and of its mirror image.
 
     Column c is local hour ``hora + 1 + c``; hour ``23 - h`` stands in column ``21 - 2 hora - c``.
-    Row 2 + p is the mirror of row p; ``logaritmo`` gets the log of the squared ratio of spreads,
-    and needs a row more to work in.
+    Row 2 + p is the mirror of row p.
     """
     for p in range(2):
         for c in range(24):
-            propio = max(desvio[p, c], 2.0 * suelo)
-            inversa[p, c] = 1.0 / propio
-            logaritmo[2, c] = 2.0 * np.log(propio)
+            inversa[p, c] = 1.0 / max(desvio[p, c], 2.0 * suelo)
         for c in range(24):
             m = (21 - 2 * hora - c) % 24
             perfil[2 + p, c] = perfil[p, m]
             inversa[2 + p, c] = inversa[p, m]
-            logaritmo[p, c] = logaritmo[2, c] - logaritmo[2, m]
 
 
 @njit(cache=True, nogil=True, fastmath=REORDENA)
@@ -191,16 +190,20 @@ def count_days(w, valida, noche_c, noche_horas, dias):  # type: ignore[no-untype
 @njit(cache=True, nogil=True)
 def usual_days(dias, valida, desde, usual, sigma):  # type: ignore[no-untyped-def]
     """Fill mean and sample standard deviation of each row over the valid days from ``desde``."""
+    # Days outside, rows inside: nine sums side by side instead of one that waits for itself.
+    usual[:] = 0.0
+    sigma[:] = 0.0
+    n = 0
+    for d in range(desde, DIAS_VENTANA):
+        if valida[d]:
+            n += 1
+            for q in range(CUENTAS):
+                usual[q] += dias[q, d]
     for q in range(CUENTAS):
-        suma = cuadrados = 0.0
-        n = 0
-        for d in range(desde, DIAS_VENTANA):
-            if valida[d]:
-                suma += dias[q, d]
-                n += 1
-        media = suma / n
-        for d in range(desde, DIAS_VENTANA):
-            if valida[d]:
-                cuadrados += (dias[q, d] - media) ** 2
-        usual[q] = media
-        sigma[q] = np.sqrt(cuadrados / max(n - 1, 1))
+        usual[q] /= n
+    for d in range(desde, DIAS_VENTANA):
+        if valida[d]:
+            for q in range(CUENTAS):
+                sigma[q] += (dias[q, d] - usual[q]) ** 2
+    for q in range(CUENTAS):
+        sigma[q] = np.sqrt(sigma[q] / max(n - 1, 1))

@@ -193,7 +193,8 @@ def _own_nights(ventana, i, hora_local, salto_i, salto_h, llevadas, minimas_clas
     for dia in range(1, DIAS_VENTANA):
         s = 0.0
         for atras in range(llevadas):
-            s += same_hour(ventana, i, dia, atras, salto_i, salto_h)
+            j = same_hour(dia, atras, salto_i[i], salto_h[i])
+            s += ventana[i, j] if j >= 0 else np.nan
         if not np.isnan(s):
             noches[n] = s / llevadas
             de_clase[n] = ((hoy - dia + 3) % 7 >= 5) == es_finde

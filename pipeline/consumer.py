@@ -8,15 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-import numpy as np
-
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas
 from detection.errors import TransientError
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.batch import Procesador
 from pipeline.bucle import Bucle, stop_on_signals
+from pipeline.calentamiento import warm_up
 from pipeline.kafka_io import FuenteKafka
 from pipeline.medidas import FuenteMedida, ProcesadorMedido
 from pipeline.messages import Decodificador
@@ -33,23 +31,12 @@ from serving.zona import load_calendario
 
 _LOG = logging.getLogger(__name__)
 
-_HORAS_CALENTAMIENTO = 24 * 29
 ESPERA_ARRANQUE_S = 2.0
 
 
 def hora_actual() -> int:
     """Return the absolute hour of now."""
     return int(time.time()) // 3600
-
-
-def warm_up(detector: DetectorConsumo) -> None:
-    """Compile the detector's loops before the first reading waits for them."""
-    hora = np.arange(_HORAS_CALENTAMIENTO, dtype=np.int64) + hora_actual() - _HORAS_CALENTAMIENTO
-    kwh = 1.0 + (np.arange(hora.size) % 24) / 24.0
-    kwh[-1] = 9.0
-    desechable = DetectorConsumo(detector.calendario, detector.params, detector.reglas)
-    veredictos = desechable.score(Lecturas(["-"] * hora.size, hora, kwh))
-    desechable.explain(veredictos, hora.size - 1, 9.0)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from detection.modelo import Modelo
 from detection.params import HORAS_VENTANA
 from detection.textos import numero
 from detection.windows import Ventanas
-from pipeline.consumer import warm_up
+from pipeline.calentamiento import warm_up
 
 LOTE = 5_000
 PARTICIONES = 6

@@ -34,6 +34,8 @@ UN_DIA = timedelta(days=1)
 SEMILLAS = range(4)
 ACCIONES = 30
 J, K = 12, 18
+PARTES = 3
+"""Of the J x K places; one is looked at each time, the others with the slow tests."""
 
 
 @pytest.fixture(scope="module")
@@ -222,10 +224,18 @@ def test_mientras_se_mueven_nadie_pierde_lo_que_escribe(
     archivo.close()
 
 
+@pytest.mark.parametrize(
+    "parte", [0, *(pytest.param(p, marks=pytest.mark.lenta) for p in range(1, PARTES))]
+)
 @pytest.mark.parametrize("conservado", [False, True])
 @pytest.mark.parametrize("operacion", ["archivar", "restaurar"])
 def test_un_alto_en_cada_orden(
-    sonda: AnomaliasMongo, testigo: Testigo, entorno: Settings, operacion: str, conservado: bool
+    sonda: AnomaliasMongo,
+    testigo: Testigo,
+    entorno: Settings,
+    operacion: str,
+    conservado: bool,
+    parte: int,
 ) -> None:
     """A save that halts anywhere while a move comes to anywhere, and then goes on."""
     archivo = ArchivoMongo(entorno)
@@ -236,7 +246,7 @@ def test_un_alto_en_cada_orden(
     }[operacion]
     malos = []
     for j in range(J):
-        for k in range(K):
+        for k in range((parte - j) % PARTES, K, PARTES):
             escena.poner()
             if operacion == "restaurar":
                 archivo.archivar(LIMITE, HOY)
