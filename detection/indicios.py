@@ -18,7 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detection.dias import PRIMER_DIA_PASADO
-from detection.marcas import LAMPARA_KWH, RECORDS, fill_records
+from detection.marcas import DIAS_ORDEN, LAMPARA_KWH, RECORDS, fill_records
 from detection.memoria import (
     ASIMETRIA,
     CEROS,
@@ -104,7 +104,7 @@ def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, sa
     reciente = np.empty(24, np.float64)
     ahora = np.empty((len(MEMORIAS), CUENTAS), np.float64)
     cuantos = np.empty(len(MEMORIAS), np.int64)
-    orden = np.empty((24, DIAS_VENTANA), np.float32)
+    orden = np.zeros((24, DIAS_ORDEN), np.float32)
     noche_horas = noche_hasta - noche_desde
     for i in range(ventana.shape[0]):
         antiguo = lay_out(ventana, i, salto_i[i], salto_h[i], w, valida)
