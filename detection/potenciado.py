@@ -6,7 +6,7 @@ Every tree is a complete binary heap of one depth, as in ``offline``. Scores equ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +49,18 @@ class Potenciado:
     n_rasgos: int
 
     @staticmethod
-    def from_sklearn(clasificador: HistGradientBoostingClassifier) -> Potenciado:
+    def from_sklearn(
+        clasificador: HistGradientBoostingClassifier,
+        cajas: Sequence[NDArray[np.float32]] | None = None,
+    ) -> Potenciado:
         """Return a fitted classifier of two classes as flat arrays.
+
+        Parameters
+        ----------
+        clasificador : HistGradientBoostingClassifier
+        cajas : sequence of ndarray, optional
+            Where it learnt from boxes instead of values: the highest value of each box but the
+            last, one rising array for each column. The trees returned take values.
 
         Raises
         ------
@@ -72,7 +82,7 @@ class Potenciado:
         corte = np.zeros((len(arboles), nodos), np.float32)
         hoja = np.empty((len(arboles), nodos + 1), np.float64)
         for t, arbol in enumerate(arboles):
-            _lay_out(arbol, profundidad, rasgo[t], corte[t], hoja[t])
+            _lay_out(arbol, cajas, profundidad, rasgo[t], corte[t], hoja[t])
         base = float(clasificador._baseline_prediction[0, 0])
         return Potenciado(rasgo, corte, hoja, base, int(clasificador.n_features_in_))
 
@@ -137,6 +147,7 @@ class Potenciado:
 
 def _lay_out(
     arbol: NDArray[Any],
+    cajas: Sequence[NDArray[np.float32]] | None,
     profundidad: int,
     rasgo: NDArray[np.uint32],
     corte: NDArray[np.float32],
@@ -151,7 +162,11 @@ def _lay_out(
                 siguiente += [nodo, nodo]
                 continue
             rasgo[k] = arbol["feature_idx"][nodo]
-            corte[k] = round_down(float(arbol["num_threshold"][nodo]))
+            umbral = float(arbol["num_threshold"][nodo])
+            if cajas is not None:
+                # Half way between two boxes: all up to the lower one go left.
+                umbral = float(cajas[rasgo[k]][int(umbral)])
+            corte[k] = round_down(umbral)
             siguiente += [int(arbol["left"][nodo]), int(arbol["right"][nodo])]
         nivel = siguiente
     hoja[:] = arbol["value"][nivel]

@@ -28,6 +28,7 @@ from detection.errors import PermanentError
 from detection.modelo import Cola, MezclaAprendida, Modelo, rarest
 from detection.params import Params
 from detection.potenciado import Potenciado
+from training.cajas import CAJAS, find_cortes, to_cajas
 from training.calibrate import LOTE
 from training.conjunto import ATAQUES
 from training.equipo_rojo import Poblacion, make_poblacion
@@ -149,7 +150,9 @@ def fit_mezcla(
 
 def fit_arboles(ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None) -> Potenciado:
     """Return the trees that examples, and what analysts said, teach."""
-    return Potenciado.from_sklearn(_fit(_with(ejemplos, dichos), semilla))
+    juntos = _with(ejemplos, dichos)
+    cortes = find_cortes(juntos.columnas, juntos.peso, semilla)
+    return Potenciado.from_sklearn(_fit(juntos, cortes, semilla), cortes)
 
 
 def without(ejemplos: Ejemplos, tipo: str) -> Ejemplos:
@@ -303,16 +306,19 @@ def _choose(ejemplos: Ejemplos, filas: NDArray[np.bool_]) -> Ejemplos:
     return Ejemplos(**{c.name: getattr(ejemplos, c.name)[filas] for c in fields(Ejemplos)})
 
 
-def _fit(ejemplos: Ejemplos, semilla: int) -> HistGradientBoostingClassifier:
+def _fit(
+    ejemplos: Ejemplos, cortes: Sequence[NDArray[np.float32]], semilla: int
+) -> HistGradientBoostingClassifier:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     clasificador = HistGradientBoostingClassifier(
         max_iter=ARBOLES, learning_rate=PASO, max_leaf_nodes=HOJAS, max_depth=NIVELES,
         min_samples_leaf=max(min(MINIMO_HOJA, int(FRACCION_HOJA * ejemplos.peso.size)), 20),
-        l2_regularization=L2, max_bins=128, early_stopping=False, random_state=semilla,
+        l2_regularization=L2, max_bins=CAJAS, early_stopping=False, random_state=semilla,
         monotonic_cst=[int(nombre in CRECIENTES) for nombre in COLUMNAS],
     )  # fmt: skip
-    return clasificador.fit(ejemplos.columnas, ejemplos.sospechosa, sample_weight=ejemplos.peso)
+    cajas = to_cajas(ejemplos.columnas, cortes)
+    return clasificador.fit(cajas, ejemplos.sospechosa, sample_weight=ejemplos.peso)
 
 
 def _precision(ejemplos: Ejemplos, scores: NDArray) -> float:
