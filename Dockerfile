@@ -54,7 +54,7 @@ RUN find . -name '*.py' -exec touch -d '2026-01-01 00:00:00' {} + \
         'sys.exit(main())' > /opt/venv/bin/consumo \
     && chmod 755 /opt/venv/bin/consumo
 
-# Compila los bucles para el procesador que construye la imagen (unos 40 s). En otro distinto los
+# Compila los bucles para el procesador que construye la imagen (un minuto). En otro distinto los
 # compila el primer arranque, y quedan en el contenedor.
 RUN python -c "\
 from detection.detector import DetectorConsumo; \
