@@ -50,8 +50,8 @@ TOLERANCIA_ALARMAS = 0.05
 """The same of false alarms per customer and month."""
 POBLACIONES = 12
 """Times that the attacks are drawn on the same households: one draw has three or four cases of a
-kind. By hand, 2026-11-29: on the development half the median delay of fourteen spikes, as four
-draws have, is anything from nothing to a day."""
+kind. By hand, 2026-11-29: on held-out development households the median delay of eighty spikes is
+0 h; that of fourteen, as four draws have, is up to 17 h (95 % of resamples of the eighty)."""
 PROPORCION = 0.25
 """Of the households that is attacked: with it plain |z| reaches what the goals were set against
 (ROC-AUC 0.56, average precision 0.15)."""
