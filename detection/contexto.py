@@ -183,7 +183,7 @@ def same_hour(dia, atras, salto_indice, salto_horas):  # type: ignore[no-untyped
 
     The other one is ``atras`` hours before the reading whose window it is. A local time that a day
     does not have (the hour lost in March) has no column; of one that it has twice, the one with
-    the other's offset. Numbers in, a number out: with arrays it would cost twenty times as much.
+    the other's offset. Numbers in, a number out: handing arrays over costs more than all of this.
     """
     columna = HORAS_VENTANA - atras
     j = columna - 24 * dia

@@ -7,7 +7,7 @@ attacks, by hand, 2026-11-29.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numba import njit
@@ -106,16 +106,6 @@ def _extremes(fila, valida, k):  # type: ignore[no-untyped-def]
     mayor, menor = -np.inf, np.inf
     suma = 0.0
     n = 0
-    if valida[PRIMER_DIA_PASADO:].all():
-        # As below, but with one division at the end instead of two a day.
-        for d in range(PRIMER_DIA_PASADO, DIAS_VENTANA):
-            suma += fila[d]
-            if d - k >= PRIMER_DIA_PASADO:
-                suma -= fila[d - k]
-            if d >= PRIMER_DIA_PASADO + k - 1:
-                mayor = max(mayor, suma)
-                menor = min(menor, suma)
-        return mayor / k, menor / k
     for d in range(PRIMER_DIA_PASADO, DIAS_VENTANA):
         if valida[d]:
             suma += fila[d]
@@ -129,8 +119,8 @@ def _extremes(fila, valida, k):  # type: ignore[no-untyped-def]
     return mayor, menor
 
 
-def _network(n: int) -> list[tuple[int, int]]:
-    """Return the pairs that sort n values when each is put in order in turn.
+def _network(n: int) -> NDArray[np.int64]:
+    """Return the pairs (k, 2) that sort n values when each is put in order in turn.
 
     Batcher's merge exchange (D. E. Knuth, "The Art of Computer Programming", vol. 3, 5.2.2,
     algorithm M).
@@ -143,28 +133,17 @@ def _network(n: int) -> list[tuple[int, int]]:
             pares += [(i, i + d) for i in range(n - d) if i & p == r]
             d, q, r = q - p, q // 2, p
         p //= 2
-    return pares
-
-
-def _only(pares: Sequence[tuple[int, int]], puestos: Iterable[int]) -> NDArray[np.int64]:
-    """Return those (k, 2) of the pairs without which some of the places would not be right."""
-    vivos = set(puestos)
-    hacen_falta = []
-    for par in reversed(pares):
-        if vivos & set(par):
-            vivos |= set(par)
-            hacen_falta.append(par)
-    return np.array(hacen_falta[::-1], np.int64)
+    return np.array(pares, np.int64)
 
 
 _DOCE, _DIECISIETE = 24 - 12, 24 - 17
 """Places, in rising order, of what 12 and what 17 of a day's 24 hours reach."""
-_RED = _only(_network(24), (_DOCE, _DIECISIETE))
+_RED = _network(24)
 
 
 @njit(cache=True, nogil=True)
 def _sort_days(w, orden):  # type: ignore[no-untyped-def]
-    """Fill two places of each day's hours (24, 32) in rising order: all days at once."""
+    """Fill the hours (24, 32) of each day in rising order: all days at once, pair by pair."""
     for d in range(DIAS_VENTANA):
         base = ULTIMA - 23 - 24 * d
         for c in range(24):
