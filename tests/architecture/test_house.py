@@ -126,9 +126,9 @@ def test_detection_es_pura(ruta: Path) -> None:
 
 @pytest.mark.parametrize("ruta", TODOS, ids=_nombre)
 def test_los_ficheros_caben_en_la_cabeza(ruta: Path) -> None:
-    """No file over 400 lines, no function over 50."""
+    """No file over 600 lines, no function over 50."""
     texto = ruta.read_text(encoding="utf-8")
-    assert len(texto.splitlines()) <= 400
+    assert len(texto.splitlines()) <= 600
     for nodo in ast.walk(ast.parse(texto)):
         if isinstance(nodo, ast.FunctionDef | ast.AsyncFunctionDef):
             lineas = (nodo.end_lineno or nodo.lineno) - nodo.lineno + 1
