@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,24 @@ def _nombre(ruta: Path) -> str:
     return ruta.relative_to(RAIZ).as_posix()
 
 
+@cache
+def _texto(ruta: Path) -> str:
+    return ruta.read_text(encoding="utf-8")
+
+
+@cache
+def _arbol(ruta: Path) -> ast.Module:
+    """Return a file's tree, which is parsed once for all tests."""
+    return ast.parse(_texto(ruta))
+
+
+@cache
+def _nodos(ruta: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_arbol(ruta)))
+
+
 def _importados(ruta: Path) -> Iterator[tuple[str, int]]:
-    for nodo in ast.walk(ast.parse(ruta.read_text(encoding="utf-8"))):
+    for nodo in _nodos(ruta):
         if isinstance(nodo, ast.Import):
             yield from ((alias.name, nodo.lineno) for alias in nodo.names)
         elif isinstance(nodo, ast.ImportFrom):
@@ -113,7 +130,7 @@ def test_detection_es_pura(ruta: Path) -> None:
         assert raiz not in IMPURO, f"{_nombre(ruta)}:{linea} imports {modulo}"
         conocido = raiz in PERMITIDO_EN_DETECTION or raiz in sys.stdlib_module_names
         assert conocido, f"{_nombre(ruta)}:{linea} imports {modulo}"
-    for nodo in ast.walk(ast.parse(ruta.read_text(encoding="utf-8"))):
+    for nodo in _nodos(ruta):
         if isinstance(nodo, ast.Call):
             texto = ast.unparse(nodo.func)
             assert texto not in {"print", "open", "input"}, f"{_nombre(ruta)}:{nodo.lineno} {texto}"
@@ -127,9 +144,8 @@ def test_detection_es_pura(ruta: Path) -> None:
 @pytest.mark.parametrize("ruta", TODOS, ids=_nombre)
 def test_los_ficheros_caben_en_la_cabeza(ruta: Path) -> None:
     """No file over 600 lines, no function over 50."""
-    texto = ruta.read_text(encoding="utf-8")
-    assert len(texto.splitlines()) <= 600
-    for nodo in ast.walk(ast.parse(texto)):
+    assert len(_texto(ruta).splitlines()) <= 600
+    for nodo in _nodos(ruta):
         if isinstance(nodo, ast.FunctionDef | ast.AsyncFunctionDef):
             lineas = (nodo.end_lineno or nodo.lineno) - nodo.lineno + 1
             assert lineas <= 50, f"{_nombre(ruta)}:{nodo.lineno} {nodo.name} has {lineas} lines"
@@ -158,7 +174,7 @@ def test_nada_ocurre_al_importar(ruta: Path) -> None:
     """At a module's top level there are definitions, constants and the ``__main__`` guard."""
     if "migraciones" in ruta.parts:
         pytest.skip("Alembic runs these files, nobody imports them")
-    for nodo in ast.parse(ruta.read_text(encoding="utf-8")).body:
+    for nodo in _arbol(ruta).body:
         donde = f"{_nombre(ruta)}:{nodo.lineno}"
         if isinstance(nodo, ast.If):
             condicion = ast.unparse(nodo.test)
