@@ -1,9 +1,10 @@
 """The archive of readings: from ``consumos_diarios`` to ``consumos_diarios_archivo`` and back.
 
 A day is marked before its readings move (``postgres_dias``), and every step is one transaction that
-copies, compares and deletes, so whatever is killed at whatever instant, each reading is in exactly
-one of the tables and the next run goes on. A month of which nothing is archived yet goes as a
-whole partition, without a copy. One archiver or restorer at a time: the caller sees to it.
+copies, compares and deletes while nobody saves readings of that day, so whatever is killed at
+whatever instant, each reading is in exactly one of the tables and the next run goes on. A month of
+which nothing is archived yet goes as a whole partition, without a copy. One archiver or restorer at
+a time: the caller sees to it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pipeline.almacenes.postgres_dias import (
     DIARIOS,
     ensure_months,
     give_back,
+    lock_day,
     lock_marks,
     mark,
     month_of,
@@ -37,6 +39,7 @@ from pipeline.almacenes.postgres_traslado import (
     partitions,
     parts_of_day,
     size_bytes,
+    unite,
 )
 from serving.settings import Settings
 
@@ -71,6 +74,10 @@ FROM grupos JOIN partes USING (parte) WHERE toca GROUP BY mes ORDER BY mes
 """
 _RETENIDOS = "SELECT fecha FROM dias_archivados WHERE retenido_hasta >= %s"
 _MARCADOS = "SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha BETWEEN %s AND %s"
+_ARCHIVADOS = f"SELECT DISTINCT fecha FROM {ARCHIVO} WHERE fecha BETWEEN %s AND %s ORDER BY fecha"
+_BORRAR = """
+DELETE FROM {parte} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {parte} WHERE fecha = %s LIMIT %s))
+"""
 _SIGUIENTE_DIA = "SELECT min(fecha) FROM {tabla} WHERE fecha >= %s AND fecha <= %s"
 
 
@@ -120,7 +127,7 @@ class ArchivoPostgres:
         Days that were restored stay until they are no longer retained at ``hoy``.
         """
         with open_log(self._conexion, "archivar", None, limite - UN_DIA) as anotacion:
-            retenidos = self._mark_before(limite, hoy)
+            retenidos, marcados = self._mark_before(limite, hoy)
             antes = self._sizes(DIARIOS)
             tocadas: set[str] = set()
             for mes, parte in self._whole_months(limite, retenidos):
@@ -128,7 +135,8 @@ class ArchivoPostgres:
                     tocadas.add(parte)
                     avance(n)
             for dia in self._dias(DIARIOS, date.min, limite - UN_DIA):
-                if dia not in retenidos:
+                # Not one of an earlier day, which may have come since: its day is not marked.
+                if dia in marcados:
                     for parte, n in self._move_day(anotacion, DIARIOS, ARCHIVO, dia):
                         tocadas.add(parte)
                         avance(n)
@@ -153,15 +161,13 @@ class ArchivoPostgres:
             antes = self._sizes(ARCHIVO)
             tocadas: set[str] = set()
             for dia in self._dias(ARCHIVO, desde, hasta):
-                self._ensure_around(dia)
+                with self._conexion.transaction() as cursor:
+                    _ensure_around(cursor, dia)
                 for parte, n in self._move_day(anotacion, ARCHIVO, DIARIOS, dia):
                     tocadas.add(parte)
                     avance(n)
-                self._give_back(anotacion, dia, retenido_hasta)
-            with self._conexion.transaction() as cursor:
-                lock_marks(cursor)
-                cursor.execute(_MARCADOS, (desde, hasta))
-                give_back(cursor, [dia for (dia,) in cursor.fetchall()], retenido_hasta)
+                self._give_back(anotacion, dia, dia, retenido_hasta)
+            self._give_back(anotacion, desde, hasta, retenido_hasta)
             return self._finish(anotacion, {p: antes.get(p, 0) for p in tocadas})
 
     def contar(self, antes_de: date) -> int:
@@ -183,7 +189,10 @@ class ArchivoPostgres:
                 partes = partitions(cursor, ARCHIVO)
             tocadas: set[str] = set()
             for mes, parte in partes.items():
-                for n in self._delete(anotacion, parte, antes_de, siguiente(mes) < antes_de):
+                if siguiente(mes) < antes_de and (n := self._empty(anotacion, parte)):
+                    tocadas.add(parte)
+                    avance(n)
+                for n in self._delete(anotacion, parte, antes_de):
                     tocadas.add(parte)
                     avance(n)
             return self._finish(anotacion, {p: antes.get(p, 0) for p in tocadas})
@@ -227,18 +236,17 @@ class ArchivoPostgres:
         except psycopg2.Error as error:
             raise traducir(self._settings, error) or error from error
 
-    def _mark_before(self, limite: date, hoy: date) -> set[date]:
-        """Mark the days that are to move, and return those that are retained."""
+    def _mark_before(self, limite: date, hoy: date) -> tuple[set[date], set[date]]:
+        """Mark the days that are to move; return those that are retained, and those."""
         with self._conexion.transaction() as cursor:
+            lock_marks(cursor)
             cursor.execute(_RETENIDOS, (hoy,))
             retenidos = {dia for (dia,) in cursor}
             cursor.execute(_SIGUIENTE_DIA.format(tabla=DIARIOS), (date.min, limite - UN_DIA))
             (primero,) = cursor.fetchone()
-            if primero is not None:
-                dias = [primero + timedelta(days=k) for k in range((limite - primero).days)]
-                lock_marks(cursor)
-                mark(cursor, [dia for dia in dias if dia not in retenidos])
-        return retenidos
+            marcados = set() if primero is None else set(_days(primero, limite)) - retenidos
+            mark(cursor, sorted(marcados))
+        return retenidos, marcados
 
     def _dias(self, tabla: str, desde: date, hasta: date) -> Iterator[date]:
         """Give the days of which a table has readings, in order."""
@@ -268,6 +276,8 @@ class ArchivoPostgres:
         try:
             with self._conexion.transaction() as cursor, _patient(cursor):
                 lock_marks(cursor)
+                # A reading may have come of a day before the first one that was marked.
+                mark(cursor, _days(mes - UN_DIA, siguiente(mes) + UN_DIA))
                 registros = move_month(cursor, mes) or 0
                 anotacion.add(cursor, registros)
         except _OcupadaError:
@@ -280,6 +290,8 @@ class ArchivoPostgres:
     ) -> Iterator[tuple[str, int]]:
         """Move a day, and give each step's partition and readings."""
         with self._conexion.transaction() as cursor:
+            if dobles := unite(cursor, dia):
+                log.warning("%d lecturas del %s estaban en las dos tablas", dobles, dia)
             partes = parts_of_day(partitions(cursor, origen), dia)
         for parte in partes:
             while True:
@@ -292,20 +304,22 @@ class ArchivoPostgres:
                 if n < self._tanda:
                     break
 
-    def _ensure_around(self, dia: date) -> None:
-        """See to it that ``consumos_diarios`` has a place for a day, in any zone."""
-        with self._conexion.transaction() as cursor:
-            meses = {month_of(dia + timedelta(days=k)) for k in (-1, 0, 1)}
-            ensure_months(cursor, DIARIOS, meses)
-
-    def _give_back(self, anotacion: Anotacion, dia: date, retenido_hasta: date) -> None:
-        """Say that a day is back, and bring what came of it meanwhile."""
+    def _give_back(
+        self, anotacion: Anotacion, desde: date, hasta: date, retenido_hasta: date
+    ) -> None:
+        """Say that days, ``hasta`` included, are back, and bring what came of them meanwhile."""
         with self._conexion.transaction() as cursor:
             lock_marks(cursor)
-            for parte in parts_of_day(partitions(cursor, ARCHIVO), dia):
-                while n := move(cursor, parte, DIARIOS, dia, self._tanda):
-                    anotacion.add(cursor, n)
-            give_back(cursor, [dia], retenido_hasta)
+            cursor.execute(_MARCADOS, (desde, hasta))
+            dias = {dia for (dia,) in cursor}
+            cursor.execute(_ARCHIVADOS, (desde, hasta))
+            for (dia,) in cursor.fetchall():
+                dias.add(dia)
+                _ensure_around(cursor, dia)
+                for parte in parts_of_day(partitions(cursor, ARCHIVO), dia):
+                    while n := move(cursor, parte, DIARIOS, dia, self._tanda):
+                        anotacion.add(cursor, n)
+            give_back(cursor, sorted(dias), retenido_hasta)
 
     def _drop_empty(self, limite: date, retenidos: set[date]) -> None:
         """Drop the partitions of which every day is archived, and nothing is left."""
@@ -322,34 +336,45 @@ class ArchivoPostgres:
         with self._conexion.transaction() as cursor:
             return size_bytes(cursor, list(partitions(cursor, tabla).values()))
 
-    def _delete(
-        self, anotacion: Anotacion, parte: str, antes_de: date, entera: bool
-    ) -> Iterator[int]:
-        """Delete a partition's readings before a day, and give how many at each step."""
-        if entera:
-            with self._conexion.transaction() as cursor:
-                cursor.execute("SET LOCAL statement_timeout = 0")
+    def _empty(self, anotacion: Anotacion, parte: str) -> int:
+        """Return how many readings a partition had, all of which are gone; 0 = not this way."""
+        try:
+            with self._conexion.transaction() as cursor, _patient(cursor):
+                # Stands for the locks of all its days.
                 cursor.execute(f"LOCK TABLE {parte} IN ACCESS EXCLUSIVE MODE")
                 cursor.execute(f"SELECT count(*) FROM {parte}")  # nosec B608 # the names are ours
                 (n,) = cursor.fetchone()
                 if n:
                     cursor.execute(f"TRUNCATE {parte}")
                 anotacion.add(cursor, n)
-            if n:
-                yield n
-            return
-        orden = (
-            f"DELETE FROM {parte} WHERE ctid = ANY(ARRAY("
-            f"SELECT ctid FROM {parte} WHERE fecha < %s LIMIT %s))"
-        )
-        while True:
-            with self._conexion.transaction() as cursor:
-                cursor.execute(orden, (antes_de, self._tanda))
-                n = cursor.rowcount
-                anotacion.add(cursor, n)
-            if n == 0:
-                return
-            yield n
+        except _OcupadaError:
+            log.info("%s está en uso: sus lecturas se eliminan día a día", parte)
+            return 0
+        return int(n)
+
+    def _delete(self, anotacion: Anotacion, parte: str, antes_de: date) -> Iterator[int]:
+        """Delete a partition's readings before a day, and give how many at each step."""
+        for dia in self._dias(parte, date.min, antes_de - UN_DIA):
+            while True:
+                with self._conexion.transaction() as cursor:
+                    lock_day(cursor, dia)
+                    cursor.execute(_BORRAR.format(parte=parte), (dia, self._tanda))
+                    n = cursor.rowcount
+                    anotacion.add(cursor, n)
+                if n:
+                    yield n
+                if n < self._tanda:
+                    break
+
+
+def _days(desde: date, hasta: date) -> list[date]:
+    """Return the days from one to another, which is not included."""
+    return [desde + timedelta(days=k) for k in range((hasta - desde).days)]
+
+
+def _ensure_around(cursor: Any, dia: date) -> None:
+    """See to it that ``consumos_diarios`` has a place for a day, in any zone."""
+    ensure_months(cursor, DIARIOS, {month_of(dia + timedelta(days=k)) for k in (-1, 0, 1)})
 
 
 @contextmanager

@@ -2,9 +2,16 @@
 
 A day is marked before its first reading moves to the archive, and unmarked when the last one is
 back: whoever writes a reading of a marked day, or finds one that is on its way, has it in the
-archive (see ``postgres_mezcla``). Marks change under an exclusive lock that every save shares, so a
-save never writes to a place that has just stopped being the day's; it is held for an instant, not
-while readings move.
+archive (see ``postgres_mezcla``). Only readings of marked days are in the archive, or move.
+
+Marks change under an exclusive lock that every save shares, so a save never writes to a place that
+has just stopped being the day's; it is held for an instant, not while readings move. While they do,
+each marked day has a lock of its own: shared by those who save readings of it, exclusive for each
+step that moves or deletes some. So nobody looks for a reading in one table while it is on its way
+to the other and not committed yet. A save of days that are not marked takes none.
+
+All locks are taken in one order, so nobody waits in a circle: that of the marks, those of the days,
+from the earliest, and then those of rows.
 """
 
 from __future__ import annotations
@@ -25,9 +32,12 @@ EPOCA = date(1970, 1, 1)
 # Any number that no other program on the same server uses: "dias" in hex.
 CERROJO = 0x64696173
 
+# A pair of numbers is no lock that is one number. OFFSET 0 keeps the days in order.
 _ARCHIVADOS = f"""
 SELECT pg_advisory_xact_lock_shared({CERROJO});
-SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha = ANY(%s)
+SELECT fecha, pg_advisory_xact_lock_shared({CERROJO}, fecha - DATE '{EPOCA}') FROM (
+    SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha = ANY(%s) ORDER BY fecha OFFSET 0
+) AS suyos
 """
 _MARCAR = """
 INSERT INTO dias_archivados (fecha, en_archivo) SELECT unnest(%s::date[]), true
@@ -43,6 +53,8 @@ ON CONFLICT (fecha) DO UPDATE SET en_archivo = false, retenido_hasta = excluded.
 def archived(cursor: Any, dia_local: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which readings (n,) live in the archive, and keep it so until the transaction ends.
 
+    Until then nobody moves or deletes anything of their days.
+
     Parameters
     ----------
     dia_local : ndarray (n,), int64
@@ -51,13 +63,21 @@ def archived(cursor: Any, dia_local: NDArray[np.int64]) -> NDArray[np.bool_]:
     # A batch is of very few days, mostly of one.
     distintos = np.unique(dia_local)
     cursor.execute(_ARCHIVADOS, ([EPOCA + timedelta(days=int(d)) for d in distintos],))
-    en_archivo = [(fecha - EPOCA).days for (fecha,) in cursor]
+    en_archivo = [(fecha - EPOCA).days for fecha, _ in cursor]
     return np.isin(dia_local, en_archivo)
 
 
 def lock_marks(cursor: Any) -> None:
     """Wait until no save is under way, and keep new ones out until the transaction ends."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (CERROJO,))
+
+
+def lock_day(cursor: Any, dia: date) -> None:
+    """Wait until nobody saves, moves or deletes anything of a marked day, and keep it so.
+
+    Whoever moves or deletes some of it calls this first, in the same transaction.
+    """
+    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (CERROJO, (dia - EPOCA).days))
 
 
 def mark(cursor: Any, dias: Sequence[date]) -> None:

@@ -87,13 +87,19 @@ WHERE l.posicion = ANY(%s) AND ({_GUARDADO}) IS DISTINCT FROM ({_DEL_LOTE})
 """
 # What the archiver has not moved yet of a day that it is moving, or the restorer has already
 # moved: the reading that has just come must find the one that was there.
+# Found and locked first in the order of the batch, as all rows are, and after that deleted.
+_HALLAR = f"""
+SELECT FROM pg_temp.lote AS l JOIN {DIARIOS} AS d USING (propietario_id, timestamp_consumo)
+ORDER BY l.ctid FOR UPDATE OF d
+"""
+# None is in the archive as well (``unite``); if it were, the reading that has come counts.
 _TRAER = f"""
 WITH movidas AS (
     DELETE FROM {DIARIOS} AS d USING pg_temp.lote AS l
     WHERE d.propietario_id = l.propietario_id AND d.timestamp_consumo = l.timestamp_consumo
     RETURNING d.*
 )
-INSERT INTO {ARCHIVO} SELECT * FROM movidas
+INSERT INTO {ARCHIVO} SELECT * FROM movidas ON CONFLICT DO NOTHING
 """
 
 
@@ -143,7 +149,9 @@ def merge(
     if tabla == ARCHIVO:
         # Few rows, and no statistics that would tell the planner so.
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(_TRAER)
+        cursor.execute(_HALLAR)
+        if cursor.rowcount:
+            cursor.execute(_TRAER)
         cursor.execute("SET LOCAL enable_seqscan = on")
     cursor.execute(_MEZCLA.format(tabla=tabla))
     conservadas, saltadas = [], []

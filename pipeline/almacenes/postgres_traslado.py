@@ -11,17 +11,15 @@ from typing import Any
 
 from detection.errors import PermanentError
 from pipeline.almacenes.meses import siguiente
-from pipeline.almacenes.postgres_dias import ARCHIVO, DIARIOS, month_of
+from pipeline.almacenes.postgres_dias import ARCHIVO, DIARIOS, lock_day, month_of
 
 _PARTICIONES = """
 SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
 WHERE i.inhparent = %s::regclass ORDER BY c.relname
 """
 _CREA_TANDA = "CREATE TEMP TABLE IF NOT EXISTS tanda (fila TID) ON COMMIT DELETE ROWS"
-# Locked first: a correction that comes in between waits, and then finds the row in its new place.
 _ELEGIR = """
-INSERT INTO pg_temp.tanda
-SELECT ctid FROM {parte} WHERE fecha = %(dia)s LIMIT %(tanda)s FOR UPDATE
+INSERT INTO pg_temp.tanda SELECT ctid FROM {parte} WHERE fecha = %(dia)s LIMIT %(tanda)s
 """
 _COPIAR = """
 WITH copia AS (
@@ -35,6 +33,24 @@ WITH fuera AS (
     DELETE FROM {parte} AS d USING pg_temp.tanda AS t WHERE d.ctid = t.fila RETURNING d.*
 )
 SELECT count(*), coalesce(sum(hashtextextended(fuera::text, 0)), 0) FROM fuera
+"""
+# As a save left them that did not see what the restorer had not committed yet (until r0005).
+_UNIR = f"""
+WITH dobles AS MATERIALIZED (
+    SELECT propietario_id, timestamp_consumo,
+        a.timestamp_procesado > d.timestamp_procesado AS queda_archivada
+    FROM {DIARIOS} AS d JOIN {ARCHIVO} AS a USING (propietario_id, timestamp_consumo)
+    WHERE d.fecha = %(dia)s AND a.fecha = %(dia)s
+), vivas AS (
+    DELETE FROM {DIARIOS} AS d USING dobles AS r
+    WHERE (d.propietario_id, d.timestamp_consumo) = (r.propietario_id, r.timestamp_consumo)
+      AND d.fecha = %(dia)s AND queda_archivada
+), archivadas AS (
+    DELETE FROM {ARCHIVO} AS a USING dobles AS r
+    WHERE (a.propietario_id, a.timestamp_consumo) = (r.propietario_id, r.timestamp_consumo)
+      AND a.fecha = %(dia)s AND NOT queda_archivada
+)
+SELECT count(*) FROM dobles
 """
 
 
@@ -55,10 +71,18 @@ def parts_of_day(particiones: dict[date, str], dia: date) -> list[str]:
     return [particiones[mes] for mes in meses if mes in particiones]
 
 
-def move(cursor: Any, parte: str, destino: str, dia: date, tanda: int) -> int:
-    """Return how many readings of a day went from a partition to another table.
+def unite(cursor: Any, dia: date) -> int:
+    """Return how many readings of a marked day were in both tables; the older rows are gone."""
+    lock_day(cursor, dia)
+    cursor.execute("SET LOCAL statement_timeout = 0")
+    cursor.execute(_UNIR, {"dia": dia})
+    return int(cursor.fetchone()[0])
 
-    Copied, compared, and only then deleted.
+
+def move(cursor: Any, parte: str, destino: str, dia: date, tanda: int) -> int:
+    """Return how many readings of a marked day went from a partition to another table.
+
+    Copied, compared, and only then deleted, while nobody saves readings of that day.
 
     Parameters
     ----------
@@ -74,6 +98,7 @@ def move(cursor: Any, parte: str, destino: str, dia: date, tanda: int) -> int:
     PermanentError
         The copy is not the original; the transaction must not be committed.
     """
+    lock_day(cursor, dia)
     cursor.execute("SET LOCAL client_min_messages = warning")
     cursor.execute(_CREA_TANDA)
     # Without statistics of a temporary table the planner may read the whole partition instead of
@@ -101,17 +126,14 @@ def move_month(cursor: Any, mes: date) -> int | None:
     """Return how many readings went to the archive with the whole partition of a UTC month.
 
     No reading is copied. None = the archive has readings of that month already, or there is
-    none to move. The caller has ``lock_marks`` and marks the month's days.
+    none to move. The caller has ``lock_marks`` and has marked the month's days.
     """
     parte = partitions(cursor, DIARIOS).get(mes)
     archivada = partitions(cursor, ARCHIVO).get(mes)
     if parte is None:
         return None
-    if archivada is not None:
-        cursor.execute(f"SELECT EXISTS (TABLE {archivada})")
-        if cursor.fetchone()[0]:
-            return None
-        cursor.execute(f"DROP TABLE {archivada}")
+    if archivada is not None and not drop_if_empty(cursor, archivada):
+        return None
     cursor.execute(f"ALTER TABLE {DIARIOS} DETACH PARTITION {parte}")
     cursor.execute(f"SELECT count(*) FROM {parte}")  # nosec B608 # the names are ours
     (registros,) = cursor.fetchone()
@@ -126,6 +148,8 @@ def move_month(cursor: Any, mes: date) -> int | None:
 
 def drop_if_empty(cursor: Any, parte: str) -> bool:
     """Return whether a partition held no reading and is gone; the caller has ``lock_marks``."""
+    # Before it is looked at: what somebody has not committed yet would be dropped unseen.
+    cursor.execute(f"LOCK TABLE {parte} IN ACCESS EXCLUSIVE MODE")
     cursor.execute(f"SELECT EXISTS (TABLE {parte})")
     if cursor.fetchone()[0]:
         return False
