@@ -22,7 +22,9 @@ class AnomaliasRepartidas:
         self._base = base
         self._vivas = ColeccionAnomalias(base[ANOMALIAS])
         self._archivadas = ColeccionAnomalias(base[ARCHIVO])
-        self._de_vuelta = Traslado(raw(base[ARCHIVO]), raw(base[ANOMALIAS]), al_archivo=False)
+        vivas, archivadas = raw(base[ANOMALIAS]), raw(base[ARCHIVO])
+        self._de_vuelta = Traslado(archivadas, vivas, al_archivo=False)
+        self._al_archivo = Traslado(vivas, archivadas, al_archivo=True)
 
     def ensure_indexes(self) -> None:
         """Create the indexes that are missing."""
@@ -50,7 +52,10 @@ class AnomaliasRepartidas:
             otros = [dia for dia in preguntados if ahora.get(dia) is not sitios.get(dia)]
             sitios = ahora
             movidas = np.flatnonzero(np.isin(dias, otros))
-            self._write_by(lote.elegir(movidas), dias[movidas], sitios)
+            suyas = lote.elegir(movidas)
+            self._write_by(suyas, dias[movidas], sitios)
+            # What we have written where the day was may be a second one of its reading.
+            self._unite(suyas)
 
     def _write_by(self, lote: Lote, dias: NDArray[np.int64], sitios: dict[int, Sitio]) -> None:
         """Store each reading of the batch as its day's mark says."""
@@ -79,9 +84,16 @@ class AnomaliasRepartidas:
             en_camino = self._vivas.renew(lote)
             if en_camino is None:
                 continue
+            if en_camino.size:
+                self._unite(lote.elegir(en_camino))
             resto = np.setdiff1d(np.arange(len(lote)), en_camino)
             if self._archivadas.write(lote.elegir(resto)):
                 return
+
+    def _unite(self, lote: Lote) -> None:
+        """Leave one anomaly of each reading of which both collections have one of their own."""
+        vivas = self._vivas.stored(lote, np.arange(len(lote)))
+        self._al_archivo.unite([doc["_id"] for doc, _ in vivas])
 
     def _write_returning(self, lote: Lote) -> None:
         """Store readings of days that are on their way back."""

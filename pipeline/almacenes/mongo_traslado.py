@@ -88,6 +88,24 @@ class Traslado:
         siguen = {doc["_id"] for doc in find_ids(self.origen, _ids(listas), {"_id": 1})}
         return [doc for doc in listas if doc["_id"] not in siguen]
 
+    def unite(self, ids: Sequence[Any]) -> None:
+        """Leave one document of each reading of which the archive has another one.
+
+        Not only for who moves: a mere copy, which has the same id, is left to him.
+
+        Parameters
+        ----------
+        ids : sequence
+            Of documents of ``anomalias_detectadas``, the origin.
+        """
+        while ids:
+            quedan = []
+            for doc in find_ids(self.origen, ids):
+                otro = self._destino.find_one(_identity(doc))
+                if otro is not None and otro["_id"] != doc["_id"] and not self._replace(doc, otro):
+                    quedan.append(doc["_id"])
+            ids = quedan
+
     def copy_ids(self, ids: Sequence[Any]) -> None:
         """Copy the documents that have one of some ids, as far as they are still there."""
         self.copy(list(find_ids(self.origen, ids)))
@@ -128,8 +146,10 @@ class Traslado:
         finds none in ``anomalias_detectadas`` writes there.
         """
         otro = self._destino.find_one(_identity(doc))
-        if otro is None:
-            return True
+        return otro is None or self._replace(doc, otro)
+
+    def _replace(self, doc: Crudo, otro: Crudo) -> bool:
+        """Return whether a document of the archive is gone for one that counts, and still does."""
         heredado = {} if otro["_id"] == doc["_id"] else _inherited(doc, otro)
         if heredado:
             sigue = self.origen.update_one(as_it_was(doc), {"$set": heredado}).matched_count

@@ -81,10 +81,10 @@ class Testigo(CommandListener):
             self._antes = _nada
 
     def por_turnos(
-        self, azar: np.random.Generator, tareas: Mapping[str, Callable[[], Any]]
+        self, elegir: Callable[[list[str]], str], tareas: Mapping[str, Callable[[], Any]]
     ) -> None:
-        """Run tasks in threads of which one at a time advances by one command, at random."""
-        turnos = _Turnos(azar, tareas)
+        """Run tasks in threads of which one at a time, the chosen one, advances by one command."""
+        turnos = _Turnos(elegir, tareas)
         self._antes = turnos.ceder
         try:
             turnos.correr()
@@ -95,6 +95,24 @@ class Testigo(CommandListener):
 def al_azar(azar: np.random.Generator) -> Callable[[list[str]], str]:
     """Return who draws lots."""
     return lambda activas: activas[int(azar.integers(len(activas)))]
+
+
+def a_rachas(azar: np.random.Generator, largo: float) -> Callable[[list[str]], str]:
+    """Return who draws lots, and lets whoever it drew go on for ``largo`` turns in the mean.
+
+    So one may overtake another by a whole operation.
+    """
+    quien, quedan = "", 0
+
+    def elegir(activas: list[str]) -> str:
+        nonlocal quien, quedan
+        if quedan == 0 or quien not in activas:
+            quien = activas[int(azar.integers(len(activas)))]
+            quedan = int(azar.geometric(1 / largo))
+        quedan -= 1
+        return quien
+
+    return elegir
 
 
 def por_orden(*turnos: tuple[str, int]) -> Callable[[list[str]], str]:
