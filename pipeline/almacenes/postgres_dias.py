@@ -10,8 +10,8 @@ each marked day has a lock of its own: shared by those who save readings of it, 
 step that moves or deletes some. So nobody looks for a reading in one table while it is on its way
 to the other and not committed yet. A save of days that are not marked takes none.
 
-All locks are taken in one order, so nobody waits in a circle: that of the marks, those of the days,
-from the earliest, and then those of rows.
+All locks are taken in one order, so nobody waits in a circle: that of the marks, those of the days
+by their numbers, and then those of rows.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ EPOCA = date(1970, 1, 1)
 # Any number that no other program on the same server uses: "dias" in hex.
 CERROJO = 0x64696173
 
-# A pair of numbers is no lock that is one number. OFFSET 0 keeps the days in order.
+CERROJOS_DE_DIA = 64
+"""Days so far apart share one: a batch of ten years must not fill the server's table of locks, which
+has room for 64 times ``max_connections`` (max_locks_per_transaction, 64 by default)."""
+
 _ARCHIVADOS = f"""
 SELECT pg_advisory_xact_lock_shared({CERROJO});
-SELECT fecha, pg_advisory_xact_lock_shared({CERROJO}, fecha - DATE '{EPOCA}') FROM (
-    SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha = ANY(%s) ORDER BY fecha OFFSET 0
-) AS suyos
+SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha = ANY(%s)
 """
+# A pair of numbers is another lock than any single number.
+_COMPARTIR = f"SELECT pg_advisory_xact_lock_shared({CERROJO}, n) FROM unnest(%s::int[]) AS n"
+_CERRAR = f"SELECT pg_advisory_xact_lock({CERROJO}, %s)"
 _MARCAR = """
 INSERT INTO dias_archivados (fecha, en_archivo) SELECT unnest(%s::date[]), true
 ON CONFLICT (fecha) DO UPDATE SET en_archivo = true, retenido_hasta = NULL
@@ -63,7 +67,9 @@ def archived(cursor: Any, dia_local: NDArray[np.int64]) -> NDArray[np.bool_]:
     # A batch is of very few days, mostly of one.
     distintos = np.unique(dia_local)
     cursor.execute(_ARCHIVADOS, ([EPOCA + timedelta(days=int(d)) for d in distintos],))
-    en_archivo = [(fecha - EPOCA).days for fecha, _ in cursor]
+    en_archivo = [(fecha - EPOCA).days for (fecha,) in cursor]
+    if en_archivo:
+        cursor.execute(_COMPARTIR, (sorted({dia % CERROJOS_DE_DIA for dia in en_archivo}),))
     return np.isin(dia_local, en_archivo)
 
 
@@ -75,9 +81,10 @@ def lock_marks(cursor: Any) -> None:
 def lock_day(cursor: Any, dia: date) -> None:
     """Wait until nobody saves, moves or deletes anything of a marked day, and keep it so.
 
-    Whoever moves or deletes some of it calls this first, in the same transaction.
+    Whoever moves or deletes some of it calls this first, in the same transaction; of more than one
+    day only with ``lock_marks``.
     """
-    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (CERROJO, (dia - EPOCA).days))
+    cursor.execute(_CERRAR, ((dia - EPOCA).days % CERROJOS_DE_DIA,))
 
 
 def mark(cursor: Any, dias: Sequence[date]) -> None:
