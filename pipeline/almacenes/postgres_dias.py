@@ -33,8 +33,8 @@ EPOCA = date(1970, 1, 1)
 CERROJO = 0x64696173
 
 CERROJOS_DE_DIA = 64
-"""Days so far apart share one: a batch of ten years must not fill the server's table of locks, which
-has room for 64 times ``max_connections`` (max_locks_per_transaction, 64 by default)."""
+"""Days so far apart share one: a batch of ten years must not fill the server's table of locks, with
+its room for 64 times ``max_connections`` (max_locks_per_transaction, 64 by default)."""
 
 _ARCHIVADOS = f"""
 SELECT pg_advisory_xact_lock_shared({CERROJO});

@@ -30,7 +30,7 @@ TEMPRANO = date(2026, 1, 3)
 """A day before all that there is at first."""
 UN_DIA = timedelta(days=1)
 VIVAS, ARCHIVO = "anomalias_detectadas", "anomalias_archivo"
-SEMILLAS = 6
+SEMILLAS = 4
 BUSQUEDA = 200
 """Seeds in all; the others with the slow tests."""
 LOTES, MOVIMIENTOS = 8, 5
