@@ -26,7 +26,7 @@ VERBOS: dict[str, tuple[str, str]] = {
     "evaluar": ("training.evaluar", "pasa el detector por un archivo y, con etiquetas, lo mide"),
     "reentrenar": ("training.retrain", "si hay deriva o el campeón es viejo, entrena y promueve"),
     "migrar": ("pipeline.almacenes.migrar", "pone al día las tablas de PostgreSQL"),
-    "salud": ("pipeline.salud", "comprueba PostgreSQL, MongoDB, Kafka y MLflow"),
+    "salud": ("pipeline.salud", "comprueba cada parte, y si el consumidor da señales y va al día"),
 }
 """Verb -> module with ``main(argv)``, and what it does, for the help."""
 

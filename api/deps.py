@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
+from api.consumidores import Consumidores
 from api.errors import id_de
 from api.middleware import direccion_de
 from api.oyentes import Oyentes
@@ -28,7 +29,9 @@ from pipeline.almacenes.mongo_modelos import ModelosMongo
 from pipeline.almacenes.mongo_veredictos import VeredictosMongo
 from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
 from pipeline.almacenes.postgres_consultas import PostgresConsultas
+from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.almacenes.postgres_salud import SaludPostgres
+from pipeline.kafka_retraso import LectorRetraso
 from serving.metrics import MetricasApi
 from serving.registry import Registro
 from serving.settings import Settings
@@ -62,15 +65,19 @@ class Recursos:
     llavero: Llavero
     preparacion: Preparacion
     vigia: Vigia
+    consumidores: Consumidores
+    latidos: LatidosPostgres
+    retraso: LectorRetraso
     oyentes: Oyentes
 
     def close(self) -> None:
         """Stop what runs in the background and close every store."""
         self.preparacion.close()
         self.vigia.close()
+        self.consumidores.close()
         for almacen in (
             self.historico, self.anomalias, self.veredictos, self.auditoria, self.salud,
-            self.modelos,
+            self.modelos, self.latidos, self.retraso,
         ):  # fmt: skip
             almacen.close()
 

@@ -23,6 +23,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api.consulta import check_consulta, known_params
+from api.consumidores import Consumidores
 from api.deps import Recursos
 from api.documento import DESCRIPCION, ETIQUETAS, RESUMEN, TITULO, VERSION, make_documento
 from api.errors import install_errors, respuestas
@@ -46,11 +47,14 @@ from pipeline.almacenes.mongo_veredictos import VeredictosMongo
 from pipeline.almacenes.postgres import migrate
 from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
 from pipeline.almacenes.postgres_consultas import PostgresConsultas
+from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.almacenes.postgres_salud import SaludPostgres, UltimaEscritura
+from pipeline.kafka_retraso import LectorRetraso
 from serving.cli import HECHO, Parser, entero, run
 from serving.logs import configure_logs
 from serving.metrics import MetricasApi
 from serving.registry import Registro
+from serving.salud_consumidor import Latidos
 from serving.settings import ROLES, Settings, claves_de, load_settings, origenes_de
 
 log = logging.getLogger("api")
@@ -93,6 +97,12 @@ def open_recursos(settings: Settings, ahora: Callable[[], datetime]) -> Recursos
         "Kafka": partial(reach_kafka, settings.kafka_broker),
         "MLflow": partial(reach_mlflow, settings.mlflow_tracking_uri),
     }
+    latidos, retraso = LatidosPostgres(settings), LectorRetraso(settings)
+
+    def read_heartbeats() -> Latidos:
+        preparacion.check()
+        return latidos.read()
+
     metricas = MetricasApi()
     return Recursos(
         settings=settings,
@@ -109,6 +119,9 @@ def open_recursos(settings: Settings, ahora: Callable[[], datetime]) -> Recursos
         llavero=Llavero(settings),
         preparacion=preparacion,
         vigia=Vigia(partes),
+        consumidores=Consumidores(read_heartbeats, retraso.read),
+        latidos=latidos,
+        retraso=retraso,
         oyentes=Oyentes(metricas.oyentes),
     )
 

@@ -92,7 +92,7 @@ def _mirar(parte: Callable[[], object]) -> Parte:
 
 
 def reach_kafka(servidores: str) -> None:
-    """Return if one of the brokers can be reached; the API itself never speaks to Kafka.
+    """Return if one of the brokers can be reached.
 
     Parameters
     ----------

@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import datos, estado, textos
+from dashboard import datos, estado
 from dashboard.client import ApiError
 
 REFRESCO_S = 20
-"""How often the state of the system is asked for."""
+"""How often the state of the system is asked for; part of the 60 s within which a dead consumer is
+said (serving/salud_consumidor.py)."""
 
 
 def pedir_clave() -> None:
@@ -47,11 +48,6 @@ def resumen_salud(salud: dict[str, Any]) -> tuple[str, str]:
     if caidas:
         return "mal", f"No responde: {', '.join(caidas)}"
     consumidor = salud["consumidor"]
-    if consumidor["estado"] == "atrasado":
-        return (
-            "aviso",
-            f"Sin lecturas nuevas: las últimas, {textos.hace(consumidor['antiguedad_s'])}",
-        )
-    if consumidor["estado"] == "sin datos":
-        return "aviso", "Todavía no hay lecturas"
+    if consumidor["gravedad"] != "bien":
+        return str(consumidor["gravedad"]), str(consumidor["texto"])
     return "bien", "Todo en orden"

@@ -92,11 +92,31 @@ class _Vuelo:
     desde: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True, slots=True)
+class Progreso:
+    """How far the loop is, for whoever watches it from another thread.
+
+    Parameters
+    ----------
+    lecturas : int
+        Saved so far.
+    ultimo_lote : float or None
+        When a batch was last saved, as ``time.monotonic`` counts; None = none was.
+    espera : tuple of str and float, or None
+        What is waited for, and since when; None = nothing.
+    """
+
+    lecturas: int
+    ultimo_lote: float | None
+    espera: tuple[str, float] | None
+
+
 @dataclass(slots=True)
 class _Caida:
     """Something is away: since when, at which step, how often tried, when to try again."""
 
     desde: float
+    motivo: str
     al_guardar: bool = False
     intentos: int = 0
     proximo: float = 0.0
@@ -141,6 +161,7 @@ class Bucle:
         self._guardados: dict[int, int] = {}
         self._caida: _Caida | None = None
         self._resumen = Resumen()
+        self._ultimo_lote: float | None = None
         self._parar = False
         self._abandonar = False
         self._pausada = False
@@ -148,6 +169,12 @@ class Bucle:
     def stop(self) -> None:
         """Ask the loop to finish what is in flight and return; safe in a signal handler."""
         self._parar = True
+
+    def progreso(self) -> Progreso:
+        """Return how far the loop is; any thread may ask, and the loop does not notice."""
+        caida = self._caida
+        espera = (caida.motivo, caida.desde) if caida else None
+        return Progreso(self._resumen.lecturas, self._ultimo_lote, espera)
 
     def run(self) -> Resumen:
         """Consume until a stop, or until all is read with ``hasta_vacio``; return what was done."""
@@ -298,6 +325,7 @@ class Bucle:
         self._resumen.lecturas += validas
         self._resumen.invalidas += len(lote.mensajes) - validas
         self._resumen.lotes += 1
+        self._ultimo_lote = time.monotonic()
         self._recovered(al_guardar=True)
 
     def _wait_for_writer(self, vuelo: _Vuelo) -> None:
@@ -309,7 +337,7 @@ class Bucle:
     def _back_off(self, error: TransientError) -> None:
         ahora = time.monotonic()
         if self._caida is None:
-            self._caida = _Caida(ahora)
+            self._caida = _Caida(ahora, str(error))
             _LOG.warning("%s; se espera y se reintenta, no se pierde nada", error)
         self._caida.al_guardar = bool(self._vuelo and self._vuelo.guardado is None)
         espera = min(REINTENTO_MAXIMO_S, error.retry_after_s * 2.0**self._caida.intentos)

@@ -12,10 +12,12 @@ from detection.detector import DetectorConsumo
 from detection.errors import TransientError
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
+from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.batch import Procesador
 from pipeline.bucle import Bucle, stop_on_signals
 from pipeline.calentamiento import warm_up
 from pipeline.kafka_io import FuenteKafka
+from pipeline.latido import Latido, Observado
 from pipeline.medidas import FuenteMedida, ProcesadorMedido
 from pipeline.messages import Decodificador
 from pipeline.puertos import Fuente, Modelos
@@ -80,7 +82,9 @@ def main(argv: Sequence[str]) -> int:
         )  # fmt: skip
         metricas = _serve_metrics(settings, pila)
         kafka = FuenteKafka(settings)
-        propio = _open_when_stores_answer(settings, pila, modelos)
+        observado = Observado(modelos, kafka.particiones)
+        pila.enter_context(Latido(LatidosPostgres(settings), observado.situacion))
+        propio = _open_when_stores_answer(settings, pila, modelos, observado)
         fuente, procesador = _watched(kafka, propio, metricas)
         bucle = Bucle(
             fuente,
@@ -90,6 +94,7 @@ def main(argv: Sequence[str]) -> int:
             hasta_vacio=opciones.hasta_vacio,
             reloj=hora_actual,
         )
+        observado.runs(bucle)
         pila.enter_context(stop_on_signals(bucle.stop))
         _LOG.info("consumidor en marcha: grupo %s", settings.kafka_grupo)
         resumen = bucle.run()
@@ -103,12 +108,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve_metrics(settings: Settings, pila: ExitStack) -> MetricasConsumidor | None:
-    """Return metrics that somebody can read; None = nobody has asked for them."""
+    """Return metrics that somebody can read; None = nobody wants them (port 0)."""
     if not settings.metricas_port:
         return None
     metricas = MetricasConsumidor()
-    pila.enter_context(metricas.servir(settings.metricas_host, settings.metricas_port))
-    _LOG.info("métricas en http://%s:%d/metrics", settings.metricas_host, settings.metricas_port)
+    host, pedido = settings.metricas_host, settings.metricas_port
+    puerto = pila.enter_context(metricas.servir(host, pedido)).puerto
+    nota = "" if puerto == pedido else f" (el puerto {pedido} está ocupado)"
+    _LOG.info("métricas en http://%s:%d/metrics%s", host, puerto, nota)
     return metricas
 
 
@@ -121,13 +128,16 @@ def _watched(
     return FuenteMedida(fuente, metricas), ProcesadorMedido(procesador, metricas)
 
 
-def _open_when_stores_answer(settings: Settings, pila: ExitStack, modelos: Modelos) -> Procesador:
+def _open_when_stores_answer(
+    settings: Settings, pila: ExitStack, modelos: Modelos, observado: Observado
+) -> Procesador:
     """Return the processor once both stores answer: they may start after us."""
     avisado = False
     while True:
         try:
             return pila.enter_context(open_procesador(settings, modelos))
         except TransientError as error:
+            observado.waits(str(error))
             if not avisado:
                 _LOG.warning("%s; se espera", error)
                 avisado = True

@@ -24,6 +24,7 @@ from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, PermanentError
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
+from pipeline.anuncio import announce
 from pipeline.demo_informe import Informe, barras, describe_hora, show_informe
 from pipeline.demo_modelos import (
     CLIENTES_MINIMOS,
@@ -38,7 +39,7 @@ from pipeline.producer import Envio, open_envio, send_hours
 from pipeline.supervision import Grupo
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.parada import Parada
-from serving.settings import SERVICIOS_ENV, Settings
+from serving.settings import Settings
 
 if TYPE_CHECKING:
     from detection.synth import Cliente
@@ -52,6 +53,8 @@ HORAS_EN_VIVO = 24
 PASO_EN_VIVO_S = 5.0
 PLAZO_GUARDADO_S = 300.0
 PASO_SONDEO_S = 0.2
+PUERTOS_PROPIOS = ("API_PORT", "TABLERO_PORT", "GENERADOR_PORT")
+"""What the other verbs have to know of the demo beside its servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,10 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
                     carpeta, parada=parada, avisar=lambda texto: estado.update(f"{texto}…")
                 )
             )
-            pila.enter_context(_announce(servicios))
             piezas = Piezas(grupo, parada, servicios)
             entorno = piezas.start()
+            puertos = {nombre: entorno[nombre] for nombre in PUERTOS_PROPIOS}
+            pila.enter_context(announce({**servicios.variables(), **puertos}, crear=not una_vez))
             settings = Settings.model_validate({k.lower(): v for k, v in entorno.items()})
             migrate(settings)
         historial = PostgresStore(settings)
@@ -212,19 +216,6 @@ def _load_escena(carpeta: Path, opciones: object, reservadas: int) -> Escena:
     carpeta.mkdir(parents=True, exist_ok=True)
     archivo.write_text(json.dumps(asdict(escena)))
     return escena
-
-
-@contextmanager
-def _announce(servicios: EmbeddedServices) -> Iterator[None]:
-    """Leave the variables where the other verbs look for them, while the demo runs."""
-    if SERVICIOS_ENV.exists() or not CARPETA.is_dir():
-        yield
-        return
-    SERVICIOS_ENV.write_text("".join(f"{k}={v}\n" for k, v in servicios.variables().items()))
-    try:
-        yield
-    finally:
-        SERVICIOS_ENV.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,8 @@ class FuenteKafka:
         self._settings = settings
         self._consumidor: Consumer | None = None
         self._cartas: Producer | None = None
-        self._nuestras: set[int] = set()
+        # Replaced, never changed: another thread may be looking at it.
+        self._nuestras: frozenset[int] = frozenset()
         self._cambio = False
         self._pausada = False
         self._sin_particiones = time.monotonic()
@@ -161,6 +162,10 @@ class FuenteKafka:
     def registro(self) -> str:
         """Return the identity of the log, once open."""
         return self._registro
+
+    def particiones(self) -> tuple[int, ...]:
+        """Return the partitions that are ours; any thread may ask."""
+        return tuple(sorted(self._nuestras))
 
     def open(
         self, al_revocar: Callable[[set[int]], None], al_perder: Callable[[set[int]], None]

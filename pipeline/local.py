@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 
 from detection.errors import PermanentError
+from pipeline.anuncio import announce
 from pipeline.cluster import (
     GRACIA_POSTGRES_S,
     USUARIO,
@@ -324,6 +325,7 @@ def main(argv: Sequence[str]) -> int:
                         mlflow=not opciones.sin_mlflow,
                     )
                 )
+            pila.enter_context(announce(servicios.variables()))
             for clave, valor in servicios.variables().items():
                 print(f"{clave}={valor}", flush=True)  # noqa: T201
             consola.print(_resumen(servicios), markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``consumo salud``: does every part answer? The exit status says it."""
+"""``consumo salud``: does every part answer, and do readings get on? The exit status says it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime
+from typing import TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -16,17 +21,48 @@ from rich.table import Table
 from detection.errors import ConfiguracionError, ConsumoError, TransientError
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore
+from pipeline.almacenes.postgres_latidos import LatidosPostgres
+from pipeline.almacenes.postgres_salud import SaludPostgres
+from pipeline.kafka_retraso import LectorRetraso
 from pipeline.kafka_temas import ping_kafka
 from serving.cli import FALLO, HECHO, Parser, run
-from serving.settings import Settings, load_settings
+from serving.salud_consumidor import Diagnostico, Latido, Latidos, judge
+from serving.settings import SERVICIOS_ENV, Settings, announced, load_settings
 
-MLFLOW_S = 3.0
+HTTP_S = 3.0
 """As long as the other parts are given to answer (PostgreSQL, Kafka)."""
+EN_TODAS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # nosec B104 # to ask, not to listen
+"""Who listens on every address of this machine is asked on loopback."""
+Parte = tuple[str, str, Callable[[], None]]
+T = TypeVar("T")
 
 
-def check(settings: Settings) -> list[tuple[str, str, str | None, float]]:
-    """Return, for each part: its name, its address, None or what is wrong, and the ms it took."""
-    partes: list[tuple[str, str, Callable[[], None]]] = [
+def check(settings: Settings, *, todas: bool = False) -> list[tuple[str, str, str | None, float]]:
+    """Return, for each part: its name, its address, None or what is wrong, and the ms it took.
+
+    Parameters
+    ----------
+    todas : bool
+        The API and the dashboard too, beside the four servers.
+    """
+    partes = _servers(settings) + (_own(settings) if todas else [])
+    with ThreadPoolExecutor(len(partes), "salud") as hilos:
+        return list(hilos.map(_look, partes))
+
+
+def _look(parte: Parte) -> tuple[str, str, str | None, float]:
+    nombre, donde, llamar = parte
+    inicio = time.perf_counter()
+    mal: str | None = None
+    try:
+        llamar()
+    except ConsumoError as error:
+        mal = str(error)
+    return nombre, donde, mal, 1000 * (time.perf_counter() - inicio)
+
+
+def _servers(settings: Settings) -> list[Parte]:
+    return [
         (
             "PostgreSQL",
             f"{settings.postgres_host}:{settings.postgres_port}",
@@ -44,16 +80,50 @@ def check(settings: Settings) -> list[tuple[str, str, str | None, float]]:
             lambda: ping_mlflow(settings.mlflow_tracking_uri),
         ),
     ]
-    resultado = []
-    for nombre, donde, llamar in partes:
-        inicio = time.perf_counter()
-        mal: str | None = None
-        try:
-            llamar()
-        except ConsumoError as error:
-            mal = str(error)
-        resultado.append((nombre, donde, mal, 1000 * (time.perf_counter() - inicio)))
-    return resultado
+
+
+def _own(settings: Settings) -> list[Parte]:
+    api = settings.api_url.rstrip("/") or _local(settings.api_host, settings.api_port)
+    tablero = _local(settings.tablero_host, settings.tablero_port)
+    return [
+        ("API", _sin_credenciales(api), lambda: _ping_http("La API", api, "/salud/viva")),
+        ("tablero", tablero, lambda: _ping_http("El tablero", tablero, "/_stcore/health")),
+    ]
+
+
+def _local(host: str, puerto: int) -> str:
+    donde = EN_TODAS.get(host, host)
+    return f"http://[{donde}]:{puerto}" if ":" in donde else f"http://{donde}:{puerto}"
+
+
+def check_consumidor(settings: Settings) -> tuple[Diagnostico, Sequence[Latido]]:
+    """Return how the consumers are, and each that has left a heartbeat."""
+    with (
+        closing(LatidosPostgres(settings)) as latidos,
+        closing(SaludPostgres(settings)) as salud,
+        closing(LectorRetraso(settings)) as lector,
+        ThreadPoolExecutor(2, "salud") as hilos,
+    ):
+        retraso = hilos.submit(_if_it_answers, lector.read)
+
+        def leer() -> tuple[Latidos, datetime | None]:
+            ultima = salud.latest_write()
+            return latidos.read(), ultima and ultima.procesada
+
+        leido = hilos.submit(_if_it_answers, leer).result()
+        visto, ultima = leido or (None, None)
+        # The server's own clock: it wrote all these times.
+        ahora = visto.ahora if visto else datetime.now(ZoneInfo(settings.zona_horaria))
+        diagnostico = judge(visto, retraso.result(), ultima, ahora, ZoneInfo(settings.zona_horaria))
+    return diagnostico, visto.filas if visto else ()
+
+
+def _if_it_answers(leer: Callable[[], T]) -> T | None:
+    """Return what is read; None if its server, which has a row of its own, does not answer."""
+    try:
+        return leer()
+    except ConsumoError:
+        return None
 
 
 def ping_mlflow(uri: str) -> None:
@@ -76,16 +146,22 @@ def ping_mlflow(uri: str) -> None:
             "MLFLOW_TRACKING_URI: se esperaba la dirección http(s) de un servidor de MLflow"
         )
     # The health of a server is open to all; its clients send user and password apart.
+    _ping_http("MLflow", uri, "/health")
+
+
+def _ping_http(nombre: str, uri: str, ruta: str) -> None:
     donde = _sin_credenciales(uri).rstrip("/")
+    if not donde.startswith(("http://", "https://")):
+        raise ConfiguracionError(f"{nombre}: «{donde}» no es una dirección http(s)")
     try:
         # The scheme has just been looked at.
-        with urllib.request.urlopen(f"{donde}/health", timeout=MLFLOW_S):  # nosec B310
+        with urllib.request.urlopen(f"{donde}{ruta}", timeout=HTTP_S):  # nosec B310
             return
     except urllib.error.HTTPError as error:
         with error:
-            raise TransientError(f"MLflow responde {error.code} en {donde}/health") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise TransientError(f"MLflow no responde en {donde}") from error
+            raise TransientError(f"{nombre} responde {error.code} en {donde}{ruta}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise TransientError(f"{nombre} no responde en {donde}") from error
 
 
 def _sin_credenciales(uri: str) -> str:
@@ -97,16 +173,65 @@ def _sin_credenciales(uri: str) -> str:
     return f"{principio}://{servidor.rpartition('@')[2]}{barra}{ruta}"
 
 
+def _elsewhere(settings: Settings) -> str | None:
+    """Return that embedded services run on other ports than those that were asked, if they do."""
+    dichas, suyas = announced(), settings.model_dump()
+    otras = [
+        f"{nombre}={valor}"
+        for nombre, valor in dichas.items()
+        if str(suyas.get(nombre.lower(), valor)) != valor
+    ]
+    if not otras:
+        return None
+    return (
+        f"Hay servicios embebidos en marcha en otra parte ({SERVICIOS_ENV}): {', '.join(otras)}. "
+        "Lo cambian el archivo .env o el entorno."
+    )
+
+
 def main(argv: Sequence[str]) -> int:
-    """Print the health of every part; 0 if all answer, 1 otherwise."""
-    parser = Parser("consumo salud", "Comprueba que PostgreSQL, MongoDB, Kafka y MLflow respondan.")
-    parser.parse_args(argv)
-    partes = check(load_settings())
+    """Print the health of every part; 0 if all is well, 1 otherwise."""
+    parser = Parser(
+        "consumo salud",
+        "Comprueba que respondan PostgreSQL, MongoDB, Kafka y MLflow, la API y el tablero, y que "
+        "el consumidor dé señales y no vaya atrasado. El estado de salida es 1 si algo va mal.",
+    )
+    parser.add_argument(
+        "--servicios",
+        action="store_true",
+        help="solo los cuatro servidores, no la API, el tablero ni el consumidor",
+    )
+    opciones = parser.parse_args(argv)
+    settings = load_settings()
+    consola = Console()
     tabla = Table("parte", "dirección", "estado", "ms")
+    partes = check(settings, todas=not opciones.servicios)
     for nombre, donde, mal, ms in partes:
         tabla.add_row(nombre, donde, mal or "bien", f"{ms:.0f}")
-    Console().print(tabla)
-    return FALLO if any(mal for _, _, mal, _ in partes) else HECHO
+    fallo = any(mal for _, _, mal, _ in partes)
+    if not opciones.servicios:
+        diagnostico, latidos = check_consumidor(settings)
+        tabla.add_row("consumidor", settings.kafka_grupo, diagnostico.texto, "")
+        for latido in latidos:
+            if latido.fin is None:
+                tabla.add_row("", f"{latido.maquina}, proceso {latido.proceso}", _told(latido), "")
+        fallo = fallo or diagnostico.gravedad == "mal"
+    consola.print(tabla)
+    if fallo and (aviso := _elsewhere(settings)):
+        consola.print(aviso, soft_wrap=True, markup=False)
+    return FALLO if fallo else HECHO
+
+
+def _told(latido: Latido) -> str:
+    """Return what a consumer says of itself, in a line."""
+    partes = [f"particiones {', '.join(map(str, latido.particiones)) or 'ninguna'}"]
+    partes.append(f"{latido.lecturas:,} lecturas".replace(",", "."))
+    partes.append(latido.version_modelo or "solo reglas")
+    if latido.modelo_rechazado:
+        partes.append(f"rechaza {latido.modelo_rechazado}: {latido.rechazo}")
+    if latido.espera:
+        partes.append(f"espera: {latido.espera}")
+    return "; ".join(partes)
 
 
 if __name__ == "__main__":

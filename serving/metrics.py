@@ -6,6 +6,7 @@ units in the name, as Prometheus wants them (prometheus.io, "Metric and label na
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,12 +27,16 @@ from prometheus_client import (
 
 from detection.dominio import SEVERIDADES
 from detection.errors import ConfiguracionError
+from serving.salud_consumidor import Diagnostico, Latidos, Retraso
 
 _TRAMOS_PETICION_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Around the goals: p50 < 10 ms, p99 < 50 ms (issue 5)."""
 _TRAMOS_LOTE_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """From a batch of one reading to a store that has almost given up."""
 TIPO_METRICAS = CONTENT_TYPE_LATEST
+PUERTOS_SEGUIDOS = 10
+"""Ports tried one after the other: consumers of one machine, found by a list that Prometheus can
+hold. By hand, 2026-11-30: no more run on a machine than it has cores."""
 
 
 class MetricasApi:
@@ -63,6 +68,8 @@ class MetricasApi:
             "consumo_api_oyentes", "Clientes que escuchan anomalías nuevas", registry=self._registro
         )
 
+        self._salud = _MetricasSalud(self._registro)
+
     @contextmanager
     def en_curso(self) -> Iterator[None]:
         """Count a request as going on while the block runs."""
@@ -87,9 +94,68 @@ class MetricasApi:
         """Say how many listen to new anomalies."""
         self._oyentes.set(cuantos)
 
+    def consumidores(
+        self,
+        diagnostico: Diagnostico,
+        latidos: Latidos | None,
+        retraso: Retraso | None,
+        *,
+        guardado_s: float | None,
+        consumo_s: float | None,
+    ) -> None:
+        """Say how the consumers are and how fresh the history is; None = not known."""
+        self._salud.set(diagnostico, latidos, retraso, guardado_s, consumo_s)
+
     def texto(self) -> bytes:
         """Return everything in Prometheus's text format."""
         return generate_latest(self._registro)
+
+
+class _MetricasSalud:
+    """Gauges of what ``/salud`` says of the consumers; NaN = not known."""
+
+    def __init__(self, registro: CollectorRegistry) -> None:
+        def gauge(nombre: str, texto: str, *etiquetas: str) -> Gauge:
+            return Gauge(nombre, texto, etiquetas, registry=registro)
+
+        self._bien = gauge("consumo_consumidor_bien", "1 si el consumidor no está mal")
+        self._vivos = gauge("consumo_consumidores_vivos", "Consumidores que dan señales")
+        self._senal = gauge("consumo_senal_segundos", "Desde la última señal de un consumidor")
+        self._esperan = gauge(
+            "consumo_lecturas_esperando", "Lecturas sin leer en Kafka", "particion"
+        )
+        self._antigua = gauge(
+            "consumo_espera_segundos", "Desde que se envió la más antigua de las que esperan"
+        )
+        self._guardado = gauge("consumo_ultima_escritura_segundos", "Desde lo último guardado")
+        self._consumo = gauge(
+            "consumo_ultimo_consumo_segundos", "Desde la hora de la última lectura guardada"
+        )
+
+    def set(
+        self,
+        diagnostico: Diagnostico,
+        latidos: Latidos | None,
+        retraso: Retraso | None,
+        guardado_s: float | None,
+        consumo_s: float | None,
+    ) -> None:
+        """Set all of them."""
+        nada = float("nan")
+        self._bien.set(diagnostico.gravedad != "mal")
+        self._vivos.set(len(latidos.vivos()) if latidos else nada)
+        senal, antigua = nada, 0.0 if retraso else nada
+        if latidos and latidos.filas:
+            senal = (latidos.ahora - latidos.filas[0].latido).total_seconds()
+        if latidos and retraso and retraso.mas_antigua:
+            antigua = max(0.0, (latidos.ahora - retraso.mas_antigua).total_seconds())
+        self._senal.set(senal)
+        self._antigua.set(antigua)
+        self._esperan.clear()
+        for particion, mensajes in (retraso.por_particion if retraso else {}).items():
+            self._esperan.labels(str(particion)).set(mensajes)
+        self._guardado.set(nada if guardado_s is None else guardado_s)
+        self._consumo.set(nada if consumo_s is None else consumo_s)
 
 
 class MetricasConsumidor:
@@ -170,26 +236,37 @@ class MetricasConsumidor:
         return generate_latest(self._registro)
 
     def servir(self, host: str, puerto: int) -> ServidorMetricas:
-        """Return a server of these metrics that already listens.
+        """Return a server of these metrics that already listens, on that port or another free one.
+
+        Several consumers of one machine have the same setting.
 
         Raises
         ------
         ConfiguracionError
-            The port is taken, or the address is not ours.
+            The address is not ours, or the port may not be ours.
         """
         return ServidorMetricas(self._registro, host, puerto)
 
 
 class ServidorMetricas:
-    """Serves a registry on ``/metrics`` from a thread, until the block ends."""
+    """Serves a registry on ``/metrics`` from a thread, until the block ends.
+
+    A port that is taken gives way to the next ones, and those to one that the system chooses.
+    """
 
     def __init__(self, registro: CollectorRegistry, host: str, puerto: int) -> None:
-        try:
-            self._servidor, self._hilo = start_http_server(puerto, host, registro)
-        except (OSError, OverflowError) as error:
-            raise ConfiguracionError(
-                f"no se pueden servir métricas en {host}:{puerto} (METRICAS_PORT): {error}"
-            ) from error
+        candidatos = [*range(puerto, min(puerto + PUERTOS_SEGUIDOS, 65_536)), 0]
+        for candidato in candidatos:
+            try:
+                self._servidor, self._hilo = start_http_server(candidato, host, registro)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE and candidato:
+                    continue
+                raise ConfiguracionError(
+                    f"no se pueden servir métricas en {host}:{candidato} (METRICAS_HOST y "
+                    f"METRICAS_PORT): {error}"
+                ) from error
+            break
         self.puerto = int(self._servidor.server_address[1])
 
     def __enter__(self) -> ServidorMetricas:

@@ -107,9 +107,17 @@ class Settings(BaseSettings):
     api_cors_origenes: str = Field(
         "", description="Orígenes web que pueden llamar a la API, con coma; vacío = ninguno"
     )
+    api_url: str = Field(
+        "", description="La API a la que se pregunta; vacío = la de esta máquina, en API_PORT"
+    )
+    tablero_host: str = Field("127.0.0.1", description="Dirección del tablero")
+    tablero_port: int = Field(8501, ge=1, le=65535, description="Puerto del tablero")
     metricas_host: str = Field("127.0.0.1", description="Dirección de las métricas del consumidor")
     metricas_port: int = Field(
-        0, ge=0, le=65535, description="Puerto de las métricas del consumidor; 0 = no se sirven"
+        9464,
+        ge=0,
+        le=65535,
+        description="Puerto de las métricas del consumidor; ocupado = otro libre; 0 = no se sirven",
     )
     generador_host: str = Field("127.0.0.1", description="Dirección del generador de datos")
     generador_port: int = Field(8000, ge=1, le=65535, description="Puerto del generador de datos")
@@ -335,6 +343,15 @@ def origenes_de(texto: str) -> tuple[str, ...]:
         if not re.fullmatch(r"https?://[^\s/*?#@]+", origen):
             raise ValueError(f"«{origen}» no es un origen, como «https://tablero.example»")
     return origenes
+
+
+def announced() -> dict[str, str]:
+    """Return the variables that running embedded services have left in this folder."""
+    try:
+        lineas = SERVICIOS_ENV.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return dict(linea.split("=", 1) for linea in lineas if "=" in linea)
 
 
 def load_settings() -> Settings:

@@ -79,6 +79,8 @@ class EstadoModelos:
         What is wrong at present, one Spanish line.
     error_desde : datetime or None
         UTC; since when.
+    rechazado, rechazo : str or None
+        The version that the champion's alias points to and that is not used, and why.
     """
 
     version: str | None
@@ -87,6 +89,8 @@ class EstadoModelos:
     aspirante: str | None
     error: str | None
     error_desde: datetime | None
+    rechazado: str | None = None
+    rechazo: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,6 +228,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         """Return what is in use and what is wrong; any thread may ask."""
         campeon, aspirante, error = self._campeon.actual, self._aspirante.actual, self._error
         origen = "mlflow" if self._campeon.confirmado else "disco"
+        rechazada, motivo = self._campeon.rechazada, self._campeon.error
         return EstadoModelos(
             version=campeon.modelo.version if campeon else None,
             origen=origen if campeon else "ninguno",
@@ -231,6 +236,8 @@ class Vigilante(AbstractContextManager["Vigilante"]):
             aspirante=aspirante.modelo.version if aspirante else None,
             error=error[0] if error else None,
             error_desde=error[1] if error else None,
+            rechazado=None if rechazada is None else self._named(rechazada),
+            rechazo=None if rechazada is None else motivo,
         )
 
     def _watch(self) -> None:

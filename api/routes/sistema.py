@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.consumidores import Vista
 from api.deps import Administrador, Ahora, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
 from api.preparacion import MONGO, POSTGRES
@@ -16,13 +17,13 @@ from api.vigia import Parte
 from detection.errors import TransientError
 from pipeline.almacenes.postgres_salud import UltimaEscritura
 from serving.metrics import TIPO_METRICAS
+from serving.salud_consumidor import Estado as EstadoConsumidor
+from serving.salud_consumidor import Gravedad
 
 router = APIRouter(tags=["sistema"])
 metricas_router = APIRouter(tags=["sistema"])
 auditoria_router = APIRouter(prefix="/api/auditoría", tags=["sistema"])
 
-ATRASO = timedelta(hours=2)
-"""After which a consumer that feeds hourly readings is late. By hand, 2026-11-24."""
 IMPRESCINDIBLES = (POSTGRES, MONGO)
 """Without these the API is alive but not ready."""
 
@@ -39,14 +40,58 @@ class ParteSalud(BaseModel):
     ms: float = Field(ge=0, description="Cuánto ha tardado, en ms", examples=[1.7])
 
 
+class UnConsumidor(BaseModel):
+    """One consumer's heartbeat; its machine is named by ``consumo salud`` alone."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "Un consumidor, por su señal."})
+    vivo: bool = Field(description="Si da señales")
+    desde: datetime = Field(description="Cuándo arrancó")
+    ultima_senal: datetime = Field(description="Su última señal, cada 5 s")
+    fin: datetime | None = Field(None, description="Cuándo acabó, si lo ha dicho")
+    particiones: list[int] = Field(description="Particiones que lee", examples=[[0, 1, 2]])
+    lecturas: int = Field(ge=0, description="Guardadas desde que arrancó", examples=[72000])
+    ultimo_lote: datetime | None = Field(None, description="Cuándo guardó el último lote")
+    version_modelo: str | None = Field(
+        None, description="Campeón que usa", examples=["consumo-detector-3"]
+    )
+    modelo_rechazado: str | None = Field(
+        None, description="Campeón que no ha querido usar", examples=["consumo-detector-4"]
+    )
+    rechazo: str | None = Field(None, description="Por qué no lo usa")
+    espera: str | None = Field(None, description="A qué espera", examples=["MongoDB no responde"])
+    espera_desde: datetime | None = Field(None, description="Desde cuándo espera")
+
+
 class ConsumidorSalud(BaseModel):
-    """What is known of the consumer by what it has stored."""
+    """What is known of the consumers: heartbeats, lag and what was stored."""
 
     model_config = ConfigDict(
-        json_schema_extra={"description": "El consumidor, por lo último que ha guardado."}
+        json_schema_extra={
+            "description": "Los consumidores: sus señales, lo que espera en Kafka y lo guardado."
+        }
     )
-    estado: Literal["al día", "atrasado", "sin datos", "desconocido"] = Field(
-        description="«atrasado» si lleva más de 2 h sin guardar nada"
+    estado: EstadoConsumidor = Field(
+        description=(
+            "«muerto» si lleva 30 s sin dar señales; «parado» si se le pidió; «atrasado» si hay "
+            "lecturas que esperan desde hace más de 30 s; «sin lecturas nuevas» si está al día y "
+            "hace más de 2 h que no llega ninguna"
+        )
+    )
+    gravedad: Gravedad = Field("aviso", description="«mal» si hay que hacer algo")
+    texto: str = Field(
+        "",
+        description="Lo mismo en una frase",
+        examples=[
+            "El consumidor no da señales desde las 12:31 (hace 2 min): 1.200 lecturas esperan"
+        ],
+    )
+    desde: datetime | None = Field(None, description="Desde cuándo, si se sabe")
+    lecturas_esperando: int | None = Field(
+        None, ge=0, description="Sin leer en Kafka; null = no se sabe", examples=[1200]
+    )
+    espera_mas_antigua: datetime | None = Field(None, description="Cuándo se envió la primera")
+    consumidores: list[UnConsumidor] = Field(
+        default_factory=list, description="Cada arranque, el último que dio señales primero"
     )
     ultima_escritura: datetime | None = Field(None, description="Cuándo guardó lo último")
     antiguedad_s: float | None = Field(None, ge=0, description="Hace cuánto, en s", examples=[42.0])
@@ -60,7 +105,9 @@ class Salud(BaseModel):
     """The service's health."""
 
     model_config = ConfigDict(json_schema_extra={"description": "El servicio y sus partes."})
-    estado: Literal["bien", "degradado"] = Field(description="«degradado» si falla alguna parte")
+    estado: Literal["bien", "degradado"] = Field(
+        description="«degradado» si falla alguna parte o el consumidor está mal"
+    )
     lista: bool = Field(description="Si PostgreSQL y MongoDB responden")
     partes: list[ParteSalud] = Field(description="De qué depende")
     consumidor: ConsumidorSalud = Field(description="Si llegan lecturas")
@@ -111,12 +158,15 @@ class Anotaciones(BaseModel):
 def salud(recursos: Todo, ahora: Ahora, respuesta: Response) -> Salud:
     """Return the health of every part."""
     respuesta.headers["Cache-Control"] = "no-store"
+    mirada = recursos.consumidores.begin()
     partes = recursos.vigia.look()
+    consumidor = _consumidor(recursos, partes, mirada.result(), ahora)
+    mal = any(p.mal for p in partes.values()) or consumidor.gravedad == "mal"
     return Salud(
-        estado="degradado" if any(p.mal for p in partes.values()) else "bien",
+        estado="degradado" if mal else "bien",
         lista=_is_ready(partes, recursos),
         partes=[_parte(nombre, parte) for nombre, parte in partes.items()],
-        consumidor=_consumidor(recursos, ahora),
+        consumidor=consumidor,
     )
 
 
@@ -150,7 +200,10 @@ def lista(recursos: Todo) -> Viva:
 @metricas_router.get(
     "/metrics",
     summary="Métricas para Prometheus",
-    description="Peticiones por ruta y estado, su duración y los oyentes de anomalías.",
+    description=(
+        "Peticiones por ruta y estado, su duración y los oyentes de anomalías; consumidores vivos, "
+        "segundos desde su señal y desde lo último guardado, y lecturas que esperan por partición."
+    ),
     response_class=Response,
     responses={
         200: {
@@ -159,8 +212,17 @@ def lista(recursos: Todo) -> Viva:
         }
     },
 )
-async def metricas(recursos: Todo) -> Response:
-    """Return the metrics of this process."""
+def metricas(recursos: Todo, ahora: Ahora) -> Response:
+    """Return the metrics of this process and of the consumers."""
+    mirada = recursos.consumidores.begin()
+    ultima, vista = _last_write(recursos.vigia.look()), mirada.result()
+    zona = ZoneInfo(recursos.settings.zona_horaria)
+    diagnostico = vista.judge(ultima.procesada if ultima else None, ahora, zona)
+    recursos.metricas.consumidores(
+        diagnostico, vista.latidos, vista.retraso,
+        guardado_s=None if ultima is None else _age_s(ultima.procesada, ahora),
+        consumo_s=None if ultima is None else _age_s(ultima.consumo, ahora),
+    )  # fmt: skip
     return Response(recursos.metricas.texto(), media_type=TIPO_METRICAS)
 
 
@@ -209,20 +271,61 @@ def _parte(nombre: str, parte: Parte) -> ParteSalud:
     )
 
 
-def _consumidor(recursos: Recursos, ahora: datetime) -> ConsumidorSalud:
-    """Return what the latest row says; with PostgreSQL away, that nothing is known."""
-    parte = recursos.vigia.look()[POSTGRES]
-    if parte.mal:
-        return ConsumidorSalud(estado="desconocido")
-    ultima = parte.dato
-    if not isinstance(ultima, UltimaEscritura):
-        return ConsumidorSalud(estado="sin datos")
+def _last_write(partes: dict[str, Parte]) -> UltimaEscritura | None:
+    ultima = partes[POSTGRES].dato
+    return ultima if isinstance(ultima, UltimaEscritura) else None
+
+
+def _age_s(cuando: datetime, ahora: datetime) -> float:
+    return round(max(0.0, (ahora - cuando).total_seconds()), 1)
+
+
+def _consumidor(
+    recursos: Recursos, partes: dict[str, Parte], vista: Vista, ahora: datetime
+) -> ConsumidorSalud:
+    """Return how the consumers are; with PostgreSQL away, that nothing is known."""
     zona = ZoneInfo(recursos.settings.zona_horaria)
-    antiguedad = max(timedelta(0), ahora - ultima.procesada)
-    return ConsumidorSalud(
-        estado="atrasado" if antiguedad > ATRASO else "al día",
-        ultima_escritura=ultima.procesada.astimezone(zona),
-        antiguedad_s=round(antiguedad.total_seconds(), 1),
-        ultimo_consumo=ultima.consumo.astimezone(zona),
-        version_modelo=ultima.version_modelo,
+    ultima = _last_write(partes)
+    if partes[POSTGRES].mal:
+        vista = Vista(None, vista.retraso)
+    diagnostico = vista.judge(ultima.procesada if ultima else None, ahora, zona)
+    salud = ConsumidorSalud(
+        estado=diagnostico.estado,
+        gravedad=diagnostico.gravedad,
+        texto=sin_direcciones(diagnostico.texto),
+        desde=diagnostico.desde and diagnostico.desde.astimezone(zona),
+        consumidores=_each(vista, zona),
     )
+    if vista.retraso is not None:
+        antigua = vista.retraso.mas_antigua
+        salud.lecturas_esperando = vista.retraso.total
+        salud.espera_mas_antigua = antigua and antigua.astimezone(zona)
+    if ultima is not None:
+        salud.ultima_escritura = ultima.procesada.astimezone(zona)
+        salud.antiguedad_s = _age_s(ultima.procesada, ahora)
+        salud.ultimo_consumo = ultima.consumo.astimezone(zona)
+        salud.version_modelo = ultima.version_modelo
+    return salud
+
+
+def _each(vista: Vista, zona: ZoneInfo) -> list[UnConsumidor]:
+    if vista.latidos is None:
+        return []
+    vivos = vista.latidos.vivos()
+    return [
+        UnConsumidor(
+            vivo=fila in vivos,
+            desde=fila.desde.astimezone(zona),
+            ultima_senal=fila.latido.astimezone(zona),
+            fin=fila.fin and fila.fin.astimezone(zona),
+            particiones=list(fila.particiones),
+            lecturas=fila.lecturas,
+            ultimo_lote=fila.ultimo_lote and fila.ultimo_lote.astimezone(zona),
+            version_modelo=fila.version_modelo or None,
+            modelo_rechazado=fila.modelo_rechazado or None,
+            rechazo=sin_direcciones(fila.rechazo) or None,
+            espera=sin_direcciones(fila.espera) or None,
+            espera_desde=fila.espera_desde and fila.espera_desde.astimezone(zona),
+        )
+        for fila in vista.latidos.filas
+    ]

@@ -191,7 +191,7 @@ def _salud() -> None:
                 f'<span class="suave">{html.escape(detalle)}</span></span>'
             )
         consumidor = salud["consumidor"]
-        quien = {"al día": "bien", "desconocido": "mal"}.get(consumidor["estado"], "aviso")
+        quien = html.escape(consumidor["gravedad"])
         antiguedad = textos.hace(consumidor["antiguedad_s"])
         trozos.append(
             f'<span class="{quien}">Consumidor {html.escape(consumidor["estado"])} '

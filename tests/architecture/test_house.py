@@ -18,12 +18,15 @@ PUEDE_IMPORTAR: dict[str, tuple[str, ...]] = {
     "serving": ("detection",),
     "pipeline": ("detection", "serving"),
     "training": ("detection", "serving", "pipeline.almacenes"),
-    "api": ("detection", "serving", "pipeline.almacenes"),
+    # How many readings wait only the broker knows, and a dead consumer tells nobody.
+    "api": ("detection", "serving", "pipeline.almacenes", "pipeline.kafka_retraso"),
     "dashboard": ("detection.dominio",),
 }
 
 PUERTAS: dict[str, tuple[str, ...]] = {
-    "confluent_kafka": ("pipeline/kafka_io.py", "pipeline/kafka_temas.py"),
+    "confluent_kafka": (
+        *("pipeline/kafka_io.py", "pipeline/kafka_temas.py", "pipeline/kafka_retraso.py"),
+    ),
     "psycopg2": ("pipeline/almacenes/postgres",),
     "sqlalchemy": ("pipeline/almacenes/migraciones/", "pipeline/almacenes/postgres"),
     "alembic": ("pipeline/almacenes/migraciones/", "pipeline/almacenes/postgres"),

@@ -1,0 +1,190 @@
+"""A consumer's heartbeat: written with or without readings, in nobody's way, gone in order."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import pytest
+from apoyo_bucle import FuenteFalsa, ProcesadorFalso, message, wait_until
+
+from detection.errors import ConfiguracionError, TransientError
+from pipeline.almacenes.postgres import migrate
+from pipeline.almacenes.postgres_conexion import Conexion
+from pipeline.almacenes.postgres_latidos import SE_GUARDAN_FILAS, LatidosPostgres
+from pipeline.bucle import Bucle
+from pipeline.kafka_io import Productor
+from pipeline.kafka_retraso import LectorRetraso
+from pipeline.kafka_temas import ensure_topics
+from pipeline.latido import Latido, Observado
+from pipeline.messages import Decodificador
+from pipeline.sondas import ANFITRION, puerto_del_sistema
+from serving.salud_consumidor import MUDO, Situacion
+from serving.settings import Settings
+from serving.vigilante import EstadoModelos
+
+SITUACION = Situacion(
+    (0, 2), 1200, 3.0, "consumo-detector-3", "consumo-detector-4", "le falta un rasgo",
+    "MongoDB no responde", 60.0,
+)  # fmt: skip
+
+
+@dataclass
+class AlmacenFalso:
+    """A store of heartbeats that remembers them, and fails as it is told."""
+
+    fallos: list[BaseException] = field(default_factory=list)
+    escritos: list[tuple[Situacion, bool, str]] = field(default_factory=list)
+    hilos: set[str] = field(default_factory=set)
+    cerrado: bool = False
+
+    def write(self, situacion: Situacion, *, acaba: bool = False, motivo: str = "") -> None:
+        self.hilos.add(threading.current_thread().name)
+        if self.fallos:
+            raise self.fallos.pop()
+        self.escritos.append((situacion, acaba, motivo))
+
+    def close(self) -> None:
+        self.cerrado = True
+
+
+def test_late_solo_y_sobrevive_a_un_almacen_que_falla() -> None:
+    """It beats without readings, in its own thread, through a store that is away or broken."""
+    almacen = AlmacenFalso([TransientError("PostgreSQL no responde"), RuntimeError("defecto")])
+    with Latido(almacen, Situacion, cada_s=0.01):
+        wait_until(lambda: len(almacen.escritos) >= 3)
+    assert almacen.hilos == {"latido"}
+    assert [acaba for _, acaba, _ in almacen.escritos].count(True) == 1
+    assert almacen.escritos[-1][1:] == (True, "")
+    assert almacen.cerrado
+
+
+def test_dice_con_que_error_acaba() -> None:
+    """An end that nobody asked for is told apart from a stop, with its line."""
+    for error, motivo in (
+        (ConfiguracionError("no hay topic"), "no hay topic"),
+        (ZeroDivisionError("secreto"), "ZeroDivisionError"),
+    ):
+        almacen = AlmacenFalso()
+        with pytest.raises(type(error)), Latido(almacen, Situacion, cada_s=60):
+            raise error
+        assert almacen.escritos[-1] == (Situacion(), True, motivo)
+
+
+class _Modelos:
+    def estado(self) -> EstadoModelos:
+        return EstadoModelos("m-3", "mlflow", None, None, None, None, "m-4", "no casa")
+
+
+def test_dice_a_que_espera_y_lo_que_lleva() -> None:
+    """What the loop waits for, what it saved, and the model that it refused are in the beat."""
+    observado = Observado(_Modelos(), lambda: (1, 2))  # type: ignore[arg-type]
+    assert observado.situacion().espera == ""
+    observado.waits("MongoDB no responde")
+    arranque = observado.situacion()
+    assert (arranque.espera, arranque.particiones) == ("MongoDB no responde", (1, 2))
+    assert (arranque.modelo_rechazado, arranque.rechazo) == ("m-4", "no casa")
+
+    fallar, vistas = [True], []
+
+    def guardar(_kwh: list[float]) -> None:
+        if fallar[0]:
+            raise TransientError("PostgreSQL no responde", 0.02)
+
+    procesador = ProcesadorFalso(al_guardar=guardar)
+    bucle = Bucle(
+        FuenteFalsa([[message(1.0)]], procesador.hechos),
+        procesador,
+        Decodificador("Europe/Madrid", 10_000.0),
+        lote_maximo=10,
+        hasta_vacio=True,
+    )
+    observado.runs(bucle)
+    hilo = threading.Thread(target=bucle.run)
+    hilo.start()
+    wait_until(lambda: observado.situacion().espera == "PostgreSQL no responde")
+    vistas.append(observado.situacion())
+    fallar[0] = False
+    hilo.join(30.0)
+    assert vistas[0].lecturas == 0
+    assert vistas[0].ultimo_lote_hace_s is None
+    despues = observado.situacion()
+    assert (despues.espera, despues.lecturas) == ("", 1)
+    assert despues.ultimo_lote_hace_s is not None
+
+
+def test_la_fila_dice_lo_que_se_escribio_con_el_reloj_del_servidor(entorno: Settings) -> None:
+    """What is written is what is read; every time is the server's; a stop leaves its mark."""
+    with closing(LatidosPostgres(entorno)) as sin_tabla:
+        with pytest.raises(TransientError, match="consumidores"):
+            sin_tabla.write(SITUACION)
+        with pytest.raises(TransientError, match="consumidores"):
+            sin_tabla.read()
+    migrate(entorno)
+    otro = entorno.model_copy(update={"kafka_grupo": "otro"})
+    with closing(LatidosPostgres(entorno)) as uno, closing(LatidosPostgres(otro)) as ajeno:
+        assert not uno.read().filas
+        ajeno.write(Situacion())
+        uno.write(SITUACION)
+        visto = uno.read()
+        (fila,) = visto.filas
+        assert visto.vivos() == [fila]
+        assert fila.desde <= fila.latido <= visto.ahora
+        assert (fila.particiones, fila.lecturas) == ((0, 2), 1200)
+        assert fila.ultimo_lote is not None
+        assert (fila.latido - fila.ultimo_lote).total_seconds() == pytest.approx(3.0)
+        assert fila.espera_desde is not None
+        assert (fila.latido - fila.espera_desde).total_seconds() == pytest.approx(60.0)
+        assert (fila.modelo_rechazado, fila.rechazo) == ("consumo-detector-4", "le falta un rasgo")
+        uno.write(Situacion(), acaba=True, motivo="mal\0")
+        (fila,) = uno.read().filas
+        assert (fila.fin, fila.motivo, fila.espera) == (fila.latido, "mal", "")
+
+
+def test_las_filas_de_los_que_ya_no_estan_se_limpian(entorno: Settings) -> None:
+    """A week of restarts does not fill the table, and the living and the latest stay."""
+    migrate(entorno)
+    with closing(LatidosPostgres(entorno)) as vivo, closing(Conexion(entorno, "prueba")) as conexion:
+        vivo.write(Situacion())
+        with conexion.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO consumidores (id, grupo, topic, maquina, proceso, latido) "
+                "SELECT gen_random_uuid(), %s, %s, 'x', n, now() - n * interval '1 hour' "
+                "FROM generate_series(1, 300) AS n",
+                (entorno.kafka_grupo, entorno.kafka_topic),
+            )
+        with closing(LatidosPostgres(entorno)) as nuevo:
+            nuevo.write(Situacion())
+        with conexion.transaction() as cursor:
+            cursor.execute("SELECT proceso FROM consumidores WHERE maquina = 'x'")
+            quedan = sorted(proceso for (proceso,) in cursor.fetchall())
+        assert quedan == list(range(1, SE_GUARDAN_FILAS - 1))
+        assert len(vivo.read().vivos()) == 2
+    assert MUDO.total_seconds() == 30
+
+
+def test_el_retraso_es_el_del_grupo_y_nadie_lo_nota(entorno: Settings) -> None:
+    """What the broker has beyond the group is counted to the message, also in its last batch."""
+    with closing(LectorRetraso(entorno, plazo_s=15.0)) as lector:
+        assert lector.read().por_particion == {}  # and it has not made the topic
+        ensure_topics(entorno)
+        assert lector.read().por_particion == {0: 0, 1: 0, 2: 0}
+        productor = Productor(entorno)
+        for n in (300, 1, 200):
+            productor.send([f"k{i % 40}" for i in range(n)], [b"x" * 40] * n)
+            productor.flush()
+        primera = lector.read()
+        assert primera.total == 501
+        assert primera.mas_antigua is not None
+        assert lector.read() == primera
+
+
+def test_kafka_fuera_se_dice_a_tiempo() -> None:
+    """A broker that is away costs its deadline and is an error of ours."""
+    settings = Settings(kafka_broker=f"{ANFITRION}:{puerto_del_sistema()}")
+    with (
+        closing(LectorRetraso(settings, plazo_s=0.3)) as lector,
+        pytest.raises(TransientError, match="Kafka"),
+    ):
+        lector.read()
