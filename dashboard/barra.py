@@ -44,10 +44,13 @@ def salud_breve() -> None:
 
 def resumen_salud(salud: dict[str, Any]) -> tuple[str, str]:
     """Return how the system is, in a word for the style and in one for people."""
-    caidas = [p["nombre"] for p in salud["partes"] if p["estado"] != "bien"]
-    if caidas:
-        return "mal", f"No responde: {', '.join(caidas)}"
     consumidor = salud["consumidor"]
+    caidas = [p["nombre"] for p in salud["partes"] if p["estado"] != "bien"]
+    males = [consumidor["texto"]] if consumidor["gravedad"] == "mal" else []
+    if caidas:
+        males.append(f"No responde: {', '.join(caidas)}")
+    if males:
+        return "mal", ". ".join(males)
     if consumidor["gravedad"] != "bien":
-        return str(consumidor["gravedad"]), str(consumidor["texto"])
+        return "aviso", str(consumidor["texto"])
     return "bien", "Todo en orden"

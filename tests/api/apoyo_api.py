@@ -92,6 +92,7 @@ def base_nueva(servicios: EmbeddedServices, **otras: object) -> Iterator[Setting
     servicios.crear_base(nombre)
     valores = {clave.lower(): valor for clave, valor in servicios.variables().items()}
     valores |= {"postgres_db": nombre, "mongo_db": nombre, "mlflow_tracking_uri": SIN_MLFLOW}
+    valores["kafka_topic"] = f"consumos-data-{nombre}"
     try:
         yield Settings.model_validate({**valores, **otras})
     finally:

@@ -126,12 +126,22 @@ def test_contar_un_lote_no_cuesta_nada() -> None:
     assert min(medir() for _ in range(200)) < 5000 * 0.1e-6
 
 
-def test_un_puerto_ocupado_se_dice() -> None:
-    """A port that is taken is a wrong setting, in one Spanish line."""
+def test_un_puerto_ocupado_cede_a_otro_libre() -> None:
+    """Several consumers of one machine have one setting: each serves, on a port of its own."""
     with socket.create_server(("127.0.0.1", 0)) as otro:
         puerto = otro.getsockname()[1]
-        with pytest.raises(ConfiguracionError, match="METRICAS_PORT"):
-            MetricasConsumidor().servir("127.0.0.1", puerto)
+        with (
+            MetricasConsumidor().servir("127.0.0.1", puerto) as uno,
+            MetricasConsumidor().servir("127.0.0.1", puerto) as dos,
+        ):
+            assert len({puerto, uno.puerto, dos.puerto}) == 3
+            assert "consumo_lote_segundos" in _leer(dos.puerto)
+
+
+def test_una_direccion_que_no_es_nuestra_se_dice() -> None:
+    """An address of another machine is a wrong setting, in one Spanish line."""
+    with pytest.raises(ConfiguracionError, match="METRICAS_HOST"):
+        MetricasConsumidor().servir("192.0.2.1", 9464)
 
 
 def _leer(puerto: int) -> str:

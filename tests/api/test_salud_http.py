@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from apoyo_api import Datos, base_nueva, servir
+from apoyo_api import Datos, base_nueva, esperar, servir
 
 from api.vigia import VIGENCIA_S, Vigia, reach_kafka
 from detection.errors import TransientError
+from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.local import EmbeddedServices
+from serving.salud_consumidor import Situacion
 
 
 def test_salud_dice_cada_parte_y_la_frescura(cliente: httpx.Client, datos: Datos) -> None:
     """/salud names every part, when the consumer last wrote, and with which model."""
+    with closing(LatidosPostgres(datos.settings)) as latidos:
+        latidos.write(Situacion())
+    esperar(
+        lambda: cliente.get("/salud").json()["consumidor"]["consumidores"], "the heartbeat is seen"
+    )
     cuerpo = cliente.get("/salud").json()
     partes = {p["nombre"]: p["estado"] for p in cuerpo["partes"]}
     assert partes == {"PostgreSQL": "bien", "MongoDB": "bien", "Kafka": "bien", "MLflow": "mal"}
@@ -32,12 +40,23 @@ def test_salud_dice_cada_parte_y_la_frescura(cliente: httpx.Client, datos: Datos
     assert cliente.get("/salud/lista").json() == {"estado": "viva"}
 
 
-def test_un_consumidor_parado_se_nota(datos: Datos) -> None:
-    """Hours after the last write the consumer counts as late."""
-    with servir(datos.settings, lambda: datetime.now(UTC) + timedelta(hours=3)) as http:
-        consumidor = http.get("/salud").json()["consumidor"]
-    assert consumidor["estado"] == "atrasado"
+def test_que_no_lleguen_lecturas_se_nota(datos: Datos) -> None:
+    """Hours after the last write it is said, though the consumer lives and nothing waits."""
+    with closing(LatidosPostgres(datos.settings)) as latidos:
+        latidos.write(Situacion())
+        with servir(datos.settings, lambda: datetime.now(UTC) + timedelta(hours=3)) as http:
+            consumidor = http.get("/salud").json()["consumidor"]
+    assert consumidor["estado"] == "sin lecturas nuevas"
+    assert "(hace 3 h)" in consumidor["texto"] or "(hace 2 h)" in consumidor["texto"]
     assert consumidor["antiguedad_s"] > 2 * 3600
+
+
+def test_sin_ningun_consumidor_se_dice_sin_gritar(datos: Datos) -> None:
+    """Data that are there, nothing that waits and nobody who reads: said, and no fault."""
+    otro = datos.settings.model_copy(update={"kafka_grupo": "nadie"})
+    with servir(otro) as http:
+        consumidor = http.get("/salud").json()["consumidor"]
+    assert (consumidor["estado"], consumidor["gravedad"]) == ("sin consumidor", "aviso")
 
 
 def test_sin_lecturas_esta_lista_y_lo_dice(servicios: EmbeddedServices) -> None:

@@ -145,7 +145,10 @@ def test_la_fila_dice_lo_que_se_escribio_con_el_reloj_del_servidor(entorno: Sett
 def test_las_filas_de_los_que_ya_no_estan_se_limpian(entorno: Settings) -> None:
     """A week of restarts does not fill the table, and the living and the latest stay."""
     migrate(entorno)
-    with closing(LatidosPostgres(entorno)) as vivo, closing(Conexion(entorno, "prueba")) as conexion:
+    with (
+        closing(LatidosPostgres(entorno)) as vivo,
+        closing(Conexion(entorno, "prueba")) as conexion,
+    ):
         vivo.write(Situacion())
         with conexion.transaction() as cursor:
             cursor.execute(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from detection.errors import ConfiguracionError, TransientError
+from pipeline.almacenes.postgres import migrate
+from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.salud import check, main, ping_mlflow
 from pipeline.sondas import ANFITRION, puerto_del_sistema
 from serving.cli import FALLO, HECHO, MAL_USO, run
+from serving.salud_consumidor import Situacion
 from serving.settings import Settings
 
 
@@ -58,9 +61,30 @@ def test_all_parts_answer(
         ("MLflow", None),
     ]
     exportar(monkeypatch, entorno_mlflow)
-    assert run(main, []) == HECHO
+    assert run(main, ["--servicios"]) == HECHO
     salida = capsys.readouterr().out
     assert all(nombre in salida for nombre, *_ in partes)
+    assert "tablero" not in salida
+
+
+def test_api_and_dashboard_are_asked_where_the_settings_say(
+    entorno_mlflow: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a living consumer and every part up the status is 0; without the dashboard, 1."""
+    migrate(entorno_mlflow)
+    rutas: list[str] = []
+    with closing(LatidosPostgres(entorno_mlflow)) as latidos, servidor(200, rutas) as donde:
+        latidos.write(Situacion((0,)))
+        puerto = donde.rpartition(":")[2]
+        # As in a container, where the API listens on every address.
+        otras = {"api_host": "0.0.0.0", "api_port": puerto, "tablero_port": puerto}
+        exportar(monkeypatch, entorno_mlflow.model_copy(update=otras))
+        assert run(main, []) == HECHO, capsys.readouterr().out
+        assert sorted(rutas) == ["/_stcore/health", "/salud/viva"]
+        monkeypatch.setenv("TABLERO_PORT", str(puerto_del_sistema()))
+        monkeypatch.setenv("COLUMNS", "200")
+        assert run(main, []) == FALLO
+        assert "El tablero no responde" in capsys.readouterr().out
 
 
 def test_mlflow_away_is_said_and_the_rest_is_checked(entorno: Settings) -> None:
@@ -74,7 +98,7 @@ def test_status_says_that_a_part_is_away(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing runs: status 1, every row filled, and no password on the screen."""
-    for variable in ("POSTGRES_PORT", "MONGO_PORT"):
+    for variable in ("POSTGRES_PORT", "MONGO_PORT", "API_PORT", "TABLERO_PORT"):
         monkeypatch.setenv(variable, str(puerto_del_sistema()))
     monkeypatch.setenv("KAFKA_BROKER", f"{ANFITRION}:{puerto_del_sistema()}")
     uri = f"http://ana:secreta@{ANFITRION}:{puerto_del_sistema()}"
@@ -82,7 +106,7 @@ def test_status_says_that_a_part_is_away(
     monkeypatch.setenv("COLUMNS", "200")
     assert run(main, []) == FALLO
     salida = capsys.readouterr().out
-    assert salida.count("no responde") == 4
+    assert salida.count("no responde") == 7  # the consumer's row too
     assert "secreta" not in salida
 
 

@@ -100,7 +100,7 @@ def test_quien_arranca_despues_releva_al_muerto() -> None:
 
 
 def test_el_silencio_del_almacen_no_es_la_muerte_del_consumidor() -> None:
-    """Right after PostgreSQL is back, an old heartbeat says nothing; half a minute later it does."""
+    """Right after PostgreSQL is back an old heartbeat says nothing; half a minute later it does."""
     recien = juzgar([MUERTO], NADA, fiable_desde=AHORA - MUDO / 2)
     assert (recien.estado, recien.gravedad) == ("desconocido", "aviso")
     assert juzgar([MUERTO], NADA, fiable_desde=AHORA - 2 * MUDO).estado == "muerto"
