@@ -108,7 +108,7 @@ def check_consumidor(settings: Settings) -> tuple[Diagnostico, Sequence[Latido]]
 
         def leer() -> tuple[Latidos, datetime | None]:
             ultima = salud.latest_write()
-            return latidos.read(), ultima and ultima.procesada
+            return latidos.read(), ultima.procesada if ultima else None
 
         leido = hilos.submit(_if_it_answers, leer).result()
         visto, ultima = leido or (None, None)
