@@ -75,7 +75,7 @@ def test_api_and_dashboard_are_asked_where_the_settings_say(
     rutas: list[str] = []
     with closing(LatidosPostgres(entorno_mlflow)) as latidos, servidor(200, rutas) as donde:
         latidos.write(Situacion((0,)))
-        puerto = donde.rpartition(":")[2]
+        puerto = int(donde.rpartition(":")[2])
         # As in a container, where the API listens on every address.
         otras = {"api_host": "0.0.0.0", "api_port": puerto, "tablero_port": puerto}
         exportar(monkeypatch, entorno_mlflow.model_copy(update=otras))
