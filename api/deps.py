@@ -191,8 +191,8 @@ class Auditor:
         self._peticion = peticion
 
     @contextmanager
-    def cambio(self, accion: str, objeto: str, detalle: Mapping[str, Any]) -> Iterator[None]:
-        """Note a change that the block makes; should it fail, note that too.
+    def cambio(self, accion: str, objeto: str, detalle: Mapping[str, Any]) -> Iterator[int]:
+        """Note a change that the block makes, and give the note's number; note a failure too.
 
         Raises
         ------
@@ -206,20 +206,21 @@ class Auditor:
             with auditor.cambio("veredicto", f"anomalia {id_}", {"estado": "confirmada"}):
                 anomalias.set_veredicto(...)
         """
-        self._recursos.preparacion.check()
-        self._write(accion, objeto, detalle)
+        numero = self.note(accion, objeto, detalle)
         try:
-            yield
+            yield numero
         except Exception as error:
             try:
-                self._write(accion, objeto, {**detalle, "fallo": type(error).__name__})
+                self.note(accion, objeto, {**detalle, "fallo": type(error).__name__})
             except TransientError as otro:
                 error.add_note(f"y no se pudo anotar: {otro}")
             raise
 
-    def _write(self, accion: str, objeto: str, detalle: Mapping[str, Any]) -> None:
+    def note(self, accion: str, objeto: str, detalle: Mapping[str, Any]) -> int:
+        """Write a row and return its number; ``TransientError`` if it cannot be written."""
+        self._recursos.preparacion.check()
         clave: Clave = self._peticion.scope["state"]["clave"]
-        self._recursos.auditoria.write(
+        return self._recursos.auditoria.write(
             clave=f"{clave.nombre} ({clave.huella[:HUELLA_VISIBLE]})",
             rol=clave.rol,
             accion=accion,

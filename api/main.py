@@ -35,7 +35,7 @@ from api.presentacion import make_presentacion
 from api.recuerdo import Recuerdo
 from api.routes import ROUTERS
 from api.routes.documentacion import router as documentacion_router
-from api.routes.sistema import auditoria_router, metricas_router
+from api.routes.sistema import auditoria_router, clave_router, metricas_router
 from api.routes.sistema import router as sistema_router
 from api.seguridad import CABECERA, Llavero, Permiso, nueva_clave
 from api.tildes import Tildes, sin_tildes
@@ -109,7 +109,7 @@ def open_recursos(settings: Settings, ahora: Callable[[], datetime]) -> Recursos
         ahora=ahora,
         historico=PostgresConsultas(settings),
         anomalias=anomalias,
-        veredictos=VeredictosMongo(settings),
+        veredictos=VeredictosMongo(settings, al_cambiar=anomalias.forget),
         auditoria=AuditoriaPostgres(settings),
         salud=salud,
         modelos=modelos,
@@ -189,7 +189,7 @@ def _add_routes(app: FastAPI, llavero: Llavero) -> None:
     leer: dict[str, Any] = {}
     if llavero.leer_pide_clave:
         leer = {"dependencies": [Depends(Permiso(ROLES[0]))], "responses": respuestas(401)}
-    for router in (*ROUTERS, auditoria_router, metricas_router):
+    for router in (*ROUTERS, auditoria_router, clave_router, metricas_router):
         app.include_router(router, **leer)
     for router in (sistema_router, documentacion_router):
         app.include_router(router)

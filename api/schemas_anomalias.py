@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from api.parametros import Estado
 from api.presentacion import Presentacion, kwh, kwh_or_none
@@ -50,6 +50,10 @@ class Veredicto(BaseModel):
     motivo: str = Field(description="Por qué", examples=["Inspección del 20/11"])
     quien: str = Field(description="De quién era la clave", examples=["ana"])
     cuando: datetime = Field(description="Cuándo lo dijo")
+    anotacion: int | None = Field(
+        description="Su número en la auditoría, con el que se deshace; nulo = es de antes",
+        examples=[17],
+    )
 
     @classmethod
     def of(cls, fila: tipos.VeredictoHumano, presenta: Presentacion) -> Veredicto:
@@ -94,6 +98,11 @@ class Anomalia(BaseModel):
         None, description="El último que dio una persona; nulo = nadie", examples=[None]
     )
     archivada: bool = Field(description="El archivador la ha retirado", examples=[False])
+    revision: str = Field(
+        description="Cambia con lo que se ve de ella; devuélvala al juzgarla y no se juzgará otra "
+        "cosa",
+        examples=["1f3a99c0"],
+    )
 
     @classmethod
     def of(cls, fila: tipos.Anomalia, presenta: Presentacion) -> Anomalia:
@@ -108,6 +117,7 @@ def _campos(fila: tipos.Anomalia, presenta: Presentacion) -> dict[str, object]:
         "timestamp_consumo": presenta.hora(fila.timestamp_consumo),
         "timestamp_deteccion": presenta.hora(fila.timestamp_deteccion),
         "diferencia_kwh": None if esperado is None else kwh(fila.consumo_kwh - esperado),
+        "revision": fila.revision(),
         "veredicto": None if veredicto is None else Veredicto.of(veredicto, presenta),
     }
 
@@ -214,6 +224,9 @@ def contributions(explicacion: Sequence[Explicacion]) -> list[float]:
     return [float(i == primero) for i in range(len(scores))]
 
 
+Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+
+
 class VeredictoPedido(BaseModel):
     """The body of a verdict."""
 
@@ -223,6 +236,11 @@ class VeredictoPedido(BaseModel):
         examples=["confirmada"],
     )
     motivo: Motivo
+    revision: Revision | None = Field(
+        None,
+        description="La «revision» que se vio: si la anomalía ha cambiado desde entonces, 409",
+        examples=["1f3a99c0"],
+    )
 
 
 class VeredictosPedidos(BaseModel):
@@ -240,6 +258,19 @@ class VeredictosPedidos(BaseModel):
         examples=["descartada"],
     )
     motivo: Motivo
+    revisiones: list[Revision] | None = Field(
+        None,
+        max_length=IDS_MAXIMOS,
+        description="La «revision» que se vio de cada una, en el orden de «ids»: las que hayan "
+        "cambiado desde entonces no se juzgan",
+        examples=[["1f3a99c0"]],
+    )
+
+    @model_validator(mode="after")
+    def _one_each(self) -> VeredictosPedidos:
+        if self.revisiones is not None and len(self.revisiones) != len(self.ids):
+            raise ValueError("«revisiones» ha de tener tantas como «ids»")
+        return self
 
 
 class Cambio(BaseModel):
@@ -248,12 +279,18 @@ class Cambio(BaseModel):
     model_config = de("Una anomalía tras un veredicto.")
     anomalia: Anomalia = Field(description="La anomalía, como está ahora")
     estado_anterior: Estado = Field(description="En qué estaba", examples=["abierta"])
+    anotacion: int | None = Field(
+        description="Número del veredicto en la auditoría, con el que se deshace", examples=[17]
+    )
 
     @classmethod
     def of(cls, fila: tipos.CambioVeredicto, presenta: Presentacion) -> Cambio:
         """Return a change as people read it."""
+        dicho = fila.anomalia.veredicto
         return cls(
-            anomalia=Anomalia.of(fila.anomalia, presenta), estado_anterior=fila.estado_anterior
+            anomalia=Anomalia.of(fila.anomalia, presenta),
+            estado_anterior=fila.estado_anterior,
+            anotacion=None if dicho is None else dicho.anotacion,
         )
 
 
@@ -261,9 +298,15 @@ class Cambios(BaseModel):
     """What a verdict on several anomalies did."""
 
     model_config = de("Lo que ha hecho un veredicto sobre varias anomalías.")
+    anotacion: int = Field(
+        description="Número del veredicto en la auditoría, con el que se deshace", examples=[17]
+    )
     cambiadas: list[Cambio] = Field(description="Las anomalías, como están ahora")
     no_encontradas: list[str] = Field(
         description="Identificadores que no existen", examples=[["6745a1b2c3d4e5f6a7b8c9d0"]]
+    )
+    rechazadas: list[Anomalia] = Field(
+        description="Las que ya no son como se vieron: no se han tocado, y así están ahora"
     )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.consumidores import Vista
-from api.deps import Administrador, Ahora, Recursos, Todo, tope
+from api.deps import Administrador, Ahora, Lector, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
 from api.preparacion import MONGO, POSTGRES
 from api.vigia import Parte
@@ -19,10 +19,12 @@ from pipeline.almacenes.postgres_salud import UltimaEscritura
 from serving.metrics import TIPO_METRICAS
 from serving.salud_consumidor import Estado as EstadoConsumidor
 from serving.salud_consumidor import Gravedad
+from serving.settings import ROLES
 
 router = APIRouter(tags=["sistema"])
 metricas_router = APIRouter(tags=["sistema"])
 auditoria_router = APIRouter(prefix="/api/auditoría", tags=["sistema"])
+clave_router = APIRouter(prefix="/api/clave", tags=["sistema"])
 
 IMPRESCINDIBLES = (POSTGRES, MONGO)
 """Without these the API is alive but not ready."""
@@ -118,6 +120,17 @@ class Viva(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"description": "El proceso atiende."})
     estado: Literal["viva"] = Field("viva", description="Siempre «viva»")
+
+
+class ClaveDada(BaseModel):
+    """Whose the key of a request is."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "De quién es una clave."})
+    nombre: str = Field(description="De quién es", examples=["ana"])
+    rol: str = Field(description="Su rol", examples=["analista"])
+    puede: list[str] = Field(
+        description="Los roles que incluye", examples=[["lectura", "analista"]]
+    )
 
 
 class Anotacion(BaseModel):
@@ -224,6 +237,22 @@ def metricas(recursos: Todo, ahora: Ahora) -> Response:
         consumo_s=None if ultima is None else _age_s(ultima.consumo, ahora),
     )  # fmt: skip
     return Response(recursos.metricas.texto(), media_type=TIPO_METRICAS)
+
+
+@clave_router.get(
+    "",
+    summary="De quién es la clave",
+    description=(
+        "De quién es la clave de `X-API-Key` y qué puede hacer; para saberlo antes de usarla."
+    ),
+    response_description="Su dueño y su rol",
+    responses=respuestas(401),
+)
+async def de_quien(clave: Lector, respuesta: Response) -> ClaveDada:
+    """Return whose the key of the request is."""
+    respuesta.headers["Cache-Control"] = "no-store"
+    puede = [rol for rol in ROLES if clave.puede(rol)]
+    return ClaveDada(nombre=clave.nombre, rol=clave.rol, puede=puede)
 
 
 @auditoria_router.get(

@@ -6,19 +6,25 @@ Instants are aware and in UTC, energies in kWh; ``desde`` is included and ``hast
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import blake2b
 from typing import NamedTuple
 
 from detection.dominio import Explicacion
 
 
 class VeredictoHumano(NamedTuple):
-    """What a person said of an anomaly."""
+    """What a person said of an anomaly; ``anotacion`` is its row of the audit, if it has one."""
 
     estado: str
     estado_anterior: str
     motivo: str
     quien: str
     cuando: datetime
+    anotacion: int | None = None
+
+
+REVISION_BYTES = 4
+"""Two states of one anomaly are told apart but once in four thousand million times."""
 
 
 class Anomalia(NamedTuple):
@@ -39,6 +45,14 @@ class Anomalia(NamedTuple):
     version_modelo: str
     veredicto: VeredictoHumano | None
     archivada: bool
+
+    def revision(self) -> str:
+        """Return a text that changes with whatever a person judges an anomaly by."""
+        dicho = (
+            None if self.veredicto is None else (self.veredicto.cuando, self.veredicto.anotacion)
+        )
+        visto = (self.estado, self.severidad, self.score_anomalia, self.consumo_kwh, dicho)
+        return blake2b(repr(visto).encode(), digest_size=REVISION_BYTES).hexdigest()
 
 
 class AnomaliaDetalle(NamedTuple):
@@ -64,10 +78,14 @@ class CambioVeredicto(NamedTuple):
 
 
 class CambiosVeredicto(NamedTuple):
-    """What verdicts on several anomalies did."""
+    """What verdicts on several anomalies did, in the order in which they took effect.
+
+    ``rechazadas`` are no longer what whoever judged them had seen: as they are now.
+    """
 
     cambios: list[CambioVeredicto]
     no_encontradas: list[str]
+    rechazadas: list[Anomalia]
 
 
 class Puntuacion(NamedTuple):

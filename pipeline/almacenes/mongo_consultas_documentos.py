@@ -131,7 +131,14 @@ def detail(doc: Mapping[str, Any], archivada: bool) -> AnomaliaDetalle:
 
 def verdict_of(veredicto: Mapping[str, Any]) -> VeredictoHumano:
     """Return what a person said, out of an anomaly's document."""
-    return VeredictoHumano(*(veredicto[campo] for campo in VeredictoHumano._fields))
+    return VeredictoHumano(
+        veredicto["estado"],
+        veredicto["estado_anterior"],
+        veredicto["motivo"],
+        veredicto["quien"],
+        veredicto["cuando"],
+        veredicto.get("anotacion"),
+    )
 
 
 def check_filter(filtro: FiltroAnomalias) -> None:

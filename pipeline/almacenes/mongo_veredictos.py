@@ -6,7 +6,7 @@ the last one stands, and both are in the history, in the order in which they too
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.almacenes.consultas_limites import (
     distinct,
 )
 from pipeline.almacenes.consultas_tipos_anomalias import (
+    Anomalia,
     CambiosVeredicto,
     CambioVeredicto,
     VeredictoHumano,
@@ -41,6 +42,10 @@ MOTIVO_MAXIMO = 500
 QUIEN_MAXIMO = 100
 """Characters."""
 ANOMALIAS_A_LA_VEZ = 500
+DESHECHO = "Deshecho: "
+"""What the reason of a verdict that was undone begins with in the history."""
+_JUZGADO = ("estado", "severidad", "score_anomalia", "consumo_kwh", VEREDICTO)
+"""What a verdict is given on: it is stored only where these are still the same."""
 INTENTOS = 20
 """Others who judge the same anomaly between our look at it and our verdict, in a row."""
 
@@ -75,6 +80,22 @@ class VeredictosMongo:
         self._al_cambiar = al_cambiar
         self._reloj = reloj
 
+    def look(self, ids: Sequence[str]) -> list[Anomalia]:
+        """Return anomalies as they are now, in the order of their ids; what is not there is not.
+
+        Asked of the server each time: what somebody is about to judge is never a memory.
+        """
+        pedidas = [parse_id(uno) for uno in distinct(ids, ANOMALIAS_A_LA_VEZ)]
+        hay: dict[ObjectId, Anomalia] = {}
+        with self._turnos.taken():
+            # The live ones once more: what was on its way out of the archive is there by now.
+            for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS):
+                faltan = [uno for uno in pedidas if uno not in hay]
+                if faltan:
+                    cursor = self._turnos.base[nombre].find({"_id": {"$in": faltan}}, SIN_LO_LARGO)
+                    hay |= {doc["_id"]: anomaly(doc, nombre == ARCHIVO) for doc in cursor}
+        return [hay[uno] for uno in pedidas if uno in hay]
+
     def dar(
         self, id: str, estado: str, motivo: str, quien: str, cuando: datetime | None = None
     ) -> CambioVeredicto | None:
@@ -101,61 +122,131 @@ class VeredictosMongo:
         motivo: str,
         quien: str,
         cuando: datetime | None = None,
+        *,
+        revisiones: Mapping[str, str] | None = None,
+        anotacion: int | None = None,
     ) -> CambiosVeredicto:
         """Give several anomalies a verdict, as ``dar``, one after the other.
 
         Should MongoDB go away half way, those before have theirs; giving it again does no harm.
+
+        Parameters
+        ----------
+        revisiones : mapping, optional
+            ``Anomalia.revision`` of each id as it was seen: what has changed since is not judged.
+        anotacion : int, optional
+            The row of the audit that says so.
         """
         _check_verdict(estado, motivo, quien)
-        pedidas = [parse_id(uno) for uno in distinct(ids, ANOMALIAS_A_LA_VEZ)]
-        veredicto = {
-            "estado": estado,
-            "motivo": motivo,
+        vistas = revisiones or {}
+
+        def judge(anomalia: Anomalia) -> dict[str, Any] | None:
+            if vistas.get(anomalia.id, anomalia.revision()) != anomalia.revision():
+                return None
+            return {"estado": estado, "motivo": motivo}
+
+        return self._give_all(ids, judge, quien, cuando, anotacion)
+
+    def deshacer(
+        self,
+        ids: Sequence[str],
+        deshecha: int,
+        quien: str,
+        cuando: datetime | None = None,
+        anotacion: int | None = None,
+    ) -> CambiosVeredicto:
+        """Put back what a verdict changed, where nobody has judged since.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Those that it was given to.
+        deshecha : int
+            Its row of the audit.
+        quien, cuando, anotacion
+            As in ``dar_varios``.
+        """
+
+        def judge(anomalia: Anomalia) -> dict[str, Any] | None:
+            dicho = anomalia.veredicto
+            if dicho is None or dicho.anotacion != deshecha:
+                return None
+            motivo = f"{DESHECHO}{dicho.motivo}"[:MOTIVO_MAXIMO]
+            return {"estado": dicho.estado_anterior, "motivo": motivo}
+
+        return self._give_all(ids, judge, quien, cuando, anotacion)
+
+    def _give_all(
+        self,
+        ids: Sequence[str],
+        judge: Callable[[Anomalia], dict[str, Any] | None],
+        quien: str,
+        cuando: datetime | None,
+        anotacion: int | None,
+    ) -> CambiosVeredicto:
+        """Give each anomaly the estado and motivo that ``judge`` finds for it; None = none."""
+        dado = {
             "quien": quien,
             "cuando": _to_millis(cuando or self._reloj()),
+            "anotacion": anotacion,
         }
-        cambios: list[CambioVeredicto] = []
-        no_encontradas: list[str] = []
-        for uno in pedidas:
+        hecho = CambiosVeredicto([], [], [])
+        for uno in [parse_id(uno) for uno in distinct(ids, ANOMALIAS_A_LA_VEZ)]:
             with self._turnos.taken():
-                cambio = self._give(uno, veredicto)
+                cambio = self._give(uno, judge, dado)
             if cambio is None:
-                no_encontradas.append(str(uno))
-                continue
-            cambios.append(cambio)
-            if self._al_cambiar is not None:
-                self._al_cambiar(cambio.anomalia.timestamp_consumo)
-        return CambiosVeredicto(cambios, no_encontradas)
+                hecho.no_encontradas.append(str(uno))
+            elif isinstance(cambio, Anomalia):
+                hecho.rechazadas.append(cambio)
+            else:
+                hecho.cambios.append(cambio)
+                if self._al_cambiar is not None:
+                    self._al_cambiar(cambio.anomalia.timestamp_consumo)
+        return hecho
 
-    def _give(self, uno: ObjectId, veredicto: dict[str, Any]) -> CambioVeredicto | None:
+    def _give(
+        self,
+        uno: ObjectId,
+        judge: Callable[[Anomalia], dict[str, Any] | None],
+        dado: Mapping[str, Any],
+    ) -> CambioVeredicto | Anomalia | None:
         # The live ones once more: what was on its way out of the archive is there by now.
         for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS):
-            cambio = self._give_in(nombre, uno, veredicto)
+            cambio = self._give_in(nombre, uno, judge, dado)
             if cambio is not None:
                 return cambio
         return None
 
     def _give_in(
-        self, nombre: str, uno: ObjectId, veredicto: dict[str, Any]
-    ) -> CambioVeredicto | None:
+        self,
+        nombre: str,
+        uno: ObjectId,
+        judge: Callable[[Anomalia], dict[str, Any] | None],
+        dado: Mapping[str, Any],
+    ) -> CambioVeredicto | Anomalia | None:
         coleccion = self._turnos.base[nombre]
         for _ in range(INTENTOS):
             doc = coleccion.find_one({"_id": uno}, SIN_LO_LARGO)
             if doc is None:
                 return None
-            anterior = doc["estado"]
-            dado = {**veredicto, "estado_anterior": anterior}
-            cambio = {"estado": dado["estado"], "veredicto": dado, VEREDICTO: dado["cuando"]}
-            # Only where it still is what the history is going to say that it was.
+            anterior = anomaly(doc, nombre == ARCHIVO)
+            juicio = judge(anterior)
+            if juicio is None:
+                return anterior
+            entero = {**juicio, **dado, "estado_anterior": anterior.estado}
+            cambio = {"estado": entero["estado"], "veredicto": entero, VEREDICTO: entero["cuando"]}
+            # Only where it still is what has been judged, and what the history will say it was.
             hecho = coleccion.update_one(
-                {"_id": uno, "estado": anterior},
+                {"_id": uno, **{campo: doc.get(campo) for campo in _JUZGADO}},
                 {
                     "$set": cambio,
-                    "$push": {"veredictos": {"$each": [dado], "$slice": -VEREDICTOS_MAXIMOS}},
+                    "$push": {"veredictos": {"$each": [entero], "$slice": -VEREDICTOS_MAXIMOS}},
                 },
             )
             if hecho.matched_count:
-                return CambioVeredicto(anomaly({**doc, **cambio}, nombre == ARCHIVO), anterior)
+                return CambioVeredicto(
+                    anomaly({**doc, **cambio}, anterior.archivada), anterior.estado
+                )
         raise TransientError("otras personas juzgan la misma anomalía a la vez")
 
     def historial(self, id: str) -> list[VeredictoHumano] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,11 @@ _ANOTA = """
 INSERT INTO auditoria (clave, rol, accion, objeto, detalle, ip, peticion_id)
 VALUES (%(clave)s, %(rol)s, %(accion)s, %(objeto)s, %(detalle)s, %(ip)s, %(peticion_id)s)
 RETURNING id
+"""
+_TURNO = "SELECT pg_advisory_xact_lock(hashtextextended('consumo veredictos', 0))"
+_UNA = """
+SELECT id, momento, clave, rol, accion, objeto, detalle, ip, peticion_id FROM auditoria
+WHERE id = %(numero)s
 """
 _LISTA = """
 SELECT id, momento, clave, rol, accion, objeto, detalle, ip, peticion_id FROM auditoria
@@ -85,6 +91,24 @@ class AuditoriaPostgres:
 
     def __init__(self, settings: Settings) -> None:
         self._conexion = Conexion(settings, "consumo auditoría")
+        self._turno = Conexion(settings, "consumo turno de veredictos")
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let one block run at a time, in all the processes that judge anomalies.
+
+        What is written down and done within it takes effect in the order of the rows' numbers.
+        The lock dies with its holder.
+
+        Raises
+        ------
+        TransientError
+            PostgreSQL is away, or the others take too long.
+        """
+        with self._turno.transaction() as cursor:
+            cursor.execute(_LIMITE, (LIMITE_MS,))
+            cursor.execute(_TURNO)
+            yield
 
     def write(
         self,
@@ -113,6 +137,14 @@ class AuditoriaPostgres:
             (numero,) = cursor.fetchone()
         return int(numero)
 
+    def read(self, numero: int) -> Anotacion | None:
+        """Return the row of a number; None = there is none."""
+        with self._conexion.transaction() as cursor:
+            cursor.execute(_LIMITE, (LIMITE_MS,))
+            cursor.execute(_UNA, {"numero": numero})
+            fila = cursor.fetchone()
+        return None if fila is None else Anotacion(*fila)
+
     def latest(self, limite: int, antes_de: int | None = None) -> list[Anotacion]:
         """Return rows, the newest first.
 
@@ -129,5 +161,6 @@ class AuditoriaPostgres:
             return [Anotacion(*fila) for fila in cursor.fetchall()]
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         self._conexion.close()
+        self._turno.close()

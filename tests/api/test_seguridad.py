@@ -18,7 +18,7 @@ from apoyo_api import AHORA, CLAVES, Datos, claves_de_prueba, es_problema, esper
 from api.main import check_exposure, create_app
 from api.seguridad import CABECERA, Llavero, huella_de, nueva_clave
 from detection.errors import ConfiguracionError
-from serving.settings import Settings
+from serving.settings import ROLES, Settings
 
 AUDITORIA = "/api/auditoría"
 
@@ -46,6 +46,25 @@ def test_una_clave_mala_es_como_ninguna(cliente: httpx.Client, clave: str) -> No
     sin_id = [{k: v for k, v in r.json().items() if k != "peticion_id"} for r in (mala, ninguna)]
     assert sin_id[0] == sin_id[1]
     assert mala.status_code == 401
+
+
+@pytest.mark.parametrize("rol", ROLES)
+def test_de_quien_es_una_clave(
+    cliente: httpx.Client, claves: dict[str, dict[str, str]], rol: str
+) -> None:
+    """Whoever has a key is told whose it is and what it may do, without using it for anything."""
+    respuesta = cliente.get("/api/clave", headers=claves[rol])
+    assert respuesta.headers["cache-control"] == "no-store"
+    assert respuesta.json() == {
+        "nombre": f"{rol}-1", "rol": rol, "puede": list(ROLES[: ROLES.index(rol) + 1]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("clave", ["", "otra", "clave-de-prueba-analist", "ñ"])
+def test_una_clave_que_no_sirve_se_sabe_al_momento(cliente: httpx.Client, clave: str) -> None:
+    """A wrong key is 401 as soon as it is asked about."""
+    respuesta = cliente.get("/api/clave", headers={CABECERA: clave.encode()})
+    es_problema(respuesta, 401, "hace falta una clave válida")
 
 
 @pytest.mark.parametrize(("rol", "estado"), [("lectura", 403), ("analista", 403)])
@@ -182,6 +201,7 @@ def test_quien_pregunta_demasiado_espera(datos: Datos) -> None:
         assert http.get("/api/deriva/historial", headers=con_clave).status_code == 200
         con_mala = {CABECERA: "adivina"}
         assert http.get("/api/deriva/historial", headers=con_mala).status_code == 429
+        assert http.get("/api/clave", headers=con_mala).status_code == 429
         assert {http.get("/salud/viva").status_code for _ in range(8)} == {200}
 
 

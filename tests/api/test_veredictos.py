@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -144,7 +145,9 @@ def test_todo_veredicto_queda_en_la_auditoria(
     filas = api.get("/api/auditoría?limite=5", headers=claves["administracion"]).json()["elementos"]
     hecha = next(f for f in filas if una in f["objeto"])
     assert (hecha["accion"], hecha["rol"]) == ("veredicto", "analista")
+    antes = hecha["detalle"].pop("anomalias")
     assert hecha["detalle"] == {"veredicto": "confirmada", "motivo": "para la auditoría"}
+    assert [(a["id"], a["estado_anterior"]) for a in antes] == [(una, "abierta")]
     assert "analista-1" in hecha["clave"]
     fallida = filas[0]
     assert NINGUNA in fallida["objeto"]
@@ -166,6 +169,125 @@ def test_varias_a_la_vez(
     despues = todo(api, "/api/anomalias/últimas", estado="descartada", limite=500)
     assert {a["id"] for a in despues} == set(ids)
     assert len(abiertas) > len(ids)
+
+
+def _anotadas(api: httpx.Client, claves: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
+    """Return the latest rows of the audit, the oldest first."""
+    respuesta = api.get("/api/auditoría?limite=60", headers=claves["administracion"])
+    return list(respuesta.json()["elementos"][::-1])
+
+
+def test_la_auditoria_guarda_todas_y_lo_que_habia(
+    api: httpx.Client, abiertas: list[dict[str, Any]], claves: dict[str, dict[str, str]]
+) -> None:
+    """Of a verdict on fifty anomalies the audit has all fifty, each with what was replaced."""
+    ids = [a["id"] for a in abiertas[:50]]
+    primero = _dar(api, ids[7], claves["administracion"], "descartada").json()
+    cuerpo = {"ids": [*ids, NINGUNA], "veredicto": "confirmada", "motivo": "la inspección"}
+    dado = api.post("/api/anomalias/veredictos", json=cuerpo, headers=claves["analista"]).json()
+    fila = next(f for f in _anotadas(api, claves) if f["id"] == dado["anotacion"])
+    assert [a["id"] for a in fila["detalle"]["anomalias"]] == ids
+    assert fila["detalle"]["no_encontradas"] == [NINGUNA]
+    antes = {a["id"]: a for a in fila["detalle"]["anomalias"]}
+    assert antes[ids[7]] == {
+        "id": ids[7], "estado_anterior": "descartada", "quien_anterior": "administracion-1",
+        "anotacion_anterior": primero["anotacion"],
+    }  # fmt: skip
+    assert {a["estado_anterior"] for i, a in antes.items() if i != ids[7]} == {"abierta"}
+    assert lee(api, f"/api/anomalias/{ids[0]}")["veredicto"]["anotacion"] == dado["anotacion"]
+
+
+def test_la_auditoria_va_en_el_orden_en_que_tuvo_efecto(
+    api: httpx.Client,
+    propia: Settings,
+    abiertas: list[dict[str, Any]],
+    claves: dict[str, dict[str, str]],
+) -> None:
+    """Of verdicts at once the audit's last one stands, and each row says what it replaced."""
+    una = abiertas[5]["id"]
+    with servir(propia) as otra, ThreadPoolExecutor(6) as hilos:
+        dados = list(
+            hilos.map(
+                lambda i: _dar(
+                    (api, otra)[i % 2], una, claves["analista"],
+                    ("confirmada", "descartada", "abierta")[i % 3], f"vez {i}",
+                ),
+                range(18),
+            )
+        )  # fmt: skip
+    assert {d.status_code for d in dados} == {200}
+    filas = [f for f in _anotadas(api, claves) if f["objeto"] == f"anomalia {una}"][-18:]
+    (antes,) = zip(*(f["detalle"]["anomalias"] for f in filas), strict=True)
+    assert [a["anotacion_anterior"] for a in antes[1:]] == [f["id"] for f in filas[:-1]]
+    dichos = [f["detalle"]["veredicto"] for f in filas]
+    assert [a["estado_anterior"] for a in antes[1:]] == dichos[:-1]
+    ahora = lee(api, f"/api/anomalias/{una}")
+    assert (ahora["estado"], ahora["veredicto"]["anotacion"]) == (dichos[-1], filas[-1]["id"])
+    assert [v["anotacion"] for v in ahora["veredictos"][-18:]] == [f["id"] for f in filas]
+
+
+def test_solo_se_juzga_lo_que_se_ha_visto(
+    api: httpx.Client, abiertas: list[dict[str, Any]], claves: dict[str, dict[str, str]]
+) -> None:
+    """Who judges what has changed since it was shown gets 409, or the others only, and is told."""
+    vista, otra = abiertas[6], abiertas[7]
+    _dar(api, vista["id"], claves["administracion"], "descartada", "un taller").raise_for_status()
+    cuerpo = {"veredicto": "confirmada", "motivo": "lo que vi", "revision": vista["revision"]}
+    ruta = f"/api/anomalias/{vista['id']}/veredicto"
+    negada = api.post(ruta, json=cuerpo, headers=claves["analista"])
+    es_problema(negada, 409, "ahora descartada por administracion-1 («un taller»)")
+    varias = {
+        "ids": [vista["id"], otra["id"]], "revisiones": [vista["revision"], otra["revision"]],
+        "veredicto": "confirmada", "motivo": "lo que vi",
+    }  # fmt: skip
+    dado = api.post("/api/anomalias/veredictos", json=varias, headers=claves["analista"]).json()
+    assert [c["anomalia"]["id"] for c in dado["cambiadas"]] == [otra["id"]]
+    assert [(a["id"], a["estado"]) for a in dado["rechazadas"]] == [(vista["id"], "descartada")]
+    assert lee(api, f"/api/anomalias/{vista['id']}")["estado"] == "descartada"
+    fila = _anotadas(api, claves)[-1]["detalle"]
+    assert (fila["rechazadas"], [a["id"] for a in fila["anomalias"]]) == (
+        [vista["id"]],
+        [otra["id"]],
+    )
+    otra_vez = api.post("/api/anomalias/veredictos", json=varias, headers=claves["analista"])
+    es_problema(otra_vez, 409, vista["propietario_id"])
+    corta = {**varias, "revisiones": [vista["revision"]]}
+    es_problema(
+        api.post("/api/anomalias/veredictos", json=corta, headers=claves["analista"]), 422, "ids"
+    )
+    nueva = {**cuerpo, "revision": lee(api, f"/api/anomalias/{vista['id']}")["revision"]}
+    api.post(ruta, json=nueva, headers=claves["analista"]).raise_for_status()
+
+
+def test_deshacer_devuelve_cada_una_a_como_estaba(
+    api: httpx.Client, abiertas: list[dict[str, Any]], claves: dict[str, dict[str, str]]
+) -> None:
+    """An undo restores exactly what a verdict changed, but for what was judged since, once."""
+    ids = [a["id"] for a in abiertas[8:12]]
+    _dar(api, ids[0], claves["analista"], "descartada").raise_for_status()
+    cuerpo = {"ids": ids, "veredicto": "confirmada", "motivo": "me equivoqué de filas"}
+    dado = api.post("/api/anomalias/veredictos", json=cuerpo, headers=claves["analista"]).json()
+    _dar(api, ids[1], claves["administracion"], "descartada", "un horno").raise_for_status()
+    ruta = f"/api/anomalias/veredictos/{dado['anotacion']}/deshacer"
+    es_problema(api.post(ruta), 401)
+    es_problema(api.post(ruta, headers=claves["lectura"]), 403)
+    deshecho = api.post(ruta, headers=claves["analista"]).json()
+    ahora = {uno: lee(api, f"/api/anomalias/{uno}") for uno in ids}
+    assert [ahora[uno]["estado"] for uno in ids] == [
+        "descartada", "descartada", "abierta", "abierta",
+    ]  # fmt: skip
+    assert [a["id"] for a in deshecho["rechazadas"]] == [ids[1]]
+    assert ahora[ids[1]]["veredicto"]["motivo"] == "un horno"
+    assert ahora[ids[2]]["veredicto"]["motivo"] == "Deshecho: me equivoqué de filas"
+    fila = _anotadas(api, claves)[-1]
+    assert (fila["accion"], fila["objeto"]) == ("deshacer", f"veredicto {dado['anotacion']}")
+    assert [a["estado"] for a in fila["detalle"]["anomalias"]] == [
+        "descartada", "abierta", "abierta",
+    ]  # fmt: skip
+    es_problema(api.post(ruta, headers=claves["analista"]), 409, "nada que deshacer")
+    es_problema(
+        api.post("/api/anomalias/veredictos/999999/deshacer", headers=claves["analista"]), 404
+    )
 
 
 def test_lo_descartado_deja_de_estar_en_juego(
