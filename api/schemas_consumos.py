@@ -155,6 +155,9 @@ class SemanaTipo(Pagina[HoraDeSemana]):
     model_config = de("La semana típica de un cliente: hasta 168 medias.")
 
 
+COMPLETO = "Falso = le faltan horas, o no ha terminado: no se compara con otros"
+
+
 class ConsumoMensual(BaseModel):
     """A customer's month."""
 
@@ -183,6 +186,7 @@ class ConsumoMensual(BaseModel):
         examples=[0.4],
     )
     lecturas: int | None = Field(description="Horas con lectura", examples=[744])
+    completo: bool = Field(description=COMPLETO, examples=[True])
     coste_estimado_eur: float | None = Field(description=COSTE, examples=[108.08])
     agregado_en: datetime | None = Field(
         description="Cuándo se sumó", examples=["2026-02-01T02:00:00+01:00"]
@@ -201,6 +205,7 @@ class ConsumoMensual(BaseModel):
             parte_punta=share(
                 fila.consumo_punta_promedio, fila.consumo_promedio, presenta.horas_punta
             ),
+            completo=fila.is_whole(),
             coste_estimado_eur=presenta.euros(fila.consumo_total),
         )
 
@@ -227,6 +232,8 @@ class MesGlobal(BaseModel):
     consumo_punta_promedio: float | None = Field(
         description="Media de las medias en punta de los clientes, kWh", examples=[1.2]
     )
+    lecturas: int = Field(description="Horas con lectura, de todos", examples=[37200])
+    completo: bool = Field(description=COMPLETO, examples=[True])
     coste_estimado_eur: float | None = Field(description=COSTE, examples=[5403.02])
 
     @classmethod
@@ -237,7 +244,11 @@ class MesGlobal(BaseModel):
             for n, v in fila._asdict().items()
             if n in cls.model_fields
         }
-        return cls(**valores, coste_estimado_eur=presenta.euros(fila.consumo_total))
+        return cls(
+            **valores,
+            completo=fila.is_whole(),
+            coste_estimado_eur=presenta.euros(fila.consumo_total),
+        )
 
 
 class MesesGlobales(Pagina[MesGlobal]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
@@ -23,7 +24,7 @@ from api.schemas import (
 )
 from api.schemas_consumos import ConsumoMensual
 from pipeline.almacenes.consultas_tipos import DiaGlobal, EstadisticasCliente, Ventana
-from pipeline.almacenes.consultas_tipos_anomalias import ParInteranual, PuntoSerie
+from pipeline.almacenes.consultas_tipos_anomalias import Anomalia, ParInteranual, PuntoSerie
 
 _CLIENTES = "Clientes con lecturas: en la hora que más tuvo"
 _SOSPECHOSOS = "Clientes bajo sospecha: en la hora que más tuvo"
@@ -64,20 +65,41 @@ class EstadisticasDeCliente(BaseModel):
     )
     score_maximo: float = Field(description="La mayor puntuación, de 0 a 1", examples=[0.83])
     es_sospechoso: bool = Field(description="Está bajo sospecha", examples=[False])
-    exceso_kwh: float = Field(description=EXCESO, examples=[12.0])
-    defecto_kwh: float = Field(description=DEFECTO, examples=[0.0])
-    energia_en_juego_kwh: float = Field(description=EN_JUEGO, examples=[12.0])
+    descartadas: int | None = Field(
+        description="De ellas, las que una persona ha descartado: no cuentan en lo que está en "
+        "juego; nulo = MongoDB no responde",
+        examples=[0],
+    )
+    exceso_kwh: float | None = Field(description=EXCESO, examples=[12.0])
+    defecto_kwh: float | None = Field(description=DEFECTO, examples=[0.0])
+    energia_en_juego_kwh: float | None = Field(description=EN_JUEGO, examples=[12.0])
     energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[1.8])
-    semana: Variacion = Field(description="kWh de los últimos 7 días frente a los 7 de antes")
+    semana: Variacion = Field(
+        description="kWh de los últimos 7 días frente a los 7 de antes, si las dos semanas están "
+        "completas"
+    )
 
     @classmethod
-    def of(cls, fila: EstadisticasCliente, presenta: Presentacion) -> EstadisticasDeCliente:
-        """Return a customer's figures as people read them."""
+    def of(
+        cls,
+        fila: EstadisticasCliente,
+        descartadas: Sequence[Anomalia] | None,
+        presenta: Presentacion,
+    ) -> EstadisticasDeCliente:
+        """Return a customer's figures as people read them.
+
+        Parameters
+        ----------
+        descartadas : sequence of Anomalia or None
+            What of the anomalies in them a person has rejected; None = it is not known.
+        """
         instantes = ("desde", "hasta", "primera_lectura", "ultima_lectura")
         valores = {n: v for n, v in fila._asdict().items() if n in cls.model_fields}
         valores |= {n: presenta.hora(valores[n]) for n in instantes}
         valores |= {n: kwh(v) for n, v in valores.items() if n.endswith("_kwh") and v is not None}
-        posibles, en_juego = fila.lecturas_posibles, kwh(fila.exceso_kwh + fila.defecto_kwh)
+        en_juego = _at_stake(fila, descartadas)
+        valores |= en_juego
+        posibles = fila.lecturas_posibles
         anomalias = PorSeveridad.of(fila.anomalias)
         return cls(
             **valores
@@ -86,11 +108,34 @@ class EstadisticasDeCliente(BaseModel):
                 "coste_estimado_eur": presenta.euros(fila.consumo_total_kwh),
                 "anomalias": anomalias,
                 "anomalias_total": anomalias.total,
-                "energia_en_juego_kwh": en_juego,
-                "energia_en_juego_eur": presenta.euros(en_juego),
-                "semana": Variacion.of(kwh(fila.consumo_7d_kwh), kwh(fila.consumo_7d_anterior_kwh)),
+                "descartadas": None if descartadas is None else len(descartadas),
+                "energia_en_juego_eur": presenta.euros(en_juego["energia_en_juego_kwh"]),
+                "semana": Variacion.of(
+                    kwh(fila.consumo_7d_kwh),
+                    kwh(fila.consumo_7d_anterior_kwh) if fila.semanas_enteras else None,
+                ),
             }
         )
+
+
+def _at_stake(
+    fila: EstadisticasCliente, descartadas: Sequence[Anomalia] | None
+) -> dict[str, float | None]:
+    """Return the energy at stake of a customer, without what a person has rejected, kWh."""
+    if descartadas is None:
+        return dict.fromkeys(("exceso_kwh", "defecto_kwh", "energia_en_juego_kwh"))
+    diferencias = [
+        una.consumo_kwh - una.consumo_esperado_kwh
+        for una in descartadas
+        if una.consumo_esperado_kwh is not None
+    ]
+    exceso = max(0.0, fila.exceso_kwh - sum(d for d in diferencias if d > 0))
+    defecto = max(0.0, fila.defecto_kwh + sum(d for d in diferencias if d < 0))
+    return {
+        "exceso_kwh": kwh(exceso),
+        "defecto_kwh": kwh(defecto),
+        "energia_en_juego_kwh": kwh(exceso + defecto),
+    }
 
 
 class VentanaGlobal(BaseModel):
@@ -147,7 +192,9 @@ class Resumen(BaseModel):
 class ResumenTablero(BaseModel):
     """What the dashboard's first page shows."""
 
-    model_config = de("Los indicadores: los últimos 7 días frente a los 7 anteriores.")
+    model_config = de(
+        "Los indicadores: los últimos 7 días frente a los 7 anteriores, si ambos están completos."
+    )
     momento: datetime = Field(description="De cuándo son estas cifras")
     desde: datetime = Field(description="Desde cuándo, incluido")
     hasta: datetime = Field(description="Hasta cuándo, sin incluirlo")
@@ -179,7 +226,9 @@ class ParDeMeses(BaseModel):
     actual: ConsumoMensual | None = Field(description="Nulo = no hay datos")
     anterior: ConsumoMensual | None = Field(description="Un año antes; nulo = no hay datos")
     variacion: float | None = Field(
-        description="Cambio del consumo: 0,1 = un 10 % más", examples=[0.1]
+        description="Cambio del consumo por hora: 0,1 = un 10 % más; nulo = no hay dos meses "
+        "completos",
+        examples=[0.1],
     )
 
     @classmethod
@@ -200,15 +249,21 @@ class EstadisticasMensuales(Pagina[ParDeMeses]):
     propietario_id: str = Field(description="Cliente", examples=["CLI_00001"])
     meses: int = Field(ge=0, description="Meses con datos, de los pedidos", examples=[12])
     consumo_total: float = Field(ge=0, description="Energía de esos meses, kWh", examples=[8600.1])
-    consumo_promedio_mensual: float | None = Field(description="Media, kWh", examples=[716.7])
-    mes_maximo: str | None = Field(description="El de más consumo", examples=["2026-01"])
-    mes_minimo: str | None = Field(description="El de menos consumo", examples=["2026-05"])
+    consumo_promedio_mensual: float | None = Field(
+        description="Media de los meses completos, kWh; nulo = no los hay", examples=[716.7]
+    )
+    mes_maximo: str | None = Field(
+        description="El de más consumo, de los completos", examples=["2026-01"]
+    )
+    mes_minimo: str | None = Field(
+        description="El de menos consumo, de los completos", examples=["2026-05"]
+    )
     anomalias_detectadas: int = Field(ge=0, description="Horas anómalas", examples=[30])
     anomalias_criticas: int = Field(ge=0, description="De ellas, críticas", examples=[2])
     ultimo_mes: str | None = Field(description="El más reciente con datos", examples=["2026-11"])
     variacion_mensual: float | None = Field(
-        description="Del último mes terminado frente al anterior: 0,05 = un 5 % más; nulo = no "
-        "los hay",
+        description="Consumo por hora del último mes terminado frente al anterior: 0,05 = un 5 % "
+        "más; nulo = no hay dos seguidos y completos",
         examples=[0.05],
     )
     posicion: int | None = Field(

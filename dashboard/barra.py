@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import datos, estado
 from dashboard.client import ApiError
+from dashboard.sesion import ROLES, sesion
 
 REFRESCO_S = 20
 """How often the state of the system is asked for; part of the 60 s within which a dead consumer is
@@ -28,6 +29,24 @@ def pedir_clave() -> None:
             st.caption("Se enviará con cada cambio que pida; se olvida al cerrar la pestaña.")
         else:
             st.caption("Hace falta para dar veredictos y para promover modelos.")
+    # Outside: it is to be seen with the key folded away, too.
+    _decir_de_quien_es()
+
+
+def _decir_de_quien_es() -> None:
+    """Draw whose the typed key is, or that it is nobody's."""
+    quien = sesion()
+    if quien is None:
+        return
+    if quien.estado == "mala":
+        st.error("Esa clave no es válida: la API no la conoce.", icon=":material/key_off:")
+    elif quien.estado == "sin comprobar":
+        st.warning(f"No se ha podido comprobar la clave: {quien.detalle}.", icon=":material/key:")
+    else:
+        nombre = f"{quien.nombre} · {ROLES.get(quien.rol, quien.rol)}"
+        st.html(f'<div class="salud"><span class="bien">{html.escape(nombre)}</span></div>')
+        if "analista" not in quien.puede:
+            st.caption("Con esta clave se mira, pero no se cambia nada.")
 
 
 @st.fragment(run_every=REFRESCO_S)

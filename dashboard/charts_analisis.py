@@ -51,10 +51,11 @@ def meses_total(elementos: Filas, paleta: Paleta) -> go.Figure:
     Parameters
     ----------
     elementos : sequence
-        ``mes_str``, ``consumo_total`` and ``anomalias_detectadas``, oldest first.
+        ``mes_str``, ``completo``, ``consumo_total`` and ``anomalias_detectadas``, oldest first;
+        the names of those that are not whole end with "*".
     """
     figura = base(paleta)
-    meses = [textos.mes_corto(fila["mes_str"]) for fila in elementos]
+    meses = [textos.mes_corto(f["mes_str"]) + "*" * (not f["completo"]) for f in elementos]
     figura.add_bar(
         x=meses, y=[fila["consumo_total"] for fila in elementos], name="Consumo",
         marker={"color": paleta.principal}, hovertemplate="%{y:,.0f} kWh",

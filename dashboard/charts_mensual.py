@@ -31,7 +31,7 @@ def interanual(meses: Filas, cuantos: int = MESES_DEL_ANO) -> list[dict[str, Any
     -------
     list of dict
         ``mes_str``, ``actual``, ``anterior`` (None = there is none), ``variacion`` (None = cannot
-        be said: 0,05 = 5 % more per customer), oldest first.
+        be said, as where one of the two is not whole: 0,05 = 5 % more per customer), oldest first.
     """
     por_mes = {fila["mes_str"]: fila for fila in meses}
     pares = []
@@ -40,7 +40,8 @@ def interanual(meses: Filas, cuantos: int = MESES_DEL_ANO) -> list[dict[str, Any
         anterior = por_mes.get(f"{int(mes[:4]) - 1}{mes[4:]}")
         # Per customer: between years, customers come and go.
         antes = anterior["consumo_promedio"] if anterior else 0.0
-        variacion = actual["consumo_promedio"] / antes - 1 if antes else None
+        enteros = bool(anterior and anterior["completo"] and actual["completo"])
+        variacion = actual["consumo_promedio"] / antes - 1 if antes and enteros else None
         pares.append(
             {"mes_str": mes, "actual": actual, "anterior": anterior, "variacion": variacion}
         )
@@ -53,11 +54,13 @@ def por_anos(meses: Filas, campo: str, titulo: str, paleta: Paleta) -> go.Figure
     Parameters
     ----------
     meses : sequence
-        Rows with ``mes_str`` and ``campo``, in any order; of each year, months may be missing.
+        Rows with ``mes_str``, ``completo`` and ``campo``, in any order; of each year, months may
+        be missing. Those that are not whole are left out: they would be compared with whole ones.
     """
     anos: dict[str, list[float | None]] = defaultdict(lambda: [None] * MESES_DEL_ANO)
     for fila in meses:
-        anos[fila["mes_str"][:4]][int(fila["mes_str"][5:7]) - 1] = fila[campo]
+        if fila["completo"]:
+            anos[fila["mes_str"][:4]][int(fila["mes_str"][5:7]) - 1] = fila[campo]
     figura = base(paleta)
     trazos = _trazos(paleta)
     for (ano, valores), (color, trazo, grosor) in reversed(

@@ -125,8 +125,7 @@ def variacion(nombre: str, dato: dict[str, Any], texto: str, mas_es_peor: bool) 
     """
     cambio = dato["variacion"]
     if cambio is None:
-        anterior = dato["anterior"]
-        return Kpi(nombre, texto, "sin semana anterior" if not anterior else "")
+        return Kpi(nombre, texto, "sin semana anterior completa" if not dato["anterior"] else "")
     if round(cambio, 2) == 0:
         return Kpi(nombre, texto, "como la semana anterior")
     flecha = "▲" if cambio > 0 else "▼"

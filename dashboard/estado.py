@@ -50,10 +50,11 @@ def olvidar_cliente() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rango:
-    """Some days, both included."""
+    """Some days, both included; ``periodo`` = the ready-made choice that they come from, if any."""
 
     desde: date
     hasta: date
+    periodo: str = ""
 
     @property
     def dias(self) -> int:
@@ -102,7 +103,8 @@ def elegir_rango(prefijo: str, ultimo: date, defecto: str, maximo_dias: int) -> 
         bind="query-params",
     )
     if elegido != A_MEDIDA:
-        return Rango(ultimo - timedelta(days=PERIODOS[elegido or defecto] - 1), ultimo)
+        periodo = elegido or defecto
+        return Rango(ultimo - timedelta(days=PERIODOS[periodo] - 1), ultimo, periodo)
     caja = st.container(horizontal=True)
     desde = _dia(caja, "Desde", f"{prefijo}desde", ultimo - timedelta(days=6))
     hasta = _dia(caja, "Hasta", f"{prefijo}hasta", ultimo)
@@ -151,6 +153,11 @@ class Filtros:
             "estado": self.estado,
             "propietario_id": self.propietario_id or None,
         }
+
+    def elegido(self) -> tuple[object, ...]:
+        """Return what was chosen: «7 días» stays the same choice when a day goes by."""
+        dias = self.rango.periodo or (self.rango.desde, self.rango.hasta)
+        return (dias, self.severidad, self.tipo, self.estado, self.propietario_id)
 
 
 def elegir_filtros(ultimo: date, maximo_dias: int) -> Filtros:

@@ -1,28 +1,196 @@
-"""The table of anomalies: pages that the API cuts, rows to choose."""
+"""Lists that the API cuts into pages, and the table of anomalies, in which rows are chosen.
+
+A page of anomalies that has been shown stays as it is until its reader asks for another one:
+readings that arrive meanwhile are announced, not slipped in. Streamlit keeps the numbers of chosen
+rows, so every page that is shown has a table of its own: a number never meets another list.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
 from dashboard import datos, textos
 from dashboard.charts import transparente
+from dashboard.client import ApiError
 from dashboard.componentes import colores
 
 POR_PAGINA = 50
 _ALTO_FILA = 35
+_GUARDADAS = "_listas"
+_ULTIMA = "_ultima_pagina"
+_PRINCIPIO = ""
+"""Cursor of the first page."""
+
+Fila = dict[str, Any]
 
 
-def tabla_anomalias(
-    filas: list[dict[str, Any]], clave: str, con_cliente: bool = True
-) -> list[dict[str, Any]]:
-    """Draw anomalies as a table and return the chosen ones."""
+@dataclass(slots=True)
+class Lista:
+    """A page of a list as it is shown.
+
+    Parameters
+    ----------
+    ruta, parametros : str, mapping
+        What the API is asked for.
+    clave : str
+        Tells the lists of a session apart.
+    cursores : list of str
+        Of the pages down to this one.
+    filas : list
+        What is shown.
+    siguiente : str or None
+        Cursor of the next page; None = this is the last one.
+    numero : int
+        Another one for each page that this session has shown; 0 = nothing has been read yet.
+    """
+
+    ruta: str
+    parametros: Mapping[str, Any]
+    clave: str
+    cursores: list[str] = field(default_factory=lambda: [_PRINCIPIO])
+    filas: list[Fila] = field(default_factory=list)
+    siguiente: str | None = None
+    numero: int = 0
+
+    @property
+    def clave_tabla(self) -> str:
+        """Return the name of the table that shows this page, and of no other one."""
+        return f"{self.clave}_{self.numero}"
+
+    @property
+    def primera(self) -> int:
+        """Return the place of the page's first row in its list, 1 = the first of all."""
+        return POR_PAGINA * (len(self.cursores) - 1) + 1
+
+    def read(self) -> None:
+        """Read the page from the API; what was chosen in it before is chosen no more.
+
+        Raises
+        ------
+        ApiError
+            The API is away, or it refused.
+        """
+        respuesta = self._ask()
+        self.filas, self.siguiente = respuesta["elementos"], respuesta["siguiente"]
+        self.numero = st.session_state[_ULTIMA] = st.session_state.get(_ULTIMA, 0) + 1
+
+    def _ask(self) -> Any:
+        return datos.leer(
+            datos.pedir(
+                self.ruta, datos.VIVO_S, **self.parametros, limite=POR_PAGINA,
+                cursor=self.cursores[-1] or None,
+            )
+        )  # fmt: skip
+
+    def news(self) -> str:
+        """Return what the API gives by now that is not shown; '' = nothing, or it is away."""
+        try:
+            ahora = {fila["id"]: fila["revision"] for fila in self._ask()["elementos"]}
+        except ApiError:
+            return ""
+        vistas = {fila["id"]: fila["revision"] for fila in self.filas}
+        nuevas = len(ahora.keys() - vistas.keys())
+        # As many as are new have been pushed onto the next page; more than that are gone.
+        idas = max(0, len(vistas.keys() - ahora.keys()) - nuevas)
+        otras = idas + sum(ahora.get(uno, vista) != vista for uno, vista in vistas.items())
+        partes = [f"hay {textos.plural(nuevas, 'nueva', 'nuevas')}"] * bool(nuevas)
+        partes += [f"{textos.numero(otras)} {'ha' if otras == 1 else 'han'} cambiado"] * bool(otras)
+        return " y ".join(partes)
+
+    def paginador(self) -> None:
+        """Draw where one is in the list, and the ways back and forth."""
+        if len(self.cursores) == 1 and self.siguiente is None:
+            return
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button(
+                "Anteriores", key=f"{self.clave}_antes", icon=":material/chevron_left:",
+                disabled=len(self.cursores) == 1,
+            ):  # fmt: skip
+                self.cursores.pop()
+                self._leave()
+            if st.button(
+                "Siguientes", key=f"{self.clave}_despues", icon=":material/chevron_right:",
+                disabled=self.siguiente is None,
+            ):  # fmt: skip
+                self.cursores.append(self.siguiente or _PRINCIPIO)
+                self._leave()
+            ultima = self.primera + len(self.filas) - 1
+            st.caption(f"De la {textos.numero(self.primera)} a la {textos.numero(ultima)}")
+
+    def novedades(self) -> None:
+        """Draw that there is more than what is shown, and the way to see it."""
+        if texto := self.news():
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.caption(f"Desde que se muestra esta lista {texto}.")
+                if st.button(
+                    "Actualizar", key=f"{self.clave}_actualizar", icon=":material/refresh:"
+                ):
+                    self._leave()
+
+    def _leave(self) -> None:
+        self.numero = 0
+        st.rerun()
+
+
+def pagina_de_lista(
+    ruta: str,
+    parametros: Mapping[str, Any],
+    clave: str,
+    huella: object = None,
+    *,
+    fija: bool = False,
+) -> Lista:
+    """Return the page of a list that is shown; which page it is, is remembered by the filters.
+
+    Parameters
+    ----------
+    huella : object, optional
+        What the reader has chosen, if that is not all of ``parametros``: days that move on with
+        the readings are no other choice.
+    fija : bool
+        Whether it stays as it was shown, for as long as its table is on the screen.
+
+    Raises
+    ------
+    ApiError
+        The API is away, or it refused.
+    """
+    quien = repr(sorted(parametros.items()) if huella is None else huella)
+    guardadas: dict[str, tuple[str, Lista]] = st.session_state.setdefault(_GUARDADAS, {})
+    elegido, lista = guardadas.get(clave, ("", None))
+    if lista is None or elegido != quien:
+        lista = Lista(ruta, parametros, clave)
+        guardadas[clave] = (quien, lista)
+    if len(lista.cursores) == 1:  # Elsewhere the cursor goes on with what it was given for.
+        lista.parametros = parametros
+    if not (fija and lista.numero and lista.clave_tabla in st.session_state):
+        lista.read()
+    return lista
+
+
+def renovar_listas() -> None:
+    """Make every list of this session be read again: something in them has been changed."""
+    for _, lista in st.session_state.get(_GUARDADAS, {}).values():
+        lista.numero = 0
+
+
+def nombre_de(fila: Mapping[str, Any]) -> str:
+    """Return an anomaly as a person would name it."""
+    return f"{fila['propietario_id']} del {textos.fecha_hora_corta(fila['timestamp_consumo'])}"
+
+
+def tabla_anomalias(lista: Lista, con_cliente: bool = True) -> list[Fila]:
+    """Draw a page of anomalies as a table and return the chosen ones."""
     import pandas as pd
 
+    filas = lista.filas
     marco = pd.DataFrame(
         {
-            "Cuándo": [textos.momento(f["timestamp_consumo"]) for f in filas],
+            "Cuándo": [_cuando(f) for f in filas],
             "Cliente": [f["propietario_id"] for f in filas],
             "Severidad": [f["severidad"].capitalize() for f in filas],
             "Puntos": [f["score_anomalia"] for f in filas],
@@ -32,9 +200,6 @@ def tabla_anomalias(
             "Tipos": [textos.tipos(f["tipos_anomalia"]) for f in filas],
         }
     )
-    marco["Cuándo"] = [
-        textos.FALTA if c is None else f"{c:%d/%m/%Y %H:%M}" for c in marco["Cuándo"]
-    ]
     if not con_cliente:
         marco = marco.drop(columns="Cliente")
     severidades = colores().severidad
@@ -42,17 +207,22 @@ def tabla_anomalias(
         lambda s: f"background-color: {transparente(severidades[str(s).lower()], 0.26)}",
         subset=["Severidad"],
     )
-    elegidas = st.dataframe(
+    elegidas: Sequence[int] = st.dataframe(
         estilo,
         hide_index=True,
-        key=clave,
+        key=lista.clave_tabla,
         on_select="rerun",
         selection_mode="multi-row",
         height=min(_ALTO_FILA * (len(filas) + 1) + 3, 520),
         column_config=_columnas(),
         alt="Tabla de anomalías",
-    )
-    return [filas[i] for i in elegidas["selection"]["rows"] if i < len(filas)]
+    )["selection"]["rows"]
+    return [filas[i] for i in elegidas]
+
+
+def _cuando(fila: Mapping[str, Any]) -> str:
+    cuando = textos.momento(fila["timestamp_consumo"])
+    return textos.FALTA if cuando is None else f"{cuando:%d/%m/%Y %H:%M}"
 
 
 def _dos_decimales(valor: Any) -> str:
@@ -71,60 +241,3 @@ def _columnas() -> dict[str, Any]:
         "Tipos": de.TextColumn(width="large"),
         "Estado": de.TextColumn(width=95),
     }
-
-
-def pagina_de_lista(
-    ruta: str, parametros: dict[str, Any], clave: str
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Return one page of a list and the cursor of the next; the page is remembered by filters.
-
-    Raises
-    ------
-    ApiError
-        The API is away, or it refused.
-    """
-    cursores = _cursores(clave, parametros)
-    respuesta = datos.leer(
-        datos.pedir(
-            ruta, datos.VIVO_S, **parametros, limite=POR_PAGINA, cursor=cursores[-1] or None
-        )
-    )
-    return respuesta["elementos"], respuesta["siguiente"]
-
-
-def _cursores(clave: str, parametros: dict[str, Any]) -> list[str]:
-    """Return the cursors of the pages down to this one; other filters begin anew."""
-    huella = repr(sorted(parametros.items()))
-    guardado = st.session_state.get(f"_paginas_{clave}")
-    if guardado is None or guardado[0] != huella:
-        guardado = (huella, [""])
-        st.session_state[f"_paginas_{clave}"] = guardado
-    cursores: list[str] = guardado[1]
-    return cursores
-
-
-def primera_de_lista(clave: str, parametros: dict[str, Any]) -> int:
-    """Return the place of a page's first row in its list, 1 = the first of all."""
-    return POR_PAGINA * (len(_cursores(clave, parametros)) - 1) + 1
-
-
-def paginador(clave: str, parametros: dict[str, Any], siguiente: str | None, n: int) -> None:
-    """Draw where one is in a list, and the ways back and forth."""
-    cursores = _cursores(clave, parametros)
-    if len(cursores) == 1 and siguiente is None:
-        return
-    desde = primera_de_lista(clave, parametros)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
-            "Anteriores", key=f"{clave}_antes", icon=":material/chevron_left:",
-            disabled=len(cursores) == 1,
-        ):  # fmt: skip
-            cursores.pop()
-            st.rerun()
-        if st.button(
-            "Siguientes", key=f"{clave}_despues", icon=":material/chevron_right:",
-            disabled=siguiente is None,
-        ):  # fmt: skip
-            cursores.append(siguiente or "")
-            st.rerun()
-        st.caption(f"De la {textos.numero(desde)} a la {textos.numero(desde + n - 1)}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import streamlit as st
@@ -20,6 +24,8 @@ from dashboard.componentes import (
     severidad,
     tabla,
 )
+from dashboard.lista import nombre_de, renovar_listas
+from dashboard.sesion import impedimento
 
 _MOTIVO_MINIMO, _MOTIVO_MAXIMO = 3, 500
 """Characters, by contract."""
@@ -28,11 +34,24 @@ _BOTONES = (
     ("descartada", "Descartar", ":material/cancel:"),
     ("abierta", "Reabrir", ":material/undo:"),
 )
+DESHACER_S = 60.0
+"""How long the way back stays in reach."""
+_NOMBRADAS = 6
+"""Anomalies named in a line; of more their number."""
+_DADOS, _BORRADOR, _FALLO = "_veredictos_dados", "_borrador", "_fallo_veredicto"
+_NO_TOCADAS, _DESHACER, _FALLO_DESHACER = "_no_tocadas", "_deshacer", "_fallo_deshacer"
+"""What a session keeps: verdicts given, a reason not yet given, and what came of the last one."""
 _HECHO = {"confirmada": "Confirmada", "descartada": "Descartada", "abierta": "Reabierta"}
 
 
-def detalle(identificador: str) -> None:
-    """Draw an anomaly: figures, contributions of the detectors, sentences, verdicts, the form."""
+def detalle(identificador: str, clave: str) -> None:
+    """Draw an anomaly: figures, contributions of the detectors, sentences, verdicts, the form.
+
+    Parameters
+    ----------
+    clave : str
+        Of the page's ``formulario``.
+    """
     with parte(f"detalle_{identificador}"):
         una = datos.leer(datos.pedir(f"/api/anomalias/{identificador}", datos.VIVO_S))
         with st.container(border=True, key="detalle"):
@@ -43,7 +62,7 @@ def detalle(identificador: str) -> None:
             kpis(_cifras(una))
             _explicacion(una)
             _historia(una["veredictos"])
-            formulario([una], f"una_{identificador}")
+            formulario([una], clave)
 
 
 def _titulo(una: dict[str, Any]) -> str:
@@ -127,57 +146,150 @@ def _historia(veredictos: list[dict[str, Any]]) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Vista:
+    """An anomaly as it stands on the screen: a verdict is given on this, and on nothing else."""
+
+    id: str
+    revision: str
+    nombre: str
+
+    @classmethod
+    def of(cls, fila: Mapping[str, Any]) -> Vista:
+        """Return a row of the API as it is shown."""
+        return cls(fila["id"], fila["revision"], nombre_de(fila))
+
+
 def formulario(filas: list[dict[str, Any]], clave: str) -> None:
-    """Draw the form that confirms, discards or reopens one or many anomalies."""
+    """Draw the form that confirms, discards or reopens one or many anomalies.
+
+    Each button judges the anomalies that it was drawn for, as they were then. What is typed stays
+    until a verdict has been given.
+
+    Parameters
+    ----------
+    clave : str
+        Tells the forms of a page apart.
+    """
+    impedido = impedimento("analista", "dar veredictos")
+    if impedido is not None:
+        st.info(impedido, icon=":material/key:")
+        if not estado.clave():
+            return
+    vistas = tuple(Vista.of(fila) for fila in filas)
+    huella = blake2b(repr(vistas).encode(), digest_size=8).hexdigest()
     estados = {fila["estado"] for fila in filas}
-    if not estado.clave():
-        st.info(
-            "Para confirmar o descartar, escriba su clave de analista en «Clave», en la barra "
-            "lateral.",
-            icon=":material/key:",
-        )
-        return
-    with st.form(f"veredicto_{clave}", clear_on_submit=True, border=False):
-        motivo = st.text_input(
+    motivo = f"motivo_{clave}_{st.session_state.get(_DADOS, 0)}"
+    with st.form(f"veredicto_{clave}", border=False, enter_to_submit=False):
+        st.text_input(
             "Motivo",
+            value=st.session_state.get(_BORRADOR, {}).get(motivo, ""),
             max_chars=_MOTIVO_MAXIMO,
             placeholder="Por ejemplo: inspección del 20/11, contador manipulado",
+            key=motivo,
         )
         with st.container(horizontal=True):
-            pulsado = None
             for valor, texto, icono in _BOTONES:
                 if estados == {valor} or (valor == "abierta" and "abierta" in estados):
                     continue
-                principal = valor == "confirmada"
-                if st.form_submit_button(
-                    texto, icon=icono, type="primary" if principal else "secondary"
-                ):
-                    pulsado = valor
-    if pulsado is not None:
-        _dar(filas, pulsado, (motivo or "").strip())
+                st.form_submit_button(
+                    texto,
+                    key=f"{valor}_{clave}_{huella}",
+                    icon=icono,
+                    type="primary" if valor == "confirmada" else "secondary",
+                    disabled=impedido is not None,
+                    on_click=_dar,
+                    args=(vistas, valor, motivo),
+                )
+    if fallo := st.session_state.pop(_FALLO, None):
+        st.error(fallo, icon=":material/error:")
 
 
-def _dar(filas: list[dict[str, Any]], veredicto: str, motivo: str) -> None:
-    """Send a verdict, and show the page as it is then."""
+def _dar(vistas: tuple[Vista, ...], veredicto: str, clave_motivo: str) -> None:
+    """Send a verdict on what was on the screen when its button was drawn."""
+    motivo = str(st.session_state.get(clave_motivo) or "").strip()
+    st.session_state[_BORRADOR] = {clave_motivo: motivo}
     if len(motivo) < _MOTIVO_MINIMO:
-        st.warning("Escriba el motivo, de 3 caracteres al menos.", icon=":material/edit:")
+        st.session_state[_FALLO] = f"Escriba el motivo, de {_MOTIVO_MINIMO} caracteres al menos."
         return
+    if len(vistas) == 1:
+        ruta = f"/api/anomalias/{vistas[0].id}/veredicto"
+        cuerpo: dict[str, Any] = {"revision": vistas[0].revision}
+    else:
+        ruta = "/api/anomalias/veredictos"
+        cuerpo = {"ids": [v.id for v in vistas], "revisiones": [v.revision for v in vistas]}
     try:
-        if len(filas) == 1:
-            ruta, cuerpo = f"/api/anomalias/{filas[0]['id']}/veredicto", {}
-        else:
-            ruta, cuerpo = "/api/anomalias/veredictos", {"ids": [fila["id"] for fila in filas]}
-        datos.cambiar(ruta, {**cuerpo, "veredicto": veredicto, "motivo": motivo}, estado.clave())
+        dado = datos.cambiar(
+            ruta, {**cuerpo, "veredicto": veredicto, "motivo": motivo}, estado.clave()
+        )
     except ApiError as error:
-        detalle_error = str(error)
-        st.error(f"No se ha guardado: {detalle_error}.".replace("..", "."), icon=":material/error:")
+        st.session_state[_FALLO] = f"No se ha guardado: {error}.".replace("..", ".")
         return
-    cuantas = f" ({len(filas)})" if len(filas) > 1 else ""
-    st.session_state["_aviso"] = f"{_HECHO[veredicto]}{cuantas}. Motivo: {motivo}"
-    st.rerun()
+    st.session_state[_DADOS] = st.session_state.get(_DADOS, 0) + 1
+    st.session_state.pop(_BORRADOR, None)
+    renovar_listas()
+    no_tocadas = {a["id"] for a in dado.get("rechazadas", ())} | {*dado.get("no_encontradas", ())}
+    juzgadas = _names([v for v in vistas if v.id not in no_tocadas])
+    hecho = f"{_HECHO[veredicto]}: {juzgadas}. Motivo: {motivo}"
+    _tell(hecho, [v for v in vistas if v.id in no_tocadas])
+    st.session_state[_DESHACER] = (dado["anotacion"], time.monotonic() + DESHACER_S, hecho)
+
+
+def _names(vistas: Sequence[Vista]) -> str:
+    """Return which anomalies they are, for people."""
+    primeras = ", ".join(vista.nombre for vista in vistas[:_NOMBRADAS])
+    mas = len(vistas) - _NOMBRADAS
+    return f"{primeras} y {textos.numero(mas)} más" if mas > 0 else primeras
+
+
+def _tell(hecho: str, no_tocadas: Sequence[Vista] = ()) -> None:
+    """Keep what a change did for the page that is drawn next."""
+    st.session_state["_aviso"] = hecho
+    st.session_state[_NO_TOCADAS] = (
+        f"No se ha tocado, porque ha cambiado desde que se mostró: {_names(no_tocadas)}."
+        if no_tocadas
+        else ""
+    )
+
+
+def elegidas(filas: Sequence[Mapping[str, Any]]) -> None:
+    """Draw which anomalies are about to be judged, by their names."""
+    st.markdown(f"**{textos.plural(len(filas), 'elegida', 'elegidas')}**")
+    st.text(", ".join(nombre_de(fila) for fila in filas))
+
+
+def _deshacer(anotacion: int) -> None:
+    """Take the last verdict back."""
+    st.session_state.pop(_DESHACER, None)
+    try:
+        ruta = f"/api/anomalias/veredictos/{anotacion}/deshacer"
+        dado = datos.cambiar(ruta, {}, estado.clave())
+    except ApiError as error:
+        st.session_state[_FALLO_DESHACER] = f"No se ha deshecho: {error}.".replace("..", ".")
+        return
+    renovar_listas()
+    vuelven = len(dado["cambiadas"])
+    _tell(
+        f"Deshecho: {textos.plural(vuelven, 'anomalía vuelve', 'anomalías vuelven')} a como "
+        f"estaba{'n' if vuelven != 1 else ''}.",
+        [Vista.of(fila) for fila in dado["rechazadas"]],
+    )
 
 
 def avisar() -> None:
-    """Draw what the last change of this session did, once."""
-    if aviso := st.session_state.pop("_aviso", None):
+    """Draw what the last change of this session did, once, and for a minute the way back."""
+    aviso = st.session_state.pop("_aviso", None)
+    if aviso:
         st.toast(aviso, icon=":material/check_circle:")
+    if no_tocadas := st.session_state.pop(_NO_TOCADAS, ""):
+        st.warning(no_tocadas, icon=":material/info:")
+    if fallo := st.session_state.pop(_FALLO_DESHACER, None):
+        st.error(fallo, icon=":material/error:")
+    anotacion, hasta, hecho = st.session_state.get(_DESHACER, (0, 0.0, ""))
+    if time.monotonic() < hasta:
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.text(hecho)
+            st.button(
+                "Deshacer", key=f"deshacer_{anotacion}", icon=":material/undo:",
+                on_click=_deshacer, args=(anotacion,),
+            )  # fmt: skip

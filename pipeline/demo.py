@@ -23,6 +23,7 @@ from rich.console import Console
 from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, PermanentError
 from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.anuncio import announce
 from pipeline.demo_informe import Informe, barras, describe_hora, show_informe
@@ -152,7 +153,8 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
             settings = Settings.model_validate({k.lower(): v for k, v in entorno.items()})
             migrate(settings)
         historial = PostgresStore(settings)
-        anomalias = MongoAnomalyStore(settings)
+        anomalias, consultas = MongoAnomalyStore(settings), MongoConsultas(settings)
+        pila.callback(consultas.close)
         pila.callback(historial.close)
         pila.callback(anomalias.close)
         taller = _Taller(
@@ -165,8 +167,9 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
             with consola.status("Midiendo la deriva…"):
                 run_verb("deriva", entorno, carpeta, parada)
         informe = Informe(
-            escena, historial, anomalias, enviadas, time.monotonic() - inicio, modelo and una_vez
-        )
+            escena, historial, anomalias, consultas, enviadas, time.monotonic() - inicio,
+            modelo and una_vez,
+        )  # fmt: skip
         bien = show_informe(consola, informe, piezas.direcciones)
         if una_vez:
             consola.print("[bold green]Todo comprobado.[/]" if bien else "[bold red]No cuadra.[/]")

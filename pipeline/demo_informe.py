@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -12,11 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from detection.dominio import HORAS_POR_DIA, Severidad, instante
-from detection.params import Params
+from detection.dominio import Severidad, instante
 from detection.textos import numero
+from pipeline.almacenes.consultas_tipos_anomalias import ClienteRanking
 from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.postgres import ClienteSospechoso, PostgresStore
+from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.almacenes.postgres import PostgresStore
 
 if TYPE_CHECKING:
     from pipeline.demo import Escena
@@ -38,7 +40,7 @@ class Informe:
     Parameters
     ----------
     escena : Escena
-    historial, anomalias : PostgresStore, MongoAnomalyStore
+    historial, anomalias, consultas : PostgresStore, MongoAnomalyStore, MongoConsultas
     esperadas : int
         Readings that were sent.
     segundos : float
@@ -50,14 +52,19 @@ class Informe:
     escena: Escena
     historial: PostgresStore
     anomalias: MongoAnomalyStore
+    consultas: MongoConsultas
     esperadas: int
     segundos: float
     modelo: bool
 
-    def ranking(self, limite: int) -> list[ClienteSospechoso]:
-        """Return the most suspicious customers at the end of the past."""
-        semivida = Params().sospecha_semivida_dias * HORAS_POR_DIA
-        return self.historial.ranking_sospechosos(limite, self.escena.hasta_hora, semivida)
+    @property
+    def hasta(self) -> datetime:
+        """Return the end of the past."""
+        return instante(self.escena.hasta_hora)
+
+    def ranking(self, limite: int) -> list[ClienteRanking]:
+        """Return the most suspicious customers at the end of the past, as the API ranks them."""
+        return self.consultas.ranking(limite, self.hasta)
 
     def verdad(self) -> dict[str, str]:
         """Return what the generator made of each suspicious customer."""
@@ -126,7 +133,7 @@ def barras(
 
 def _ranking(informe: Informe) -> Table:
     clientes = informe.ranking(FILAS)
-    motivos = informe.anomalias.motivos([c.propietario_id for c in clientes], 2)
+    motivos = informe.consultas.motivos([c.propietario_id for c in clientes], 2, informe.hasta)
     verdad = informe.verdad()
     tabla = Table(title="Clientes más sospechosos", title_justify="left", show_lines=True)
     tabla.add_column("cliente", no_wrap=True)

@@ -24,7 +24,18 @@ from api.schemas_estadisticas import (
     Resumen,
     VentanaGlobal,
 )
-from pipeline.almacenes.consultas_tipos_anomalias import MesCliente, ParInteranual, Posicion
+from detection.errors import TransientError
+from pipeline.almacenes.consultas_limites import LIMITE_PAGINA, Pagina, por_tramos
+from pipeline.almacenes.consultas_tipos import EstadisticasCliente
+from pipeline.almacenes.consultas_tipos_anomalias import (
+    Anomalia,
+    FiltroAnomalias,
+    MesCliente,
+    ParInteranual,
+    Posicion,
+)
+from pipeline.almacenes.mongo_anomalias import DESCARTADA
+from pipeline.almacenes.mongo_consultas import MongoConsultas
 
 router = APIRouter(prefix="/api/estadisticas", tags=["estadísticas"])
 
@@ -39,7 +50,7 @@ MESES = 60
     summary="Las cifras de un cliente",
     description=(
         "De sus últimos 28 días, o de los que se digan, hasta su última lectura: consumo, "
-        "anomalías y energía en juego."
+        "anomalías y energía en juego, que sin MongoDB no se sabe."
     ),
     response_description="Sus cifras",
     response_model=EstadisticasDeCliente,
@@ -47,6 +58,7 @@ MESES = 60
 )
 def de_cliente(
     historico: Historico,
+    anomalias: Anomalias,
     presenta: Presenta,
     propietario_id: IdCliente,
     dias: Annotated[
@@ -57,7 +69,24 @@ def de_cliente(
     cifras = historico.estadisticas_cliente(propietario_id, dias=dias)
     if cifras is None:
         raise HTTPException(404, f"no existe el cliente «{propietario_id}»")
-    return responder(EstadisticasDeCliente.of(cifras, presenta))
+    return responder(EstadisticasDeCliente.of(cifras, _rejected(anomalias, cifras), presenta))
+
+
+def _rejected(anomalias: MongoConsultas, cifras: EstadisticasCliente) -> list[Anomalia] | None:
+    """Return the anomalies of a customer's figures that a person has rejected; None = not known."""
+    filtro = FiltroAnomalias(
+        cifras.propietario_id, cifras.desde, cifras.hasta, estados=(DESCARTADA,)
+    )
+
+    def pagina(cursor: str | None) -> Pagina[Anomalia]:
+        return anomalias.anomalias(
+            filtro, orden="consumo", limite=LIMITE_PAGINA, cursor=cursor, con_archivo=True
+        )
+
+    try:
+        return [una for tramo in por_tramos(pagina) for una in tramo]
+    except TransientError:
+        return None
 
 
 @router.get(
@@ -135,12 +164,14 @@ def summarise(
     """
     con_datos = [par.actual for par in pares if par.actual is not None]
     total = kwh(sum(mes.consumo_total for mes in con_datos))
-    por_consumo = sorted(con_datos, key=lambda mes: mes.consumo_total)
+    enteros = [mes for mes in con_datos if mes.is_whole()]
+    por_consumo = sorted(enteros, key=lambda mes: mes.consumo_total)
+    suma = sum(mes.consumo_total for mes in enteros)
     return EstadisticasMensuales(
         propietario_id=propietario_id,
         meses=len(con_datos),
         consumo_total=total,
-        consumo_promedio_mensual=kwh(total / len(con_datos)) if con_datos else None,
+        consumo_promedio_mensual=kwh(suma / len(enteros)) if enteros else None,
         mes_maximo=por_consumo[-1].mes_str if por_consumo else None,
         mes_minimo=por_consumo[0].mes_str if por_consumo else None,
         anomalias_detectadas=sum(mes.anomalias_detectadas for mes in con_datos),
@@ -166,16 +197,16 @@ def monthly_change(meses: Sequence[MesCliente], este_mes: str) -> float | None:
     Returns
     -------
     float or None
-        0.05 = 5 % more; None = there are no two in a row, or the first one has nothing.
+        0.05 = 5 % more an hour; None = there are no two whole ones in a row, or the first one has
+        nothing.
     """
     terminados = [mes for mes in meses if mes.mes_str < este_mes]
     if len(terminados) < 2:
         return None
     ultimo, anterior = terminados[0], terminados[1]
     seguidos = _number(ultimo.mes_str) - _number(anterior.mes_str) == 1
-    if not seguidos or anterior.consumo_total <= 0:
-        return None
-    return round(ultimo.consumo_total / anterior.consumo_total - 1, 4)
+    cambio = ultimo.change_from(anterior) if seguidos else None
+    return None if cambio is None else round(cambio, 4)
 
 
 def _number(mes_str: str) -> int:

@@ -14,12 +14,14 @@ from api.routes.clientes import rank
 from api.schemas import PorEstado, PorSeveridad, Variacion
 from api.schemas_clientes import Sospechoso, Sospechosos
 from api.schemas_estadisticas import ResumenTablero
-from pipeline.almacenes.consultas_tipos import ResumenHistoria, Ventana
+from pipeline.almacenes.consultas_tipos import ResumenHistoria
 from pipeline.almacenes.consultas_tipos_anomalias import ResumenAnomalias, VentanaAnomalias
+from pipeline.almacenes.meses import is_whole
 
 router = APIRouter(prefix="/api/dashboard", tags=["dashboard"])
 
 TOP_MAXIMO = 100
+HORAS_SEMANA = 7 * 24
 
 
 @router.get(
@@ -44,20 +46,22 @@ def indicators(
     ahora, antes = historia.ultimos_7d, historia.anteriores_7d
     graves, graves_antes = (PorSeveridad.of(v.anomalias) for v in (ahora, antes))
     energia, energia_antes = (at_stake(v) for v in (halladas.ultimos_7d, halladas.anteriores_7d))
-    # Nobody measured a week without readings: no change can be told from it.
+    # A week of which a part is missing is compared with none.
+    enteras = all(is_whole(v.lecturas, v.clientes * HORAS_SEMANA) for v in (ahora, antes))
+    against = Variacion.of if enteras else _alone
     return ResumenTablero(
         momento=presenta.hora(historia.momento),
         desde=presenta.hora(ahora.desde),
         hasta=presenta.hora(ahora.hasta),
-        clientes=_against(antes, ahora.clientes, antes.clientes),
-        lecturas=_against(antes, ahora.lecturas, antes.lecturas),
-        consumo_kwh=_against(antes, kwh(ahora.consumo_kwh), kwh(antes.consumo_kwh)),
-        anomalias=_against(antes, graves.total, graves_antes.total),
-        criticas=_against(antes, graves.critica, graves_antes.critica),
-        sospechosos=_against(antes, ahora.sospechosos, antes.sospechosos),
-        energia_en_juego_kwh=_against(antes, energia, energia_antes),
-        energia_en_juego_eur=_against(
-            antes, presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
+        clientes=against(ahora.clientes, antes.clientes),
+        lecturas=against(ahora.lecturas, antes.lecturas),
+        consumo_kwh=against(kwh(ahora.consumo_kwh), kwh(antes.consumo_kwh)),
+        anomalias=against(graves.total, graves_antes.total),
+        criticas=against(graves.critica, graves_antes.critica),
+        sospechosos=against(ahora.sospechosos, antes.sospechosos),
+        energia_en_juego_kwh=against(energia, energia_antes),
+        energia_en_juego_eur=against(
+            presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
         ),
         anomalias_24h=PorSeveridad.of(historia.ultimas_24h.anomalias),
         por_severidad=graves,
@@ -78,8 +82,8 @@ def at_stake(ventana: VentanaAnomalias) -> float:
     return kwh(ventana.exceso_kwh + ventana.defecto_kwh)
 
 
-def _against(antes: Ventana, valor: float, anterior: float) -> Variacion:
-    return Variacion.of(valor, anterior if antes.lecturas else None)
+def _alone(valor: float, _anterior: float) -> Variacion:
+    return Variacion.of(valor, None)
 
 
 @router.get(

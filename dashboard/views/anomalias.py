@@ -22,9 +22,9 @@ from dashboard.componentes import (
     tabla,
     vacio,
 )
-from dashboard.lista import pagina_de_lista, paginador, tabla_anomalias
+from dashboard.lista import pagina_de_lista, tabla_anomalias
 from dashboard.navegacion import ir_a_cliente
-from dashboard.veredictos import avisar, detalle, formulario
+from dashboard.veredictos import avisar, detalle, elegidas, formulario
 
 _VISTAS = ("Lista", "Distribuciones", "Incidencias")
 _ORDENES = {
@@ -73,22 +73,24 @@ def _lista(filtros: estado.Filtros) -> None:
         reparto = datos.leer(datos.pedir("/api/anomalias/distribuciones", **parametros))
         if reparto["total"]:
             kpis(_cuantas(reparto))
-    filas, siguiente = pagina_de_lista(_ULTIMAS, completos, "lista")
-    if not filas:
+    lista = pagina_de_lista(_ULTIMAS, completos, "lista", (filtros.elegido(), nombre), fija=True)
+    if not lista.filas:
         vacio("Ninguna anomalía con esos filtros", "Quite alguno, o alargue el periodo.")
         return
     st.caption("Elija una fila para ver por qué, o varias para darles el mismo veredicto.")
-    elegidas = tabla_anomalias(filas, "tabla_lista")
-    paginador("lista", completos, siguiente, len(filas))
+    escogidas = tabla_anomalias(lista)
+    lista.novedades()
+    lista.paginador()
     exportar(_ULTIMAS, datos.pedir("", **completos).parametros, "anomalias", "exportar_lista")
-    if len(elegidas) > 1:
+    if len(escogidas) > 1:
         with st.container(border=True):
-            st.markdown(f"**{textos.plural(len(elegidas), 'elegida', 'elegidas')}**")
-            formulario(elegidas, "varias")
-    elif elegidas:
-        if st.button(f"Ficha de {elegidas[0]['propietario_id']}", icon=":material/person_search:"):
-            ir_a_cliente(elegidas[0]["propietario_id"])
-        detalle(elegidas[0]["id"])
+            elegidas(escogidas)
+            formulario(escogidas, "lista")
+    elif escogidas:
+        suyo = escogidas[0]["propietario_id"]
+        if st.button(f"Ficha de {suyo}", icon=":material/person_search:"):
+            ir_a_cliente(suyo)
+        detalle(escogidas[0]["id"], "lista")
 
 
 def _maximo_de_sumas(filtros: estado.Filtros) -> int:
@@ -177,7 +179,8 @@ def _incidencias(filtros: estado.Filtros) -> None:
         vacio("Son demasiados días", f"Las incidencias se ven de {limite} días como mucho.")
         return
     parametros = filtros.parametros()
-    filas, siguiente = pagina_de_lista("/api/incidencias", parametros, "incidencias")
+    lista = pagina_de_lista("/api/incidencias", parametros, "incidencias", filtros.elegido())
+    filas = lista.filas
     if not filas:
         vacio("Ninguna incidencia con esos filtros", "Quite alguno, o alargue el periodo.")
         return
@@ -200,7 +203,7 @@ def _incidencias(filtros: estado.Filtros) -> None:
                     ancha=True),
         ],
     )  # fmt: skip
-    paginador("incidencias", parametros, siguiente, len(filas))
+    lista.paginador()
     exportar("/api/incidencias", datos.pedir("", **parametros).parametros, "incidencias",
              "exportar_incidencias")  # fmt: skip
     opciones = list(dict.fromkeys(f["propietario_id"] for f in filas))

@@ -25,8 +25,8 @@ from dashboard.componentes import (
     tabla,
     vacio,
 )
-from dashboard.lista import pagina_de_lista, paginador, tabla_anomalias
-from dashboard.veredictos import avisar, detalle, formulario
+from dashboard.lista import pagina_de_lista, tabla_anomalias
+from dashboard.veredictos import avisar, detalle, elegidas, formulario
 
 _RESULTADOS = 12
 _VISTAS = ("Consumo", "Perfil", "Anomalías", "Veredictos")
@@ -137,12 +137,14 @@ def _titulo(cliente: str, resumen: dict[str, Any], suyo: dict[str, Any]) -> None
 def _kpis(resumen: dict[str, Any]) -> list[Kpi]:
     semana = resumen["semana"]
     cambio = textos.comparado(semana["variacion"])
-    graves = resumen["anomalias"]["crítica"]
+    graves, descartadas = resumen["anomalias"]["crítica"], resumen["descartadas"] or 0
     return [
         Kpi(
             "Última semana",
             textos.kwh(semana["valor"]),
-            f"{cambio} que antes" if semana["variacion"] is not None else "",
+            f"{cambio} que antes"
+            if semana["variacion"] is not None
+            else "sin semana anterior completa",
         ),
         Kpi(
             "28 días",
@@ -152,7 +154,8 @@ def _kpis(resumen: dict[str, Any]) -> list[Kpi]:
         Kpi(
             "Anomalías",
             textos.numero(resumen["anomalias_total"]),
-            textos.plural(graves, "crítica", "críticas"),
+            textos.plural(graves, "crítica", "críticas")
+            + (f", {textos.plural(descartadas, 'descartada', 'descartadas')}" * bool(descartadas)),
         ),
         Kpi(
             "En juego (estimado)",
@@ -264,18 +267,19 @@ def _perfil(cliente: str) -> None:
 def _anomalias(cliente: str) -> None:
     """Draw the customer's anomalies; the chosen one in full."""
     ruta = datos.de_cliente("/api/anomalias/cliente/{}", cliente)
-    filas, siguiente = pagina_de_lista(ruta, {"orden": "consumo"}, f"cliente_{cliente}")
-    if not filas:
+    lista = pagina_de_lista(ruta, {"orden": "consumo"}, f"cliente_{cliente}", fija=True)
+    if not lista.filas:
         vacio("Ninguna anomalía", "Este cliente consume como se espera de él.")
         return
     st.caption("Elija una fila para ver por qué, o varias para darles el mismo veredicto.")
-    elegidas = tabla_anomalias(filas, f"anomalias_{cliente}", con_cliente=False)
-    paginador(f"cliente_{cliente}", {"orden": "consumo"}, siguiente, len(filas))
-    if len(elegidas) > 1:
-        st.markdown(f"**{textos.plural(len(elegidas), 'elegida', 'elegidas')}**")
-        formulario(elegidas, "varias")
+    escogidas = tabla_anomalias(lista, con_cliente=False)
+    lista.novedades()
+    lista.paginador()
+    if len(escogidas) > 1:
+        elegidas(escogidas)
+        formulario(escogidas, lista.clave)
     else:
-        detalle((elegidas or filas)[0]["id"])
+        detalle((escogidas or lista.filas)[0]["id"], lista.clave)
 
 
 def _veredictos(cliente: str) -> None:

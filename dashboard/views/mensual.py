@@ -23,7 +23,7 @@ from dashboard.componentes import (
     tabla,
     vacio,
 )
-from dashboard.lista import pagina_de_lista, paginador, primera_de_lista
+from dashboard.lista import pagina_de_lista
 from dashboard.navegacion import ir_a_cliente
 
 _MESES = 13
@@ -73,11 +73,13 @@ def _todos(meses: list[dict[str, Any]]) -> None:
             Kpi("Anomalías", textos.numero(ultimo["anomalias_detectadas"]),
                 textos.plural(ultimo["anomalias_criticas"], "crítica", "críticas")),
             Kpi(f"{textos.mes_corto(cerrado['mes_str']).capitalize()}, en un año", interanual,
-                "por cliente" if par["variacion"] is not None else "sin año anterior"),
+                "por cliente" if par["variacion"] is not None else "sin dos años completos"),
         ]
     )  # fmt: skip
     figura(charts_analisis.meses_total(meses[:_MESES][::-1], colores()), "meses",
            "Consumo y anomalías de cada mes")  # fmt: skip
+    if not all(mes["completo"] for mes in meses[:_MESES]):
+        st.caption("* Mes sin terminar, o con huecos: no se compara con los demás.")
 
 
 def _anos(meses: list[dict[str, Any]]) -> None:
@@ -110,9 +112,8 @@ def _ranking(meses: list[dict[str, Any]]) -> None:
     parametros = {"orden": _ORDENES[orden or "Consumo"]}
     with parte("ranking"):
         clave = f"mes_{mes}"
-        dadas, siguiente = pagina_de_lista(ruta, parametros, clave)
-        primero = primera_de_lista(clave, parametros)
-        filas = [{**fila, "puesto": i} for i, fila in enumerate(dadas, start=primero)]
+        lista = pagina_de_lista(ruta, parametros, clave)
+        filas = [{**fila, "puesto": i} for i, fila in enumerate(lista.filas, start=lista.primera)]
         tabla(
             filas,
             [
@@ -130,7 +131,7 @@ def _ranking(meses: list[dict[str, Any]]) -> None:
                         derecha=True),
             ],
         )  # fmt: skip
-        paginador(clave, parametros, siguiente, len(filas))
+        lista.paginador()
         exportar(ruta, tuple(parametros.items()), f"meses_{mes}", "exportar_mes")
 
 
@@ -164,7 +165,7 @@ def _cliente() -> None:
 
 
 def _meses_de(nombre: str, dado: dict[str, Any]) -> None:
-    filas = [f for f in dado["elementos"][::-1] if f["actual"] or f["anterior"]]
+    filas = [_comparable(f) for f in dado["elementos"][::-1] if f["actual"] or f["anterior"]]
     puesto = (
         f"{dado['posicion']}.º de {textos.numero(dado['de'])}" if dado["posicion"] else textos.FALTA
     )
@@ -172,9 +173,11 @@ def _meses_de(nombre: str, dado: dict[str, Any]) -> None:
         [
             Kpi("Suma", textos.kwh(dado["consumo_total"]),
                 textos.plural(len([f for f in filas if f["actual"]]), "mes", "meses")),
-            Kpi("Media mensual", textos.kwh(dado["consumo_promedio_mensual"])),
+            Kpi("Media mensual", textos.kwh(dado["consumo_promedio_mensual"]),
+                "de los meses completos"),
             Kpi("Último mes completo", textos.comparado(dado["variacion_mensual"]),
-                "frente al anterior"),
+                "por hora, frente al anterior" if dado["variacion_mensual"] is not None
+                else "sin mes anterior completo"),
             Kpi("Puesto por consumo", puesto, "1.º = el que más"),
         ]
     )  # fmt: skip
@@ -184,7 +187,7 @@ def _meses_de(nombre: str, dado: dict[str, Any]) -> None:
         figura(charts_analisis.meses_interanual(filas, colores()), "interanual",
                f"Meses de {nombre} frente al año anterior")  # fmt: skip
         if not any(fila["anterior"] for fila in filas):
-            st.caption("Aún no hay meses de hace un año con que comparar.")
+            st.caption("Aún no hay meses completos de hace un año con que comparar.")
     with derecha:
         st.markdown("**Parte de noche y de punta**")
         suyos = [fila["actual"] for fila in filas if fila["actual"]]
@@ -196,6 +199,11 @@ def _meses_de(nombre: str, dado: dict[str, Any]) -> None:
                  f"meses_{nombre}", "exportar_meses")  # fmt: skip
         if st.button(f"Ficha de {nombre}", icon=":material/person_search:"):
             ir_a_cliente(nombre)
+
+
+def _comparable(par: dict[str, Any]) -> dict[str, Any]:
+    """Return a month without that of the year before, unless both are whole."""
+    return par if par["variacion"] is not None else {**par, "anterior": None}
 
 
 def _acumulado(nombre: str, meses: list[str]) -> None:

@@ -21,6 +21,7 @@ from dashboard.componentes import (
     tabla,
     vacio,
 )
+from dashboard.sesion import impedimento
 from dashboard.veredictos import avisar
 
 _VERSIONES = 12
@@ -181,12 +182,9 @@ def _frente_a_frente(dado: dict[str, Any]) -> None:
 def _cambiar(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
     """Draw promotion and the way back; both ask for a reason and a confirmation."""
     st.subheader("Cambiar de campeón", anchor=False)
-    if not estado.clave():
-        st.info(
-            "Para promover o volver atrás, escriba su clave de administración en «Clave», en la "
-            "barra lateral.",
-            icon=":material/key:",
-        )
+    impedido = impedimento("administracion", "promover o volver atrás")
+    if impedido is not None:
+        st.info(impedido, icon=":material/key:")
     otras = [v["version"] for v in dado["elementos"] if v["version"] != dado["campeon"]]
     anterior = _anterior(campeon)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -194,7 +192,7 @@ def _cambiar(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
             "Versión", otras, format_func=lambda v: f"v{v}", key="promover", width=160,
             placeholder="No hay otra", disabled=not otras, filter_mode=None,
         )  # fmt: skip
-        sin_clave = not estado.clave()
+        sin_clave = impedido is not None
         if st.button("Promover", icon=":material/trophy:", disabled=sin_clave or not otras):
             _confirmar(f"/api/modelos/{elegida}/promover", f"Promover la versión {elegida}",
                        dado["campeon"])  # fmt: skip

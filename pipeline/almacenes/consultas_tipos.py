@@ -152,6 +152,7 @@ class EstadisticasCliente(NamedTuple):
     defecto_kwh: float
     consumo_7d_kwh: float
     consumo_7d_anterior_kwh: float
+    semanas_enteras: bool
 
 
 class EstadoCliente(NamedTuple):

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from detection.dominio import Explicacion
+from pipeline.almacenes.meses import hours_of, is_whole, mes_de
 
 
 class VeredictoHumano(NamedTuple):
@@ -246,6 +247,20 @@ class MesCliente(NamedTuple):
     lecturas: int | None
     agregado_en: datetime | None
 
+    def is_whole(self) -> bool:
+        """Return whether it has (nearly) all of its hours; only whole months are compared."""
+        return is_whole(self.lecturas, hours_of(mes_de(self.mes_str)))
+
+    def change_from(self, otro: MesCliente) -> float | None:
+        """Return how much more an hour of this month took than one of another: 0.1 = 10 % more.
+
+        Per hour: months differ in length. None = one of them is not whole, or took nothing.
+        """
+        if not (self.is_whole() and otro.is_whole() and otro.consumo_total > 0):
+            return None
+        ahora, antes = (mes.consumo_total / (mes.lecturas or 1) for mes in (self, otro))
+        return ahora / antes - 1
+
 
 class ResumenMes(NamedTuple):
     """All customers' month; ``consumo_promedio`` is per customer, the others means of theirs."""
@@ -258,6 +273,11 @@ class ResumenMes(NamedTuple):
     anomalias_criticas: int
     consumo_noche_promedio: float | None
     consumo_punta_promedio: float | None
+    lecturas: int
+
+    def is_whole(self) -> bool:
+        """Return whether its customers have (nearly) all of its hours."""
+        return is_whole(self.lecturas, self.clientes * hours_of(mes_de(self.mes_str)))
 
 
 class Posicion(NamedTuple):
@@ -268,7 +288,7 @@ class Posicion(NamedTuple):
 
 
 class ParInteranual(NamedTuple):
-    """A month and the same month a year before; ``variacion`` 0.1 = 10 % more."""
+    """A month and the same month a year before; ``variacion`` as in ``MesCliente.change_from``."""
 
     mes_str: str
     actual: MesCliente | None

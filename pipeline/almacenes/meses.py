@@ -14,6 +14,11 @@ DECIMALES_KWH = 6
 of the largest customer (10 000 kWh an hour) still fits the 15 digits of a double."""
 
 
+COBERTURA_ENTERA = 0.95
+"""Part of its hours from which a period is compared as a whole one: the gaps of a meter are no
+more, and what they hide is less than the changes that are told. By hand, 2026-11-30."""
+
+
 @dataclass(frozen=True, slots=True)
 class Huella:
     """What tells one state of a month's readings from another.
@@ -50,6 +55,28 @@ class ResumenCliente(NamedTuple):
     anomalias_criticas: int
     consumo_noche_promedio: float | None
     consumo_punta_promedio: float | None
+
+
+def is_whole(lecturas: int | None, posibles: int) -> bool:
+    """Return whether a period has so many of its readings that it is compared with others.
+
+    Examples
+    --------
+    >>> is_whole(744, 744), is_whole(24, 744), is_whole(None, 744), is_whole(0, 0)
+    (True, False, False, False)
+    """
+    return lecturas is not None and 0 < COBERTURA_ENTERA * posibles <= lecturas
+
+
+def hours_of(mes: date) -> int:
+    """Return how many hours a month has; the one that a change of the clock moves is left out.
+
+    Examples
+    --------
+    >>> hours_of(date(2026, 2, 1))
+    672
+    """
+    return 24 * (siguiente(mes) - mes).days
 
 
 def siguiente(mes: date) -> date:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pymongo import ASCENDING, DESCENDING, ReplaceOne
+from pymongo import ASCENDING, ReplaceOne
 
 from detection.dominio import SEGUNDOS_POR_HORA, SEVERIDADES, Explicacion, Lecturas, Veredictos
-from pipeline.almacenes.mongo_anomalias import ANOMALIAS, DESCARTADA, Lote
+from pipeline.almacenes.mongo_anomalias import ANOMALIAS, Lote
 from pipeline.almacenes.mongo_conexion import connect, traducidos
 from pipeline.almacenes.mongo_documentos import hour
 from pipeline.almacenes.mongo_meses import ensure_mensuales
@@ -19,9 +19,6 @@ from pipeline.almacenes.mongo_tramos import bulk_write, insert_missing
 from serving.settings import Settings
 
 HORARIOS = "consumos_horarios"
-
-ANOMALIAS_RECIENTES = 200
-"""Anomalies of a customer among which the gravest are looked for: some months of a bad one."""
 
 
 class MongoAnomalyStore:
@@ -139,27 +136,6 @@ class MongoAnomalyStore:
         with traducidos(self._settings):
             hay = {g["_id"]: g["n"] for g in self._base[ANOMALIAS].aggregate(grupos)}
         return {str(s): hay.get(str(s), 0) for s in reversed(SEVERIDADES[1:])}
-
-    def motivos(self, propietario_ids: Sequence[str], por_cliente: int) -> dict[str, list[str]]:
-        """Return, for each customer, the sentences of its gravest recent anomalies.
-
-        Each is what the loudest detector that fires says of an anomaly, the gravest one first;
-        of a detector only the first sentence, so that a customer's reasons differ.
-        """
-        return {cliente: self._motivos(cliente, por_cliente) for cliente in propietario_ids}
-
-    def _motivos(self, cliente: str, cuantos: int) -> list[str]:
-        filtro = {"propietario_id": cliente}
-        campos = {"score_anomalia": 1, "explicacion": 1, "estado": 1, "severidad": 1}
-        with traducidos(self._settings):
-            cursor = self._base[ANOMALIAS].find(filtro, campos)
-            cursor.sort("timestamp_consumo", DESCENDING).limit(ANOMALIAS_RECIENTES)
-            vivas = [doc for doc in cursor if doc["estado"] != DESCARTADA and doc["explicacion"]]
-        frases: dict[str, str] = {}
-        for doc in sorted(vivas, key=lambda doc: -doc["score_anomalia"]):
-            mejor = max(doc["explicacion"], key=lambda e: (e["dispara"], e["score"] or 0.0))
-            frases.setdefault(mejor["detector"], mejor["frase"])
-        return list(frases.values())[:cuantos]
 
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""

@@ -133,6 +133,7 @@ class ConsultasMeses(ConsultasRanking):
             suma[campo] = {"$sum": f"${campo}"}
         # $avg leaves out customers without a reading in those hours, whose mean is null.
         suma |= {campo: {"$avg": f"${campo}"} for campo in _PROMEDIOS}
+        suma["lecturas"] = {"$sum": "$lecturas"}
         grupos = [{"$match": {"mes_str": mes}}, {"$group": suma}]
         with self._turnos.taken():
             filas = list(self._mensuales.aggregate(grupos, maxTimeMS=self._limite_ms))
@@ -146,7 +147,7 @@ class ConsultasMeses(ConsultasRanking):
             fila["consumo_total"] / fila["clientes"],
             fila["anomalias_detectadas"],
             fila["anomalias_criticas"],
-            *(fila[campo] for campo in _PROMEDIOS),
+            *(fila[campo] for campo in (*_PROMEDIOS, "lecturas")),
         )
 
     def resumenes_meses(self, limite: int = 36) -> list[ResumenMes]:
@@ -230,10 +231,9 @@ class ConsultasMeses(ConsultasRanking):
 
 def _pair(mes: str, hay: Mapping[str, MesCliente]) -> ParInteranual:
     actual, anterior = hay.get(mes), hay.get(_months_before(mes, 12))
-    variacion = None
-    if actual is not None and anterior is not None and anterior.consumo_total > 0:
-        variacion = actual.consumo_total / anterior.consumo_total - 1
-    return ParInteranual(mes, actual, anterior, variacion)
+    if actual is None or anterior is None:
+        return ParInteranual(mes, actual, anterior, None)
+    return ParInteranual(mes, actual, anterior, actual.change_from(anterior))
 
 
 def _check_month(texto: str) -> str:

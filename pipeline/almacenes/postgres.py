@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -37,42 +36,6 @@ from serving.settings import Settings
 
 log = logging.getLogger(__name__)
 
-HORAS_RANKING = 28 * 24
-"""The ranking looks at the 28 days that a customer's window holds (contract 5)."""
-
-# One evidence for a customer: the part of each score above 0.5 (where anomalies begin), squared
-# so that one grave hour outweighs many slight ones, halved with every half-life of age.
-_RANKING = """
-SELECT e.propietario_id, e.evidencia, u.es_sospechoso, coalesce(a.severidad, 'normal'),
-    e.score_maximo, e.anomalias, t.tipos
-FROM (
-    SELECT propietario_id,
-        coalesce(sum(power(2 * (score_anomalia::float8 - 0.5), 2) * power(0.5,
-            EXTRACT(epoch FROM %(ahora)s - timestamp_consumo)::float8 / 3600 / %(semivida)s))
-            FILTER (WHERE score_anomalia > 0.5), 0) AS evidencia,
-        max(score_anomalia)::float8 AS score_maximo,
-        count(*) FILTER (WHERE anomalia_detectada) AS anomalias,
-        max(timestamp_consumo) AS ultima,
-        max(timestamp_consumo) FILTER (WHERE anomalia_detectada) AS ultima_anomalia
-    FROM consumos_historia
-    WHERE timestamp_consumo <= %(ahora)s AND timestamp_consumo > %(desde)s
-    GROUP BY propietario_id
-    ORDER BY evidencia DESC, propietario_id LIMIT %(limite)s
-) AS e
-JOIN consumos_historia AS u
-    ON (u.propietario_id, u.timestamp_consumo) = (e.propietario_id, e.ultima)
-LEFT JOIN consumos_historia AS a
-    ON (a.propietario_id, a.timestamp_consumo) = (e.propietario_id, e.ultima_anomalia)
-CROSS JOIN LATERAL (
-    SELECT array(
-        SELECT tipo FROM consumos_historia AS c CROSS JOIN unnest(c.tipos_anomalia) AS tipo
-        WHERE c.propietario_id = e.propietario_id AND c.anomalia_detectada
-          AND c.timestamp_consumo <= %(ahora)s AND c.timestamp_consumo > %(desde)s
-        GROUP BY tipo ORDER BY count(*) DESC, tipo
-    ) AS tipos
-) AS t
-ORDER BY e.evidencia DESC, e.propietario_id
-"""
 # By the index on fecha: no zone is more than a day away from UTC.
 _DE_HORA = """
 SELECT propietario_id, severidad, tipos_anomalia FROM consumos_historia
@@ -84,36 +47,6 @@ _CUENTA = """
 SELECT severidad, count(*), min(timestamp_consumo), max(timestamp_consumo)
 FROM consumos_historia GROUP BY severidad
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ClienteSospechoso:
-    """One customer of the ranking.
-
-    Parameters
-    ----------
-    propietario_id : str
-    evidencia : float
-        >= 0, high = more suspicious; comparable within one ranking.
-    es_sospechoso : bool
-        As of its latest reading.
-    severidad : str
-        Of its latest anomaly; "normal" if it has none.
-    score_maximo : float
-        0 to 1.
-    anomalias : int
-        Readings of the last 28 days that are anomalies.
-    tipos_anomalia : tuple of str
-        Types of those, the most frequent first.
-    """
-
-    propietario_id: str
-    evidencia: float
-    es_sospechoso: bool
-    severidad: str
-    score_maximo: float
-    anomalias: int
-    tipos_anomalia: tuple[str, ...]
 
 
 def migrate(settings: Settings) -> str:
@@ -238,34 +171,6 @@ class PostgresStore(HistoriaPostgres):
         """Return how many stored readings have each pair (champion's severidad, challenger's)."""
         with self._lectura.transaction() as cursor:
             return shadow_pairs(cursor, version_aspirante)
-
-    def ranking_sospechosos(
-        self, limite: int, ahora_hora: int, semivida_horas: float
-    ) -> list[ClienteSospechoso]:
-        """Return the customers with most evidence in the last 28 days, most suspicious first.
-
-        Parameters
-        ----------
-        limite : int
-            How many, at most.
-        ahora_hora : int
-            Absolute hour of now; later readings do not count.
-        semivida_horas : float
-            Age at which an anomaly counts half, h, > 0.
-        """
-        parametros = {
-            "ahora": instante(ahora_hora),
-            "desde": instante(ahora_hora - HORAS_RANKING),
-            "semivida": float(semivida_horas),
-            "limite": int(limite),
-        }
-        with self._lectura.transaction() as cursor:
-            cursor.execute(_RANKING, parametros)
-            filas = cursor.fetchall()
-        return [
-            ClienteSospechoso(cliente, evidencia, sospechoso, severidad, score, n, tuple(tipos))
-            for cliente, evidencia, sospechoso, severidad, score, n, tipos in filas
-        ]
 
     def anomalias_de_hora(self, hora_utc: int) -> list[tuple[str, str, list[str]]]:
         """Return customer, severidad and types of each anomaly of an absolute hour.

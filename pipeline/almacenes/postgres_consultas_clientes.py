@@ -21,6 +21,7 @@ from pipeline.almacenes.consultas_limites import (
 )
 from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos import EstadisticasCliente, EstadoCliente, FranjaPerfil
+from pipeline.almacenes.meses import is_whole
 from pipeline.almacenes.postgres_consultas_lecturas import DIAS_MAPA, ConsultasLecturas
 from serving.settings import horas_de
 
@@ -30,6 +31,7 @@ CLIENTES_MAXIMOS = 50_000
 VIDA_CATALOGO_S = 120.0
 DIAS_CATALOGO = 35
 CLASES = ("laborable", "fin_de_semana")
+HORAS_SEMANA = 7 * 24
 
 _DEL_CLIENTE = """FROM consumos_historia
 WHERE propietario_id = %(cliente)s
@@ -60,7 +62,9 @@ CROSS JOIN unnest(a.tipos_anomalia) AS tipo GROUP BY tipo ORDER BY count(*) DESC
 """
 SEMANAS = f"""
 SELECT coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo >= %(corte)s), 0)::float8,
-    coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo < %(corte)s), 0)::float8
+    coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo < %(corte)s), 0)::float8,
+    count(*) FILTER (WHERE timestamp_consumo >= %(corte)s),
+    count(*) FILTER (WHERE timestamp_consumo < %(corte)s)
 {_DEL_CLIENTE}
 """
 ESTADO = """
@@ -262,7 +266,7 @@ def _statistics(
     limites: Mapping[str, Any],
     fila: Sequence[Any],
     tipos: dict[str, int],
-    semanas: tuple[float, float],
+    semanas: tuple[float, float, int, int],
 ) -> EstadisticasCliente:
     """Return a customer's figures out of the rows that the server gave."""
     n, total, media, minimo, maximo, sd, centiles, noche, punta, score, mas, menos = fila[:12]
@@ -293,6 +297,7 @@ def _statistics(
         defecto_kwh=menos or 0.0,
         consumo_7d_kwh=semanas[0],
         consumo_7d_anterior_kwh=semanas[1],
+        semanas_enteras=all(is_whole(n, HORAS_SEMANA) for n in semanas[2:]),
     )
 
 

@@ -23,8 +23,9 @@ DE_POSTGRES = [
     "/api/consumos/últimas24h/{}?limite=2", "/api/consumos/rango?propietario_id={}&limite=2",
     "/api/consumos/diarios?propietario_id={}", "/api/consumos/mapa-calor/{}",
     "/api/consumos/semana/{}", "/api/clientes", "/api/clientes/{}/perfil", "/api/clientes/{}/pares",
-    "/api/estadisticas/cliente/{}", "/api/estadisticas/dias", "/api/anomalias/histograma",
+    "/api/estadisticas/dias", "/api/anomalias/histograma",
 ]  # fmt: skip
+CIFRAS = "/api/estadisticas/cliente/{}"
 DE_LOS_DOS = ["/api/dashboard/resumen", "/api/estadisticas/resumen"]
 
 
@@ -60,7 +61,20 @@ def test_sin_postgres_lo_de_mongo_sigue(
     assert sin.json() == con.json()
 
 
-@pytest.mark.parametrize("ruta", DE_POSTGRES + DE_LOS_DOS)
+def test_sin_mongo_de_un_cliente_solo_falta_lo_descartado(
+    sin_mongo: httpx.Client, cliente: httpx.Client, datos: Datos
+) -> None:
+    """Without MongoDB a customer's figures are given; what depends on verdicts is not made up."""
+    ruta = CIFRAS.format(datos.clientes[0])
+    sin, con = lee(sin_mongo, ruta), lee(cliente, ruta)
+    de_veredictos = ("descartadas", "exceso_kwh", "defecto_kwh", "energia_en_juego_kwh",
+                     "energia_en_juego_eur")  # fmt: skip
+    assert {sin.pop(campo) for campo in de_veredictos} == {None}
+    assert all(con.pop(campo) is not None for campo in de_veredictos)
+    assert sin == con
+
+
+@pytest.mark.parametrize("ruta", [*DE_POSTGRES, CIFRAS, *DE_LOS_DOS])
 def test_sin_postgres_lo_suyo_es_503(sin_postgres: httpx.Client, datos: Datos, ruta: str) -> None:
     """Without the history, what is made of it says who is away, and when to come again."""
     _no_esta(sin_postgres, ruta.format(datos.clientes[0]), "PostgreSQL")

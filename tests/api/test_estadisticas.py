@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import statistics
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from apoyo_api import AHORA, Datos, es_problema
 from apoyo_rutas import HORA, MADRID, de_cliente, lee, local, todo
 
-from api.routes.estadisticas import monthly_change
-from pipeline.almacenes.consultas_tipos_anomalias import MesCliente
+from api.presentacion import make_presentacion
+from api.routes.estadisticas import monthly_change, summarise
+from api.routes.tablero import indicators
+from pipeline.almacenes.consultas_calculos import GRAVES
+from pipeline.almacenes.consultas_tipos import ResumenHistoria, Ventana
+from pipeline.almacenes.consultas_tipos_anomalias import (
+    MesCliente,
+    ParInteranual,
+    ResumenAnomalias,
+    VentanaAnomalias,
+)
+from serving.settings import Settings
+
+DESDE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("dias", [28, 7, 366])
@@ -114,15 +127,16 @@ def test_los_meses_juntos(cliente: httpx.Client, datos: Datos) -> None:
         assert [e["actual"] for e in cifras["elementos"] if e["actual"]] == meses
         assert cifras["ultimo_mes"] == "2026-11"
         assert (cifras["posicion"], cifras["de"]) == (orden.index(quien) + 1, len(orden))
-        mayor = max(meses, key=lambda m: m["consumo_total"])
-        assert cifras["mes_maximo"] == mayor["mes_str"]
-        # November is not over, and there is nothing before October.
+        # November is not over, and October begins with its 11th day: neither is compared.
+        assert [m["completo"] for m in meses] == [False, False]
+        assert cifras["mes_maximo"] is cifras["consumo_promedio_mensual"] is None
         assert cifras["variacion_mensual"] is None
+    assert [m["completo"] for m in lee(cliente, "/api/consumos/meses")["elementos"]] == [False] * 2
 
 
-def _mes(mes_str: str, total: float) -> MesCliente:
+def _mes(mes_str: str, total: float, lecturas: int | None = 720) -> MesCliente:
     return MesCliente(
-        f"A_{mes_str}", "A", mes_str, total, 1.0, 0.0, 2.0, 0, 0, None, None, 720, None
+        f"A_{mes_str}", "A", mes_str, total, 1.0, 0.0, 2.0, 0, 0, None, None, lecturas, None
     )  # fmt: skip
 
 
@@ -134,3 +148,44 @@ def test_la_variacion_mensual_es_de_meses_terminados_y_seguidos() -> None:
     assert monthly_change([diciembre, octubre], "2027-01") is None
     assert monthly_change([enero, _mes("2026-12", 0)], "2027-02") is None
     assert monthly_change([], "2027-02") is None
+
+
+@pytest.mark.parametrize("lecturas", [24, 700, None])
+def test_un_mes_a_medias_no_se_compara(lecturas: int | None) -> None:
+    """A month of which days are missing, or may be, is compared with none: not 2.938 % more."""
+    enero, diciembre = _mes("2027-01", 729.0), _mes("2026-12", 24.0, lecturas)
+    assert monthly_change([enero, diciembre], "2027-02") is None
+    assert monthly_change([diciembre._replace(mes_str="2027-01"), enero], "2027-02") is None
+
+
+def test_dos_meses_se_comparan_por_hora() -> None:
+    """February is three days shorter than January: the same use an hour is no change."""
+    enero, febrero = _mes("2027-01", 744.0, 744), _mes("2027-02", 672.0, 672)
+    assert monthly_change([febrero, enero], "2027-03") == 0
+
+
+def test_las_cifras_de_los_meses_son_de_los_completos() -> None:
+    """The mean, the highest and the lowest month are those of whole months."""
+    meses = [_mes("2027-02", 5.0, 24), _mes("2027-01", 300.0), _mes("2026-12", 100.0)]
+    pares = [ParInteranual(mes.mes_str, mes, None, None) for mes in meses]
+    presenta = make_presentacion(Settings(_env_file=None))
+    cifras = summarise("A", pares, None, presenta, datetime(2027, 2, 3, tzinfo=UTC))
+    assert (cifras.mes_maximo, cifras.mes_minimo) == ("2027-01", "2026-12")
+    assert (cifras.consumo_promedio_mensual, cifras.consumo_total) == (200.0, 405.0)
+
+
+@pytest.mark.parametrize("cuantas", [24, 150, 167])
+def test_una_semana_a_medias_no_se_compara(cuantas: int) -> None:
+    """The key figures say how they have changed only where both weeks are whole."""
+    entera = Ventana(DESDE, DESDE, 5 * 168, 100.0, 5, 1, dict.fromkeys(GRAVES, 3))
+    parcial = entera._replace(lecturas=5 * cuantas, consumo_kwh=10.0)
+    de_mongo = VentanaAnomalias(DESDE, DESDE, 3, dict.fromkeys(GRAVES, 3), 1, 2.0, 1.0)
+    halladas = ResumenAnomalias(
+        DESDE, *[de_mongo] * 4, {"abierta": 3, "confirmada": 0, "descartada": 0}, None, True
+    )
+    presenta = make_presentacion(Settings(_env_file=None))
+    for dos in ((entera, parcial), (parcial, entera)):
+        historia = ResumenHistoria(DESDE, entera, *dos, entera, 0, DESDE, True)
+        kpis = indicators(historia, halladas, presenta)
+        assert (kpis.anomalias.variacion is None) == (cuantas < 160)
+        assert (kpis.consumo_kwh.anterior is None) == (cuantas < 160)

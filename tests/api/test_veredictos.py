@@ -296,6 +296,7 @@ def test_lo_descartado_deja_de_estar_en_juego(
     """Rejected anomalies count no more: not in the ranking, not in the energy at stake, at once."""
     antes = lee(api, "/api/clientes/ranking")["elementos"][0]
     kpis_antes = lee(api, "/api/dashboard/resumen")
+    suyas_antes = lee(api, f"/api/estadisticas/cliente/{antes['propietario_id']}")
     semana = local(kpis_antes["desde"])
     recientes = [a for a in abiertas if local(a["timestamp_consumo"]) >= semana][:60]
     cuerpo = {
@@ -309,6 +310,11 @@ def test_lo_descartado_deja_de_estar_en_juego(
     assert despues["evidencia"] < antes["evidencia"]
     kpis = lee(api, "/api/dashboard/resumen")
     quitado = sum(abs(a["diferencia_kwh"] or 0) for a in recientes)
+    suyas = lee(api, f"/api/estadisticas/cliente/{antes['propietario_id']}")
+    assert (suyas_antes["descartadas"], suyas["descartadas"]) == (0, len(recientes))
+    assert suyas["energia_en_juego_kwh"] == pytest.approx(
+        suyas_antes["energia_en_juego_kwh"] - quitado, rel=1e-3, abs=1e-2
+    )
     assert kpis["energia_en_juego_kwh"]["valor"] == pytest.approx(
         kpis_antes["energia_en_juego_kwh"]["valor"] - quitado, rel=1e-3, abs=1e-2
     )

@@ -13,7 +13,7 @@ from dashboard.tema import CLARA, OSCURA, Paleta
 def mes(nombre: str, promedio: float, noche: float | None = 0.2) -> dict[str, Any]:
     return {
         "mes_str": nombre, "consumo_promedio": promedio, "consumo_noche_promedio": noche,
-        "consumo_punta_promedio": 0.6,
+        "consumo_punta_promedio": 0.6, "completo": True,
     }  # fmt: skip
 
 
@@ -30,6 +30,17 @@ def test_cada_mes_con_el_de_un_ano_antes() -> None:
     assert [p["variacion"] for p in pares] == [None, None, pytest.approx(0.1)]
     assert pares[-1]["actual"] is meses[0]
     assert charts_mensual.interanual([]) == []
+
+
+@pytest.mark.parametrize("cual", [0, 1])
+def test_un_mes_a_medias_no_se_compara_con_ninguno(cual: int) -> None:
+    """A month that is not whole has no change, and no point on the years' lines."""
+    meses = [mes("2026-02", 330.0), mes("2025-02", 300.0)]
+    meses[cual]["completo"] = False
+    assert [p["variacion"] for p in charts_mensual.interanual(meses)] == [None, None]
+    lineas = charts_mensual.por_anos(meses, "consumo_promedio", "kWh", CLARA).data
+    assert sum(valor is not None for linea in lineas for valor in linea.y) == 1
+    assert sum(linea.name == meses[cual]["mes_str"][:4] for linea in lineas) == 0
 
 
 @pytest.mark.parametrize("paleta", [CLARA, OSCURA])

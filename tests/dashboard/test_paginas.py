@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.datos import olvidar
 from dashboard.estado import CLAVE
 from dashboard.paginas import PAGINAS
+from dashboard.sesion import ROLES
 from dashboard.textos import numero
 
 PLAZO_S = 60
@@ -209,24 +210,88 @@ def test_confirmar_y_reabrir(abrir: Abrir, api_llena: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("clave", "motivo", "aviso"),
-    [("otra", "un motivo", "No se ha guardado"), (CLAVES["lectura"], "un motivo", "No se ha"),
-     (CLAVES["analista"], "no", "Escriba el motivo"), ("clavé", "un motivo", "No se ha guardado")],
-)  # fmt: skip
-def test_lo_que_no_se_guarda_se_dice(
-    abrir: Abrir, api_llena: str, clave: str, motivo: str, aviso: str
-) -> None:
-    """A wrong key, a lesser role or no reason: the page says it and nothing changes."""
+def test_un_motivo_corto_se_dice_y_no_se_pierde(abrir: Abrir, api_llena: str) -> None:
+    """Too short a reason: the page says it, nothing changes, and what was typed is still there."""
     cliente, una = _con_anomalias(api_llena)
-    pagina = abrir("buscar_cliente", api_llena, clave, cliente=cliente, vista="Anomalías")
-    _motivo(pagina).set_value(motivo)
+    pagina = abrir("buscar_cliente", api_llena, CLAVES["analista"], cliente=cliente,
+                   vista="Anomalías")  # fmt: skip
+    _motivo(pagina).set_value("no")
     _boton(pagina, "Descartar").click().run()
     assert not pagina.exception
-    assert any(aviso in e.value for e in [*pagina.error, *pagina.warning])
-    assert httpx.get(f"{api_llena}/api/anomalias/{una}", trust_env=False).json()["estado"] == (
-        "abierta"
+    assert any("Escriba el motivo" in e.value for e in pagina.error)
+    assert _motivo(pagina).value == "no"
+    assert _estado(api_llena, una) == "abierta"
+
+
+@pytest.mark.parametrize(
+    ("clave", "en_la_barra", "por_que"),
+    [
+        ("otra", "no es válida: la API no la conoce", "corríjala en «Clave»"),
+        ("clavé", "no es válida: la API no la conoce", "corríjala en «Clave»"),
+        (CLAVES["lectura"], "lectura-1 · lectura", "hace falta una de analista"),
+    ],
+)
+def test_una_clave_que_no_puede_se_dice_antes_de_usarla(
+    abrir: Abrir, api_llena: str, clave: str, en_la_barra: str, por_que: str
+) -> None:
+    """A wrong key or a lesser role is said at once; what it may not do cannot be pressed."""
+    cliente, una = _con_anomalias(api_llena)
+    pagina = abrir("buscar_cliente", api_llena, clave, cliente=cliente, vista="Anomalías")
+    texto = _texto(pagina)
+    assert en_la_barra in texto
+    assert por_que in texto
+    assert _boton(pagina, "Confirmar").disabled
+    assert _boton(pagina, "Descartar").disabled
+    assert _estado(api_llena, una) == "abierta"
+    modelos = abrir("modelos", api_llena, clave)
+    assert en_la_barra in _texto(modelos)
+
+
+@pytest.mark.parametrize("rol", ["analista", "administracion"])
+def test_de_quien_es_la_clave(abrir: Abrir, api_llena: str, rol: str) -> None:
+    """Whoever types a key reads at once whose it is and what role it has."""
+    texto = _texto(abrir("anomalias", api_llena, CLAVES[rol]))
+    assert f"{rol}-1 · {ROLES[rol]}" in texto
+
+
+def test_con_la_api_caida_la_clave_queda_sin_comprobar(abrir: Abrir) -> None:
+    """A key that could not be checked is neither called good nor wrong."""
+    texto = _texto(abrir("anomalias", LEJOS, "otra"))
+    assert "No se ha podido comprobar la clave" in texto
+    assert "no es válida" not in texto
+
+
+def test_el_motivo_sobrevive_a_un_fallo_y_llega_a_la_auditoria(
+    abrir: Abrir, api_llena: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reason whose verdict could not be given is still there when it can, and is audited."""
+    cliente, una = _con_anomalias(api_llena)
+    pagina = abrir("buscar_cliente", api_llena, CLAVES["analista"], cliente=cliente,
+                   vista="Anomalías")  # fmt: skip
+    _motivo(pagina).set_value("lo vi en la visita del 12")
+    monkeypatch.setenv("API_URL", LEJOS)
+    _boton(pagina, "Descartar").click().run()
+    assert any("No se ha guardado" in e.value for e in pagina.error) or "no responde" in _texto(
+        pagina
     )
+    monkeypatch.setenv("API_URL", api_llena)
+    pagina.run()
+    assert _motivo(pagina).value == "lo vi en la visita del 12"
+    _boton(pagina, "Descartar").click().run()
+    assert _estado(api_llena, una) == "descartada"
+    fila = httpx.get(
+        f"{api_llena}/api/auditoría?limite=1", headers={"X-API-Key": CLAVES["administracion"]},
+        trust_env=False,
+    ).json()["elementos"][0]  # fmt: skip
+    assert fila["detalle"]["motivo"] == "lo vi en la visita del 12"
+    assert _motivo(pagina).value == ""
+    _boton(pagina, "Deshacer").click().run()
+    assert _estado(api_llena, una) == "abierta"
+
+
+def _estado(api: str, una: str) -> str:
+    dada = httpx.get(f"{api}/api/anomalias/{una}", trust_env=False).json()
+    return str(dada["estado"])
 
 
 def _motivo(pagina: AppTest):  # type: ignore[no-untyped-def]

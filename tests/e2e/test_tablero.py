@@ -14,18 +14,23 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
 import pytest
-from apoyo_api import CLAVES, base_nueva, claves_de_prueba, sembrar, servir
+from apoyo_api import AHORA, CLAVES, base_nueva, claves_de_prueba, sembrar, servir
 from apoyo_versiones import registrar
+from contracts.fakes import explicar, hacer_lote
 
 from dashboard.paginas import PAGINAS
+from detection.dominio import hora_absoluta
+from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.local import EmbeddedServices
+from serving.settings import Settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -35,6 +40,8 @@ pytestmark = pytest.mark.timeout(280)
 CLIENTES, SOSPECHOSOS, DIAS = 5, 3, 36
 PLAZO_S = 45
 PLAZO_MS = PLAZO_S * 1000
+ALTO_FILA = 35
+"""Of the table of anomalies, its head too, in pixels."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 INGLES = re.compile(
     r"\b(Deploy|Running|Stop|Press Enter|Search|Choose|Select|No results|Loading|Download|"
@@ -61,6 +68,15 @@ class Tablero:
     url: str
     api: str
     versiones: tuple[int, int]
+    settings: Settings
+
+    def leer(self, ruta: str, rol: str = "lectura", **parametros: object) -> list[dict[str, Any]]:
+        """Return the rows of a list of the API."""
+        respuesta = httpx.get(
+            f"{self.api}{ruta}", params=parametros, headers={"X-API-Key": CLAVES[rol]},  # type: ignore[arg-type]
+            trust_env=False, timeout=PLAZO_S,
+        )  # fmt: skip
+        return list(respuesta.raise_for_status().json()["elementos"])
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +103,7 @@ def tablero(
                 headers={"X-API-Key": CLAVES["administracion"]},
             ).raise_for_status()  # fmt: skip
             with _serve(api, raiz, carpeta) as url:
-                yield Tablero(url, api, versiones)
+                yield Tablero(url, api, versiones, settings)
 
 
 @contextmanager
@@ -266,6 +282,89 @@ def test_buscar_confirmar_y_recargar(ventana: Ventana, tablero: Tablero, captura
     ).json()["elementos"]  # fmt: skip
     assert suyas[0]["veredicto"]["quien"] == "analista-1"
     assert "clave-de-prueba" not in abierta.url
+
+
+def _arrive(settings: Settings, cuantas: int) -> None:
+    """Store as many new anomalies, each of a new customer, of the latest hour."""
+    hora = hora_absoluta(AHORA.replace(minute=0))
+    claves = [(f"NUEVO_{i}", hora) for i in range(cuantas)]
+    lote = hacer_lote(claves, [9.0] * cuantas, score=[99] * cuantas, severidad=[4] * cuantas)
+    with closing(MongoAnomalyStore(settings)) as anomalias:
+        anomalias.save(*lote, explicar(lote[1]), np.zeros(cuantas, np.bool_), hora)
+
+
+def _tick(pagina: Page, *filas: int) -> None:
+    """Tick rows of the table where its first column has their boxes."""
+    caja = pagina.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
+    assert caja is not None
+    for fila in filas:
+        pagina.mouse.click(caja["x"] + 18, caja["y"] + ALTO_FILA * (fila + 1.5))
+        _ready(pagina)
+
+
+def test_dos_filas_marcadas_y_ninguna_otra(
+    ventana: Ventana, tablero: Tablero, capturas: Path
+) -> None:
+    """Two rows ticked, new readings arrive, confirm: just those two; undone, none.
+
+    After it nothing is ticked, nor is anything on the next page.
+    """
+    antes = {a["id"]: a["estado"] for a in tablero.leer("/api/anomalias/últimas", limite=1000)}
+    # In the order of the page, a few down: what arrives pushes others to where they are.
+    vistas = tablero.leer("/api/anomalias/últimas", orden="consumo", limite=50)
+    dos = [fila for i, fila in enumerate(vistas) if i in (2, 3)]
+    abierta = ventana("anomalias")
+    _give_key(abierta, CLAVES["analista"])
+    _tick(abierta, 2, 3)
+    abierta.get_by_text("2 elegidas").wait_for()
+    assert abierta.get_by_text(dos[0]["propietario_id"]).count() > 0
+    _arrive(tablero.settings, 5)
+    abierta.get_by_label("Motivo").fill("visto en la visita")
+    _photo(abierta, capturas / "dos-elegidas.png")
+    abierta.get_by_role("button", name="Confirmar").click()
+    abierta.get_by_role("button", name="Deshacer").wait_for()
+    _ready(abierta)
+
+    def cambiadas() -> dict[str, str]:
+        ahora = tablero.leer("/api/anomalias/últimas", limite=1000)
+        return {a["id"]: a["estado"] for a in ahora if a["estado"] != antes.get(a["id"], "abierta")}
+
+    assert cambiadas() == {fila["id"]: "confirmada" for fila in dos}
+    main = abierta.get_by_test_id("stMain")
+    for boton in ("Siguientes", "Anteriores"):
+        assert main.get_by_text(re.compile("elegidas?$")).count() == 0
+        assert main.get_by_role("button", name="Descartar").count() == 0
+        main.get_by_role("button", name=boton).click()
+        main.get_by_text(f"De la {51 if boton == 'Siguientes' else 1} a la").wait_for()
+        _ready(abierta)
+    _photo(abierta, capturas / "pagina-siguiente.png")
+    main.get_by_role("button", name="Deshacer").click()
+    abierta.get_by_text("Deshecho: 2 anomalías").first.wait_for()
+    assert cambiadas() == {}
+
+
+def test_una_clave_mala_se_dice_y_el_motivo_no_se_pierde(
+    ventana: Ventana, tablero: Tablero
+) -> None:
+    """A wrong key is said as it is typed; the reason typed meanwhile reaches the audit."""
+    abierta = ventana("anomalias")
+    barra = abierta.get_by_test_id("stSidebar")
+    _give_key(abierta, "consumo_equivocada")
+    barra.get_by_text("Esa clave no es válida").wait_for()
+    _tick(abierta, 0)
+    abierta.get_by_label("Motivo").fill("lo vi desde la calle")
+    assert abierta.get_by_role("button", name="Confirmar").is_disabled()
+    barra.locator("input[type=password]").fill(CLAVES["analista"])
+    barra.locator("input[type=password]").press("Enter")
+    barra.get_by_text("analista-1 · analista").wait_for()
+    _ready(abierta)
+    assert abierta.get_by_label("Motivo").input_value() == "lo vi desde la calle"
+    abierta.get_by_role("button", name="Confirmar").click()
+    abierta.get_by_role("button", name="Deshacer").wait_for()
+    (ultima,) = tablero.leer("/api/auditoría", "administracion", limite=1)
+    assert ultima["detalle"]["motivo"] == "lo vi desde la calle"
+    abierta.get_by_role("button", name="Deshacer").click()
+    abierta.get_by_text("Deshecho: 1 anomalía").first.wait_for()
 
 
 def test_un_filtro_viaja_en_su_direccion(ventana: Ventana, tablero: Tablero) -> None:

@@ -118,34 +118,6 @@ def test_un_lote_mayor_que_un_tramo(sonda: AnomaliasMongo, monkeypatch: pytest.M
         assert sonda.horarios() == dict.fromkeys(claves, kwh)
 
 
-def test_los_motivos_son_de_las_anomalias_mas_graves(sonda: AnomaliasMongo) -> None:
-    """The loudest firing detector of the gravest anomaly speaks first; each detector once."""
-
-    def dice(detector: str, score: float | None, dispara: bool, frase: str) -> Explicacion:
-        return Explicacion(detector, score, 0.5, dispara, frase)
-
-    claves = [("A", H + i) for i in range(5)]
-    lote = hacer_lote(
-        [*claves, ("B", H)], severidad=[2, 4, 4, 4, 3, 1], score=[70, 99, 95, 94, 80, 50]
-    )
-    ex = [
-        [dice("pico_consumo", 0.9, True, "pico")],
-        [dice("fraude", 1.0, True, "descartada")],
-        [dice("fraude", 0.99, False, "calla"), dice("plantacion_cannabis", 0.9, True, "planta 1")],
-        [dice("plantacion_cannabis", 0.9, True, "planta 2")],
-        [dice("fraude", 0.7, True, "caída"), dice("consumo_constante", None, False, "no sabe")],
-        [dice("modelo_online", 0.5, False, "raro")],
-    ]
-    sonda.store.save(*lote, ex, np.zeros(6, np.bool_), H)
-    sonda.poner_estado(claves[1], "descartada")
-    assert sonda.store.motivos(["A", "B", "X"], 2) == {
-        "A": ["planta 1", "caída"],
-        "B": ["raro"],
-        "X": [],
-    }
-    assert sonda.store.motivos(["A"], 9)["A"] == ["planta 1", "caída", "pico"]
-
-
 def test_cuenta_las_anomalias(sonda: AnomaliasMongo) -> None:
     """Anomalies by severidad; one that turned normal but was confirmed is none any more."""
     assert sonda.store.contar_anomalias() == {"crítica": 0, "alta": 0, "media": 0, "baja": 0}

@@ -36,7 +36,7 @@ def _mes(cliente: int, mes: str) -> Documento:
         "anomalias_criticas": cliente % 2,
         "consumo_noche_promedio": None if cliente == 0 else cliente / 10,
         "consumo_punta_promedio": 1.0,
-        "lecturas": 700,
+        "lecturas": 744,
         "agregado_en": AHORA,
     }
 
@@ -98,6 +98,7 @@ def test_un_mes_entero(meses: MongoConsultas) -> None:
     total = sum(_mes(c, "2026-03")["consumo_total"] for c in range(10))
     assert resumen == (
         "2026-03", 10, total, total / 10, 9, 5, pytest.approx(sum(range(10)) / 90), 1.0,
+        7440,
     )  # fmt: skip
     assert meses.resumen_mes("2024-01") is None
     resumenes = meses.resumenes_meses(3)

@@ -19,7 +19,7 @@ from contracts.sondas import HistorialPostgres
 from detection.dominio import hora_absoluta, instante
 from pipeline.almacenes.migraciones import versions
 from pipeline.almacenes.migraciones.aplicar import downgrade
-from pipeline.almacenes.postgres import ClienteSospechoso, PostgresStore, migrate
+from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.almacenes.postgres_historia import ANTERIORES, CLIENTES, RANGO, ULTIMAS
 from serving.settings import Settings
 
@@ -332,7 +332,6 @@ def test_la_cuenta_de_una_base_vacia(sonda: HistorialPostgres) -> None:
         "desde": None,
         "hasta": None,
     }
-    assert sonda.store.ranking_sospechosos(10, H, 168.0) == []
     assert sonda.store.anomalias_de_hora(H) == []
 
 
@@ -364,28 +363,3 @@ def test_las_anomalias_de_una_hora(sonda: HistorialPostgres) -> None:
             ("C", "alta", ["pico_consumo", "consumo_noche_anomalo"]),
             ("A", "baja", ["desviacion_estadistica"]),
         ]
-
-
-def test_el_ranking_ordena_por_evidencia_que_caduca(sonda: HistorialPostgres) -> None:
-    """Evidence sums the squared excess over 0.5, halves with age, and forgets after 28 days."""
-    claves = [("A", H), ("A", H - 24), ("B", H - 48), ("B", H - 47), ("C", H - 28 * 24), ("D", H)]
-    claves += [("D", H + 1), ("B", H - 10), ("E", H - 1)]
-    lote = hacer_lote(
-        claves,
-        score=[90, 60, 100, 80, 100, 40, 100, 10, 50],
-        severidad=[4, 1, 4, 3, 4, 0, 4, 0, 1],
-        tipos=[1, 3, 8, 9, 1, 0, 1, 0, 0],
-        sospechoso=[True, False, True, True, True, False, True, False, False],
-    )
-    sonda.store.save(*lote)
-    tabla = sonda.store.ranking_sospechosos(10, H, 24.0)
-    assert [c.propietario_id for c in tabla] == ["A", "B", "D", "E"]
-    assert tabla[0].evidencia == pytest.approx(0.8**2 + 0.2**2 / 2)
-    assert tabla[1].evidencia == pytest.approx(1 / 4 + 0.6**2 * 0.5 ** (47 / 24))
-    tipos = ("desviacion_estadistica", "pico_consumo")
-    assert tabla[0] == ClienteSospechoso("A", tabla[0].evidencia, True, "crítica", 0.9, 2, tipos)
-    assert (tabla[1].es_sospechoso, tabla[1].severidad, tabla[1].anomalias) == (False, "alta", 2)
-    assert tabla[1].tipos_anomalia == ("consumo_constante", "desviacion_estadistica")
-    assert (tabla[2].evidencia, tabla[2].severidad, tabla[2].score_maximo) == (0, "normal", 0.4)
-    assert (tabla[3].evidencia, tabla[3].severidad, tabla[3].tipos_anomalia) == (0, "baja", ())
-    assert len(sonda.store.ranking_sospechosos(1, H, 24.0)) == 1

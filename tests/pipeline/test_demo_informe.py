@@ -1,0 +1,40 @@
+"""What the demo shows once its past is stored."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+
+import numpy as np
+from contracts.fakes import explicar, hacer_lote
+
+from detection.dominio import hora_absoluta, instante
+from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.almacenes.mongo_veredictos import VeredictosMongo
+from pipeline.almacenes.postgres import PostgresStore
+from pipeline.demo import Escena
+from pipeline.demo_informe import Informe
+from serving.settings import Settings
+
+H = hora_absoluta(instante(490_000))
+HASTA = instante(H)
+
+
+def test_lo_que_una_persona_descarta_no_cuenta_en_la_demo(entorno: Settings) -> None:
+    """Rejected anomalies make nobody suspicious, nor does the demo give them as reasons."""
+    claves = [*(("TALLER", H - i) for i in range(5)), ("PLANTACION", H - 1)]
+    lote = hacer_lote(claves, score=[99] * 5 + [70], severidad=[4] * 5 + [2])
+    with ExitStack() as pila:
+        anomalias = pila.enter_context(closing(MongoAnomalyStore(entorno)))
+        consultas = pila.enter_context(closing(MongoConsultas(entorno, reloj=lambda: HASTA)))
+        veredictos = pila.enter_context(closing(VeredictosMongo(entorno)))
+        historial = pila.enter_context(closing(PostgresStore(entorno)))
+        anomalias.save(*lote, explicar(lote[1]), np.zeros(len(claves), np.bool_), H)
+        del_taller = [a.id for a in consultas.anomalias().elementos if a.propietario_id == "TALLER"]
+        veredictos.dar_varios(del_taller, "descartada", "es un horno", "ana")
+        consultas.forget(HASTA)
+        escena = Escena(1, 2, 30, H - 30 * 24, H)
+        informe = Informe(escena, historial, anomalias, consultas, len(claves), 1.0, False)
+        assert [c.propietario_id for c in informe.ranking(10)] == ["PLANTACION"]
+        assert informe.ranking(10) == consultas.ranking(10, HASTA)
+        assert informe.consultas.motivos(["TALLER"], 2, informe.hasta) == {"TALLER": []}
