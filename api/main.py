@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -79,9 +80,12 @@ def _ahora() -> datetime:
     return datetime.now(UTC)
 
 
-def open_recursos(settings: Settings, ahora: Callable[[], datetime]) -> Recursos:
+def open_recursos(
+    settings: Settings, ahora: Callable[[], datetime], segundos: Callable[[], float]
+) -> Recursos:
     """Return what an app holds; nothing has been sent to any server yet."""
-    anomalias, modelos = MongoConsultas(settings), ModelosMongo(settings)
+    anomalias = MongoConsultas(settings, segundos=segundos)
+    modelos = ModelosMongo(settings)
     salud, registro = SaludPostgres(settings), Registro(settings)
     preparacion = Preparacion(
         {POSTGRES: partial(migrate, settings), MONGO: partial(_make_indexes, anomalias, modelos)}
@@ -107,18 +111,18 @@ def open_recursos(settings: Settings, ahora: Callable[[], datetime]) -> Recursos
     return Recursos(
         settings=settings,
         ahora=ahora,
-        historico=PostgresConsultas(settings),
+        historico=PostgresConsultas(settings, segundos=segundos),
         anomalias=anomalias,
         veredictos=VeredictosMongo(settings, al_cambiar=anomalias.forget),
         auditoria=AuditoriaPostgres(settings),
         salud=salud,
         modelos=modelos,
         registro=registro,
-        versiones=Recuerdo(registro.versions, VERSIONES_S),
+        versiones=Recuerdo(registro.versions, VERSIONES_S, segundos),
         metricas=metricas,
         llavero=Llavero(settings),
         preparacion=preparacion,
-        vigia=Vigia(partes),
+        vigia=Vigia(partes, segundos),
         consumidores=Consumidores(read_heartbeats, retraso.read),
         latidos=latidos,
         retraso=retraso,
@@ -132,7 +136,11 @@ def _make_indexes(anomalias: MongoConsultas, modelos: ModelosMongo) -> None:
 
 
 def create_app(
-    settings: Settings, ahora: Callable[[], datetime] = _ahora, *, calentar: bool = False
+    settings: Settings,
+    ahora: Callable[[], datetime] = _ahora,
+    *,
+    segundos: Callable[[], float] = time.monotonic,
+    calentar: bool = False,
 ) -> FastAPI:
     """Return the API.
 
@@ -140,11 +148,13 @@ def create_app(
     ----------
     ahora : callable
         The clock; an aware instant.
+    segundos : callable
+        Rising seconds, by which what is remembered grows old.
     calentar : bool
-        Read right after the start what the first screens need, so that nobody waits for it.
+        Load right after the start what takes long to load, so that nobody waits for it.
     """
-    recursos = open_recursos(settings, ahora)
-    calor = Calentamiento((recursos.historico.warm_up, recursos.anomalias.warm_up))
+    recursos = open_recursos(settings, ahora, segundos)
+    calor = Calentamiento((recursos.historico.warm_up,))
 
     @asynccontextmanager
     async def vida(_app: FastAPI) -> AsyncIterator[None]:

@@ -184,7 +184,7 @@ class Resumen(BaseModel):
     ultima_lectura: datetime | None = Field(description="La última lectura que hay")
     ultima_deteccion: datetime | None = Field(description="Cuándo se detectó la última anomalía")
     completo: bool = Field(
-        description="Falso = aún se están sumando días; pídalo de nuevo en unos segundos",
+        description="Falso = hay más anomalías de las que se pueden mirar: faltan las más antiguas",
         examples=[True],
     )
 
@@ -213,7 +213,7 @@ class ResumenTablero(BaseModel):
     ultima_lectura: datetime | None = Field(description="La última lectura que hay")
     ultima_deteccion: datetime | None = Field(description="Cuándo se detectó la última anomalía")
     completo: bool = Field(
-        description="Falso = aún se están sumando días; pídalo de nuevo en unos segundos",
+        description="Falso = hay más anomalías de las que se pueden mirar: faltan las más antiguas",
         examples=[True],
     )
 

@@ -113,7 +113,7 @@ def resumen(
             lecturas_estimadas=historia.lecturas_estimadas,
             ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
             ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
-            completo=historia.completo and halladas.completo,
+            completo=halladas.completo,
             **ventanas,
         )
     )
@@ -217,10 +217,7 @@ def _number(mes_str: str) -> int:
 @router.get(
     "/dias",
     summary="Las cifras de todos los clientes, día a día",
-    description=(
-        "Los últimos 30 días si no se dice desde cuándo; como mucho "
-        f"{DIAS_GLOBALES}. Recién arrancado el servicio pueden faltar días que aún se suman."
-    ),
+    description=(f"Los últimos 30 días si no se dice desde cuándo; como mucho {DIAS_GLOBALES}."),
     response_description="Los días, el más antiguo primero",
     response_model=Dias,
     responses={**EN_FICHERO, **respuestas(503)},

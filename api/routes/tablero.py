@@ -69,7 +69,7 @@ def indicators(
         precio_kwh_eur=presenta.precio_kwh_eur,
         ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
         ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
-        completo=historia.completo and halladas.completo,
+        completo=halladas.completo,
     )
 
 

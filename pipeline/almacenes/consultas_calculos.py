@@ -6,7 +6,6 @@ import bisect
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,7 +21,7 @@ from detection.dominio import (
     nombres_de_tipos,
 )
 from detection.suspicion import probability
-from pipeline.almacenes.consultas_columnas import Columnas, Nombres
+from pipeline.almacenes.consultas_columnas import Columnas
 from pipeline.almacenes.consultas_tipos_anomalias import (
     ClienteRanking,
     Distribuciones,
@@ -33,13 +32,6 @@ from pipeline.almacenes.consultas_tipos_anomalias import (
 
 GRAVES = tuple(str(severidad) for severidad in SEVERIDADES[1:])
 IDS_POR_INCIDENTE = 500
-
-
-class Palabras(NamedTuple):
-    """What numbers in columns stand for."""
-
-    nombres: Nombres
-    estados: Sequence[str]
 
 
 def by_severity(severidad: NDArray[np.uint8]) -> dict[str, int]:
@@ -132,7 +124,7 @@ def ranking(
     semivida_horas: float,
     orden: str,
     limite: int,
-    palabras: Palabras,
+    estados: Sequence[str],
 ) -> list[ClienteRanking]:
     """Return the customers with most evidence, or most of what ``orden`` names, the first first.
 
@@ -153,7 +145,7 @@ def ranking(
     edad = np.maximum(ahora_hora - columnas.hora, 0)
     gravedad = np.maximum(2 * columnas.score - 1, 0) ** 2 * 0.5 ** (edad / semivida_horas)
     evidencia = np.bincount(cual, gravedad).astype(np.float64)
-    confirmada = columnas.estado == palabras.estados.index("confirmada")
+    confirmada = columnas.estado == estados.index("confirmada")
     probabilidad = np.where(np.bincount(cual, confirmada) > 0, 1.0, probability(evidencia))
     en_juego = np.bincount(cual, np.abs(_difference(columnas)))
     clave = {
@@ -162,23 +154,23 @@ def ranking(
         "visita": probabilidad * en_juego,
         "anomalias": np.bincount(cual),
     }[orden]
-    nombres = [palabras.nombres.name(numero) for numero in clientes.tolist()]
-    primeros = sorted(range(len(nombres)), key=lambda k: (-clave[k], nombres[k]))[:limite]
+    # Of those that are equal the first by name: numbers are in that order.
+    primeros = np.argsort(-clave, kind="stable")[:limite].tolist()
     por_hora = np.lexsort((columnas.hora, cual))
     cortes = np.searchsorted(cual[por_hora], np.arange(len(clientes) + 1))
     return [
         _ranked(
-            nombres[k],
+            columnas.nombres[clientes[k]],
             (float(evidencia[k]), float(probabilidad[k])),
             columnas.take(por_hora[cortes[k] : cortes[k + 1]]),
-            palabras,
+            estados,
         )
         for k in primeros
     ]
 
 
 def _ranked(
-    nombre: str, sospecha: tuple[float, float], suyas: Columnas, palabras: Palabras
+    nombre: str, sospecha: tuple[float, float], suyas: Columnas, estados: Sequence[str]
 ) -> ClienteRanking:
     """Return a customer of the ranking, with its evidence and probability; anomalies by time."""
     diferencia = _difference(suyas)
@@ -191,7 +183,7 @@ def _ranked(
         score_maximo=float(suyas.score.max()),
         anomalias=len(suyas),
         criticas=int((suyas.severidad == len(SEVERIDADES) - 1).sum()),
-        confirmadas=int((suyas.estado == palabras.estados.index("confirmada")).sum()),
+        confirmadas=int((suyas.estado == estados.index("confirmada")).sum()),
         tipos_anomalia=most_frequent(suyas.tipos),
         ultima_anomalia=instante(int(suyas.hora[-1])),
         exceso_kwh=float(np.maximum(diferencia, 0).sum()),
@@ -219,30 +211,22 @@ class Incidentes:
     columnas : Columnas
     hueco_horas : int
         Hours without an anomaly that may lie between two of the same incident, >= 0.
-    palabras : Palabras
+    estados : sequence of str
+        What the numbers in ``columnas.estado`` stand for.
     """
 
-    def __init__(self, columnas: Columnas, hueco_horas: int, palabras: Palabras) -> None:
+    def __init__(self, columnas: Columnas, hueco_horas: int, estados: Sequence[str]) -> None:
         orden = np.lexsort((columnas.hora, columnas.cliente))
         self._columnas = columnas.take(orden)
-        self._palabras = palabras
+        self._estados = estados
         hora, cliente = self._columnas.hora, self._columnas.cliente
         nuevo = np.ones(len(orden), np.bool_)
         nuevo[1:] = (np.diff(cliente) != 0) | (np.diff(hora) > hueco_horas + 1)
         primeras = np.flatnonzero(nuevo)
         self._cortes = np.append(primeras, len(orden))
         self._inicio = hora[primeras]
-        self._puesto = self._places(cliente[primeras])
-        self._orden = np.lexsort((self._puesto, -self._inicio))
-
-    def _places(self, clientes: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return each customer's place among all by name."""
-        distintos, cual = np.unique(clientes, return_inverse=True)
-        nombres = [self._palabras.nombres.name(numero) for numero in distintos.tolist()]
-        puestos = np.empty(len(nombres), np.int64)
-        puestos[sorted(range(len(nombres)), key=nombres.__getitem__)] = np.arange(len(nombres))
-        self._nombres = sorted(nombres)
-        return puestos[cual]
+        self._cliente = cliente[primeras]
+        self._orden = np.lexsort((self._cliente, -self._inicio))
 
     def page(
         self, tras: tuple[int, str] | None, limite: int
@@ -251,8 +235,8 @@ class Incidentes:
         quedan = self._orden
         if tras is not None:
             # Where the customer's name would stand, whether it is among them or not.
-            puesto = bisect.bisect_right(self._nombres, tras[1])
-            despues = (self._inicio == tras[0]) & (self._puesto >= puesto)
+            puesto = bisect.bisect_right(self._columnas.nombres, tras[1])
+            despues = (self._inicio == tras[0]) & (self._cliente >= puesto)
             quedan = quedan[(despues | (self._inicio < tras[0]))[quedan]]
         pagina = [self._make(int(k)) for k in quedan[:limite]]
         if len(quedan) <= limite:
@@ -267,7 +251,7 @@ class Incidentes:
         pares = [
             (uno, otro) for uno, otro in zip(kwh, esperado, strict=True) if not math.isnan(otro)
         ]
-        estados = [self._palabras.estados[e] for e in c.estado[tramo].tolist()]
+        estados = [self._estados[e] for e in c.estado[tramo].tolist()]
         ids = [uno.tobytes().hex() for uno in c.id[tramo][:IDS_POR_INCIDENTE]]
         tipos = 0
         for mascara in c.tipos[tramo].tolist():
@@ -275,7 +259,7 @@ class Incidentes:
         primera, ultima = int(c.hora[tramo.start]), int(c.hora[tramo.stop - 1])
         return Incidente(
             id=ids[0],
-            propietario_id=self._palabras.nombres.name(int(c.cliente[tramo.start])),
+            propietario_id=c.nombres[c.cliente[tramo.start]],
             inicio=instante(primera),
             fin=instante(ultima + 1),
             horas=ultima - primera + 1,

@@ -5,7 +5,7 @@ A day of anomalies is a few hundred numbers; months of them fit where a list of 
 
 from __future__ import annotations
 
-import threading
+import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -20,33 +20,6 @@ from pipeline.almacenes.consultas_tipos_anomalias import FiltroAnomalias
 _SEVERIDAD = {str(severidad): i for i, severidad in enumerate(SEVERIDADES)}
 _TIPO = {str(tipo): 1 << bit for bit, tipo in enumerate(TIPOS)}
 _EPOCA = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Nombres:
-    """Customers by number, given out as they come; safe from many threads."""
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._numeros: dict[str, int] = {}
-        self._nombres: list[str] = []
-
-    def number(self, nombre: str) -> int:
-        """Return a customer's number, a new one if it has none."""
-        numero = self._numeros.get(nombre)
-        if numero is None:
-            with self._mutex:
-                numero = self._numeros.setdefault(nombre, len(self._nombres))
-                if numero == len(self._nombres):
-                    self._nombres.append(nombre)
-        return numero
-
-    def known(self, nombre: str) -> int:
-        """Return a customer's number, -1 if it has none."""
-        return self._numeros.get(nombre, -1)
-
-    def name(self, numero: int) -> str:
-        """Return the customer of a number."""
-        return self._nombres[numero]
 
 
 class FilaAnomalia(NamedTuple):
@@ -71,9 +44,12 @@ class Columnas:
 
     Parameters
     ----------
+    nombres : tuple of str
+        Customers in the order of their names; more than there are anomalies of, once some are left
+        out. It never changes, so no thread can see a number without its name.
     id : ndarray (n,), V12
     cliente : ndarray (n,), int32
-        Number in ``Nombres``.
+        Place in ``nombres``.
     hora : ndarray (n,), int64
         Absolute hour of the reading.
     deteccion : ndarray (n,), int64
@@ -88,6 +64,7 @@ class Columnas:
     sospechoso : ndarray (n,), bool
     """
 
+    nombres: tuple[str, ...]
     id: NDArray[np.void]
     cliente: NDArray[np.int32]
     hora: NDArray[np.int64]
@@ -105,18 +82,27 @@ class Columnas:
 
     def take(self, cuales: NDArray[Any]) -> Columnas:
         """Return the anomalies at some places, or where a mask is true."""
-        return Columnas(*(getattr(self, campo.name)[cuales] for campo in fields(self)))
+        _, *columnas = (getattr(self, campo.name) for campo in fields(self))
+        return Columnas(self.nombres, *(columna[cuales] for columna in columnas))
+
+    def number(self, nombre: str) -> int:
+        """Return a customer's place in ``nombres``, -1 if it has none."""
+        lugar = bisect.bisect_left(self.nombres, nombre)
+        return lugar if self.nombres[lugar : lugar + 1] == (nombre,) else -1
 
 
-def make_columns(filas: Iterable[FilaAnomalia], nombres: Nombres) -> Columnas:
+def make_columns(filas: Iterable[FilaAnomalia]) -> Columnas:
     """Return anomalies as columns."""
     lista = list(filas)
     n = len(lista)
+    nombres = tuple(sorted({f.propietario_id for f in lista}))
+    numeros = {nombre: numero for numero, nombre in enumerate(nombres)}
     esperado = [np.nan if f.consumo_esperado_kwh is None else f.consumo_esperado_kwh for f in lista]
     return Columnas(
+        nombres,
         # As voids: S would drop the zero bytes at the end of an id.
         id=np.array([f.id for f in lista], dtype="V12") if n else np.empty(0, "V12"),
-        cliente=np.fromiter((nombres.number(f.propietario_id) for f in lista), np.int32, n),
+        cliente=np.fromiter((numeros[f.propietario_id] for f in lista), np.int32, n),
         hora=np.fromiter((hora_absoluta(f.timestamp_consumo) for f in lista), np.int64, n),
         deteccion=np.fromiter((_millis(f.timestamp_deteccion) for f in lista), np.int64, n),
         kwh=np.fromiter((f.consumo_kwh for f in lista), np.float64, n),
@@ -129,19 +115,7 @@ def make_columns(filas: Iterable[FilaAnomalia], nombres: Nombres) -> Columnas:
     )
 
 
-def join(partes: Sequence[Columnas]) -> Columnas:
-    """Return the anomalies of some columns, one after the other."""
-    return Columnas(
-        *(
-            np.concatenate([getattr(parte, campo.name) for parte in partes])
-            for campo in fields(Columnas)
-        )
-    )
-
-
-def choose(
-    columnas: Columnas, filtro: FiltroAnomalias, nombres: Nombres, estados: Sequence[str]
-) -> Columnas:
+def choose(columnas: Columnas, filtro: FiltroAnomalias, estados: Sequence[str]) -> Columnas:
     """Return the anomalies that a filter lets through; those that are normal by now do not."""
     elegidas = np.ones(len(columnas), np.bool_)
     if filtro.severidades:
@@ -149,7 +123,7 @@ def choose(
     else:
         elegidas &= columnas.severidad > 0
     if filtro.propietario_id is not None:
-        elegidas &= columnas.cliente == nombres.known(filtro.propietario_id)
+        elegidas &= columnas.cliente == columnas.number(filtro.propietario_id)
     if filtro.desde is not None:
         elegidas &= columnas.hora >= -(-(filtro.desde - _EPOCA).total_seconds() // 3600)
     if filtro.hasta is not None:

@@ -1,7 +1,9 @@
-"""What is dear to add up is remembered for a while; who asks meanwhile gets what there is.
+"""What is dear to ask for is remembered for a moment, and never longer than anybody may believe it.
 
-One thread renews a value while the others are given the one before it, so that a store is asked
-once however many people look, and nobody waits for a renewal but the one who does it.
+Readings of any day may come, be corrected, judged, archived or deleted at any time, so no answer is
+certain to stay true: each is good for ``VIDA_S`` and gone after ``EDAD_MAXIMA_S``, counted from
+before the store was asked. In between one thread renews it while the others are given the one
+before it, so that a store is asked once however many people look.
 """
 
 from __future__ import annotations
@@ -9,10 +11,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from detection.errors import TransientError
 
@@ -20,29 +21,20 @@ T = TypeVar("T")
 
 ESPERA_S = 6.0
 """Longest wait for a value that another thread is just making: a statement's longest time."""
-VEJEZ = 30
-"""A value this many lives old is not shown any more, not even while it is renewed."""
-DIAS_RECIENTES = 2
-"""Today and yesterday are where most readings arrive."""
-VIDA_RECIENTE_S = 10.0
-VIDA_S = 600.0
-"""How long a recent day, and an older one, is believed before it is looked at again."""
-EDAD_MAXIMA_S = 1800.0
-"""A day that has not been looked at for longer is as good as unknown."""
-PRESUPUESTO_S = 2.0
-"""Time that one call may take to read days for the first time; the next call goes on."""
-PRESUPUESTO_REPASO_S = 0.05
-"""The same for older days that are looked at again."""
+VIDA_S = 4.0
+"""Age up to which a value is given without another look. By hand, 2026-11-30: with it and the
+dashboard's own memory a screen is some 10 s behind the stores, about as long as it takes to look
+at, and a month of a demo's anomalies costs the embedded server 0.4 s."""
+EDAD_MAXIMA_S = 8.0
+"""Age up to which it is given while another thread renews it; an older one is waited for."""
+MAXIMO = 512
 
 
-VECES_SU_COSTE = 40
-"""What is dear is good for so many times what it took: its renewals take a fortieth of a server."""
+class _Entrada(NamedTuple):
+    """A value and the instant from which on the stores may say something else."""
 
-
-class _Entrada(NamedTuple, Generic[T]):
-    valor: T
-    cuando: float
-    vida_s: float = 0.0
+    valor: Any
+    desde: float
 
 
 class _Cerrojo:
@@ -62,41 +54,40 @@ class _Cerrojo:
                 self._cerrojo.release()
 
 
-class Recuerdo(Generic[T]):
-    """Values by key, each good for ``vida_s`` seconds.
+class _EnMarcha(threading.local):
+    """The ages of what this thread is making: a value is as old as the oldest that went into it."""
+
+    def __init__(self) -> None:
+        self.desde: list[float] = []
+
+
+_EN_MARCHA = _EnMarcha()
+
+
+class Recuerdo:
+    """Values by key, for a moment; what is made of other remembered values is as old as they are.
 
     Parameters
     ----------
-    vida_s : float
-        How long a value is given without another look.
     maximo : int
         Values kept; the one that has not been asked for longest goes first.
     reloj : callable, optional
         Seconds, never backwards.
-    vida_cara_s : float
-        The same for what takes long to make, at most (``VECES_SU_COSTE``).
 
     Examples
     --------
-    >>> recuerdo = Recuerdo[int](60.0)
+    >>> recuerdo = Recuerdo()
     >>> recuerdo.get("a", lambda: 1), recuerdo.get("a", lambda: 2)
     (1, 1)
     """
 
-    def __init__(
-        self,
-        vida_s: float,
-        maximo: int = 256,
-        reloj: Callable[[], float] = time.monotonic,
-        vida_cara_s: float = 0.0,
-    ) -> None:
-        self._vida_s = vida_s
-        self._vida_cara_s = vida_cara_s
+    def __init__(self, maximo: int = MAXIMO, reloj: Callable[[], float] = time.monotonic) -> None:
         self._maximo = maximo
         self._reloj = reloj
         self._mutex = threading.Lock()
-        self._entradas: OrderedDict[Hashable, _Entrada[T]] = OrderedDict()
+        self._entradas: OrderedDict[Hashable, _Entrada] = OrderedDict()
         self._cerrojos: OrderedDict[Hashable, _Cerrojo] = OrderedDict()
+        self._borrados = 0
 
     def get(self, clave: Hashable, calcular: Callable[[], T]) -> T:
         """Return the value of a key, made by ``calcular`` if there is none that is good.
@@ -107,31 +98,58 @@ class Recuerdo(Generic[T]):
             Another thread is making it and does not finish.
         """
         entrada, cerrojo = self._look(clave)
-        if entrada is not None and self._age(entrada) <= entrada.vida_s:
-            return entrada.valor
-        hay = entrada is not None and self._age(entrada) <= VEJEZ * self._vida_s
-        with cerrojo.held(0.0 if hay else ESPERA_S) as nuestro:
-            if not nuestro:
-                if hay and entrada is not None:
-                    return entrada.valor
-                raise TransientError("todavía se está sumando lo que se pide", ESPERA_S)
-            otra, _ = self._look(clave)
-            if otra is not None and otra is not entrada:
-                return otra.valor
-            inicio = self._reloj()
-            valor = calcular()
-            self._keep(clave, valor, self._reloj() - inicio)
-            return valor
+        if entrada is None or self._age(entrada) > VIDA_S:
+            entrada = self._renew(clave, entrada, cerrojo, calcular)
+        if _EN_MARCHA.desde:
+            _EN_MARCHA.desde[-1] = min(_EN_MARCHA.desde[-1], entrada.desde)
+        valor: T = entrada.valor
+        return valor
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything, what is just being made too."""
         with self._mutex:
             self._entradas.clear()
+            self._borrados += 1
 
-    def _age(self, entrada: _Entrada[T]) -> float:
-        return self._reloj() - entrada.cuando
+    def _age(self, entrada: _Entrada) -> float:
+        return self._reloj() - entrada.desde
 
-    def _look(self, clave: Hashable) -> tuple[_Entrada[T] | None, _Cerrojo]:
+    def _renew(
+        self,
+        clave: Hashable,
+        entrada: _Entrada | None,
+        cerrojo: _Cerrojo,
+        calcular: Callable[[], object],
+    ) -> _Entrada:
+        vale = None if entrada is None or self._age(entrada) > EDAD_MAXIMA_S else entrada
+        with cerrojo.held(0.0 if vale else ESPERA_S) as nuestro:
+            if not nuestro:
+                if vale is not None:
+                    return vale
+                raise TransientError("todavía se está sumando lo que se pide", ESPERA_S)
+            otra, _ = self._look(clave)
+            if otra is not None and otra is not entrada and self._age(otra) <= EDAD_MAXIMA_S:
+                return otra
+            return self._make(clave, calcular)
+
+    def _make(self, clave: Hashable, calcular: Callable[[], object]) -> _Entrada:
+        borrados = self._borrados
+        # The time before it, so that what changes meanwhile is not taken for seen.
+        _EN_MARCHA.desde.append(self._reloj())
+        try:
+            valor = calcular()
+        finally:
+            desde = _EN_MARCHA.desde.pop()
+        entrada = _Entrada(valor, desde)
+        with self._mutex:
+            if borrados == self._borrados:
+                self._entradas[clave] = entrada
+                self._entradas.move_to_end(clave)
+                while len(self._entradas) > self._maximo:
+                    self._entradas.popitem(last=False)
+        return entrada
+
+    def _look(self, clave: Hashable) -> tuple[_Entrada | None, _Cerrojo]:
         with self._mutex:
             cerrojo = self._cerrojos.setdefault(clave, _Cerrojo())
             self._cerrojos.move_to_end(clave)
@@ -142,108 +160,3 @@ class Recuerdo(Generic[T]):
             if entrada is not None:
                 self._entradas.move_to_end(clave)
             return entrada, cerrojo
-
-    def _keep(self, clave: Hashable, valor: T, coste_s: float) -> None:
-        vida_s = max(self._vida_s, min(VECES_SU_COSTE * coste_s, self._vida_cara_s))
-        with self._mutex:
-            self._entradas[clave] = _Entrada(valor, self._reloj(), vida_s)
-            self._entradas.move_to_end(clave)
-            while len(self._entradas) > self._maximo:
-                self._entradas.popitem(last=False)
-
-
-class PorDias(Generic[T]):
-    """What each day adds up to: recent days are looked at often, older ones now and then.
-
-    Parameters
-    ----------
-    cargar : callable
-        From a day to its value; asks the store.
-    maximo : int
-        Days kept.
-    reloj : callable, optional
-        Seconds, never backwards.
-    """
-
-    def __init__(
-        self,
-        cargar: Callable[[date], T],
-        maximo: int,
-        reloj: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._cargar = cargar
-        self._maximo = maximo
-        self._reloj = reloj
-        self._mutex = threading.Lock()
-        self._turno = _Cerrojo()
-        self._dias: OrderedDict[date, _Entrada[T]] = OrderedDict()
-
-    def get(self, dias: Iterable[date], hoy: date) -> dict[date, T]:
-        """Return the days' values; of a first look that takes too long, those it got to.
-
-        Raises
-        ------
-        TransientError
-            The store is away, or another thread's first look does not end.
-        """
-        pedidos = sorted(set(dias), reverse=True)
-        faltan = self._expired(pedidos, EDAD_MAXIMA_S)
-        if faltan:
-            self._load_missing(faltan, pedidos)
-        else:
-            self._renew(pedidos, hoy)
-        with self._mutex:
-            hay = {dia: self._dias[dia].valor for dia in pedidos if dia in self._dias}
-            for dia in hay:
-                self._dias.move_to_end(dia)
-        return hay
-
-    def forget(self, dia: date) -> None:
-        """Have a day looked at again when it is next asked for."""
-        with self._mutex:
-            self._dias.pop(dia, None)
-
-    def _expired(self, dias: Iterable[date], vida_s: float) -> list[date]:
-        ahora = self._reloj()
-        with self._mutex:
-            entradas = [(dia, self._dias.get(dia)) for dia in dias]
-        return [dia for dia, e in entradas if e is None or ahora - e.cuando > vida_s]
-
-    def _load_missing(self, faltan: list[date], pedidos: list[date]) -> None:
-        """Read days that are not known, the newest first, as long as there is time."""
-        with self._turno.held(ESPERA_S) as nuestro:
-            if not nuestro:
-                raise TransientError("todavía se está sumando lo que se pide", ESPERA_S)
-            limite = self._reloj() + PRESUPUESTO_S
-            for dia in self._expired(faltan, EDAD_MAXIMA_S):
-                self._load(dia)
-                if self._reloj() > limite:
-                    break
-
-    def _renew(self, pedidos: list[date], hoy: date) -> None:
-        """Look again at what may have changed, unless another thread is at it."""
-        desde = hoy - timedelta(days=DIAS_RECIENTES - 1)
-        recientes = self._expired([d for d in pedidos if d >= desde], VIDA_RECIENTE_S)
-        viejos = self._expired([d for d in pedidos if d < desde], VIDA_S)
-        if not recientes and not viejos:
-            return
-        with self._turno.held(0.0) as nuestro:
-            if not nuestro:
-                return
-            for dia in recientes:
-                self._load(dia)
-            limite = self._reloj() + PRESUPUESTO_REPASO_S
-            for dia in viejos:
-                self._load(dia)
-                if self._reloj() > limite:
-                    break
-
-    def _load(self, dia: date) -> None:
-        # The time before it, so that what changes meanwhile is not taken for seen.
-        cuando = self._reloj()
-        valor = self._cargar(dia)
-        with self._mutex:
-            self._dias[dia] = _Entrada(valor, cuando)
-            self._dias.move_to_end(dia)
-            while len(self._dias) > self._maximo:
-                self._dias.popitem(last=False)

@@ -183,7 +183,7 @@ class Ventana(NamedTuple):
     """All readings between two instants.
 
     ``clientes`` and ``sospechosos`` are the most that were heard, and that were under suspicion,
-    in one hour; None in place of a window = its days are still being added up.
+    in one hour.
     """
 
     desde: datetime
@@ -198,8 +198,7 @@ class Ventana(NamedTuple):
 class ResumenHistoria(NamedTuple):
     """The history at a glance.
 
-    ``lecturas_estimadas`` is the server's own estimate of how many there are. ``completo`` =
-    False: some days are still being added up; ask again.
+    ``lecturas_estimadas`` is the server's own estimate of how many there are.
     """
 
     momento: datetime
@@ -209,7 +208,6 @@ class ResumenHistoria(NamedTuple):
     ultimos_30d: Ventana
     lecturas_estimadas: int
     ultima_lectura: datetime | None
-    completo: bool
 
 
 class DiaGlobal(NamedTuple):

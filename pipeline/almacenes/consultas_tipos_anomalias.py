@@ -193,7 +193,7 @@ class VentanaAnomalias(NamedTuple):
 class ResumenAnomalias(NamedTuple):
     """The anomalies at a glance; ``por_estado`` is of the last 30 days.
 
-    ``completo`` = False: some days are still being read; ask again.
+    ``completo`` = False: there are more than can be looked at, and the oldest are left out.
     """
 
     momento: datetime

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import partial
-from typing import Any
 
 from pipeline.almacenes.consultas_limites import Pagina, check_limit, check_words
-from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos_anomalias import Anomalia, FiltroAnomalias
 from pipeline.almacenes.mongo_consultas_meses import ConsultasMeses
 
 ORDENES = ("deteccion", "consumo", "score")
-VIDA_PRIMERA_S = 1.0
-"""How long the first page of a list is shown without another look: less than people notice."""
-VIDA_PRIMERA_CARA_S = 5.0
-"""The same of a page that takes the server long, as the embedded one with filters; no longer than
-the dashboard's own memory."""
 PRIMERA_MAXIMA = 200
 _TODAS = FiltroAnomalias()
 
@@ -29,12 +21,6 @@ class MongoConsultas(ConsultasMeses):
     >>> from serving.settings import Settings
     >>> MongoConsultas(Settings()).close()
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._primeras: Recuerdo[Pagina[Anomalia]] = Recuerdo(
-            VIDA_PRIMERA_S, 64, vida_cara_s=VIDA_PRIMERA_CARA_S
-        )
 
     def anomalias(
         self,
@@ -66,20 +52,7 @@ class MongoConsultas(ConsultasMeses):
         # Cursors are as many as there are pages; the first one is what all screens show.
         if cursor is not None or limite > PRIMERA_MAXIMA:
             return self._by_time(filtro, orden, descendente, limite, cursor, con_archivo)
-        clave = (filtro, orden, descendente, limite, con_archivo)
-        return self._primeras.get(
+        clave = ("lista", filtro, orden, descendente, limite, con_archivo)
+        return self._recuerdo.get(
             clave, partial(self._by_time, filtro, orden, descendente, limite, None, con_archivo)
         )
-
-    def forget(self, timestamp_consumo: datetime) -> None:
-        """Look again at the anomalies of a reading's day: somebody has judged one of them."""
-        super().forget(timestamp_consumo)
-        self._primeras.clear()
-
-    def warm_up(self) -> None:
-        """Read what the first looks need, so that nobody waits for it; may take seconds."""
-        self.resumen()
-        self.ranking()
-        self.anomalias()
-        self.anomalias(orden="consumo")
-        self.meses()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from pipeline.almacenes.consultas_limites import (
     decode_cursor,
     encode_cursor,
 )
+from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos_anomalias import (
     Anomalia,
     AnomaliaDetalle,
@@ -93,6 +95,8 @@ class ConsultasListas:
         Anomalies younger than this are not yet given by ``nuevas``: a batch is stored in less.
     reloj : callable, optional
         The time, aware.
+    segundos : callable, optional
+        Rising seconds, by which what is remembered grows old.
     """
 
     def __init__(
@@ -102,11 +106,14 @@ class ConsultasListas:
         limite_ms: int = 5_000,
         margen_s: float = 3.0,
         reloj: Callable[[], datetime] = lambda: datetime.now(UTC),
+        segundos: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._limite_ms = limite_ms
         self._margen = timedelta(seconds=margen_s)
         self._reloj = reloj
+        self._segundos = segundos
+        self._recuerdo = Recuerdo(reloj=segundos)
         self._turnos = Turnos(settings, "consumo api", conexiones)
         self._base = self._turnos.base
         self._ventanas = Ventanas(reloj, limite_ms)

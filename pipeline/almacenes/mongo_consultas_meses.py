@@ -20,7 +20,6 @@ from pipeline.almacenes.consultas_limites import (
     decode_cursor,
     encode_cursor,
 )
-from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos_anomalias import (
     MesCliente,
     ParInteranual,
@@ -28,6 +27,7 @@ from pipeline.almacenes.consultas_tipos_anomalias import (
     ResumenMes,
 )
 from pipeline.almacenes.meses import mes_de, mes_str
+from pipeline.almacenes.mongo_consultas_documentos import one_of
 from pipeline.almacenes.mongo_consultas_ranking import ConsultasRanking
 from pipeline.almacenes.mongo_meses import MENSUALES
 
@@ -35,12 +35,8 @@ MESES_MAXIMOS = 120
 MES_MAXIMO = 500
 """Customers of a month in one page."""
 ORDENES = ("consumo_total", "anomalias_detectadas")
-VIDA_MES_S = 30.0
-"""How long what a whole month adds up to is believed: the job that makes it runs at night."""
 TOTALES_MAXIMOS = 20_000
 """Customers whose totals of a month are remembered; of more the server is asked each time."""
-VIDA_LISTA_S = 300.0
-"""The same for which months there are."""
 _CAMPOS = {"_id": 1, **dict.fromkeys(MesCliente._fields[1:], 1)}
 _PROMEDIOS = ("consumo_noche_promedio", "consumo_punta_promedio")
 
@@ -51,10 +47,6 @@ class ConsultasMeses(ConsultasRanking):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._mensuales = self._base[MENSUALES]
-        self._paginas: Recuerdo[Pagina[MesCliente]] = Recuerdo(VIDA_MES_S, 64)
-        self._resumenes: Recuerdo[ResumenMes | None] = Recuerdo(VIDA_MES_S, 64)
-        self._totales: Recuerdo[list[float]] = Recuerdo(VIDA_MES_S, 8)
-        self._meses: Recuerdo[list[str]] = Recuerdo(VIDA_LISTA_S, 1)
 
     def ensure_indexes(self) -> None:
         """Create the indexes that are missing, those of the months' rankings too."""
@@ -103,8 +95,8 @@ class ConsultasMeses(ConsultasRanking):
         check_words("orden", [orden], ORDENES)
         check_limit(limite, MES_MAXIMO)
         tras = None if cursor is None else _position(orden, cursor)
-        clave = (mes, orden, limite, tras)
-        return self._paginas.get(clave, partial(self._load_page, mes, orden, limite, tras))
+        clave = ("página de mes", mes, orden, limite, tras)
+        return self._recuerdo.get(clave, partial(self._load_page, mes, orden, limite, tras))
 
     def _load_page(
         self, mes: str, orden: str, limite: int, tras: tuple[float, str] | None
@@ -125,40 +117,33 @@ class ConsultasMeses(ConsultasRanking):
     def resumen_mes(self, mes: str) -> ResumenMes | None:
         """Return what all customers' month adds up to; None = it has no documents."""
         _check_month(mes)
-        return self._resumenes.get(mes, partial(self._load_summary, mes))
+        return self._summaries((mes,)).get(mes)
 
-    def _load_summary(self, mes: str) -> ResumenMes | None:
-        suma: dict[str, Any] = {"_id": None, "clientes": {"$sum": 1}}
+    def _summaries(self, meses: tuple[str, ...]) -> dict[str, ResumenMes]:
+        return self._recuerdo.get(("meses", meses), partial(self._load_summaries, meses))
+
+    def _load_summaries(self, meses: tuple[str, ...]) -> dict[str, ResumenMes]:
+        suma: dict[str, Any] = {"_id": "$mes_str", "clientes": {"$sum": 1}}
         for campo in ("consumo_total", "anomalias_detectadas", "anomalias_criticas"):
             suma[campo] = {"$sum": f"${campo}"}
         # $avg leaves out customers without a reading in those hours, whose mean is null.
         suma |= {campo: {"$avg": f"${campo}"} for campo in _PROMEDIOS}
         suma["lecturas"] = {"$sum": "$lecturas"}
-        grupos = [{"$match": {"mes_str": mes}}, {"$group": suma}]
+        grupos = [{"$match": {"mes_str": one_of(meses)}}, {"$group": suma}]
         with self._turnos.taken():
             filas = list(self._mensuales.aggregate(grupos, maxTimeMS=self._limite_ms))
-        if not filas:
-            return None
-        fila = filas[0]
-        return ResumenMes(
-            mes,
-            fila["clientes"],
-            fila["consumo_total"],
-            fila["consumo_total"] / fila["clientes"],
-            fila["anomalias_detectadas"],
-            fila["anomalias_criticas"],
-            *(fila[campo] for campo in (*_PROMEDIOS, "lecturas")),
-        )
+        return {fila["_id"]: _summary(fila) for fila in filas}
 
     def resumenes_meses(self, limite: int = 36) -> list[ResumenMes]:
         """Return what each month adds up to, the newest first."""
-        resumenes = [self.resumen_mes(mes) for mes in self.meses(limite)]
-        return [resumen for resumen in resumenes if resumen is not None]
+        meses = self.meses(limite)
+        resumenes = self._summaries(tuple(meses)) if meses else {}
+        return [resumenes[mes] for mes in meses if mes in resumenes]
 
     def meses(self, limite: int = 36) -> list[str]:
         """Return the months that have documents, the newest first."""
         check_limit(limite, MESES_MAXIMOS)
-        return self._meses.get(None, self._load_months)[:limite]
+        return self._recuerdo.get("qué meses", self._load_months)[:limite]
 
     def _load_months(self) -> list[str]:
         with self._turnos.taken():
@@ -174,7 +159,7 @@ class ConsultasMeses(ConsultasRanking):
             return None
         total = suyo[0].consumo_total
         if resumen.clientes <= TOTALES_MAXIMOS:
-            totales = self._totales.get(mes, partial(self._load_totals, mes))
+            totales = self._recuerdo.get(("totales", mes), partial(self._load_totals, mes))
             delante = len(totales) - bisect.bisect_right(totales, total)
         else:
             delante = self._count_above(mes, total)
@@ -227,6 +212,18 @@ class ConsultasMeses(ConsultasRanking):
                 )
                 for doc in cursor.limit(limite)
             ]
+
+
+def _summary(fila: Mapping[str, Any]) -> ResumenMes:
+    return ResumenMes(
+        fila["_id"],
+        fila["clientes"],
+        fila["consumo_total"],
+        fila["consumo_total"] / fila["clientes"],
+        fila["anomalias_detectadas"],
+        fila["anomalias_criticas"],
+        *(fila[campo] for campo in (*_PROMEDIOS, "lecturas")),
+    )
 
 
 def _pair(mes: str, hay: Mapping[str, MesCliente]) -> ParInteranual:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,7 +15,6 @@ from detection.params import DIAS_VENTANA, Params
 from pipeline.almacenes import consultas_calculos as calculos
 from pipeline.almacenes.consultas_columnas import Columnas
 from pipeline.almacenes.consultas_limites import check_ids, check_limit, check_words
-from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos_anomalias import ClienteRanking, FiltroAnomalias
 from pipeline.almacenes.mongo_anomalias import DESCARTADA
 from pipeline.almacenes.mongo_consultas_documentos import ESTADOS
@@ -24,34 +22,10 @@ from pipeline.almacenes.mongo_consultas_resumenes import RANKING_MAXIMO, Consult
 
 CLIENTES_MOTIVOS = 50
 MOTIVOS_MAXIMOS = 10
-VIDA_MOTIVOS_S = 300.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Vigentes:
-    """The anomalies of 28 days that nobody has rejected, and what has been worked out of them.
-
-    Parameters
-    ----------
-    todas : Columnas
-        What they were chosen from: while it is the same object, so are they.
-    hora : int
-        Absolute hour of now.
-    """
-
-    todas: Columnas
-    hora: int
-    columnas: Columnas
-    puestos: dict[tuple[str, int], list[ClienteRanking]] = field(default_factory=dict)
 
 
 class ConsultasRanking(ConsultasResumenes):
     """What is asked of customers by their anomalies."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._frases: Recuerdo[list[str]] = Recuerdo(VIDA_MOTIVOS_S, 2_000)
-        self._vigentes: _Vigentes | None = None
 
     def ranking(
         self, limite: int = 10, ahora: datetime | None = None, orden: str = "evidencia"
@@ -70,31 +44,28 @@ class ConsultasRanking(ConsultasResumenes):
         """
         check_limit(limite, RANKING_MAXIMO)
         check_words("orden", [orden], ("evidencia", "kwh", "visita", "anomalias"))
-        vigentes = self._current(ahora)
-        puestos = vigentes.puestos.get((orden, limite))
-        if puestos is None:
-            semivida = Params().sospecha_semivida_dias * 24
-            puestos = calculos.ranking(
-                vigentes.columnas, vigentes.hora, semivida, orden, limite, self._palabras
-            )
-            vigentes.puestos[orden, limite] = puestos
-        return list(puestos)
+        hora = self._hour(ahora)
+        return self._recuerdo.get(
+            ("ranking", orden, limite, hora), partial(self._rank, orden, limite, hora)
+        )
 
-    def _current(self, ahora: datetime | None) -> _Vigentes:
-        """Return the anomalies that count, chosen anew only where something has changed."""
-        momento = (ahora or self._reloj()).replace(minute=0, second=0, microsecond=0)
-        hora = hora_absoluta(momento)
+    def _rank(self, orden: str, limite: int, hora: datetime) -> list[ClienteRanking]:
+        semivida = Params().sospecha_semivida_dias * 24
+        columnas, ahora_hora = self._current(hora), hora_absoluta(hora)
+        return calculos.ranking(columnas, ahora_hora, semivida, orden, limite, ESTADOS)
+
+    def _hour(self, ahora: datetime | None) -> datetime:
+        return (ahora or self._reloj()).replace(minute=0, second=0, microsecond=0)
+
+    def _current(self, hora: datetime) -> Columnas:
+        """Return the anomalies that count at an hour."""
+        return self._recuerdo.get(("vigentes", hora), partial(self._choose_current, hora))
+
+    def _choose_current(self, hora: datetime) -> Columnas:
         # To the end of this hour; what is said to be of a later one is close enough.
-        desde = momento + timedelta(hours=1) - timedelta(days=DIAS_VENTANA)
-        filtro = FiltroAnomalias(desde=desde, hasta=momento + timedelta(days=1))
-        todas = self._read(filtro)
-        hay = self._vigentes
-        if hay is None or hay.todas is not todas or hay.hora != hora:
-            elegidas = self._choose(todas, filtro)
-            elegidas = elegidas.take(elegidas.estado != ESTADOS.index(DESCARTADA))
-            hay = _Vigentes(todas, hora, elegidas)
-            self._vigentes = hay
-        return hay
+        desde = hora + timedelta(hours=1) - timedelta(days=DIAS_VENTANA)
+        elegidas = self._look_at_all(FiltroAnomalias(desde=desde, hasta=hora + timedelta(days=1)))
+        return elegidas.take(elegidas.estado != ESTADOS.index(DESCARTADA))
 
     def motivos(
         self,
@@ -109,26 +80,36 @@ class ConsultasRanking(ConsultasResumenes):
         """
         clientes = check_ids(propietario_ids, CLIENTES_MOTIVOS)
         check_limit(por_cliente, MOTIVOS_MAXIMOS)
-        columnas = self._current(ahora).columnas
-        motivos = {}
-        for cliente in clientes:
-            suyas = np.flatnonzero(columnas.cliente == self._nombres.known(cliente))
-            ids = _gravest(columnas, suyas, MOTIVOS_MAXIMOS)
-            frases = self._frases.get((cliente, *ids), partial(self._sentences, ids))
-            motivos[cliente] = frases[:por_cliente]
-        return motivos
+        hora = self._hour(ahora)
+        frases = self._recuerdo.get(
+            ("motivos", tuple(clientes), hora), partial(self._reasons, clientes, hora)
+        )
+        return {cliente: frases[cliente][:por_cliente] for cliente in clientes}
 
-    def _sentences(self, ids: Sequence[str]) -> list[str]:
-        if not ids:
-            return []
-        docs = self._by_ids(ids, {"explicacion": 1}, con_archivo=False)
-        frases: dict[str, str] = {}
-        for uno in ids:
-            dicho = docs[uno][0]["explicacion"] if uno in docs else []
-            if dicho:
-                mejor = max(dicho, key=lambda e: (e["dispara"], e["score"] or 0.0))
-                frases.setdefault(mejor["detector"], mejor["frase"])
-        return list(frases.values())
+    def _reasons(self, clientes: Sequence[str], hora: datetime) -> dict[str, list[str]]:
+        columnas = self._current(hora)
+        graves = {
+            cliente: _gravest(
+                columnas,
+                np.flatnonzero(columnas.cliente == columnas.number(cliente)),
+                MOTIVOS_MAXIMOS,
+            )
+            for cliente in clientes
+        }
+        todas = [uno for ids in graves.values() for uno in ids]
+        docs = self._by_ids(todas, {"explicacion": 1}, con_archivo=False)
+        dicho = {uno: doc["explicacion"] for uno, (doc, _) in docs.items()}
+        return {cliente: _sentences(ids, dicho) for cliente, ids in graves.items()}
+
+
+def _sentences(ids: Sequence[str], dicho: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Return what the loudest detector says of each anomaly, of each detector the first."""
+    frases: dict[str, str] = {}
+    for uno in ids:
+        if explicacion := dicho.get(uno):
+            mejor = max(explicacion, key=lambda e: (e["dispara"], e["score"] or 0.0))
+            frases.setdefault(mejor["detector"], mejor["frase"])
+    return list(frases.values())
 
 
 def _gravest(columnas: Columnas, suyas: NDArray[np.int64], cuantas: int) -> tuple[str, ...]:

@@ -1,25 +1,32 @@
-"""What anomalies add up to, from columns of them that are kept in memory day by day."""
+"""What anomalies add up to, from columns of them that all who ask share for a moment.
+
+All anomalies of the last month are read in one question, which serves the summary, the ranking, the
+incidents, the series and the distributions, whatever their filters; a customer's, or other days',
+are read by themselves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from pymongo import DESCENDING
 
 from detection.dominio import Calendario
 from pipeline.almacenes import consultas_calculos as calculos
 from pipeline.almacenes.consultas_columnas import (
     Columnas,
     FilaAnomalia,
-    Nombres,
     choose,
-    join,
     make_columns,
 )
 from pipeline.almacenes.consultas_limites import (
+    ULTIMO_INSTANTE,
+    ConsultaInvalidaError,
     Pagina,
     check_limit,
     check_range,
@@ -27,7 +34,7 @@ from pipeline.almacenes.consultas_limites import (
     decode_cursor,
     encode_cursor,
 )
-from pipeline.almacenes.consultas_recuerdo import PorDias
+from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos_anomalias import (
     Anomalia,
     Distribuciones,
@@ -41,7 +48,6 @@ from pipeline.almacenes.mongo_anomalias import ANOMALIAS, ARCHIVO
 from pipeline.almacenes.mongo_consultas_documentos import (
     ESTADOS,
     SIN_LO_LARGO,
-    Turnos,
     anomaly,
     check_filter,
     parse_id,
@@ -49,14 +55,12 @@ from pipeline.almacenes.mongo_consultas_documentos import (
 from pipeline.almacenes.mongo_consultas_listas import CONSUMO, ConsultasListas
 from serving.zona import load_calendario
 
-DIAS_EN_MEMORIA = 800
-ANOMALIAS_POR_DIA = 100_000
-"""Anomalies of a day that are looked at: 20 MB of documents, 6 MB of columns."""
-ANOMALIAS_MAXIMAS = 1_000_000
-UNIDAS_MAXIMAS = 4
-"""Intervals of days that are kept joined: those that all ask for."""
-AGRUPADAS_MAXIMAS = 8
-"""Filters whose incidents are kept together."""
+ANOMALIAS_MAXIMAS = 300_000
+"""Anomalies of one question: some seconds of a large utility's month."""
+DIAS_COMUNES = 34
+"""Days back from now of which all anomalies are read together: what most questions are about."""
+MIRADAS_MAXIMAS = 8
+"""Intervals of everybody's anomalies that are remembered: those that all ask for."""
 DIAS_RESUMEN = 30
 DIAS_TODOS = 92
 DIAS_UNO = 400
@@ -72,63 +76,11 @@ _INCIDENTES = "incidentes"
 _NUMERO = {estado: numero for numero, estado in enumerate(ESTADOS)}
 
 
-class _Miradas(NamedTuple):
-    """Anomalies between two instants; ``completas`` = these are all that there are."""
+class _Mirada(NamedTuple):
+    """Anomalies as one look found them; ``completas`` = these are all that there are."""
 
     columnas: Columnas
     completas: bool
-
-
-class AnomaliasPorDias:
-    """A collection's anomalies as columns, each UTC day read once and looked at again later."""
-
-    def __init__(self, turnos: Turnos, coleccion: str, nombres: Nombres, limite_ms: int) -> None:
-        self._turnos = turnos
-        self._coleccion = turnos.base[coleccion]
-        self._nombres = nombres
-        self._limite_ms = limite_ms
-        self._dias: PorDias[Columnas] = PorDias(self._load, DIAS_EN_MEMORIA)
-        self._unidas: dict[date, tuple[list[Columnas], Columnas]] = {}
-
-    def get(self, desde: datetime, hasta: datetime, hoy: date) -> _Miradas:
-        """Return the anomalies of the days that an interval touches."""
-        primero = desde.astimezone(UTC).date()
-        ultimo = (hasta - timedelta(microseconds=1)).astimezone(UTC).date()
-        pedidos = [primero + timedelta(days=i) for i in range((ultimo - primero).days + 1)]
-        dias = self._dias.get(pedidos, hoy)
-        partes: list[Columnas] = []
-        n = 0
-        for dia in sorted(dias, reverse=True):
-            n += len(dias[dia])
-            if n > ANOMALIAS_MAXIMAS:
-                break
-            partes.append(dias[dia])
-        completas = len(partes) == len(pedidos) and all(
-            len(parte) < ANOMALIAS_POR_DIA for parte in partes
-        )
-        return _Miradas(self._join(primero, partes), completas)
-
-    def _join(self, primero: date, partes: list[Columnas]) -> Columnas:
-        """Return the days' columns as one, the same as before while no day has changed."""
-        hay = self._unidas.get(primero)
-        if hay is not None and list(map(id, hay[0])) == list(map(id, partes)):
-            return hay[1]
-        unidas = join([make_columns((), self._nombres), *partes])
-        if len(self._unidas) >= UNIDAS_MAXIMAS:
-            self._unidas.clear()
-        self._unidas[primero] = partes, unidas
-        return unidas
-
-    def forget(self, momento: datetime) -> None:
-        """Look at the day of an instant again when it is next asked for."""
-        self._dias.forget(momento.astimezone(UTC).date())
-
-    def _load(self, dia: date) -> Columnas:
-        inicio = datetime.combine(dia, time(), UTC)
-        filtro = {CONSUMO: {"$gte": inicio, "$lt": inicio + timedelta(days=1)}}
-        with self._turnos.taken():
-            cursor = self._coleccion.find(filtro, _COLUMNAS, max_time_ms=self._limite_ms)
-            return make_columns(map(_row, cursor.limit(ANOMALIAS_POR_DIA)), self._nombres)
 
 
 class ConsultasResumenes(ConsultasListas):
@@ -136,20 +88,14 @@ class ConsultasResumenes(ConsultasListas):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._nombres = Nombres()
-        self._vivas, self._archivadas = (
-            AnomaliasPorDias(self._turnos, nombre, self._nombres, self._limite_ms)
-            for nombre in (ANOMALIAS, ARCHIVO)
-        )
-        self._palabras = calculos.Palabras(self._nombres, ESTADOS)
-        self._agrupadas: dict[
-            tuple[FiltroAnomalias, int], tuple[Columnas, calculos.Incidentes]
-        ] = {}
+        self._miradas = Recuerdo(MIRADAS_MAXIMAS, self._segundos)
 
     def forget(self, timestamp_consumo: datetime) -> None:
-        """Look again at the anomalies of a reading's day: somebody has judged one of them."""
-        self._vivas.forget(timestamp_consumo)
-        self._archivadas.forget(timestamp_consumo)
+        """Look at the anomalies again: somebody has judged the one of a reading."""
+        # What is added up may hold it whatever its instant is.
+        del timestamp_consumo
+        self._recuerdo.clear()
+        self._miradas.clear()
 
     def resumen(self, ahora: datetime | None = None) -> ResumenAnomalias:
         """Return the anomalies of the last day, week and month at a glance, to the hour."""
@@ -157,7 +103,7 @@ class ConsultasResumenes(ConsultasListas):
         hasta = ahora.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         semana, mes = timedelta(days=7), timedelta(days=DIAS_RESUMEN)
         filtro = FiltroAnomalias(desde=hasta - mes, hasta=hasta)
-        columnas, completas = self._look(filtro, con_archivo=False)
+        columnas, completas = self._look(filtro)
         ultima = int(columnas.deteccion.max()) if len(columnas) else None
 
         def look(desde: datetime, hasta: datetime) -> VentanaAnomalias:
@@ -190,12 +136,12 @@ class ConsultasResumenes(ConsultasListas):
             local = desde.astimezone(ZoneInfo(self._settings.zona_horaria))
             desde = local.replace(hour=0, minute=0, second=0, microsecond=0)
         pedido = filtro._replace(desde=desde, hasta=hasta)
-        columnas, _ = self._look(pedido, con_archivo, DIAS_UNO + 1)
+        columnas = self._look_at_all(pedido, con_archivo, DIAS_UNO + 1)
         return calculos.series(columnas, desde, hasta, por == "dia", self._calendar())
 
     def distribuciones(self, filtro: FiltroAnomalias, con_archivo: bool = False) -> Distribuciones:
         """Return how anomalies are spread; of the last 30 days where no ``desde`` is given."""
-        columnas, _ = self._look(self._bounded(filtro), con_archivo)
+        columnas = self._look_at_all(self._bounded(filtro), con_archivo)
         return calculos.distributions(columnas, self._calendar(), ESTADOS)
 
     def incidentes(
@@ -219,7 +165,10 @@ class ConsultasResumenes(ConsultasListas):
         check_limit(limite)
         check_limit(hueco_horas + 1, HUECO_MAXIMO + 1)
         tras = None if cursor is None else decode_cursor(_INCIDENTES, cursor, int, str)
-        incidentes, completas = self._group(self._bounded(filtro), hueco_horas, con_archivo)
+        clave = ("incidentes", filtro, hueco_horas, con_archivo)
+        incidentes, completas = self._recuerdo.get(
+            clave, partial(self._group, filtro, hueco_horas, con_archivo)
+        )
         pagina, ultimo = incidentes.page(tras, limite)
         siguiente = None if ultimo is None else encode_cursor(_INCIDENTES, *ultimo)
         return PaginaIncidentes(pagina, siguiente, truncado=not completas)
@@ -227,20 +176,9 @@ class ConsultasResumenes(ConsultasListas):
     def _group(
         self, filtro: FiltroAnomalias, hueco_horas: int, con_archivo: bool
     ) -> tuple[calculos.Incidentes, bool]:
-        """Return incidents, grouped anew only where a day has changed; whether these are all."""
-        if con_archivo:
-            columnas, completas = self._look(filtro, con_archivo)
-            return calculos.Incidentes(columnas, hueco_horas, self._palabras), completas
-        todas, completas = self._days_of(self._vivas, filtro, DIAS_UNO)
-        hay = self._agrupadas.get((filtro, hueco_horas))
-        if hay is not None and hay[0] is todas:
-            return hay[1], completas
-        elegidas = self._choose(todas, filtro)
-        incidentes = calculos.Incidentes(elegidas, hueco_horas, self._palabras)
-        if len(self._agrupadas) >= AGRUPADAS_MAXIMAS:
-            self._agrupadas.clear()
-        self._agrupadas[filtro, hueco_horas] = todas, incidentes
-        return incidentes, completas
+        """Return incidents, and whether these are all."""
+        columnas, completas = self._look(self._bounded(filtro), con_archivo)
+        return calculos.Incidentes(columnas, hueco_horas, ESTADOS), completas
 
     def _by_score(
         self, filtro: FiltroAnomalias, descendente: bool, limite: int, cursor: str | None,
@@ -248,7 +186,7 @@ class ConsultasResumenes(ConsultasListas):
     ) -> Pagina[Anomalia]:  # fmt: skip
         """Return a page of anomalies by their score; those of the last 30 days if not said."""
         check_limit(limite, RANKING_MAXIMO)
-        columnas, _ = self._look(self._bounded(filtro), con_archivo)
+        columnas = self._look_at_all(self._bounded(filtro), con_archivo)
         signo, lista = (-1, "score-") if descendente else (1, "score+")
         puntos = np.round(columnas.score * 100).astype(np.int64)
         ids = [uno.tobytes().hex() for uno in columnas.id]
@@ -286,31 +224,60 @@ class ConsultasResumenes(ConsultasListas):
         check_range(desde, hasta, DIAS_UNO if filtro.propietario_id else DIAS_TODOS)
         return filtro._replace(desde=desde, hasta=hasta)
 
-    def _look(self, filtro: FiltroAnomalias, con_archivo: bool, dias: int = DIAS_UNO) -> _Miradas:
+    def _look_at_all(
+        self, filtro: FiltroAnomalias, con_archivo: bool = False, dias: int = DIAS_UNO
+    ) -> Columnas:
+        """Return the anomalies of a filter; refuse one of more than can be looked at."""
+        columnas, completas = self._look(filtro, con_archivo, dias)
+        if not completas:
+            raise ConsultaInvalidaError(
+                f"hay más de {ANOMALIAS_MAXIMAS} anomalías en esas fechas: pida menos días"
+            )
+        return columnas
+
+    def _look(
+        self, filtro: FiltroAnomalias, con_archivo: bool = False, dias: int = DIAS_UNO
+    ) -> _Mirada:
         """Return the anomalies that a filter with both ends lets through."""
-        columnas, completas = self._days_of(self._vivas, filtro, dias)
-        if con_archivo:
-            otras, tambien = self._days_of(self._archivadas, filtro, dias)
-            # One that is just being moved is in both.
-            vivas = {uno.tobytes() for uno in columnas.id} if len(otras) else set()
-            solas = np.array([uno.tobytes() not in vivas for uno in otras.id], np.bool_)
-            columnas = join([columnas, otras.take(solas)])
-            completas = completas and tambien
-        return _Miradas(self._choose(columnas, filtro), completas)
-
-    def _read(self, filtro: FiltroAnomalias) -> Columnas:
-        """Return the live anomalies of a filter's days, the same object while none has changed."""
-        return self._days_of(self._vivas, filtro, DIAS_UNO).columnas
-
-    def _choose(self, columnas: Columnas, filtro: FiltroAnomalias) -> Columnas:
-        return choose(columnas, filtro, self._nombres, ESTADOS)
-
-    def _days_of(self, donde: AnomaliasPorDias, filtro: FiltroAnomalias, dias: int) -> _Miradas:
         check_filter(filtro)
-        if filtro.desde is None or filtro.hasta is None:
+        desde, hasta, cliente = filtro.desde, filtro.hasta, filtro.propietario_id
+        if desde is None or hasta is None:
             raise ValueError("el filtro no tiene los dos extremos")
-        check_range(filtro.desde, filtro.hasta, dias)
-        return donde.get(filtro.desde, filtro.hasta, self._reloj().astimezone(UTC).date())
+        check_range(desde, hasta, dias)
+        if cliente is not None:
+            mirada = self._read(cliente, desde, hasta, con_archivo)
+        else:
+            desde, hasta = self._widened(desde, hasta)
+            mirada = self._miradas.get(
+                (desde, hasta, con_archivo), partial(self._read, None, desde, hasta, con_archivo)
+            )
+        return mirada._replace(columnas=choose(mirada.columnas, filtro, ESTADOS))
+
+    def _widened(self, desde: datetime, hasta: datetime) -> tuple[datetime, datetime]:
+        """Return whole days, the same ones for most questions, around an interval."""
+        comun = _midnight(self._reloj() - timedelta(days=DIAS_COMUNES))
+        if desde >= comun:
+            return comun, ULTIMO_INSTANTE
+        return _midnight(desde), _midnight(hasta + timedelta(days=1))
+
+    def _read(
+        self, cliente: str | None, desde: datetime, hasta: datetime, con_archivo: bool
+    ) -> _Mirada:
+        """Return the anomalies between two instants, of a customer or of all, the latest first."""
+        de_quien = {} if cliente is None else {"propietario_id": cliente}
+        filtro = {**de_quien, CONSUMO: {"$gte": desde, "$lt": hasta}}
+        filas: dict[Any, FilaAnomalia] = {}
+        completas = True
+        with self._turnos.taken():
+            for nombre in (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,):
+                cursor = self._base[nombre].find(filtro, _COLUMNAS, max_time_ms=self._limite_ms)
+                # By the index, so that what lies beyond the limit is the oldest.
+                docs = list(cursor.sort(CONSUMO, DESCENDING).limit(ANOMALIAS_MAXIMAS))
+                completas = completas and len(docs) < ANOMALIAS_MAXIMAS
+                for doc in docs:
+                    # One that is just being moved is in both: the live one counts.
+                    filas.setdefault(doc["_id"], _row(doc))
+        return _Mirada(make_columns(filas.values()), completas)
 
     def _calendar(self) -> Calendario:
         return load_calendario(self._settings.zona_horaria)
@@ -330,6 +297,11 @@ def _row(doc: dict[str, Any]) -> FilaAnomalia:
         doc["es_sospechoso"],
         _NUMERO.get(doc["estado"], 0),
     )
+
+
+def _midnight(momento: datetime) -> datetime:
+    """Return the start of an instant's UTC day."""
+    return momento.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _instant(millis: int) -> datetime:

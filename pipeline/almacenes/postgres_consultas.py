@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from detection.dominio import SEVERIDADES, hora_absoluta
 from pipeline.almacenes.consultas_limites import ConsultaInvalidaError, check_limit, check_text
-from pipeline.almacenes.consultas_recuerdo import PorDias, Recuerdo
 from pipeline.almacenes.consultas_tipos import (
     DiaGlobal,
     FilaSombra,
@@ -21,8 +21,6 @@ from pipeline.almacenes.consultas_tipos import (
 from pipeline.almacenes.postgres_consultas_pares import DIAS_BANDA, ConsultasPares
 
 DIAS_GLOBALES = 92
-DIAS_EN_MEMORIA = 400
-VIDA_SOMBRA_S = 30.0
 SOMBRA_MAXIMA = 200_000
 """Shadow rows of a challenger that a summary looks at: some months of a large utility's."""
 DIFERENCIAS_MAXIMAS = 500
@@ -90,14 +88,6 @@ class PostgresConsultas(ConsultasPares):
     >>> PostgresConsultas(Settings()).close()
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._dias: PorDias[list[HoraGlobal]] = PorDias(self._load_day, DIAS_EN_MEMORIA)
-        self._scores: PorDias[dict[int, int]] = PorDias(self._load_scores, DIAS_EN_MEMORIA)
-        self._estimadas: Recuerdo[int] = Recuerdo(60.0, 1)
-        self._sombras: Recuerdo[ResumenSombra] = Recuerdo(VIDA_SOMBRA_S, 16)
-        self._diferencias: Recuerdo[list[FilaSombra]] = Recuerdo(VIDA_SOMBRA_S, 16)
-
     def resumen(self, ahora: datetime | None = None) -> ResumenHistoria:
         """Return the last day, week and month at a glance, to the hour.
 
@@ -109,9 +99,8 @@ class PostgresConsultas(ConsultasPares):
         ahora = ahora or self._reloj()
         hasta = ahora.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         hoy = self._local_day(ahora)
-        pedidos = [hoy - timedelta(days=i) for i in range(-1, 31)]
-        dias = self._dias.get(pedidos, hoy)
-        horas = sorted(hora for dia in dias.values() for hora in dia)
+        dias = self._hours(hoy - timedelta(days=30), hoy + timedelta(days=1))
+        horas = sorted(hora for _, suyas in dias for hora in suyas)
         semana = timedelta(days=7)
         return ResumenHistoria(
             momento=ahora,
@@ -119,17 +108,13 @@ class PostgresConsultas(ConsultasPares):
             ultimos_7d=_add_up(horas, hasta - semana, hasta),
             anteriores_7d=_add_up(horas, hasta - 2 * semana, hasta - semana),
             ultimos_30d=_add_up(horas, hasta - timedelta(days=30), hasta),
-            lecturas_estimadas=self._estimadas.get(None, self._estimate),
+            lecturas_estimadas=self._recuerdo.get("estimadas", self._estimate),
             ultima_lectura=self.ultima_lectura(),
-            completo=len(dias) == len(pedidos),
         )
 
     def dias(self, desde: date, hasta: date) -> list[DiaGlobal]:
-        """Return every local day of an interval, both ends included, ``DIAS_GLOBALES`` at most.
-
-        Days that are still being added up, right after the start, are left out.
-        """
-        dias = self._dias.get(_days(desde, hasta), self._local_day(self._reloj()))
+        """Return every local day of an interval, both ends included, ``DIAS_GLOBALES`` at most."""
+        _check_days(desde, hasta)
         return [
             DiaGlobal(
                 dia,
@@ -139,7 +124,7 @@ class PostgresConsultas(ConsultasPares):
                 max((hora.sospechosos for hora in horas), default=0),
                 _by_severity(horas),
             )
-            for dia, horas in sorted(dias.items())
+            for dia, horas in self._hours(desde, hasta)
         ]
 
     def histograma_scores(
@@ -154,11 +139,12 @@ class PostgresConsultas(ConsultasPares):
         propietario_id : str, optional
             Only this customer's.
         """
-        dias = _days(desde, hasta)
+        _check_days(desde, hasta)
         cuentas = [0] * SCORES
         if propietario_id is None:
-            por_dia = self._scores.get(dias, self._local_day(self._reloj()))
-            filas = [fila for cuenta in por_dia.values() for fila in cuenta.items()]
+            filas = self._recuerdo.get(
+                ("scores", desde, hasta), partial(self._load_scores, desde, hasta)
+            )
         else:
             limites = self._limits(
                 propietario_id, self._day_limits(desde)["desde"],
@@ -170,20 +156,16 @@ class PostgresConsultas(ConsultasPares):
         return cuentas
 
     def warm_up(self) -> None:
-        """Read what the first looks need, so that nobody waits for it; may take seconds."""
-        self.resumen()
-        hoy = self._local_day(self._reloj())
-        self.histograma_scores(hoy - timedelta(days=29), hoy)
+        """Load what draws a band, which takes a second, so that nobody waits for it."""
         clientes = self.clientes_activos()
         if clientes:
-            self.perfil_comparado(clientes[0])
             hasta = self._reloj()
             self.banda(clientes[0], hasta - timedelta(days=DIAS_BANDA), hasta)
 
     def sombra(self, version_aspirante: str) -> ResumenSombra:
         """Return how a challenger in shadow compares, ``SOMBRA_MAXIMA`` of its rows at most."""
         version = _check_version(version_aspirante)
-        return self._sombras.get(version, lambda: self._load_shadow(version))
+        return self._recuerdo.get(("sombra", version), partial(self._load_shadow, version))
 
     def sombra_versiones(self) -> list[str]:
         """Return the challengers that have scored in shadow, sorted."""
@@ -194,8 +176,9 @@ class PostgresConsultas(ConsultasPares):
         version = _check_version(version_aspirante)
         check_limit(limite, DIFERENCIAS_MAXIMAS)
         parametros = {"version": version, "maximo": SOMBRA_MAXIMA, "limite": DIFERENCIAS_MAXIMAS}
-        filas = self._diferencias.get(
-            version, lambda: [FilaSombra(*fila) for fila in self._rows(DIFERENCIAS, parametros)]
+        filas = self._recuerdo.get(
+            ("diferencias", version),
+            lambda: [FilaSombra(*fila) for fila in self._rows(DIFERENCIAS, parametros)],
         )
         return filas[:limite]
 
@@ -212,11 +195,23 @@ class PostgresConsultas(ConsultasPares):
             menos_graves=sum(n for salto, n in saltos if salto < 0),
         )
 
-    def _load_day(self, dia: date) -> list[HoraGlobal]:
-        return [HoraGlobal(*fila) for fila in self._rows(DIA, self._day_limits(dia))]
+    def _hours(self, desde: date, hasta: date) -> list[tuple[date, list[HoraGlobal]]]:
+        """Return every local day of an interval, both ends included, with its hours."""
+        return self._recuerdo.get(("horas", desde, hasta), partial(self._load_hours, desde, hasta))
 
-    def _load_scores(self, dia: date) -> dict[int, int]:
-        return dict(self._rows(SCORES_DEL_DIA, self._day_limits(dia)))
+    def _load_hours(self, desde: date, hasta: date) -> list[tuple[date, list[HoraGlobal]]]:
+        return [
+            (dia, [HoraGlobal(*fila) for fila in self._rows(DIA, self._day_limits(dia))])
+            for dia in _days(desde, hasta)
+        ]
+
+    def _load_scores(self, desde: date, hasta: date) -> list[tuple[int, int]]:
+        # Day by day, so that no statement takes long however many customers there are.
+        return [
+            fila
+            for dia in _days(desde, hasta)
+            for fila in self._rows(SCORES_DEL_DIA, self._day_limits(dia))
+        ]
 
     def _estimate(self) -> int:
         return sum(self._rows(sql, {})[0][0] for sql in (ESTIMADAS, ESTIMADAS_ARCHIVO))
@@ -236,14 +231,16 @@ class PostgresConsultas(ConsultasPares):
 
 
 def _days(desde: date, hasta: date) -> list[date]:
+    return [desde + timedelta(days=i) for i in range((hasta - desde).days + 1)]
+
+
+def _check_days(desde: date, hasta: date) -> None:
     if not date(2000, 1, 1) <= desde <= hasta <= date(2099, 12, 31):
         raise ConsultaInvalidaError(
             "«desde» no puede ser posterior a «hasta», y los años van de 2000 a 2099"
         )
-    cuantos = (hasta - desde).days + 1
-    if cuantos > DIAS_GLOBALES:
+    if len(_days(desde, hasta)) > DIAS_GLOBALES:
         raise ConsultaInvalidaError(f"el intervalo es de {DIAS_GLOBALES} días como mucho")
-    return [desde + timedelta(days=i) for i in range(cuantos)]
 
 
 def _check_version(version: str) -> str:

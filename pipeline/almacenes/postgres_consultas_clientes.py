@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from detection.dominio import SEVERIDADES
 from detection.params import DIAS_VENTANA, Params
@@ -19,7 +19,6 @@ from pipeline.almacenes.consultas_limites import (
     decode_cursor,
     encode_cursor,
 )
-from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos import EstadisticasCliente, EstadoCliente, FranjaPerfil
 from pipeline.almacenes.meses import is_whole
 from pipeline.almacenes.postgres_consultas_lecturas import DIAS_MAPA, ConsultasLecturas
@@ -28,7 +27,6 @@ from serving.settings import horas_de
 CLIENTES_ESTADO = 500
 CLIENTES_MAXIMOS = 50_000
 """Customers remembered for whoever searches by a part of the name, and to draw peers from."""
-VIDA_CATALOGO_S = 120.0
 DIAS_CATALOGO = 35
 CLASES = ("laborable", "fin_de_semana")
 HORAS_SEMANA = 7 * 24
@@ -124,8 +122,6 @@ class ConsultasClientes(ConsultasLecturas):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._catalogo: Recuerdo[list[str]] = Recuerdo(VIDA_CATALOGO_S, 1)
-        self._ultima: Recuerdo[datetime | None] = Recuerdo(10.0, 1)
         self._horas = {
             "noche": list(horas_de(self._settings.horas_noche)),
             "punta": list(horas_de(self._settings.horas_punta)),
@@ -133,7 +129,11 @@ class ConsultasClientes(ConsultasLecturas):
 
     def ultima_lectura(self) -> datetime | None:
         """Return the instant of the latest reading of all; None = there is none."""
-        return self._ultima.get(None, lambda: self._rows(ULTIMA, {})[0][0])
+        return self._recuerdo.get("última", self._load_latest)
+
+    def _load_latest(self) -> datetime | None:
+        ((ultima,),) = self._rows(ULTIMA, {})
+        return cast("datetime | None", ultima)
 
     def estadisticas_cliente(
         self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
@@ -242,7 +242,7 @@ class ConsultasClientes(ConsultasLecturas):
 
         Counted back from the latest reading of all; ``CLIENTES_MAXIMOS`` at most.
         """
-        return self._catalogo.get(None, self._load_catalog)
+        return self._recuerdo.get("catálogo", self._load_catalog)
 
     def _load_catalog(self) -> list[str]:
         ultima = self.ultima_lectura()

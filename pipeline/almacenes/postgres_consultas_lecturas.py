@@ -6,6 +6,7 @@ instants, so that the months outside are not even opened.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,9 +35,6 @@ DIAS_MAPA = 400
 CLIENTES_A_LA_VEZ = 20
 _ATRAS_DIAS = (35, 400, 36_525)
 """How far back the latest readings are looked for, step by step: most customers need the first."""
-CONOCIDOS = 20_000
-CONOCIDO_S = 3_600.0
-"""A customer that has been seen is believed to exist this long, s."""
 
 CAMPOS = """propietario_id, timestamp_consumo, fecha, hora, consumo_kwh::float8, anomalia_detectada,
     score_anomalia::float8, severidad, es_sospechoso, tipos_anomalia, consumo_esperado_kwh,
@@ -104,6 +102,8 @@ class ConsultasLecturas:
         Longest statement, ms.
     reloj : callable, optional
         The time, aware.
+    segundos : callable, optional
+        Rising seconds, by which what is remembered grows old.
     """
 
     def __init__(
@@ -112,26 +112,17 @@ class ConsultasLecturas:
         conexiones: int = 8,
         limite_ms: int = 5_000,
         reloj: Callable[[], datetime] = now,
+        segundos: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._zona = ZoneInfo(settings.zona_horaria)
         self._reloj = reloj
         self._conexiones = ConexionesDeLectura(settings, "consumo api", conexiones, limite_ms)
-        self._conocidos: Recuerdo[bool] = Recuerdo(CONOCIDO_S, CONOCIDOS)
+        self._recuerdo = Recuerdo(reloj=segundos)
 
     def existe(self, propietario_id: str) -> bool:
         """Return whether a customer has ever had a reading."""
-        check_id(propietario_id)
-        # Who has had one has had one; who has not may have one in a moment.
-        try:
-            return self._conocidos.get(propietario_id, lambda: self._find(propietario_id))
-        except LookupError:
-            return False
-
-    def _find(self, cliente: str) -> bool:
-        if not self._rows(EXISTE, {"cliente": cliente}):
-            raise LookupError(cliente)
-        return True
+        return bool(self._rows(EXISTE, {"cliente": check_id(propietario_id)}))
 
     def ultimas(self, propietario_id: str, limite: int = 100) -> list[Lectura]:
         """Return a customer's latest readings, the newest first."""

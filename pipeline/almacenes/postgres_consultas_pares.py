@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from detection.dominio import instante
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 from pipeline.almacenes.consultas_limites import check_id, check_range
-from pipeline.almacenes.consultas_recuerdo import Recuerdo
 from pipeline.almacenes.consultas_tipos import (
     ComparacionPares,
     PerfilComparado,
@@ -40,7 +39,6 @@ DIAS_SERIE = 35
 DIAS_BANDA = 35
 HORAS_CORRELACION = 24
 """Hours in common that it takes to correlate: a day's shape."""
-VIDA_PARES_S = 900.0
 FRANJAS = 48
 
 PROPIO = f"""
@@ -101,11 +99,6 @@ class _Pares(NamedTuple):
 class ConsultasPares(ConsultasClientes):
     """What is asked of a customer beside others."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._pares: Recuerdo[_Pares] = Recuerdo(VIDA_PARES_S, 16)
-        self._series: Recuerdo[dict[datetime, float]] = Recuerdo(VIDA_PARES_S, 32)
-
     def perfil_comparado(
         self, propietario_id: str, hasta: datetime | None = None
     ) -> PerfilComparado | None:
@@ -139,9 +132,9 @@ class ConsultasPares(ConsultasClientes):
 
     def _peers(self, hasta: datetime) -> _Pares:
         """Return the shapes of the sample in the 28 days up to the end of a day."""
-        # By days, so that who looks again within one finds it.
+        # By days, so that who looks at another customer finds it.
         fin = hasta.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        return self._pares.get(fin, lambda: self._load_peers(fin))
+        return self._recuerdo.get(("pares", fin), lambda: self._load_peers(fin))
 
     def _load_peers(self, fin: datetime) -> _Pares:
         clientes = _sample(self.clientes_activos(), PARES_PERFIL)
@@ -174,9 +167,11 @@ class ConsultasPares(ConsultasClientes):
         if not propia:
             return None
         pares = [c for c in self._sample_of_series() if c != propietario_id][:PARES_SERIE]
-        clave = (desde, hasta, tuple(pares))
+        clave = ("serie de pares", desde, hasta, tuple(pares))
         parametros = {"clientes": pares, "desde": desde, "hasta": hasta}
-        formas = self._series.get(clave, lambda: dict(self._rows(SERIE_PARES, parametros)))
+        formas: dict[datetime, float] = self._recuerdo.get(
+            clave, lambda: dict(self._rows(SERIE_PARES, parametros))
+        )
         media = float(np.mean([kwh for _, kwh in propia]))
         puntos = [
             PuntoPares(momento, kwh, formas[momento] * media if momento in formas else None)

@@ -261,7 +261,6 @@ def test_una_base_vacia(entorno: Settings) -> None:
     """With no anomalies and no months at all every question has an answer."""
     consultas = MongoConsultas(entorno, reloj=lambda: AHORA)
     consultas.ensure_indexes()
-    consultas.warm_up()
     assert consultas.resumen().ultimos_30d.total == 0
     assert consultas.resumen().ultima_deteccion is None
     assert consultas.ranking() == consultas.ultimos_veredictos() == []
