@@ -15,9 +15,10 @@ from dashboard.client import ApiError, Cliente, Parametros
 from dashboard.variables import load_variables
 
 VIVO_S = 5
-NORMAL_S = 30
-LENTO_S = 300
-"""How long an answer is good for: live parts, lists, months. By hand, 2026-11-24."""
+"""How long an answer is good for: that of any of them may change with the next reading. On top of
+what the API itself remembers a page is some ten seconds behind. By hand, 2026-11-30."""
+_INFORME_S = 300
+"""The same of a report, which never changes."""
 _RECUERDO_MAXIMO = "200MB"
 _A_LA_VEZ = 12
 """Requests on their way together, of all visitors; more only queue in front of the stores."""
@@ -39,10 +40,10 @@ class Peticion:
 
     ruta: str
     parametros: Parametros = ()
-    ttl_s: int = NORMAL_S
+    ttl_s: int = VIVO_S
 
 
-def pedir(ruta: str, ttl_s: int = NORMAL_S, **parametros: Any) -> Peticion:
+def pedir(ruta: str, ttl_s: int = VIVO_S, **parametros: Any) -> Peticion:
     """Return a question; lists become repeated parameters, None and empty are left out.
 
     Examples
@@ -83,7 +84,7 @@ def cliente() -> Cliente:
     return _cliente(variables.api_url, variables.clave)
 
 
-@st.cache_data(ttl=LENTO_S, max_entries=2000, max_size=_RECUERDO_MAXIMO, show_spinner=False)
+@st.cache_data(ttl=2 * VIVO_S, max_entries=2000, max_size=_RECUERDO_MAXIMO, show_spinner=False)
 def _leer(url: str, ruta: str, parametros: Parametros, tramo: int) -> Any:
     """Return an answer; ``tramo`` is the stretch of time in which it is good."""
     del url, tramo
@@ -187,7 +188,7 @@ def olvidar() -> None:
     _leer.clear()
 
 
-@st.cache_data(ttl=LENTO_S, max_entries=2, show_spinner=False)
+@st.cache_data(ttl=_INFORME_S, max_entries=2, show_spinner=False)
 def _informe(url: str, id_informe: str) -> str:
     del url, id_informe
     return cliente().texto("/api/deriva/informe")

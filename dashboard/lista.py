@@ -44,6 +44,8 @@ class Lista:
         What is shown.
     siguiente : str or None
         Cursor of the next page; None = this is the last one.
+    truncado : bool
+        There is more than the API could look at, and the oldest is missing.
     numero : int
         Another one for each page that this session has shown; 0 = nothing has been read yet.
     """
@@ -54,6 +56,7 @@ class Lista:
     cursores: list[str] = field(default_factory=lambda: [_PRINCIPIO])
     filas: list[Fila] = field(default_factory=list)
     siguiente: str | None = None
+    truncado: bool = False
     numero: int = 0
 
     @property
@@ -76,6 +79,7 @@ class Lista:
         """
         respuesta = self._ask()
         self.filas, self.siguiente = respuesta["elementos"], respuesta["siguiente"]
+        self.truncado = bool(respuesta.get("truncado"))
         self.numero = st.session_state[_ULTIMA] = st.session_state.get(_ULTIMA, 0) + 1
 
     def _ask(self) -> Any:
@@ -169,6 +173,8 @@ def pagina_de_lista(
         lista.parametros = parametros
     if not (fija and lista.numero and lista.clave_tabla in st.session_state):
         lista.read()
+    if lista.truncado:
+        st.warning("Hay más de lo que se puede mirar y falta lo más antiguo: acote las fechas.")
     return lista
 
 

@@ -42,7 +42,7 @@ def pagina() -> None:
     cabecera("Anomalías", "Los filtros van en la dirección: cópiela y un compañero verá lo mismo.")
     avisar()
     try:
-        resumen = datos.leer(datos.pedir("/api/dashboard/resumen", datos.LENTO_S))
+        resumen = datos.leer(datos.pedir("/api/dashboard/resumen"))
     except ApiError as error:
         problema(error, "anomalias")
         return

@@ -43,8 +43,8 @@ def pagina() -> None:
 def _comparar() -> None:
     """Draw some customers side by side."""
     ranking, otros = datos.leer_todo(
-        datos.pedir("/api/clientes/ranking", datos.NORMAL_S, limite=_MAXIMO_CLIENTES),
-        datos.pedir("/api/clientes", datos.NORMAL_S, limite=_CONOCIDOS),
+        datos.pedir("/api/clientes/ranking", limite=_MAXIMO_CLIENTES),
+        datos.pedir("/api/clientes", limite=_CONOCIDOS),
     )
     sospechosos = [f["propietario_id"] for f in ranking.elementos()]
     fichas = otros.elementos()
@@ -142,9 +142,9 @@ def _semana_de(elegidos: list[str]) -> None:
     st.subheader("Semana típica y parecidos", anchor=False)
     primeros = elegidos[:4]
     semanas = datos.leer_todo(
-        *(datos.pedir(datos.de_cliente("/api/consumos/semana/{}", c), datos.LENTO_S)
+        *(datos.pedir(datos.de_cliente("/api/consumos/semana/{}", c))
           for c in primeros),
-        *(datos.pedir(datos.de_cliente("/api/clientes/{}/pares", c), datos.LENTO_S)
+        *(datos.pedir(datos.de_cliente("/api/clientes/{}/pares", c))
           for c in primeros),
     )  # fmt: skip
     columnas = st.columns(2, gap="large")
@@ -217,7 +217,7 @@ def _eje(nombre: str) -> str:
 def _umbrales() -> None:
     """Draw how many alerts another threshold would have given."""
     try:
-        dado = datos.leer(datos.pedir("/api/anomalias/histograma", datos.LENTO_S))
+        dado = datos.leer(datos.pedir("/api/anomalias/histograma"))
     except ApiError as error:
         problema(error, "umbrales")
         return

@@ -224,9 +224,9 @@ def _serie(
 def _perfil(cliente: str) -> None:
     """Draw the load profile against its own past and its peers, and the typical week."""
     perfil, semana, pares = datos.leer_todo(
-        datos.pedir(datos.de_cliente("/api/clientes/{}/perfil", cliente), datos.LENTO_S),
-        datos.pedir(datos.de_cliente("/api/consumos/semana/{}", cliente), datos.LENTO_S),
-        datos.pedir(datos.de_cliente("/api/clientes/{}/pares", cliente), datos.LENTO_S),
+        datos.pedir(datos.de_cliente("/api/clientes/{}/perfil", cliente)),
+        datos.pedir(datos.de_cliente("/api/consumos/semana/{}", cliente)),
+        datos.pedir(datos.de_cliente("/api/clientes/{}/pares", cliente)),
     )
     suyo = perfil.valor()
     izquierda, derecha = st.columns(2, gap="large")

@@ -34,7 +34,7 @@ def pagina() -> None:
     cabecera("Deriva", "Si las lecturas recientes aún se parecen a las que el modelo conoce.")
     try:
         informes = datos.elementos(
-            datos.leer(datos.pedir("/api/deriva/historial", datos.NORMAL_S, limite=_INFORMES))
+            datos.leer(datos.pedir("/api/deriva/historial", limite=_INFORMES))
         )
     except ApiError as error:
         problema(error, "deriva")

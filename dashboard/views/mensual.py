@@ -37,9 +37,7 @@ def pagina() -> None:
     """Draw the page."""
     cabecera("Consumo mensual", "Mes a mes, frente al año anterior, de noche y en punta.")
     try:
-        meses = datos.elementos(
-            datos.leer(datos.pedir("/api/consumos/meses", datos.LENTO_S, limite=_MESES_TODOS))
-        )
+        meses = datos.elementos(datos.leer(datos.pedir("/api/consumos/meses", limite=_MESES_TODOS)))
     except ApiError as error:
         problema(error, "mensual")
         return
@@ -153,9 +151,10 @@ def _cliente() -> None:
     with parte("mes_cliente"):
         try:
             dado = datos.leer(
-                datos.pedir(datos.de_cliente("/api/estadisticas/mensuales/{}", nombre),
-                            datos.LENTO_S, meses=_MESES)
-            )  # fmt: skip
+                datos.pedir(
+                    datos.de_cliente("/api/estadisticas/mensuales/{}", nombre), meses=_MESES
+                )
+            )
         except ApiError as error:
             if error.clase != "no existe":
                 raise
@@ -225,7 +224,7 @@ def _acumulado(nombre: str, meses: list[str]) -> None:
         respuestas = datos.leer_todo(
             *(
                 datos.pedir(
-                    "/api/consumos/diarios", datos.LENTO_S, propietario_id=nombre,
+                    "/api/consumos/diarios", propietario_id=nombre,
                     desde=f"{mes}-01", hasta=f"{mes}-{monthrange(int(mes[:4]), int(mes[5:]))[1]}",
                 )
                 for mes in elegidos

@@ -37,9 +37,9 @@ def pagina() -> None:
     cabecera("Modelos", "Qué versión puntúa, cómo de buena es, y cuál podría sustituirla.")
     avisar()
     versiones, historial, sombra = datos.leer_todo(
-        datos.pedir("/api/modelos", datos.NORMAL_S, limite=_VERSIONES),
-        datos.pedir("/api/modelos/historial", datos.NORMAL_S, limite=_EJECUCIONES),
-        datos.pedir("/api/modelos/sombra", datos.NORMAL_S, limite=_DIFERENCIAS),
+        datos.pedir("/api/modelos", limite=_VERSIONES),
+        datos.pedir("/api/modelos/historial", limite=_EJECUCIONES),
+        datos.pedir("/api/modelos/sombra", limite=_DIFERENCIAS),
     )
     arriba = st.container()
     # MLflow takes its time, or is away: what is below does not wait for it.

@@ -75,6 +75,8 @@ def _cifras(resumen: dict[str, Any]) -> None:
             "una demostración completa con «consumo demo».",
         )
         return
+    if not resumen["completo"]:
+        st.warning("Hay más anomalías de las que se pueden mirar: estas cifras son de las últimas.")
     abiertas = resumen["por_estado"]["abierta"]
     cartas = (
         ("Anomalías", "anomalias", textos.numero, True),

@@ -1,9 +1,9 @@
 """What is dear to ask for is remembered for a moment, and never longer than anybody may believe it.
 
 Readings of any day may come, be corrected, judged, archived or deleted at any time, so no answer is
-certain to stay true: each is good for ``VIDA_S`` and gone after ``EDAD_MAXIMA_S``, counted from
-before the store was asked. In between one thread renews it while the others are given the one
-before it, so that a store is asked once however many people look.
+certain to stay true: each is good for ``VIDA_S`` once it is made, and gone ``EDAD_MAXIMA_S`` after
+the store was asked. In between one thread renews it while the others are given the one before it,
+so that a store is asked once however many people look.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ T = TypeVar("T")
 ESPERA_S = 6.0
 """Longest wait for a value that another thread is just making: a statement's longest time."""
 VIDA_S = 4.0
-"""Age up to which a value is given without another look. By hand, 2026-11-30: with it and the
-dashboard's own memory a screen is some 10 s behind the stores, about as long as it takes to look
-at, and a month of a demo's anomalies costs the embedded server 0.4 s."""
+"""How long a value is given without another look once it is made. By hand, 2026-11-30: with it and
+the dashboard's own memory a screen is some 10 s behind the stores, and a month of a demo's
+anomalies costs the embedded server 0.4 s."""
 EDAD_MAXIMA_S = 8.0
-"""Age up to which it is given while another thread renews it; an older one is waited for."""
+"""Age, from before it was asked for, up to which a value is given at all: by then it may be wrong
+for so long."""
 MAXIMO = 512
 
 
 class _Entrada(NamedTuple):
-    """A value and the instant from which on the stores may say something else."""
+    """A value, the instant from which on the stores may say something else, and its making's."""
 
     valor: Any
     desde: float
+    hecho: float
 
 
 class _Cerrojo:
@@ -98,7 +100,7 @@ class Recuerdo:
             Another thread is making it and does not finish.
         """
         entrada, cerrojo = self._look(clave)
-        if entrada is None or self._age(entrada) > VIDA_S:
+        if entrada is None or not self._is_good(entrada, VIDA_S):
             entrada = self._renew(clave, entrada, cerrojo, calcular)
         if _EN_MARCHA.desde:
             _EN_MARCHA.desde[-1] = min(_EN_MARCHA.desde[-1], entrada.desde)
@@ -111,8 +113,9 @@ class Recuerdo:
             self._entradas.clear()
             self._borrados += 1
 
-    def _age(self, entrada: _Entrada) -> float:
-        return self._reloj() - entrada.desde
+    def _is_good(self, entrada: _Entrada, vida_s: float = EDAD_MAXIMA_S) -> bool:
+        ahora = self._reloj()
+        return ahora - entrada.desde <= EDAD_MAXIMA_S and ahora - entrada.hecho <= vida_s
 
     def _renew(
         self,
@@ -121,14 +124,14 @@ class Recuerdo:
         cerrojo: _Cerrojo,
         calcular: Callable[[], object],
     ) -> _Entrada:
-        vale = None if entrada is None or self._age(entrada) > EDAD_MAXIMA_S else entrada
+        vale = entrada if entrada is not None and self._is_good(entrada) else None
         with cerrojo.held(0.0 if vale else ESPERA_S) as nuestro:
             if not nuestro:
                 if vale is not None:
                     return vale
                 raise TransientError("todavía se está sumando lo que se pide", ESPERA_S)
             otra, _ = self._look(clave)
-            if otra is not None and otra is not entrada and self._age(otra) <= EDAD_MAXIMA_S:
+            if otra is not None and otra is not entrada and self._is_good(otra):
                 return otra
             return self._make(clave, calcular)
 
@@ -140,7 +143,7 @@ class Recuerdo:
             valor = calcular()
         finally:
             desde = _EN_MARCHA.desde.pop()
-        entrada = _Entrada(valor, desde)
+        entrada = _Entrada(valor, desde, self._reloj())
         with self._mutex:
             if borrados == self._borrados:
                 self._entradas[clave] = entrada

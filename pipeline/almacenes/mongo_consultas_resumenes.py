@@ -7,7 +7,7 @@ are read by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -59,6 +59,8 @@ ANOMALIAS_MAXIMAS = 300_000
 """Anomalies of one question: some seconds of a large utility's month."""
 DIAS_COMUNES = 34
 """Days back from now of which all anomalies are read together: what most questions are about."""
+TRAMO = timedelta(days=7)
+"""What one question reads of it: a slow server then needs several, none of them too long."""
 MIRADAS_MAXIMAS = 8
 """Intervals of everybody's anomalies that are remembered: those that all ask for."""
 DIAS_RESUMEN = 30
@@ -265,18 +267,24 @@ class ConsultasResumenes(ConsultasListas):
     ) -> _Mirada:
         """Return the anomalies between two instants, of a customer or of all, the latest first."""
         de_quien = {} if cliente is None else {"propietario_id": cliente}
-        filtro = {**de_quien, CONSUMO: {"$gte": desde, "$lt": hasta}}
+        tramos = [(desde, hasta)] if cliente else list(_stretches(desde, hasta, self._reloj()))
         filas: dict[Any, FilaAnomalia] = {}
         completas = True
         with self._turnos.taken():
             for nombre in (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,):
-                cursor = self._base[nombre].find(filtro, _COLUMNAS, max_time_ms=self._limite_ms)
-                # By the index, so that what lies beyond the limit is the oldest.
-                docs = list(cursor.sort(CONSUMO, DESCENDING).limit(ANOMALIAS_MAXIMAS))
-                completas = completas and len(docs) < ANOMALIAS_MAXIMAS
-                for doc in docs:
-                    # One that is just being moved is in both: the live one counts.
-                    filas.setdefault(doc["_id"], _row(doc))
+                quedan = ANOMALIAS_MAXIMAS
+                for inicio, fin in tramos:
+                    filtro = {**de_quien, CONSUMO: {"$gte": inicio, "$lt": fin}}
+                    cursor = self._base[nombre].find(filtro, _COLUMNAS, max_time_ms=self._limite_ms)
+                    # By the index, so that what lies beyond the limit is the oldest.
+                    docs = list(cursor.sort(CONSUMO, DESCENDING).limit(quedan))
+                    for doc in docs:
+                        # One that is just being moved is in both: the live one counts.
+                        filas.setdefault(doc["_id"], _row(doc))
+                    quedan -= len(docs)
+                    if quedan <= 0:
+                        completas = False
+                        break
         return _Mirada(make_columns(filas.values()), completas)
 
     def _calendar(self) -> Calendario:
@@ -297,6 +305,20 @@ def _row(doc: dict[str, Any]) -> FilaAnomalia:
         doc["es_sospechoso"],
         _NUMERO.get(doc["estado"], 0),
     )
+
+
+def _stretches(
+    desde: datetime, hasta: datetime, ahora: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the parts of an interval that are read at a time, the latest first.
+
+    What lies ahead of now, next to nothing, goes with the first one.
+    """
+    arriba, corte = hasta, min(hasta, ahora)
+    while arriba > desde:
+        abajo = max(desde, corte - TRAMO)
+        yield abajo, arriba
+        arriba = corte = abajo
 
 
 def _midnight(momento: datetime) -> datetime:

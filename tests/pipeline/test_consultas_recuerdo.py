@@ -49,15 +49,16 @@ def test_la_edad_cuenta_desde_antes_de_preguntar() -> None:
     recuerdo = Recuerdo(reloj=reloj)
 
     def lenta() -> int:
-        reloj.ahora += VIDA_S + DE_SOBRA_S
+        reloj.ahora += EDAD_MAXIMA_S - VIDA_S / 2
         return 1
 
-    assert recuerdo.get("a", lenta) == 1
+    assert recuerdo.get("a", lenta) == recuerdo.get("a", lambda: 2) == 1
+    reloj.ahora += VIDA_S / 2 + DE_SOBRA_S
     assert recuerdo.get("a", lambda: 2) == 2
 
 
 def test_lo_hecho_de_otros_es_tan_viejo_como_ellos() -> None:
-    """Lives do not add up: a sum over remembered parts is renewed when the oldest part is."""
+    """Lives do not add up: a sum over remembered parts is no younger than the oldest of them."""
     reloj = Reloj()
     recuerdo = Recuerdo(reloj=reloj)
     dato = 1
@@ -68,7 +69,9 @@ def test_lo_hecho_de_otros_es_tan_viejo_como_ellos() -> None:
     assert suma() == 10
     dato, reloj.ahora = 2, VIDA_S - DE_SOBRA_S
     assert recuerdo.get("suma", suma) == 10
-    reloj.ahora = VIDA_S + DE_SOBRA_S
+    reloj.ahora = 2 * VIDA_S - 2 * DE_SOBRA_S
+    assert recuerdo.get("suma", suma) == 10
+    reloj.ahora = EDAD_MAXIMA_S + DE_SOBRA_S
     assert recuerdo.get("suma", suma) == 20
 
 
