@@ -42,6 +42,7 @@ from api.seguridad import CABECERA, Llavero, Permiso, nueva_clave
 from api.tildes import Tildes, sin_tildes
 from api.vigia import Vigia, reach_kafka, reach_mlflow
 from detection.errors import ConfiguracionError, ConsumoError
+from pipeline.almacenes.mongo_conexion import PREGUNTA
 from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.mongo_modelos import ModelosMongo
 from pipeline.almacenes.mongo_veredictos import VeredictosMongo
@@ -51,6 +52,7 @@ from pipeline.almacenes.postgres_consultas import PostgresConsultas
 from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.almacenes.postgres_salud import SaludPostgres, UltimaEscritura
 from pipeline.kafka_retraso import LectorRetraso
+from serving.alcance import teach_manners
 from serving.cli import HECHO, Parser, entero, run
 from serving.logs import configure_logs
 from serving.metrics import MetricasApi
@@ -64,6 +66,8 @@ DESPEDIDA_S = 5
 """That requests on their way may take when the server is told to stop."""
 VERSIONES_S = 5.0
 """How long what MLflow says of its versions is remembered: it takes a request for each."""
+ESPERA_MLFLOW_S = 3
+"""Silence of MLflow after which whoever looks at a screen is told so."""
 RELEVO_S = 0.0005
 """Longest that a thread computes while the loop waits for its turn; Python's own is 5 ms, as long
 as a whole answer takes. Measured with ``make bench-api``, 2026-11-24."""
@@ -85,8 +89,8 @@ def open_recursos(
 ) -> Recursos:
     """Return what an app holds; nothing has been sent to any server yet."""
     anomalias = MongoConsultas(settings, segundos=segundos)
-    modelos = ModelosMongo(settings)
-    salud, registro = SaludPostgres(settings), Registro(settings)
+    modelos = ModelosMongo(settings, PREGUNTA)
+    salud, registro = SaludPostgres(settings), Registro(settings, paciencia_s=ESPERA_MLFLOW_S)
     preparacion = Preparacion(
         {POSTGRES: partial(migrate, settings), MONGO: partial(_make_indexes, anomalias, modelos)}
     )
@@ -335,6 +339,7 @@ def main(argv: Sequence[str]) -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     host, puerto = opciones.host or settings.api_host, opciones.port or settings.api_port
     check_exposure(settings, host, Llavero(settings))
+    teach_manners(ESPERA_MLFLOW_S)
     enchufe = _escuchar(host, puerto)
     servidor = make_server(create_app(settings, calentar=True))
     _tune_interpreter()

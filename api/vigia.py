@@ -6,19 +6,23 @@ none is waited for longer than its own limit.
 
 from __future__ import annotations
 
-import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from detection.errors import ConsumoError, TransientError
-from serving.alcance import listens, without_password
+from serving.alcance import greet, listens, without_password
 
 VIGENCIA_S = 2.0
+PLAZO_S = 3.5
+"""Longest wait for a part; what it has not said by then is told as silence."""
 PLAZO_KAFKA_S = 2.0
 _PUERTO_KAFKA = 9092
+_SALUDO_KAFKA = struct.pack(">ihhih", 10, 18, 0, 7, -1)
+"""ApiVersions (key 18, version 0), which a broker answers before anybody says who they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Vigia:
         self._cerrojo = threading.Lock()
         self._visto: dict[str, Parte] = {}
         self._hasta = float("-inf")
+        self._miradas: dict[str, Future[Parte]] = {}
         self._hilos = ThreadPoolExecutor(max(1, len(partes)), "vigía")
 
     def look(self) -> dict[str, Parte]:
@@ -69,12 +74,21 @@ class Vigia:
         if self._cerrojo.acquire(blocking=not self._visto):
             try:
                 if self._reloj() >= self._hasta:
-                    miradas = {n: self._hilos.submit(_mirar, p) for n, p in self._partes.items()}
-                    self._visto = {nombre: mirada.result() for nombre, mirada in miradas.items()}
+                    self._visto = self._look()
                     self._hasta = self._reloj() + VIGENCIA_S
             finally:
                 self._cerrojo.release()
         return self._visto
+
+    def _look(self) -> dict[str, Parte]:
+        for nombre, parte in self._partes.items():
+            # A look that has not ended yet goes on: one thread a part, however long it hangs.
+            if nombre not in self._miradas:
+                self._miradas[nombre] = self._hilos.submit(_mirar, parte)
+        wait(self._miradas.values(), PLAZO_S)
+        acabadas = [nombre for nombre, mirada in self._miradas.items() if mirada.done()]
+        visto = {n: Parte(f"{n} no responde", 1000 * PLAZO_S) for n in self._partes}
+        return visto | {nombre: self._miradas.pop(nombre).result() for nombre in acabadas}
 
     def close(self) -> None:
         """End its threads, without waiting for who does not answer."""
@@ -92,7 +106,7 @@ def _mirar(parte: Callable[[], object]) -> Parte:
 
 
 def reach_kafka(servidores: str) -> None:
-    """Return if one of the brokers can be reached.
+    """Return if one of the brokers answers.
 
     Parameters
     ----------
@@ -102,20 +116,20 @@ def reach_kafka(servidores: str) -> None:
     Raises
     ------
     TransientError
-        None of them listens.
+        None of them does.
     """
     for servidor in servidores.split(","):
         host, _, puerto = servidor.strip().rpartition(":")
         destino = (host or servidor.strip(), int(puerto) if puerto.isdecimal() else _PUERTO_KAFKA)
         try:
-            with socket.create_connection(destino, PLAZO_KAFKA_S):
-                return
+            greet(*destino, _SALUDO_KAFKA, PLAZO_KAFKA_S)
         except OSError:
             continue
+        return
     raise TransientError(f"Kafka no responde en {servidores}")
 
 
 def reach_mlflow(uri: str) -> None:
-    """Return if something listens where MLflow should; ``TransientError`` otherwise."""
+    """Return if something answers where MLflow should; ``TransientError`` otherwise."""
     if not listens(uri):
         raise TransientError(f"MLflow no responde en {without_password(uri)}")

@@ -1,4 +1,4 @@
-"""How MLflow is spoken to: whether its address answers at all, and its client's manners."""
+"""Whether servers answer at all, and the manners of MLflow's client."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 import socket
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 PLAZO_S = 2.0
-"""To reach a port. By hand, 2026-11-24: across a continent it takes 0.2 s."""
+"""To reach a port, and to be answered. By hand, 2026-11-24: across a continent it takes 0.2 s."""
 _PUERTOS = {"http": 80, "https": 443}
 _ENTORNO: Mapping[str, str] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -25,10 +26,40 @@ _ENTORNO: Mapping[str, str] = {
 """Names and meanings read in mlflow 3.17; whoever has set one of them wins."""
 
 
-def listens(uri: str) -> bool:
-    """Return whether something listens at an address, as far as that can be seen from here.
+def greet(anfitrion: str, puerto: int, saludo: bytes, respuesta_s: float = PLAZO_S) -> None:
+    """Return once a server has said anything at all to a greeting.
+
+    A connection alone tells nothing: the kernel makes it, also for a process that is stopped. What
+    is said does not matter, an error or an end will do: somebody is there.
+
+    Parameters
+    ----------
+    respuesta_s : float
+        Longest silence.
+
+    Raises
+    ------
+    TimeoutError
+        Silence.
+    OSError
+        Nobody listens, or there is no such address.
+    """
+    with socket.create_connection((anfitrion, puerto), min(PLAZO_S, respuesta_s)) as enchufe:
+        enchufe.settimeout(respuesta_s)
+        with suppress(ConnectionResetError):
+            enchufe.sendall(saludo)
+            enchufe.recv(1)
+
+
+def listens(uri: str, respuesta_s: float = PLAZO_S) -> bool:
+    """Return whether something answers at an address, as far as that can be seen from here.
 
     True where it cannot: behind a proxy, and for what is no address of a web server.
+
+    Parameters
+    ----------
+    respuesta_s : float
+        Longest silence.
 
     Examples
     --------
@@ -42,12 +73,13 @@ def listens(uri: str) -> bool:
     por_proxy = partes.scheme in urllib.request.getproxies()
     if por_proxy and not urllib.request.proxy_bypass(anfitrion):
         return True
+    # Where TLS is spoken this is no request, and is answered with an alert.
+    saludo = f"GET {partes.path.rstrip('/')}/health HTTP/1.0\r\nHost: {anfitrion}\r\n\r\n"
     try:
-        puerto = partes.port or _PUERTOS[partes.scheme]
-        with socket.create_connection((anfitrion, puerto), PLAZO_S):
-            return True
+        greet(anfitrion, partes.port or _PUERTOS[partes.scheme], saludo.encode(), respuesta_s)
     except (OSError, ValueError):
         return False
+    return True
 
 
 def without_password(uri: str) -> str:
@@ -62,7 +94,16 @@ def without_password(uri: str) -> str:
     return partes._replace(netloc=partes.netloc.rpartition("@")[2]).geturl()
 
 
-def teach_manners() -> None:
-    """Tell MLflow's client, not yet imported, to be quiet, to stay at home and not to wait long."""
+def teach_manners(espera_s: int | None = None) -> None:
+    """Tell MLflow's client, not yet imported, to be quiet, to stay at home and not to wait long.
+
+    Parameters
+    ----------
+    espera_s : int or None
+        Of silence, in which case there is no other try; None = what a job may wait.
+    """
+    if espera_s is not None:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(espera_s))
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for nombre, valor in _ENTORNO.items():
         os.environ.setdefault(nombre, valor)

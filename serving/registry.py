@@ -46,6 +46,8 @@ _RUTA = f"data/{_CARPETA}"
 _POR_PETICION = 100
 """MLflow's own limit of parameters and tags in one request; it allows 1 000 metrics."""
 _PASAJEROS = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
+PACIENCIA_S = 10.0
+"""For the first word of a server that a training may keep busy; as long as MLflow's own client."""
 _NO_EXISTE = "RESOURCE_DOES_NOT_EXIST"
 _YA_EXISTE = "RESOURCE_ALREADY_EXISTS"
 
@@ -65,6 +67,8 @@ class Registro:
         ``mlflow_tracking_uri`` of it.
     experimento, modelo : str
         Names on the server.
+    paciencia_s : float
+        Longest silence of a server before it counts as away.
 
     Examples
     --------
@@ -76,11 +80,17 @@ class Registro:
     """
 
     def __init__(
-        self, settings: Settings, *, experimento: str = EXPERIMENTO, modelo: str = MODELO
+        self,
+        settings: Settings,
+        *,
+        experimento: str = EXPERIMENTO,
+        modelo: str = MODELO,
+        paciencia_s: float = PACIENCIA_S,
     ) -> None:
         self.experimento = experimento
         self.modelo = modelo
         self._uri = settings.mlflow_tracking_uri
+        self._paciencia_s = paciencia_s
 
     def ping(self) -> None:
         """Return if the server answers."""
@@ -259,7 +269,7 @@ class Registro:
         """Give MLflow's client, and turn what goes wrong with it into our errors."""
         ausente = TransientError(f"MLflow no responde en {without_password(self._uri)}")
         # Before MLflow is imported: that takes seconds, which an absent server is not worth.
-        if not listens(self._uri):
+        if not listens(self._uri, self._paciencia_s):
             raise ausente
         teach_manners()
         from mlflow.exceptions import MlflowException

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo import MongoClient
@@ -11,6 +12,7 @@ from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
     ExecutionTimeout,
+    NetworkTimeout,
     OperationFailure,
     PyMongoError,
     WTimeoutError,
@@ -30,12 +32,40 @@ ESTADOS_PASAJEROS = frozenset(
 )
 INSEGURAS = ("certificate verify failed", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "_ALERT_")
 """What OpenSSL calls a handshake that time will not mend: not trusted, or no TLS on that port."""
-ESPERA_SERVIDOR_MS = 3_000
 ESPERA_RESPUESTA_MS = 20_000
+REINTENTO_S = 2.0
+"""A server that is silent stays so for longer than one that starts again."""
 
 
-def connect(settings: Settings, programa: str) -> MongoClient[dict[str, Any]]:
-    """Return a client that notices a dead server within seconds; nothing is sent before its use.
+@dataclass(frozen=True, slots=True)
+class Latido:
+    """How a client finds out that a server is frozen: it is greeted again and again.
+
+    Whoever waits for it then is told so by pymongo (the specification "Server Discovery And
+    Monitoring", a timeout of the monitor).
+
+    Parameters
+    ----------
+    cada_ms : int
+        Between two greetings.
+    espera_ms : int
+        For an answer to one, and for a server to be found.
+    """
+
+    cada_ms: int
+    espera_ms: int
+
+
+PREGUNTA = Latido(500, 1_500)
+"""Whoever looks at a screen: told within 0.5 s + twice 1.5 s, and half a second of pymongo's."""
+TRABAJO = Latido(10_000, 3_000)
+"""The consumer and the jobs, which a busy server's pause must not stop: pymongo's own pace."""
+
+
+def connect(
+    settings: Settings, programa: str, latido: Latido = TRABAJO
+) -> MongoClient[dict[str, Any]]:
+    """Return a client that notices a dead or frozen server; nothing is sent before its use.
 
     Parameters
     ----------
@@ -53,10 +83,26 @@ def connect(settings: Settings, programa: str) -> MongoClient[dict[str, Any]]:
         appname=programa,
         tz_aware=True,
         connect=False,
-        serverSelectionTimeoutMS=ESPERA_SERVIDOR_MS,
-        connectTimeoutMS=ESPERA_SERVIDOR_MS,
+        heartbeatFrequencyMS=latido.cada_ms,
+        serverSelectionTimeoutMS=latido.espera_ms,
+        connectTimeoutMS=latido.espera_ms,
         socketTimeoutMS=ESPERA_RESPUESTA_MS,
     )
+
+
+def check_awake(settings: Settings, cliente: MongoClient[dict[str, Any]]) -> None:
+    """Return unless every server has left the latest greeting without an answer.
+
+    Whoever asks nevertheless waits in vain; the client goes on greeting by itself.
+
+    Raises
+    ------
+    TransientError
+        They have.
+    """
+    servidores = cliente.topology_description.server_descriptions().values()
+    if all(isinstance(servidor.error, NetworkTimeout) for servidor in servidores):
+        raise TransientError(f"{_servidor(settings)} no responde", REINTENTO_S)
 
 
 @contextmanager
@@ -76,7 +122,7 @@ def traducir(settings: Settings, error: PyMongoError) -> ConsumoError | None:
 
     The text names the server, never the password.
     """
-    servidor = f"MongoDB en {settings.mongo_host}:{settings.mongo_port}"
+    servidor = _servidor(settings)
     codigos = {error.code} if isinstance(error, OperationFailure) else set()
     if isinstance(error, BulkWriteError):
         codigos = {fallo["code"] for fallo in error.details["writeErrors"]}
@@ -97,6 +143,10 @@ def traducir(settings: Settings, error: PyMongoError) -> ConsumoError | None:
     if isinstance(error, ConnectionFailure) or codigos & ESTADOS_PASAJEROS:
         return TransientError(f"{servidor} no responde")
     return None
+
+
+def _servidor(settings: Settings) -> str:
+    return f"MongoDB en {settings.mongo_host}:{settings.mongo_port}"
 
 
 def write_concern(error: BulkWriteError) -> int | None:

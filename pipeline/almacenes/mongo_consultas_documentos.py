@@ -29,7 +29,7 @@ from pipeline.almacenes.consultas_tipos_anomalias import (
     VeredictoHumano,
 )
 from pipeline.almacenes.mongo_anomalias import ABIERTA, CONFIRMADA, DESCARTADA
-from pipeline.almacenes.mongo_conexion import connect, traducidos
+from pipeline.almacenes.mongo_conexion import PREGUNTA, check_awake, connect, traducidos
 from serving.settings import Settings
 
 ESTADOS = (ABIERTA, CONFIRMADA, DESCARTADA)
@@ -57,7 +57,7 @@ class Turnos:
     def __init__(self, settings: Settings, programa: str, cuantos: int) -> None:
         self._settings = settings
         self._turnos = BoundedSemaphore(cuantos)
-        self.cliente: MongoClient[dict[str, Any]] = connect(settings, programa)
+        self.cliente: MongoClient[dict[str, Any]] = connect(settings, programa, PREGUNTA)
         self.base = self.cliente[settings.mongo_db]
 
     @contextmanager
@@ -72,6 +72,7 @@ class Turnos:
         if not self._turnos.acquire(timeout=ESPERA_S):
             raise TransientError("hay demasiadas consultas a la vez en MongoDB", ESPERA_S)
         try:
+            check_awake(self._settings, self.cliente)
             with traducidos(self._settings):
                 yield
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 
 from pipeline.almacenes.mongo_anomalias import ANOMALIAS, ARCHIVO, CONFIRMADA, DESCARTADA
-from pipeline.almacenes.mongo_conexion import connect, traducidos
+from pipeline.almacenes.mongo_conexion import TRABAJO, Latido, connect, traducidos
 from pipeline.almacenes.mongo_documentos import key_of
 from pipeline.almacenes.mongo_tramos import find_ids
 from serving.settings import Settings
@@ -30,15 +30,21 @@ class ModelosMongo:
     Documents are given and returned as they are, times aware and to the millisecond; what is
     returned has its ``_id`` as a text under ``id``.
 
+    Parameters
+    ----------
+    settings : Settings
+    latido : Latido
+        How long to wait for a server that is frozen.
+
     Examples
     --------
     >>> from serving.settings import Settings
     >>> ModelosMongo(Settings()).close()
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, latido: Latido = TRABAJO) -> None:
         self._settings = settings
-        self._cliente = connect(settings, "consumo modelos")
+        self._cliente = connect(settings, "consumo modelos", latido)
         self._base = self._cliente[settings.mongo_db]
 
     def ensure_indexes(self) -> None:

@@ -21,7 +21,7 @@ from detection.errors import TransientError
 from pipeline.almacenes.archivo_tipos import MesArchivo, Movidos
 from pipeline.almacenes.meses import siguiente
 from pipeline.almacenes.postgres_archivo_log import Anotacion, latest, open_log
-from pipeline.almacenes.postgres_conexion import Conexion, connect, traducir
+from pipeline.almacenes.postgres_conexion import Conexion, connect, guarded, traducir
 from pipeline.almacenes.postgres_dias import (
     ARCHIVO,
     DIARIOS,
@@ -41,6 +41,7 @@ from pipeline.almacenes.postgres_traslado import (
     size_bytes,
     unite,
 )
+from pipeline.almacenes.watchdog import TRABAJO
 from serving.settings import Settings
 
 TANDA = 50_000
@@ -97,7 +98,7 @@ class ArchivoPostgres:
 
     def __init__(self, settings: Settings, tanda: int = TANDA) -> None:
         self._settings = settings
-        self._conexion = Conexion(settings, "consumo archivo")
+        self._conexion = Conexion(settings, "consumo archivo", TRABAJO)
         self._tanda = tanda
 
     def pendientes(self, limite: date, hoy: date) -> list[MesArchivo]:
@@ -229,7 +230,7 @@ class ArchivoPostgres:
             with closing(connect(self._settings, "consumo archivo", limite_ms=0)) as conexion:
                 # VACUUM runs in no transaction.
                 conexion.autocommit = True
-                with conexion.cursor() as cursor:
+                with guarded(self._settings, TRABAJO, conexion), conexion.cursor() as cursor:
                     vivas = [p for p, ocupa in size_bytes(cursor, partes).items() if ocupa]
                     for parte in vivas:
                         cursor.execute(f"VACUUM (ANALYZE) {parte}")

@@ -11,6 +11,7 @@ from typing import Any
 from psycopg2.extras import Json
 
 from pipeline.almacenes.postgres_conexion import Conexion
+from pipeline.almacenes.watchdog import PREGUNTA
 from serving.settings import Settings
 
 LIMITE_MS = 5_000
@@ -90,8 +91,8 @@ class AuditoriaPostgres:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._conexion = Conexion(settings, "consumo auditoría")
-        self._turno = Conexion(settings, "consumo turno de veredictos")
+        self._conexion = Conexion(settings, "consumo auditoría", PREGUNTA)
+        self._turno = Conexion(settings, "consumo turno de veredictos", PREGUNTA)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

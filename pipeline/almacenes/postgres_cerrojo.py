@@ -7,7 +7,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 import psycopg2
 
-from pipeline.almacenes.postgres_conexion import connect, traducir
+from pipeline.almacenes.postgres_conexion import connect, guarded, traducir
+from pipeline.almacenes.watchdog import GUARDADO, PREGUNTA
 from serving.settings import Settings
 
 _CERROJO = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
@@ -33,7 +34,7 @@ def exclusive(settings: Settings, nombre: str) -> Iterator[bool]:
             conexion = salida.enter_context(closing(connect(settings, f"consumo {nombre}")))
             # Otherwise the session would wait inside a transaction, which the server ends soon.
             conexion.autocommit = True
-            with conexion.cursor() as cursor:
+            with guarded(settings, GUARDADO, conexion), conexion.cursor() as cursor:
                 cursor.execute(_CERROJO, (f"consumo {nombre}",))
                 (nuestro,) = cursor.fetchone()
         except psycopg2.Error as error:
@@ -42,11 +43,15 @@ def exclusive(settings: Settings, nombre: str) -> Iterator[bool]:
             yield nuestro
         finally:
             if nuestro:
-                _release(conexion, nombre)
+                _release(settings, conexion, nombre)
 
 
-def _release(conexion: psycopg2.extensions.connection, nombre: str) -> None:
+def _release(settings: Settings, conexion: psycopg2.extensions.connection, nombre: str) -> None:
     """Let go of the lock before the session ends, which the server does in its own time."""
     # A session that died took its lock along: there is nothing left to free.
-    with suppress(psycopg2.Error), conexion.cursor() as cursor:
+    with (
+        suppress(psycopg2.Error),
+        guarded(settings, PREGUNTA, conexion),
+        conexion.cursor() as cursor,
+    ):
         cursor.execute(_SOLTAR, (f"consumo {nombre}",))

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import psycopg2
 import psycopg2.errors
 
 from detection.errors import ConfiguracionError, ConsumoError, TransientError
+from pipeline.almacenes.watchdog import GUARDADO, Paciencia, Watchdog
+from serving.alcance import greet
 from serving.settings import Settings
 
 LIMITE_MS = 30_000
 """Longest statement of the consumer: hundreds of times a batch's or a load's usual time."""
 ESPERA_CONEXION_S = 3
+SALUDO = struct.pack("!ii", 8, 80877103)
+"""SSLRequest: answered with a letter before anybody says who they are, and without a line in the
+server's log (PostgreSQL 15, "Message Formats")."""
+SALUDO_S = 1.0
+"""It is answered in a millisecond; by hand, 2026-11-25."""
 
 # SQLSTATE classes after which another try makes sense: connection (08), out of resources (53),
 # operator intervention (57P: shutdown, crash, starting up), serialization and deadlock (40).
@@ -34,8 +45,69 @@ INSEGURAS = (
 )
 
 
-def connect(settings: Settings, programa: str, *, limite_ms: int = LIMITE_MS) -> Any:
+@lru_cache(maxsize=16)
+def _watchdog(anfitrion: str, puerto: int) -> Watchdog:
+    """Return who watches over all of this process that wait for a server."""
+
+    def answers() -> bool:
+        try:
+            greet(anfitrion, puerto, SALUDO, SALUDO_S)
+        except TimeoutError:
+            return False
+        except OSError:
+            # Gone, not silent: whoever waits is told so by the network.
+            return True
+        return True
+
+    return Watchdog(answers)
+
+
+@contextmanager
+def guarded(settings: Settings, paciencia: Paciencia, conexion: Any = None) -> Iterator[None]:
+    """Let a block wait for PostgreSQL no longer than somebody's patience.
+
+    Whatever the connection is doing then, it fails: a statement, a COPY or a commit. The latter may
+    have been done all the same, as whenever a connection is lost.
+
+    Parameters
+    ----------
+    conexion : connection or None
+        None = there is none yet.
+
+    Raises
+    ------
+    psycopg2.OperationalError
+        The server answers nobody.
+    """
+    watchdog = _watchdog(settings.postgres_host, settings.postgres_port)
+    if watchdog.is_silent(paciencia):
+        raise psycopg2.OperationalError("the server answers nobody")
+    # A socket of our own, so that it cannot be another's by the time it is shut down.
+    enchufe = None if conexion is None else socket.socket(fileno=os.dup(conexion.fileno()))
+    try:
+        with watchdog.guard(paciencia, enchufe) as espera:
+            yield
+    except psycopg2.Error as error:
+        if espera.cortada:
+            raise psycopg2.OperationalError("the server did not answer in time") from error
+        raise
+    finally:
+        if enchufe is not None:
+            enchufe.close()
+            if espera.cortada:
+                conexion.close()
+
+
+def connect(
+    settings: Settings,
+    programa: str,
+    *,
+    limite_ms: int = LIMITE_MS,
+    paciencia: Paciencia = GUARDADO,
+) -> Any:
     """Return a new psycopg2 connection that notices a dead server within seconds.
+
+    One that is alive but frozen is noticed by ``guarded`` alone: use the connection inside it.
 
     Parameters
     ----------
@@ -44,6 +116,11 @@ def connect(settings: Settings, programa: str, *, limite_ms: int = LIMITE_MS) ->
     limite_ms : int
         Longest statement, ms; 0 = no limit.
     """
+    with guarded(settings, paciencia):
+        return _connect(settings, programa, limite_ms)
+
+
+def _connect(settings: Settings, programa: str, limite_ms: int) -> Any:
     return psycopg2.connect(
         host=settings.postgres_host,
         port=settings.postgres_port,
@@ -65,7 +142,9 @@ def connect(settings: Settings, programa: str, *, limite_ms: int = LIMITE_MS) ->
         keepalives_count=3,
         tcp_user_timeout=10_000,
         # A writer that froze half way must not keep its locks for ever.
-        options=f"-c statement_timeout={limite_ms} -c timezone=UTC "
+        # The style of dates is the one that psycopg2 would ask for, over a connection that nobody
+        # can guard yet.
+        options=f"-c statement_timeout={limite_ms} -c timezone=UTC -c datestyle=ISO "
         "-c idle_in_transaction_session_timeout=60000",
     )
 
@@ -101,11 +180,21 @@ def traducir(settings: Settings, error: Exception) -> ConsumoError | None:
 
 
 class Conexion:
-    """One connection, opened when needed, used by one thread at a time, replaced when lost."""
+    """One connection, opened when needed, used by one thread at a time, replaced when lost.
 
-    def __init__(self, settings: Settings, programa: str) -> None:
+    Parameters
+    ----------
+    settings : Settings
+    programa : str
+        What the server's list of connections shows.
+    paciencia : Paciencia
+        How long a transaction waits for a server that is frozen.
+    """
+
+    def __init__(self, settings: Settings, programa: str, paciencia: Paciencia = GUARDADO) -> None:
         self._settings = settings
         self._programa = programa
+        self._paciencia = paciencia
         self._cerrojo = threading.RLock()
         self._conexion: Any = None
 
@@ -115,8 +204,14 @@ class Conexion:
         with self._cerrojo:
             try:
                 if self._conexion is None or self._conexion.closed:
-                    self._conexion = connect(self._settings, self._programa)
-                with self._conexion, self._conexion.cursor() as cursor:
+                    self._conexion = connect(
+                        self._settings, self._programa, paciencia=self._paciencia
+                    )
+                with (
+                    guarded(self._settings, self._paciencia, self._conexion),
+                    self._conexion,
+                    self._conexion.cursor() as cursor,
+                ):
                     yield cursor
             except psycopg2.Error as error:
                 traducido = traducir(self._settings, error)

@@ -10,7 +10,8 @@ from typing import Any
 import psycopg2
 
 from detection.errors import TransientError
-from pipeline.almacenes.postgres_conexion import connect, traducir
+from pipeline.almacenes.postgres_conexion import connect, guarded, traducir
+from pipeline.almacenes.watchdog import PREGUNTA
 from serving.settings import Settings
 
 ESPERA_S = 2.0
@@ -64,7 +65,8 @@ class ConexionesDeLectura:
         try:
             conexion, epoca = self._take()
             try:
-                yield conexion
+                with guarded(self._settings, PREGUNTA, conexion):
+                    yield conexion
             except psycopg2.Error:
                 if conexion.closed:
                     # Where one was lost the others are: nobody else needs to find out.
@@ -87,9 +89,12 @@ class ConexionesDeLectura:
             if self._libres:
                 return self._libres.pop(), self._cerradas
             epoca = self._cerradas
-        conexion = connect(self._settings, self._programa, limite_ms=self._limite_ms)
-        # One round trip a statement instead of three.
-        conexion.set_session(readonly=True, autocommit=True)
+        conexion = connect(
+            self._settings, self._programa, limite_ms=self._limite_ms, paciencia=PREGUNTA
+        )
+        with guarded(self._settings, PREGUNTA, conexion):
+            # One round trip a statement instead of three.
+            conexion.set_session(readonly=True, autocommit=True)
         return conexion, epoca
 
     def _give_back(self, conexion: Any, epoca: int) -> None:

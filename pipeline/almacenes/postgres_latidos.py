@@ -16,6 +16,7 @@ import psycopg2.errors
 from detection.errors import TransientError
 from pipeline.almacenes.postgres_auditoria import clean
 from pipeline.almacenes.postgres_conexion import Conexion
+from pipeline.almacenes.watchdog import PREGUNTA
 from serving.salud_consumidor import MUDO, Latido, Latidos, Situacion
 from serving.settings import Settings
 
@@ -69,7 +70,7 @@ class LatidosPostgres:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._conexion = Conexion(settings, "consumo latido")
+        self._conexion = Conexion(settings, "consumo latido", PREGUNTA)
         self._id = str(uuid.uuid4())
         self._grupo = {"grupo": settings.kafka_grupo, "topic": settings.kafka_topic}
         self._limpio = False

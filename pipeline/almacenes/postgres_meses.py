@@ -15,6 +15,7 @@ import psycopg2.errors
 from detection.errors import TransientError
 from pipeline.almacenes.meses import DECIMALES_KWH, TRAMO, Huella, ResumenCliente, siguiente
 from pipeline.almacenes.postgres_conexion import Conexion
+from pipeline.almacenes.watchdog import TRABAJO
 from serving.settings import Settings, horas_de
 
 # Any number that no other program on the same server uses: "agregar" in hex.
@@ -101,7 +102,7 @@ class MesesPostgres:
     """
 
     def __init__(self, settings: Settings, tramo: int = TRAMO) -> None:
-        self._conexion = Conexion(settings, "consumo agregar")
+        self._conexion = Conexion(settings, "consumo agregar", TRABAJO)
         self._horas = {
             "noche": list(horas_de(settings.horas_noche)),
             "punta": list(horas_de(settings.horas_punta)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.almacenes.postgres_conexion import Conexion
+from pipeline.almacenes.watchdog import PREGUNTA
 from serving.settings import Settings
 
 LIMITE_MS = 2_000
@@ -45,7 +46,7 @@ class SaludPostgres:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._conexion = Conexion(settings, "consumo salud")
+        self._conexion = Conexion(settings, "consumo salud", PREGUNTA)
 
     def latest_write(self) -> UltimaEscritura | None:
         """Return the latest row, None = there is none; ``TransientError`` if it is away."""

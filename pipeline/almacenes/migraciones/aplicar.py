@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg2
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -12,7 +13,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from pipeline.almacenes.postgres_conexion import connect, traducir
+from pipeline.almacenes.postgres_conexion import connect, guarded, traducir
+from pipeline.almacenes.watchdog import TRABAJO
 from serving.settings import Settings
 
 CARPETA = Path(__file__).parent
@@ -53,15 +55,20 @@ def _run(settings: Settings, orden: Callable[[Config], None]) -> str:
         poolclass=NullPool,
     )
     try:
-        with motor.begin() as conexion:
+        with (
+            motor.connect() as conexion,
+            guarded(settings, TRABAJO, conexion.connection.driver_connection),
+            conexion.begin(),
+        ):
             # Of the transaction, so that it ends with it even if this process is killed.
             conexion.execute(text("SELECT pg_advisory_xact_lock(:llave)"), {"llave": CERROJO})
             config.attributes["connection"] = conexion
             orden(config)
             return MigrationContext.configure(conexion).get_current_revision() or "base"
-    except DBAPIError as error:
-        if isinstance(error.orig, Exception):
-            traducido = traducir(settings, error.orig)
+    except (DBAPIError, psycopg2.Error) as error:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, Exception):
+            traducido = traducir(settings, original)
             if traducido is not None:
                 raise traducido from error
         raise
