@@ -41,6 +41,7 @@ _PROBLEMAS: dict[int, tuple[str, str, str]] = {
     409: ("conflicto", "Conflicto", "el estado actual no lo permite"),
     413: ("demasiado-grande", "Cuerpo demasiado grande", "el cuerpo es demasiado grande"),
     415: ("tipo-de-cuerpo", "Tipo de cuerpo no admitido", "se esperaba application/json"),
+    421: ("anfitrion", "Anfitrión no admitido", "este servicio no atiende a ese nombre"),
     422: ("no-valida", "Petición no válida", "la petición no es válida"),
     429: ("demasiadas", "Demasiadas peticiones", "se ha pasado el límite de peticiones"),
     431: ("cabeceras", "Cabeceras demasiado grandes", "las cabeceras son demasiado grandes"),
@@ -249,7 +250,8 @@ def _metodos(peticion: Request) -> list[str]:
     """Return the methods that a path admits, sorted: each is a route of its own."""
     rutas = iter_route_contexts(peticion.app.routes)
     suyas = [ruta for ruta in rutas if ruta.matches(peticion.scope)[0] is not Match.NONE]
-    return sorted({metodo for ruta in suyas for metodo in ruta.methods or ()})
+    metodos = {metodo for ruta in suyas for metodo in ruta.methods or ()}
+    return sorted(metodos | ({"HEAD"} if "GET" in metodos else set()))
 
 
 def install_errors(app: FastAPI) -> None:

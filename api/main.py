@@ -6,7 +6,6 @@ import gc
 import ipaddress
 import logging
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,10 +13,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import anyio.to_thread
-import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
@@ -27,7 +24,7 @@ from api.consulta import check_consulta, known_params
 from api.consumidores import Consumidores
 from api.deps import Recursos
 from api.documento import DESCRIPCION, ETIQUETAS, RESUMEN, TITULO, VERSION, make_documento
-from api.errors import install_errors, respuestas
+from api.errors import install_errors, problema, respuestas
 from api.limites import Limite
 from api.middleware import CuerpoLimitado, Guardia, Peticiones
 from api.oyentes import Oyentes
@@ -35,13 +32,12 @@ from api.preparacion import MONGO, POSTGRES, Calentamiento, Preparacion
 from api.presentacion import make_presentacion
 from api.recuerdo import Recuerdo
 from api.routes import ROUTERS
-from api.routes.documentacion import router as documentacion_router
 from api.routes.sistema import auditoria_router, clave_router, metricas_router
 from api.routes.sistema import router as sistema_router
 from api.seguridad import CABECERA, Llavero, Permiso, nueva_clave
 from api.tildes import Tildes, sin_tildes
 from api.vigia import Vigia, reach_kafka, reach_mlflow
-from detection.errors import ConfiguracionError, ConsumoError
+from detection.errors import ConfiguracionError
 from pipeline.almacenes.mongo_conexion import PREGUNTA
 from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.mongo_modelos import ModelosMongo
@@ -58,12 +54,20 @@ from serving.logs import configure_logs
 from serving.metrics import MetricasApi
 from serving.registry import Registro
 from serving.salud_consumidor import Latidos
-from serving.settings import ROLES, Settings, claves_de, load_settings, origenes_de
+from serving.settings import (
+    ROLES,
+    Settings,
+    anfitriones_de,
+    claves_de,
+    load_settings,
+    origenes_de,
+)
+from serving.web import servidor
+from serving.web.documentacion import router as documentacion_router
+from serving.web.puerta import Anfitriones, Cabezas
 
 log = logging.getLogger("api")
 
-DESPEDIDA_S = 5
-"""That requests on their way may take when the server is told to stop."""
 VERSIONES_S = 5.0
 """How long what MLflow says of its versions is remembered: it takes a request for each."""
 ESPERA_MLFLOW_S = 3
@@ -218,6 +222,7 @@ def _add_middleware(app: FastAPI, recursos: Recursos) -> None:
         compresslevel=_COMPRESION,
         exclude_content_types=_SIN_COMPRIMIR,
     )
+    app.add_middleware(Cabezas)
     app.add_middleware(CuerpoLimitado)
     app.add_middleware(
         Guardia,
@@ -232,6 +237,16 @@ def _add_middleware(app: FastAPI, recursos: Recursos) -> None:
             allow_headers=[CABECERA, "X-Request-ID", "If-None-Match", "Last-Event-ID"],
             expose_headers=["X-Request-ID", "Retry-After", "ETag"],
         )
+    app.add_middleware(
+        Anfitriones,
+        admitidos=(
+            recursos.settings.api_host,
+            *anfitriones_de(recursos.settings.api_anfitriones),
+        ),
+        rechazo=lambda peticion, estado, texto: problema(
+            estado, peticion["path"], peticion["state"]["peticion_id"], texto
+        ),
+    )
     app.add_middleware(Peticiones, metricas=recursos.metricas)
 
 
@@ -264,57 +279,9 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _escuchar(host: str, puerto: int) -> socket.socket:
-    """Return a listening socket, or say in one line why there is none."""
-    familia = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, puerto), family=familia, backlog=512)
-    except (OSError, OverflowError) as error:
-        raise ConsumoError(f"no se puede escuchar en {host}:{puerto}: {error}") from error
-
-
-def make_server(app: FastAPI) -> uvicorn.Server:
-    """Return a server for an app; it takes paths with raw accents, as curl sends them."""
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-    class ConAcentos(HttpToolsProtocol):
-        """HTTP whose request line may hold UTF-8 as it is: RFC 3986 wants it encoded."""
-
-        _en_linea = True
-
-        def data_received(self, data: bytes) -> None:
-            if self._en_linea:
-                if not data.isascii():
-                    linea, salto, resto = data.partition(b"\n")
-                    data = quote(linea, safe=_SEGUROS).encode() + salto + resto
-                self._en_linea = b"\n" not in data
-            super().data_received(data)
-
-        def on_message_complete(self) -> None:
-            self._en_linea = True
-            super().on_message_complete()
-
-    class ConOyentes(uvicorn.Server):
-        """Lets the listeners go first: the server waits for every answer to end."""
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.state.recursos.oyentes.end()
-            await super().shutdown(sockets)
-
-    return ConOyentes(
-        uvicorn.Config(
-            app,
-            http=ConAcentos,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=DESPEDIDA_S,
-        )
-    )
-
-
-_SEGUROS = "".join(map(chr, range(0x80)))
-"""ASCII stays as it came, "%" and spaces too."""
+def make_server(app: FastAPI) -> servidor.Servidor:
+    """Return a server for an app, which lets its listeners go first when it stops."""
+    return servidor.make_server(app, app.state.recursos.oyentes.end)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -338,15 +305,16 @@ def main(argv: Sequence[str]) -> int:
     # Its own lines are English and say nothing that ours do not.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     host, puerto = opciones.host or settings.api_host, opciones.port or settings.api_port
+    settings = settings.model_copy(update={"api_host": host})
     check_exposure(settings, host, Llavero(settings))
     teach_manners(ESPERA_MLFLOW_S)
-    enchufe = _escuchar(host, puerto)
-    servidor = make_server(create_app(settings, calentar=True))
+    enchufe = servidor.listen(host, puerto)
+    atiende = make_server(create_app(settings, calentar=True))
     _tune_interpreter()
     log.info("API en http://%s:%d (documentación en /docs)", host, puerto)
     with enchufe:
-        _leave_on_signals(servidor)
-        servidor.run(sockets=[enchufe])
+        _leave_on_signals(atiende)
+        atiende.run(sockets=[enchufe])
     log.info("API parada")
     return HECHO
 
@@ -360,11 +328,11 @@ def _tune_interpreter() -> None:
     gc.set_threshold(*RECOGIDA)
 
 
-def _leave_on_signals(servidor: uvicorn.Server) -> None:
+def _leave_on_signals(atiende: servidor.Servidor) -> None:
     """Make a signal the ordinary end: uvicorn raises it again once it has stopped."""
 
     def salir(_numero: int, _marco: object) -> None:
-        servidor.should_exit = True
+        atiende.should_exit = True
 
     for senal in (signal.SIGTERM, signal.SIGINT):
         signal.signal(senal, salir)

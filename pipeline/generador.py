@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -11,12 +10,10 @@ from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import uvicorn
 from fastapi import Body, FastAPI, HTTPException, Path
 from fastapi.responses import StreamingResponse
 
 from detection.dominio import HORAS_POR_DIA, hora_absoluta, instante
-from detection.errors import ConsumoError
 from detection.synth import (
     Cliente,
     Sinteticas,
@@ -40,11 +37,15 @@ from pipeline.generador_http import (
     SospechososPedidos,
     indice_de,
     install_errors,
+    problema,
 )
 from pipeline.messages import Codificador
 from serving.cli import HECHO, Parser, entero, run
 from serving.logs import configure_logs
-from serving.settings import Settings, load_settings
+from serving.settings import Settings, anfitriones_de, load_settings
+from serving.web import servidor
+from serving.web.documentacion import router as documentacion_router
+from serving.web.puerta import Anfitriones, Cabezas
 from serving.zona import PRIMER_ANIO, ULTIMO_ANIO, load_calendario
 
 log = logging.getLogger("generador")
@@ -248,9 +249,18 @@ def create_app(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> Fa
             "algunos clientes ocultan una plantación, un fraude, picos o un contador congelado. "
             "La misma semilla da siempre los mismos datos."
         ),
+        docs_url=None,
+        redoc_url=None,
     )
     install_errors(app)
+    app.include_router(documentacion_router)
+    app.add_middleware(Cabezas)
     app.add_middleware(BodyLimit)
+    app.add_middleware(
+        Anfitriones,
+        admitidos=(settings.generador_host, *anfitriones_de(settings.generador_anfitriones)),
+        rechazo=lambda peticion, estado, texto: problema(estado, texto, peticion["path"]),
+    )
     _add_salud(app, generador)
     _add_gets(app, generador)
     _add_lote(app, generador)
@@ -349,15 +359,6 @@ def _add_lote(app: FastAPI, generador: Generador) -> None:
         return _respuesta(generador.json(poblacion, desde, hasta))
 
 
-def _escuchar(host: str, puerto: int) -> socket.socket:
-    """Return a listening socket, or say in one line why there is none."""
-    familia = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, puerto), family=familia, backlog=128)
-    except (OSError, OverflowError) as error:
-        raise ConsumoError(f"no se puede escuchar en {host}:{puerto}: {error}") from error
-
-
 def main(argv: Sequence[str]) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit status."""
     parser = Parser("consumo generador", "Servicio que genera consumos sintéticos por HTTP.")
@@ -370,16 +371,14 @@ def main(argv: Sequence[str]) -> int:
     configure_logs(settings.nivel_log)
     # Its own lines are English and say nothing that ours do not.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     host = opciones.host or settings.generador_host
     puerto = opciones.port or settings.generador_port
-    enchufe = _escuchar(host, puerto)
-    servidor = uvicorn.Server(
-        uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
-    )
+    settings = settings.model_copy(update={"generador_host": host})
+    enchufe = servidor.listen(host, puerto)
+    atiende = servidor.make_server(create_app(settings))
     log.info("generador en http://%s:%d (documentación en /docs)", host, puerto)
     with enchufe:
-        servidor.run(sockets=[enchufe])
+        atiende.run(sockets=[enchufe])
     log.info("generador parado")
     return HECHO
 

@@ -36,6 +36,7 @@ _TITULOS = {
     404: "No existe",
     405: "Método no admitido",
     413: "Cuerpo demasiado grande",
+    421: "Anfitrión no admitido",
     422: "Petición no válida",
     500: "Error interno",
 }

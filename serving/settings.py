@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     )
     tablero_host: str = Field("127.0.0.1", description="Dirección del tablero")
     tablero_port: int = Field(8501, ge=1, le=65535, description="Puerto del tablero")
+    api_anfitriones: str = Field(
+        "", description="Otros nombres por los que se llega a la API, con coma; * = cualquiera"
+    )
     metricas_host: str = Field("127.0.0.1", description="Dirección de las métricas del consumidor")
     metricas_port: int = Field(
         9464,
@@ -121,6 +124,9 @@ class Settings(BaseSettings):
     )
     generador_host: str = Field("127.0.0.1", description="Dirección del generador de datos")
     generador_port: int = Field(8000, ge=1, le=65535, description="Puerto del generador de datos")
+    generador_anfitriones: str = Field(
+        "", description="Otros nombres por los que se llega al generador, con coma; * = cualquiera"
+    )
 
     mlflow_tracking_uri: str = Field("http://127.0.0.1:5000", description="Servidor de MLflow")
     modelos_dir: Path = Field(
@@ -183,6 +189,12 @@ class Settings(BaseSettings):
     @classmethod
     def _origenes_posibles(cls, valor: str) -> str:
         origenes_de(valor)
+        return valor
+
+    @field_validator("api_anfitriones", "generador_anfitriones")
+    @classmethod
+    def _anfitriones_posibles(cls, valor: str) -> str:
+        anfitriones_de(valor)
         return valor
 
     @field_validator("mlflow_tracking_uri")
@@ -352,6 +364,28 @@ def announced() -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         return {}
     return dict(linea.split("=", 1) for linea in lineas if "=" in linea)
+
+
+def anfitriones_de(texto: str) -> tuple[str, ...]:
+    """Return the names and addresses of hosts that a text lists.
+
+    Raises
+    ------
+    ValueError
+        One is no host; the text says so in Spanish.
+
+    Examples
+    --------
+    >>> anfitriones_de("consumo.example, *.red.example,10.0.0.7")
+    ('consumo.example', '*.red.example', '10.0.0.7')
+    """
+    anfitriones = tuple(filter(None, (trozo.strip() for trozo in texto.split(","))))
+    for anfitrion in anfitriones:
+        if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9A-Fa-f:.]+\]?", anfitrion, re.ASCII):
+            raise ValueError(
+                f"«{anfitrion}» no es un nombre de servidor, como «consumo.example», sin puerto"
+            )
+    return anfitriones
 
 
 def load_settings() -> Settings:

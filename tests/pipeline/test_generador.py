@@ -17,7 +17,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from detection.dominio import hora_absoluta
 from detection.errors import ConfiguracionError
@@ -26,6 +25,7 @@ from pipeline import generador
 from pipeline.generador import create_app, generate_lecturas, load_poblacion
 from pipeline.generador_http import MAX_CUERPO_BYTES
 from serving.settings import Settings
+from serving.web.servidor import make_server
 
 RAIZ = Path(__file__).parents[2]
 AHORA = datetime(2026, 11, 24, 10, 25, tzinfo=UTC)
@@ -46,7 +46,7 @@ def cliente() -> Iterator[httpx.Client]:
     """Yield a client of a service in a thread, at a fixed time, on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as enchufe:
         app = create_app(Settings(_env_file=None), lambda: AHORA)
-        servidor = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        servidor = make_server(app)
         hilo = threading.Thread(target=servidor.run, kwargs={"sockets": [enchufe]})
         hilo.start()
         esperar(lambda: servidor.started)
@@ -306,7 +306,13 @@ def test_a_large_batch_is_streamed(cliente: httpx.Client) -> None:
 
 def test_documentation_is_complete_and_spanish(cliente: httpx.Client) -> None:
     """/docs loads; every operation, parameter and field is described, none in English."""
-    assert cliente.get("/docs").status_code == 200
+    pagina = cliente.get("/docs")
+    assert pagina.status_code == 200
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", pagina.text), "another host's"
+    for ruta in re.findall(r'(?:src|href)="(/[^"]+)"', pagina.text):
+        fichero = cliente.get(ruta)
+        assert fichero.status_code == 200, ruta
+        assert not re.search(r"https?://|[\"'(]//", fichero.text), "another host's"
     documento = cliente.get("/openapi.json").json()
     assert set(documento["paths"]) == {
         "/health",
@@ -382,3 +388,12 @@ def test_help_and_wrong_usage_are_spanish() -> None:
     mal = correr("--port", "0")
     assert mal.returncode == 2
     assert "el mínimo es 1" in mal.stderr
+
+
+def test_head_y_los_nombres_propios(cliente: httpx.Client) -> None:
+    """HEAD answers like GET without a body; called by another's name, nothing is said."""
+    for ruta in ("/health", "/generar/todos?clientes=2", "/docs", "/openapi.json"):
+        cabeza, entera = cliente.head(ruta), cliente.get(ruta)
+        assert (cabeza.status_code, cabeza.content) == (entera.status_code, b"") == (200, b"")
+        assert cabeza.headers["content-type"] == entera.headers["content-type"]
+    es_problema(cliente.get("/health", headers={"Host": "evil.example"}), 421, "nombre")

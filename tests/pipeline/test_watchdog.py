@@ -19,6 +19,7 @@ from serving.settings import Settings
 
 IMPACIENTE = Paciencia(0.5)
 PLAZO_S = 5.0
+PG = "PostgreSQL"
 MUCHO = b"1\n" * 20_000_000
 """More than the kernel takes for a process that does not read."""
 
@@ -39,11 +40,11 @@ def _copia_fuera(cursor: Any) -> None:
 def test_un_servidor_congelado_no_retiene_a_nadie(
     servicios: EmbeddedServices, entorno: Settings, hacer: Callable[[Any], None]
 ) -> None:
-    """A statement and a COPY either way end in our error, the next one at once; then all is well."""
+    """A statement and a COPY either way end in our error, the next at once; then all is well."""
     with closing(Conexion(entorno, "consumo prueba", IMPACIENTE)) as conexion:
         with conexion.transaction() as cursor:
             cursor.execute("CREATE TABLE t AS SELECT 1 AS n FROM generate_series(1, 1000)")
-        with congelado(servicios, "PostgreSQL"):
+        with congelado(servicios, PG):
             inicio = time.monotonic()
             with pytest.raises(TransientError, match="no responde"), conexion.transaction() as c:
                 hacer(c)
@@ -63,11 +64,15 @@ def test_un_commit_congelado_se_corta(servicios: EmbeddedServices, entorno: Sett
     with closing(Conexion(entorno, "consumo prueba", IMPACIENTE)) as conexion:
         with conexion.transaction() as cursor:
             cursor.execute("CREATE TABLE t (n int)")
-        with ExitStack() as pila:
-            with pytest.raises(TransientError, match="no responde"), conexion.transaction() as c:
-                c.execute("INSERT INTO t VALUES (1)")
-                pila.enter_context(congelado(servicios, "PostgreSQL"))
+        with ExitStack() as pila, pytest.raises(TransientError, match="no responde"):
+            _inserta_y_congela(conexion, lambda: pila.enter_context(congelado(servicios, PG)))
         _vuelve(conexion)
+
+
+def _inserta_y_congela(conexion: Conexion, congelar: Callable[[], None]) -> None:
+    with conexion.transaction() as cursor:
+        cursor.execute("INSERT INTO t VALUES (1)")
+        congelar()
 
 
 def _vuelve(conexion: Conexion) -> None:
@@ -86,9 +91,11 @@ def _vuelve(conexion: Conexion) -> None:
 
 def test_quien_trabaja_no_se_corta(entorno: Settings) -> None:
     """A statement may last many times longer than a silence would, as long as the server lives."""
-    with closing(Conexion(entorno, "consumo prueba", IMPACIENTE)) as conexion:
-        with conexion.transaction() as cursor:
-            cursor.execute("SELECT pg_sleep(2.5)")
+    with (
+        closing(Conexion(entorno, "consumo prueba", IMPACIENTE)) as conexion,
+        conexion.transaction() as cursor,
+    ):
+        cursor.execute("SELECT pg_sleep(2.5)")
 
 
 def test_nadie_espera_mas_que_lo_suyo(entorno: Settings) -> None:

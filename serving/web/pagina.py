@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from api.ejemplos import ejemplo, resolver, tipo_de
+from serving.web.ejemplos import ejemplo, resolver, tipo_de
 
 METODOS = ("get", "post", "put", "patch", "delete")
 CABECERA_CLAVE = "X-API-Key"
@@ -27,16 +27,16 @@ def make_pagina(documento: Mapping[str, Any]) -> str:
         [
             '<!doctype html><html lang="es"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>API de {escape(info['title'])}</title>",
+            f"<title>{escape(info['title'])}: API</title>",
             '<link rel="stylesheet" href="/docs/docs.css">',
             '<script src="/docs/docs.js" defer></script></head><body>',
             '<a class="salto" href="#contenido">Ir al contenido</a>',
             _nav(info, por_etiqueta),
             '<main id="contenido">',
-            f"<h1>API de {escape(info['title'])} <small>{escape(info['version'])}</small></h1>",
+            f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>",
             f'<p class="resumen">{escape(info.get("summary", ""))}</p>',
             prosa(info.get("description", "")),
-            _clave(),
+            _clave() if _wants_key(documento) else "",
             *(_section(documento, etiqueta, ops) for etiqueta, ops in por_etiqueta.items()),
             _schemas(documento),
             "</main></body></html>",
@@ -100,6 +100,10 @@ def _nav(info: Mapping[str, Any], por_etiqueta: Mapping[str, Any]) -> str:
         '<li><a href="/openapi.json">openapi.json</a></li></ul></nav>'
     )
     return "".join(partes)
+
+
+def _wants_key(documento: Mapping[str, Any]) -> bool:
+    return bool(documento.get("components", {}).get("securitySchemes"))
 
 
 def _clave() -> str:

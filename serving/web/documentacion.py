@@ -1,4 +1,7 @@
-"""``/docs``: the page that people read first, and the two files that it is made of."""
+"""``/docs``: the page that people read first, and the two files that it is made of.
+
+None of it comes from elsewhere: a utility's closed network reaches no CDN.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.pagina import make_pagina
+from serving.web.pagina import make_pagina
 
 router = APIRouter(include_in_schema=False)
 
-_ESTATICOS = Path(__file__).parents[1] / "estaticos"
+_ESTATICOS = Path(__file__).parent / "estaticos"
 _POLITICA = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,7 +1,7 @@
 "use strict";
 
 // The key lives in the page's own field and nowhere else.
-const clave = () => document.getElementById("clave").value.trim();
+const clave = () => document.getElementById("clave")?.value.trim() ?? "";
 
 function peticion(formulario) {
   let ruta = formulario.dataset.ruta;
@@ -106,7 +106,7 @@ function filtrar(suceso) {
   }
 }
 
-document.querySelector(".clave").addEventListener("submit", (suceso) => suceso.preventDefault());
+document.querySelector(".clave")?.addEventListener("submit", (suceso) => suceso.preventDefault());
 document.getElementById("filtro").addEventListener("input", filtrar);
 for (const formulario of document.querySelectorAll("form.probar")) {
   formulario.addEventListener("submit", probar);
