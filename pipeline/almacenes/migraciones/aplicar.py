@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg2
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -65,10 +64,10 @@ def _run(settings: Settings, orden: Callable[[Config], None]) -> str:
             config.attributes["connection"] = conexion
             orden(config)
             return MigrationContext.configure(conexion).get_current_revision() or "base"
-    except (DBAPIError, psycopg2.Error) as error:
+    except Exception as error:
+        # SQLAlchemy's around the driver's, or the driver's own.
         original = error.orig if isinstance(error, DBAPIError) else error
-        if isinstance(original, Exception):
-            traducido = traducir(settings, original)
-            if traducido is not None:
-                raise traducido from error
+        traducido = traducir(settings, original) if isinstance(original, Exception) else None
+        if traducido is not None:
+            raise traducido from error
         raise
