@@ -7,8 +7,8 @@ the history that was generated before.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,11 @@ from detection.sorteos import Floats, Tiempo, make_tiempo
 __all__ = [
     "ETIQUETAS",
     "NORMAL",
+    "REPARTO",
     "TIPOS_SOSPECHOSOS",
     "Cliente",
     "Sinteticas",
+    "free_household",
     "generate",
     "make_cliente",
     "make_poblacion",
@@ -34,7 +36,7 @@ __all__ = [
 TIPOS_SOSPECHOSOS: tuple[str, ...] = ("fraude", *ETIQUETAS[1:])
 """What can be asked for: every label but "normal", and "fraude" for any of the frauds."""
 
-_REPARTO = (
+REPARTO = (
     "cannabis",
     "fraude_escala",
     "puente_nocturno",
@@ -70,16 +72,33 @@ class Cliente:
         ``CLI_00001`` for customer 1 of the seed.
     ataque : Ataque or None
         None = honest for ever.
+    ciclo_horas : tuple of int or None
+        How long its attack lasts and after how long it begins again, h; None = it never ends.
     """
 
     propietario_id: str
     hogar: Hogar
     ataque: Ataque | None
+    ciclo_horas: tuple[int, int] | None = None
 
     @property
     def sospechoso(self) -> str:
         """Return the label of its suspicious readings, "normal" if it has none."""
         return NORMAL if self.ataque is None else self.ataque.tipo
+
+    def ataques(self, desde_hora: int, hasta_hora: int) -> Iterator[tuple[Ataque, int]]:
+        """Yield each attack on the absolute hours ``[desde, hasta)``, and the hour it ends at."""
+        if self.ataque is None:
+            return
+        primero = self.ataque.inicio_hora
+        if self.ciclo_horas is None:
+            if primero < hasta_hora:
+                yield self.ataque, hasta_hora
+            return
+        activo, ciclo = self.ciclo_horas
+        vuelta = max(0, (desde_hora - primero - activo) // ciclo + 1)
+        for inicio in range(primero + vuelta * ciclo, hasta_hora, ciclo):
+            yield replace(self.ataque, inicio_hora=inicio), inicio + activo
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +182,7 @@ def make_poblacion(
 ) -> list[Cliente]:
     """Return ``clientes`` customers, ``sospechosos`` of them with a behaviour that can be seen.
 
-    Their ids are spread evenly with some chance, their kinds follow ``_REPARTO``, and each
+    Their ids are spread evenly with some chance, their kinds follow ``REPARTO``, and each
     starts within ``[desde_hora, hasta_hora)`` after a clean time (see ``inicio_de_ataque``).
     """
     if not 0 <= sospechosos <= clientes:
@@ -175,13 +194,14 @@ def make_poblacion(
     for k in range(sospechosos):
         sitio = 1 + int((k + rng.uniform(0.15, 0.85)) * clientes / sospechosos)
         inicio = inicio_de_ataque(float(rng.random()), desde_hora, hasta_hora)
-        inicios[_libre(semilla, sitio, clientes, inicios)] = inicio
+        vuelta = [(sitio - 1 + paso) % clientes + 1 for paso in range(clientes)]
+        inicios[free_household(semilla, [i for i in vuelta if i not in inicios])] = inicio
     orden = {indice: k for k, indice in enumerate(sorted(inicios))}
     return [
         make_cliente(
             semilla,
             i,
-            _REPARTO[orden[i] % len(_REPARTO)] if i in orden else None,
+            REPARTO[orden[i] % len(REPARTO)] if i in orden else None,
             inicios.get(i, 0),
             visible=True,
         )
@@ -254,31 +274,32 @@ def _leer(
     cliente: Cliente, tiempo: Tiempo, calendario: Calendario, festivos: Set[int]
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return what the meter reports (n,), and where it is not the truth."""
-    hogar, ataque = cliente.hogar, cliente.ataque
+    hogar, horas = cliente.hogar, tiempo.hora_utc
     honesto = redondear(hogar, consumo_honesto(hogar, tiempo))
-    if ataque is None or ataque.inicio_hora > int(tiempo.hora_utc[-1]):
-        return honesto, np.zeros(honesto.shape[0], np.bool_)
-    antes = make_tiempo(
-        hogar.semilla, ataque.inicio_hora - 1, ataque.inicio_hora, calendario, festivos
-    )
-    ultima = ataque.inicio_hora - 1 - int(antes.hora_utc[0])
-    leido, tocado = aplicar(
-        ataque,
-        (hogar.semilla, hogar.indice),
-        tiempo,
-        honesto,
-        ultima_kwh=float(redondear(hogar, consumo_honesto(hogar, antes))[ultima]),
-        hora_inicio=int(calendario.local(np.array([ataque.inicio_hora]))[0]) % HORAS_POR_DIA,
-    )
-    return redondear(hogar, leido), tocado
+    leido, tocado = honesto, np.zeros(honesto.shape[0], np.bool_)
+    for ataque, fin in cliente.ataques(int(horas[0]), int(horas[-1]) + 1):
+        antes = make_tiempo(
+            hogar.semilla, ataque.inicio_hora - 1, ataque.inicio_hora, calendario, festivos
+        )
+        ultima = ataque.inicio_hora - 1 - int(antes.hora_utc[0])
+        movido, suyas = aplicar(
+            ataque,
+            (hogar.semilla, hogar.indice),
+            tiempo,
+            honesto,
+            ultima_kwh=float(redondear(hogar, consumo_honesto(hogar, antes))[ultima]),
+            hora_inicio=int(calendario.local(np.array([ataque.inicio_hora]))[0]) % HORAS_POR_DIA,
+        )
+        suyas &= horas < fin
+        leido = np.where(suyas, redondear(hogar, movido), leido)
+        tocado |= suyas
+    return leido, tocado
 
 
-def _libre(semilla: int, sitio: int, clientes: int, ocupados: Container[int]) -> int:
-    """Return the first free customer from ``sitio`` on who lives where the meter is.
+def free_household(semilla: int, libres: Sequence[int]) -> int:
+    """Return the first of some customers who lives where the meter is.
 
     Under-reporting in a second home, empty most of the time, can be seen by nobody.
     """
-    vuelta = [(sitio - 1 + paso) % clientes + 1 for paso in range(clientes)]
-    libres = [indice for indice in vuelta if indice not in ocupados]
     habitados = (i for i in libres[:50] if make_hogar(semilla, i).arquetipo != "segunda_residencia")
     return next(habitados, libres[0])

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, PermanentError
+from detection.poblacion import SEMILLA, SEMILLA_MAXIMA, SOSPECHOSOS_DE_50, scene
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.postgres import PostgresStore, migrate
@@ -46,9 +47,9 @@ if TYPE_CHECKING:
     from detection.synth import Cliente
 
 CLIENTES = 50
-SOSPECHOSOS = 8
 DIAS = 60
-SEMILLA = 7
+POBLACION = 2
+"""Which customers ``escena.json`` speaks of: without it, of before names were for life."""
 HORAS_EN_VIVO = 24
 """The last day is kept back and told hour by hour, so that "live" shows something at once."""
 PASO_EN_VIVO_S = 5.0
@@ -67,6 +68,8 @@ class Escena:
     semilla, clientes, dias : int
     desde_hora, hasta_hora : int
         Absolute hours of the past that is sent first.
+    poblacion_version : int
+        Of the way in which its customers are made.
     """
 
     semilla: int
@@ -74,17 +77,16 @@ class Escena:
     dias: int
     desde_hora: int
     hasta_hora: int
+    poblacion_version: int = POBLACION
 
     @property
     def sospechosos(self) -> int:
         """Return how many of the customers are suspicious: 8 of 50, in proportion."""
-        return max(1, self.clientes * SOSPECHOSOS // CLIENTES)
+        return max(1, self.clientes * SOSPECHOSOS_DE_50 // 50)
 
-    def poblacion(self) -> list[Cliente]:
-        """Return the customers, always the same ones."""
-        from pipeline.generador import load_poblacion
-
-        return load_poblacion(
+    def poblacion(self) -> Sequence[Cliente]:
+        """Return the customers, always the same ones: chosen among those of the producer."""
+        return scene(
             self.semilla, self.clientes, self.sospechosos, self.desde_hora, self.hasta_hora
         )
 
@@ -117,7 +119,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--semilla",
-        type=entero(0, 2**31),
+        type=entero(0, SEMILLA_MAXIMA),
         default=SEMILLA,
         metavar="N",
         help="otra semilla, otros clientes (por defecto: %(default)s)",
@@ -205,7 +207,12 @@ def _load_escena(carpeta: Path, opciones: object, reservadas: int) -> Escena:
     valores = {k: vars(opciones)[k] for k in ("semilla", "clientes", "dias")}
     archivo = carpeta / "escena.json"
     if archivo.exists():
-        guardada = Escena(**json.loads(archivo.read_text()))
+        guardada = Escena(**{"poblacion_version": 1, **json.loads(archivo.read_text())})
+        if guardada.poblacion_version != POBLACION:
+            raise PermanentError(
+                f"la carpeta {carpeta} tiene la demo de una versión anterior, con otros clientes; "
+                "bórrela o use otra"
+            )
         if any(getattr(guardada, k) != v for k, v in valores.items()):
             raise PermanentError(
                 f"la carpeta {carpeta} tiene otra demo (--clientes {guardada.clientes} --dias "

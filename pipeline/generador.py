@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated
@@ -14,19 +15,11 @@ from fastapi import Body, FastAPI, HTTPException, Path
 from fastapi.responses import StreamingResponse
 
 from detection.dominio import HORAS_POR_DIA, hora_absoluta, instante
-from detection.synth import (
-    Cliente,
-    Sinteticas,
-    generate,
-    inicio_de_ataque,
-    make_cliente,
-    make_poblacion,
-    propietario_de,
-)
+from detection.poblacion import SEMILLA, customer, customers, name_of
+from detection.synth import Cliente, Sinteticas, generate, inicio_de_ataque, make_cliente
 from pipeline.generador_http import (
     CLIENTES,
     RESPUESTAS_DE_ERROR,
-    SEMILLA,
     BodyLimit,
     ClientesPedidos,
     Lecturas,
@@ -54,29 +47,11 @@ MAX_LECTURAS = 1_000_000
 """Readings of one answer, about 120 MB of JSON; it is streamed, so this bounds time, not memory."""
 
 _LECTURAS_POR_TROZO = 20_000
-_SOSPECHOSOS = 8
 _DIAS_PARA_ESPERAR = 16
 """In shorter intervals an attack starts at once: there would be little left of it."""
 
-_ANCLA = (hora_absoluta(datetime(2026, 1, 1, tzinfo=UTC)), 60 * HORAS_POR_DIA)
-"""Interval in which the suspicious customers of the two GETs began, whatever the time is now."""
-
-
 _DESDE_ANIO = PRIMER_ANIO + 1
 """What is asked needs some days before it in the calendar."""
-
-
-def load_poblacion(
-    semilla: int, clientes: int, sospechosos: int, desde_hora: int, hasta_hora: int
-) -> list[Cliente]:
-    """Return the customers of a seed, ``sospechosos`` of them suspicious within the interval.
-
-    Parameters
-    ----------
-    desde_hora, hasta_hora : int
-        Absolute hours between which their attacks start, after clean days.
-    """
-    return make_poblacion(semilla, clientes, sospechosos, desde_hora, hasta_hora)
 
 
 def generate_lecturas(
@@ -99,12 +74,6 @@ def _festivos(desde_anio: int, hasta_anio: int) -> frozenset[int]:
     origen = date(1970, 1, 1)
     dias = country_holidays("ES", years=range(desde_anio, hasta_anio))
     return frozenset((dia - origen).days for dia in dias)
-
-
-@lru_cache(maxsize=8)
-def _poblacion_fija(semilla: int, clientes: int, sospechosos: int) -> tuple[Cliente, ...]:
-    desde, horas = _ANCLA
-    return tuple(load_poblacion(semilla, clientes, sospechosos, desde, desde + horas))
 
 
 def _hora_de(anio: int) -> int:
@@ -171,31 +140,39 @@ class Generador:
         if lote.propietarios is None:
             indices = list(range(1, (lote.clientes or CLIENTES) + 1))
         else:
-            indices = list(dict.fromkeys(indice_de(p, 422) for p in lote.propietarios))
+            numeros = (indice_de(p, 422, lote.semilla) for p in lote.propietarios)
+            indices = list(dict.fromkeys(numeros))
         if len(indices) * (hasta - desde) > MAX_LECTURAS:
             raise HTTPException(
                 422,
                 f"serían {len(indices) * (hasta - desde)} lecturas y el máximo es {MAX_LECTURAS}",
             )
-        if isinstance(lote.sospechosos, int):
-            if lote.propietarios is not None and lote.sospechosos:
+        pedidos = lote.sospechosos
+        if pedidos is None:
+            return [customer(lote.semilla, i) for i in indices]
+        if isinstance(pedidos, int):
+            if lote.propietarios is None:
+                return customers(lote.semilla, len(indices), pedidos, desde, hasta)
+            if pedidos:
                 raise HTTPException(422, "sospechosos: con propietarios, dé la lista con su tipo")
-            return load_poblacion(lote.semilla, len(indices), lote.sospechosos, desde, hasta)
-        ataques = self._ataques(lote.sospechosos, indices, desde, hasta)
+            pedidos = []
+        ataques = self._ataques(pedidos, indices, lote.semilla, desde, hasta)
         visible = not lote.rango_completo
         poblacion = []
         for i in indices:
             tipo, inicio = ataques.get(i, (None, 0))
-            poblacion.append(make_cliente(lote.semilla, i, tipo, inicio, visible))
+            cliente = make_cliente(lote.semilla, i, tipo, inicio, visible)
+            poblacion.append(replace(cliente, propietario_id=name_of(lote.semilla, i)))
         return poblacion
 
     def _ataques(
-        self, pedidos: list[Sospechoso], indices: list[int], desde: int, hasta: int
+        self, pedidos: list[Sospechoso], indices: list[int], semilla: int, desde: int, hasta: int
     ) -> dict[int, tuple[str, int]]:
         """Return kind and start of each attack, by customer."""
         corto = hasta - desde < _DIAS_PARA_ESPERAR * HORAS_POR_DIA
-        fijos = {p.propietario_id for p in pedidos}
-        libres = [i for i in indices if propietario_de(i) not in fijos]
+        nombrados = (p.propietario_id for p in pedidos)
+        fijos = {indice_de(p, 422, semilla) for p in nombrados if p is not None}
+        libres = [i for i in indices if i not in fijos]
         sueltos = sum(p.propietario_id is None for p in pedidos)
         if sueltos > len(libres):
             raise HTTPException(422, "sospechosos: hay más que clientes")
@@ -205,7 +182,7 @@ class Generador:
         ataques: dict[int, tuple[str, int]] = {}
         for pedido in pedidos:
             id_ = pedido.propietario_id
-            indice = next(reparto) if id_ is None else indice_de(id_, 422)
+            indice = next(reparto) if id_ is None else indice_de(id_, 422, semilla)
             if indice in ataques or indice not in pedidos_de:
                 raise HTTPException(422, f"sospechosos: {id_} está repetido o no se pide")
             inicio = desde if corto else inicio_de_ataque(0.0, desde, hasta)
@@ -247,7 +224,8 @@ def create_app(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> Fa
         description=(
             "Hogares y comercios con su rutina, el tiempo que hace y las fiestas de España; "
             "algunos clientes ocultan una plantación, un fraude, picos o un contador congelado. "
-            "La misma semilla da siempre los mismos datos."
+            "Un cliente es siempre el mismo, y una hora suya, la misma lectura: la que envían "
+            "«consumo producir» y la demo con ese nombre."
         ),
         docs_url=None,
         redoc_url=None,
@@ -269,13 +247,6 @@ def create_app(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> Fa
 
 def _respuesta(trozos: Iterator[bytes]) -> StreamingResponse:
     return StreamingResponse(trozos, media_type="application/json")
-
-
-def _sospechosos(pedidos: int | None, clientes: int) -> int:
-    """Return how many are suspicious: what is asked, or 8 of 50 in proportion."""
-    if pedidos is None:
-        return clientes * _SOSPECHOSOS // CLIENTES
-    return pedidos
 
 
 def _add_salud(app: FastAPI, generador: Generador) -> None:
@@ -312,13 +283,15 @@ def _add_gets(app: FastAPI, generador: Generador) -> None:
         sospechosos: SospechososPedidos = None,
         semilla: SemillaPedida = SEMILLA,
     ) -> StreamingResponse:
-        indice = indice_de(propietario_id, 404)
-        if indice > clientes:
+        nombre = name_of(semilla, indice_de(propietario_id, 404, semilla))
+        desde, hasta = generador.ultimas_24h()
+        poblacion = customers(semilla, clientes, sospechosos, desde, hasta)
+        suyo = [c for c in poblacion if c.propietario_id == nombre]
+        if not suyo:
             raise HTTPException(
                 404, f"no existe el cliente «{propietario_id}»: la población tiene {clientes}"
             )
-        poblacion = _poblacion_fija(semilla, clientes, _sospechosos(sospechosos, clientes))
-        return _respuesta(generador.json([poblacion[indice - 1]], *generador.ultimas_24h()))
+        return _respuesta(generador.json(suyo, desde, hasta))
 
     @app.get(
         "/generar/todos",
@@ -334,8 +307,9 @@ def _add_gets(app: FastAPI, generador: Generador) -> None:
         sospechosos: SospechososPedidos = None,
         semilla: SemillaPedida = SEMILLA,
     ) -> StreamingResponse:
-        poblacion = _poblacion_fija(semilla, clientes, _sospechosos(sospechosos, clientes))
-        return _respuesta(generador.json(poblacion, *generador.ultimas_24h()))
+        desde, hasta = generador.ultimas_24h()
+        poblacion = customers(semilla, clientes, sospechosos, desde, hasta)
+        return _respuesta(generador.json(poblacion, desde, hasta))
 
 
 def _add_lote(app: FastAPI, generador: Generador) -> None:

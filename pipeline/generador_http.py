@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detection.errors import ConfiguracionError
-from detection.synth import ETIQUETAS, TIPOS_SOSPECHOSOS, propietario_de
+from detection.poblacion import SEMILLA, SEMILLA_MAXIMA, name_of
+from detection.synth import ETIQUETAS, TIPOS_SOSPECHOSOS
 
 log = logging.getLogger("generador")
 
@@ -27,9 +28,8 @@ MAX_CUERPO_BYTES = 1_000_000
 """Ten thousand ids fit, or as many suspicious customers with their ids and starts."""
 
 CLIENTES = 50
-SEMILLA = 1
 
-_ID = re.compile(r"CLI_(\d{5,9})", re.ASCII)
+_ID = re.compile(r"(?:CLI|S\d+)_(\d{5,9})", re.ASCII)
 
 _TITULOS = {
     400: "Petición mal formada",
@@ -155,10 +155,18 @@ class Lote(BaseModel):
     horas: int | None = Field(None, ge=1, le=MAX_HORAS, description="Duración en horas")
     desde: datetime | None = Field(None, description="Primera hora; sin desfase es hora local")
     hasta: datetime | None = Field(None, description="Hora en que termina, sin incluirla")
-    sospechosos: list[Sospechoso] | Annotated[int, Field(ge=0, le=MAX_CLIENTES)] = Field(
-        0, description="Cuántos sospechosos, de tipos variados, o la lista de ellos"
+    sospechosos: list[Sospechoso] | Annotated[int, Field(ge=0, le=MAX_CLIENTES)] | None = Field(
+        None,
+        description="Cuántos hacen algo en el intervalo; si falta, los que sean entre los que se "
+        "piden. Una lista hace otra versión de esos clientes, para probar: no la guarde junto a "
+        "las lecturas de «consumo producir», que los llama igual",
     )
-    semilla: int = Field(SEMILLA, ge=0, le=2**63 - 1, description="La misma da lo mismo")
+    semilla: int = Field(
+        SEMILLA,
+        ge=0,
+        le=SEMILLA_MAXIMA,
+        description="Otra semilla, otros clientes, con ella en su nombre",
+    )
     rango_completo: bool = Field(
         False, description="Admite también ataques tan leves que casi no se aprecian"
     )
@@ -169,10 +177,20 @@ ClientesPedidos = Annotated[
 ]
 SospechososPedidos = Annotated[
     int | None,
-    Query(ge=0, le=MAX_CLIENTES, description="Cuántos son sospechosos; si falta, 8 de cada 50"),
+    Query(
+        ge=0,
+        le=MAX_CLIENTES,
+        description="Cuántos de ellos hacen algo sospechoso en esas horas; si falta, los que sean "
+        "entre los primeros, unos 8 de cada 50",
+    ),
 ]
 SemillaPedida = Annotated[
-    int, Query(ge=0, le=2**63 - 1, description="La misma da los mismos datos")
+    int,
+    Query(
+        ge=0,
+        le=SEMILLA_MAXIMA,
+        description=f"Otra que {SEMILLA}, otros clientes, con ella en su nombre: S9_00001",
+    ),
 ]
 
 RESPUESTAS_DE_ERROR: dict[int | str, dict[str, Any]] = {
@@ -188,14 +206,18 @@ RESPUESTAS_DE_ERROR: dict[int | str, dict[str, Any]] = {
 }
 
 
-def indice_de(propietario_id: str, estado: int) -> int:
-    """Return the number of a customer's id, or refuse it with an HTTP status."""
+def indice_de(propietario_id: str, estado: int, semilla: int) -> int:
+    """Return the number of a customer of a seed, or refuse its id with an HTTP status.
+
+    With the names of no seed, it is the number of the seed that was asked for.
+    """
     partes = _ID.fullmatch(propietario_id)
-    if partes is None or propietario_de(int(partes[1])) != propietario_id or not int(partes[1]):
+    numero = int(partes[1]) if partes else 0
+    if not numero or propietario_id not in {name_of(semilla, numero), name_of(SEMILLA, numero)}:
         raise HTTPException(
             estado, f"no existe el cliente «{propietario_id[:40]}»; los hay desde CLI_00001"
         )
-    return int(partes[1])
+    return numero
 
 
 def problema(estado: int, detalle: str, ruta: str) -> Response:

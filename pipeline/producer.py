@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import EntregaError, LecturaInvalidaError
+from detection.poblacion import SEMILLA, SEMILLA_MAXIMA, customers
 from pipeline.formatos.reconocer import NOMBRES, read_archivo
 from pipeline.formatos.trozo import Etiqueta
 from pipeline.kafka_io import Productor
@@ -200,7 +201,9 @@ def _warn(texto: str) -> None:
 def _build_parser() -> Parser:
     parser = Parser(
         "consumo producir",
-        "Envía lecturas a Kafka, sintéticas o de un archivo, y comprueba que se entregan todas.",
+        "Envía lecturas a Kafka, sintéticas o de un archivo, y comprueba que se entregan todas. "
+        "Un cliente sintético es siempre el mismo, también el de la demo: enviar otra vez una hora "
+        "suya no cambia nada.",
     )
     parser.add_argument(
         "--mode",
@@ -231,13 +234,15 @@ def _build_parser() -> Parser:
         "--sospechosos",
         type=entero(0),
         metavar="N",
-        help="clientes con un comportamiento sospechoso (por defecto, 8 de cada 50)",
+        help="cuántos de ellos hacen algo sospechoso en esos días: se envían otros clientes, no "
+        "otros datos de los mismos (por defecto, los primeros, unos 8 de cada 50)",
     )
     parser.add_argument(
         "--semilla",
-        type=entero(0, 2**63 - 1),
+        type=entero(0, SEMILLA_MAXIMA),
         metavar="N",
-        help="la misma da siempre los mismos datos (por defecto, 1)",
+        help="otra semilla, otros clientes, con ella en su nombre: S9_00001 (por defecto, "
+        f"{SEMILLA}, y los nombres son CLI_00001)",
     )
     parser.add_argument(
         "--archivo",
@@ -260,15 +265,14 @@ def main(argv: Sequence[str]) -> int:
         if sobran:
             parser.error(f"{sobran[0]} no se admite junto a --archivo")
     clientes = 50 if opciones.clients is None else opciones.clients
-    # As the generator's service: 8 of 50, in proportion.
-    sospechosos = clientes * 8 // 50 if opciones.sospechosos is None else opciones.sospechosos
-    if sospechosos > clientes:
+    sospechosos = opciones.sospechosos
+    if sospechosos is not None and sospechosos > clientes:
         parser.error(f"--sospechosos: no puede haber {sospechosos} entre {clientes} clientes")
     settings = load_settings()
     configure_logs(settings.nivel_log)
     if opciones.archivo is not None:
         return _run_file(settings, opciones.archivo)
-    semilla = 1 if opciones.semilla is None else opciones.semilla
+    semilla = SEMILLA if opciones.semilla is None else opciones.semilla
     dias = opciones.dias or 1
     minutos = opciones.interval if opciones.mode == "continuous" else None
     return _run_synthetic(settings, clientes, sospechosos, dias, semilla, minutos)
@@ -293,19 +297,17 @@ def _run_file(settings: Settings, ruta: Path) -> int:
 def _run_synthetic(
     settings: Settings,
     clientes: int,
-    sospechosos: int,
+    sospechosos: int | None,
     dias: int,
     semilla: int,
     minutos: float | None,
 ) -> int:
     """Send ``dias`` days up to the last full hour; with ``minutos``, go on with what follows."""
-    from pipeline.generador import load_poblacion
-
     envio = open_envio(settings)
     hasta = int(time.time()) // SEGUNDOS_POR_HORA
     desde = hasta - dias * HORAS_POR_DIA
-    # Once for the whole run: another interval would make other customers.
-    poblacion = load_poblacion(semilla, clientes, sospechosos, desde, hasta)
+    # Once for the whole run: in another interval others are suspicious.
+    poblacion = customers(semilla, clientes, sospechosos, desde, hasta)
     zona = settings.zona_horaria
     try:
         with _interrupted_by_sigterm(), _delivery(envio):

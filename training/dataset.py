@@ -33,11 +33,13 @@ from training.lectura import (
     PASADO_HORAS,
     RETENIDOS_DIAS,
     RETENIDOS_HORAS,
+    Elegidos,
     Lector,
     Lectura,
     Limites,
     Ventana,
     by_lot,
+    choose,
     lot_of,
     readings_of,
 )
@@ -62,6 +64,8 @@ _LOG = logging.getLogger("entrenamiento")
 
 MINIMO_DIAS = 29
 """Days to learn from, at least: a whole window of 28 and a day after it."""
+PARTES_PASADO = 4
+"""Of the ``MINIMO_DIAS`` before the cut: weeks, in each of which a customer is read."""
 MINIMO_POR_PAPEL = 2
 MINIMO_CLIENTES = 2 * MINIMO_POR_PAPEL
 """Two to calibrate on and two to be judged on."""
@@ -112,6 +116,8 @@ class Muestra:
         Live, on average: all known customers over the topic's partitions.
     sha256 : str
         Of all that was read: customers, hours, kWh, and what could be learnt from.
+    elegidos : Elegidos
+        Whose history was read.
     """
 
     ventana: Ventana
@@ -123,6 +129,7 @@ class Muestra:
     recuento: Mapping[str, int]
     clientes_por_particion: float
     sha256: str
+    elegidos: Elegidos
 
 
 def make_ventana(primera_hora: int | None, ultima_hora: int | None, dias: int) -> Ventana:
@@ -186,26 +193,33 @@ def read_muestra(
         The history is away.
     """
     limites = limites or Limites()
-    todos = almacen.customers(ventana.desde_hora, ventana.hasta_hora)
-    _check_customers(len(todos))
+    corte, hasta = ventana.corte_hora, ventana.hasta_hora
+    elegidos = choose(
+        almacen, (ventana.desde_hora, hasta),
+        (corte - MINIMO_DIAS * HORAS_POR_DIA, corte, PARTES_PASADO),
+        limites.clientes, (semilla, "cliente"),
+    )  # fmt: skip
+    _check_customers(elegidos)
+    _LOG.info("se leen %s", elegidos)
     lectura = Lectura(almacen, calendario, params, ventana, semilla, confirmados, limites)
-    lectura.read(sorted(by_lot(todos, semilla, "cliente")[: limites.clientes]))
+    lectura.read(elegidos.clientes)
     calibran, juzgan = _split(lectura.limpios, limites)
     propietario_id, hora_utc, rasgos = lectura.without(calibran)
     _check(rasgos)
-    por_particion, hasta = len(todos) / particiones, ventana.hasta_hora
+    por_particion = elegidos.conocidos / particiones
     retenidas = [
         load_retenidas(almacen, ids, (hasta - dias * HORAS_POR_DIA, hasta), por_particion)
         for ids, dias in ((calibran, CALIBRACION_DIAS), (juzgan, RETENIDOS_DIAS))
     ]
     _hash_into(lectura.huella, retenidas)
     lectura.recuento |= {
-        "clientes_conocidos": len(todos), "filas": rasgos.shape[0],
+        "clientes_conocidos": elegidos.conocidos, "clientes_con_historia": elegidos.con_historia,
+        "filas": rasgos.shape[0],
         "clientes_calibran": len(calibran), "clientes_juzgan": len(juzgan),
     }  # fmt: skip
     return Muestra(
         ventana, rasgos, propietario_id, hora_utc, retenidas[0], retenidas[1],
-        lectura.recuento, por_particion, lectura.huella.hexdigest(),
+        lectura.recuento, por_particion, lectura.huella.hexdigest(), elegidos,
     )  # fmt: skip
 
 
@@ -261,11 +275,18 @@ def _split(limpios: list[str], limites: Limites) -> tuple[list[str], list[str]]:
     return orden[:medio][: limites.calibran], orden[medio:][::-1][: limites.juzgan]
 
 
-def _check_customers(n: int) -> None:
+def _check_customers(elegidos: Elegidos) -> None:
+    n = elegidos.conocidos
     if n < MINIMO_CLIENTES:
         raise PermanentError(
             f"la historia es de {n} cliente{'s' * (n != 1)} y para entrenar hacen falta al menos "
             f"{MINIMO_CLIENTES}"
+        )
+    if elegidos.con_historia < MINIMO_CLIENTES:
+        raise PermanentError(
+            f"de los {n} clientes de la historia solo {elegidos.con_historia} tienen lecturas en "
+            f"cada una de las {PARTES_PASADO} semanas anteriores a los {RETENIDOS_DIAS} días "
+            f"retenidos, y para entrenar hacen falta al menos {MINIMO_CLIENTES}"
         )
 
 

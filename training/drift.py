@@ -15,7 +15,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -35,6 +35,7 @@ from serving.versiones import CAMPEON, MODELO
 from serving.zona import load_calendario
 from training.dataset import Lector
 from training.drift_informe import ResultadoDeriva, compare
+from training.lectura import Elegidos
 from training.referencia import REFERENCIA, SEMILLA, measure_columns, read_sample
 
 if TYPE_CHECKING:
@@ -132,16 +133,20 @@ def measure_drift(
     migrate(settings)
     with contextlib.closing(PostgresStore(settings)) as almacen:
         recientes = latest_days(almacen.contar()["hasta"], dias)
-        actual = read_actual(
+        actual, elegidos = read_actual(
             almacen, load_calendario(settings.zona_horaria), Params(), campeon.modelo, recientes,
             particiones=settings.kafka_particiones,
         )  # fmt: skip
-    resultado = compare(campeon.referencia, actual, semilla=SEMILLA)
+    _LOG.info("se comparan lecturas de %s", elegidos)
+    try:
+        resultado = compare(campeon.referencia, actual, semilla=SEMILLA)
+    except PermanentError as error:
+        raise PermanentError(f"{error} (se han leído {elegidos})") from error
     with contextlib.closing(ModelosMongo(settings)) as modelos:
         modelos.ensure_indexes()
-        modelos.save_informe(make_documento(resultado, campeon, recientes, ahora))
+        modelos.save_informe(make_documento(resultado, campeon, recientes, ahora, elegidos))
     _log_artifacts(versiones, campeon.version, resultado, ahora)
-    return resultado
+    return replace(resultado, clientes=str(elegidos))
 
 
 def load_champion(versiones: Versiones) -> Campeon:
@@ -198,10 +203,11 @@ def read_actual(
     *,
     particiones: int,
     semilla: int = SEMILLA,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, Elegidos]:
     """Return what recent readings look like to a version, in the columns of the reference.
 
-    Readings without features are left out. The same history and seed give the same rows.
+    Readings without features are left out. The same history and seed give the same rows. Beside
+    them, whose they are.
 
     Parameters
     ----------
@@ -215,15 +221,19 @@ def read_actual(
     """
     import pandas as pd
 
-    miradas = read_sample(
+    miradas, elegidos = read_sample(
         almacen, (recientes.desde_hora, recientes.hasta_hora), particiones=particiones,
         semilla=semilla, pasado_horas=PASADO_DIAS * HORAS_POR_DIA,
     )  # fmt: skip
-    return pd.DataFrame(measure_columns(miradas, modelo, calendario, params))
+    return pd.DataFrame(measure_columns(miradas, modelo, calendario, params)), elegidos
 
 
 def make_documento(
-    resultado: ResultadoDeriva, campeon: Campeon, recientes: Recientes, ahora: datetime
+    resultado: ResultadoDeriva,
+    campeon: Campeon,
+    recientes: Recientes,
+    ahora: datetime,
+    elegidos: Elegidos,
 ) -> dict[str, object]:
     """Return the document of ``informes_deriva``, with plain values only."""
     resumen = {k: v for k, v in resultado.json.items() if k not in {"semaforo", "columnas"}}
@@ -234,7 +244,12 @@ def make_documento(
         "version": campeon.modelo.version,
         "semaforo": resultado.semaforo,
         "columnas": resultado.json["columnas"],
-        "resumen": {"texto": str(resultado), "dias": recientes.dias, **resumen},
+        "resumen": {
+            "texto": str(resultado),
+            "dias": recientes.dias,
+            "clientes": str(elegidos),
+            **resumen,
+        },
         "html": resultado.html,
     }
 
@@ -262,6 +277,8 @@ def say(resultado: ResultadoDeriva) -> str:
     """Return the light, and a line for every column that has moved, for the user."""
     lecturas = numero(resultado.filas_actual, 0)
     lineas = [f"Deriva: {resultado.semaforo} ({lecturas} lecturas recientes comparadas)"]
+    if resultado.clientes:
+        lineas.append(f"Son de {resultado.clientes}.")
     if resultado.movidas:
         lineas += ["Se han movido:", *(f"  {columna}" for columna in resultado.movidas)]
     else:

@@ -97,6 +97,8 @@ class ResultadoDeriva:
         Evidently's report, one page that stands alone.
     json : dict
         The same and ours, with plain values only.
+    clientes : str
+        Whose recent readings they are, in Spanish.
     """
 
     semaforo: str
@@ -107,6 +109,7 @@ class ResultadoDeriva:
     filas_actual: int
     html: str
     json: dict[str, Any]
+    clientes: str = ""
 
     @property
     def movidas(self) -> tuple[ColumnaDeriva, ...]:

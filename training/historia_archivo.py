@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +61,14 @@ class HistoriaArchivo:
         self._marcas = marcas
         self._limites = np.searchsorted(self._cliente, np.arange(len(self._clientes) + 1))
 
-    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
-        """Return the customers with a reading in the absolute hours ``[desde, hasta)``."""
-        dentro = (self._hora >= desde_hora) & (self._hora < hasta_hora)
-        return [self._clientes[k] for k in np.unique(self._cliente[dentro]).tolist()]
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
+        """Return the customers with a reading in each of ``partes`` of ``[desde, hasta)``."""
+        quedan = np.arange(len(self._clientes))
+        limites = [desde_hora + k * (hasta_hora - desde_hora) // partes for k in range(partes + 1)]
+        for desde, hasta in pairwise(limites):
+            dentro = (self._hora >= desde) & (self._hora < hasta)
+            quedan = np.intersect1d(quedan, self._cliente[dentro])
+        return [self._clientes[k] for k in quedan.tolist()]
 
     def contar(self) -> Mapping[str, datetime | None]:
         """Return ``desde`` and ``hasta``: first and last instant, or None."""

@@ -20,6 +20,7 @@ from detection.detector import DetectorConsumo
 from detection.dominio import HORAS_POR_DIA, Calendario, Historia, Lecturas
 from detection.features import RASGOS
 from detection.params import HORAS_VENTANA, Params
+from detection.textos import numero
 
 _LOG = logging.getLogger("entrenamiento")
 
@@ -37,8 +38,11 @@ PARTE_PRESENTE = 0.8
 class Lector(Protocol):
     """What is asked of the history (``pipeline.almacenes.postgres.PostgresStore`` gives it)."""
 
-    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
-        """Return the customers with a reading in the absolute hours ``[desde, hasta)``."""
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
+        """Return the customers with a reading in each equal part of the hours ``[desde, hasta)``.
+
+        Which is quick to find out, where counting somebody's readings takes reading them.
+        """
         ...
 
     def load_range(
@@ -82,6 +86,67 @@ class Ventana:
     desde_hora: int
     corte_hora: int
     hasta_hora: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elegidos:
+    """Who is looked at, drawn by lot among those with enough history.
+
+    Parameters
+    ----------
+    clientes : list of str
+        Sorted.
+    conocidos : int
+        All that have a reading in the hours that are looked at.
+    con_historia : int
+        Of those, with enough history.
+    """
+
+    clientes: list[str]
+    conocidos: int
+    con_historia: int
+
+    def __str__(self) -> str:
+        """Return it as a Spanish clause.
+
+        Examples
+        --------
+        >>> str(Elegidos(["A", "B"], 7, 4))
+        '2 clientes de los 4 con historia suficiente; otros 3 tienen demasiado poca'
+        """
+        n, pocos = len(self.clientes), self.conocidos - self.con_historia
+        resto = f"; otros {numero(pocos, 0)} tienen demasiado poca" if pocos else ""
+        return (
+            f"{numero(n, 0)} cliente{'s' * (n != 1)} de los {numero(self.con_historia, 0)} con "
+            f"historia suficiente{resto}"
+        )
+
+
+def choose(
+    almacen: Lector,
+    horas: tuple[int, int],
+    pasado: tuple[int, int, int],
+    cuantos: int,
+    sorteo: tuple[int, str],
+) -> Elegidos:
+    """Return at most ``cuantos`` customers, drawn by lot, who have enough history.
+
+    A wave of new customers takes nobody's place: they are not in the draw.
+
+    Parameters
+    ----------
+    horas : tuple of int
+        Absolute hours ``[desde, hasta)`` that are looked at.
+    pasado : tuple of int
+        Absolute hours ``[desde, hasta)`` and into how many equal parts they are cut: enough
+        history is a reading in each.
+    sorteo : tuple
+        Seed and purpose of the draw.
+    """
+    conocidos = almacen.customers(*horas)
+    con_historia = set(almacen.customers(*pasado)).intersection(conocidos)
+    elegidos = by_lot(sorted(con_historia), *sorteo)[:cuantos]
+    return Elegidos(sorted(elegidos), len(conocidos), len(con_historia))
 
 
 def by_lot(propietario_id: Sequence[str], semilla: int, para: str) -> list[str]:

@@ -17,14 +17,15 @@ from detection.features import RASGOS
 from detection.modelo import Modelo
 from detection.params import Params
 from training.calibrate import measure_retenidas
-from training.dataset import Lector, Retenidas, by_lot, load_retenidas
-from training.lectura import PASADO_HORAS
+from training.dataset import Lector, Retenidas, load_retenidas
+from training.lectura import PASADO_HORAS, Elegidos, choose
 
 REFERENCIA = "referencia.parquet"
 """Name of the reference among the side files of a package."""
 CLIENTES = 200
 """Customers looked at: with two months each, 300 000 readings, which takes seconds. By hand,
 2026-11-24."""
+SEMANAS = 3
 SEMILLA = 20_261_124
 """Of who they are: the same customers on both sides, while they are there."""
 FILAS_REFERENCIA = 20_000
@@ -38,8 +39,11 @@ def read_sample(
     particiones: int,
     semilla: int = SEMILLA,
     pasado_horas: int = PASADO_HORAS,
-) -> Retenidas:
-    """Return readings of some customers, drawn by lot, of the absolute hours ``[desde, hasta)``.
+) -> tuple[Retenidas, Elegidos]:
+    """Return readings of some customers of the absolute hours ``[desde, hasta)``, and who they are.
+
+    They are drawn by lot among those who are read in each of the last three weeks: two fill the
+    windows, and there is something to look at in the third.
 
     Parameters
     ----------
@@ -53,10 +57,11 @@ def read_sample(
     TransientError
         The history is away.
     """
-    conocidos = almacen.customers(*horas)
-    ids = by_lot(conocidos, semilla, "deriva")[:CLIENTES]
-    por_particion = max(len(conocidos), 1) / particiones
-    return load_retenidas(almacen, ids, horas, por_particion, pasado_horas)
+    pasado = (horas[1] - SEMANAS * 7 * HORAS_POR_DIA, horas[1], SEMANAS)
+    elegidos = choose(almacen, horas, pasado, CLIENTES, (semilla, "deriva"))
+    por_particion = max(elegidos.conocidos, 1) / particiones
+    ids = elegidos.clientes
+    return load_retenidas(almacen, ids, horas, por_particion, pasado_horas), elegidos
 
 
 def measure_columns(

@@ -60,7 +60,7 @@ from training.evaluate import (
     score_conjunto,
     truth,
 )
-from training.lectura import CALIBRACION_DIAS
+from training.lectura import CALIBRACION_DIAS, Elegidos
 from training.referencia import REFERENCIA, make_referencia, read_sample
 
 _LOG = logging.getLogger("entrenamiento")
@@ -133,6 +133,8 @@ class ResultadoEntrenamiento:
     metricas, solo_reglas : Metricas
     modelo : Modelo
     conjunto : Conjunto
+    elegidos : Elegidos
+        Whose history was read.
     """
 
     version: int
@@ -140,6 +142,7 @@ class ResultadoEntrenamiento:
     solo_reglas: Metricas
     modelo: Modelo
     conjunto: Conjunto
+    elegidos: Elegidos
 
 
 def train(
@@ -178,8 +181,9 @@ def train(
         )  # fmt: skip
     version = _register(settings, aprendido, semilla)
     return ResultadoEntrenamiento(
-        version, aprendido.metricas, aprendido.solo_reglas, aprendido.modelo, aprendido.conjunto
-    )
+        version, aprendido.metricas, aprendido.solo_reglas, aprendido.modelo, aprendido.conjunto,
+        aprendido.muestra.elegidos,
+    )  # fmt: skip
 
 
 def first_hours(confirmadas: Sequence[tuple[str, int]]) -> dict[str, int]:
@@ -238,7 +242,7 @@ def learn(
     metricas = evaluate(conjunto, modelo, calendario, params)
     _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
     ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)
-    todos = read_sample(almacen, ultimos, particiones=settings.kafka_particiones)
+    todos, _ = read_sample(almacen, ultimos, particiones=settings.kafka_particiones)
     return Aprendido(
         modelo, muestra, conjunto, metricas,
         evaluate(conjunto, None, calendario, params, dejar_fuera=False),
@@ -374,6 +378,7 @@ def say(resultado: ResultadoEntrenamiento) -> str:
     antes = f"{resultado.solo_reglas.precision_media:.3f}".replace(".", ",")
     return (
         f"{informe_texto(resultado.metricas)}\n\n"
+        f"Aprendido de {resultado.elegidos}.\n"
         f"Registrada la versión {resultado.version} como aspirante (solo con las reglas, la "
         f"precisión media es {antes})"
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ CROSS JOIN LATERAL (
 """
 # From customer to customer along the identity's index: of ten million rows it looks at two for
 # each customer, where SELECT DISTINCT reads them all.
-CLIENTES = """
+_CLIENTES = """
 WITH RECURSIVE cliente AS (
     (SELECT propietario_id FROM consumos_historia ORDER BY propietario_id LIMIT 1)
     UNION ALL
@@ -79,14 +80,23 @@ WITH RECURSIVE cliente AS (
         WHERE c.propietario_id > cliente.propietario_id ORDER BY c.propietario_id LIMIT 1
     ) AS siguiente
 )
-SELECT propietario_id FROM cliente
-WHERE EXISTS (
-    SELECT FROM consumos_historia AS c
-    WHERE c.propietario_id = cliente.propietario_id
-      AND c.timestamp_consumo >= %(desde)s AND c.timestamp_consumo < %(hasta)s
-)
-ORDER BY propietario_id
+SELECT propietario_id FROM cliente WHERE {presente} ORDER BY propietario_id
 """
+# One look at the index for each part, of the months that it touches; as a value it is not turned
+# into a join, which would read them.
+_PRESENTE = """(
+    SELECT true FROM consumos_historia AS c WHERE c.propietario_id = cliente.propietario_id
+      AND c.timestamp_consumo >= {desde} AND c.timestamp_consumo < {hasta} LIMIT 1
+)"""
+
+
+def customers_query(desde_hora: int, hasta_hora: int, partes: int) -> str:
+    """Return the query of the customers with a reading in each equal part of those hours."""
+    limites = [desde_hora + k * (hasta_hora - desde_hora) // partes for k in range(partes + 1)]
+    instantes = [f"to_timestamp({hora * SEGUNDOS_POR_HORA})" for hora in limites]
+    # The newest part first: it has the fewest.
+    tramos = [_PRESENTE.format(desde=a, hasta=b) for a, b in pairwise(instantes)][::-1]
+    return _CLIENTES.format(presente=" AND ".join(tramos))
 
 
 class HistoriaPostgres:
@@ -113,11 +123,13 @@ class HistoriaPostgres:
         ids = list(propietario_id)
         return self._load(ANTERIORES, {"ids": ids, "antes": antes, "horas": int(horas)})
 
-    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
-        """Return the customers that have a reading in [``desde_hora``, ``hasta_hora``), sorted."""
-        limites = {"desde": instante(desde_hora), "hasta": instante(hasta_hora)}
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
+        """Return the customers with a reading in each of ``partes`` of the hours, sorted.
+
+        The hours are [``desde_hora``, ``hasta_hora``), the parts equal.
+        """
         with self._lectura.transaction() as cursor:
-            cursor.execute(CLIENTES, limites)
+            cursor.execute(customers_query(desde_hora, hasta_hora, partes))
             return [cliente for (cliente,) in cursor]
 
     def load_range(

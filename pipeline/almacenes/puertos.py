@@ -136,8 +136,11 @@ class HistoryStore(Protocol):
         """
         ...
 
-    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
-        """Return the customers that have a reading in [``desde_hora``, ``hasta_hora``), sorted."""
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
+        """Return the customers with a reading in each of ``partes`` of the hours, sorted.
+
+        The hours are [``desde_hora``, ``hasta_hora``), the parts equal.
+        """
         ...
 
     def load_range(

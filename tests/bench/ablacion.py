@@ -30,8 +30,9 @@ from detection.dominio import (
 )
 from detection.modelo import Modelo
 from detection.params import Params
+from detection.synth import make_poblacion
 from detection.textos import numero
-from pipeline.generador import generate_lecturas, load_poblacion
+from pipeline.generador import generate_lecturas
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings
 from serving.zona import load_calendario
@@ -69,7 +70,7 @@ class EnMemoria:
     def contar(self) -> dict[str, object]:
         return {"desde": instante(HASTA - 24 * DIAS), "hasta": instante(HASTA - 1)}
 
-    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
         return sorted(self._filas)
 
     def load_range(self, ids: Sequence[str], desde_hora: int, hasta_hora: int) -> Historia:
@@ -89,7 +90,7 @@ _COLUMNAS = (
 def poblacion(semilla: int) -> tuple[Lecturas, NDArray[np.bool_], NDArray[np.bool_]]:
     """Return readings, which are attacked, and which are of customers that never are."""
     desde = HASTA - 24 * DIAS
-    clientes = load_poblacion(semilla, CLIENTES, SOSPECHOSOS, desde, HASTA)
+    clientes = make_poblacion(semilla, CLIENTES, SOSPECHOSOS, desde, HASTA)
     generadas = generate_lecturas(clientes, desde, HASTA, ZONA)
     malos = [c.propietario_id for c in clientes if c.ataque is not None]
     atacada = np.array([e != "normal" for e in generadas.etiqueta])

@@ -31,10 +31,10 @@ from rich.table import Table
 
 from detection.dominio import SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import PermanentError
-from detection.synth import Cliente
+from detection.synth import Cliente, make_poblacion
 from detection.textos import numero
 from pipeline.almacenes.postgres import PostgresStore
-from pipeline.generador import generate_lecturas, load_poblacion
+from pipeline.generador import generate_lecturas
 from pipeline.local import EmbeddedServices
 from pipeline.procesos import cola
 from pipeline.producer import Envio, open_envio
@@ -118,7 +118,7 @@ class Carga:
         self._envio = envio
         self._por_segundo = por_segundo
         self._zona = zona
-        poblacion = load_poblacion(semilla, clientes, clientes // 12, desde - HISTORIA_H, hasta)
+        poblacion = make_poblacion(semilla, clientes, clientes // 12, desde - HISTORIA_H, hasta)
         self._trozos = _por_dias(poblacion, desde, hasta, zona)
         self._trozo = next(self._trozos)
         self._hechas = 0

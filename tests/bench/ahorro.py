@@ -30,12 +30,13 @@ from rich.console import Console
 from rich.table import Table
 
 from detection.dominio import Lecturas, hora_absoluta
+from detection.synth import make_poblacion
 from detection.textos import numero
 from pipeline.aggregator import aggregate
 from pipeline.almacenes.mongo_documentos import hour
 from pipeline.batch import Procesador
 from pipeline.consumer import open_procesador
-from pipeline.generador import generate_lecturas, load_poblacion
+from pipeline.generador import generate_lecturas
 from pipeline.local import EmbeddedServices
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.scorer import Origen
@@ -255,7 +256,7 @@ def measure(consola: Console, settings: Settings, clientes: int, semilla: int) -
 def make_lecturas(clientes: int, semilla: int) -> Lecturas:
     """Return the local year's readings of the generator's customers, hour after hour."""
     desde, hasta = (hora_absoluta(_local(date(anio, 1, 1))) for anio in (ANIO, ANIO + 1))
-    poblacion = load_poblacion(semilla, clientes, clientes * 8 // 50, desde, hasta)
+    poblacion = make_poblacion(semilla, clientes, clientes * 8 // 50, desde, hasta)
     return generate_lecturas(poblacion, desde, hasta, str(ZONA)).lecturas()
 
 

@@ -21,12 +21,13 @@ from datos import SOSPECHOSOS_DE_100, TROZO, ZONA, make_detector
 from pymongo import MongoClient
 
 from detection.dominio import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
+from detection.synth import make_poblacion
 from pipeline.aggregator import aggregate
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.mongo_anomalias import ANOMALIAS, Lote
 from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.generador import generate_lecturas, load_poblacion
+from pipeline.generador import generate_lecturas
 from pipeline.sondas import puerto_del_sistema
 from serving.settings import Settings
 
@@ -53,7 +54,7 @@ def fill(settings: Settings, clientes: int, dias: int, semilla: int) -> Mundo:
     hasta = hora_absoluta(ahora.replace(minute=0, second=0, microsecond=0))
     desde = hasta - dias * HORAS_POR_DIA
     sospechosos = clientes * SOSPECHOSOS_DE_100 // 100
-    poblacion = load_poblacion(semilla, clientes, sospechosos, desde + 28 * HORAS_POR_DIA, hasta)
+    poblacion = make_poblacion(semilla, clientes, sospechosos, desde + 28 * HORAS_POR_DIA, hasta)
     todas = generate_lecturas(poblacion, desde, hasta, ZONA)
     detector = make_detector()
     cliente: MongoClient[dict[str, Any]] = MongoClient(settings.mongo_host, settings.mongo_port)

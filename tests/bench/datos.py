@@ -15,8 +15,8 @@ from detection.features import RASGOS
 from detection.modelo import Cola, Modelo
 from detection.offline import Bosque
 from detection.params import HORAS_VENTANA
-from detection.synth import Cliente
-from pipeline.generador import generate_lecturas, load_poblacion
+from detection.synth import Cliente, make_poblacion
+from pipeline.generador import generate_lecturas
 from pipeline.messages import Codificador
 from serving.zona import load_calendario
 from training.train import ARBOLES, FILAS_POR_ARBOL
@@ -88,7 +88,7 @@ def make_datos(lecturas: int, clientes: int, semilla: int, *, con_ataques: bool)
     horas = -(-lecturas // clientes)
     desde = PRIMERA_HORA + HORAS_VENTANA
     sospechosos = clientes * SOSPECHOSOS_DE_100 // 100 if con_ataques else 0
-    poblacion = load_poblacion(semilla, clientes, sospechosos, PRIMERA_HORA, desde + horas)
+    poblacion = make_poblacion(semilla, clientes, sospechosos, PRIMERA_HORA, desde + horas)
     return _generate(poblacion, lecturas, horas)
 
 
@@ -99,7 +99,7 @@ def make_edificios(lecturas: int, clientes: int, semilla: int) -> Datos:
     the nearest to 1 anomaly in 1 000 readings that the generator gives without touching it.
     """
     horas = HORAS_VENTANA - (-lecturas // clientes)
-    vecinos = load_poblacion(semilla, VECINOS, 0, PRIMERA_HORA, PRIMERA_HORA)
+    vecinos = make_poblacion(semilla, VECINOS, 0, PRIMERA_HORA, PRIMERA_HORA)
     todas = generate_lecturas(vecinos, PRIMERA_HORA, PRIMERA_HORA + horas, ZONA)
     kwh = todas.consumo_kwh.reshape(horas, VECINOS)
     rng = np.random.default_rng(semilla)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -165,9 +166,14 @@ class FakeHistoryStore:
             for punto in puntos
         ]
 
-    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
         self.ping()
-        return sorted({cliente for cliente, h in self.filas if desde_hora <= h < hasta_hora})
+        limites = [desde_hora + k * (hasta_hora - desde_hora) // partes for k in range(partes + 1)]
+        presentes = [
+            {cliente for cliente, h in self.filas if desde <= h < hasta}
+            for desde, hasta in pairwise(limites)
+        ]
+        return sorted(set.intersection(*presentes))
 
     def load_range(
         self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int

@@ -350,3 +350,16 @@ def test_un_cliente_de_una_anomalia_es_solo_un_texto(anomalias: Anomalias) -> No
     normal = hacer_lote(claves)
     anomalias.store.save(*normal, [[]] * len(RAROS), ~_no(len(RAROS)), H)
     assert anomalias.anomalias() == {}
+
+
+def test_los_clientes_presentes_en_cada_parte(historial: Historial) -> None:
+    """A reading in each equal part of the hours, the ends as in ``range``; one part = any hour."""
+    store = historial.store
+    store.save(*hacer_lote([("A", H), ("A", H + 10), ("A", H + 20), ("A", H + 29)]))
+    store.save(*hacer_lote([("B", H), ("B", H + 9), ("B", H + 20), ("C", H + 25)]))
+    store.save(*hacer_lote([("D", H - 1), ("D", H + 15), ("D", H + 30)]))
+    assert store.customers(H, H + 30) == ["A", "B", "C", "D"]
+    assert store.customers(H, H + 30, 3) == ["A"]
+    assert store.customers(H, H + 30, 2) == ["A", "B"]
+    assert store.customers(H - 1, H + 31, 2) == ["A", "B", "D"]
+    assert store.customers(H + 31, H + 60, 4) == []

@@ -15,8 +15,9 @@ from apoyo import MADRID
 from detection.detector import DetectorConsumo
 from detection.dominio import Lecturas, Veredictos, hora_absoluta
 from detection.suspicion import day_weights
+from detection.synth import make_poblacion
 from detection.windows import GANANCIA
-from pipeline.generador import generate_lecturas, load_poblacion
+from pipeline.generador import generate_lecturas
 
 CLIENTES, SOSPECHOSOS, DIAS = 50, 8, 60
 SEMILLAS = (7, 401, 402)
@@ -28,7 +29,7 @@ def sesenta_dias(semilla: int) -> tuple[Lecturas, Veredictos, np.ndarray, Mappin
 
     hasta = hora_absoluta(datetime(2026, 11, 20, tzinfo=UTC))
     desde = hasta - 24 * DIAS
-    clientes = load_poblacion(semilla, CLIENTES, SOSPECHOSOS, desde, hasta)
+    clientes = make_poblacion(semilla, CLIENTES, SOSPECHOSOS, desde, hasta)
     lecturas = generate_lecturas(clientes, desde, hasta, "Europe/Madrid").lecturas()
     veredictos = DetectorConsumo(MADRID).score(lecturas)
     verdad = {c.propietario_id: c.ataque.tipo for c in clientes if c.ataque is not None}

@@ -19,7 +19,8 @@ import pymongo
 
 from detection.detector import DetectorConsumo
 from detection.dominio import SEVERIDADES, Lecturas, instante, nombres_de_tipos
-from pipeline.generador import generate_lecturas, load_poblacion
+from detection.synth import make_poblacion
+from pipeline.generador import generate_lecturas
 from serving.settings import Settings
 from serving.zona import load_calendario
 
@@ -44,7 +45,7 @@ def _said(registros: Sequence[Path]) -> str:
 def lecturas_de_prueba(clientes: int = 12, dias: int = 36, semilla: int = 5) -> Lecturas:
     """Return readings with attacks, hour by hour, ending some days ago, odd decimals among them."""
     hasta = int(datetime(2026, 9, 1, tzinfo=UTC).timestamp()) // 3600
-    poblacion = load_poblacion(semilla, clientes, 4, hasta - 24 * dias, hasta)
+    poblacion = make_poblacion(semilla, clientes, 4, hasta - 24 * dias, hasta)
     lecturas = generate_lecturas(poblacion, hasta - 24 * dias, hasta, "Europe/Madrid").lecturas()
     rng = np.random.default_rng(semilla)
     raras = rng.random(len(lecturas)) < 0.02

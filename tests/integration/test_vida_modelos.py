@@ -24,7 +24,8 @@ from integration.camino import (
 )
 
 from detection.dominio import Lecturas
-from pipeline.generador import generate_lecturas, load_poblacion
+from detection.synth import make_poblacion
+from pipeline.generador import generate_lecturas
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(290)
@@ -38,7 +39,7 @@ PLAZO_CAMBIO_S = 30.0
 def _dias(desde: int, hasta: int, factor: float = 1.0) -> Lecturas:
     """Return the population's readings of some days after the first 60, times a factor."""
     inicio = HASTA - 24 * DIAS
-    clientes = load_poblacion(SEMILLA, CLIENTES, 4, inicio, HASTA)
+    clientes = make_poblacion(SEMILLA, CLIENTES, 4, inicio, HASTA)
     lecturas = generate_lecturas(
         clientes, inicio + 24 * desde, inicio + 24 * hasta, "Europe/Madrid"
     ).lecturas()

@@ -20,9 +20,10 @@ import pytest
 
 from detection.dominio import hora_absoluta
 from detection.errors import ConfiguracionError
+from detection.poblacion import customers
 from detection.synth import ETIQUETAS, TIPOS_SOSPECHOSOS
 from pipeline import generador
-from pipeline.generador import create_app, generate_lecturas, load_poblacion
+from pipeline.generador import create_app, generate_lecturas
 from pipeline.generador_http import MAX_CUERPO_BYTES
 from serving.settings import Settings
 from serving.web.servidor import make_server
@@ -119,11 +120,11 @@ def test_the_number_of_customers_can_be_asked(cliente: httpx.Client) -> None:
 
 
 def test_a_batch_is_what_the_producer_would_send(cliente: httpx.Client) -> None:
-    """A batch equals ``load_poblacion`` and ``generate_lecturas`` of the same seed and hours."""
+    """A batch is what ``consumo producir`` sends of the same seed, customers and hours."""
     respuesta = lote(cliente, clientes=12, dias=45, sospechosos=4, semilla=9)
     hasta = hora_absoluta(AHORA)
     desde = hasta - 45 * 24
-    poblacion = load_poblacion(9, 12, 4, desde, hasta)
+    poblacion = customers(9, 12, 4, desde, hasta)
     esperadas = generate_lecturas(poblacion, desde, hasta, "Europe/Madrid")
     recibidas = respuesta.json()
     assert [x["consumo_kwh"] for x in recibidas] == esperadas.consumo_kwh.tolist()

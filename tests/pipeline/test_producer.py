@@ -19,8 +19,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from detection.dominio import hora_absoluta
 from detection.errors import EntregaError
+from detection.synth import make_poblacion
 from pipeline import producer
-from pipeline.generador import load_poblacion
 from pipeline.kafka_io import Productor
 from pipeline.producer import open_envio, send_live
 from pipeline.sondas import ANFITRION, puerto_del_sistema
@@ -188,7 +188,7 @@ def test_live_sends_each_full_hour_once(entorno: Settings) -> None:
         return ahora
 
     envio = open_envio(entorno)
-    poblacion = load_poblacion(1, 2, 0, hora - 24, hora)
+    poblacion = make_poblacion(1, 2, 0, hora - 24, hora)
     send_live(envio, poblacion, hora - 3, entorno.zona_horaria, 1e-6, parar, tell_time)
     mensajes = read_all(entorno, 10)
     assert len(mensajes) == 2 * 5

@@ -46,7 +46,7 @@ class EnMemoria:
         kwh = sinteticas.consumo_kwh[orden].astype(np.float32)
         self._kwh = kwh if cambio is None else cambio(self._hora, kwh)
 
-    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
         """Return all customers: each has every hour."""
         return [str(p) for p in self._ids]
 
@@ -105,7 +105,7 @@ def version(semilla: int, clientes: int = 50, sospechosos: int = 3) -> Modelo:
 def filas(semilla: int, cuando: Recientes, cambio: Cambio | None = None) -> pd.DataFrame:
     """Return some days of a population as its version sees them."""
     almacen = EnMemoria(poblacion(semilla), cambio)
-    return read_actual(almacen, MADRID, PARAMS, version(semilla), cuando, particiones=2)
+    return read_actual(almacen, MADRID, PARAMS, version(semilla), cuando, particiones=2)[0]
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,9 +38,14 @@ class HistoriaEnMemoria:
         hora = self.lecturas.hora_utc
         return {"desde": instante(int(hora.min())), "hasta": instante(int(hora.max()))}
 
-    def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
-        dentro = (self.lecturas.hora_utc >= desde_hora) & (self.lecturas.hora_utc < hasta_hora)
-        return sorted({self.lecturas.propietario_id[i] for i in np.flatnonzero(dentro)})
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
+        hora, ids = self.lecturas.hora_utc, self.lecturas.propietario_id
+        limites = [desde_hora + k * (hasta_hora - desde_hora) // partes for k in range(partes + 1)]
+        presentes = [
+            {ids[i] for i in np.flatnonzero((hora >= desde) & (hora < hasta))}
+            for desde, hasta in pairwise(limites)
+        ]
+        return sorted(set.intersection(*presentes))
 
     def load_range(
         self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int

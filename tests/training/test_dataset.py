@@ -129,8 +129,8 @@ def test_el_sorteo_no_depende_de_como_se_lea() -> None:
     """Blocks of any size, customers in any order: the same rows and the same hash."""
 
     class AlReves(HistoriaEnMemoria):
-        def customers(self, desde_hora: int, hasta_hora: int) -> list[str]:
-            return super().customers(desde_hora, hasta_hora)[::-1]
+        def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
+            return super().customers(desde_hora, hasta_hora, partes)[::-1]
 
     memoria = en_memoria()
     limites = Limites(filas_por_cliente=200)

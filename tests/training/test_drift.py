@@ -105,11 +105,11 @@ def test_la_referencia_de_una_version_y_una_semana_normal_son_de_la_misma_gente(
     historia, aprendido = referencia_de_verdad()
     assert historia.veredictos.es_sospechoso.any()
     referencia = pd.read_parquet(io.BytesIO(aprendido.referencia))
-    semana = read_actual(historia, MADRID, PARAMS, aprendido.modelo, SEMANA, particiones=2)
+    semana, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, SEMANA, particiones=2)
     assert len(semana) == 30 * 7 * 24
     normal = compare(referencia, semana)
     assert normal.semaforo != ROJO, str(normal)
-    mes = read_actual(historia, MADRID, PARAMS, aprendido.modelo, MES, particiones=2)
+    mes, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, MES, particiones=2)
     # The last month, seen as the reference is seen, is part of it.
     assert compare(referencia, mes).semaforo == VERDE
 
