@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from api.errors import Invalida
 from pipeline.almacenes.consultas_limites import LIMITE_PAGINA, Pagina, por_tramos
+from serving.celdas import protect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,20 +36,7 @@ TIPO_PARQUET = "application/vnd.apache.parquet"
 SEPARADOR_LISTA = "|"
 _BOM = "\ufeff"
 """Without it Excel takes UTF-8 for the local code page."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would run (OWASP, "CSV Injection")."""
 _COMPRESION = "zstd"
-
-
-def formula_safe(texto: str) -> str:
-    """Return a text that no spreadsheet runs as a formula.
-
-    Examples
-    --------
-    >>> formula_safe("=1+1"), formula_safe("CLI_00001")
-    ("'=1+1", 'CLI_00001')
-    """
-    return f"'{texto}" if texto.startswith(_FORMULA) else texto
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +150,7 @@ def _cell(valor: Any, excel: bool) -> str:
     if valor is None:
         return ""
     if isinstance(valor, str):
-        return formula_safe(valor)
+        return protect(valor)
     if isinstance(valor, bool):
         return "true" if valor else "false"
     if isinstance(valor, float):
@@ -170,7 +158,7 @@ def _cell(valor: Any, excel: bool) -> str:
     if isinstance(valor, datetime | date):
         return valor.isoformat()
     if isinstance(valor, list):
-        return formula_safe(SEPARADOR_LISTA.join(map(str, valor)))
+        return protect(SEPARADOR_LISTA.join(map(str, valor)))
     return str(valor)
 
 
@@ -290,7 +278,8 @@ async def _salida(
         Query(
             description="«json», por páginas; o toda la lista en un fichero: «csv» (coma y punto "
             "decimal), «excel» (CSV para Excel en español: «;», coma decimal) o «parquet». En los "
-            "CSV, un texto que una hoja de cálculo ejecutaría lleva un apóstrofo delante"
+            "CSV, un texto que una hoja de cálculo ejecutaría lleva un apóstrofo delante, y otro "
+            "el que ya empieza por uno; «consumo producir» y «consumo evaluar» lo quitan"
         ),
     ] = "json",
 ) -> Salida:

@@ -37,7 +37,7 @@ from api.routes.sistema import router as sistema_router
 from api.seguridad import CABECERA, Llavero, Permiso, nueva_clave
 from api.tildes import Tildes, sin_tildes
 from api.vigia import Vigia, reach_kafka, reach_mlflow
-from detection.errors import ConfiguracionError
+from detection.errors import ConfiguracionError, TransientError
 from pipeline.almacenes.mongo_conexion import PREGUNTA
 from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.mongo_modelos import ModelosMongo
@@ -47,6 +47,7 @@ from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
 from pipeline.almacenes.postgres_consultas import PostgresConsultas
 from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.almacenes.postgres_salud import SaludPostgres, UltimaEscritura
+from pipeline.almacenes.postgres_zona import check_zone
 from pipeline.kafka_retraso import LectorRetraso
 from serving.alcance import teach_manners
 from serving.cli import HECHO, Parser, entero, run
@@ -307,6 +308,11 @@ def main(argv: Sequence[str]) -> int:
     host, puerto = opciones.host or settings.api_host, opciones.port or settings.api_port
     settings = settings.model_copy(update={"api_host": host})
     check_exposure(settings, host, Llavero(settings))
+    try:
+        check_zone(settings)
+    except TransientError as error:
+        # Whoever fills the stores has checked it before there was anything to read.
+        log.warning("no se ha podido comprobar ZONA_HORARIA: %s", error)
     teach_manners(ESPERA_MLFLOW_S)
     enchufe = servidor.listen(host, puerto)
     atiende = make_server(create_app(settings, calentar=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -15,6 +15,7 @@ from pipeline.almacenes.archivo_tipos import MesArchivo, Movidos
 from pipeline.almacenes.mongo_archivo import ArchivoMongo
 from pipeline.almacenes.postgres_archivo import ArchivoPostgres
 from pipeline.almacenes.postgres_cerrojo import exclusive
+from pipeline.almacenes.postgres_zona import check_zone
 from serving.cli import FALLO, HECHO
 from serving.settings import Settings
 
@@ -113,7 +114,15 @@ def one_at_a_time(settings: Settings) -> Iterator[None]:
 def in_each(
     settings: Settings, almacenes: Sequence[Almacen], hacer: Callable[[Almacen, Archivo], None]
 ) -> int:
-    """Return the exit status of a job in some stores: one that fails does not keep the others."""
+    """Return the exit status of a job in some stores: one that fails does not keep the others.
+
+    Raises
+    ------
+    ConfiguracionError
+        The data are of another zone: its days would be other days in any store.
+    """
+    with suppress(TransientError):
+        check_zone(settings)
     estado = HECHO
     for almacen in almacenes:
         try:

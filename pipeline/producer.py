@@ -244,13 +244,17 @@ def _build_parser() -> Parser:
         help="otra semilla, otros clientes, con ella en su nombre: S9_00001 (por defecto, "
         f"{SEMILLA}, y los nombres son CLI_00001)",
     )
+    _add_archivo(parser)
+    return parser
+
+
+def _add_archivo(parser: Parser) -> None:
     parser.add_argument(
         "--archivo",
         type=Path,
         metavar="ARCHIVO",
         help=f"lecturas de un archivo, en vez de sintéticas; se reconocen: {'; '.join(NOMBRES)}",
     )
-    return parser
 
 
 def main(argv: Sequence[str]) -> int:

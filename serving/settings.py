@@ -35,7 +35,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=(SERVICIOS_ENV, ".env"),
-        env_file_encoding="utf-8",
+        env_file_encoding="utf-8-sig",  # with the mark that Windows puts before it, or without
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,  # it may be a password
@@ -394,8 +394,10 @@ def load_settings() -> Settings:
     Raises
     ------
     ConfiguracionError
-        A variable is not valid; the text names it.
+        A variable is not valid, or a file of them no UTF-8; the text names it.
     """
+    for fichero in (SERVICIOS_ENV, Path(".env")):
+        _check_text(fichero)
     try:
         return Settings()
     except ValidationError as error:
@@ -403,6 +405,27 @@ def load_settings() -> Settings:
         nombre = ".".join(str(p) for p in primero["loc"]).upper()
         que = f"variable {nombre} no válida" if nombre else "variables que no casan"
         raise ConfiguracionError(f"{que}: {_en_espanol(primero)}") from error
+
+
+def _check_text(fichero: Path) -> None:
+    """Raise ``ConfiguracionError`` if a file is there and is not UTF-8."""
+    if not fichero.is_file():
+        return
+    try:
+        contenido = fichero.read_bytes()
+    except OSError as error:
+        raise ConfiguracionError(f"{fichero}: no se puede leer ({error.strerror})") from error
+    try:
+        contenido.decode("utf-8")
+        # UTF-16 of plain letters is UTF-8 as well, with a zero in every other byte.
+        malo = contenido.find(0)
+    except UnicodeDecodeError as error:
+        malo = error.start
+    if malo >= 0:
+        linea = contenido.count(b"\n", 0, malo) + 1
+        raise ConfiguracionError(
+            f"{fichero}: no está en UTF-8 (línea {linea}): guárdelo como UTF-8"
+        )
 
 
 def _en_espanol(error: object) -> str:

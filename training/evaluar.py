@@ -20,10 +20,10 @@ import numpy as np
 from detection.dominio import SEVERIDADES, instante
 from detection.errors import PermanentError
 from detection.textos import numero
-from serving.cli import HECHO, Parser, entero, run
+from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
-from training.archivo_lecturas import Archivo, read_archivo
+from training.archivo_lecturas import FILAS_DICHAS, Archivo, read_archivo
 from training.informe_evaluar import Datos, make_tablas
 from training.pase import ENTRENAMIENTO_DIAS, Aprendizaje, Resultado, evaluate_file
 from training.salida_veredictos import open_salida
@@ -76,7 +76,9 @@ def _build_parser() -> Parser:
         "consumo evaluar",
         "Pasa todo el detector por un archivo, sin servicios y sin mirar nunca adelante. Si hay "
         "etiquetas (columna label, y tipo si se sabe), dice qué se halla, cuánto se tarda y "
-        "cuántas alarmas sobran, frente a cada detector solo y a métodos más sencillos.",
+        "cuántas alarmas sobran, frente a cada detector solo y a métodos más sencillos. Las filas "
+        "que no son lecturas se dejan fuera, se cuentan por su motivo y se dicen; el resto se "
+        "evalúa igual, y la orden acaba con 1, como «consumo producir --archivo».",
     )
     for nombre, clase, valor, meta, ayuda in (
         ("datos", Path, None, "F",
@@ -132,7 +134,7 @@ def main(argv: Sequence[str]) -> int:
         titulo = f"Evaluación de {opciones.datos.name}"
         _write(opciones.informe, make_html(resultado.informe, titulo, frases))
     _print(frases, resultado.informe)
-    return HECHO
+    return FALLO if archivo.rechazos else HECHO
 
 
 def say(archivo: Archivo, resultado: Resultado) -> list[str]:
@@ -151,11 +153,30 @@ def say(archivo: Archivo, resultado: Resultado) -> list[str]:
         f"Modelo: {resultado.aprendizaje.frase}",
         f"Severidades: {de_cada}; {sospechosos} clientes llegan a ser sospechosos",
     ]
+    repetidas = (np.diff(archivo.hora_utc) == 0) & (np.diff(archivo.cliente) == 0)
+    if repetidas.any():
+        frases.append(
+            f"{numero(int(repetidas.sum()), 0)} filas repiten la hora de un cliente: cada una "
+            "corrige a la anterior"
+        )
+    if archivo.rechazos:
+        fuera = sum(len(rechazo.filas) for rechazo in archivo.rechazos)
+        frases.append(f"Atención: {numero(fuera, 0)} filas no son lecturas y se dejan fuera:")
+        frases += [f"  {rechazo}" for rechazo in archivo.rechazos]
     if resultado.informe is not None:
         frases.append(
             f"Se juzga desde el {instante(resultado.corte_hora):%Y-%m-%d}. Los kWh perdidos son "
             "una estimación: lo esperado menos lo leído"
         )
+        atacadas, juzgadas = (
+            resultado.informe[c] for c in ("lecturas_atacadas", "lecturas_juzgadas")
+        )
+        if atacadas in {0, juzgadas}:
+            cuales = "atacada" if atacadas else "limpia"
+            frases.append(
+                f"Toda lectura juzgada es {cuales}: no hay con qué compararlas, así que ni "
+                "ROC-AUC ni precisión media dirían nada"
+            )
     elif archivo.tipo is not None:
         frases.append("Los días de entrenamiento abarcan todo el archivo: no queda qué juzgar")
     return frases
@@ -171,6 +192,14 @@ def as_json(archivo: Archivo, resultado: Resultado) -> Mapping[str, Any]:
         "corte": instante(resultado.corte_hora).isoformat(),
         "hasta": instante(int(archivo.hora_utc[-1]) + 1).isoformat(),
         "modelo": resultado.aprendizaje.frase,
+        "rechazadas": {
+            r.motivo: {
+                "filas": len(r.filas),
+                "primeras": r.filas[:FILAS_DICHAS],
+                "ejemplo": r.ejemplo,
+            }
+            for r in archivo.rechazos
+        },
         "severidades": dict(zip(map(str, SEVERIDADES), cuentas, strict=True)),
         "medidas": resultado.informe,
     }

@@ -126,7 +126,7 @@ class Tabla:
         return _roc_auc(self._positivos, self._negativos)
 
     def precision_media(self) -> float | None:
-        """Return the average precision; None where nothing is attacked."""
+        """Return the average precision; None where one label is missing."""
         return _average_precision(self._positivos, self._negativos)
 
     def resample(self, semilla: int) -> tuple[list[float | None], list[float | None]]:
@@ -200,7 +200,8 @@ def _roc_auc(positivos: Floats, negativos: Floats) -> float | None:
 
 def _average_precision(positivos: Floats, negativos: Floats) -> float | None:
     p = positivos.sum()
-    if p == 0:
+    if p == 0 or negativos.sum() == 0:
+        # Among attacked readings alone any order is perfect.
         return None
     arriba = np.cumsum(positivos[::-1])
     todos = np.cumsum((positivos + negativos)[::-1])
@@ -332,6 +333,8 @@ def _draws(clientes: int, semilla: int) -> Enteros:
 def precision_at(ranking: Floats, atacado: Logicos, k: int, semilla: int = 0) -> float | None:
     """Return the share of attacked customers among the k that rank highest, ties by lot.
 
+    None where there are fewer, or nobody to tell them from.
+
     Parameters
     ----------
     ranking : ndarray (c,)
@@ -342,7 +345,7 @@ def precision_at(ranking: Floats, atacado: Logicos, k: int, semilla: int = 0) ->
     >>> precision_at(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]), 2)
     0.5
     """
-    if not 0 < k <= ranking.size:
+    if not 0 < k <= ranking.size or atacado.all() or not atacado.any():
         return None
     lote = np.random.default_rng(semilla).permutation(ranking.size)
     primeros = np.lexsort((lote, -ranking))[:k]

@@ -20,6 +20,7 @@ from detection.dominio import (
     nombres_de_tipos,
 )
 from detection.errors import PermanentError
+from serving.celdas import protect
 
 SEPARADOR_LISTA = "|"
 """Between the types of one verdict in a CSV, as the API exports them."""
@@ -93,8 +94,11 @@ class Salida:
         """Write one batch."""
         import pyarrow as pa
 
+        nombres = lecturas.propietario_id
+        if not self._parquet:
+            nombres = [protect(nombre) for nombre in nombres]
         columnas = [
-            pa.array(lecturas.propietario_id),
+            pa.array(nombres),
             self._times(lecturas.hora_utc),
             pa.array(lecturas.consumo_kwh),
             pa.array(veredictos.score_centesimas / 100),

@@ -30,6 +30,7 @@ from pipeline.formatos.trozo import (
     to_number,
 )
 from pipeline.reglas import Reglas
+from serving.celdas import unprotect
 
 __all__ = ["COLUMNAS", "FILAS_POR_TROZO", "Trozo", "choose_tabla", "read_tabla"]
 
@@ -105,7 +106,9 @@ def read_csv(entrada: Entrada) -> Iterator[Filas]:
                 lineas, filas = _take(lector)
                 if not filas:
                     return
-                propietario_id, timestamp, consumo = (_cells(filas, sitio) for sitio in sitios)
+                propietario_id = [unprotect(f[sitios[0]]) or None if sitios[0] < len(f) else None
+                                  for f in filas]  # fmt: skip
+                timestamp, consumo = (_cells(filas, sitio) for sitio in sitios[1:])
                 yield Filas(
                     lineas,
                     list(propietario_id),

@@ -15,7 +15,7 @@ from apoyo_api import ZONA, Datos, base_nueva, es_problema, llenar, servir
 from apoyo_rutas import de_cliente, lee, local, todo
 from pydantic import BaseModel
 
-from api.exportar import columns, csv_pieces, formula_safe, parquet_pieces
+from api.exportar import columns, csv_pieces, parquet_pieces
 from api.schemas import PorSeveridad
 from api.schemas_anomalias import Anomalia
 from detection.dominio import Lecturas, hora_absoluta, instante
@@ -23,6 +23,7 @@ from pipeline.almacenes.postgres import migrate
 from pipeline.formatos.reconocer import read_archivo
 from pipeline.local import EmbeddedServices
 from pipeline.reglas import Reglas
+from serving.celdas import protect
 
 LISTAS = [
     "/api/consumos/últimas24h/{}", "/api/consumos/rango?propietario_id={}",
@@ -68,7 +69,7 @@ def test_toda_lista_se_exporta_igual_en_cada_formato(
             assert float(en_excel[0][campo].replace(",", ".")) == valor
             assert parquet[campo][0].as_py() == valor
         elif isinstance(valor, str) and not valor[:4].isdecimal():
-            assert filas[0][campo] == formula_safe(valor)
+            assert filas[0][campo] == protect(valor)
             assert parquet[campo][0].as_py() == valor
 
 

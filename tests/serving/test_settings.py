@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from detection.errors import ConfiguracionError
@@ -52,3 +54,36 @@ def test_un_servidor_vale(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
     """An address with a host is taken as it is, whatever its port, path, user and password."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert load_settings().mlflow_tracking_uri == uri
+
+
+@pytest.mark.parametrize(
+    ("contenido", "linea"),
+    [
+        ("# uno\nNIVEL_LOG=DEBUG\n# contraseña\n".encode("latin-1"), 3),
+        ("NIVEL_LOG=DEBUG\r\n".encode("utf-16"), 1),
+        ("NIVEL_LOG=DEBUG\n".encode("utf-16-le"), 1),
+    ],
+    ids=["latin-1", "utf-16", "utf-16 sin marca"],
+)
+def test_un_env_que_no_es_utf8_se_dice(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    contenido: bytes,
+    linea: int,
+) -> None:
+    """Status 2 and one line with the file, the line and what to do; no traceback."""
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_bytes(contenido)
+    assert run(lambda _: load_settings() and 0, []) == MAL_USO
+    assert capsys.readouterr().err == (
+        f"error: .env: no está en UTF-8 (línea {linea}): guárdelo como UTF-8\n"
+    )
+
+
+def test_un_env_en_utf8_con_marca_vale(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As the Windows notepad saves it: its first variable counts, too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NIVEL_LOG", raising=False)
+    Path(".env").write_bytes("NIVEL_LOG=DEBUG\n# contraseña\n".encode("utf-8-sig"))
+    assert load_settings().nivel_log == "DEBUG"

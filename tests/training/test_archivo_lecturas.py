@@ -1,7 +1,8 @@
-"""A file is read whole and exactly, in the order of the log, or refused with its bad row."""
+"""A file is read exactly, in the order of the log; what is no reading is left out and told."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,9 @@ def test_parquet_con_una_fila_mala_dice_cual(tmp_path: Path) -> None:
         tmp_path / "m.parquet", propietario_id=["A", "A"],
         timestamp=["2026-01-15T02:00", "2026-01-15T02:30"], consumo_kwh=[1.0, 1.0],
     )  # fmt: skip
-    with pytest.raises(PermanentError, match=r"fila 2: «2026-01-15T02:30» no es una hora en punto"):
-        read_archivo(ruta, ZONA, MAXIMO_KWH)
+    archivo = read_archivo(ruta, ZONA, MAXIMO_KWH)
+    assert _filas(archivo) == [("A", ENERO, 1.0)]
+    assert str(archivo.rechazos[0]).startswith("timestamp no válido: 1 (fila 2); la primera: «2026")
 
 
 BUENA = "A,2026-01-15T02:00,1.0\n"
@@ -167,12 +169,63 @@ BUENA = "A,2026-01-15T02:00,1.0\n"
         ("A,2026-01-15T03:00\n", "fila 3: tiene 2 columnas y la cabecera 3"),
     ],
 )
-def test_una_fila_mala_se_dice_con_su_numero(csv: Path, cuerpo: str, texto: str) -> None:
-    """One bad row refuses the file, in Spanish, with the row as an editor counts it."""
-    with pytest.raises(PermanentError, match=texto) as error:
-        _leer(csv, f"{CABECERA}\n{BUENA}{cuerpo}")
-    assert str(csv) in str(error.value)
-    assert "\n" not in str(error.value)
+def test_una_fila_mala_se_deja_fuera_y_se_dice_con_su_numero(
+    csv: Path, cuerpo: str, texto: str
+) -> None:
+    """A bad row costs no other one its place, and is told with its number as an editor counts."""
+    archivo = _leer(csv, f"{CABECERA}\n{BUENA}{cuerpo}{BUENA.replace('02:00', '04:00')}")
+    assert _filas(archivo) == [("A", ENERO, 1.0), ("A", ENERO + 2, 1.0)]
+    (rechazo,) = archivo.rechazos
+    fila, que = texto.split(": ", 1)
+    assert rechazo.filas == [int(fila.removeprefix("fila "))]
+    assert re.search(que, rechazo.ejemplo)
+    assert "\n" not in str(rechazo)
+
+
+def test_muchas_filas_malas_se_cuentan_por_su_motivo(csv: Path) -> None:
+    """The numbers are those of the file although rows before are left out for other reasons."""
+    malas = [
+        "A,2026-01-15T03:00,-1\n", "A,2026-01-15T03:00\n", "A,2026-01-15T04:00,inf\n",
+        "A,2026-01-15T04:00,-2\n", "A,2026-01-15T04:00,1e3\n", "A,2026-01-15T04:00,1e\n",
+        "A,2026-01-15T03:00,1,2\n", ",2026-01-15T04:00,-3\n", "A,2026-01-15T04:00,-4\n",
+    ]  # fmt: skip
+    archivo = _leer(csv, f"{CABECERA}\n{BUENA}{''.join(malas)}{BUENA.replace('A', 'B')}")
+    assert _filas(archivo) == [("A", ENERO, 1.0), ("B", ENERO, 1.0)]
+    assert {r.motivo: r.filas for r in archivo.rechazos} == {
+        "consumo_kwh negativo": [3, 6, 11],
+        "columnas de más o de menos": [4, 9],
+        "consumo_kwh no finito": [5],
+        "consumo_kwh excesivo": [7],
+        "consumo_kwh no es un número": [8],
+        "sin propietario_id": [10],
+    }
+    assert str(archivo.rechazos[0]) == (
+        "consumo_kwh negativo: 3 (filas 3, 6, 11); la primera: -1 kWh no está entre 0 y 100 "
+        "(CONSUMO_MAXIMO_KWH)"
+    )
+
+
+def test_una_etiqueta_que_no_es_0_ni_1_deja_fuera_su_fila(csv: Path) -> None:
+    """NaN, nothing, another class: the reading has no truth to be judged by."""
+    etiquetas = ["0", "1", "2", "", "nan", "sí", "1"]
+    filas = [f"A,2026-01-15T0{h}:00,1,{v}" for h, v in enumerate(etiquetas)]
+    archivo = _leer(csv, "\n".join([f"{CABECERA},label", *filas]) + "\n")
+    assert archivo.tipo is not None
+    assert archivo.tipo.tolist() == [-1, 0, 0]
+    assert sorted(n for r in archivo.rechazos for n in r.filas) == [4, 5, 6, 7]
+
+
+def test_la_coma_de_miles_no_es_un_decimal(csv: Path) -> None:
+    """Where a number could be two, it is none: in neither kind of CSV."""
+    con_comas = _leer(csv, f'{CABECERA}\n{BUENA}A,2026-01-15T03:00,"1,234"\n')
+    con_punto_y_coma = _leer(
+        csv,
+        "propietario_id;timestamp;consumo_kwh\nA;2026-01-15T02:00;1,5\nA;2026-01-15T03:00;1.234\n",
+    )
+    assert _filas(con_comas) == [("A", ENERO, 1.0)]
+    assert _filas(con_punto_y_coma) == [("A", ENERO, 1.5)]
+    for archivo in (con_comas, con_punto_y_coma):
+        assert [r.motivo for r in archivo.rechazos] == ["consumo_kwh no es un número"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +237,10 @@ def test_una_fila_mala_se_dice_con_su_numero(csv: Path, cuerpo: str, texto: str)
         ("a,b\n1,2\n", "faltan propietario_id, timestamp, consumo_kwh; las columnas son"),
         (f"{CABECERA}\nA\xf1,2026-01-15T02:00,1\n".encode("latin-1"), "no es texto UTF-8"),
         (b"PAR1 y nada mas", "incompleto, da\xf1ado o de otro formato"),
-        (f"{CABECERA},label\nA,2026-01-15T02:00,1,2\n", "fila 2: label es «2», no 0 o 1"),
+        (
+            f"{CABECERA},label\nA,2026-01-15T02:00,1,2\n",
+            r"ninguna fila .*; label no válido: 1 .fila 2.; .* label es «2», no 0 o 1",
+        ),
     ],
 )
 def test_lo_que_no_es_un_archivo_de_lecturas(csv: Path, contenido: str | bytes, texto: str) -> None:

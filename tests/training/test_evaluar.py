@@ -171,3 +171,53 @@ def test_un_archivo_malo_se_rechaza_entero(
     assert error.startswith("error")
     assert texto in error
     assert not salida.exists()
+
+
+@pytest.mark.parametrize("clase", ["0", "1"])
+def test_con_una_sola_clase_no_hay_con_que_comparar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], clase: str
+) -> None:
+    """No figure of ranking where all readings are attacked, or none; it is said why."""
+    ruta, cifras = tmp_path / "una.csv", tmp_path / "c.json"
+    filas = [
+        f"C{c},{instante(DESDE + h).isoformat()},{1 + h % 24 / 24},{clase}"
+        for h in range(20 * 24)
+        for c in range(2)
+    ]
+    ruta.write_text("\n".join(["propietario_id,timestamp,consumo_kwh,label", *filas]) + "\n")
+    argumentos = ["--datos", str(ruta), "--modelo", "reglas", "--json", str(cifras)]
+    assert main(argumentos) == HECHO
+    salida = capsys.readouterr().out
+    assert f"Toda lectura juzgada es {'atacada' if clase == '1' else 'limpia'}" in salida
+    medidas = json.loads(cifras.read_text())["medidas"]
+    for grupo in ("por_lectura", "por_cliente"):
+        assert medidas[grupo]["precision_media"]["valor"] is None
+        assert medidas[grupo]["roc_auc"]["valor"] is None
+    assert medidas["por_cliente"]["primeros_k"]["valor"] is None
+    assert all(c["precision_media"]["valor"] is None for c in medidas["comparacion"].values())
+    assert all(t["precision_media"]["valor"] is None for t in medidas["tipos"].values())
+
+
+def test_unas_filas_malas_no_impiden_evaluar(
+    archivo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The figures are those of the file without them; they are counted, and the status is 1."""
+    malo, cifras = tmp_path / "malo.csv", [tmp_path / "a.json", tmp_path / "b.json"]
+    lineas = archivo.read_text().splitlines(keepends=True)
+    celdas = lineas[5].split(",")
+    mala = ",".join([*celdas[:2], "-1.5", *celdas[3:]])
+    malo.write_text("".join([*lineas[:3], *[mala] * 13, *lineas[3:]]))
+    base = ["--modelo", "reglas", "--json"]
+    assert main(["--datos", str(archivo), *base, str(cifras[0])]) == HECHO
+    capsys.readouterr()
+    assert main(["--datos", str(malo), *base, str(cifras[1])]) == FALLO
+    assert "13 filas no son lecturas y se dejan fuera" in capsys.readouterr().out
+    limpio, sucio = (json.loads(c.read_text()) for c in cifras)
+    assert sucio.pop("rechazadas") == {
+        "consumo_kwh negativo": {
+            "filas": 13, "primeras": [4, 5, 6, 7, 8],
+            "ejemplo": "-1.5 kWh no está entre 0 y 10000 (CONSUMO_MAXIMO_KWH)",
+        }
+    }  # fmt: skip
+    assert limpio.pop("rechazadas") == {}
+    assert sucio == limpio

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from pipeline.almacenes.postgres_conexion import connect, guarded, traducir
+from pipeline.almacenes.postgres_zona import settle_zone
 from pipeline.almacenes.watchdog import TRABAJO
 from serving.settings import Settings
 
@@ -25,16 +26,21 @@ def migrate(settings: Settings) -> str:
     """Return the revision of the schema after bringing it to the newest one.
 
     Several processes may call at once: the first one migrates, the others wait for it and
-    find nothing left to do.
+    find nothing left to do. The zone of the data is checked, too (``postgres_zona``).
 
     Raises
     ------
     TransientError
         PostgreSQL is away.
     ConfiguracionError
-        It refuses the user, the password or the database.
+        It refuses the user, the password or the database, or its data are of another zone.
     """
-    return _run(settings, lambda config: command.upgrade(config, "head"))
+
+    def upgrade(config: Config) -> None:
+        command.upgrade(config, "head")
+        settle_zone(config.attributes["connection"].connection.cursor(), settings)
+
+    return _run(settings, upgrade)
 
 
 def downgrade(settings: Settings, revision: str) -> str:

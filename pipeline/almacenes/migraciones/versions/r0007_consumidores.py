@@ -1,6 +1,6 @@
 """Heartbeats of the consumers: who reads, since when, and what it is waiting for.
 
-Revision: 0007, after 0005.
+Revision: 0007, after 0006.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

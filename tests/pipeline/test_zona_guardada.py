@@ -1,0 +1,102 @@
+"""The zone of the stored data: another one is refused before anything is read or written."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from api import main as api_main
+from detection.errors import ConfiguracionError
+from pipeline import aggregator, archivador, consumer, restaurador
+from pipeline.almacenes import migrar
+from pipeline.almacenes.migraciones.aplicar import downgrade
+from pipeline.almacenes.postgres import migrate
+from pipeline.almacenes.postgres_conexion import connect
+from pipeline.almacenes.postgres_zona import check_zone
+from serving.cli import MAL_USO, run
+from serving.settings import Settings
+
+OTRA = "America/New_York"
+_LLENAR = """
+SELECT crear_particion('consumos_diarios', '2026-01-01');
+SELECT crear_particion('consumos_diarios', '2026-07-01');
+INSERT INTO consumos_diarios (propietario_id, fecha, hora, consumo_kwh, anomalia_detectada,
+    score_anomalia, severidad, es_sospechoso, timestamp_consumo, version_modelo)
+SELECT 'C1', (t AT TIME ZONE %(zona)s)::date, extract(hour FROM t AT TIME ZONE %(zona)s), 1, false,
+    0.1, 'normal', false, t, 'v'
+FROM unnest(ARRAY['2026-01-10T12:00Z', '2026-07-10T12:00Z']::timestamptz[]) AS t
+"""
+
+
+def sql(entorno: Settings, orden: str, **parametros: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(connect(entorno, "prueba")) as conexion, conexion:
+        cursor = conexion.cursor()
+        cursor.execute(orden, parametros)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def guardada(entorno: Settings) -> list[tuple[object, ...]]:
+    return sql(entorno, "SELECT valor FROM ajustes WHERE nombre = 'zona_horaria'")
+
+
+def con(entorno: Settings, zona: str) -> Settings:
+    return entorno.model_copy(update={"zona_horaria": zona})
+
+
+def test_la_primera_vez_se_guarda_y_otra_se_rechaza(entorno: Settings) -> None:
+    """Both values, and the way out; the one that was there still works, and its other names."""
+    check_zone(con(entorno, OTRA))  # there is nothing yet
+    migrate(entorno)
+    assert guardada(entorno) == [("Europe/Madrid",)]
+    for preguntar in (migrate, check_zone):
+        with pytest.raises(ConfiguracionError, match=f"zona Europe/Madrid .* es {OTRA}: póngala"):
+            preguntar(con(entorno, OTRA))
+        preguntar(con(entorno, "Africa/Ceuta"))
+    assert guardada(entorno) == [("Europe/Madrid",)]
+
+
+@pytest.mark.parametrize(("zona", "vale"), [("Europe/Madrid", True), ("Africa/Algiers", False),
+                                            (OTRA, False)])  # fmt: skip
+def test_sobre_datos_de_antes_se_toma_la_zona_con_la_que_casan(
+    entorno: Settings, zona: str, vale: bool
+) -> None:
+    """A database from before the zone was stored: in winter Algiers has Madrid's hours."""
+    migrate(entorno)
+    sql(entorno, _LLENAR, zona="Europe/Madrid")
+    downgrade(entorno, "0004")
+    if vale:
+        migrate(con(entorno, zona))
+        assert guardada(entorno) == [(zona,)]
+        return
+    with pytest.raises(ConfiguracionError, match=f"ZONA_HORARIA es {zona}, pero en .* otra zona"):
+        migrate(con(entorno, zona))
+    migrate(entorno)
+    assert guardada(entorno) == [("Europe/Madrid",)]
+
+
+@pytest.mark.parametrize(
+    ("main", "argumentos"),
+    [
+        (consumer.main, ["--hasta-vacio"]), (aggregator.main, []), (archivador.main, []),
+        (restaurador.main, ["--listar"]), (migrar.main, []), (api_main.main, []),
+    ],
+    ids=["consumir", "agregar", "archivar", "restaurar", "migrar", "api"],
+)  # fmt: skip
+def test_toda_orden_que_abre_los_almacenes_la_rechaza(
+    entorno: Settings,
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    main: Callable[[Sequence[str]], int],
+    argumentos: list[str],
+) -> None:
+    """One line, status 2, before anything is done."""
+    migrate(entorno)
+    for nombre, valor in (variables | {"ZONA_HORARIA": OTRA}).items():
+        monkeypatch.setenv(nombre, valor)
+    assert run(main, argumentos) == MAL_USO
+    error = capsys.readouterr().err
+    assert f"están en la zona Europe/Madrid y ZONA_HORARIA es {OTRA}" in error
+    assert "Traceback" not in error
