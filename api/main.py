@@ -85,6 +85,11 @@ _COMPRESION = 5
 _SIN_COMPRIMIR = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet")
 
 
+_PRESENTACION: dict[str, Any] = {
+    "title": TITULO, "version": VERSION, "summary": RESUMEN, "description": DESCRIPCION,
+}  # fmt: skip
+
+
 def _ahora() -> datetime:
     return datetime.now(UTC)
 
@@ -158,7 +163,7 @@ def create_app(
     ahora : callable
         The clock; an aware instant.
     segundos : callable
-        Rising seconds, by which what is remembered grows old.
+        Rising seconds: the age of what is remembered.
     calentar : bool
         Load right after the start what takes long to load, so that nobody waits for it.
     """
@@ -177,10 +182,7 @@ def create_app(
             await anyio.to_thread.run_sync(recursos.close)
 
     app = FastAPI(
-        title=TITULO,
-        version=VERSION,
-        summary=RESUMEN,
-        description=DESCRIPCION,
+        **_PRESENTACION,
         openapi_tags=[dict(etiqueta) for etiqueta in ETIQUETAS],
         dependencies=[Depends(check_consulta)],
         responses=respuestas(422, 429, 500),
