@@ -9,6 +9,7 @@
     │   ├── EntregaError         the broker did not confirm a reading     -> exit status 1
     │   └── ModeloInvalidoError  a model version is broken or not for us  -> the old one stays
     └── TransientError           a store or the broker is away: wait `retry_after_s` and try again
+        ├── SinSitioError    its disk is full
         └── LoteEnVueloError     a draft needs the batch that is just being saved: wait for it
 """
 
@@ -66,6 +67,19 @@ class TransientError(ConsumoError):
     def __init__(self, mensaje: str, retry_after_s: float = 1.0) -> None:
         super().__init__(mensaje)
         self.retry_after_s = retry_after_s
+
+
+class SinSitioError(TransientError):
+    """A disk is full: somebody has to make room.
+
+    Parameters
+    ----------
+    donde : str
+        Whose disk, as "PostgreSQL en 10.0.0.7:5432".
+    """
+
+    def __init__(self, donde: str) -> None:
+        super().__init__(f"{donde}: no queda sitio en su disco", retry_after_s=5.0)
 
 
 class LoteEnVueloError(TransientError):

@@ -338,7 +338,7 @@ class Bucle:
         ahora = time.monotonic()
         if self._caida is None:
             self._caida = _Caida(ahora, str(error))
-            _LOG.warning("%s; se espera y se reintenta, no se pierde nada", error)
+            _LOG.warning("%s; se espera y se reintenta, sin dar por leído lo no guardado", error)
         self._caida.al_guardar = bool(self._vuelo and self._vuelo.guardado is None)
         espera = min(REINTENTO_MAXIMO_S, error.retry_after_s * 2.0**self._caida.intentos)
         self._caida.intentos = min(self._caida.intentos + 1, 30)

@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
         "consumo consumir",
         "Lee las lecturas de Kafka, las puntúa y las guarda en PostgreSQL y MongoDB. "
         "Se pueden arrancar varios: se reparten las particiones. SIGTERM o Ctrl-C lo paran "
-        "sin perder nada.",
+        "cuando ha guardado lo que tenía entre manos; lo demás lo lee el siguiente.",
     )
     parser.add_argument(
         "--hasta-vacio",

@@ -2,7 +2,7 @@
 
 Starts the embedded services, the generator and a consumer; sends a past with some suspicious
 customers through Kafka; trains and promotes a first model; says who is most suspicious and why;
-goes on with live data. Its processes are those of ``demo_piezas``.
+goes on with live data. Its processes are those of ``demo_piezas``: whichever ends is started again.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,24 +21,25 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA
-from detection.errors import ConsumoError, PermanentError
+from detection.errors import PermanentError
 from detection.poblacion import SEMILLA, SEMILLA_MAXIMA, SOSPECHOSOS_DE_50, scene
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.anuncio import announce
+from pipeline.demo_envio import Cartero, Guardia
 from pipeline.demo_informe import Informe, barras, describe_hora, show_informe
 from pipeline.demo_modelos import (
     CLIENTES_MINIMOS,
     DIAS_MINIMOS,
+    Verbos,
     has_model,
-    run_verb,
     train_first,
 )
 from pipeline.demo_piezas import Piezas
 from pipeline.local import CARPETA, EmbeddedServices
-from pipeline.producer import Envio, open_envio, send_hours
-from pipeline.supervision import Grupo
+from pipeline.pasos import paso
+from pipeline.supervision import PASO_VIGILANCIA_S, Grupo
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.parada import Parada
 from serving.settings import Settings
@@ -53,8 +54,6 @@ POBLACION = 2
 HORAS_EN_VIVO = 24
 """The last day is kept back and told hour by hour, so that "live" shows something at once."""
 PASO_EN_VIVO_S = 5.0
-PLAZO_GUARDADO_S = 300.0
-PASO_SONDEO_S = 0.2
 PUERTOS_PROPIOS = ("API_PORT", "TABLERO_PORT", "GENERADOR_PORT")
 """What the other verbs have to know of the demo beside its servers."""
 
@@ -96,7 +95,8 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         "consumo demo",
         "Arranca todo en esta máquina, envía el pasado de unos clientes por Kafka, enseña los más "
-        "sospechosos con sus motivos y sigue con datos en vivo. Ctrl-C lo para.",
+        "sospechosos con sus motivos y sigue con datos en vivo. La parte que cae se arranca de "
+        "nuevo. Ctrl-C lo para.",
     )
     parser.add_argument(
         "--una-vez",
@@ -139,40 +139,42 @@ def main(argv: Sequence[str]) -> int:
 
 def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> int:
     inicio = time.monotonic()
+
+    def avisar(texto: str) -> None:
+        consola.print(texto, markup=False, soft_wrap=True)
+
     with ExitStack() as pila:
         parada = pila.enter_context(Parada())
-        grupo = pila.enter_context(Grupo())
-        with consola.status("Arrancando los servicios…") as estado:
-            servicios = grupo.entrar(
-                EmbeddedServices(
-                    carpeta, parada=parada, avisar=lambda texto: estado.update(f"{texto}…")
-                )
+        with paso(consola, "") as mostrar:
+            servicios = pila.enter_context(
+                EmbeddedServices(carpeta, parada=parada, avisar=mostrar, avisar_caida=avisar)
             )
-            piezas = Piezas(grupo, parada, servicios)
+            guardia = Guardia(servicios, pila.enter_context(Grupo(avisar)), parada)
+            piezas = Piezas(guardia.grupo, parada, servicios, mostrar)
             entorno = piezas.start()
             puertos = {nombre: entorno[nombre] for nombre in PUERTOS_PROPIOS}
             pila.enter_context(announce({**servicios.variables(), **puertos}, crear=not una_vez))
             settings = Settings.model_validate({k.lower(): v for k, v in entorno.items()})
-            migrate(settings)
+            guardia.insist(lambda: migrate(settings))
         historial = PostgresStore(settings)
         anomalias, consultas = MongoAnomalyStore(settings), MongoConsultas(settings)
         pila.callback(consultas.close)
         pila.callback(historial.close)
         pila.callback(anomalias.close)
-        taller = _Taller(
-            consola, open_envio(settings), escena, settings, historial, anomalias, grupo, parada
-        )
-        enviadas, modelo = _tell_past(taller, carpeta, entorno, una_vez=una_vez)
-        with consola.status("Sumando los meses…"):
-            run_verb("agregar", entorno, carpeta, parada)
+        cartero = Cartero(consola, settings, escena.poblacion(), historial, guardia)
+        verbos = Verbos(carpeta, entorno, guardia)
+        enviado, modelo = _tell_past(consola, escena, cartero, verbos, una_vez=una_vez)
+        with paso(consola, "Sumando los meses"):
+            verbos.run("agregar")
         if modelo and not una_vez:
-            with consola.status("Midiendo la deriva…"):
-                run_verb("deriva", entorno, carpeta, parada)
+            with paso(consola, "Midiendo la deriva"):
+                verbos.run("deriva")
+        segundos = time.monotonic() - inicio if enviado else None
         informe = Informe(
-            escena, historial, anomalias, consultas, enviadas, time.monotonic() - inicio,
-            modelo and una_vez,
+            escena, historial, anomalias, consultas, cartero.first_kept(escena.desde_hora),
+            segundos, modelo and una_vez,
         )  # fmt: skip
-        bien = show_informe(consola, informe, piezas.direcciones)
+        bien = show_informe(consola, informe, piezas.direcciones, guardia)
         if una_vez:
             consola.print("[bold green]Todo comprobado.[/]" if bien else "[bold red]No cuadra.[/]")
             return HECHO if bien else FALLO
@@ -181,7 +183,8 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
         consola.print(
             f"Para confirmar anomalías o promover modelos en el tablero, esta clave: {piezas.clave}"
         )
-        _go_live(taller)
+        with suppress(KeyboardInterrupt):
+            _go_live(consola, escena, cartero, historial, guardia)
         consola.print("Deteniendo todo…")
     consola.print("Detenido. Los datos quedan en " + str(carpeta))
     return HECHO
@@ -228,110 +231,64 @@ def _load_escena(carpeta: Path, opciones: object, reservadas: int) -> Escena:
     return escena
 
 
-@dataclass(frozen=True, slots=True)
-class _Taller:
-    """What sending readings and waiting for their verdicts takes."""
-
-    consola: Console
-    envio: Envio
-    escena: Escena
-    settings: Settings
-    historial: PostgresStore
-    anomalias: MongoAnomalyStore
-    grupo: Grupo
-    parada: Parada
-
-
 def _tell_past(
-    t: _Taller, carpeta: Path, entorno: Mapping[str, str], *, una_vez: bool
-) -> tuple[int, bool]:
-    """Send the past and train on it; return the readings expected, and whether a model scores.
+    consola: Console, escena: Escena, cartero: Cartero, verbos: Verbos, *, una_vez: bool
+) -> tuple[bool, bool]:
+    """Send the past and train on it; return whether any was missing, and whether a model scores.
 
     Once only, the model gets the last day of the past: there will be nothing live for it.
     """
-    entrenable = t.escena.dias >= DIAS_MINIMOS and t.escena.clientes >= CLIENTES_MINIMOS
-    corte = t.escena.hasta_hora - HORAS_POR_DIA * (entrenable and una_vez)
-    esperadas = _send_past(t, t.escena.desde_hora, corte)
+    entrenable = escena.dias >= DIAS_MINIMOS and escena.clientes >= CLIENTES_MINIMOS
+    corte = escena.hasta_hora - HORAS_POR_DIA * (entrenable and una_vez)
+    enviado = _send_past(consola, cartero, escena.desde_hora, corte)
     if not entrenable:
-        t.consola.print(
+        consola.print(
             f"Con menos de {DIAS_MINIMOS} días o de {CLIENTES_MINIMOS} clientes no se entrena: "
             "deciden las reglas."
         )
-        return esperadas, False
-    modelo = has_model(carpeta) or train_first(t.consola, carpeta, entorno, t.parada)
-    return _send_past(t, corte, t.escena.hasta_hora) if una_vez else esperadas, modelo
+        return enviado, False
+    modelo = has_model(verbos.carpeta) or train_first(consola, verbos)
+    if una_vez:
+        _send_past(consola, cartero, corte, escena.hasta_hora)
+    return enviado, modelo
 
 
-def _send_past(t: _Taller, desde: int, hasta: int) -> int:
-    """Send the hours of the past, wait until they are stored with their verdicts.
-
-    Return the readings expected up to there.
-    """
-    esperadas = t.escena.clientes * (hasta - t.escena.desde_hora)
-    faltan = t.escena.clientes * (hasta - desde)
-    if t.historial.contar()["lecturas"] >= esperadas:
-        t.consola.print("El pasado ya estaba guardado: se continúa donde se dejó.")
-        return esperadas
-    with barras(t.consola, faltan) as (enviadas, guardadas):
-
-        def avanzar(parte: float) -> None:
-            enviadas(int(parte * faltan))
-            _check_alive(t)
-
-        send_hours(t.envio, t.escena.poblacion(), desde, hasta, t.settings.zona_horaria, avanzar)
-        t.envio.productor.flush()
-        _wait_stored(t, esperadas, lambda hay: guardadas(hay - esperadas + faltan))
-    return esperadas
+def _send_past(consola: Console, cartero: Cartero, desde: int, hasta: int) -> bool:
+    """Send what is missing of the past; return whether anything was, now that all is stored."""
+    horas = cartero.missing(desde, hasta)
+    if not horas:
+        consola.print("El pasado ya estaba guardado: se continúa donde se dejó.")
+        return False
+    with barras(consola, len(horas) * len(cartero.propietarios)) as (enviadas, guardadas):
+        cartero.deliver(horas, enviadas, guardadas)
+    return True
 
 
-def _wait_stored(t: _Taller, esperadas: int, avanzar: Callable[[int], None]) -> None:
-    """Return once both stores have everything: the second one has it a moment later."""
-    limite = time.monotonic() + PLAZO_GUARDADO_S
-    while True:
-        cuenta = t.historial.contar()
-        hay = int(cuenta["lecturas"])
-        avanzar(hay)
-        if hay >= esperadas and t.anomalias.contar_anomalias() == cuenta["anomalias"]:
-            return
-        _check_alive(t)
-        if time.monotonic() > limite:
-            raise ConsumoError(
-                f"el consumidor no ha guardado las lecturas a tiempo ({hay} de {esperadas})"
-            )
-        t.parada.esperar(PASO_SONDEO_S)
-
-
-def _check_alive(t: _Taller) -> None:
-    if t.parada.pedida:
-        raise KeyboardInterrupt
-    caida = t.grupo.caido()
-    if caida is not None:
-        raise PermanentError(caida)
-
-
-def _go_live(t: _Taller) -> None:
+def _go_live(
+    consola: Console, escena: Escena, cartero: Cartero, historial: PostgresStore, guardia: Guardia
+) -> None:
     """Send hour after hour: what is missing up to now in quick steps, then as hours pass."""
-    t.consola.print(
+    consola.print(
         "\n[bold]En vivo[/]: el último día, hora a hora cada 5 segundos, y luego cada hora en "
         "punto. Ctrl-C para terminar."
     )
-    poblacion = t.escena.poblacion()
-    ultima = t.historial.contar()["hasta"]
-    siguiente = int(ultima.timestamp()) // SEGUNDOS_POR_HORA + 1
-    while not t.parada.pedida:
-        if siguiente < int(time.time()) // SEGUNDOS_POR_HORA:
-            antes = int(t.historial.contar()["lecturas"])
-            send_hours(t.envio, poblacion, siguiente, siguiente + 1, t.settings.zona_horaria)
-            t.envio.productor.flush()
-            try:
-                _wait_stored(t, antes + len(poblacion), lambda _: None)
-            except KeyboardInterrupt:
-                return
-            t.consola.print(describe_hora(t.historial, siguiente, t.settings.zona_horaria))
+    faltan = cartero.missing(escena.hasta_hora, _full_hours())
+    siguiente = faltan.start if faltan else _full_hours()
+    while True:
+        if siguiente < _full_hours():
+            cartero.deliver(range(siguiente, siguiente + 1))
+            consola.print(
+                guardia.insist(lambda: describe_hora(historial, siguiente, cartero.zona))  # noqa: B023
+            )
             siguiente += 1
-        if t.parada.esperar(PASO_EN_VIVO_S):
-            return
-        _check_alive(t)
+        limite = time.monotonic() + PASO_EN_VIVO_S
+        while time.monotonic() < limite:
+            cartero.watch(PASO_VIGILANCIA_S)
+
+
+def _full_hours() -> int:
+    """Return the absolute hour that is not over yet: those before it are."""
+    return int(time.time()) // SEGUNDOS_POR_HORA
 
 
 if __name__ == "__main__":

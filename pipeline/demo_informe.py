@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +20,16 @@ from pipeline.almacenes.consultas_tipos_anomalias import ClienteRanking
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.mongo_consultas import MongoConsultas
 from pipeline.almacenes.postgres import PostgresStore
+from pipeline.demo_envio import PASO_S, Guardia
+from pipeline.pasos import paso
 
 if TYPE_CHECKING:
     from pipeline.demo import Escena
 
 FILAS = 10
+CALMA_S = 30.0
+"""As long as a batch or an archiver may take to write to the second store what the first one has.
+"""
 _COLORES = {
     Severidad.CRITICA: "bold red",
     Severidad.ALTA: "red",
@@ -41,10 +47,10 @@ class Informe:
     ----------
     escena : Escena
     historial, anomalias, consultas : PostgresStore, MongoAnomalyStore, MongoConsultas
-    esperadas : int
-        Readings that were sent.
-    segundos : float
-        Since the start of the demo.
+    desde_hora : int
+        First absolute hour of the past that nobody has deleted for good.
+    segundos : float or None
+        Since the start of the demo; None = the past was there already.
     modelo : bool
         Whether a model was promoted before the last of these readings.
     """
@@ -53,8 +59,8 @@ class Informe:
     historial: PostgresStore
     anomalias: MongoAnomalyStore
     consultas: MongoConsultas
-    esperadas: int
-    segundos: float
+    desde_hora: int
+    segundos: float | None
     modelo: bool
 
     @property
@@ -73,23 +79,27 @@ class Informe:
         }
 
 
-def show_informe(console: Console, informe: Informe, direcciones: Mapping[str, str]) -> bool:
+def show_informe(
+    console: Console, informe: Informe, direcciones: Mapping[str, str], guardia: Guardia
+) -> bool:
     """Print the ranking, the addresses and the checks; return whether all checks hold."""
-    cuenta = informe.historial.contar()
-    console.print(_ranking(informe))
+    cuenta = guardia.insist(informe.historial.contar)
+    console.print(guardia.insist(lambda: _ranking(informe)))
     verdad = informe.verdad()
-    primeros = {c.propietario_id for c in informe.ranking(len(verdad))}
+    ranking = guardia.insist(lambda: informe.ranking(len(verdad)))
+    primeros = {c.propietario_id for c in ranking}
     console.print(
         f"{len(primeros & verdad.keys())} de los {len(verdad)} clientes que el generador hizo "
         f"sospechosos están entre los {len(verdad)} primeros."
     )
     severidades = ", ".join(f"{s} {numero(n, 0)}" for s, n in cuenta["anomalias"].items())
+    en = "" if informe.segundos is None else f" en {numero(informe.segundos, 0)} s"
     console.print(
-        f"{numero(cuenta['lecturas'], 0)} lecturas de {cuenta['clientes']} clientes en "
-        f"{numero(informe.segundos, 0)} s. Anomalías: {severidades}."
+        f"{numero(cuenta['lecturas'], 0)} lecturas de {cuenta['clientes']} clientes{en}. "
+        f"Anomalías: {severidades}."
     )
     bien = True
-    for texto, cierto in _checks(informe, cuenta):
+    for texto, cierto in _settled_checks(informe, guardia):
         bien = bien and cierto
         console.print(f"  {'[green]✓[/]' if cierto else '[red]✗[/]'} {texto}")
     tabla = Table("qué", "dónde", title="En marcha", title_justify="left")
@@ -116,6 +126,10 @@ def barras(
     console: Console, total: int
 ) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
     """Give two functions that move the bars of what is sent and of what is stored."""
+    if not console.is_terminal:
+        with paso(console, f"Enviando {numero(total, 0)} lecturas a Kafka, que se puntúan"):
+            yield lambda _n: None, _by_tenths(console, total)
+        return
     with Progress(
         TextColumn("{task.description:<28}"),
         BarColumn(),
@@ -129,6 +143,19 @@ def barras(
             lambda n: progreso.update(enviar, completed=n),
             lambda n: progreso.update(guardar, completed=n),
         )
+
+
+def _by_tenths(console: Console, total: int) -> Callable[[int], None]:
+    """Return what says each tenth of what is stored, once."""
+    dichas = 0
+
+    def guardadas(n: int) -> None:
+        nonlocal dichas
+        if 10 * n // total > dichas:
+            dichas = 10 * n // total
+            console.print(f"{numero(n, 0)} de {numero(total, 0)} guardadas con su veredicto.")
+
+    return guardadas
 
 
 def _ranking(informe: Informe) -> Table:
@@ -150,17 +177,36 @@ def _ranking(informe: Informe) -> Table:
     return tabla
 
 
-def _checks(informe: Informe, cuenta: Mapping[str, object]) -> Iterator[tuple[str, bool]]:
-    esperadas = informe.esperadas
+def _settled_checks(informe: Informe, guardia: Guardia) -> list[tuple[str, bool]]:
+    """Return what was checked, looked at again while a batch or an archiver is under way.
+
+    Both stores are written one after the other: what is true of them is true once nothing moves.
+    """
+    limite = time.monotonic() + CALMA_S
+    while True:
+        hechos = guardia.insist(lambda: list(_checks(informe)))
+        if all(cierto for _, cierto in hechos) or time.monotonic() > limite:
+            return hechos
+        guardia.watch(PASO_S)
+
+
+def _checks(informe: Informe) -> Iterator[tuple[str, bool]]:
+    """Yield each check of the scene's past, whatever else the stores hold, archived or not."""
+    clientes = [c.propietario_id for c in informe.escena.poblacion()]
+    tramo = informe.desde_hora, informe.escena.hasta_hora
+    horas = informe.historial.count_by_hour(clientes, *tramo)
+    esperadas = len(clientes) * max(0, tramo[1] - tramo[0])
+    eliminadas = " que no se han eliminado" * (informe.desde_hora > informe.escena.desde_hora)
     yield (
-        f"PostgreSQL tiene las {numero(esperadas, 0)} lecturas enviadas, cada una una vez",
-        cuenta["lecturas"] == esperadas,
+        f"PostgreSQL tiene las {numero(esperadas, 0)} lecturas enviadas{eliminadas}, cada una una "
+        "vez",
+        sum(lecturas for lecturas, _ in horas.values()) == esperadas
+        and all(lecturas == unicas for lecturas, unicas in horas.values()),
     )
-    de_mongo = informe.anomalias.contar_anomalias()
+    de_mongo = informe.anomalias.count_anomalies(clientes, *tramo)
     yield (
         f"las {numero(sum(de_mongo.values()), 0)} anomalías de MongoDB son las de PostgreSQL",
-        {s: n for s, n in de_mongo.items() if n}
-        == {s: n for s, n in dict(cuenta["anomalias"]).items() if n},  # type: ignore[call-overload]
+        de_mongo == informe.historial.count_anomalies(clientes, *tramo),
     )
     if informe.modelo:
         con_modelo = {v: n for v, n in informe.historial.contar_versiones().items() if "+" in v}

@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from detection.errors import PermanentError
-from serving.parada import Parada
+from pipeline.demo_envio import Guardia
+from pipeline.pasos import paso
 
 DIAS_MINIMOS = 44
 """Of past: 28 for the windows, one to learn from, 14 held out, and the last one for the model."""
@@ -36,9 +37,71 @@ def has_model(carpeta: Path) -> bool:
     return (carpeta / "modelos" / "campeon.json").exists()
 
 
-def train_first(
-    consola: Console, carpeta: Path, entorno: Mapping[str, str], parada: Parada
-) -> bool:
+class Verbos:
+    """Verbs as processes of their own, run to their end.
+
+    Parameters
+    ----------
+    carpeta : Path
+        The demo's folder, which has their output in its logs.
+    entorno : mapping
+        Their environment.
+    guardia : Guardia
+        Keeps the parts that they need running.
+    """
+
+    def __init__(self, carpeta: Path, entorno: Mapping[str, str], guardia: Guardia) -> None:
+        self.carpeta = carpeta
+        self.guardia = guardia
+        self._entorno = dict(entorno)
+
+    def run(self, verbo: str) -> None:
+        """Run a verb to its end.
+
+        Raises
+        ------
+        PermanentError
+            It failed, and said why, or did not end in time.
+        KeyboardInterrupt
+            A stop was asked for; the verb has ended.
+        """
+        estado, salida = self.outcome(verbo)
+        if estado != 0:
+            ultima = salida.rstrip().splitlines()[-1:] or ["sin explicación"]
+            raise PermanentError(f"consumo {verbo} ha fallado: {ultima[0].removeprefix('error: ')}")
+
+    def outcome(self, verbo: str) -> tuple[int, str]:
+        """Return exit status and output of a verb, run again if a part was away meanwhile."""
+        while True:
+            antes = self.guardia.caidas
+            estado, salida = self._outcome(verbo)
+            self.guardia.watch()
+            if estado == 0 or self.guardia.caidas == antes:
+                return estado, salida
+            while not self.guardia.en_marcha:
+                self.guardia.watch(PASO_S)
+
+    def _outcome(self, verbo: str) -> tuple[int, str]:
+        archivo = self.carpeta / "procesos" / f"{verbo}.log"
+        with archivo.open("w+", encoding="utf-8") as salida:
+            proceso = subprocess.Popen(
+                [sys.executable, "-m", "consumo", verbo],
+                env=self._entorno, stdout=salida, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                limite = time.monotonic() + PLAZO_S
+                while proceso.poll() is None:
+                    self.guardia.watch(PASO_S)
+                    if time.monotonic() > limite:
+                        raise PermanentError(f"consumo {verbo} no ha terminado a tiempo")
+            finally:
+                _end(proceso)
+            salida.seek(0)
+            return proceso.returncode, salida.read()
+
+
+def train_first(consola: Console, verbos: Verbos) -> bool:
     """Train, judge and promote; return whether the consumer scores with a model from now on.
 
     Raises
@@ -46,61 +109,21 @@ def train_first(
     PermanentError
         The training failed, though there was history enough, or the consumer does not follow.
     """
-    with consola.status("Entrenando el primer modelo con el pasado…"):
-        run_verb("entrenar", entorno, carpeta, parada)
-    with consola.status("Comparándolo con las reglas solas…"):
-        estado, salida = _outcome("promover", entorno, carpeta, parada)
+    with paso(consola, "Entrenando el primer modelo con el pasado"):
+        verbos.run("entrenar")
+    with paso(consola, "Comparándolo con las reglas solas"):
+        estado, salida = verbos.outcome("promover")
     consola.print(salida.rstrip(), markup=False, highlight=False, soft_wrap=True)
     if estado != 0:
         consola.print("El modelo no pasa el examen: de momento deciden solo las reglas.")
         return False
     limite = time.monotonic() + PLAZO_S
-    with consola.status("El consumidor toma el modelo…"):
-        while not has_model(carpeta):
+    with paso(consola, "El consumidor toma el modelo"):
+        while not has_model(verbos.carpeta):
             if time.monotonic() > limite:
                 raise PermanentError("el consumidor no ha tomado el modelo promovido")
-            if parada.esperar(PASO_S):
-                raise KeyboardInterrupt
+            verbos.guardia.watch(PASO_S)
     return True
-
-
-def run_verb(verbo: str, entorno: Mapping[str, str], carpeta: Path, parada: Parada) -> None:
-    """Run a verb to its end, its output in the folder's logs.
-
-    Raises
-    ------
-    PermanentError
-        It failed, and said why, or did not end in time.
-    KeyboardInterrupt
-        A stop was asked for; the verb has ended.
-    """
-    estado, salida = _outcome(verbo, entorno, carpeta, parada)
-    if estado != 0:
-        ultima = salida.rstrip().splitlines()[-1:] or ["sin explicación"]
-        raise PermanentError(f"consumo {verbo} ha fallado: {ultima[0].removeprefix('error: ')}")
-
-
-def _outcome(
-    verbo: str, entorno: Mapping[str, str], carpeta: Path, parada: Parada
-) -> tuple[int, str]:
-    """Return exit status and output of a verb, which ends when a stop is asked for."""
-    archivo = carpeta / "procesos" / f"{verbo}.log"
-    with archivo.open("w+", encoding="utf-8") as salida:
-        proceso = subprocess.Popen(
-            [sys.executable, "-m", "consumo", verbo],
-            env=dict(entorno), stdout=salida, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            limite = time.monotonic() + PLAZO_S
-            while proceso.poll() is None:
-                if parada.esperar(PASO_S):
-                    raise KeyboardInterrupt
-                if time.monotonic() > limite:
-                    raise PermanentError(f"consumo {verbo} no ha terminado a tiempo")
-        finally:
-            _end(proceso)
-        salida.seek(0)
-        return proceso.returncode, salida.read()
 
 
 def _end(proceso: subprocess.Popen[bytes]) -> None:

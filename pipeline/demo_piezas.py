@@ -17,6 +17,9 @@ from pipeline.sondas import ANFITRION, puerto_del_sistema, puerto_libre, respond
 from pipeline.supervision import Grupo
 from serving.parada import Parada
 
+PLAZO_S = 120.0
+"""By hand, 2026-11-30: the API takes 5 s on two idle cores, 40 s where ten programs share them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Pieza:
@@ -33,7 +36,7 @@ class _Pieza:
 _PIEZAS = (
     _Pieza("generador", ("generador",), "GENERADOR_PORT", 8000, "/health", "/docs"),
     _Pieza("consumidor", ("consumir",)),
-    _Pieza("API", ("api",), "API_PORT", 8001, "/salud", "/docs"),
+    _Pieza("API", ("api",), "API_PORT", 8001, "/salud/viva", "/docs"),
     _Pieza("tablero", ("tablero",), "TABLERO_PORT", 8501, "/_stcore/health"),
 )
 _REENTRENAMIENTO = _Pieza("reentrenamiento", ("reentrenar", "--cada", "24"))
@@ -47,12 +50,21 @@ class Piezas:
     grupo, parada : Grupo, Parada
     servicios : EmbeddedServices
         Started.
+    avisar : callable
+        Told in Spanish what is being started.
     """
 
-    def __init__(self, grupo: Grupo, parada: Parada, servicios: EmbeddedServices) -> None:
+    def __init__(
+        self,
+        grupo: Grupo,
+        parada: Parada,
+        servicios: EmbeddedServices,
+        avisar: Callable[[str], None],
+    ) -> None:
         self._grupo = grupo
         self._parada = parada
         self._servicios = servicios
+        self._avisar = avisar
         self._entorno: dict[str, str] = {}
         self.clave = _key(servicios.carpeta)
         self.direcciones: dict[str, str] = {}
@@ -73,6 +85,7 @@ class Piezas:
                 self._entorno[pieza.variable_puerto] = str(puerto)
                 self.direcciones[pieza.nombre] = f"http://{ANFITRION}:{puerto}{pieza.visita}"
                 listo = _answers(puerto, pieza.lista)
+            self._avisar(f"Arrancando {pieza.nombre}")
             self._start(pieza, listo)
         # The first thing to look at, first.
         self.direcciones = {"tablero": self.direcciones.pop("tablero"), **self.direcciones}
@@ -93,6 +106,7 @@ class Piezas:
                 self._servicios.carpeta / "procesos",
                 env=dict(self._entorno),
                 listo=listo,
+                plazo_s=PLAZO_S,
                 parada=self._parada,
             )
         )

@@ -85,6 +85,8 @@ class Productor:
     def __init__(self, settings: Settings, entrega_s: float = ENTREGA_S) -> None:
         self.confirmadas = 0
         self.fallidas = 0
+        self.posiciones: dict[int, int] = {}
+        """For each partition, the offset after the last message of ours that was confirmed."""
         self._entrega_s = entrega_s
         self._topic = settings.kafka_topic
         self._broker = settings.kafka_broker
@@ -120,15 +122,25 @@ class Productor:
             productor.poll(0)
             self._raise_if_failed()
 
+    def pending(self, espera_s: float) -> int:
+        """Return how many messages are not confirmed yet, after ``espera_s`` at most."""
+        quedan = int(self._productor.flush(espera_s))
+        self._raise_if_failed()
+        return quedan
+
     def flush(self) -> None:
         """Return when every message handed over is confirmed; raise ``EntregaError`` otherwise."""
         sin_respuesta = self._productor.flush(self._entrega_s + 5.0)
         self.fallidas += sin_respuesta
         self._raise_if_failed()
 
-    def _on_delivery(self, error: KafkaError | None, _mensaje: Message) -> None:
+    def _on_delivery(self, error: KafkaError | None, mensaje: Message) -> None:
         if error is None:
             self.confirmadas += 1
+            particion, offset = mensaje.partition(), mensaje.offset()
+            # A repeated request is confirmed without saying where its messages are.
+            if particion is not None and offset is not None and offset >= 0:
+                self.posiciones[particion] = offset + 1
         else:
             self.fallidas += 1
             self._motivo = error
@@ -139,6 +151,36 @@ class Productor:
             raise EntregaError(
                 f"{texto}: no todas las lecturas se entregaron (confirmadas {self.confirmadas})"
             )
+
+
+class GroupOffsets:
+    """What a consumer group has committed of the topic, asked from outside of the group."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.kafka_topic
+        self._broker = settings.kafka_broker
+        self._cliente = Consumer({**COMUN, **conexion(settings), "group.id": settings.kafka_grupo})
+
+    def unread(self, posiciones: Mapping[int, int]) -> int:
+        """Return how many messages lie between what is committed and these offsets.
+
+        Raises
+        ------
+        TransientError
+            The broker does not answer.
+        """
+        preguntas = [TopicPartition(self._topic, particion) for particion in posiciones]
+        if not preguntas:
+            return 0
+        try:
+            guardadas = self._cliente.committed(preguntas, CONTACTO_S)
+        except KafkaException as error:
+            raise ours(error.args[0], self._broker) from error
+        return sum(max(0, posiciones[g.partition] - max(0, g.offset)) for g in guardadas)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._cliente.close()
 
 
 class FuenteKafka:
@@ -157,6 +199,7 @@ class FuenteKafka:
         self._mortal: KafkaError | None = None
         self._errores: list[Message] = []
         self._registro = ""
+        self._sin_identificar = False
 
     @property
     def registro(self) -> str:
@@ -203,6 +246,8 @@ class FuenteKafka:
         while self._errores:  # here, where there are no messages yet to be lost if it fails
             self._on_message_error(self._errores[0])
             del self._errores[0]
+        if self._sin_identificar:
+            self._identify()
         self._cambio = False
         llegados = self._group.consume(maximo, espera_s)
         if self._mortal:
@@ -226,6 +271,17 @@ class FuenteKafka:
         """Bring messages again."""
         self._pausada = False
         self._group.resume(self._group.assignment())
+
+    def _identify(self) -> None:
+        """Ask which log it is before a message of a new assignment is read.
+
+        A broker that keeps its messages in memory, and a topic made anew, start at offset 0 under
+        the old name; whoever took it for the old log would take new readings for known ones.
+        """
+        self._registro = log_identity(self._settings)
+        self._sin_identificar = False
+        if not self._pausada:
+            self._group.resume(self._group.assignment())
 
     def commit(self, siguientes: Mapping[int, int], *, espera: bool) -> None:
         """Record the next offset of each partition.
@@ -351,8 +407,8 @@ class FuenteKafka:
 
     def _take(self, consumidor: Consumer, nuevas: list[TopicPartition]) -> None:
         consumidor.incremental_assign(nuevas)
-        if self._pausada:
-            consumidor.pause(nuevas)
+        self._sin_identificar = True
+        consumidor.pause(nuevas)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

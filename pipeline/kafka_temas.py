@@ -44,6 +44,8 @@ RECHAZO = frozenset(
     }
 )
 """Who we are, or who the broker is, could not be proven."""
+PASAJEROS = LEJOS | {KafkaError.KAFKA_STORAGE_ERROR}
+"""After which another try makes sense, whatever the library thinks of it."""
 
 
 def conexion(settings: Settings) -> dict[str, Any]:
@@ -162,6 +164,8 @@ def describe(error: KafkaError | None, broker: str) -> str:
             f"Kafka en {broker} rechaza la conexión: revise KAFKA_SEGURIDAD, KAFKA_MECANISMO, "
             "KAFKA_USER y KAFKA_PASSWORD"
         )
+    if error.code() == KafkaError.KAFKA_STORAGE_ERROR:
+        return f"Kafka en {broker} no puede escribir en su disco: ¿queda sitio?"
     return f"Kafka en {broker}: {error.str()}"
 
 
@@ -182,6 +186,6 @@ def ours(error: KafkaError, broker: str) -> ConsumoError:
     """Return the error of our tree for one of the library's."""
     if error.code() in RECHAZO:
         return ConfiguracionError(describe(error, broker))
-    if error.code() in LEJOS or error.retriable():
+    if error.code() in PASAJEROS or error.retriable():
         return TransientError(describe(error, broker))
     return PermanentError(describe(error, broker))

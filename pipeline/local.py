@@ -13,8 +13,9 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -29,6 +30,7 @@ from pipeline.cluster import (
     entorno_minimo,
     programa_pg,
 )
+from pipeline.pasos import paso
 from pipeline.procesos import Proceso, ejecutar
 from pipeline.servidor_mlflow import INTENTOS, ServidorMlflow
 from pipeline.servidor_mlflow import PUERTO as PUERTO_MLFLOW
@@ -41,7 +43,7 @@ from pipeline.sondas import (
     puerto_libre,
 )
 from pipeline.supervision import PASO_VIGILANCIA_S, Cerrojo, Grupo
-from serving.cli import HECHO, Parser, run
+from serving.cli import HECHO, Parser, describe_os, run
 from serving.parada import Parada
 from serving.senales import sin_interrupciones
 
@@ -58,6 +60,13 @@ SIN_CONTRASENA = ""
 """They listen to this machine only, and ask whoever comes for nothing."""
 CACHE_DE_MONGO = "256M"
 """A laptop's share; its own default is 1 GB. What it keeps is anomalies and months: little."""
+SIN_MENSAJES = (
+    "vacío, porque guarda sus mensajes solo en memoria; las lecturas que nadie había leído se han "
+    "perdido y hay que enviarlas otra vez"
+)
+"""What there is to know when the broker has been started again."""
+AVERIA_DE_MONGO = "the process must exit and restart"
+"""WiredTiger's word for a panic, of a full disk for one: the server answers errors from then on."""
 SQL_INICIAL = f"""
 SELECT 'CREATE ROLE postgres SUPERUSER LOGIN'
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres') \\gexec
@@ -80,6 +89,9 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         A stop asked for during the start ends it with ``KeyboardInterrupt``, all stopped.
     avisar : callable, optional
         Told in Spanish what is being started.
+    avisar_caida : callable, optional
+        Told, in a Spanish line each, which server has ended and is started again, and that it is
+        back; None = the log.
     mlflow : bool
         MLflow too: it takes 10 s to start and 450 MB of memory.
 
@@ -98,6 +110,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         puertos_libres: bool = False,
         parada: Parada | None = None,
         avisar: Callable[[str], None] | None = None,
+        avisar_caida: Callable[[str], None] | None = None,
         mlflow: bool = True,
     ) -> None:
         self.carpeta = carpeta.absolute()
@@ -106,7 +119,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         self._parada = parada
         self._avisar = avisar
         self._registros = self.carpeta / "procesos"
-        self._grupo = Grupo()
+        self._grupo = Grupo(avisar_caida)
         self._mlflow: ServidorMlflow | None = None
         if mlflow:
             self._mlflow = ServidorMlflow(
@@ -141,9 +154,19 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
             propias["MLFLOW_TRACKING_URI"] = self._mlflow.uri
         return propias
 
-    def caido(self) -> str | None:
-        """Return None while all run, and otherwise one Spanish sentence on the first that ended."""
-        return self._grupo.caido()
+    def vigilar(self) -> None:
+        """Bring back, on its port and its data, whatever has ended; as ``Grupo.vigilar``."""
+        self._grupo.vigilar()
+
+    @property
+    def en_marcha(self) -> bool:
+        """Return whether all ran when they were last looked at."""
+        return self._grupo.en_marcha
+
+    @property
+    def caidas(self) -> Counter[str]:
+        """Return how often each server has ended by itself, or has not come back."""
+        return self._grupo.caidas
 
     def crear_base(self, nombre: str) -> None:
         """Create an empty PostgreSQL database; ``nombre`` has small letters, digits and _ only."""
@@ -173,7 +196,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
                     self.puertos["MLflow"] = self._mlflow.puerto
                 self._escribir_env()
             except OSError as error:
-                motivo = error.strerror or error
+                motivo = describe_os(error)
                 raise PermanentError(
                     f"no se puede usar la carpeta {self.carpeta}: {motivo}"
                 ) from error
@@ -230,7 +253,9 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
             argv += ["--host", ANFITRION, "--port", str(puerto), "--config", str(configuracion)]
             argv += ["--storage-path", str(self.carpeta / "mongo"), "--log-level", "WARNING"]
             argv += ["--cache-size", CACHE_DE_MONGO]
-            return self._servidor("MongoDB", argv, puerto, mongo_responde)
+            proceso = self._servidor("MongoDB", argv, puerto, mongo_responde)
+            proceso.averia = AVERIA_DE_MONGO
+            return proceso
 
         self._arrancar("MongoDB", fabricar)
 
@@ -239,7 +264,9 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
             url = f"tcp://{ANFITRION}:{puerto}"
             argv = [_programa_tansu(), "broker", "--storage-engine", "memory://tansu/"]
             argv += ["--listener-url", url, "--advertised-listener-url", url]
-            return self._servidor("Kafka", argv, puerto, kafka_responde)
+            proceso = self._servidor("Kafka", argv, puerto, kafka_responde)
+            proceso.al_volver = SIN_MENSAJES
+            return proceso
 
         self._arrancar("Kafka", fabricar)
 
@@ -298,7 +325,8 @@ def main(argv: Sequence[str]) -> int:
     """Run the embedded services until Ctrl-C; their variables go to standard output."""
     parser = Parser(
         "consumo servicios",
-        "Arranca solo los servicios embebidos, vacíos, y escribe sus variables. Ctrl-C los para.",
+        "Arranca solo los servicios embebidos, vacíos, y escribe sus variables. El que cae se "
+        "arranca de nuevo. Ctrl-C los para.",
     )
     parser.add_argument(
         "--datos",
@@ -316,12 +344,15 @@ def main(argv: Sequence[str]) -> int:
     consola = Console(stderr=True, highlight=False)
     with Parada() as parada:
         with ExitStack() as pila:
-            with _estado(consola) as avisar:
+            with paso(consola, "") as avisar:
                 servicios = pila.enter_context(
                     EmbeddedServices(
                         opciones.datos,
                         parada=parada,
                         avisar=avisar,
+                        avisar_caida=lambda texto: consola.print(
+                            texto, markup=False, soft_wrap=True
+                        ),
                         mlflow=not opciones.sin_mlflow,
                     )
                 )
@@ -330,22 +361,10 @@ def main(argv: Sequence[str]) -> int:
                 print(f"{clave}={valor}", flush=True)  # noqa: T201
             consola.print(_resumen(servicios), markup=False, soft_wrap=True)
             while not parada.esperar(PASO_VIGILANCIA_S):
-                caida = servicios.caido()
-                if caida is not None:
-                    raise PermanentError(caida)
+                servicios.vigilar()
             consola.print("Deteniendo los servicios…")
         consola.print("Servicios detenidos.")
     return HECHO
-
-
-@contextmanager
-def _estado(consola: Console) -> Iterator[Callable[[str], None]]:
-    """Give what shows the progress of the start: a spinner on a terminal, nothing elsewhere."""
-    if not consola.is_terminal:
-        yield lambda _: None
-        return
-    with consola.status("Arrancando los servicios") as estado:
-        yield lambda texto: estado.update(f"{texto}…")
 
 
 def _resumen(servicios: EmbeddedServices) -> str:
@@ -361,7 +380,7 @@ def _resumen(servicios: EmbeddedServices) -> str:
         f"Datos y registros: {servicios.carpeta}",
         f"Variables: {servicios.archivo_env}",
         "Kafka guarda sus mensajes solo en memoria: al parar se pierden; lo demás se conserva.",
-        "Ctrl-C para detenerlos.",
+        "Si uno cae, se arranca de nuevo en su puerto. Ctrl-C para detenerlos.",
     ]
     return "\n".join(lineas)
 

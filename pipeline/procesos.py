@@ -6,6 +6,7 @@ A child lives in a session of its own, so the terminal's Ctrl-C reaches only us 
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -29,10 +30,15 @@ if TYPE_CHECKING:
 LINEAS_DE_REGISTRO = 3
 """Last lines of a log in an error: more would not be one line for the user any more."""
 COLA_BYTES = 4096
+SIN_SITIO = os.strerror(errno.ENOSPC)
+"""What servers write of a full disk; they run without a language of their own."""
 TOLERANCIA_S = 1.5
 """Two readings of one process's start time differ by less; process numbers return later."""
 ESPERA_DE_MUERTE_S = 5.0
 """After SIGKILL a process is gone as soon as its pending disk access is."""
+
+PEDIDOS = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT})
+"""Ends that somebody else asked for."""
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +84,10 @@ class Proceso(AbstractContextManager["Proceso"]):
         System user to run as (needs root); None = ours.
     parada : Parada, optional
         A stop that is asked for while it starts ends the start with ``KeyboardInterrupt``.
+    averia : str
+        Words in its log after which it is of no use, though it runs; empty = there are none.
+    al_volver : str
+        What the user has to know once it has been started again; empty = nothing.
     """
 
     nombre: str
@@ -91,7 +101,10 @@ class Proceso(AbstractContextManager["Proceso"]):
     gracia_s: float = 10.0
     usuario: Identidad | None = None
     parada: Parada | None = None
+    averia: str = ""
+    al_volver: str = ""
     _hijo: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _limite: float = field(default=0.0, init=False, repr=False)
 
     @property
     def log(self) -> Path:
@@ -118,16 +131,53 @@ class Proceso(AbstractContextManager["Proceso"]):
         PermanentError
             It cannot be started, it ended before it was ready, or it was not ready in time.
         """
+        self.lanzar()
+        self.esperar()
+
+    def lanzar(self) -> None:
+        """Start it without waiting, what is left of its last run stopped; it may have been run."""
+        self.detener()
         self.carpeta.mkdir(parents=True, exist_ok=True)
         self._recuperar()
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".anterior.log"))
         try:
             self._lanzar()
-            self._esperar_listo()
         except BaseException:
             self.detener()
             raise
+        self._limite = time.monotonic() + self.plazo_s
+
+    def esperar(self) -> None:
+        """Return when it is ready; ``iniciar`` says what it raises, and then it is stopped."""
+        try:
+            while not self.responde():
+                if self.parada is not None and self.parada.pedida:
+                    raise KeyboardInterrupt
+                time.sleep(PASO_S)
+        except BaseException:
+            self.detener()
+            raise
+
+    def responde(self) -> bool:
+        """Return whether it is ready, at once.
+
+        Raises
+        ------
+        PermanentError
+            It has ended, or its time to become ready is over.
+        """
+        # Order matters: an answer counts only if the child lives after it; another
+        # program may answer in its place.
+        responde = self.listo is None or self.listo()
+        caida = self.caido()
+        if caida is not None:
+            raise PermanentError(caida)
+        if not responde and time.monotonic() >= self._limite:
+            raise PermanentError(
+                f"{self.nombre} no está listo tras {self.plazo_s:g} s. {cola(self.log)}"
+            )
+        return responde
 
     def caido(self) -> str | None:
         """Return None while it runs, and otherwise one Spanish sentence on how it ended."""
@@ -135,8 +185,13 @@ class Proceso(AbstractContextManager["Proceso"]):
             return f"{self.nombre} no se ha iniciado"
         estado = self._hijo.poll()
         if estado is None:
+            if self.averia and self.averia in _final(self.log):
+                return f"{self.nombre} ya no puede seguir. {cola(self.log)}"
             return None
-        return f"{self.nombre} terminó por su cuenta ({_fin(estado)}). {cola(self.log)}"
+        # Whoever is told to end has not written why.
+        pedido = estado in PEDIDOS
+        dicho = f"Registro: {self.log}" if pedido else cola(self.log)
+        return f"{self.nombre} terminó por su cuenta ({_fin(estado)}). {dicho}"
 
     def detener(self) -> None:
         """Stop it: ``senal``, then SIGKILL after the grace, to it and all that it started."""
@@ -188,25 +243,6 @@ class Proceso(AbstractContextManager["Proceso"]):
         with suppress(psutil.NoSuchProcess):
             creado = psutil.Process(self._hijo.pid).create_time()
             self.archivo_pid.write_text(json.dumps({"pid": self._hijo.pid, "creado": creado}))
-
-    def _esperar_listo(self) -> None:
-        limite = time.monotonic() + self.plazo_s
-        while True:
-            # Order matters: an answer counts only if the child lives after it; another
-            # program may answer in its place.
-            responde = self.listo is None or self.listo()
-            caida = self.caido()
-            if caida is not None:
-                raise PermanentError(caida)
-            if responde:
-                return
-            if self.parada is not None and self.parada.pedida:
-                raise KeyboardInterrupt
-            if time.monotonic() >= limite:
-                raise PermanentError(
-                    f"{self.nombre} no está listo tras {self.plazo_s:g} s. {cola(self.log)}"
-                )
-            time.sleep(PASO_S)
 
     def _recuperar(self) -> None:
         """Stop what an earlier run left behind under this name."""
@@ -292,14 +328,21 @@ def ejecutar(
 
 def cola(log: Path) -> str:
     """Return a Spanish clause with the last lines of a log, in one line."""
-    try:
-        texto = log.read_bytes()[-COLA_BYTES:].decode("utf-8", "replace")
-    except OSError as error:
-        return f"No se puede leer su registro ({error})"
-    lineas = [linea.strip() for linea in texto.splitlines() if linea.strip()]
+    lineas = [linea.strip() for linea in _final(log).splitlines() if linea.strip()]
     if not lineas:
         return f"Registro vacío: {log}"
-    return f"Registro ({log}): {' | '.join(lineas[-LINEAS_DE_REGISTRO:])}"
+    lleno = "No queda sitio en el disco. " * any(SIN_SITIO in linea for linea in lineas)
+    return f"{lleno}Registro ({log}): {' | '.join(lineas[-LINEAS_DE_REGISTRO:])}"
+
+
+def _final(log: Path) -> str:
+    """Return how a log ends; empty if it cannot be read."""
+    try:
+        with log.open("rb") as f:
+            f.seek(max(0, log.stat().st_size - COLA_BYTES))
+            return f.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def atar_a_padre(senal: signal.Signals) -> Callable[[], None] | None:

@@ -8,7 +8,6 @@ has two steps: launch it first, start what else is needed, and wait for it at th
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,9 +15,9 @@ from types import TracebackType
 
 from detection.errors import PermanentError
 from pipeline.cluster import entorno_minimo
-from pipeline.procesos import Proceso, cola
+from pipeline.procesos import Proceso
 from pipeline.sondas import ANFITRION, escucha, puerto_del_sistema, puerto_libre, responde_http
-from serving.parada import PASO_S, Parada
+from serving.parada import Parada
 
 NOMBRE = "MLflow"
 PUERTO = 5000
@@ -87,9 +86,27 @@ class ServidorMlflow(AbstractContextManager["ServidorMlflow"]):
         """Return the address that MLflow's clients want."""
         return f"http://{ANFITRION}:{self.puerto}"
 
+    @property
+    def nombre(self) -> str:
+        """Return what the user calls it."""
+        return NOMBRE
+
+    @property
+    def al_volver(self) -> str:
+        """Return what there is to know of it once it has been started again: nothing."""
+        return self._proceso.al_volver
+
     def caido(self) -> str | None:
         """Return None while it runs, and otherwise one Spanish sentence on how it ended."""
         return self._proceso.caido()
+
+    def lanzar(self) -> None:
+        """Start it again, on the same port, without waiting."""
+        self._proceso.lanzar()
+
+    def responde(self) -> bool:
+        """Return whether it answers, at once; ``PermanentError`` if it ended or is late."""
+        return self._proceso.responde()
 
     def esperar(self) -> None:
         """Return when it answers; on another port if somebody was quicker on the first.
@@ -101,11 +118,10 @@ class ServidorMlflow(AbstractContextManager["ServidorMlflow"]):
         """
         for intento in range(1, INTENTOS + 1):
             try:
-                return self._esperar_respuesta()
+                return self._proceso.esperar()
             except PermanentError:
                 if intento == INTENTOS or puerto_libre(self.puerto):
                     raise
-                self._proceso.detener()
                 self._lanzar()
 
     def __enter__(self) -> ServidorMlflow:
@@ -126,27 +142,7 @@ class ServidorMlflow(AbstractContextManager["ServidorMlflow"]):
         libre = not self._puerto_elegido and puerto_libre(PUERTO)
         self.puerto = PUERTO if libre else puerto_del_sistema()
         self._proceso = self._fabricar()
-        self._proceso.iniciar()
-
-    def _esperar_respuesta(self) -> None:
-        limite = time.monotonic() + PLAZO_S
-        while True:
-            # Another program may have taken the port: the answer must be our child's.
-            responde = escucha(self._proceso.pid, self.puerto) and responde_http(
-                self.puerto, "/health"
-            )
-            caida = self.caido()
-            if caida is not None:
-                raise PermanentError(caida)
-            if responde:
-                return
-            if self._parada is not None and self._parada.pedida:
-                raise KeyboardInterrupt
-            if time.monotonic() >= limite:
-                raise PermanentError(
-                    f"{NOMBRE} no está listo tras {PLAZO_S:g} s. {cola(self._proceso.log)}"
-                )
-            time.sleep(PASO_S)
+        self._proceso.lanzar()
 
     def _fabricar(self) -> Proceso:
         argv = [sys.executable, "-P", "-m", "mlflow", "server"]
@@ -157,10 +153,16 @@ class ServidorMlflow(AbstractContextManager["ServidorMlflow"]):
         argv += ["--host", ANFITRION, "--port", str(self.puerto), "--workers", "1"]
         opciones = f"--log-level warning --timeout-graceful-shutdown {DESPEDIDA_S}"
         argv += ["--uvicorn-opts", opciones]
-        return Proceso(
+        proceso = Proceso(
             NOMBRE,
             argv,
             self._registros,
             env={**entorno_minimo(), **ENTORNO},
             cwd=self.carpeta,
+            plazo_s=PLAZO_S,
+            parada=self._parada,
         )
+        puerto = self.puerto
+        # Another program may have taken the port: the answer must be our child's.
+        proceso.listo = lambda: escucha(proceso.pid, puerto) and responde_http(puerto, "/health")
+        return proceso

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ FALLO = 1
 MAL_USO = 2
 INTERRUMPIDO = 130
 """128 + SIGINT, as shells report a Ctrl-C."""
+
+SIN_SITIO = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _TRADUCCIONES = (
     (r"the following arguments are required: (.*)", r"faltan argumentos: \1"),
@@ -87,6 +90,19 @@ def numero(minimo: float) -> Callable[[str], float]:
     return convertir
 
 
+def describe_os(error: OSError) -> str:
+    """Return what the system says of a file, in Spanish where it matters most.
+
+    Examples
+    --------
+    >>> describe_os(OSError(errno.ENOSPC, "No space left on device"))
+    'no queda sitio en el disco'
+    """
+    if error.errno in SIN_SITIO:
+        return "no queda sitio en el disco"
+    return error.strerror or str(error)
+
+
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Return the exit status of a verb: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.
 
@@ -101,10 +117,16 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
     except ConsumoError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return FALLO
-    except KeyboardInterrupt:
-        print("interrumpido", file=sys.stderr)  # noqa: T201
-        return INTERRUMPIDO
     except BrokenPipeError:
         # The reader of our output has left (``| head``): nobody is there to tell.
         sys.stderr.close()
         return FALLO
+    except OSError as error:
+        if error.errno not in SIN_SITIO:
+            raise
+        donde = f": {error.filename}" if error.filename else ""
+        print(f"error: {describe_os(error)}{donde}", file=sys.stderr)  # noqa: T201
+        return FALLO
+    except KeyboardInterrupt:
+        print("interrumpido", file=sys.stderr)  # noqa: T201
+        return INTERRUMPIDO

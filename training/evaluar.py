@@ -20,7 +20,7 @@ import numpy as np
 from detection.dominio import SEVERIDADES, instante
 from detection.errors import PermanentError
 from detection.textos import numero
-from serving.cli import FALLO, HECHO, Parser, entero, run
+from serving.cli import FALLO, HECHO, Parser, describe_os, entero, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
 from training.archivo_lecturas import FILAS_DICHAS, Archivo, read_archivo
@@ -209,7 +209,7 @@ def _write(ruta: Path, texto: str) -> None:
     try:
         ruta.write_text(texto, encoding="utf-8")
     except OSError as error:
-        raise PermanentError(f"no se puede escribir {ruta}: {error.strerror}") from error
+        raise PermanentError(f"no se puede escribir {ruta}: {describe_os(error)}") from error
 
 
 def _print(frases: Sequence[str], informe: Datos | None) -> None:

@@ -21,6 +21,7 @@ from detection.dominio import (
 )
 from detection.errors import PermanentError
 from serving.celdas import protect
+from serving.cli import describe_os
 
 SEPARADOR_LISTA = "|"
 """Between the types of one verdict in a CSV, as the API exports them."""
@@ -39,7 +40,7 @@ def open_salida(ruta: Path, zona: str) -> Iterator[Salida]:
     try:
         salida = Salida(temporal, zona, parquet=ruta.suffix.lower() == ".parquet")
     except OSError as error:
-        raise PermanentError(f"no se puede escribir {ruta}: {error.strerror}") from error
+        raise PermanentError(f"no se puede escribir {ruta}: {describe_os(error)}") from error
     try:
         with salida:
             yield salida

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pymongo import ASCENDING, ReplaceOne
 
-from detection.dominio import SEGUNDOS_POR_HORA, SEVERIDADES, Explicacion, Lecturas, Veredictos
-from pipeline.almacenes.mongo_anomalias import ANOMALIAS, Lote
+from detection.dominio import (
+    SEGUNDOS_POR_HORA,
+    SEVERIDADES,
+    Explicacion,
+    Lecturas,
+    Veredictos,
+    instante,
+)
+from pipeline.almacenes.mongo_anomalias import ANOMALIAS, ARCHIVO, Lote
 from pipeline.almacenes.mongo_conexion import connect, traducidos
-from pipeline.almacenes.mongo_documentos import hour
+from pipeline.almacenes.mongo_documentos import hour, key_of
 from pipeline.almacenes.mongo_meses import ensure_mensuales
 from pipeline.almacenes.mongo_reparto import AnomaliasRepartidas
 from pipeline.almacenes.mongo_tramos import bulk_write, insert_missing
@@ -130,12 +138,34 @@ class MongoAnomalyStore:
             [ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in otros],
         )
 
-    def contar_anomalias(self) -> dict[str, int]:
-        """Return how many anomalies there are of each severidad but normal, the gravest first."""
-        grupos = [{"$group": {"_id": "$severidad", "n": {"$sum": 1}}}]
+    def count_anomalies(
+        self, propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> dict[str, int]:
+        """Return how many anomalies of each severidad that has any, archived or not.
+
+        One that is on its way to the archive, or back, is counted once.
+
+        Parameters
+        ----------
+        propietario_ids : sequence of str
+            Others do not count.
+        desde_hora, hasta_hora : int
+            Absolute hours, the last one excluded.
+        """
+        filtro = {
+            "timestamp_consumo": {"$gte": instante(desde_hora), "$lt": instante(hasta_hora)},
+            "severidad": {"$in": [str(s) for s in SEVERIDADES[1:]]},
+        }
+        campos = {"_id": 0, "propietario_id": 1, "timestamp_consumo": 1, "severidad": 1}
+        cuales = set(propietario_ids)
+        halladas: dict[tuple[str, int], str] = {}
         with traducidos(self._settings):
-            hay = {g["_id"]: g["n"] for g in self._base[ANOMALIAS].aggregate(grupos)}
-        return {str(s): hay.get(str(s), 0) for s in reversed(SEVERIDADES[1:])}
+            # Copied before it is deleted: whichever way one goes, one of the three looks sees it.
+            for coleccion in (ANOMALIAS, ARCHIVO, ANOMALIAS):
+                for doc in self._base[coleccion].find(filtro, campos):
+                    if doc["propietario_id"] in cuales:
+                        halladas[key_of(doc)] = doc["severidad"]
+        return dict(Counter(halladas.values()))
 
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""

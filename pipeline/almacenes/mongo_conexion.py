@@ -18,11 +18,15 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from detection.errors import ConfiguracionError, ConsumoError, TransientError
+from detection.errors import ConfiguracionError, ConsumoError, SinSitioError, TransientError
 from serving.settings import Settings
 
 DUPLICADO = 11000
 """MongoDB's error code for a second document with a unique key."""
+SIN_SITIO = frozenset({14031})
+"""OutOfDiskSpace."""
+INTERNO = 1
+"""InternalError: what a server says that has broken down, of a full disk for one."""
 SIN_PERMISO = frozenset({13, 18})
 """Unauthorized, AuthenticationFailed."""
 # Retryable server states (drivers' specification, "Retryable Writes"): stepping down, shutting
@@ -82,6 +86,9 @@ def connect(
         tlsCertificateKeyFile=settings.mongo_cert or None,
         appname=programa,
         tz_aware=True,
+        # Saved means on disk: without it a server that is killed forgets its last tenth of a
+        # second, which Kafka has been told is stored.
+        journal=True,
         connect=False,
         heartbeatFrequencyMS=latido.cada_ms,
         serverSelectionTimeoutMS=latido.espera_ms,
@@ -140,6 +147,10 @@ def traducir(settings: Settings, error: PyMongoError) -> ConsumoError | None:
         return ConfiguracionError(
             f"{servidor}: no hay conexión TLS de confianza; revise MONGO_TLS, MONGO_CA y MONGO_CERT"
         )
+    if codigos & SIN_SITIO or "No space left on device" in str(error):
+        return SinSitioError(servidor)
+    if INTERNO in codigos:
+        return TransientError(f"{servidor} tiene un fallo interno: su registro dice cuál")
     if isinstance(error, ConnectionFailure) or codigos & ESTADOS_PASAJEROS:
         return TransientError(f"{servidor} no responde")
     return None

@@ -43,6 +43,21 @@ WHERE fecha BETWEEN %(dia)s - 1 AND %(dia)s + 1 AND timestamp_consumo = %(moment
   AND anomalia_detectada
 ORDER BY score_anomalia DESC, propietario_id
 """
+_POR_HORA = """
+SELECT EXTRACT(epoch FROM timestamp_consumo)::bigint / 3600, count(*),
+    count(DISTINCT propietario_id)
+FROM consumos_historia
+WHERE propietario_id = ANY(%(clientes)s) AND timestamp_consumo >= %(desde)s
+  AND timestamp_consumo < %(hasta)s
+GROUP BY timestamp_consumo
+"""
+_ANOMALIAS_DE = """
+SELECT severidad, count(*) FROM consumos_historia
+WHERE propietario_id = ANY(%(clientes)s) AND timestamp_consumo >= %(desde)s
+  AND timestamp_consumo < %(hasta)s AND anomalia_detectada
+GROUP BY severidad
+"""
+_ELIMINADO = "SELECT max(hasta) FROM log_archivado WHERE operacion = 'eliminar'"
 _CUENTA = """
 SELECT severidad, count(*), min(timestamp_consumo), max(timestamp_consumo)
 FROM consumos_historia GROUP BY severidad
@@ -204,6 +219,42 @@ class PostgresStore(HistoriaPostgres):
             "hasta": max(limites, default=None),
         }
 
+    def count_by_hour(
+        self, propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> dict[int, tuple[int, int]]:
+        """Return readings and customers of each absolute hour that has any, archived or not.
+
+        Two equal numbers: each customer's reading is there once.
+
+        Parameters
+        ----------
+        propietario_ids : sequence of str
+            Others do not count.
+        desde_hora, hasta_hora : int
+            Absolute hours, the last one excluded.
+        """
+        with self._lectura.transaction() as cursor:
+            cursor.execute(_POR_HORA, _stretch(propietario_ids, desde_hora, hasta_hora))
+            return {hora: (lecturas, clientes) for hora, lecturas, clientes in cursor.fetchall()}
+
+    def count_anomalies(
+        self, propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> dict[str, int]:
+        """Return how many anomalies of each severidad that has any, archived or not.
+
+        Parameters as in ``count_by_hour``; ``MongoAnomalyStore.count_anomalies`` counts the same.
+        """
+        with self._lectura.transaction() as cursor:
+            cursor.execute(_ANOMALIAS_DE, _stretch(propietario_ids, desde_hora, hasta_hora))
+            return dict(cursor.fetchall())
+
+    def deleted_until(self) -> date | None:
+        """Return the last local day that was deleted from the archive for good, None = none."""
+        with self._lectura.transaction() as cursor:
+            cursor.execute(_ELIMINADO)
+            (ultimo,) = cursor.fetchone()
+            return ultimo  # type: ignore[no-any-return]
+
     def contar_versiones(self) -> dict[str, int]:
         """Return how many readings each ``version_modelo`` has judged."""
         with self._lectura.transaction() as cursor:
@@ -217,3 +268,11 @@ class PostgresStore(HistoriaPostgres):
         """Close both connections."""
         self._escritura.close()
         super().close()
+
+
+def _stretch(propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int) -> dict[str, Any]:
+    return {
+        "clientes": list(propietario_ids),
+        "desde": instante(desde_hora),
+        "hasta": instante(hasta_hora),
+    }

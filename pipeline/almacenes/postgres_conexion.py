@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import psycopg2.errors
 
-from detection.errors import ConfiguracionError, ConsumoError, TransientError
+from detection.errors import ConfiguracionError, ConsumoError, SinSitioError, TransientError
 from pipeline.almacenes.watchdog import GUARDADO, Paciencia, Watchdog
 from serving.alcance import greet
 from serving.settings import Settings
@@ -37,6 +37,8 @@ RECHAZOS = (
     *("authentication failed", "no password supplied", "does not exist", "pg_hba.conf"),
     *("autentificación", "no existe la base", "no existe el rol"),
 )
+SIN_SITIO = "No space left on device"
+"""What the system says, whatever the server makes of it: a log that cannot grow has other codes."""
 # Nor does one without the security that was asked for: libpq's text, always English in its wheel.
 INSEGURAS = (
     *("certificate verify failed", "does not match host name", "does not support SSL"),
@@ -172,8 +174,8 @@ def traducir(settings: Settings, error: Exception) -> ConsumoError | None:
         )
     if isinstance(error, psycopg2.errors.QueryCanceled):
         return TransientError(f"{servidor} tarda demasiado en responder")
-    if isinstance(error, psycopg2.errors.DiskFull):
-        return TransientError(f"{servidor} no tiene sitio en el disco")
+    if isinstance(error, psycopg2.errors.DiskFull) or SIN_SITIO in str(error):
+        return SinSitioError(servidor)
     if (getattr(error, "pgcode", None) or "").startswith("40"):
         return TransientError(f"{servidor}: otro proceso escribía las mismas lecturas")
     return TransientError(f"{servidor} no responde")

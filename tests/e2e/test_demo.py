@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -83,17 +85,32 @@ def _start(variables: dict[str, str], casa: Path, salida: Path) -> subprocess.Po
 
 
 def _wait_for(salida: Path, texto: str, proceso: subprocess.Popen[bytes]) -> None:
+    _wait_until(lambda: texto in salida.read_text(errors="replace"), salida, proceso)
+
+
+def _wait_until(
+    condicion: Callable[[], bool], salida: Path, proceso: subprocess.Popen[bytes]
+) -> None:
     limite = time.monotonic() + 200
-    while texto not in salida.read_text(errors="replace"):
+    while not condicion():
         assert proceso.poll() is None, salida.read_text()
         assert time.monotonic() < limite, salida.read_text()
         time.sleep(0.1)
 
 
+def _pid(casa: Path, nombre: str) -> int:
+    (archivo,) = casa.glob(f".consumo/demo-*/procesos/{nombre}.pid")
+    return int(json.loads(archivo.read_text())["pid"])
+
+
 def test_ctrl_c_lo_para_y_otra_vez_continua(
     variables: dict[str, str], tmp_path: Path, demo: list[subprocess.Popen[bytes]]
 ) -> None:
-    """Live until Ctrl-C, which ends all with 0; started again it goes on where it was left."""
+    """Live until Ctrl-C, which ends all with 0; started again it goes on where it was left.
+
+    Beside it somebody archives, and the consumer and the API are killed: they come back, it goes
+    on, and the checks of the second start are right though there are live and archived readings.
+    """
     casa = tmp_path / "casa"
     casa.mkdir()
     for vez in ("primera", "segunda"):
@@ -103,9 +120,44 @@ def test_ctrl_c_lo_para_y_otra_vez_continua(
         _wait_for(salida, "En vivo", demo[-1])
         anuncio = (casa / ".consumo" / "servicios.env").read_text()
         assert all(f"{v}=" in anuncio for v in ("POSTGRES_PORT", "API_PORT", "TABLERO_PORT"))
+        if vez == "primera":
+            _archivar_y_matar(variables, casa, salida, demo[-1])
         demo[-1].send_signal(signal.SIGINT)
         assert demo[-1].wait(60) == 0, salida.read_text()
         assert "Detenido. Los datos quedan en" in salida.read_text()
+        assert "✓ PostgreSQL tiene las 6.912 lecturas enviadas" in salida.read_text()
+        assert "✗" not in salida.read_text()
         assert not _hijos(casa)
         assert not (casa / ".consumo" / "servicios.env").exists()
     assert "El pasado ya estaba guardado" in (tmp_path / "segunda.txt").read_text()
+    # To a file: a line a step.
+    pasos = (tmp_path / "primera.txt").read_text().splitlines()
+    esperados = ("Arrancando PostgreSQL…", "Arrancando tablero…", "Sumando los meses…")
+    assert [linea for linea in pasos if linea in esperados] == list(esperados)
+    assert "6.912 de 6.912 guardadas con su veredicto." in pasos
+
+
+def _archivar_y_matar(
+    variables: dict[str, str], casa: Path, salida: Path, proceso: subprocess.Popen[bytes]
+) -> None:
+    """Archive beside the running demo, kill its consumer and API, and see that it goes on."""
+    r = subprocess.run(
+        [sys.executable, "-m", "consumo", "archivar", "--dias", "20"],
+        cwd=casa, env=variables, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert r.returncode == 0, r.stderr
+    assert "lecturas archivadas" in r.stdout
+    antes = {nombre: _pid(casa, nombre) for nombre in ("consumidor", "API")}
+    for pid in antes.values():
+        os.kill(pid, signal.SIGKILL)
+    for nombre, pid in antes.items():
+        _wait_for(salida, f"{nombre} se arranca de nuevo en 1 s", proceso)
+        _wait_for(salida, f"{nombre} funciona de nuevo", proceso)
+        assert _pid(casa, nombre) != pid
+    dichas = _horas_dichas(salida)
+    # On a slow machine all may have been said by now.
+    _wait_until(lambda: dichas < _horas_dichas(salida) or dichas == 24, salida, proceso)
+
+
+def _horas_dichas(salida: Path) -> int:
+    return len(re.findall(r"^\d\d/\d\d \d\d:00  anomalías", salida.read_text(), re.MULTILINE))

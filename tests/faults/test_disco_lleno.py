@@ -102,7 +102,7 @@ def test_sin_sitio_en_el_disco_se_espera_a_que_haya(
     esperar_filas(en_disco, len(historia), relato)
     lastre = _llenar(disco)
     enviar(en_disco, resto)
-    sin_sitio = "PostgreSQL en .* no tiene sitio en el disco; se espera y se reintenta"
+    sin_sitio = "PostgreSQL en .*: no queda sitio en su disco; se espera y se reintenta"
     esperar(lambda: relato.dice(sin_sitio), "the trouble is told", registros=[relato.ruta])
     assert proceso.poll() is None
     lastre.unlink()

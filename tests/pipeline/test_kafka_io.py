@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from apoyo_bucle import AHORA_HORA, ProcesadorFalso, wait_until
 from confluent_kafka import Consumer, TopicPartition
@@ -15,10 +20,12 @@ from confluent_kafka.admin import AdminClient
 from detection.dominio import Lecturas
 from detection.errors import TransientError
 from pipeline.bucle import Bucle, Resumen
-from pipeline.kafka_io import FuenteKafka, Productor
-from pipeline.kafka_temas import ensure_topics, ping_kafka
+from pipeline.kafka_io import FuenteKafka, GroupOffsets, Productor
+from pipeline.kafka_temas import ensure_topics, log_identity, ping_kafka
+from pipeline.local import EmbeddedServices
 from pipeline.messages import Codificador, Decodificador
-from pipeline.sondas import ANFITRION, puerto_del_sistema
+from pipeline.procesos import Proceso
+from pipeline.sondas import ANFITRION, kafka_responde, puerto_del_sistema
 from serving.settings import Settings
 
 CLIENTES = 12
@@ -229,3 +236,56 @@ def test_two_consumers_share_the_partitions(entorno: Settings) -> None:
     movidas = set.union(*segundo.particion_de.values())
     assert movidas <= set(primero.olvidadas)
     assert committed(entorno) == 400
+
+
+def test_a_broker_that_starts_empty_is_another_log(
+    entorno: Settings, servicios: EmbeddedServices, tmp_path: Path
+) -> None:
+    """What comes after a broker lost its memory is of a new log, whoever made its topic again.
+
+    Otherwise its first offsets would be taken for those of readings that were learnt from.
+    """
+    puerto = puerto_del_sistema()
+    argv = [a.replace(str(servicios.puertos["Kafka"]), str(puerto)) for a in _broker(servicios)]
+    kafka = Proceso("Kafka", argv, tmp_path, listo=lambda: kafka_responde(puerto))
+    propio = entorno.model_copy(update={"kafka_broker": f"{ANFITRION}:{puerto}"})
+    fuente = FuenteKafka(propio)
+
+    def leer() -> str:
+        llegados: list[object] = []
+        wait_until(lambda: llegados.extend(fuente.read(10, 0.05)) or llegados, plazo_s=60.0)
+        return fuente.registro
+
+    with kafka:
+        send(propio, range(1))
+        fuente.open(lambda _: None, lambda _: None)
+        primero = leer()
+        os.kill(kafka.pid, signal.SIGKILL)
+        kafka.iniciar()
+        send(propio, range(1))
+        assert log_identity(propio) != primero
+        assert leer() == log_identity(propio)
+        fuente.close()
+
+
+def test_what_was_sent_is_known_to_be_read(entorno: Settings) -> None:
+    """What the group has not committed of what a producer sent, whatever others send."""
+    send(entorno, range(3))
+    productor = Productor(entorno)
+    lecturas = Lecturas(["A"], np.array([AHORA_HORA]), np.array([1.0]))
+    productor.send(["A"], Codificador(entorno.zona_horaria).encode(lecturas))
+    while productor.pending(0.05):
+        pass
+    assert len(productor.posiciones) == 1
+    with closing(GroupOffsets(entorno)) as grupo:
+        assert grupo.unread({}) == 0
+        assert grupo.unread(productor.posiciones) == sum(productor.posiciones.values()) >= 1
+        send(entorno, range(3, 6))
+        consume(entorno, ProcesadorFalso())
+        assert grupo.unread(productor.posiciones) == 0
+
+
+def _broker(servicios: EmbeddedServices) -> list[str]:
+    """Return the command line of the embedded broker."""
+    datos = json.loads((servicios.carpeta / "procesos" / "Kafka.pid").read_text())
+    return list(psutil.Process(datos["pid"]).cmdline())

@@ -61,7 +61,7 @@ def consultar(variables: dict[str, str], sql: str, usuario: str = "admin") -> li
 
 
 def mongo(variables: dict[str, str]) -> pymongo.MongoClient:
-    return pymongo.MongoClient(variables["MONGO_HOST"], int(variables["MONGO_PORT"]))
+    return pymongo.MongoClient(variables["MONGO_HOST"], int(variables["MONGO_PORT"]), journal=True)
 
 
 def hijos(carpeta: Path) -> list[int]:
@@ -250,18 +250,43 @@ def test_sigkill_leaves_no_server_and_the_data_can_be_used_again(
         assert consultar(servicios.variables(), "SELECT n FROM t") == [(7,)]
 
 
-def test_a_server_that_dies_is_noticed(
+def test_a_server_that_dies_comes_back_where_it_was(
     orden: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    """When one server ends, the command says which, stops the others and ends with 1."""
+    """Each one killed is started again on its port and its data, and a line says so.
+
+    Of Kafka it says what is lost. The variables stay right, and Ctrl-C still ends all with 0.
+    """
     en_marcha = orden("--sin-mlflow")
-    leer_variables(en_marcha, 11)
+    variables = leer_variables(en_marcha, 11)
+    archivo = tmp_path / "datos" / "servicios.env"
+    assert esperar(archivo.exists)
+    antes = archivo.read_text()
+    consultar(variables, "CREATE TABLE t AS SELECT 7 AS n")
+    mongo(variables)[variables["MONGO_DB"]].t.insert_one({"_id": 7})
+    nombres = ("PostgreSQL", "MongoDB", "Kafka")
+    for pid in hijos(tmp_path / "datos"):
+        os.kill(pid, signal.SIGKILL)
+    dicho = ""
+    assert en_marcha.stderr is not None
+    while not all(f"{nombre} funciona de nuevo" in dicho for nombre in nombres):
+        linea = en_marcha.stderr.readline()
+        assert linea, f"it has ended: {dicho}"
+        dicho += linea
+    for nombre in nombres:
+        assert f"{nombre} se arranca de nuevo en 1 s: {nombre} terminó por su cuenta" in dicho
+        assert dicho.count(f"{nombre} funciona de nuevo") == 1
+    assert "las lecturas que nadie había leído se han perdido" in dicho
+    assert consultar(variables, "SELECT n FROM t") == [(7,)]
+    assert mongo(variables)[variables["MONGO_DB"]].t.count_documents({"_id": 7}) == 1
+    kafka = AdminClient({"bootstrap.servers": variables["KAFKA_BROKER"]})
+    assert not kafka.list_topics(timeout=10).topics
+    assert archivo.read_text() == antes
     pids = hijos(tmp_path / "datos")
-    kafka = json.loads((tmp_path / "datos" / "procesos" / "Kafka.pid").read_text())["pid"]
-    os.kill(kafka, signal.SIGKILL)
+    assert len(pids) == 3
+    en_marcha.send_signal(signal.SIGINT)
     _, error = en_marcha.communicate(timeout=PLAZO_S)
-    assert en_marcha.returncode == 1
-    assert "error: Kafka terminó por su cuenta (señal SIGKILL)" in error
+    assert en_marcha.returncode == 0, error
     assert han_muerto(pids)
 
 

@@ -120,12 +120,14 @@ def test_un_lote_mayor_que_un_tramo(sonda: AnomaliasMongo, monkeypatch: pytest.M
 
 def test_cuenta_las_anomalias(sonda: AnomaliasMongo) -> None:
     """Anomalies by severidad; one that turned normal but was confirmed is none any more."""
-    assert sonda.store.contar_anomalias() == {"crítica": 0, "alta": 0, "media": 0, "baja": 0}
+    assert sonda.store.count_anomalies(["A"], H, H + 4) == {}
     lote = hacer_lote([("A", H + i) for i in range(4)], severidad=[1, 4, 4, 2], score=[60] * 4)
     sonda.store.save(*lote, explicar(lote[1]), np.zeros(4, np.bool_), H)
     sonda.poner_estado(("A", H), "confirmada")
     sonda.store.save(*hacer_lote([("A", H)]), [[]], np.ones(1, np.bool_), H)
-    assert sonda.store.contar_anomalias() == {"crítica": 2, "alta": 0, "media": 1, "baja": 0}
+    assert sonda.store.count_anomalies(["A"], H, H + 4) == {"crítica": 2, "media": 1}
+    assert sonda.store.count_anomalies(["A"], H + 1, H + 3) == {"crítica": 2}
+    assert sonda.store.count_anomalies(["B"], H, H + 4) == {}
 
 
 def _exigir_transitorio(puerto: int) -> None:

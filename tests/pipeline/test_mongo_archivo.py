@@ -144,6 +144,23 @@ def test_ida_y_vuelta_documento_a_documento(casa: Casa) -> None:
     assert (casa.crudas(VIVAS), casa.crudas(ARCHIVO)) == (casa.originales, {})
 
 
+def test_se_cuentan_las_mismas_mientras_se_mueven(casa: Casa, testigo: Testigo) -> None:
+    """Between any two commands of a move, there and back, each anomaly is counted once."""
+    clientes = sorted({cliente for cliente, _ in casa.originales})
+    todas = casa.store.count_anomalies(clientes, 0, 2**20)
+    assert sum(todas.values()) == len(casa.originales)
+    cuentas: list[dict[str, int]] = []
+
+    def contar(_orden: object) -> None:
+        cuentas.append(casa.store.count_anomalies(clientes, 0, 2**20))
+
+    with testigo.antes_de_cada(contar):
+        casa.archivo.archivar(LIMITE, HOY)
+        casa.archivo.restaurar(date(2025, 1, 1), LIMITE, HOY)
+    assert len(cuentas) > 20
+    assert all(cuenta == todas for cuenta in cuentas)
+
+
 def test_dos_veces_es_igual_que_una(casa: Casa) -> None:
     """Archiving or restoring again moves nothing and changes nothing."""
     for _ in range(2):

@@ -339,6 +339,10 @@ def test_la_cuenta(sonda: HistorialPostgres) -> None:
     """The summary counts readings, customers and anomalies by severidad."""
     claves = [("A", H), ("A", H + 5), ("B", H - 3), ("C", H)]
     sonda.store.save(*hacer_lote(claves, severidad=[0, 4, 4, 1], score=[0, 95, 91, 50]))
+    assert sonda.store.count_by_hour(["A", "B"], H - 3, H + 5) == {H: (1, 1), H - 3: (1, 1)}
+    assert sonda.store.count_by_hour(["A", "C"], H, H + 1) == {H: (2, 2)}
+    assert sonda.store.count_anomalies(["A", "C"], H, H + 5) == {"baja": 1}
+    assert sonda.store.count_anomalies(["A", "B", "C"], H - 3, H + 6) == {"crítica": 2, "baja": 1}
     assert sonda.store.contar() == {
         "lecturas": 4,
         "clientes": 3,

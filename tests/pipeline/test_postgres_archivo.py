@@ -273,10 +273,19 @@ def test_la_historia_que_se_carga_no_depende_del_archivo(casa: Casa) -> None:
             for h in historias
         ]
 
-    antes = cargar(), casa.store.customers(DESDE, HASTA), casa.store.contar()
+    de_todos = ["C1", "C3", "C5"], hora("2026-02-20"), hora("2026-03-20")
+
+    def contar() -> list[Any]:
+        return [
+            casa.store.contar(),
+            casa.store.count_by_hour(*de_todos),
+            casa.store.count_anomalies(*de_todos),
+        ]
+
+    antes = cargar(), casa.store.customers(DESDE, HASTA), contar()
     assert all(len(h[0]) == n for h, n in zip(antes[0], (1344, 672, 672), strict=True))
     casa.archivo.archivar(date(2026, 4, 3), HOY)
-    assert (cargar(), casa.store.customers(DESDE, HASTA), casa.store.contar()) == antes
+    assert (cargar(), casa.store.customers(DESDE, HASTA), contar()) == antes
 
 
 def test_se_elimina_solo_del_archivo_y_para_siempre(casa: Casa) -> None:
@@ -290,6 +299,7 @@ def test_se_elimina_solo_del_archivo_y_para_siempre(casa: Casa) -> None:
     assert casa.archivo.eliminar(date(2026, 3, 5)).registros == n > 0
     assert casa.cuantas("consumos_diarios_archivo") == quedan
     assert casa.todas("consumos_diarios") == vivas
+    assert casa.store.deleted_until() == date(2026, 3, 4)
     assert casa.archivo.eliminar(date(2026, 3, 5)).registros == 0
     # A reading that still comes of a day that is gone lives where its day lived.
     casa.store.save(*hacer_lote([("TARDE", hora("2026-02-10T10:00"))]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from detection.errors import PermanentError
-from pipeline.supervision import Cerrojo, Grupo
+from pipeline.supervision import Cerrojo, Grupo, RestartPolicy
 from serving.parada import Parada
 from serving.senales import sin_interrupciones
 
@@ -20,10 +20,17 @@ class Miembro:
 
     def __init__(self, nombre: str, diario: list[str], falla: bool = False) -> None:
         self.nombre, self.diario, self.falla = nombre, diario, falla
+        self.al_volver = ""
         self.caida: str | None = None
 
     def caido(self) -> str | None:
         return self.caida
+
+    def lanzar(self) -> None:
+        self.diario.append(f"*{self.nombre}")
+
+    def responde(self) -> bool:
+        raise PermanentError(f"{self.nombre} terminó por su cuenta")
 
     def __enter__(self) -> Miembro:
         if self.falla:
@@ -59,18 +66,19 @@ def test_a_member_that_fails_stops_those_before_it() -> None:
 
 
 def test_group_notices_a_member_that_ended() -> None:
-    """While it waits, a group says which member ended by itself, and stops the others."""
+    """A member that ends and cannot be started again is named, and the others are stopped."""
     diario: list[str] = []
+    politica = RestartPolicy(espera_s=0.0, fallos=3)
 
     def funcionar() -> None:
-        with Grupo() as grupo:
+        with Grupo(politica=politica) as grupo:
             grupo.entrar(Miembro("a", diario))
             grupo.entrar(Miembro("b", diario)).caida = "b terminó por su cuenta"
             grupo.esperar(Parada())
 
     with pytest.raises(PermanentError, match="b terminó"):
         funcionar()
-    assert diario[-2:] == ["-b", "-a"]
+    assert diario == ["+a", "+b", "*b", "*b", "-b", "-a"]
 
 
 @pytest.mark.parametrize("senal", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
