@@ -121,6 +121,9 @@ class Problema(BaseModel):
     errores: list[ErrorDeCampo] | None = Field(
         None, description="Los campos que no valen, si se trata de eso"
     )
+    razones: list[str] | None = Field(
+        None, description="Por qué no se promueve una versión, si se trata de eso"
+    )
 
 
 class Invalida(HTTPException):
@@ -135,6 +138,14 @@ class Invalida(HTTPException):
     def __init__(self, campo: str, mensaje: str) -> None:
         super().__init__(422, f"{campo}: {mensaje}")
         self.errores = [{"campo": campo, "mensaje": mensaje}]
+
+
+class Rechazada(HTTPException):
+    """A 409 that lists why a version is not promoted."""
+
+    def __init__(self, detalle: str, razones: list[str]) -> None:
+        super().__init__(409, sin_direcciones(detalle))
+        self.razones = [sin_direcciones(razon) for razon in razones]
 
 
 _CABECERA_ESPERA = {
@@ -184,6 +195,7 @@ def problema(
     detalle: str | None = None,
     errores: list[dict[str, str]] | None = None,
     cabeceras: dict[str, str] | None = None,
+    razones: list[str] | None = None,
 ) -> Response:
     """Return an answer of RFC 9457 in Spanish; ``detalle`` None = what its status means."""
     clase, titulo, defecto = _PROBLEMAS.get(estado) or ("otro", HTTPStatus(estado).phrase, "")
@@ -197,6 +209,8 @@ def problema(
     }
     if errores:
         cuerpo["errores"] = errores
+    if razones:
+        cuerpo["razones"] = razones
     return Response(
         json.dumps(cuerpo, ensure_ascii=False).encode("utf-8", "replace"),
         estado,
@@ -281,7 +295,7 @@ def install_errors(app: FastAPI) -> None:
         return problema(
             error.status_code, peticion.url.path, id_de(peticion),
             str(error.detail) if propio and error.detail else None,
-            getattr(error, "errores", None), cabeceras,
+            getattr(error, "errores", None), cabeceras, getattr(error, "razones", None),
         )  # fmt: skip
 
     @app.exception_handler(TransientError)

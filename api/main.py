@@ -36,7 +36,7 @@ from api.routes.sistema import auditoria_router, clave_router, metricas_router
 from api.routes.sistema import router as sistema_router
 from api.seguridad import CABECERA, Llavero, Permiso, nueva_clave
 from api.tildes import Tildes, sin_tildes
-from api.vigia import Vigia, reach_kafka, reach_mlflow
+from api.vigia import MODELO, Vigia, look_at_champion, reach_kafka, reach_mlflow
 from detection.errors import ConfiguracionError, TransientError
 from pipeline.almacenes.mongo_conexion import PREGUNTA
 from pipeline.almacenes.mongo_consultas import MongoConsultas
@@ -109,11 +109,13 @@ def open_recursos(
         preparacion.check()
         return salud.latest_write()
 
+    versiones = Recuerdo(registro.versions, VERSIONES_S, segundos)
     partes: dict[str, Callable[[], object]] = {
         POSTGRES: latest_write,
         MONGO: anomalias.ping,
         "Kafka": partial(reach_kafka, settings.kafka_broker),
         "MLflow": partial(reach_mlflow, settings.mlflow_tracking_uri),
+        MODELO: partial(look_at_champion, versiones.get),
     }
     latidos, retraso = LatidosPostgres(settings), LectorRetraso(settings)
 
@@ -132,7 +134,7 @@ def open_recursos(
         salud=salud,
         modelos=modelos,
         registro=registro,
-        versiones=Recuerdo(registro.versions, VERSIONES_S, segundos),
+        versiones=versiones,
         metricas=metricas,
         llavero=Llavero(settings),
         preparacion=preparacion,

@@ -34,6 +34,22 @@ class Promocion(BaseModel):
     en: str | None = Field(None, description="Cuándo", examples=["2026-11-24T10:00:00+01:00"])
     motivo: str | None = Field(None, description="Por qué")
     desde: str | None = Field(None, description="A qué versión sustituyó", examples=["2"])
+    via: str | None = Field(
+        None, description="Cómo: «examen», «vuelta atrás» o «a la fuerza»", examples=["examen"]
+    )
+    pese_a: str | None = Field(None, description="Qué hablaba en contra, si fue a la fuerza")
+
+
+class ExamenVersion(BaseModel):
+    """What the gate said of a version."""
+
+    model_config = _de("Lo que dijo el examen de una versión frente a un campeón.")
+    campeon: int | None = Field(None, description="Frente a cuál; nulo = las reglas, sin campeón")
+    acepta: bool = Field(description="Si puede sustituirlo")
+    motivo: str = Field(description="Por qué, o por qué no")
+    cuando: str = Field(description="Cuándo", examples=["2026-11-24T10:00:00+01:00"])
+    vigente: bool = Field(description="Si ese campeón es el actual: si no, el examen no vale")
+    criterios: list[dict[str, Any]] = Field(default=[], description="Lo que se comparó")
 
 
 class Version(BaseModel):
@@ -45,11 +61,33 @@ class Version(BaseModel):
     alias: list[str] = Field(description="«champion» y «challenger»", examples=[["champion"]])
     metricas: dict[str, float | None] = Field(
         description="Medidas en los datos que no vio al aprender",
-        examples=[{"precision_media": 0.71}],
+        examples=[{"precision_media": 0.71, "precision_media_azar": 0.12}],
+    )
+    precision_azar: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        examples=[0.12],
+        description="La precisión media de puntuar al azar: la parte de lecturas atacadas",
     )
     etiquetas: dict[str, str] = Field(description="Lo que MLflow sabe de ella")
     promociones: list[Promocion] = Field(description="Cuándo ha sido campeona, la última al final")
     mlflow_url: str = Field(description="Su página en MLflow, con gráficas y ficheros")
+    examen: ExamenVersion | None = Field(None, description="Lo que dijo el último examen")
+    razones: list[str] = Field(
+        default=[], description="Por qué no se puede promover ahora sin forzarlo; vacío = se puede"
+    )
+    puerta: str | None = Field(
+        None,
+        description="De la campeona: «examen», «vuelta atrás», «a la fuerza» o «fuera de la "
+        "puerta», si se movió el alias a mano",
+    )
+    rechazo: str | None = Field(
+        None, description="Por qué no la puede usar un consumidor; nulo = nadie la ha rechazado"
+    )
+    aviso: str | None = Field(
+        None, description="De la campeona: lo que de este código no se usa con ella"
+    )
 
 
 class Versiones(BaseModel):
@@ -75,6 +113,9 @@ class Cambio(BaseModel):
         description="Campeón que se veía al decidir (0 = ninguno): si ya es otro, 409",
         examples=[2],
     )
+    forzar: bool = Field(
+        False, strict=True, description="Aunque el examen no la acepte; el motivo queda anotado"
+    )
 
 
 class CampeonNuevo(BaseModel):
@@ -86,6 +127,9 @@ class CampeonNuevo(BaseModel):
     motivo: str = Field(description="Por qué")
     quien: str = Field(description="Nombre de la clave", examples=["ana"])
     cuando: datetime = Field(description="Cuándo")
+    puerta: str = Field(
+        description="Cómo: «examen», «vuelta atrás» o «a la fuerza»", examples=["examen"]
+    )
 
 
 class ParSombra(BaseModel):

@@ -15,6 +15,10 @@ from dataclasses import dataclass
 
 from detection.errors import ConsumoError, TransientError
 from serving.alcance import greet, listens, without_password
+from serving.versiones import CAMPEON, Rechazo, VersionInfo
+
+MODELO = "Modelo"
+"""What the champion is called among the parts: not a server that answers, but what scores."""
 
 VIGENCIA_S = 2.0
 PLAZO_S = 3.5
@@ -127,6 +131,30 @@ def reach_kafka(servidores: str) -> None:
             continue
         return
     raise TransientError(f"Kafka no responde en {servidores}")
+
+
+@dataclass(frozen=True, slots=True)
+class Campeon:
+    """What MLflow says of the champion.
+
+    Parameters
+    ----------
+    version : int
+    rechazo : str or None
+        Why a consumer could not use it.
+    """
+
+    version: int
+    rechazo: str | None
+
+
+def look_at_champion(pedir: Callable[[], list[VersionInfo]]) -> Campeon | None:
+    """Return the champion; None = there is none. ``TransientError`` while MLflow is away."""
+    info = next((v for v in pedir() if CAMPEON in v.alias), None)
+    if info is None:
+        return None
+    rechazo = Rechazo.from_tags(info.etiquetas)
+    return Campeon(info.version, None if rechazo is None else rechazo.motivo)
 
 
 def reach_mlflow(uri: str) -> None:

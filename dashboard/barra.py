@@ -68,6 +68,9 @@ def resumen_salud(salud: dict[str, Any]) -> tuple[str, str]:
     males = [consumidor["texto"]] if consumidor["gravedad"] == "mal" else []
     if caidas:
         males.append(f"No responde: {', '.join(caidas)}")
+    modelo = salud["modelo"]
+    if modelo["estado"] == "rechazado":
+        males.append(f"Los consumidores rechazan el campeón, v{modelo['version']}")
     if males:
         return "mal", ". ".join(males)
     if consumidor["gravedad"] != "bien":

@@ -283,7 +283,10 @@ def umbrales(
 
 
 def metricas(versiones: Sequence[Mapping[str, Any]], nombre: str, paleta: Paleta) -> go.Figure:
-    """Return one metric of several versions as bars, the champion's in full colour."""
+    """Return one metric of several versions as bars, the champion's in full colour.
+
+    An average precision has its chance level beside it: a high one may be no better.
+    """
     figura = base(paleta, 220)
     colores = [
         paleta.principal if "champion" in v["alias"]
@@ -296,6 +299,13 @@ def metricas(versiones: Sequence[Mapping[str, Any]], nombre: str, paleta: Paleta
         marker={"color": colores},
         hovertemplate="%{x}: %{y:,.3f}<extra></extra>",
     )
+    azar = [v.get("precision_azar") for v in versiones]
+    if nombre.startswith("precision") and any(uno is not None for uno in azar):
+        figura.add_scatter(
+            x=[f"v{v['version']}" for v in versiones], y=azar, mode="markers",
+            marker={"symbol": "line-ew-open", "size": 26, "color": paleta.texto},
+            hovertemplate="%{x}, al azar: %{y:,.3f}<extra></extra>",
+        )  # fmt: skip
     figura.update_xaxes(type="category", showgrid=False)
     figura.update_yaxes(rangemode="tozero")
     figura.update_layout(

@@ -26,6 +26,8 @@ MAXIMO_VERSIONES = 3
 _ORDEN_ALARMAS = ("baja", "media", "alta", "critica")
 _PARTES = frozenset({"hallados_clientes", "hallados_lecturas"})
 """Groups whose figures are shares, 0 to 1."""
+_PRECISIONES = frozenset({"precision_sola", "precision_sin"})
+"""Groups whose figures are average precisions: they mean little without what chance gives."""
 _ATAQUES = {
     "cannabis": "Plantación",
     "congelado": "Contador congelado",
@@ -106,6 +108,12 @@ def frente_a_frente(versiones: Filas, grupo: str, paleta: Paleta) -> go.Figure:
             name=f"v{version['version']}", marker={"color": color},
             hovertemplate=f"%{{x:{formato}}}",
         )  # fmt: skip
+        azar = version.get("precision_azar")
+        if grupo in _PRECISIONES and azar is not None:
+            figura.add_vline(
+                x=azar, line={"dash": "dot", "color": color},
+                annotation={"text": "al azar", "font": {"size": 11}},
+            )  # fmt: skip
     figura.update_yaxes(autorange="reversed", showgrid=False, type="category")
     figura.update_xaxes(rangemode="tozero", tickformat=formato if grupo in _PARTES else None)
     figura.update_layout(barmode="group", hovermode="y unified", bargap=0.3)

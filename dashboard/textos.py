@@ -35,6 +35,7 @@ NOMBRES_TIPO = {
 _NOMBRES = {
     "precision_media": "Precisión media",
     "precision_media_reglas": "Precisión media (solo reglas)",
+    "precision_media_azar": "Precisión media (al azar)",
     "precision_sola": "Precisión por sí solo",
     "precision_sin": "Precisión sin él",
     "hallados_clientes": "Clientes hallados",

@@ -1,19 +1,45 @@
-"""A person makes a version champion: checked first, the alias moved, and written down beside it."""
+"""A version becomes champion: the one place where the alias is moved, whoever asks for it.
+
+Three ways lead there, and the version's tags say which one it took:
+
+- ``EXAMEN``: the gate accepted it, against the very champion that it replaces;
+- ``VUELTA``: it has been champion before: going back must not wait for an exam;
+- ``FORZADA``: a person insists and gives a reason; what spoke against it is written down too.
+
+The gate itself scores both versions and lives in ``training``; what it said is kept with the
+version (``Examen``), so that the API decides by the same verdict without scoring anything.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Any, Protocol
 
 from detection.errors import ModeloInvalidoError, PermanentError
 from detection.modelo import Modelo
+from detection.textos import numero
 from serving.paquete import load_paquete
-from serving.versiones import CAMPEON, MODELO
+from serving.versiones import (
+    CAMPEON,
+    ETIQUETA_EXAMEN,
+    ETIQUETA_PROMOCIONES,
+    MODELO,
+    Rechazo,
+    VersionInfo,
+)
 
 _LOG = logging.getLogger(__name__)
+
+EXAMEN, VUELTA, FORZADA = "examen", "vuelta atrás", "a la fuerza"
+FUERA = "fuera de la puerta"
+"""The champion's alias was moved by hand, as in MLflow's own page, or before exams were kept."""
 
 
 class Versiones(Protocol):
@@ -21,6 +47,10 @@ class Versiones(Protocol):
 
     def version_of(self, alias: str) -> int | None:
         """Return the version that an alias points to; None = it points nowhere."""
+        ...
+
+    def tags_of(self, version: int) -> Mapping[str, str]:
+        """Return the tags of a version."""
         ...
 
     def download(self, version: int, destino: Path) -> Path:
@@ -36,6 +66,128 @@ class CampeonCambiadoError(PermanentError):
     """The champion is not the one that whoever asked had seen."""
 
 
+class PromocionRechazadaError(PermanentError):
+    """The gate has not let a version pass against the champion of now.
+
+    Parameters
+    ----------
+    version : int
+    razones : sequence of str
+        Why, one Spanish clause each; at least one.
+    """
+
+    def __init__(self, version: int, razones: Sequence[str]) -> None:
+        super().__init__(f"la versión {version} no se promueve: {'; '.join(razones)}")
+        self.razones = tuple(razones)
+
+
+@dataclass(frozen=True, slots=True)
+class Examen:
+    """What the gate said of a version.
+
+    Parameters
+    ----------
+    campeon : int or None
+        The champion that it was compared with; None = there was none, only the rules.
+    acepta : bool
+    motivo : str
+        In Spanish.
+    cuando : str
+        ISO 8601.
+    criterios : tuple of mapping
+        ``nombre``, ``campeon``, ``aspirante``, ``limite``, ``cumple`` of each, and ``azar``.
+    """
+
+    campeon: int | None
+    acepta: bool
+    motivo: str
+    cuando: str
+    criterios: tuple[Mapping[str, Any], ...] = ()
+
+    def tags(self) -> dict[str, str]:
+        """Return the tag that keeps it with its version."""
+        return {ETIQUETA_EXAMEN: json.dumps(_finite(asdict(self)), ensure_ascii=False)}
+
+    @staticmethod
+    def from_tags(etiquetas: Mapping[str, str]) -> Examen | None:
+        """Return what a version's tags say; None = never examined, or unreadable.
+
+        Examples
+        --------
+        >>> examen = Examen(2, True, "es mejor", "2026-11-24T10:00:00+01:00")
+        >>> Examen.from_tags(examen.tags()) == examen
+        True
+        >>> Examen.from_tags({ETIQUETA_EXAMEN: "{}"}) is None
+        True
+        """
+        try:
+            datos = json.loads(etiquetas[ETIQUETA_EXAMEN])
+            campeon = datos["campeon"]
+            return Examen(
+                None if campeon is None else int(campeon), datos["acepta"] is True,
+                str(datos["motivo"]), str(datos["cuando"]),
+                tuple(dict(criterio) for criterio in datos["criterios"]),
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError):
+            # A person may have edited it in MLflow: then nothing is known.
+            return None
+
+
+def refusals(version: int, etiquetas: Mapping[str, str], campeon: int | None) -> tuple[str, ...]:
+    """Return why a version may not replace a champion, in Spanish; empty = it may.
+
+    Parameters
+    ----------
+    etiquetas : mapping of str to str
+        All tags of the version.
+    campeon : int or None
+        The champion of now.
+
+    Examples
+    --------
+    >>> print(refusals(3, {}, 2)[0].partition(":")[0])
+    no se ha examinado frente al campeón actual (la versión 2)
+    >>> refusals(3, Examen(2, True, "es mejor", "").tags(), 2)
+    ()
+    """
+    rechazo = Rechazo.from_tags(etiquetas)
+    razones = [] if rechazo is None else [f"los consumidores la rechazan: {rechazo.motivo}"]
+    if was_champion(etiquetas):
+        return tuple(razones)
+    examen = Examen.from_tags(etiquetas)
+    if examen is None or examen.campeon != campeon:
+        antes = "" if examen is None else f"se examinó frente a {_named(examen.campeon)}, pero "
+        razones.append(
+            f"{antes}no se ha examinado frente al campeón actual ({_named(campeon)}): «consumo "
+            f"promover --version {version}» la examina"
+        )
+    elif not examen.acepta:
+        fallidos = [_failed(c) for c in examen.criterios if not c.get("cumple")]
+        razones += fallidos or [examen.motivo]
+    return tuple(razones)
+
+
+def was_champion(etiquetas: Mapping[str, str]) -> bool:
+    """Return whether a version has been made champion before, by whichever of the ways."""
+    return bool(etiquetas.get(ETIQUETA_PROMOCIONES) or etiquetas.get("promovido_en"))
+
+
+def way_of(versiones: Sequence[VersionInfo]) -> str | None:
+    """Return how the champion among all versions came to be it; None = there is none.
+
+    The promotion that was written down last has to be the champion's, or else somebody has moved
+    the alias by other means.
+    """
+    campeon = next((v for v in versiones if CAMPEON in v.alias), None)
+    if campeon is None:
+        return None
+    suya, todas = _instant(campeon), [_instant(v) for v in versiones]
+    if suya is None or any(otra is not None and otra > suya for otra in todas):
+        return FUERA
+    via = campeon.etiquetas.get("promovido_via", FUERA)
+    return via if via in {EXAMEN, VUELTA, FORZADA} else FUERA
+
+
 def appoint(
     registro: Versiones,
     version: int,
@@ -44,32 +196,62 @@ def appoint(
     ahora: datetime,
     motivo: str,
     antes: int | None,
-) -> None:
-    """Make a version champion, and note who did it, when, why and which one it follows.
+    forzar: bool = False,
+) -> str:
+    """Make a version champion, note who did it, when, why and how, and return how.
 
     Parameters
     ----------
     ahora : datetime
         Aware.
+    motivo : str
+        In Spanish; of a person where ``forzar``.
     antes : int or None
         The champion that whoever asks has seen; None = there was none.
+    forzar : bool
+        Whatever the gate says, as long as a consumer can load it.
 
     Raises
     ------
+    PromocionRechazadaError
+        The gate has not accepted it against this champion; nothing has been done.
     CampeonCambiadoError
         It is another one by now; nothing has been done.
     ModeloInvalidoError
         No consumer could use the version.
     PermanentError
-        There is no such version, or MLflow refuses.
+        There is no such version, MLflow refuses, or a forced one lacks its reason.
     TransientError
         MLflow is away.
     """
+    if forzar and not motivo.strip():
+        raise PermanentError("promover a la fuerza pide un motivo")
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         load_version(registro, version, Path(carpeta), "no se promueve")
+    etiquetas = registro.tags_of(version)
+    razones = refusals(version, etiquetas, antes)
+    if razones and not forzar:
+        raise PromocionRechazadaError(version, razones)
+    aprobada = _accepted(Examen.from_tags(etiquetas), antes)
+    via = FORZADA if razones else EXAMEN if aprobada else VUELTA
     if registro.version_of(CAMPEON) != antes:
-        raise CampeonCambiadoError("el campeón ha cambiado mientras tanto y no se toca")
-    crown(registro, version, quien=quien, ahora=ahora, motivo=motivo, antes=antes)
+        raise CampeonCambiadoError("el campeón ha cambiado mientras tanto y no se toca; repítalo")
+    registro.set_alias(
+        CAMPEON,
+        version,
+        {
+            "promovido_por": quien,
+            # Milliseconds, to tell which of two promotions was the later one.
+            "promovido_en": ahora.isoformat(timespec="milliseconds"),
+            "promovido_motivo": motivo,
+            "promovido_desde": str(antes or "ninguna"),
+            "promovido_via": via,
+            # Always there, or a later promotion would seem to bear those of an earlier one.
+            "promovido_pese_a": "; ".join(razones) or "nada",
+        },
+    )
+    _LOG.debug("campeón: versión %d (antes: %s), por %s, %s", version, antes, quien, via)
+    return via
 
 
 def load_version(
@@ -94,23 +276,34 @@ def load_version(
         raise ModeloInvalidoError(f"{papel} (versión {version}): {error}") from error
 
 
-def crown(
-    registro: Versiones,
-    version: int,
-    *,
-    quien: str,
-    ahora: datetime,
-    motivo: str,
-    antes: int | None,
-) -> None:
-    """Move the champion's alias, and note who did it, when, why and which one it follows."""
-    etiquetas = {
-        "promovido_por": quien,
-        "promovido_en": ahora.isoformat(timespec="seconds"),
-        "promovido_motivo": motivo,
-        "promovido_desde": str(antes or "ninguna"),
-    }
-    registro.set_alias(CAMPEON, version, etiquetas)
-    _LOG.debug(
-        "campeón: versión %d (antes: %s), por %s: %s", version, antes or "ninguna", quien, motivo
-    )
+def _accepted(examen: Examen | None, campeon: int | None) -> bool:
+    return examen is not None and examen.acepta and examen.campeon == campeon
+
+
+def _named(version: int | None) -> str:
+    return "las reglas, sin campeón" if version is None else f"la versión {version}"
+
+
+def _failed(criterio: Mapping[str, Any]) -> str:
+    valor = criterio.get("aspirante")
+    cifra = numero(valor, 3) if isinstance(valor, int | float) else "sin medir"
+    return f"{criterio.get('nombre')}: {cifra}, y se pide {criterio.get('limite')}"
+
+
+def _instant(info: VersionInfo) -> datetime | None:
+    try:
+        momento = datetime.fromisoformat(info.etiquetas.get("promovido_en", ""))
+    except ValueError:
+        return None
+    return momento if momento.tzinfo is not None else None
+
+
+def _finite(valor: Any) -> Any:
+    """Return plain data as JSON can hold them: what is not a number is nothing."""
+    if isinstance(valor, float):
+        return valor if math.isfinite(valor) else None
+    if isinstance(valor, Mapping):
+        return {clave: _finite(dentro) for clave, dentro in valor.items()}
+    if isinstance(valor, list | tuple):
+        return [_finite(dentro) for dentro in valor]
+    return valor

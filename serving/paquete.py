@@ -37,8 +37,9 @@ from detection.huella import huella_rasgos
 from detection.marcas import MARCAS
 from detection.modelo import Cola, MezclaAprendida, Modelo
 from detection.offline import Bosque
-from detection.params import Calibracion, Params
+from detection.params import Calibracion
 from detection.potenciado import Potenciado
+from serving.versiones import other_params
 
 FORMATO = 3
 MANIFIESTO = "modelo.json"
@@ -150,11 +151,8 @@ def load_paquete(carpeta: Path, version: str) -> Modelo:
         )
     colas = _arrays(COLAS, ficheros[COLAS])
     huella_params = _text(datos, "huella_params")
-    if huella_params != Params().fingerprint():
-        _LOG.warning(
-            "%s se entrenó con otros umbrales (%s) que los de este detector (%s)",
-            version, huella_params, Params().fingerprint(),
-        )  # fmt: skip
+    if (aviso := other_params(version, huella_params)) is not None:
+        _LOG.warning("%s", aviso)
     return Modelo(
         version=version,
         bosque=bosque,

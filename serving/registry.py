@@ -237,6 +237,27 @@ class Registro:
                     f"pero faltan sus etiquetas: {error}"
                 ) from error
 
+    def tags_of(self, version: int) -> dict[str, str]:
+        """Return the tags of a version.
+
+        Raises
+        ------
+        PermanentError
+            There is no such version.
+        """
+        with self._hablando() as cliente:
+            return dict(self._version(cliente, version).tags)
+
+    def tag(self, version: int, etiquetas: Mapping[str, str | None]) -> None:
+        """Set tags of a version, and take away those that are None."""
+        with sin_interrupciones(), self._hablando() as cliente:
+            for nombre, valor in etiquetas.items():
+                if valor is not None:
+                    cliente.set_model_version_tag(self.modelo, str(version), nombre, valor)
+                else:
+                    with _accepting(_NO_EXISTE):
+                        cliente.delete_model_version_tag(self.modelo, str(version), nombre)
+
     def delete_alias(self, alias: str) -> None:
         """Let an alias point nowhere; nothing happens if it does so already."""
         with self._hablando() as cliente, _accepting(_NO_EXISTE):

@@ -6,8 +6,10 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+
+from detection.params import Params
 
 EXPERIMENTO = "consumo"
 MODELO = "consumo-detector"
@@ -16,16 +18,63 @@ ASPIRANTE = "challenger"
 
 ETIQUETA_HUELLA = "huella_paquete"
 """Tag of a version with its package's fingerprint (``paquete.huella_de``)."""
+ETIQUETA_PARAMS = "huella_params"
+"""Tag of a version with ``Params.fingerprint()`` at its training."""
 ETIQUETA_PROCESO = "proceso"
 """Tag of a run with the machine and the process that registers it."""
 ETIQUETA_PROMOCIONES = "promociones"
 """Tag of a version with all its promotions, the newest last: a JSON list of objects."""
 PREFIJO_PROMOCION = "promovido_"
-"""How the tags of the latest promotion begin: who, when, why and from which version."""
+"""How the tags of the latest promotion begin: who, when, why, from which version and how."""
+ETIQUETA_EXAMEN = "examen"
+"""Tag of a version with what the gate said of it (``nombramiento.Examen``)."""
+ETIQUETA_RECHAZO = "rechazo"
+"""Tag of a version that a consumer could not use (``Rechazo``)."""
 ABANDONO = timedelta(hours=6)
 """After which nobody is registering any more. By hand, 2026-11-24: it takes seconds."""
 _LARGO_MAXIMO = 100_000
 """Characters of a tag's value: ``MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH`` of mlflow 3.17."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rechazo:
+    """That a consumer could not use a version that an alias points to.
+
+    The last word counts: a consumer that can use it takes the tag away.
+
+    Parameters
+    ----------
+    por, en, motivo : str
+        Which machine, when (ISO 8601) and why, in Spanish.
+    """
+
+    por: str
+    en: str
+    motivo: str
+
+    def tags(self) -> dict[str, str]:
+        """Return the tag that keeps it with its version."""
+        return {ETIQUETA_RECHAZO: json.dumps(asdict(self), ensure_ascii=False)}
+
+    @staticmethod
+    def from_tags(etiquetas: Mapping[str, str]) -> Rechazo | None:
+        """Return what a version's tags say; None = nobody has rejected it.
+
+        Examples
+        --------
+        >>> Rechazo.from_tags(Rechazo("a", "hoy", "roto").tags())
+        Rechazo(por='a', en='hoy', motivo='roto')
+        >>> Rechazo.from_tags({}) is None
+        True
+        """
+        texto = etiquetas.get(ETIQUETA_RECHAZO)
+        if not texto:
+            return None
+        try:
+            datos = json.loads(texto)
+            return Rechazo(*(str(datos[campo.name]) for campo in fields(Rechazo)))
+        except (ValueError, KeyError, TypeError):
+            return Rechazo("?", "?", texto)  # edited by hand in MLflow: it still says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +99,24 @@ class VersionInfo:
     etiquetas: Mapping[str, str]
     metricas: Mapping[str, float]
     alias: tuple[str, ...]
+
+
+def other_params(version: str, huella: str) -> str | None:
+    """Return that a version was trained with other figures than this code's; None = the same.
+
+    Parameters
+    ----------
+    version : str
+        As verdicts carry it, e.g. "consumo-detector-3".
+    huella : str
+        ``Params.fingerprint()`` at its training.
+    """
+    if huella == Params().fingerprint():
+        return None
+    return (
+        f"los pesos de detection/params.py no se usan: deciden los de {version}, que se entrenó "
+        "con otros; para usarlos, entrene una versión nueva con «consumo entrenar»"
+    )
 
 
 def process_tag() -> dict[str, str]:

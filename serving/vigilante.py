@@ -5,7 +5,8 @@ batches with one look at an attribute. What is in use is on disk too, so that a 
 with it when MLflow is away. Whatever goes wrong, the version in use stays in use:
 
 - MLflow away: said once, and once when it is back.
-- A broken version: said once, and not fetched again until the alias has pointed elsewhere.
+- A broken version: said once, and not fetched again until the alias has pointed elsewhere. It is
+  tagged as rejected, for those who look at it elsewhere; who can use it takes the tag away.
 - ``champion`` points nowhere: said once; the old one goes on. ``challenger`` does: nobody scores
   in shadow any more.
 """
@@ -15,9 +16,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +31,7 @@ import numpy as np
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from detection.modelo import Modelo
 from serving.paquete import huella_de, load_paquete
-from serving.versiones import ASPIRANTE, CAMPEON
+from serving.versiones import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, Rechazo
 
 ARCHIVO = "campeon.json"
 """In the folder of the models: which of them was in use last."""
@@ -58,6 +60,14 @@ class Versiones(Protocol):
 
     def download(self, version: int, destino: Path) -> Path:
         """Return ``destino``, holding that version's package."""
+        ...
+
+    def tags_of(self, version: int) -> Mapping[str, str]:
+        """Return the tags of a version."""
+        ...
+
+    def tag(self, version: int, etiquetas: Mapping[str, str | None]) -> None:
+        """Set tags of a version, and take away those that are None."""
         ...
 
 
@@ -114,6 +124,7 @@ class _Alias:
         self.tomado: _EnUso | None = None
         self.confirmado = False
         self.rechazada: int | None = None
+        self.por_anotar: dict[str, str | None] | None = None
         self.error: str | None = None
 
     def take(self) -> Modelo | None:
@@ -275,7 +286,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         if numero is None:
             self._follow_nowhere(alias)
         elif numero == alias.rechazada:
-            return
+            self._annotate(alias, numero)
         elif alias.actual is None or numero != alias.actual.numero or not alias.confirmado:
             alias.rechazada = None
             try:
@@ -283,6 +294,9 @@ class Vigilante(AbstractContextManager["Vigilante"]):
             except ModeloInvalidoError as error:
                 alias.rechazada = numero
                 self._keep(alias, numero, error)
+                ahora = self._reloj().isoformat(timespec="seconds")
+                alias.por_anotar = {**Rechazo(platform.node(), ahora, str(error)).tags()}
+                self._annotate(alias, numero)
             except PermanentError as error:
                 self._keep(alias, numero, error)
         else:
@@ -314,6 +328,26 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         version = self._named(numero)
         alias.say_once(logging.ERROR, f"{alias.papel} {version} rechazado: {error}{sigue}")
 
+    def _annotate(self, alias: _Alias, numero: int) -> None:
+        """Tag a rejected version, unless it is done; if MLflow does not take it, the next look."""
+        if alias.por_anotar is None:
+            return
+        try:
+            self._registro.tag(numero, alias.por_anotar)
+        except PermanentError as error:
+            _LOG.warning("no se puede anotar en MLflow el rechazo de %s: %s",
+                         self._named(numero), error)  # fmt: skip
+        alias.por_anotar = None
+
+    def _absolve(self, numero: int) -> None:
+        """Take away the tag of a rejection that this consumer has just disproved."""
+        try:
+            if ETIQUETA_RECHAZO in self._registro.tags_of(numero):
+                self._registro.tag(numero, {ETIQUETA_RECHAZO: None})
+        except PermanentError as error:
+            _LOG.warning("no se puede quitar en MLflow el rechazo de %s: %s",
+                         self._named(numero), error)  # fmt: skip
+
     def _change(self, alias: _Alias, numero: int) -> None:
         """Fetch a version, try it out, and put it where it is taken from."""
         carpeta = self._registro.download(numero, self._carpeta / str(numero))
@@ -327,6 +361,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
                 "nuevo %s: %s, desde el próximo lote (antes: %s)",
                 alias.papel, nuevo.modelo.version, antes.modelo.version if antes else "ninguno",
             )  # fmt: skip
+        self._absolve(numero)
         alias.confirmado = True
         alias.error = None
         self._tidy(alias, carpeta)

@@ -141,7 +141,8 @@ def fit_mezcla(
     aprendida, pesada = (_precision(ejemplos, s) for s in (fuera, ejemplos.score))
     _LOG.info(
         "mezcla aprendida de %d lecturas: precisión media %.3f en clientes que no vio; "
-        "la ponderada, %.3f", ejemplos.sospechosa.size, aprendida, pesada,
+        "la ponderada, %.3f; al azar, %.3f", ejemplos.sospechosa.size, aprendida, pesada,
+        np.average(ejemplos.sospechosa, weights=ejemplos.peso),
     )  # fmt: skip
     if aprendida <= pesada:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,6 @@ class Metricas:
         By kind of attack.
     lecturas_juzgadas, lecturas_atacadas : int
         In the average precision: all, and the positive ones.
-    error_alarmas : mapping of str to float
-        Standard error of ``falsas_alarmas``, by how much clean customers differ.
     """
 
     version: str
@@ -69,7 +67,11 @@ class Metricas:
     clientes_atacados: Mapping[str, int]
     lecturas_juzgadas: int
     lecturas_atacadas: int
-    error_alarmas: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def precision_azar(self) -> float:
+        """Return the average precision of scores that know nothing: the share of positives."""
+        return self.lecturas_atacadas / max(self.lecturas_juzgadas, 1)
 
     def to_json(self) -> str:
         """Return the figures as JSON, keys sorted."""
@@ -92,7 +94,10 @@ class Metricas:
 
     def figures(self) -> dict[str, float]:
         """Return every number by a flat name, as a registry wants them."""
-        planas = {"precision_media": self.precision_media}
+        planas = {
+            "precision_media": self.precision_media,
+            "precision_media_azar": self.precision_azar,
+        }
         for nombre in (
             "precision_sola", "precision_sin", "hallados_clientes", "hallados_lecturas",
             "falsas_alarmas",
@@ -180,27 +185,7 @@ def measure(
         clientes_atacados={t: int((ataque == t).sum()) for t in tipos},
         lecturas_juzgadas=int(conjunto.juzgada.sum()),
         lecturas_atacadas=int((conjunto.juzgada & (tipo != "")).sum()),
-        error_alarmas={
-            str(s): _alarm_error(cliente[limpia], veredictos.severidad[limpia] == k)
-            for k, s in enumerate(SEVERIDADES)
-            if k > 0
-        },
     )
-
-
-def _alarm_error(cliente: NDArray[np.int64], alarma: NDArray[np.bool_]) -> float:
-    """Return the standard error of alarms per 1 000 customers and day, customers being clusters.
-
-    That of a ratio of two sums over clusters (Cochran, "Sampling Techniques", 1977, eq. 6.13).
-    """
-    _, cual = np.unique(cliente, return_inverse=True)
-    dias = np.bincount(cual) / HORAS_POR_DIA
-    if dias.size < 2:
-        return 0.0
-    alarmas = np.bincount(cual, weights=alarma)
-    resto = alarmas - alarmas.sum() / dias.sum() * dias
-    n = dias.size
-    return float(MIL * np.sqrt(n / (n - 1) * (resto**2).sum()) / dias.sum())
 
 
 def truth(conjunto: Conjunto) -> NDArray[np.bool_]:
@@ -247,7 +232,7 @@ def informe_texto(metricas: Metricas, params: Params | None = None) -> str:
         f"{sum(m.clientes_atacados.values())} gemelos con un ataque; "
         f"{m.lecturas_atacadas} de {m.lecturas_juzgadas} lecturas atacadas",
         f"Precisión media de la mezcla: {numero(m.precision_media, 3)} "
-        f"(al azar: {numero(m.lecturas_atacadas / max(m.lecturas_juzgadas, 1), 3)})",
+        f"(al azar: {numero(m.precision_azar, 3)})",
         "",
         f"{'detector':<24}{'solo':>8}{'sin él':>10}{'aporta':>10}",
         *(_detector_line(m, nombre) for nombre in m.precision_sola),

@@ -29,6 +29,7 @@ from training.medidas import (
 )
 
 MEZCLA = "mezcla"
+AZAR = "al azar"
 PRIMEROS = (10, 50, 100)
 MEDIA, ALTA = 2, 3
 """Indices of severidad: from ``media`` on an event counts as found, from ``alta`` on people are
@@ -84,7 +85,11 @@ def make_informe(casos: Casos, opiniones: Opiniones, semilla: int, semivida_dias
         "lecturas_atacadas": int(verdad.sum()),
         "clientes": int(presentes.size),
         "clientes_atacados": int(casos.atacado[presentes].sum()),
-        "por_lectura": {"roc_auc": asdict(roc), "precision_media": asdict(media)},
+        "por_lectura": {
+            "roc_auc": asdict(roc),
+            "precision_media": asdict(media),
+            "precision_azar": float(verdad.mean()) if verdad.size else None,
+        },
         "por_cliente": _by_customer(
             ranking, casos.atacado[presentes], casos.hogares[presentes], semilla
         ),
@@ -137,6 +142,7 @@ def _by_customer(
     return {
         "roc_auc": asdict(roc),
         "precision_media": asdict(media),
+        "precision_azar": float(atacado.mean()) if atacado.size else None,
         "primeros_k": {"k": k, **asdict(by_customer(en_cabeza, numeros.size, semilla))},
         "primeros": {str(n): precision_at(ranking, atacado, n, semilla) for n in PRIMEROS},
     }
@@ -169,6 +175,7 @@ def _by_type(casos: Casos, opiniones: Opiniones, semilla: int) -> Datos:
             "lecturas": int((suyas & casos.atacada).sum()),
             "roc_auc": asdict(roc),
             "precision_media": asdict(media),
+            "precision_azar": float(casos.atacada[suyas].mean()),
             **_events(eventos.elegir(de_cliente[eventos.cliente] == tipo)),
         }
     return salida
@@ -263,15 +270,21 @@ def say_cifra(cifra: Mapping[str, Any] | float | None, decimales: int = 3) -> st
     return "–" if cifra is None else numero(float(cifra), decimales).replace("-", "−")
 
 
+def _say_precision(medidas: Datos) -> str:
+    """Return an average precision beside what scores that know nothing would reach."""
+    azar = say_cifra(medidas["precision_azar"])
+    return f"{say_cifra(medidas['precision_media'])}; al azar, {azar}"
+
+
 def summary_rows(informe: Datos) -> list[tuple[str, str]]:
     """Return what each main figure is, and it."""
     lectura, cliente = informe["por_lectura"], informe["por_cliente"]
     media, k = informe["eventos"]["media"], informe["por_cliente"]["primeros_k"]
     return [
         ("ROC-AUC por lectura", say_cifra(lectura["roc_auc"])),
-        ("precisión media por lectura", say_cifra(lectura["precision_media"])),
+        ("precisión media por lectura", _say_precision(lectura)),
         ("ROC-AUC por cliente", say_cifra(cliente["roc_auc"])),
-        ("precisión media por cliente", say_cifra(cliente["precision_media"])),
+        ("precisión media por cliente", _say_precision(cliente)),
         (f"atacados entre los {k['k']} primeros clientes", say_cifra(k, 2)),
         *(
             (f"atacados entre los {n} primeros", say_cifra(valor, 2))
@@ -292,7 +305,8 @@ def summary_rows(informe: Datos) -> list[tuple[str, str]]:
 
 CABECERA_RESUMEN = ("medida (intervalo del 95 % al sortear clientes)", "valor")
 CABECERA_TIPOS = (
-    *("tipo", "clientes", "ROC-AUC", "precisión media", "hallados", "horas, mediana", "horas, p90"),
+    *("tipo", "clientes", "ROC-AUC", "precisión media", "al azar", "hallados", "horas, mediana"),
+    "horas, p90",
 )
 CABECERA_COMPARACION = (
     *("qué", "ROC-AUC", "precisión media", "primeros k", "ventaja de la mezcla"),
@@ -304,16 +318,20 @@ def type_rows(informe: Datos) -> list[tuple[str, ...]]:
     return [
         (
             tipo, str(t["clientes"]), say_cifra(t["roc_auc"]),
-            say_cifra(t["precision_media"]["valor"]), say_cifra(t["hallados"], 2),
-            say_cifra(t["retraso_mediana_h"], 0), say_cifra(t["retraso_p90_h"], 0),
+            say_cifra(t["precision_media"]["valor"]), say_cifra(t["precision_azar"]),
+            say_cifra(t["hallados"], 2), say_cifra(t["retraso_mediana_h"], 0),
+            say_cifra(t["retraso_p90_h"], 0),
         )
         for tipo, t in informe["tipos"].items()
     ]  # fmt: skip
 
 
 def comparison_rows(informe: Datos) -> list[tuple[str, ...]]:
-    """Return the rows under ``CABECERA_COMPARACION``: the blend, and what could stand in for it."""
-    return [
+    """Return the rows under ``CABECERA_COMPARACION``: the blend, and what could stand in for it.
+
+    The last one is what scores that know nothing would reach.
+    """
+    filas = [
         (
             nombre, say_cifra(c["roc_auc"]), say_cifra(c["precision_media"]),
             say_cifra(c["primeros_k"], 2),
@@ -321,6 +339,9 @@ def comparison_rows(informe: Datos) -> list[tuple[str, ...]]:
         )
         for nombre, c in informe["comparacion"].items()
     ]  # fmt: skip
+    azar = (informe[cual]["precision_azar"] for cual in ("por_lectura", "por_cliente"))
+    por_lectura, por_cliente = azar
+    return [*filas, (AZAR, "0,500", say_cifra(por_lectura), say_cifra(por_cliente, 2), "")]
 
 
 def make_tablas(informe: Datos) -> list[Any]:

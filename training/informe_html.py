@@ -189,8 +189,15 @@ def roc_figure(informe: Datos) -> Any:
 
 def precision_figure(informe: Datos) -> Any:
     """Return the precision-recall curves of the blend and of what could stand in for it."""
+    figura = _curves(informe, "halladas", "precision", escalon=True)
+    azar = informe["por_lectura"]["precision_azar"]
+    if azar is not None:
+        figura.add_hline(
+            y=azar, line={"dash": "dot", "width": 1, "color": _COLOR},
+            annotation={"text": "al azar", "font": {"size": 11}},
+        )  # fmt: skip
     return _layout(
-        _curves(informe, "halladas", "precision", escalon=True),
+        figura,
         "Precisión y exhaustividad, por lectura",
         "parte de las lecturas atacadas que se halla", "parte de las señaladas que lo son",
     )  # fmt: skip

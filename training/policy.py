@@ -18,7 +18,9 @@ from training.ganancia import Ganancia
 
 ERRORES_TIPICOS = 2.0
 """Standard errors of the alarms by which they may exceed the budget: on few customers some more or
-less are chance. By hand, 2026-11-24."""
+less are chance. They are those of a Poisson count that is at the budget, never those of the alarms
+that are judged: the more unequal these fell, the more of them would be let through (136 where 60
+are borne). By hand, 2026-11-24."""
 _REDONDEO = 1e-9
 """Differences smaller than this come from floating point, not from a model."""
 
@@ -37,7 +39,7 @@ class Politica:
         one customer is more than that, one customer.
     presupuesto : tuple of float
         Most false alarms per 1 000 customers and day of severidad baja, media, alta, crítica, but
-        for what chance makes of as many.
+        for what chance makes of a budget on so many days.
     margen_renovacion : float
         So much less gain, 0 to 1, is enough of a challenger that only has to be no worse.
 
@@ -71,6 +73,8 @@ class Criterio:
         What the challenger is asked for, in Spanish.
     cumple : bool
         Whether it gives it.
+    azar : float or None
+        What scores that know nothing would reach; None = that is no question.
     """
 
     nombre: str
@@ -78,6 +82,7 @@ class Criterio:
     aspirante: float
     limite: str
     cumple: bool
+    azar: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +141,14 @@ def decide(
     fallidos = [criterio for criterio in criterios if not criterio.cumple]
     if fallidos:
         motivo = "no cumple " + "; ".join(
-            f"{c.nombre} ({cifra(c.aspirante)}, se pide {c.limite})" for c in fallidos
+            f"{c.nombre} ({cifra(c.aspirante)}{al_azar(c.azar, ', ')}, se pide {c.limite})"
+            for c in fallidos
         )
     else:
         motivo = (
             f"la precisión media pasa de {cifra(campeon.precision_media)} a "
-            f"{cifra(aspirante.precision_media)}, ganancia {intervalo(ganancia)}, y cumple los "
-            "demás criterios"
+            f"{cifra(aspirante.precision_media)} (al azar: {cifra(aspirante.precision_azar)}), "
+            f"ganancia {intervalo(ganancia)}, y cumple los demás criterios"
         )
     return Decision(not fallidos, criterios, motivo)
 
@@ -159,7 +165,7 @@ def _precision(
     # Both are asked for, so that a figure that is missing is missing here too.
     cumple = ganancia.inferior > pedido + _REDONDEO and ahora - antes > pedido + _REDONDEO
     limite = f"{intervalo(ganancia)} > {signo(pedido) if pedido else '0'}"
-    return Criterio("precisión media", antes, ahora, limite, cumple)
+    return Criterio("precisión media", antes, ahora, limite, cumple, aspirante.precision_azar)
 
 
 def _hallados(campeon: Metricas, aspirante: Metricas, politica: Politica) -> list[Criterio]:
@@ -183,9 +189,7 @@ def _falsas_alarmas(campeon: Metricas, aspirante: Metricas, politica: Politica) 
     for severidad, presupuesto in zip(SEVERIDADES[1:], politica.presupuesto, strict=True):
         antes = campeon.falsas_alarmas.get(severidad)
         ahora = aspirante.falsas_alarmas.get(severidad, math.nan)
-        # Alarms come in bunches: how much customers differ, if that is more than a Poisson count.
-        error = max(math.sqrt(presupuesto * una), aspirante.error_alarmas.get(severidad, 0.0))
-        con_azar = presupuesto + ERRORES_TIPICOS * error
+        con_azar = presupuesto + ERRORES_TIPICOS * math.sqrt(presupuesto * una)
         topes = {f"presupuesto {numero(presupuesto, 0)}": con_azar, "el campeón": antes or 0.0}
         # Who is outside already need not be inside at once, only no worse.
         cual = max(topes, key=lambda nombre: topes[nombre])
@@ -203,6 +207,17 @@ def _falsas_alarmas(campeon: Metricas, aspirante: Metricas, politica: Politica) 
 
 def _al_menos(nombre: str, antes: float | None, ahora: float, pedido: float) -> Criterio:
     return Criterio(nombre, antes, ahora, f"≥ {cifra(pedido)}", ahora >= pedido - _REDONDEO)
+
+
+def al_azar(azar: float | None, antes: str = "") -> str:
+    """Return the chance level of a figure, behind ``antes``; empty where there is none.
+
+    Examples
+    --------
+    >>> al_azar(0.656, ", "), al_azar(None, ", ")
+    (', al azar: 0,656', '')
+    """
+    return "" if azar is None else f"{antes}al azar: {cifra(azar)}"
 
 
 def cifra(valor: float) -> str:

@@ -1,7 +1,8 @@
-"""``consumo promover``: the challenger becomes champion if the gate lets it, or a person decides.
+"""``consumo promover``: a version becomes champion if the gate lets it, or a person insists.
 
-Both versions are scored again on the challenger's frozen evaluation set. The alias is moved last,
-and only if the champion is still the one that was compared: somebody may have moved it by hand.
+Both versions are scored again on the challenger's frozen evaluation set, and what the gate says is
+kept with the version. The alias is moved last, by ``serving.nombramiento`` as everybody's, and
+only if the champion is still the one that was compared: somebody may have moved it by hand.
 """
 
 from __future__ import annotations
@@ -9,30 +10,49 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from detection.errors import ModeloInvalidoError, PermanentError
+from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from detection.modelo import Modelo
 from detection.params import Params
+from pipeline.almacenes.postgres import migrate
+from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.logs import configure_logs
-from serving.nombramiento import crown, load_version
+from serving.nombramiento import (
+    EXAMEN,
+    FORZADA,
+    VUELTA,
+    Examen,
+    appoint,
+    load_version,
+    was_champion,
+)
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
-from serving.versiones import ASPIRANTE, CAMPEON, MODELO
+from serving.versiones import ASPIRANTE, CAMPEON, MODELO, Rechazo
 from serving.zona import load_calendario
 from training.conjunto import Conjunto
 from training.evaluate import measure, score_conjunto
 from training.ganancia import measure_gain
-from training.policy import Criterio, Decision, Politica, cifra, decide
+from training.policy import Criterio, Decision, Politica, al_azar, cifra, decide
 from training.train import EVALUACION
 
+MOTIVO_MINIMO = 3
+"""Characters, as the API asks for."""
+_VIAS = {
+    EXAMEN: "y además cumple todos los criterios",
+    VUELTA: "que ya lo fue",
+    FORZADA: "a la fuerza",
+}
 ANCHO = 112
 """Columns of the table where nobody's terminal says how many there are."""
 _PIE = (
@@ -120,8 +140,8 @@ def judge(
         except ModeloInvalidoError as error:
             if not suplir:
                 raise ModeloInvalidoError(
-                    f"{error}; sin él no hay con qué comparar: «consumo promover --forzar» "
-                    "lo sustituye igualmente"
+                    f"{error}; sin él no hay con qué comparar: «consumo promover --forzar "
+                    "--motivo …» lo sustituye igualmente"
                 ) from error
             danado = f"{error}; frente a las reglas solas, "
         conjunto = _frozen(donde, aspirante)
@@ -160,36 +180,34 @@ def _frozen(donde: Path, version: int) -> Conjunto:
     return Conjunto.from_parquet(datos)
 
 
-def enthrone(
-    registro: Registro, juicio: Juicio, *, quien: str, ahora: datetime, motivo: str
-) -> None:
-    """Move the champion's alias to the challenger, and note who did it, when and why.
-
-    Raises
-    ------
-    PermanentError
-        The champion is not the one any more that was compared.
-    TransientError
-        MLflow is away.
-    """
-    if registro.version_of(CAMPEON) != juicio.campeon:
-        raise PermanentError(
-            "el campeón ha cambiado mientras se comparaba y no se toca; repita la orden"
-        )
-    crown(registro, juicio.aspirante, quien=quien, ahora=ahora, motivo=motivo, antes=juicio.campeon)
-
-
-def forced(decision: Decision) -> Decision:
-    """Return the promotion of a challenger whatever the gate says, with what it said."""
-    if decision.promueve:
-        return decision
-    return replace(decision, promueve=True, motivo=f"a la fuerza; la puerta: {decision.motivo}")
+def examine(
+    settings: Settings,
+    registro: Registro,
+    version: int,
+    campeon: int | None,
+    *,
+    politica: Politica | None = None,
+    renovacion: bool = False,
+    suplir: bool = False,
+) -> Juicio:
+    """Judge a version like ``judge``, and keep with it what the gate says of it."""
+    juicio = judge(
+        settings, registro, version, campeon, politica=politica, renovacion=renovacion,
+        suplir=suplir,
+    )  # fmt: skip
+    decision = juicio.decision
+    examen = Examen(
+        campeon, decision.promueve, decision.motivo,
+        now(settings).isoformat(timespec="seconds"),
+        tuple(asdict(criterio) for criterio in decision.criterios),
+    )  # fmt: skip
+    registro.tag(version, examen.tags())
+    return juicio
 
 
 def promote(
     settings: Settings,
     *,
-    forzar: bool = False,
     quien: str | None = None,
     politica: Politica | None = None,
     renovacion: bool = False,
@@ -212,44 +230,28 @@ def promote(
     aspirante, campeon = contenders(registro)
     if aspirante == campeon:
         raise PermanentError(_ya_es(aspirante))
-    juicio = judge(
-        settings, registro, aspirante, campeon, politica=politica, renovacion=renovacion,
-        suplir=forzar,
-    )  # fmt: skip
-    return carry_out(settings, registro, juicio, forzar=forzar, quien=quien or who())
+    juicio = examine(
+        settings, registro, aspirante, campeon, politica=politica, renovacion=renovacion
+    )
+    carry_out(settings, registro, juicio, quien=quien or who())
+    return juicio.decision
 
 
-def carry_out(
-    settings: Settings, registro: Registro, juicio: Juicio, *, forzar: bool, quien: str
-) -> Decision:
-    """Return the decision after moving the alias, if it is to be moved."""
-    decision = forced(juicio.decision) if forzar else juicio.decision
-    if decision.promueve:
-        ahora = now(settings)
-        enthrone(registro, juicio, quien=quien, ahora=ahora, motivo=decision.motivo)
-    return decision
-
-
-def appoint(settings: Settings, registro: Registro, version: int, quien: str) -> int | None:
-    """Make a version champion because a person says so, and return the one before.
+def carry_out(settings: Settings, registro: Registro, juicio: Juicio, *, quien: str) -> None:
+    """Move the alias if the gate has said so, for the very champion that it compared with.
 
     Raises
     ------
     PermanentError
-        There is no such version, or no consumer could use it.
+        The champion is not the one any more that was compared.
     TransientError
         MLflow is away.
     """
-    conocidas = sorted(v.version for v in registro.versions())
-    if version not in conocidas:
-        hay = ", ".join(map(str, conocidas)) or "ninguna"
-        raise PermanentError(f"no existe la versión {version} de {MODELO}; hay: {hay}")
-    antes = registro.version_of(CAMPEON)
-    with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
-        load_version(registro, version, Path(carpeta), "no se promueve")
-    motivo = "decisión explícita con --version"
-    crown(registro, version, quien=quien, ahora=now(settings), motivo=motivo, antes=antes)
-    return antes
+    if juicio.decision.promueve:
+        appoint(
+            registro, juicio.aspirante, quien=quien, ahora=now(settings),
+            motivo=juicio.decision.motivo, antes=juicio.campeon,
+        )  # fmt: skip
 
 
 def who() -> str:
@@ -290,7 +292,8 @@ def _fila(criterio: Criterio) -> list[Any]:
 
     veredicto = Text("cumple", "green") if criterio.cumple else Text("no cumple", "bold red")
     antes = "–" if criterio.campeon is None else cifra(criterio.campeon)
-    return [criterio.nombre, antes, cifra(criterio.aspirante), criterio.limite, veredicto]
+    nombre = criterio.nombre + al_azar(criterio.azar, "\n")
+    return [nombre, antes, cifra(criterio.aspirante), criterio.limite, veredicto]
 
 
 def _ya_es(version: int) -> str:
@@ -306,41 +309,121 @@ def main(argv: Sequence[str]) -> int:
         "Si no los cumple, dice cuál y termina con estado 1.",
     )
     parser.add_argument(
-        "--version",
-        type=entero(1),
-        metavar="N",
-        help="pone de campeón esa versión, sin comparar: para volver atrás o adelante",
-    )
+        "--version", type=entero(1), metavar="N",
+        help="esa versión en lugar del aspirante; si ya fue el campeón, vuelve a serlo sin examen",
+    )  # fmt: skip
     parser.add_argument(
-        "--forzar",
-        action="store_true",
-        help="promueve el aspirante diga lo que diga la comparación; queda escrito",
+        "--forzar", action="store_true",
+        help="promueve diga lo que diga la comparación; pide un motivo, y queda escrito",
+    )  # fmt: skip
+    parser.add_argument(
+        "--motivo", metavar="TEXTO", help="por qué; con --forzar hace falta (véase la auditoría)"
     )
     opciones = parser.parse_args(argv)
+    motivo = " ".join((opciones.motivo or "").split())
+    if opciones.forzar and len(motivo) < MOTIVO_MINIMO:
+        parser.error(f"--forzar pide un --motivo, de {MOTIVO_MINIMO} caracteres al menos")
     settings = load_settings()
     configure_logs(settings.nivel_log)
     registro = Registro(settings)
-    if opciones.version is not None:
-        return _appoint(settings, registro, opciones.version)
-    aspirante, campeon = contenders(registro)
-    if aspirante == campeon:
-        print(_ya_es(aspirante))  # noqa: T201
-        return HECHO
-    juicio = judge(settings, registro, aspirante, campeon, suplir=opciones.forzar)
+    version, campeon = _asked(registro, opciones.version)
+    if version == campeon:
+        return _look_at_champion(registro, version)
+    if opciones.forzar:
+        return _force(settings, registro, version, campeon, motivo)
+    if opciones.version is not None and was_champion(registro.tags_of(version)):
+        return _go_back(settings, registro, version, campeon, motivo)
+    juicio = examine(settings, registro, version, campeon)
     show(juicio)
-    decision = carry_out(settings, registro, juicio, forzar=opciones.forzar, quien=who())
+    carry_out(settings, registro, juicio, quien=who())
+    decision = juicio.decision
     que = "pasa a ser el campeón" if decision.promueve else "no se promueve"
-    print(f"La versión {aspirante} {que}: {decision.motivo}.")  # noqa: T201
+    print(f"La versión {version} {que}: {decision.motivo}.")  # noqa: T201
     return HECHO if decision.promueve else FALLO
 
 
-def _appoint(settings: Settings, registro: Registro, version: int) -> int:
-    if registro.version_of(CAMPEON) == version:
-        print(_ya_es(version))  # noqa: T201
-        return HECHO
-    antes = appoint(settings, registro, version, who())
-    print(f"La versión {version} es el campeón (antes: {antes or 'ninguna'}).")  # noqa: T201
+def _asked(registro: Registro, pedida: int | None) -> tuple[int, int | None]:
+    """Return the version that is to be promoted, and the champion."""
+    if pedida is None:
+        return contenders(registro)
+    conocidas = sorted(v.version for v in registro.versions())
+    if pedida not in conocidas:
+        hay = ", ".join(map(str, conocidas)) or "ninguna"
+        raise PermanentError(f"no existe la versión {pedida} de {MODELO}; hay: {hay}")
+    return pedida, registro.version_of(CAMPEON)
+
+
+def _look_at_champion(registro: Registro, version: int) -> int:
+    """Say that a version is the champion already, or that no consumer can use it."""
+    with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
+        load_version(registro, version, Path(carpeta), "el campeón no se puede usar")
+    rechazo = Rechazo.from_tags(registro.tags_of(version))
+    if rechazo is not None:
+        raise PermanentError(
+            f"la versión {version} es el campeón, pero un consumidor ({rechazo.por}) la rechazó "
+            f"el {rechazo.en}: {rechazo.motivo}; puntúa la anterior"
+        )
+    print(_ya_es(version))  # noqa: T201
     return HECHO
+
+
+def _go_back(
+    settings: Settings, registro: Registro, version: int, campeon: int | None, motivo: str
+) -> int:
+    """Make champion again what has been it before."""
+    appoint(
+        registro, version, quien=who(), ahora=now(settings),
+        motivo=motivo or "vuelta atrás con --version", antes=campeon,
+    )  # fmt: skip
+    print(  # noqa: T201
+        f"La versión {version} vuelve a ser el campeón (antes: {campeon or 'ninguna'}): ya lo fue, "
+        "y volver no pide examen."
+    )
+    return HECHO
+
+
+def _force(
+    settings: Settings, registro: Registro, version: int, campeon: int | None, motivo: str
+) -> int:
+    """Make a version champion whatever the gate says, which is asked and shown all the same."""
+    try:
+        juicio = examine(settings, registro, version, campeon, suplir=True)
+        show(juicio)
+        print(f"La comparación: {juicio.decision.motivo}.")  # noqa: T201
+    except ModeloInvalidoError as error:
+        print(f"No se puede examinar: {error}.")  # noqa: T201
+    with note_forced(settings, version, {"antes": campeon, "motivo": motivo}, who()):
+        via = appoint(
+            registro, version, quien=who(), ahora=now(settings), motivo=motivo, antes=campeon,
+            forzar=True,
+        )  # fmt: skip
+    print(f"La versión {version} es el campeón, {_VIAS[via]}. Motivo: {motivo}.")  # noqa: T201
+    return HECHO
+
+
+@contextmanager
+def note_forced(
+    settings: Settings, version: int, detalle: dict[str, Any], quien: str
+) -> Iterator[None]:
+    """Note a forced promotion in the audit, as the API does; what cannot be noted is not done.
+
+    Raises
+    ------
+    TransientError
+        PostgreSQL is away; the block has not run.
+    """
+    migrate(settings)
+    with closing(AuditoriaPostgres(settings)) as auditoria:
+        anotar = partial(
+            auditoria.write, clave=f"{quien} (consumo promover)", rol="administracion",
+            accion="promover", objeto=f"modelo {version}", ip="local", peticion_id="consola",
+        )  # fmt: skip
+        anotar(detalle=detalle | {"forzar": True})
+        try:
+            yield
+        except ConsumoError as error:
+            anotar(detalle=detalle | {"forzar": True, "fallo": type(error).__name__})
+            raise
 
 
 if __name__ == "__main__":

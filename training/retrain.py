@@ -6,8 +6,8 @@
       why?      --forzar, no champion or a damaged one, its age, or drift; else nothing is done,
                 nor days after a version was refused: of the same data comes the same one
       train     registers a challenger: all or nothing
-      judge     challenger and champion on the same frozen data
-      enthrone  only if the gate says so and the champion is still the one that was compared
+      examine   challenger and champion on the same frozen data; kept with the version
+      appoint   only if the gate says so and the champion is still the one that was compared
     historial_modelos: one document a run, failed ones included
 
 A stop (SIGTERM, Ctrl-C) interrupts training and judging at once; moving the alias and writing the
@@ -36,7 +36,7 @@ from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.versiones import CAMPEON
 from training.policy import Criterio, Politica
-from training.promover import carry_out, judge, who
+from training.promover import carry_out, examine, who
 
 _LOG = logging.getLogger("reentrenamiento")
 
@@ -178,15 +178,15 @@ def _advance(
         version = train(settings).version
         ejecucion.version = version
         campeon = registro.version_of(CAMPEON)
-        juicio = judge(
+        juicio = examine(
             settings, registro, version, campeon, politica=politica, renovacion=razon.renovacion,
             suplir=razon.danado,
         )  # fmt: skip
         ejecucion.criterios = juicio.decision.criterios
         ejecucion.detalle = juicio.decision.motivo
     quien = f"consumo reentrenar, {who()}"
-    decision = carry_out(settings, registro, juicio, forzar=False, quien=quien)
-    ejecucion.resultado = PROMOVIDO if decision.promueve else RECHAZADO
+    carry_out(settings, registro, juicio, quien=quien)
+    ejecucion.resultado = PROMOVIDO if juicio.decision.promueve else RECHAZADO
 
 
 def _refused_lately(

@@ -26,10 +26,12 @@ from detection.dominio import (
     hora_absoluta,
     instante,
 )
+from detection.errors import ModeloInvalidoError
 from detection.features import RASGOS
 from detection.modelo import Modelo
 from detection.offline import Bosque
 from detection.params import Params
+from detection.textos import numero
 from pipeline.almacenes.mongo_modelos import ModelosMongo
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from serving.cli import HECHO, Parser, entero, run
@@ -38,6 +40,7 @@ from serving.paquete import save_paquete
 from serving.parada import Parada
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
+from serving.versiones import CAMPEON, ETIQUETA_PARAMS
 from serving.zona import load_calendario
 from training.aprender import learn_mezcla
 from training.calibrate import calibrate
@@ -329,7 +332,7 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
             etiquetas={
                 **datos,
                 "evaluacion_sha256": aprendido.conjunto.sha256,
-                "huella_params": aprendido.modelo.huella_params,
+                ETIQUETA_PARAMS: aprendido.modelo.huella_params,
                 "huella_online": aprendido.modelo.huella_online,
             },
             artefactos=artefactos,
@@ -369,18 +372,36 @@ def main(argv: Sequence[str]) -> int:
     # A process that is told to end, as by `docker stop`, takes back what is half registered.
     with Parada() as parada, parada.interruptible():
         resultado = train(settings, dias=opciones.dias, semilla=opciones.semilla)
-    print(say(resultado))  # noqa: T201
+        print(say(resultado))  # noqa: T201
+        print(_examined(settings, resultado.version))  # noqa: T201
     return HECHO
+
+
+def _examined(settings: Settings, version: int) -> str:
+    """Return what the gate says of a new version, which is kept with it for the dashboard."""
+    # It takes what is needed from here.
+    from training.promover import examine
+
+    registro = Registro(settings)
+    try:
+        decision = examine(settings, registro, version, registro.version_of(CAMPEON)).decision
+    except ModeloInvalidoError as error:
+        return f"No se ha podido examinar frente al campeón: {error}"
+    que = "puede promoverse" if decision.promueve else "el examen no la acepta"
+    return f"La versión {version} {que}: {decision.motivo}"
 
 
 def say(resultado: ResultadoEntrenamiento) -> str:
     """Return what a run has done, for the user."""
-    antes = f"{resultado.solo_reglas.precision_media:.3f}".replace(".", ",")
+    antes, azar = (
+        numero(cifra, 3)
+        for cifra in (resultado.solo_reglas.precision_media, resultado.metricas.precision_azar)
+    )
     return (
         f"{informe_texto(resultado.metricas)}\n\n"
         f"Aprendido de {resultado.elegidos}.\n"
         f"Registrada la versión {resultado.version} como aspirante (solo con las reglas, la "
-        f"precisión media es {antes})"
+        f"precisión media es {antes}, y al azar {azar})"
     )
 
 

@@ -21,12 +21,13 @@ from api.deps import (
     Todo,
     tope,
 )
-from api.errors import respuestas, sin_direcciones
+from api.errors import Rechazada, respuestas, sin_direcciones
 from api.schemas_modelos import (
     Cambio,
     CampeonNuevo,
     Ejecucion,
     Ejecuciones,
+    ExamenVersion,
     FilaSombra,
     ParSombra,
     Promocion,
@@ -37,41 +38,73 @@ from api.schemas_modelos import (
 from api.seguridad import Clave
 from detection.errors import PermanentError
 from serving.alcance import without_password
-from serving.nombramiento import appoint
+from serving.nombramiento import Examen, PromocionRechazadaError, appoint, refusals, way_of
 from serving.settings import Settings
 from serving.versiones import (
     ASPIRANTE,
     CAMPEON,
+    ETIQUETA_EXAMEN,
+    ETIQUETA_PARAMS,
     ETIQUETA_PROMOCIONES,
+    ETIQUETA_RECHAZO,
     MODELO,
     PREFIJO_PROMOCION,
+    Rechazo,
     VersionInfo,
+    other_params,
 )
 
 router = APIRouter(prefix="/api/modelos", tags=["modelos"])
 
 Numero = Annotated[int, Path(ge=1, le=2**31 - 1, description="Número de la versión", examples=[3])]
+_APARTE = frozenset({ETIQUETA_EXAMEN, ETIQUETA_PROMOCIONES, ETIQUETA_RECHAZO})
+"""Tags that are shown as fields of their own."""
 _UNO_A_LA_VEZ = threading.Lock()
 """Promotions of this process; of others, the champion is looked at again before it is moved."""
 
 
-def _version(info: VersionInfo, ajustes: Settings) -> Version:
-    """Return what is shown of a version."""
+def _version(info: VersionInfo, todas: list[VersionInfo], ajustes: Settings) -> Version:
+    """Return what is shown of a version among all of them."""
     etiquetas = {
         clave: valor
         for clave, valor in info.etiquetas.items()
-        if clave != ETIQUETA_PROMOCIONES and not clave.startswith(PREFIJO_PROMOCION)
+        if clave not in _APARTE and not clave.startswith(PREFIJO_PROMOCION)
     }
+    campeon = _con_alias(todas, CAMPEON)
+    es_campeon = info.version == campeon
+    rechazo = Rechazo.from_tags(info.etiquetas)
     mlflow = without_password(ajustes.mlflow_tracking_uri).rstrip("/")
     return Version(
         version=info.version,
         creada=info.creada.astimezone(ZoneInfo(ajustes.zona_horaria)),
         alias=list(info.alias),
         metricas=dict(info.metricas),
+        precision_azar=info.metricas.get("precision_media_azar"),
         etiquetas=etiquetas,
         promociones=_promociones(info.etiquetas.get(ETIQUETA_PROMOCIONES, "[]")),
         mlflow_url=f"{mlflow}/#/models/{MODELO}/versions/{info.version}",
+        examen=_examen(info, campeon),
+        razones=[] if es_campeon else list(refusals(info.version, info.etiquetas, campeon)),
+        puerta=way_of(todas) if es_campeon else None,
+        rechazo=None if rechazo is None else sin_direcciones(rechazo.motivo),
+        aviso=_aviso(info) if es_campeon else None,
     )
+
+
+def _aviso(info: VersionInfo) -> str | None:
+    huella = info.etiquetas.get(ETIQUETA_PARAMS)
+    return None if huella is None else other_params(f"{MODELO}-{info.version}", huella)
+
+
+def _examen(info: VersionInfo, campeon: int | None) -> ExamenVersion | None:
+    examen = Examen.from_tags(info.etiquetas)
+    if examen is None:
+        return None
+    return ExamenVersion(
+        campeon=examen.campeon, acepta=examen.acepta, motivo=examen.motivo,
+        cuando=examen.cuando, criterios=[dict(c) for c in examen.criterios],
+        vigente=examen.campeon == campeon and info.version != campeon,
+    )  # fmt: skip
 
 
 def _promociones(texto: str) -> list[Promocion]:
@@ -113,7 +146,7 @@ def versiones(recursos: Todo, limite: Annotated[int, tope(50, 500)] = 50) -> Ver
     """Return the versions."""
     todas = recursos.versiones.get()
     return Versiones(
-        elementos=[_version(v, recursos.settings) for v in todas[:limite]],
+        elementos=[_version(v, todas, recursos.settings) for v in todas[:limite]],
         campeon=_con_alias(todas, CAMPEON),
         aspirante=_con_alias(todas, ASPIRANTE),
     )
@@ -195,20 +228,23 @@ def sombra(
 )
 def version(recursos: Todo, version: Numero) -> Version:
     """Return a version."""
-    return _version(_buscar(recursos, version), recursos.settings)
+    return _version(_buscar(recursos, version), recursos.versiones.get(), recursos.settings)
 
 
 @router.post(
     "/{version:int}/promover",
     summary="Hacer campeona una versión",
     description=(
-        "Como `consumo promover --version N`: sin comparar, hacia delante o hacia atrás. Los "
-        "consumidores la usan antes de 30 s. Pide el rol administracion y queda anotado."
+        "Como `consumo promover --version N`: pasa si el examen la aceptó frente al campeón "
+        "actual, o si ya fue campeona (para volver atrás). Si no, 409 con las `razones`; con "
+        "`forzar` se hace igualmente. Los consumidores la usan antes de 30 s. Pide el rol "
+        "administracion y queda anotado con su motivo."
     ),
     response_description="Ya es la campeona",
     responses=respuestas(
         401, 403, 404, 409, 503, e404="No existe esa versión",
-        e409="Ya es la campeona, el campeón es otro, o esa versión no se puede usar",
+        e409="Ya es la campeona, el campeón es otro, esa versión no se puede usar, o el examen no "
+        "la acepta: `razones` dice por qué",
         e503="MLflow o PostgreSQL no responden; no se ha cambiado nada",
     ),
 )  # fmt: skip
@@ -266,20 +302,25 @@ def _nombrar(
             raise HTTPException(409, f"el campeón ya es {_texto(antes)}: mírelo y repita")
         if antes == version:
             raise HTTPException(409, f"la versión {version} ya es la campeona")
-        detalle = {"antes": antes, "motivo": cambio.motivo}
+        detalle: dict[str, Any] = {"antes": antes, "motivo": cambio.motivo}
+        if cambio.forzar:
+            detalle["forzar"] = True
         try:
             with auditor.cambio("promover", f"modelo {version}", detalle):
-                appoint(
+                via = appoint(
                     recursos.registro, version, quien=f"{clave.nombre} (API)", ahora=cuando,
-                    motivo=cambio.motivo, antes=antes,
+                    motivo=cambio.motivo, antes=antes, forzar=cambio.forzar,
                 )  # fmt: skip
+        except PromocionRechazadaError as error:
+            raise Rechazada(str(error), list(error.razones)) from error
         except PermanentError as error:  # Another champion by now, a damaged version.
             raise HTTPException(409, sin_direcciones(str(error))) from error
         finally:
             recursos.versiones.forget()
     return CampeonNuevo(
-        version=version, anterior=antes, motivo=cambio.motivo, quien=clave.nombre, cuando=cuando
-    )
+        version=version, anterior=antes, motivo=cambio.motivo, quien=clave.nombre, cuando=cuando,
+        puerta=via,
+    )  # fmt: skip
 
 
 def _texto(version: int | None) -> str:

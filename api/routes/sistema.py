@@ -13,7 +13,7 @@ from api.consumidores import Vista
 from api.deps import Administrador, Ahora, Lector, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
 from api.preparacion import MONGO, POSTGRES
-from api.vigia import Parte
+from api.vigia import MODELO, Campeon, Parte
 from detection.errors import TransientError
 from pipeline.almacenes.postgres_salud import UltimaEscritura
 from serving.metrics import TIPO_METRICAS
@@ -103,16 +103,30 @@ class ConsumidorSalud(BaseModel):
     )
 
 
+class ModeloSalud(BaseModel):
+    """What MLflow says of the champion."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "La versión campeona."})
+    estado: Literal["bien", "rechazado", "sin campeón", "desconocido"] = Field(
+        description="«rechazado» si un consumidor no la puede usar y puntúa con la anterior"
+    )
+    version: int | None = Field(None, description="Su número", examples=[3])
+    detalle: str | None = Field(None, description="Por qué la rechaza")
+
+
 class Salud(BaseModel):
     """The service's health."""
 
     model_config = ConfigDict(json_schema_extra={"description": "El servicio y sus partes."})
     estado: Literal["bien", "degradado"] = Field(
-        description="«degradado» si falla alguna parte o el consumidor está mal"
+        description=(
+            "«degradado» si falla alguna parte, el consumidor está mal o el campeón está rechazado"
+        )
     )
     lista: bool = Field(description="Si PostgreSQL y MongoDB responden")
     partes: list[ParteSalud] = Field(description="De qué depende")
     consumidor: ConsumidorSalud = Field(description="Si llegan lecturas")
+    modelo: ModeloSalud = Field(description="Si los consumidores pueden usar el campeón")
 
 
 class Viva(BaseModel):
@@ -172,14 +186,20 @@ def salud(recursos: Todo, ahora: Ahora, respuesta: Response) -> Salud:
     """Return the health of every part."""
     respuesta.headers["Cache-Control"] = "no-store"
     mirada = recursos.consumidores.begin()
-    partes = recursos.vigia.look()
+    partes = dict(recursos.vigia.look())
+    modelo = _modelo(partes.pop(MODELO))
     consumidor = _consumidor(recursos, partes, mirada.result(), ahora)
-    mal = any(p.mal for p in partes.values()) or consumidor.gravedad == "mal"
+    mal = (
+        any(p.mal for p in partes.values())
+        or consumidor.gravedad == "mal"
+        or modelo.estado == "rechazado"
+    )
     return Salud(
         estado="degradado" if mal else "bien",
         lista=_is_ready(partes, recursos),
         partes=[_parte(nombre, parte) for nombre, parte in partes.items()],
         consumidor=consumidor,
+        modelo=modelo,
     )
 
 
@@ -297,6 +317,20 @@ def _parte(nombre: str, parte: Parte) -> ParteSalud:
         estado="mal" if parte.mal else "bien",
         detalle=sin_direcciones(parte.mal) if parte.mal else None,
         ms=round(parte.ms, 1),
+    )
+
+
+def _modelo(parte: Parte) -> ModeloSalud:
+    """Return what is known of the champion."""
+    if parte.mal:
+        return ModeloSalud(estado="desconocido")
+    campeon = parte.dato
+    if not isinstance(campeon, Campeon):
+        return ModeloSalud(estado="sin campeón")
+    if campeon.rechazo is None:
+        return ModeloSalud(estado="bien", version=campeon.version)
+    return ModeloSalud(
+        estado="rechazado", version=campeon.version, detalle=sin_direcciones(campeon.rechazo)
     )
 
 

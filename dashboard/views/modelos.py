@@ -29,6 +29,8 @@ _EJECUCIONES = 20
 _DIFERENCIAS = 300
 _PRINCIPALES = ("precision_media", "precision_media_reglas")
 _MOTIVO_MINIMO = 3
+_FUERA, _A_LA_FUERZA = "fuera de la puerta", "a la fuerza"
+"""How a champion came to be it, in the API's words."""
 _ALIAS = {"champion": "Campeón", "challenger": "Aspirante"}
 
 
@@ -63,6 +65,7 @@ def _versiones(dado: dict[str, Any]) -> None:
         )
         return
     campeon = next((v for v in filas if v["version"] == dado["campeon"]), None)
+    _avisos_campeon(campeon)
     _cifras(dado, campeon)
     st.subheader("Versiones", anchor=False)
     tabla(
@@ -73,8 +76,10 @@ def _versiones(dado: dict[str, Any]) -> None:
             Columna("Registrada", lambda v: textos.fecha_hora(v["creada"]), entera=True),
             Columna("Precisión media", lambda v: textos.numero(_metrica(v, _PRINCIPALES[0]), 3),
                     derecha=True),
+            Columna("Al azar", lambda v: textos.numero(v["precision_azar"], 3), derecha=True),
             Columna("Solo reglas", lambda v: textos.numero(_metrica(v, _PRINCIPALES[1]), 3),
                     derecha=True, ancha=True),
+            Columna("Examen", _examen, ancha=True),
             Columna("Promovida por", _promovida, ancha=True),
         ],
     )  # fmt: skip
@@ -107,16 +112,53 @@ def _promovida(version: dict[str, Any]) -> str:
     return f"{ultima.get('por') or textos.FALTA}: {ultima.get('motivo') or 'sin motivo'}"
 
 
+def _examen(version: dict[str, Any]) -> str:
+    """Return in a few words whether the gate lets a version pass now."""
+    if version["rechazo"]:
+        return "✗ rechazada por los consumidores"
+    if version["puerta"]:
+        return str(version["puerta"])
+    examen = version["examen"]
+    if examen is not None and examen["vigente"]:
+        return "✓ la acepta" if examen["acepta"] else "✗ no la acepta"
+    return "ya fue campeona" if not version["razones"] else "sin examen frente al campeón"
+
+
+def _avisos_campeon(campeon: dict[str, Any] | None) -> None:
+    """Say of the champion what nobody may overlook."""
+    if campeon is None:
+        return
+    cual = f"La campeona, v{campeon['version']},"
+    if campeon["rechazo"]:
+        st.error(
+            f"{cual} está rechazada: un consumidor no la puede usar y puntúa con la anterior.",
+            icon=":material/error:",
+        )
+        st.text(campeon["rechazo"])
+    if campeon["puerta"] == _FUERA:
+        st.warning(
+            f"{cual} fue promovida fuera de la puerta: no consta que ningún examen la aceptara "
+            "frente a la anterior (el alias se movió a mano, como en MLflow).",
+            icon=":material/warning:",
+        )
+    if campeon["aviso"]:
+        st.warning("Hay cambios en los pesos que no se usan.", icon=":material/tune:")
+        st.text(campeon["aviso"])
+
+
 def _cifras(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
     precision = _metrica(campeon, _PRINCIPALES[0]) if campeon else None
     reglas = _metrica(campeon, _PRINCIPALES[1]) if campeon else None
+    azar = textos.numero(campeon["precision_azar"] if campeon else None, 3)
     otro = dado["aspirante"] if dado["aspirante"] != dado["campeon"] else None
     kpis(
         [
             Kpi("Campeón", f"v{dado['campeon']}" if campeon else "Solo reglas",
                 _desde(campeon)),
-            Kpi("Precisión media", textos.numero(precision, 3), "en lo que no vio al aprender"),
-            Kpi("Las reglas solas", textos.numero(reglas, 3), "en las mismas lecturas"),
+            Kpi("Precisión media", textos.numero(precision, 3),
+                f"al azar, {azar}; en lo que no vio al aprender"),
+            Kpi("Las reglas solas", textos.numero(reglas, 3),
+                f"al azar, {azar}; en las mismas lecturas"),
             Kpi("Aspirante", f"v{otro}" if otro else "Ninguno",
                 "" if otro else "«consumo entrenar» hace uno"),
         ]
@@ -187,6 +229,7 @@ def _cambiar(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
         st.info(impedido, icon=":material/key:")
     otras = [v["version"] for v in dado["elementos"] if v["version"] != dado["campeon"]]
     anterior = _anterior(campeon)
+    por_numero = {v["version"]: v for v in dado["elementos"]}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         elegida = st.selectbox(
             "Versión", otras, format_func=lambda v: f"v{v}", key="promover", width=160,
@@ -195,10 +238,12 @@ def _cambiar(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
         sin_clave = impedido is not None
         if st.button("Promover", icon=":material/trophy:", disabled=sin_clave or not otras):
             _confirmar(f"/api/modelos/{elegida}/promover", f"Promover la versión {elegida}",
-                       dado["campeon"])  # fmt: skip
+                       dado["campeon"], por_numero[elegida]["razones"])  # fmt: skip
         texto = f"Volver a la v{anterior}" if anterior else "Volver a la anterior"
         if st.button(texto, icon=":material/history:", disabled=sin_clave or not anterior):
-            _confirmar("/api/modelos/volver", texto, dado["campeon"])
+            _confirmar("/api/modelos/volver", texto, dado["campeon"], [])
+    if elegida in por_numero:
+        _lo_que_dice_el_examen(por_numero[elegida])
     st.caption("Los consumidores usan la nueva antes de 30 s, sin pararse. Queda anotado quién y "
                "por qué.")  # fmt: skip
 
@@ -211,26 +256,53 @@ def _anterior(campeon: dict[str, Any] | None) -> str | None:
     return desde if desde.isdecimal() else None
 
 
+def _lo_que_dice_el_examen(version: dict[str, Any]) -> None:
+    """Draw whether a version passes the gate now, and by which criteria it does not."""
+    if version["razones"]:
+        st.markdown(f":material/block: **La v{version['version']} no pasa la puerta:**")
+        st.text(_lista(version["razones"]))
+    else:
+        st.markdown(f":material/check_circle: La v{version['version']} puede promoverse.")
+    examen = version["examen"]
+    if examen is not None and examen["criterios"]:
+        frente = f"la v{examen['campeon']}" if examen["campeon"] else "las reglas solas"
+        with st.expander(f"El examen del {textos.fecha_hora(examen['cuando'])}, frente a {frente}"):
+            st.text(examen["motivo"])
+            tabla(examen["criterios"], _CRITERIOS)
+
+
 @st.dialog("Cambiar de campeón")
-def _confirmar(ruta: str, que: str, campeon: int | None) -> None:
-    """Ask why and whether it is meant; then do it."""
+def _confirmar(ruta: str, que: str, campeon: int | None, razones: list[str]) -> None:
+    """Ask why and whether it is meant, whatever speaks against it; then do it."""
     st.markdown(f"**{que}**")
     st.caption("Desde ese momento puntúa todas las lecturas.")
+    if razones:
+        st.error("El examen no la acepta.", icon=":material/block:")
+        st.text(_lista(razones))
     with st.form("cambio", border=False):
         motivo = (st.text_input("Motivo", max_chars=500) or "").strip()
+        forzar = bool(razones) and st.checkbox("Promover a la fuerza; queda anotado con mi motivo")
         hecho = st.form_submit_button("Sí, cambiar", type="primary", icon=":material/check:")
     if not hecho:
         return
     if len(motivo) < _MOTIVO_MINIMO:
         st.warning("Escriba el motivo, de 3 caracteres al menos.", icon=":material/edit:")
         return
+    cuerpo: dict[str, Any] = {"motivo": motivo, "campeon": campeon or 0}
+    if forzar:
+        cuerpo["forzar"] = True
     try:
-        nuevo = datos.cambiar(ruta, {"motivo": motivo, "campeon": campeon or 0}, estado.clave())
+        nuevo = datos.cambiar(ruta, cuerpo, estado.clave())
     except ApiError as error:
         st.error(f"No se ha cambiado nada: {error}.", icon=":material/error:")
         return
-    st.session_state["_aviso"] = f"La versión {nuevo['version']} es la campeona."
+    como = " (a la fuerza)" if nuevo["puerta"] == _A_LA_FUERZA else ""
+    st.session_state["_aviso"] = f"La versión {nuevo['version']} es la campeona{como}."
     st.rerun()
+
+
+def _lista(razones: list[str]) -> str:
+    return "\n".join(f"– {razon}" for razon in razones)
 
 
 def _sombra(dado: dict[str, Any]) -> None:
@@ -304,8 +376,15 @@ def _cifra(campo: str, fila: dict[str, Any]) -> str:
     return textos.numero(valor, 3) if isinstance(valor, int | float) else textos.FALTA
 
 
+def _criterio(fila: dict[str, Any]) -> str:
+    """Return what was compared; an average precision with its chance level."""
+    nombre = textos.legible(str(fila.get("nombre", "")))
+    azar = fila.get("azar")
+    return nombre if azar is None else f"{nombre} (al azar: {textos.numero(azar, 3)})"
+
+
 _CRITERIOS = (
-    Columna("Criterio", lambda f: textos.legible(str(f.get("nombre", "")))),
+    Columna("Criterio", _criterio),
     Columna("Campeón", lambda f: _cifra("campeon", f), derecha=True),
     Columna("Aspirante", lambda f: _cifra("aspirante", f), derecha=True),
     Columna("Se pide", lambda f: str(f.get("limite", "")), ancha=True),

@@ -44,7 +44,8 @@ def registrar(settings: Settings) -> int:
         save_paquete(_modelo(), Path(carpeta), extras={})
         return Registro(settings).register(
             Path(carpeta), np.zeros((2, len(RASGOS)), np.float32), parametros={},
-            metricas={"precision_media": 0.71}, etiquetas={"datos": "abc"},
+            metricas={"precision_media": 0.71, "precision_media_azar": 0.125},
+            etiquetas={"datos": "abc"},
         )  # fmt: skip
 
 

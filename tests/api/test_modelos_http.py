@@ -17,10 +17,10 @@ from api.seguridad import CABECERA
 from detection.dominio import Lecturas
 from pipeline.almacenes.mongo_modelos import ModelosMongo
 from pipeline.almacenes.postgres import PostgresStore, migrate
+from serving.nombramiento import Examen, appoint
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import CAMPEON
-from training.promover import appoint
+from serving.versiones import CAMPEON, Rechazo
 
 ADMIN = {CABECERA: CLAVES["administracion"]}
 HTML = "<html><script>1</script>informe ñ</html>"
@@ -42,6 +42,22 @@ def con_mlflow(settings: Settings) -> Iterator[httpx.Client]:
         yield http
 
 
+CAIDA = {
+    "nombre": "hallados: plantacion", "campeon": 0.9, "aspirante": 0.2, "limite": "≥ 0,850",
+    "cumple": False, "azar": None,
+}  # fmt: skip
+
+
+def examinar(
+    settings: Settings, version: int, campeon: int | None, criterio: dict[str, Any] | None = None
+) -> None:
+    """Keep a verdict of the gate with a version, as ``consumo promover`` does."""
+    motivo = "es mejor" if criterio is None else "no cumple hallados: plantacion"
+    criterios = () if criterio is None else (criterio,)
+    examen = Examen(campeon, criterio is None, motivo, "2026-11-20T10:00:00+01:00", criterios)
+    Registro(settings).tag(version, examen.tags())
+
+
 def promover(http: httpx.Client, version: int, **mas: Any) -> httpx.Response:
     cuerpo = {"motivo": "menos falsas alarmas", **mas}
     return http.post(f"/api/modelos/{version}/promover", json=cuerpo, headers=ADMIN)
@@ -56,14 +72,17 @@ def test_de_principio_a_fin(con_mlflow: httpx.Client, settings: Settings) -> Non
     assert [v["version"] for v in vistas["elementos"]] == [2, 1]
     assert (vistas["campeon"], vistas["aspirante"], vistas["siguiente"]) == (None, 2, None)
     primera = vistas["elementos"][1]
-    assert primera["metricas"] == {"precision_media": 0.71}
+    assert primera["metricas"] == {"precision_media": 0.71, "precision_media_azar": 0.125}
+    assert primera["precision_azar"] == 0.125
     assert primera["etiquetas"]["datos"] == "abc"
     assert primera["mlflow_url"].endswith("/#/models/consumo-detector/versions/1")
 
+    examinar(settings, 1, None)
+    examinar(settings, 2, 1)
     hecho = promover(con_mlflow, 1, campeon=0).json()
     assert hecho == {
         "version": 1, "anterior": None, "motivo": "menos falsas alarmas",
-        "quien": "administracion-1", "cuando": "2026-11-20T11:00:00+01:00",
+        "quien": "administracion-1", "cuando": "2026-11-20T11:00:00+01:00", "puerta": "examen",
     }  # fmt: skip
     assert promover(con_mlflow, 2).json()["anterior"] == 1
     registro = Registro(settings)
@@ -79,6 +98,7 @@ def test_de_principio_a_fin(con_mlflow: httpx.Client, settings: Settings) -> Non
     assert [p["desde"] for p in una["promociones"]] == ["ninguna", "2"]
     assert una["promociones"][1]["por"] == "administracion-1 (API)"
     assert una["promociones"][1]["motivo"] == "peor en las tiendas"
+    assert [p["via"] for p in una["promociones"]] == ["examen", "vuelta atrás"]
 
     filas = con_mlflow.get("/api/auditoría", headers=ADMIN).json()["elementos"]
     assert [(f["accion"], f["objeto"]) for f in filas] == [
@@ -94,9 +114,67 @@ def test_de_principio_a_fin(con_mlflow: httpx.Client, settings: Settings) -> Non
     assert [f["id"] for f in pagina["elementos"] + resto["elementos"]] == [f["id"] for f in filas]
 
     # The command line writes the same tags.
-    appoint(settings, registro, 2, "ana")
+    ahora = datetime.now(UTC)
+    appoint(registro, 2, quien="ana", ahora=ahora, motivo="otra vez", antes=1)
     etiquetas = {v.version: set(v.etiquetas) for v in registro.versions()}
     assert etiquetas[1] == etiquetas[2]
+
+
+def test_la_api_no_promueve_lo_que_la_puerta_no_acepta(
+    con_mlflow: httpx.Client, settings: Settings
+) -> None:
+    """Refused, never examined, or examined against another champion: 409 with every reason.
+
+    The list of versions says it beforehand. Forcing it asks for a reason, and is audited.
+    """
+    es_problema(promover(con_mlflow, 1), 409, "no se ha examinado frente al campeón actual")
+    examinar(settings, 1, None)
+    assert promover(con_mlflow, 1).status_code == 200
+    examinar(settings, 2, None)
+    es_problema(promover(con_mlflow, 2), 409, "se examinó frente a las reglas, sin campeón, pero")
+    examinar(settings, 2, 1, CAIDA)
+    negada = promover(con_mlflow, 2)
+    es_problema(negada, 409, "la versión 2 no se promueve: hallados: plantacion: 0,200")
+    assert negada.json()["razones"] == ["hallados: plantacion: 0,200, y se pide ≥ 0,850"]
+    vista = con_mlflow.get("/api/modelos/2").json()
+    assert vista["razones"] == negada.json()["razones"]
+    assert (vista["examen"]["vigente"], vista["examen"]["acepta"]) == (True, False)
+    assert vista["examen"]["criterios"] == [CAIDA]
+    assert "examen" not in vista["etiquetas"]
+    assert Registro(settings).version_of(CAMPEON) == 1
+
+    es_problema(promover(con_mlflow, 2, forzar=True, motivo=""), 422)
+    hecho = promover(con_mlflow, 2, forzar=True, motivo="las plantaciones ya no importan")
+    assert hecho.json()["puerta"] == "a la fuerza"
+    dos = con_mlflow.get("/api/modelos/2").json()
+    assert dos["puerta"] == "a la fuerza"
+    assert dos["promociones"][-1]["pese_a"] == "hallados: plantacion: 0,200, y se pide ≥ 0,850"
+    ultima = con_mlflow.get("/api/auditoría?limite=1", headers=ADMIN).json()["elementos"][0]
+    assert ultima["detalle"] == {
+        "antes": 1, "motivo": "las plantaciones ya no importan", "forzar": True
+    }  # fmt: skip
+
+
+def test_el_alias_movido_a_mano_y_el_campeon_rechazado_se_ven(
+    con_mlflow: httpx.Client, settings: Settings
+) -> None:
+    """A champion that no exam accepted says so; one that a consumer rejected is not «bien»."""
+    registro = Registro(settings)
+    registro.set_alias(CAMPEON, 2, {})
+    assert con_mlflow.get("/api/modelos").json()["elementos"][0]["puerta"] == "fuera de la puerta"
+    assert con_mlflow.get("/salud").json()["modelo"] == {
+        "estado": "bien", "version": 2, "detalle": None
+    }  # fmt: skip
+    registro.tag(2, Rechazo("nodo-1", "2026-11-20", "«bosque.npz» está dañado").tags())
+    with servir(settings) as otra:
+        salud = otra.get("/salud").json()
+        assert salud["estado"] == "degradado"
+        assert salud["modelo"] == {
+            "estado": "rechazado", "version": 2, "detalle": "«bosque.npz» está dañado"
+        }  # fmt: skip
+        vista = otra.get("/api/modelos/2").json()
+    assert vista["rechazo"] == "«bosque.npz» está dañado"
+    assert "rechazo" not in vista["etiquetas"]
 
 
 def test_lo_que_no_se_puede_promover(con_mlflow: httpx.Client, settings: Settings) -> None:
@@ -105,6 +183,8 @@ def test_lo_que_no_se_puede_promover(con_mlflow: httpx.Client, settings: Setting
     es_problema(con_mlflow.get("/api/modelos/9"), 404)
     volver = con_mlflow.post("/api/modelos/volver", json={"motivo": "porque sí"}, headers=ADMIN)
     es_problema(volver, 409, "no hay campeón")
+    examinar(settings, 1, None)
+    examinar(settings, 2, 1)
     assert promover(con_mlflow, 1).status_code == 200
     es_problema(promover(con_mlflow, 1), 409, "ya es la campeona")
     es_problema(promover(con_mlflow, 2, campeon=0), 409, "el campeón ya es la versión 1")

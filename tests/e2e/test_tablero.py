@@ -30,6 +30,8 @@ from dashboard.paginas import PAGINAS
 from detection.dominio import hora_absoluta
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.local import EmbeddedServices
+from serving.nombramiento import Examen
+from serving.registry import Registro
 from serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ def tablero(
     with base_nueva(servicios, **otras) as settings:
         sembrar(settings, CLIENTES, SOSPECHOSOS, DIAS)
         versiones = (registrar(settings), registrar(settings))
+        _examine(settings, versiones)
         with servir(settings) as http:
             api = str(http.base_url).rstrip("/")
             # Before any page: a dashboard that remembers another champion may not change it.
@@ -104,6 +107,17 @@ def tablero(
             ).raise_for_status()  # fmt: skip
             with _serve(api, raiz, carpeta) as url:
                 yield Tablero(url, api, versiones, settings)
+
+
+def _examine(settings: Settings, versiones: tuple[int, int]) -> None:
+    """Keep with either version what the gate said: the first one passes, the second does not."""
+    registro, cuando = Registro(settings), "2026-11-20T10:00:00+01:00"
+    caida = {
+        "nombre": "hallados: plantacion", "campeon": 0.9, "aspirante": 0.2, "limite": "≥ 0,850",
+        "cumple": False, "azar": None,
+    }  # fmt: skip
+    registro.tag(versiones[0], Examen(None, True, "es mejor", cuando).tags())
+    registro.tag(versiones[1], Examen(versiones[0], False, "no", cuando, (caida,)).tags())
 
 
 @contextmanager
@@ -386,7 +400,10 @@ def test_un_filtro_viaja_en_su_direccion(ventana: Ventana, tablero: Tablero) -> 
 
 
 def test_promover_y_volver(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
-    """A version is promoted with a reason after a confirmation, and the one before comes back."""
+    """What the gate refused is shown as such, and promoted only by force, with a reason.
+
+    The version before comes back with a reason, and no exam.
+    """
     primera, segunda = tablero.versiones
     http = httpx.Client(base_url=tablero.api, trust_env=False, timeout=PLAZO_S)
     abierta = ventana("modelos")
@@ -394,9 +411,15 @@ def test_promover_y_volver(ventana: Ventana, tablero: Tablero, capturas: Path) -
     abierta.get_by_role("button", name="Promover").click()
     dialogo = abierta.get_by_role("dialog")
     dialogo.get_by_text(f"Promover la versión {segunda}").wait_for()
+    dialogo.get_by_text("hallados: plantacion: 0,200, y se pide ≥ 0,850").wait_for()
     dialogo.get_by_label("Motivo").fill("menos falsas alarmas")
     dialogo.get_by_role("button", name="Sí, cambiar").click()
-    abierta.get_by_text(f"La versión {segunda} es la campeona").wait_for()
+    dialogo.get_by_text("No se ha cambiado nada").wait_for()
+    assert http.get("/api/modelos").json()["campeon"] == primera
+    _photo(abierta, capturas / "no_aceptada.png")
+    dialogo.get_by_text("Promover a la fuerza").click()
+    dialogo.get_by_role("button", name="Sí, cambiar").click()
+    abierta.get_by_text(f"La versión {segunda} es la campeona (a la fuerza)").wait_for()
     assert http.get("/api/modelos").json()["campeon"] == segunda
     _photo(abierta, capturas / "promovida.png")
     abierta.get_by_role("button", name=f"Volver a la v{primera}").click()

@@ -148,7 +148,7 @@ def test_la_vida_entera_de_un_modelo(vida: Vida) -> None:
     if texto.startswith("no: "):
         # The gate has said no, with its table; a person may overrule it, and it is written down.
         assert "no se promueve" in texto, texto
-        texto = vida.promover("--forzar")
+        texto = vida.promover("--forzar", "--motivo", "es una prueba")
     assert not texto.startswith("no: "), texto
     vida.esperar_version("consumo-detector-2")
     vida.enviar(1)

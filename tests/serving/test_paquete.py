@@ -205,7 +205,9 @@ def test_otros_umbrales_se_avisan(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     save_paquete(dataclasses.replace(modelo(), huella_params="aaaabbbbcccc"), tmp_path / "q")
     assert load_paquete(tmp_path / "q", "consumo-detector-3").huella_params == "aaaabbbbcccc"
     assert [r.levelname for r in caplog.records] == ["WARNING"]
-    assert "consumo-detector-3 se entrenó con otros umbrales (aaaabbbbcccc)" in caplog.text
+    assert "los pesos de detection/params.py no se usan: deciden los de consumo-detector-3" in (
+        caplog.text
+    )
 
 
 @pytest.mark.parametrize("nombre", ["../x", "a/b", "", "..", "modelo.json", "bosque.npz", "a\\b"])

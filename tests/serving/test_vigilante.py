@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from detection.errors import PermanentError, TransientError
 from serving.paquete import holds_paquete, huella_de
 from serving.registry import Registro
 from serving.settings import Settings
+from serving.versiones import Rechazo
 from serving.vigilante import COPIAS, Vigilante
 
 PLAZO_S = 20.0
@@ -46,6 +47,7 @@ class RegistroFalso:
         self.error: Exception | None = None
         self.miradas = 0
         self.bajadas: list[int] = []
+        self.etiquetas: dict[int, dict[str, str]] = {}
         self.preguntados: set[str] = set()
         self.paso = threading.Event()
         self.paso.set()
@@ -64,6 +66,18 @@ class RegistroFalso:
         if self.error is not None:
             raise self.error
         return self.alias.get(alias)
+
+    def tags_of(self, version: int) -> dict[str, str]:
+        return dict(self.etiquetas.get(version, {}))
+
+    def tag(self, version: int, etiquetas: Mapping[str, str | None]) -> None:
+        if self.error is not None:
+            raise self.error
+        suyas = self.etiquetas.setdefault(version, {})
+        for nombre, valor in etiquetas.items():
+            suyas.pop(nombre, None)
+            if valor is not None:
+                suyas[nombre] = valor
 
     def download(self, version: int, destino: Path) -> Path:
         self.bajadas.append(version)
@@ -171,6 +185,39 @@ def test_una_version_rota_no_cambia_nada(
     escena.registro.alias["champion"] = 3
     assert _hasta(vigilante.take).version == "consumo-detector-3"
     _hasta(lambda: vigilante.estado().error is None)
+
+
+def test_el_rechazo_se_anota_con_la_version_y_se_quita(escena: Escena) -> None:
+    """Whoever looks at a version elsewhere sees that a consumer rejected it, until one takes it."""
+    registro = escena.registro
+    registro.romper(2)
+    registro.alias["champion"] = 2
+    vigilante = escena.arrancar()
+    rechazo = _hasta(lambda: Rechazo.from_tags(registro.tags_of(2)))
+    assert "colas.npz" in rechazo.motivo
+    assert vigilante.estado().version is None
+    assert Rechazo.from_tags(registro.tags_of(1)) is None
+    registro.nueva(2)
+    vigilante.close()
+    escena.arrancar(sondeo_s=60.0)
+    _hasta(lambda: not registro.tags_of(2))
+
+
+def test_un_rechazo_que_mlflow_no_toma_se_anota_despues(escena: Escena) -> None:
+    """MLflow goes away just then: the rejection is written down when it is back."""
+    registro = escena.registro
+    registro.romper(2)
+    vigilante = escena.arrancar()
+    tomar = registro.tag
+
+    def una_vez_no(version: int, etiquetas: Mapping[str, str | None]) -> None:
+        registro.tag = tomar  # type: ignore[method-assign]
+        raise TransientError("MLflow no responde")
+
+    registro.tag = una_vez_no  # type: ignore[method-assign]
+    registro.alias["champion"] = 2
+    assert _hasta(lambda: Rechazo.from_tags(registro.tags_of(2)))
+    assert vigilante.estado().version == "consumo-detector-1"
 
 
 def test_volver_al_de_siempre_tras_una_rota(escena: Escena) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,16 +12,18 @@ from apoyo_promocion import a_mano, conjunto, estropear, ficha, modelo, registra
 
 from detection.errors import ModeloInvalidoError, PermanentError
 from detection.params import Params
+from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
 from serving.cli import FALLO, HECHO, MAL_USO, run
+from serving.nombramiento import PromocionRechazadaError, appoint, refusals, way_of
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import ASPIRANTE, CAMPEON
+from serving.versiones import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, Rechazo
 from serving.zona import load_calendario
 from training.conjunto import ATAQUES
 from training.evaluate import Metricas, evaluate
 from training.ganancia import Ganancia
-from training.policy import Decision, Politica, decide
-from training.promover import ANCHO, Juicio, enthrone, judge, main, now, promote, show
+from training.policy import Politica, decide
+from training.promover import ANCHO, Juicio, carry_out, examine, judge, main, promote, show
 from training.train import EVALUACION
 
 SORDO, CERTERO = 0.0, 1.0
@@ -93,8 +96,11 @@ def test_quien_es_mejor_pasa_a_ser_el_campeon(
         "promovido_por": getpass.getuser(),
         "promovido_motivo": etiquetas["promovido_motivo"],
         "promovido_desde": str(sordo),
+        "promovido_via": "examen",
+        "promovido_pese_a": "nada",
     }
     assert etiquetas["promovido_motivo"] in promover.ultima
+    assert columnas(promover.salida, "al azar: 0,"), "the chance level stands beside it"
     cuando = datetime.fromisoformat(etiquetas["promovido_en"])
     assert cuando.utcoffset() in {timedelta(hours=1), timedelta(hours=2)}
     assert abs(datetime.now(UTC) - cuando) < timedelta(minutes=1)
@@ -115,16 +121,49 @@ def test_quien_no_lo_es_se_queda_y_se_dice_por_que(
     assert not sin_hora(ficha(entorno_mlflow, sordo).etiquetas)
 
 
-def test_forzar_promueve_y_queda_escrito(
+def test_forzar_pide_un_motivo_y_queda_escrito(
     entorno_mlflow: Settings, registro: Registro, promover: Orden
 ) -> None:
-    """With --forzar the gate is asked and overruled, and the version's tags say so."""
-    a_mano(entorno_mlflow, registrar(entorno_mlflow, CERTERO))
+    """--forzar asks for a reason; the gate is asked, shown and overruled; tags and audit say so."""
+    certero = registrar(entorno_mlflow, CERTERO)
+    a_mano(entorno_mlflow, certero)
     sordo = registrar(entorno_mlflow, SORDO)
-    assert promover("--forzar") == HECHO
+    for argv in ((), ("--motivo", " a ")):
+        with pytest.raises(SystemExit) as salida:
+            promover("--forzar", *argv)
+        assert salida.value.code == MAL_USO
+    assert registro.version_of(CAMPEON) == certero
+    assert promover("--forzar", "--motivo", "el campeón no ve las tiendas") == HECHO
     assert registro.version_of(CAMPEON) == sordo
-    motivo = ficha(entorno_mlflow, sordo).etiquetas["promovido_motivo"]
-    assert motivo.startswith("a la fuerza; la puerta: no cumple precisión media")
+    assert columnas(promover.salida, "hallados: picos")[-1] == "no cumple"
+    assert promover.ultima == (
+        f"La versión {sordo} es el campeón, a la fuerza. Motivo: el campeón no ve las tiendas."
+    )
+    etiquetas = ficha(entorno_mlflow, sordo).etiquetas
+    assert etiquetas["promovido_motivo"] == "el campeón no ve las tiendas"
+    assert etiquetas["promovido_via"] == "a la fuerza"
+    assert etiquetas["promovido_pese_a"].startswith("precisión media: ")
+    with closing(AuditoriaPostgres(entorno_mlflow)) as auditoria:
+        (fila,) = auditoria.latest(10)
+    assert (fila.accion, fila.objeto, fila.rol) == ("promover", f"modelo {sordo}", "administracion")
+    assert fila.detalle == {
+        "antes": certero, "motivo": "el campeón no ve las tiendas", "forzar": True
+    }  # fmt: skip
+    assert getpass.getuser() in fila.clave
+
+
+def test_forzar_sin_auditoria_no_hace_nada(
+    entorno_mlflow: Settings,
+    registro: Registro,
+    promover: Orden,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What cannot be written down is not done: PostgreSQL away, and the champion stays."""
+    a_mano(entorno_mlflow, certero := registrar(entorno_mlflow, CERTERO))
+    registrar(entorno_mlflow, SORDO)
+    monkeypatch.setenv("POSTGRES_PORT", "9")
+    assert promover("--forzar", "--motivo", "porque sí") == FALLO
+    assert registro.version_of(CAMPEON) == certero
 
 
 def test_sin_campeon_se_compara_con_las_reglas(
@@ -170,6 +209,7 @@ def test_la_tabla_cabe_en_su_ancho(capsys: pytest.CaptureFixture[str]) -> None:
     for criterio in decision.criterios:
         celdas = columnas(salida, criterio.nombre)
         assert (celdas[0], celdas[3]) == (criterio.nombre, criterio.limite)
+    assert columnas(salida, "al azar: 0,556")
 
 
 def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: Registro) -> None:
@@ -203,21 +243,80 @@ def test_promote_decide_y_hace(entorno_mlflow: Settings, registro: Registro) -> 
 # ---- A person decides ----
 
 
-def test_version_vuelve_atras_y_adelante(
+def test_version_pasa_por_la_puerta_y_vuelve_atras_sin_ella(
     entorno_mlflow: Settings, registro: Registro, promover: Orden
 ) -> None:
-    """--version N makes exactly that version champion, whatever the gate would say."""
+    """--version N examines a version that was never champion; going back to one asks no exam."""
     certero, sordo = registrar(entorno_mlflow, CERTERO), registrar(entorno_mlflow, SORDO)
-    for version, antes in ((certero, "ninguna"), (sordo, certero), (certero, sordo)):
-        assert promover("--version", str(version)) == HECHO
-        assert promover.ultima == f"La versión {version} es el campeón (antes: {antes})."
-        assert registro.version_of(CAMPEON) == version
-        etiquetas = ficha(entorno_mlflow, version).etiquetas
-        assert etiquetas["promovido_motivo"] == "decisión explícita con --version"
-        assert etiquetas["promovido_desde"] == str(antes)
+    assert promover("--version", str(certero)) == HECHO
+    assert registro.version_of(CAMPEON) == certero
+    assert promover("--version", str(sordo)) == FALLO
+    assert "hallados: picos" in promover.ultima
+    assert registro.version_of(CAMPEON) == certero
+    assert promover("--version", str(sordo), "--forzar", "--motivo", "una prueba") == HECHO
+    assert promover("--version", str(certero)) == HECHO
+    assert promover.ultima == (
+        f"La versión {certero} vuelve a ser el campeón (antes: {sordo}): ya lo fue, y volver no "
+        "pide examen."
+    )
+    etiquetas = ficha(entorno_mlflow, certero).etiquetas
+    assert etiquetas["promovido_via"] == "vuelta atrás"
+    assert etiquetas["promovido_motivo"] == "vuelta atrás con --version"
+    assert etiquetas["promovido_desde"] == str(sordo)
     assert registro.version_of(ASPIRANTE) == sordo
     assert promover("--version", str(certero)) == HECHO
     assert promover.ultima == f"la versión {certero} ya es el campeón: no hay nada que promover"
+
+
+def test_un_examen_solo_vale_frente_a_su_campeon(
+    entorno_mlflow: Settings, registro: Registro
+) -> None:
+    """A verdict is kept with its version, and trusted against the very champion it was made for."""
+    sordo, certero = registrar(entorno_mlflow, SORDO), registrar(entorno_mlflow, CERTERO)
+    otro = registrar(entorno_mlflow, CERTERO)
+    a_mano(entorno_mlflow, sordo)
+    assert examine(entorno_mlflow, registro, certero, sordo).decision.promueve
+    assert refusals(certero, registro.tags_of(certero), sordo) == ()
+    (razon,) = refusals(certero, registro.tags_of(certero), otro)
+    assert f"se examinó frente a la versión {sordo}, pero no se ha examinado frente al" in razon
+    a_mano(entorno_mlflow, otro)
+    with pytest.raises(PromocionRechazadaError, match="no se ha examinado frente al campeón"):
+        appoint(
+            registro, certero, quien="yo", ahora=datetime.now(UTC), motivo="es mejor", antes=otro
+        )
+    assert registro.version_of(CAMPEON) == otro
+
+
+def test_un_campeon_rechazado_no_es_ya_el_campeon_y_nada_mas(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """Of a champion that a consumer rejected, or that is damaged, that is what is said."""
+    version = registrar(entorno_mlflow, CERTERO)
+    assert promover() == HECHO
+    registro.tag(version, Rechazo("nodo-1", "2026-11-24", "le falta «colas.npz»").tags())
+    assert promover("--version", str(version)) == FALLO
+    assert "un consumidor (nodo-1) la rechazó" in promover.error
+    assert "le falta «colas.npz»" in promover.error
+    registro.tag(version, {ETIQUETA_RECHAZO: None})
+    estropear(entorno_mlflow, version)
+    assert promover() == FALLO
+    assert "el campeón no se puede usar" in promover.error
+
+
+def test_como_llego_el_campeon(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """By the exam, or by hand in MLflow's page, also to a version that was promoted once."""
+    sordo, certero = registrar(entorno_mlflow, SORDO), registrar(entorno_mlflow, CERTERO)
+    assert way_of(registro.versions()) is None
+    a_mano(entorno_mlflow, sordo)
+    assert way_of(registro.versions()) == "fuera de la puerta"
+    assert promover() == HECHO
+    assert way_of(registro.versions()) == "examen"
+    assert promover("--version", str(sordo), "--forzar", "--motivo", "una prueba") == HECHO
+    assert way_of(registro.versions()) == "a la fuerza"
+    a_mano(entorno_mlflow, certero)
+    assert way_of(registro.versions()) == "fuera de la puerta"
 
 
 def test_una_version_que_no_existe(
@@ -248,12 +347,15 @@ def test_el_campeon_movido_a_mano_vale_igual(
     a_mano(entorno_mlflow, sordo)
     assert promover() == HECHO
     assert registro.version_of(CAMPEON) == certero
-    juicio = Juicio(sordo, None, Decision(True, (), "es mejor"))
-    with pytest.raises(PermanentError, match="ha cambiado mientras se comparaba"):
-        enthrone(registro, juicio, quien="yo", ahora=now(entorno_mlflow), motivo="es mejor")
-    a_mano(entorno_mlflow, None)
-    enthrone(registro, juicio, quien="yo", ahora=now(entorno_mlflow), motivo="es mejor")
-    assert registro.version_of(CAMPEON) == sordo
+    nuevo = registrar(entorno_mlflow, CERTERO)
+    juicio = examine(entorno_mlflow, registro, nuevo, certero, renovacion=True)
+    assert juicio.decision.promueve
+    a_mano(entorno_mlflow, sordo)
+    with pytest.raises(PermanentError, match="el campeón ha cambiado mientras tanto"):
+        carry_out(entorno_mlflow, registro, juicio, quien="yo")
+    a_mano(entorno_mlflow, certero)
+    carry_out(entorno_mlflow, registro, juicio, quien="yo")
+    assert registro.version_of(CAMPEON) == nuevo
 
 
 # ---- What cannot be done ----
@@ -284,7 +386,8 @@ def test_un_aspirante_roto_no_asciende(
     a_mano(entorno_mlflow, certero)
     roto = registrar(entorno_mlflow, CERTERO)
     estropear(entorno_mlflow, roto)
-    for argv in ((), ("--forzar",), ("--version", str(roto))):
+    forzada = ("--forzar", "--motivo", "porque sí")
+    for argv in ((), forzada, ("--version", str(roto))):
         assert promover(*argv) == FALLO
         assert f"(versión {roto}): «bosque.npz» está dañado" in promover.ultima
         assert registro.version_of(CAMPEON) == certero
@@ -303,9 +406,11 @@ def test_un_campeon_roto_solo_se_sustituye_a_la_fuerza(
     assert "--forzar" in promover.error
     assert promover.error.count("\n") == 1
     assert registro.version_of(CAMPEON) == roto
-    assert promover("--forzar") == HECHO
+    assert promover("--forzar", "--motivo", "el campeón está roto") == HECHO
     assert registro.version_of(CAMPEON) == certero
-    assert "está dañado" in ficha(entorno_mlflow, certero).etiquetas["promovido_motivo"]
+    assert "está dañado" in promover.salida
+    etiquetas = ficha(entorno_mlflow, certero).etiquetas
+    assert etiquetas["promovido_motivo"] == "el campeón está roto"
 
 
 @pytest.mark.parametrize(
