@@ -25,9 +25,9 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.dominio import TIPOS, TipoAnomalia
 from detection.modelo import Cola, tail_log_p
 from detection.online import Arboles, Estados, learn_at, score_at
@@ -195,7 +195,7 @@ _SCORES_FRECUENCIA = np.array([0.0, 0.50, 0.65, 0.80, 0.90, 1.0])
 """Score at each of the frequencies 1, then those of ``Params``."""
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _score(log_p, log_frecuencias):  # type: ignore[no-untyped-def]
     """Return the score of a log frequency: linear in it between the fixed points."""
     if log_p >= 0.0:
@@ -209,7 +209,7 @@ def _score(log_p, log_frecuencias):  # type: ignore[no-untyped-def]
     return 1.0
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _vote(i, exceso, dispara, calibrado, veces, listas, scores):  # type: ignore[no-untyped-def]
     """Fill the detectors' scores of reading i; return the blended one in hundredths, and types."""
     alto = 0.0
@@ -241,7 +241,7 @@ def _vote(i, exceso, dispara, calibrado, veces, listas, scores):  # type: ignore
     return min(int(100.0 * alto + 0.5), 49), mascara
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _learned(log_p, calibrado, umbral_baja, mascara):  # type: ignore[no-untyped-def]
     """Return the learned blend's score in hundredths, and the types with the one that it bears."""
     c = int(np.floor(100.0 * _score(log_p, calibrado.log_presupuesto) + 0.5))
@@ -250,7 +250,7 @@ def _learned(log_p, calibrado, umbral_baja, mascara):  # type: ignore[no-untyped
     return c, mascara
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _mark(centesimas, sospechoso, con_referencia, contable, mascara):  # type: ignore[no-untyped-def]
     marca = MARCA_LECTURA | (centesimas & MARCA_SCORE)
     if sospechoso:
@@ -262,7 +262,7 @@ def _mark(centesimas, sospechoso, con_referencia, contable, mascara):  # type: i
     return np.uint16(marca)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _keep(anillo, fila, hora, repetida, marca, ganancia):  # type: ignore[no-untyped-def]
     """Write a mark if its hour is within the ring; of a repeated reading the first one stands."""
     if hora <= anillo.ultima[fila] - HORAS_ANILLO:
@@ -275,7 +275,7 @@ def _keep(anillo, fila, hora, repetida, marca, ganancia):  # type: ignore[no-unt
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _ask_online(o, p, rasgos, i, tasa, exceso, dispara):  # type: ignore[no-untyped-def]
     """Return the online model's raw score of reading i, and fill its vote."""
     exceso[i, ONLINE] = np.nan
@@ -290,7 +290,7 @@ def _ask_online(o, p, rasgos, i, tasa, exceso, dispara):  # type: ignore[no-unty
     return crudo
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, fila,  # type: ignore[no-untyped-def]
              propia, hora, repetida, ensena, particion, rasgos, exceso, dispara, con_referencia,
              aprendida, scores, centesimas, severidad, tipos, sospechoso, crudo, veces,
@@ -331,7 +331,7 @@ def _combine(anillo, o, calibrado, umbrales, pesos_dia, ganancia, entra, sale, f
             _keep(anillo, propia[i], h, repetida[i], marca, ganancia)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _preview(calibrado, umbrales, exceso, dispara, aprendida, veces, listas, scores,  # type: ignore[no-untyped-def]
              centesimas, severidad, tipos):  # fmt: skip
     for i in range(exceso.shape[0]):

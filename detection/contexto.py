@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.dias import Dias, make_dias
 from detection.dominio import TipoAnomalia
 from detection.features import compute_rasgos, most_unusual
@@ -158,7 +158,7 @@ def make_referencia(
     return referencia
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def clock_changes(desfase, desde_hora, hora, salto_indice, salto_horas):  # type: ignore[no-untyped-def]
     """Fill where summer time changed in the 28 days before each reading (see ``Contexto``)."""
     for i in range(hora.shape[0]):
@@ -177,7 +177,7 @@ def clock_changes(desfase, desde_hora, hora, salto_indice, salto_horas):  # type
             salto_indice[i] = alto
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def same_hour(dia, atras, salto_indice, salto_horas):  # type: ignore[no-untyped-def]
     """Return the column at the local time of another one, ``dia`` days before it; < 0 if none.
 
@@ -194,14 +194,14 @@ def same_hour(dia, atras, salto_indice, salto_horas):  # type: ignore[no-untyped
     return j
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def hours_since(hora, i, salto_indice, salto_horas):  # type: ignore[no-untyped-def]
     """Return how many hours have passed at local hour ``hora`` of reading i since its midnight."""
     pasadas = hora - salto_horas[i]
     return pasadas if HORAS_VENTANA - pasadas < salto_indice[i] else hora
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _reference(ventana, hora_local, salto_i, salto_h, minimos, minimos_clase, media, sigma, dias,  # type: ignore[no-untyped-def]
                clase):  # fmt: skip
     valores = np.empty(DIAS_VENTANA, np.float64)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 
 HORAS_VALIDAS_DIA = 20
@@ -75,7 +75,7 @@ def make_dias(
     return dias
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _days(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, total,  # type: ignore[no-untyped-def]
           minimo, maximo, noche, ceros, reciente, antes):  # fmt: skip
     parcial = np.empty(4, np.float32)
@@ -125,7 +125,7 @@ def _days(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, total
             _mean_profile(ventana, i, 0, DIAS_RECIENTES, salto_i[i], salto_h[i], veces, reciente)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _night_mean(ventana, i, base, noche_c, noche_horas):  # type: ignore[no-untyped-def]
     s = np.float32(0.0)
     for k in range(noche_horas):
@@ -134,7 +134,7 @@ def _night_mean(ventana, i, base, noche_c, noche_horas):  # type: ignore[no-unty
     return s / noche_horas
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo, noche,  # type: ignore[no-untyped-def]
                ceros):  # fmt: skip
     suma = suma_noche = np.float32(0.0)
@@ -161,7 +161,7 @@ def _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo,
     ceros[i, d] = z
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _mean_profile(ventana, i, desde_dia, hasta_dia, cambio, horas, veces, perfil):  # type: ignore[no-untyped-def]
     """Fill a profile by local time, out of the readings that there are.
 
@@ -183,7 +183,7 @@ def _mean_profile(ventana, i, desde_dia, hasta_dia, cambio, horas, veces, perfil
         perfil[i, c] = perfil[i, c] / veces[c] if veces[c] > 0 else np.nan
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _add_hours(ventana, i, base, desde, hasta, veces, perfil):  # type: ignore[no-untyped-def]
     for c in range(desde, hasta):
         v = ventana[i, base + c]

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.dias import PRIMER_DIA_PASADO, Dias
 from detection.params import DIAS_VENTANA, HORAS_VENTANA
 from detection.textos import numero, porcentaje
@@ -142,18 +142,18 @@ _FRASES: tuple[Callable[[float], str], ...] = (
 )
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _compare(a, b, suelo):  # type: ignore[no-untyped-def]
     return (a + suelo) / (a + b + 2.0 * suelo)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _signed(x, mitad):  # type: ignore[no-untyped-def]
     """Return [0, 1] out of a signed amount: 0.5 at 0, 0.75 at ``mitad``."""
     return 0.5 + 0.5 * x / (abs(x) + mitad)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _past_mean(dia, i):  # type: ignore[no-untyped-def]
     """Return the mean of one's usual days, NaN if there are too few."""
     suma = 0.0
@@ -165,7 +165,7 @@ def _past_mean(dia, i):  # type: ignore[no-untyped-def]
     return suma / n if n >= _DIAS_PASADOS_MINIMOS else np.nan
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _similarity(a, b, i):  # type: ignore[no-untyped-def]
     """Return the correlation of two daily profiles as [0, 1]; 0.5 where one does not vary."""
     media_a = 0.0
@@ -189,7 +189,7 @@ def _similarity(a, b, i):  # type: ignore[no-untyped-def]
     return min(max(0.5 + 0.5 * ab / np.sqrt(aa * bb), 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _run_and_plateau(ventana, i, maximo):  # type: ignore[no-untyped-def]
     """Return the run of equal readings up to now, 24 at most, and the hours near the maximum."""
     x = ventana[i, HORAS_VENTANA]
@@ -204,7 +204,7 @@ def _run_and_plateau(ventana, i, maximo):  # type: ignore[no-untyped-def]
     return racha, meseta
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _recent_level(total, i):  # type: ignore[no-untyped-def]
     suma = 0.0
     n = 0
@@ -215,7 +215,7 @@ def _recent_level(total, i):  # type: ignore[no-untyped-def]
     return suma / n
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _compute(kwh, ventana, media, sigma, total, minimo, maximo, noche, ceros,  # type: ignore[no-untyped-def]
              reciente, pasado, rasgos):  # fmt: skip
     for i in range(kwh.shape[0]):
@@ -246,7 +246,7 @@ def _compute(kwh, ventana, media, sigma, total, minimo, maximo, noche, ceros,  #
         r[12] = meseta / 24.0
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _most_unusual(rasgos, habitual, holgura, salida):  # type: ignore[no-untyped-def]
     for i in range(rasgos.shape[0]):
         primero = segundo = 0

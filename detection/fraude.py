@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
+from detection.compilado import compilado
 from detection.contexto import MEDIDAS, Contexto, Medida
 from detection.dias import PRIMER_DIA_PASADO
 from detection.dominio import TipoAnomalia
@@ -113,7 +113,7 @@ class Fraude:
         )
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _mean_past(dias, i):  # type: ignore[no-untyped-def]
     """Return the mean of row i's days 7 to 27 that are there, and how many they are."""
     suma = 0.0
@@ -125,13 +125,13 @@ def _mean_past(dias, i):  # type: ignore[no-untyped-def]
     return (suma / n if n > 0 else np.nan), n
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _usual(dias, i, media):  # type: ignore[no-untyped-def]
     """Return what is usual: the lower of mean and median, so that a few high days are no past."""
     return min(media, np.nanmedian(dias[i, PRIMER_DIA_PASADO:]))
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _keep(i, exceso, marca, valor, usual, ahora, mejor, datos):  # type: ignore[no-untyped-def]
     if exceso <= mejor:
         return mejor
@@ -142,7 +142,7 @@ def _keep(i, exceso, marca, valor, usual, ahora, mejor, datos):  # type: ignore[
     return exceso
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, dias, umbrales,  # type: ignore[no-untyped-def]
            exceso, datos):  # fmt: skip
     for i in range(ventana.shape[0]):
@@ -170,7 +170,7 @@ def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, 
         exceso[i] = _clipped(i, ventana, maximo, umbrales[RECORTE], mejor, datos)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _spread(dias, i, centro):  # type: ignore[no-untyped-def]
     """Return a sigma that outliers do not move: 1.4826 times the median absolute deviation.
 
@@ -180,7 +180,7 @@ def _spread(dias, i, centro):  # type: ignore[no-untyped-def]
     return max(1.4826 * np.nanmedian(desvios), 0.05 * centro)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos):  # type: ignore[no-untyped-def]
     total_usual, minimo_usual, noche_usual = usual
     sigma_minimo, sigma_noche = sigmas
@@ -221,7 +221,7 @@ def _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos):  # ty
     return mejor
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _fall(ahora, usual, sigma, umbrales):  # type: ignore[no-untyped-def]
     e = umbrales[NOCHE] / max(ahora / usual, 1e-3)
     if sigma > 0.0:
@@ -229,7 +229,7 @@ def _fall(ahora, usual, sigma, umbrales):  # type: ignore[no-untyped-def]
     return e
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _used_to_be_low(i, total, ahora):  # type: ignore[no-untyped-def]
     """Return whether a third of the days before were as low: a weekend home is, five in seven."""
     bajos = 0
@@ -240,7 +240,7 @@ def _used_to_be_low(i, total, ahora):  # type: ignore[no-untyped-def]
     return 3 * bajos > dias
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _zero_days(i, ceros, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     con = 0
     for d in range(PRIMER_DIA_PASADO):
@@ -253,7 +253,7 @@ def _zero_days(i, ceros, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     return _keep(i, con / (umbral * (1.0 + antes)), CEROS, con, antes, 0.0, mejor, datos)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _mirror(i, hora, reciente, antes, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     media_r = 0.0
     media_a = 0.0
@@ -280,7 +280,7 @@ def _mirror(i, hora, reciente, antes, umbral, mejor, datos):  # type: ignore[no-
     return _keep(i, e, INVERSION, e, propia, inversa, mejor, datos)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _copies(i, ventana, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     ultima = ventana.shape[1] - 1
     for retraso, nombre in ((24, 1.0), (168, 7.0)):
@@ -300,7 +300,7 @@ def _copies(i, ventana, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     return mejor
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     tope = 0.0
     antes = 0.0

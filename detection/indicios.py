@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.dias import PRIMER_DIA_PASADO
 from detection.marcas import DIAS_ORDEN, LAMPARA_KWH, RECORDS, fill_records
 from detection.memoria import (
@@ -86,12 +86,12 @@ def compute_indicios(contexto: Contexto, params: Params) -> NDArray[np.float32]:
     return salida
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _signed(x, mitad):  # type: ignore[no-untyped-def]
     return x / (abs(x) + mitad)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, salida):  # type: ignore[no-untyped-def]
     w = np.empty(HORAS_VENTANA + 1, np.float64)
     valida = np.empty(DIAS_VENTANA, np.bool_)
@@ -140,7 +140,7 @@ def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, sa
         fill_records(w, valida, dias, ahora, usual[0], suelo, orden, o, j + 4)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _hour(w, valida, usual, perfil, suelo, o):  # type: ignore[no-untyped-def]
     """Fill what is about the hour itself; return the next place."""
     x = w[ULTIMA]
@@ -175,7 +175,7 @@ def _hour(w, valida, usual, perfil, suelo, o):  # type: ignore[no-untyped-def]
     return 12
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _same_hour(w, valida, k):  # type: ignore[no-untyped-def]
     suma = 0.0
     n = 0
@@ -186,7 +186,7 @@ def _same_hour(w, valida, k):  # type: ignore[no-untyped-def]
     return suma / n
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _memory(ahora, n, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
     for q in range(CEROS):
         o[j + q] = compare(ahora[q], usual[q], suelo if q < RUGOSIDAD else SUELO_RELATIVO)
@@ -199,7 +199,7 @@ def _memory(ahora, n, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def
     return j + 10
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _remember(w, valida, ahora, cuantos, p, usual, sigma, perfil, inversa, noche_horas, suelo,  # type: ignore[no-untyped-def]
               reciente, o, j):  # fmt: skip
     """Fill what each memory says against one of the pasts; return the next place."""
@@ -220,7 +220,7 @@ def _remember(w, valida, ahora, cuantos, p, usual, sigma, perfil, inversa, noche
     return j
 
 
-@njit(cache=True, nogil=True, fastmath=REORDENA)
+@compilado(fastmath=REORDENA)
 def _likelihood(dia, p, perfil, inversa, reciente):  # type: ignore[no-untyped-def]
     """Return how much better a day fits the mirror image than the usual day; add it to the recent.
 
@@ -237,7 +237,7 @@ def _likelihood(dia, p, perfil, inversa, reciente):  # type: ignore[no-untyped-d
     return razon
 
 
-@njit(cache=True, nogil=True, fastmath=REORDENA)
+@compilado(fastmath=REORDENA)
 def _fit(a, b, espejo):  # type: ignore[no-untyped-def]
     """Return the correlations of a day with another and with that one's mirror image."""
     media_a = a.sum() / 24.0
@@ -256,7 +256,7 @@ def _fit(a, b, espejo):  # type: ignore[no-untyped-def]
     return ab / raiz, ae / raiz
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _night_contrast(ahora, horas, usual, suelo):  # type: ignore[no-untyped-def]
     """Return how much more of the night than of the day is there, against what is usual."""
     dia = (24.0 * ahora[TOTAL] - horas * ahora[NOCHE]) / (24.0 - horas)
@@ -264,7 +264,7 @@ def _night_contrast(ahora, horas, usual, suelo):  # type: ignore[no-untyped-def]
     return compare(ahora[NOCHE], usual[NOCHE], suelo) - compare(dia, dia_usual, suelo)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _cycle(w, valida, k, hora_usual, suelo, media, o, j):  # type: ignore[no-untyped-def]
     """Fill how well a two-level cycle of 12 or 18 hours explains k days, and its step.
 
@@ -300,7 +300,7 @@ def _cycle(w, valida, k, hora_usual, suelo, media, o, j):  # type: ignore[no-unt
     return j + 1
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _weeks(dias, valida, ahora, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
     """Fill the level against the same weekdays, the skew of the steps, and both cumulated sums.
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.dias import PRIMER_DIA_PASADO
 from detection.memoria import (
     MAXIMO,
@@ -54,7 +54,7 @@ DIAS_ORDEN = 32
 """Days that are sorted at once: four more than there are, for processors take 8 or 16 at a time."""
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def fill_records(w, valida, dias, ahora, usual, suelo, orden, o, j):  # type: ignore[no-untyped-def]
     """Fill the columns of a row from place j on.
 
@@ -91,7 +91,7 @@ def fill_records(w, valida, dias, ahora, usual, suelo, orden, o, j):  # type: ig
         j += 2
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _highest(fila, valida, desde):  # type: ignore[no-untyped-def]
     mayor = 0.0
     for d in range(desde, DIAS_VENTANA):
@@ -100,7 +100,7 @@ def _highest(fila, valida, desde):  # type: ignore[no-untyped-def]
     return mayor
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _extremes(fila, valida, k):  # type: ignore[no-untyped-def]
     """Return the highest and the lowest mean of a row over k days in a row of the past."""
     mayor, menor = -np.inf, np.inf
@@ -141,7 +141,7 @@ _DOCE, _DIECISIETE = 24 - 12, 24 - 17
 _RED = _network(24)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _sort_days(w, orden):  # type: ignore[no-untyped-def]
     """Fill the hours (24, 32) of each day in rising order: all days at once, pair by pair."""
     for d in range(DIAS_VENTANA):

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from detection.aprendida import COLUMNAS_MARCAS
+from detection.compilado import compilado
 from detection.marcas import MARCAS
 from detection.offline import Bosque
 from detection.params import Calibracion
@@ -147,7 +147,7 @@ class Modelo:
     mezcla: MezclaAprendida | None = None
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def tail_log_p(score, scores, log_p):  # type: ignore[no-untyped-def]
     """Return the log tail probability of one raw score, linear in it between the points."""
     k = np.searchsorted(scores, score)
@@ -159,7 +159,7 @@ def tail_log_p(score, scores, log_p):  # type: ignore[no-untyped-def]
     return log_p[k - 1] + parte * (log_p[k] - log_p[k - 1])
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _log_p_of(score, scores, log_p, salida):  # type: ignore[no-untyped-def]
     for i in range(score.shape[0]):
         salida[i] = np.nan if np.isnan(score[i]) else tail_log_p(score[i], scores, log_p)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.errors import ModeloInvalidoError
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def round_down(umbral: float) -> np.float32:
     return cerca if float(cerca) <= umbral else np.nextafter(cerca, np.float32(-np.inf))
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _path_lengths(rasgo, corte, hoja, x, suma):  # type: ignore[no-untyped-def]
     """Fill the path lengths (n,) of rows, summed tree after tree; NaN for a row with any NaN.
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.errors import ModeloInvalidoError
 from detection.estados import (
     ALTURA_MAXIMA,
@@ -201,7 +201,7 @@ def score_stream(
     return salida
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def score_at(rasgo, corte, altura, ventana, masa_r, listo, p, x, i):  # type: ignore[no-untyped-def]
     """Return the score in [0, 1] of reading i in the partition of row p, NaN = not ready.
 
@@ -228,7 +228,7 @@ def score_at(rasgo, corte, altura, ventana, masa_r, listo, p, x, i):  # type: ig
     return 1.0 - suma / (arboles * ventana * (2 ** (altura + 1) - 1))
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def learn_at(rasgo, corte, altura, ventana, masa_l, masa_r, cuenta, listo, p, x, i):  # type: ignore[no-untyped-def]
     """Learn reading i in the partition of row p; what is not ready is not learnt."""
     if p < 0 or np.isnan(x[i, 0]):
@@ -248,7 +248,7 @@ def learn_at(rasgo, corte, altura, ventana, masa_l, masa_r, cuenta, listo, p, x,
         cuenta[p] = 0
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _pivot(masa_l, masa_r):  # type: ignore[no-untyped-def]
     """Make the window that was learnt the one that is scored with, and begin an empty one."""
     arboles, hojas = masa_l.shape
@@ -260,7 +260,7 @@ def _pivot(masa_l, masa_r):  # type: ignore[no-untyped-def]
             masa_r[t, k] = masa_r[t, 2 * k + 1] + masa_r[t, 2 * k + 2]
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _score_stream(rasgo, corte, altura, ventana, masa_l, masa_r, cuenta,  # type: ignore[no-untyped-def]
                   listo, fila, x, aprende, salida):  # fmt: skip
     for i in range(x.shape[0]):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
+from detection.compilado import compilado
 from detection.contexto import MEDIDAS, Contexto, Medida
 from detection.dias import PRIMER_DIA_PASADO
 from detection.dominio import TipoAnomalia
@@ -67,7 +67,7 @@ class PlantacionCannabis:
         )
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _best_cycle(perfil, total_ss, dias):  # type: ignore[no-untyped-def]
     """Return (r2, hours on, first column, step) of the two-level cycle that explains most.
 
@@ -97,7 +97,7 @@ def _best_cycle(perfil, total_ss, dias):  # type: ignore[no-untyped-def]
     return mejor
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _profile(ventana, i, dias, perfil):  # type: ignore[no-untyped-def]
     """Fill the mean of the last days, twice in a row; return their sum of squares, NaN if holed."""
     suma = 0.0
@@ -117,7 +117,7 @@ def _profile(ventana, i, dias, perfil):  # type: ignore[no-untyped-def]
     return cuadrados - suma * suma / (24 * dias)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _already_so(antes, i, horas, primera, escalon):  # type: ignore[no-untyped-def]
     """Return whether the customer had such a step, at those hours, before."""
     dentro = 0.0
@@ -130,7 +130,7 @@ def _already_so(antes, i, horas, primera, escalon):  # type: ignore[no-untyped-d
     return dentro - fuera > _YA_ERA_ASI * escalon
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _fit(ventana, hora, total, antes, r2_min, r2_min_dia, paso_kwh, paso, exceso,  # type: ignore[no-untyped-def]
          datos):  # fmt: skip
     perfil = np.empty(48, np.float64)

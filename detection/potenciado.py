@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.errors import ModeloInvalidoError
 from detection.offline import BLOQUE, checked_array, round_down
 
@@ -172,7 +172,7 @@ def _lay_out(
     hoja[:] = arbol["value"][nivel]
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _add_up(rasgo, corte, hoja, base, x, salida):  # type: ignore[no-untyped-def]
     """Fill the scores (n,) of rows, tree after tree; NaN for a row whose first column is NaN.
 

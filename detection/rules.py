@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
+from detection.compilado import compilado
 from detection.contexto import (
     MEDIDAS,
     Contexto,
@@ -179,7 +179,7 @@ DETECTORES: tuple[Detector, ...] = (
 """The registry: position i is bit i of a verdict's ``tipos``, so it follows ``TIPOS``."""
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _own_nights(ventana, i, hora_local, salto_i, salto_h, llevadas, minimas_clase, noches):  # type: ignore[no-untyped-def]
     """Fill the means of the same hours of earlier nights; return how many.
 
@@ -210,7 +210,7 @@ def _own_nights(ventana, i, hora_local, salto_i, salto_h, llevadas, minimas_clas
     return n, k
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta,  # type: ignore[no-untyped-def]
            minimas, dias_minimos, minimas_clase, sigmas, alto, bajo, exceso, dispara,
            datos):  # fmt: skip
@@ -248,7 +248,7 @@ def _night(kwh_, ventana, hora_local, salto_i, salto_h, desde, hasta,  # type: i
         datos[i, 4] = llevadas
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _constant(kwh_, ventana, total, horas, horas_cero, tolerancia, dias_minimos, exceso, dispara,  # type: ignore[no-untyped-def]
               datos):  # fmt: skip
     for i in range(kwh_.shape[0]):
@@ -282,7 +282,7 @@ def _constant(kwh_, ventana, total, horas, horas_cero, tolerancia, dias_minimos,
         datos[i, 1] = antes
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _longest_run(ventana, i, hasta, tolerancia):  # type: ignore[no-untyped-def]
     """Return what came before a run, up to a column.
 

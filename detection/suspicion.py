@@ -10,9 +10,9 @@ evidence and ends at a lower one.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.params import DIAS_VENTANA, HORAS_ANILLO, HORAS_VENTANA
 from detection.windows import (
     CONTABLES,
@@ -70,7 +70,7 @@ def probability(evidencia_horas: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1.0 / (1.0 + np.exp(-previa - ventaja)))
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def look_back(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, ganancia, pesos, veces):  # type: ignore[no-untyped-def]
     """Return what the marks before an hour say: today's and those of the 27 UTC days before.
 

@@ -13,9 +13,9 @@ sums never depend on the order in which readings came. Together 4 880 bytes a cu
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.dominio import Historia
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
 
@@ -169,7 +169,7 @@ GANANCIA = np.array(
 ``(2 * (score - 0.5)) ** 2``, nothing below 0.5 (by hand, 2026-11-24: doubt counts little)."""
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _load(valores, ultima, fila, hora, kwh):  # type: ignore[no-untyped-def]
     for i in range(hora.shape[0]):
         _advance(valores, ultima, fila[i], hora[i])
@@ -177,14 +177,14 @@ def _load(valores, ultima, fila, hora, kwh):  # type: ignore[no-untyped-def]
             valores[fila[i], hora[i] % HORAS_ANILLO] = kwh[i]
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _load_marks(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, marca, ganancia):  # type: ignore[no-untyped-def]
     for i in range(hora.shape[0]):
         advance_marks(marcas, ultima, ganancia_dia, cuenta_dia, fila[i], hora[i])
         write_mark(marcas, ultima, ganancia_dia, cuenta_dia, fila[i], hora[i], marca[i], ganancia)
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def _advance(valores, ultima, fila, hora):  # type: ignore[no-untyped-def]
     """Make ``hora`` the newest hour of a row if it is newer, emptying the hours in between."""
     anterior = ultima[fila]
@@ -196,7 +196,7 @@ def _advance(valores, ultima, fila, hora):  # type: ignore[no-untyped-def]
         ultima[fila] = hora
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def advance_marks(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora):  # type: ignore[no-untyped-def]
     """Do the same for the ring of marks and its sums by UTC day."""
     anterior = ultima[fila]
@@ -211,7 +211,7 @@ def advance_marks(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora):  # type
         ultima[fila] = hora
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def write_mark(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, marca, ganancia):  # type: ignore[no-untyped-def]
     """Put a mark in its slot and keep its day's sums; an hour too old for the ring is dropped.
 
@@ -232,7 +232,7 @@ def write_mark(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, marca, gana
     marcas[fila, ranura] = marca
 
 
-@njit(cache=True, nogil=True)
+@compilado()
 def extract(valores, ultima, fila, propia, hora, kwh, ventana, repetida):  # type: ignore[no-untyped-def]
     """Write readings into the ring, one after the other, and copy out each one's window.
 

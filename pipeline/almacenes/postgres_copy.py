@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detection.compilado import compilado
 from detection.dominio import (
     HORAS_POR_DIA,
     SEGUNDOS_POR_HORA,
@@ -257,13 +257,13 @@ def _tabla_de_lentos(consumo_kwh: NDArray[np.float64]) -> _Tabla:
     return _tabla([encode_numeric(v) for v in consumo_kwh[_slow(consumo_kwh)].tolist()])
 
 
-@njit(nogil=True, cache=True)
+@compilado()
 def _is_fast(kwh: float) -> bool:
     """Return whether a reading has at most 8 decimals and 15 digits."""
     return 0.0 <= kwh < KWH_RAPIDO and np.floor(kwh * ESCALA_RAPIDA + 0.5) / ESCALA_RAPIDA == kwh
 
 
-@njit(nogil=True, cache=True)
+@compilado()
 def _slow(consumo_kwh: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the indices of the readings that are not fast."""
     indices = np.empty(consumo_kwh.shape[0], np.int64)
@@ -275,7 +275,7 @@ def _slow(consumo_kwh: NDArray[np.float64]) -> NDArray[np.int64]:
     return indices[:total]
 
 
-@njit(nogil=True, cache=True)
+@compilado()
 def _put(salida: _Bytes, p: int, valor: int | np.integer, ancho: int) -> int:
     """Write ``valor`` in ``ancho`` bytes at ``p``, the highest first; return the next place."""
     for i in range(ancho):
@@ -283,7 +283,7 @@ def _put(salida: _Bytes, p: int, valor: int | np.integer, ancho: int) -> int:
     return p + ancho
 
 
-@njit(nogil=True, cache=True)
+@compilado()
 def _copy(salida: _Bytes, p: int, datos: _Bytes, desde: int, hasta: int) -> int:
     """Copy ``datos[desde:hasta]`` to ``p``; return the next place."""
     for i in range(hasta - desde):
@@ -291,7 +291,7 @@ def _copy(salida: _Bytes, p: int, datos: _Bytes, desde: int, hasta: int) -> int:
     return p + hasta - desde
 
 
-@njit(nogil=True, cache=True)
+@compilado()
 def _put_kwh(salida: _Bytes, p: int, kwh: float) -> int:
     """Write a fast reading: four groups, of which the server drops the zeros at both ends."""
     unidades = np.int64(np.floor(kwh * ESCALA_RAPIDA + 0.5))
@@ -315,7 +315,7 @@ def _put_kwh(salida: _Bytes, p: int, kwh: float) -> int:
     return _put(salida, p, fraccion % 10_000, 2)
 
 
-@njit(nogil=True, cache=True)
+@compilado()
 def _put_fixed(salida: _Bytes, p: int, fila: _Fila, i: int) -> int:
     """Write ``timestamp_consumo``, ``fecha`` and ``hora`` of row ``i``; return the next place."""
     p = _put(salida, p, 8, 4)
@@ -326,7 +326,7 @@ def _put_fixed(salida: _Bytes, p: int, fila: _Fila, i: int) -> int:
     return _put(salida, p, fila.hora_local[i] % HORAS_POR_DIA, 4)
 
 
-@njit(nogil=True, cache=True)
+@compilado()
 def _put_real(salida: _Bytes, p: int, bits: int) -> int:
     """Write a float32 given by its bits, NaN as NULL; return the next place."""
     if bits & 0x7FFFFFFF > 0x7F800000:
@@ -335,7 +335,7 @@ def _put_real(salida: _Bytes, p: int, bits: int) -> int:
     return _put(salida, p, bits, 4)
 
 
-@njit(nogil=True, cache=True)
+@compilado()
 def _encode_rows(
     salida: _Bytes,
     p: int,
