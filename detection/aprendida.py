@@ -34,7 +34,7 @@ def make_columnas(
     Parameters
     ----------
     indicios : ndarray (n, len(INDICIOS)), float32
-    exceso : ndarray (n, 8), float32
+    exceso : ndarray (n, len(TIPOS)), float32
         Each detector's, in the registry's order, NaN = not ready.
     """
     columnas = np.empty((indicios.shape[0], len(COLUMNAS)), np.float32)

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.compilado import compilado
-from detection.dominio import TIPOS, TipoAnomalia
+from detection.dominio import MASCARA_DTYPE, TIPOS, TipoAnomalia
 from detection.modelo import Cola, tail_log_p
 from detection.online import Arboles, Estados, learn_at, score_at
 from detection.params import HORAS_ANILLO, Calibracion, Params
@@ -186,7 +186,7 @@ def _vacia(votos: Votos) -> Mezcla:
     n, d = votos.exceso.shape
     return Mezcla(
         np.empty((n, d), np.float32), np.empty(n, np.uint8), np.empty(n, np.uint8),
-        np.empty(n, np.uint8), np.empty(n, np.bool_), np.full(n, np.nan),
+        np.empty(n, MASCARA_DTYPE), np.empty(n, np.bool_), np.full(n, np.nan),
         np.empty((n, CONTABLES), np.int64), np.empty(n, np.int64),
     )  # fmt: skip
 

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from detection.aprendida import COLUMNAS, make_columnas
 from detection.blend import OFFLINE, ONLINE, Blend, WeightedBlend
 from detection.contexto import MEDIDAS, Contexto, Detector, clock_changes, make_contexto
-from detection.dominio import Calendario, Explicacion, Historia, Lecturas, Veredictos
+from detection.dominio import (
+    MASCARA_DTYPE,
+    Calendario,
+    Explicacion,
+    Historia,
+    Lecturas,
+    Veredictos,
+)
 from detection.features import RASGOS
 from detection.indicios import INDICIOS, compute_indicios
 from detection.modelo import MezclaAprendida, Modelo
@@ -339,7 +346,7 @@ class DetectorConsumo:
             hora_local=hora_local,
             score_centesimas=np.empty(n, np.uint8),
             severidad=np.empty(n, np.uint8),
-            tipos=np.empty(n, np.uint8),
+            tipos=np.empty(n, MASCARA_DTYPE),
             es_sospechoso=np.empty(n, np.bool_),
             esperado_kwh=np.empty(n, np.float32),
             banda_inferior_kwh=np.empty(n, np.float32),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,14 @@ class TipoAnomalia(StrEnum):
 
 TIPOS: tuple[TipoAnomalia, ...] = tuple(TipoAnomalia)
 """Types in the order of their bits: type i is bit ``1 << i`` of a verdict's ``tipos``."""
+
+
+MASCARAS = 1 << len(TIPOS)
+"""Different masks of types. PostgreSQL hands them over as SMALLINT: 15 types at most."""
+MASCARA_DTYPE: np.dtype[np.unsignedinteger] = np.min_scalar_type(MASCARAS - 1)
+"""What holds a mask of types, everywhere: it widens with ``TipoAnomalia``."""
+Mascaras: TypeAlias = NDArray[np.unsignedinteger]
+"""Masks of types, of ``MASCARA_DTYPE``."""
 
 
 def nombres_de_tipos(mascara: int) -> list[str]:
@@ -171,7 +180,7 @@ class Historia:
         kWh in that hour.
     score_centesimas : ndarray (m,), uint8
         ``score_anomalia`` * 100, 0 to 100.
-    tipos : ndarray (m,), uint8
+    tipos : ndarray (m,), MASCARA_DTYPE
         Bit mask of ``tipos_anomalia`` (see ``TIPOS``).
     con_referencia : ndarray (m,), bool
         The reading had enough history to be compared (it has an expected consumption).
@@ -183,7 +192,7 @@ class Historia:
     hora_utc: NDArray[np.int64]
     consumo_kwh: NDArray[np.float32]
     score_centesimas: NDArray[np.uint8]
-    tipos: NDArray[np.uint8]
+    tipos: Mascaras
     con_referencia: NDArray[np.bool_]
     es_sospechoso: NDArray[np.bool_]
 
@@ -198,7 +207,7 @@ class Historia:
             np.empty(0, np.int64),
             np.empty(0, np.float32),
             np.empty(0, np.uint8),
-            np.empty(0, np.uint8),
+            np.empty(0, MASCARA_DTYPE),
             np.empty(0, np.bool_),
             np.empty(0, np.bool_),
         )
@@ -242,7 +251,7 @@ class Veredictos:
         ``score_anomalia`` * 100, 0 to 100, high = more anomalous.
     severidad : ndarray (n,), uint8
         Index into ``SEVERIDADES``; 0 = normal.
-    tipos : ndarray (n,), uint8
+    tipos : ndarray (n,), MASCARA_DTYPE
         Bit mask of the detectors whose definition is met (see ``TIPOS``).
     es_sospechoso : ndarray (n,), bool
         The customer is under suspicion after this reading.
@@ -261,7 +270,7 @@ class Veredictos:
     hora_local: NDArray[np.int64]
     score_centesimas: NDArray[np.uint8]
     severidad: NDArray[np.uint8]
-    tipos: NDArray[np.uint8]
+    tipos: Mascaras
     es_sospechoso: NDArray[np.bool_]
     esperado_kwh: NDArray[np.float32]
     banda_inferior_kwh: NDArray[np.float32]

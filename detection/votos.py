@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.dominio import Mascaras
+
 
 @dataclass(frozen=True, slots=True)
 class Turno:
@@ -77,7 +79,7 @@ class Mezcla:
     scores: NDArray[np.float32]
     score_centesimas: NDArray[np.uint8]
     severidad: NDArray[np.uint8]
-    tipos: NDArray[np.uint8]
+    tipos: Mascaras
     es_sospechoso: NDArray[np.bool_]
     online: NDArray[np.float64]
     veces: NDArray[np.int64]

@@ -5,8 +5,8 @@
     agregar       months that have changed, while their readings are still where they were
     archivar      what is older than 30 days
     particiones   room for the months to come
-    deriva        whether the last days still look like what the champion was measured on
-    reentrenar    if that, or the champion's age, asks for it
+    reentrenar    whether the last days still look like what the champion was measured on, and a
+                  new model if that, or the champion's age, asks for it
 
 A step that fails keeps none of the others from their work, since none needs what another leaves:
 months are added up from the archive as well, so archiving after a failed aggregation only makes
@@ -14,8 +14,8 @@ the next one look there, and partitions that are missing are made by the save th
 The exit status says whether all went well.
 
 Steps are processes of their own, with a memory that goes with them, but for the partitions.
-A system that is still too young for a first model has neither a champion to compare with nor
-history to train on; that is no failure, and is said.
+Drift is measured, and its report stored, by ``reentrenar`` alone: once a night. That a system is
+still too young for a first model it says itself, for training knows what it needs; no failure.
 """
 
 from __future__ import annotations
@@ -29,19 +29,16 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
-from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, TransientError
 from detection.textos import numero
 from pipeline.almacenes.postgres_archivo import ArchivoPostgres
 from pipeline.almacenes.postgres_cerrojo import exclusive
-from pipeline.demo_modelos import CLIENTES_MINIMOS, DIAS_MINIMOS
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.logs import configure_logs
 from serving.parada import Parada
 from serving.settings import Settings, load_settings
-from serving.versiones import CAMPEON
 
 _LOG = logging.getLogger("mantenimiento")
 
@@ -78,21 +75,10 @@ class Paso:
     nombre : str
     hacer : callable
         Does it; raises ``KeyboardInterrupt`` where a stop is asked for meanwhile.
-    disculpa : callable
-        Asked after a failure: why it is none, in Spanish, or None.
     """
 
     nombre: str
     hacer: Callable[[Parada], Resultado]
-    disculpa: Callable[[], str | None] = lambda: None
-
-
-class Versiones(Protocol):
-    """What is asked of the registry (``serving.registry.Registro`` gives it)."""
-
-    def version_of(self, alias: str) -> int | None:
-        """Return the version that an alias stands for."""
-        ...
 
 
 def make_steps(settings: Settings, *, con_modelos: bool) -> list[Paso]:
@@ -102,20 +88,12 @@ def make_steps(settings: Settings, *, con_modelos: bool) -> list[Paso]:
         _verb("archivar"),
         Paso("particiones", lambda _parada: _make_partitions(settings)),
     ]
-    if con_modelos:
-        from serving.registry import Registro
-
-        versiones = Registro(settings)
-        pasos += [
-            _verb("deriva", lambda: no_champion(versiones)),
-            _verb("reentrenar", lambda: too_young(settings, versiones)),
-        ]
-    return pasos
+    return [*pasos, _verb("reentrenar")] if con_modelos else pasos
 
 
-def _verb(nombre: str, disculpa: Callable[[], str | None] = lambda: None) -> Paso:
+def _verb(nombre: str) -> Paso:
     orden = [sys.executable, "-m", "consumo", nombre]
-    return Paso(nombre, lambda parada: run_child(orden, parada), disculpa)
+    return Paso(nombre, lambda parada: run_child(orden, parada))
 
 
 def maintain(settings: Settings, pasos: Sequence[Paso], parada: Parada) -> list[str]:
@@ -152,22 +130,8 @@ def _run_step(paso: Paso, parada: Parada) -> bool:
     if resultado.estado == HECHO:
         _LOG.info("%s: hecho en %s: %s", paso.nombre, cuanto, resultado.dicho)
         return True
-    with parada.interruptible():
-        disculpa = _excuse(paso)
-    if disculpa is not None:
-        _LOG.info("%s: no toca, en %s: %s", paso.nombre, cuanto, disculpa)
-        return True
     _LOG.error("%s: ha fallado en %s: %s", paso.nombre, cuanto, resultado.dicho)
     return False
-
-
-def _excuse(paso: Paso) -> str | None:
-    """Return why a step's failure is none; where that cannot be told, it is one."""
-    try:
-        return paso.disculpa()
-    except ConsumoError as error:
-        _LOG.debug("%s: no se sabe si tocaba: %s", paso.nombre, error)
-        return None
 
 
 def run_child(
@@ -227,36 +191,6 @@ def _make_partitions(settings: Settings) -> Resultado:
         nuevas = archivo.asegurar_particiones(datetime.now(UTC).date(), MESES_ADELANTE)
     texto = {0: "ya estaban todas", 1: "1 nueva"}.get(nuevas, f"{nuevas} nuevas")
     return Resultado(HECHO, texto)
-
-
-def no_champion(versiones: Versiones) -> str | None:
-    """Return that there is no champion yet, so that nothing drifts; None = there is one."""
-    if versiones.version_of(CAMPEON) is None:
-        return "todavía no hay campeón con que comparar"
-    return None
-
-
-def too_young(settings: Settings, versiones: Versiones) -> str | None:
-    """Return that there is too little history for a first model; None = there is enough.
-
-    Training has limits of its own, which are a little lower; what is enough here is for it too.
-    """
-    from pipeline.almacenes.postgres import PostgresStore
-
-    if no_champion(versiones) is None:
-        return None
-    with closing(PostgresStore(settings)) as almacen:
-        cuenta = almacen.contar()
-    dias = 0
-    if cuenta["lecturas"]:
-        abarca = cuenta["hasta"] - cuenta["desde"]
-        dias = int(abarca.total_seconds()) // (SEGUNDOS_POR_HORA * HORAS_POR_DIA)
-    if dias >= DIAS_MINIMOS and cuenta["clientes"] >= CLIENTES_MINIMOS:
-        return None
-    return (
-        f"para un primer modelo hacen falta {DIAS_MINIMOS} días de {CLIENTES_MINIMOS} clientes, y "
-        f"hay {dias} de {cuenta['clientes']}"
-    )
 
 
 def say(pasos: Sequence[Paso], fallidos: Sequence[str], segundos: float) -> str:

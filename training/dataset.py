@@ -46,6 +46,7 @@ from training.lectura import (
 
 __all__ = [
     "RETENIDOS_DIAS",
+    "HistoriaCortaError",
     "Lector",
     "Limites",
     "Muestra",
@@ -75,6 +76,10 @@ MITAD = bytes([0x80])
 """Half of all lots are before it."""
 MINIMO_FILAS = 1_000
 """Readings to learn from, at least: four times what one tree of the forest draws."""
+
+
+class HistoriaCortaError(PermanentError):
+    """The history is still too short, or of too few customers, for a model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +147,7 @@ def make_ventana(primera_hora: int | None, ultima_hora: int | None, dias: int) -
 
     Raises
     ------
-    PermanentError
+    HistoriaCortaError
         There is no history, or too little of it.
 
     Examples
@@ -151,12 +156,12 @@ def make_ventana(primera_hora: int | None, ultima_hora: int | None, dias: int) -
     Ventana(desde_hora=1384, corte_hora=2104, hasta_hora=2440)
     """
     if primera_hora is None or ultima_hora is None:
-        raise PermanentError("no hay historia con que entrenar: consumos_diarios está vacía")
+        raise HistoriaCortaError("no hay historia con que entrenar: consumos_diarios está vacía")
     hasta = ultima_hora + 1
     corte = hasta - RETENIDOS_HORAS
     hay = (hasta - primera_hora) // HORAS_POR_DIA
     if corte - primera_hora < MINIMO_DIAS * HORAS_POR_DIA:
-        raise PermanentError(
+        raise HistoriaCortaError(
             f"la historia abarca {hay} días y para entrenar hacen falta al menos "
             f"{MINIMO_DIAS + RETENIDOS_DIAS} ({MINIMO_DIAS} de que aprender, incluidos los "
             f"{MINIMO_DIAS - 1} que llenan la ventana, y {RETENIDOS_DIAS} retenidos para evaluar)"
@@ -265,7 +270,7 @@ def _split(limpios: list[str], limites: Limites) -> tuple[list[str], list[str]]:
     Where few are on one side, the nearest lots of the other make up for it.
     """
     if len(limpios) < MINIMO_CLIENTES:
-        raise PermanentError(
+        raise HistoriaCortaError(
             f"solo {len(limpios)} clientes sin sospecha tienen casi completas las últimas seis "
             f"semanas y hacen falta al menos {MINIMO_CLIENTES}"
         )
@@ -278,7 +283,7 @@ def _split(limpios: list[str], limites: Limites) -> tuple[list[str], list[str]]:
 def _check_customers(elegidos: Elegidos) -> None:
     n = elegidos.conocidos
     if n < MINIMO_CLIENTES:
-        raise PermanentError(
+        raise HistoriaCortaError(
             f"la historia es de {n} cliente{'s' * (n != 1)} y para entrenar hacen falta al menos "
             f"{MINIMO_CLIENTES}"
         )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Calendario, Historia, Lecturas, instante
+from detection.dominio import MASCARA_DTYPE, Calendario, Historia, Lecturas, instante
 from detection.params import Params
 
 LOTE = 50_000
@@ -106,7 +106,7 @@ class HistoriaArchivo:
             # As PostgreSQL keeps it: a version learnt from a file is the one learnt from the store.
             self._kwh[filas].astype(np.float32),
             np.zeros(n, np.uint8) if m is None else m.score_centesimas[de_origen],
-            np.zeros(n, np.uint8) if m is None else m.tipos[de_origen],
+            np.zeros(n, MASCARA_DTYPE) if m is None else m.tipos[de_origen],
             np.zeros(n, np.bool_) if m is None else m.con_referencia[de_origen],
             np.zeros(n, np.bool_) if m is None else m.es_sospechoso[de_origen],
         )
@@ -134,7 +134,7 @@ def with_rules(
     n = hora_utc.size
     marcas = Historia(
         cliente.astype(np.int64), hora_utc, consumo_kwh.astype(np.float32), np.zeros(n, np.uint8),
-        np.zeros(n, np.uint8), np.zeros(n, np.bool_), np.zeros(n, np.bool_),
+        np.zeros(n, MASCARA_DTYPE), np.zeros(n, np.bool_), np.zeros(n, np.bool_),
     )  # fmt: skip
     for inicio in range(0, n, LOTE):
         trozo = slice(inicio, min(inicio + LOTE, n))

@@ -21,7 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import Crudos, DetectorConsumo
-from detection.dominio import HORAS_POR_DIA, Calendario, Historia, Lecturas, Veredictos
+from detection.dominio import (
+    HORAS_POR_DIA,
+    MASCARA_DTYPE,
+    Calendario,
+    Historia,
+    Lecturas,
+    Mascaras,
+    Veredictos,
+)
 from detection.errors import PermanentError
 from detection.modelo import Modelo
 from detection.params import Params
@@ -66,7 +74,8 @@ class Recuerdo:
 
     Parameters
     ----------
-    score_centesimas, severidad, tipos : ndarray (n,), uint8
+    score_centesimas, severidad : ndarray (n,), uint8
+    tipos : ndarray (n,), MASCARA_DTYPE
     con_referencia, es_sospechoso : ndarray (n,), bool
     esperado_kwh : ndarray (n,), float32
     rasgos, scores, esperado_kwh : list of ndarray
@@ -75,7 +84,7 @@ class Recuerdo:
 
     score_centesimas: NDArray[np.uint8]
     severidad: NDArray[np.uint8]
-    tipos: NDArray[np.uint8]
+    tipos: Mascaras
     con_referencia: NDArray[np.bool_]
     es_sospechoso: NDArray[np.bool_]
     rasgos: list[NDArray[np.float32]] = field(default_factory=list)
@@ -86,7 +95,7 @@ class Recuerdo:
     def of(n: int) -> Recuerdo:
         """Return room for n verdicts."""
         return Recuerdo(
-            np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.zeros(n, np.uint8),
+            np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.zeros(n, MASCARA_DTYPE),
             np.zeros(n, np.bool_), np.zeros(n, np.bool_),
         )  # fmt: skip
 

@@ -5,7 +5,8 @@
     lock (one run at a time, on however many machines)
       why?      --forzar, no champion or a damaged one, its age, or drift; else nothing is done,
                 nor days after a version was refused: of the same data comes the same one
-      train     registers a challenger: all or nothing
+      train     registers a challenger: all or nothing; too little history for a first one is
+                no failure
       examine   challenger and champion on the same frozen data; kept with the version
       appoint   only if the gate says so and the champion is still the one that was compared
     historial_modelos: one document a run, failed ones included
@@ -173,9 +174,18 @@ def _advance(
             ejecucion.resultado = NO_HACE_FALTA
             return
         _LOG.info("se reentrena: %s", ejecucion.motivo)
+        from training.dataset import HistoriaCortaError
         from training.train import train
 
-        version = train(settings).version
+        try:
+            version = train(settings).version
+        except HistoriaCortaError as error:
+            if registro.version_of(CAMPEON) is not None:
+                raise
+            # A system is young before it has a first model: that is no failure of anybody's.
+            ejecucion.motivo = f"{razon.motivo}, y todavía no puede haberlo: {error}"
+            ejecucion.resultado = NO_HACE_FALTA
+            return
         ejecucion.version = version
         campeon = registro.version_of(CAMPEON)
         juicio = examine(

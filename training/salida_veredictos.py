@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.dominio import (
+    MASCARAS,
     SEGUNDOS_POR_HORA,
     SEVERIDADES,
     Lecturas,
@@ -25,7 +26,6 @@ from serving.cli import describe_os
 
 SEPARADOR_LISTA = "|"
 """Between the types of one verdict in a CSV, as the API exports them."""
-_MASCARAS = 256
 _ESPECIALES = frozenset(',"\r\n')
 """Characters for which a text of a CSV has to be quoted."""
 
@@ -57,7 +57,7 @@ class Salida:
 
         self._zona = ZoneInfo(zona)
         self._parquet = parquet
-        texto, listas = pa.string(), [nombres_de_tipos(m) for m in range(_MASCARAS)]
+        texto, listas = pa.string(), [nombres_de_tipos(m) for m in range(MASCARAS)]
         self._esquema = pa.schema(
             {
                 "propietario_id": texto,

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from detection.compilado import compilado
 from detection.dominio import (
     HORAS_POR_DIA,
+    MASCARA_DTYPE,
+    MASCARAS,
     SEGUNDOS_POR_HORA,
     SEVERIDADES,
-    TIPOS,
     Historia,
     Lecturas,
+    Mascaras,
     Veredictos,
     nombres_de_tipos,
 )
@@ -111,7 +113,7 @@ class _Fila(NamedTuple):
     consumo_kwh: NDArray[np.float64]
     score: NDArray[np.uint8]
     severidad: NDArray[np.uint8]
-    tipos: NDArray[np.uint8]
+    tipos: Mascaras
     es_sospechoso: NDArray[np.bool_]
     esperado_bits: NDArray[np.uint32]
 
@@ -217,7 +219,7 @@ def decode_history(datos: memoryview) -> Historia:
         hora[orden],
         filas["kwh"].astype(np.float32)[orden],
         filas["score"].astype(np.uint8)[orden],
-        filas["tipos"].astype(np.uint8)[orden],
+        filas["tipos"].astype(MASCARA_DTYPE)[orden],
         filas["con_referencia"][orden],
         filas["es_sospechoso"][orden],
     )
@@ -241,7 +243,7 @@ def _tablas_fijas() -> tuple[_Tabla, _Tabla, _Tabla]:
     ]
     severidades = [str(severidad).encode() for severidad in SEVERIDADES]
     mascaras = []
-    for mascara in range(1 << len(TIPOS)):
+    for mascara in range(MASCARAS):
         nombres = [nombre.encode() for nombre in nombres_de_tipos(mascara)]
         campo = struct.pack(">iiI", int(bool(nombres)), 0, OID_TEXT)
         if nombres:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.dominio import SEVERIDADES, Lecturas, Veredictos
+from detection.dominio import MASCARA_DTYPE, SEVERIDADES, Lecturas, Veredictos
 from pipeline.almacenes.postgres_copy import COLUMNAS, encode
 from pipeline.almacenes.postgres_dias import ARCHIVO, DIARIOS
 from pipeline.almacenes.postgres_historia import MASCARA
@@ -177,7 +177,7 @@ def _kept(repetida: NDArray[np.bool_], filas: list[tuple[Any, ...]]) -> Guardado
         np.array(posicion, np.int64),
         np.array(score, np.uint8),
         np.array([indices[s] for s in severidad], np.uint8),
-        np.array(tipos, np.uint8),
+        np.array(tipos, MASCARA_DTYPE),
         np.array(sospechoso, np.bool_),
         # None, where there was too little history, becomes NaN.
         np.array(esperado, np.float32),

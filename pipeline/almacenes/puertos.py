@@ -17,7 +17,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.dominio import Explicacion, Historia, Lecturas, Veredictos
+from detection.dominio import (
+    MASCARA_DTYPE,
+    Explicacion,
+    Historia,
+    Lecturas,
+    Mascaras,
+    Veredictos,
+)
 
 DIFERENCIA_CENTESIMAS = 10
 """Scores this far apart, in hundredths, are worth comparing: the span of a severidad, about. By
@@ -60,7 +67,7 @@ class Guardado:
         than the one in the batch. The stored one stands; it follows.
     score_centesimas : ndarray (k,), uint8
     severidad : ndarray (k,), uint8
-    tipos : ndarray (k,), uint8
+    tipos : ndarray (k,), MASCARA_DTYPE
     es_sospechoso : ndarray (k,), bool
     esperado_kwh : ndarray (k,), float32
         NaN = too little history.
@@ -71,7 +78,7 @@ class Guardado:
     conservadas: NDArray[np.int64]
     score_centesimas: NDArray[np.uint8]
     severidad: NDArray[np.uint8]
-    tipos: NDArray[np.uint8]
+    tipos: Mascaras
     es_sospechoso: NDArray[np.bool_]
     esperado_kwh: NDArray[np.float32]
     version_modelo: list[str]
@@ -84,7 +91,7 @@ class Guardado:
             np.empty(0, np.int64),
             np.empty(0, np.uint8),
             np.empty(0, np.uint8),
-            np.empty(0, np.uint8),
+            np.empty(0, MASCARA_DTYPE),
             np.empty(0, np.bool_),
             np.empty(0, np.float32),
             [],

@@ -126,6 +126,25 @@ def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada) -> None:
     assert all(e["inicio"].tzinfo and e["fin"].tzinfo for e in escritas)
 
 
+def test_un_sistema_joven_no_falla_por_no_tener_modelo(
+    entorno_mlflow: Settings, parada: Parada
+) -> None:
+    """Without a champion, too little history is said and is no failure; with one it is a failure.
+
+    What is too little is what training itself asks for.
+    """
+    migrate(entorno_mlflow)
+    ejecucion = retrain(entorno_mlflow, parada)
+    assert ejecucion is not None
+    assert ejecucion.resultado == NO_HACE_FALTA
+    assert ejecucion.motivo.startswith(
+        "no hay campeón, y todavía no puede haberlo: no hay historia"
+    )
+    a_mano(entorno_mlflow, registrar(entorno_mlflow, 1.0))
+    with pytest.raises(PermanentError, match="no hay historia"):
+        retrain(entorno_mlflow, parada, forzar=True)
+
+
 def test_la_deriva_en_rojo_reentrena(con_historia: Settings, parada: Parada) -> None:
     """A week in which everybody lives another life is the reason, with the columns that moved."""
     retrain(con_historia, parada, politica=CUALQUIERA)
