@@ -29,11 +29,11 @@ def test_un_metodo_que_no_vale(cliente: httpx.Client) -> None:
     """405 says which methods would do."""
     respuesta = cliente.delete("/salud")
     es_problema(respuesta, 405, "no admite ese método")
-    assert respuesta.headers["allow"] == "GET"
+    assert respuesta.headers["allow"] == "GET, HEAD"
     # Two routes on one path: both methods are named.
     respuesta = cliente.put("/api/anomalias/veredictos")
     es_problema(respuesta, 405)
-    assert respuesta.headers["allow"] == "GET, POST"
+    assert respuesta.headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_un_defecto_no_ensena_nada(rota: FastAPI, caplog: pytest.LogCaptureFixtu
     import anyio
 
     async def pedir(ruta: str) -> httpx.Response:
-        async with httpx.AsyncClient(transport=transporte, base_url="http://api") as cliente:
+        async with httpx.AsyncClient(transport=transporte, base_url="http://localhost") as cliente:
             return await cliente.get(ruta, headers={"X-Request-ID": f"id{ruta.replace('/', '-')}"})
 
     respuesta = anyio.run(pedir, "/defecto")
