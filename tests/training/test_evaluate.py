@@ -76,14 +76,6 @@ def test_las_cifras_se_cuentan_a_mano() -> None:
     assert m.precision_sin == {"fraude": 0.25}
 
 
-def test_el_error_de_las_alarmas_es_lo_que_difieren_los_clientes() -> None:
-    """One alarm in a day of one of two customers: 500 per 1 000, give or take 500; none, 0."""
-    m = measure(*_caso(), {})
-    assert m.error_alarmas == pytest.approx(
-        {"baja": 500.0, "media": 500.0, "alta": 0.0, "crítica": 500.0}
-    )
-
-
 def test_van_y_vuelven() -> None:
     """Through JSON and back, in the same order and to the last digit."""
     m = measure(*_caso(), {"fraude": 1 / 3})
