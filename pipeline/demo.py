@@ -158,9 +158,8 @@ def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> 
             guardia.insist(lambda: migrate(settings))
         historial = PostgresStore(settings)
         anomalias, consultas = MongoAnomalyStore(settings), MongoConsultas(settings)
-        pila.callback(consultas.close)
-        pila.callback(historial.close)
-        pila.callback(anomalias.close)
+        for almacen in (historial, anomalias, consultas):
+            pila.callback(almacen.close)
         cartero = Cartero(consola, settings, escena.poblacion(), historial, guardia)
         verbos = Verbos(carpeta, entorno, guardia)
         enviado, modelo = _tell_past(consola, escena, cartero, verbos, una_vez=una_vez)
