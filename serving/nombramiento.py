@@ -202,10 +202,6 @@ def appoint(
 
     Parameters
     ----------
-    ahora : datetime
-        Aware.
-    motivo : str
-        In Spanish; of a person where ``forzar``.
     antes : int or None
         The champion that whoever asks has seen; None = there was none.
     forzar : bool
@@ -236,22 +232,25 @@ def appoint(
     via = FORZADA if razones else EXAMEN if aprobada else VUELTA
     if registro.version_of(CAMPEON) != antes:
         raise CampeonCambiadoError("el campeón ha cambiado mientras tanto y no se toca; repítalo")
-    registro.set_alias(
-        CAMPEON,
-        version,
-        {
-            "promovido_por": quien,
-            # Milliseconds, to tell which of two promotions was the later one.
-            "promovido_en": ahora.isoformat(timespec="milliseconds"),
-            "promovido_motivo": motivo,
-            "promovido_desde": str(antes or "ninguna"),
-            "promovido_via": via,
-            # Always there, or a later promotion would seem to bear those of an earlier one.
-            "promovido_pese_a": "; ".join(razones) or "nada",
-        },
-    )
+    etiquetas_nuevas = _promotion_tags(quien, ahora, motivo, antes, via, razones)
+    registro.set_alias(CAMPEON, version, etiquetas_nuevas)
     _LOG.debug("campeón: versión %d (antes: %s), por %s, %s", version, antes, quien, via)
     return via
+
+
+def _promotion_tags(
+    quien: str, ahora: datetime, motivo: str, antes: int | None, via: str, razones: Sequence[str]
+) -> dict[str, str]:
+    return {
+        "promovido_por": quien,
+        # Milliseconds, to tell which of two promotions was the later one.
+        "promovido_en": ahora.isoformat(timespec="milliseconds"),
+        "promovido_motivo": motivo,
+        "promovido_desde": str(antes or "ninguna"),
+        "promovido_via": via,
+        # Always there, or a later promotion would seem to bear those of an earlier one.
+        "promovido_pese_a": "; ".join(razones) or "nada",
+    }
 
 
 def load_version(

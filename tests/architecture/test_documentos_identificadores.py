@@ -59,7 +59,7 @@ def _conocidos() -> frozenset[str]:
 def _en_codigo(texto: str) -> set[str]:
     """Return what stands in backticks outside blocks and looks like a class or a constant."""
     sueltos = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", texto, flags=re.DOTALL))
-    forma = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{5,}|[A-Z][a-z]+(?:[A-Z][a-z]+)+")
+    forma = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]*[A-Z])+|[A-Z]{5,}|[A-Z][a-z]+(?:[A-Z][a-z]+)+")
     sueltos = [suelto for suelto in sueltos if not suelto.endswith(".md")]
     return {t for suelto in sueltos for t in re.split(r"[.()=:, ]", suelto) if forma.fullmatch(t)}
 
