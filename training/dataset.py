@@ -198,14 +198,7 @@ def read_muestra(
         The history is away.
     """
     limites = limites or Limites()
-    corte, hasta = ventana.corte_hora, ventana.hasta_hora
-    elegidos = choose(
-        almacen, (ventana.desde_hora, hasta),
-        (corte - MINIMO_DIAS * HORAS_POR_DIA, corte, PARTES_PASADO),
-        limites.clientes, (semilla, "cliente"),
-    )  # fmt: skip
-    _check_customers(elegidos)
-    _LOG.info("se leen %s", elegidos)
+    elegidos, hasta = _choose(almacen, ventana, limites, semilla), ventana.hasta_hora
     lectura = Lectura(almacen, calendario, params, ventana, semilla, confirmados, limites)
     lectura.read(elegidos.clientes)
     calibran, juzgan = _split(lectura.limpios, limites)
@@ -226,6 +219,19 @@ def read_muestra(
         ventana, rasgos, propietario_id, hora_utc, retenidas[0], retenidas[1],
         lectura.recuento, por_particion, lectura.huella.hexdigest(), elegidos,
     )  # fmt: skip
+
+
+def _choose(almacen: Lector, ventana: Ventana, limites: Limites, semilla: int) -> Elegidos:
+    """Return whose history is read: those who are there in each week before the cut."""
+    corte = ventana.corte_hora
+    elegidos = choose(
+        almacen, (ventana.desde_hora, ventana.hasta_hora),
+        (corte - MINIMO_DIAS * HORAS_POR_DIA, corte, PARTES_PASADO),
+        limites.clientes, (semilla, "cliente"),
+    )  # fmt: skip
+    _check_customers(elegidos)
+    _LOG.info("se leen %s", elegidos)
+    return elegidos
 
 
 def _hash_into(huella: Any, retenidas: Sequence[Retenidas]) -> None:
