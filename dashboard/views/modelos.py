@@ -281,7 +281,7 @@ def _confirmar(ruta: str, que: str, campeon: int | None, razones: list[str]) -> 
         st.text(_lista(razones))
     with st.form("cambio", border=False):
         motivo = (st.text_input("Motivo", max_chars=500) or "").strip()
-        forzar = bool(razones) and st.checkbox("Promover a la fuerza; queda anotado con mi motivo")
+        forzar = bool(razones) and st.checkbox("Promover a la fuerza; quedará anotado")
         hecho = st.form_submit_button("Sí, cambiar", type="primary", icon=":material/check:")
     if not hecho:
         return
