@@ -217,8 +217,8 @@ def test_correlacion_de_clientes() -> None:
 @PALETAS
 def test_las_demas_figuras_se_dibujan(colores: Paleta) -> None:
     """Months, shares, boxes, drift, shadow and metrics: drawn, with what they were given."""
-    mes = {"mes_str": "2026-11", "consumo_total": 12_000.0, "anomalias_detectadas": 3,
-           "parte_noche": 0.2, "parte_punta": None}  # fmt: skip
+    mes = {"mes_str": "2026-11", "completo": True, "consumo_total": 12_000.0,
+           "anomalias_detectadas": 3, "parte_noche": 0.2, "parte_punta": None}  # fmt: skip
     assert charts_analisis.meses_total([mes], colores).data[0].x == ("nov 26",)
     anual = charts_analisis.meses_interanual([{**mes, "actual": mes, "anterior": None}], colores)
     assert [t.name for t in anual.data] == ["Mes"]
