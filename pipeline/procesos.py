@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection.errors import PermanentError
+from serving.cli import describe_os
 from serving.parada import PASO_S, Parada
 from serving.senales import sin_interrupciones
 
@@ -135,17 +136,26 @@ class Proceso(AbstractContextManager["Proceso"]):
         self.esperar()
 
     def lanzar(self) -> None:
-        """Start it without waiting, what is left of its last run stopped; it may have been run."""
-        self.detener()
-        self.carpeta.mkdir(parents=True, exist_ok=True)
-        self._recuperar()
-        if self.log.exists():
-            self.log.replace(self.log.with_suffix(".anterior.log"))
+        """Start it without waiting, what is left of its last run stopped; it may have been run.
+
+        Raises
+        ------
+        PermanentError
+            It cannot be started, or its files cannot be written.
+        """
         try:
-            self._lanzar()
-        except BaseException:
             self.detener()
-            raise
+            self.carpeta.mkdir(parents=True, exist_ok=True)
+            self._recuperar()
+            if self.log.exists():
+                self.log.replace(self.log.with_suffix(".anterior.log"))
+            try:
+                self._lanzar()
+            except BaseException:
+                self.detener()
+                raise
+        except OSError as error:
+            raise PermanentError(f"{self.nombre} no arranca: {describe_os(error)}") from error
         self._limite = time.monotonic() + self.plazo_s
 
     def esperar(self) -> None:

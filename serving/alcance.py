@@ -7,6 +7,7 @@ import socket
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 PLAZO_S = 2.0
@@ -45,10 +46,41 @@ def greet(anfitrion: str, puerto: int, saludo: bytes, respuesta_s: float = PLAZO
         Nobody listens, or there is no such address.
     """
     with socket.create_connection((anfitrion, puerto), min(PLAZO_S, respuesta_s)) as enchufe:
-        enchufe.settimeout(respuesta_s)
-        with suppress(ConnectionResetError):
-            enchufe.sendall(saludo)
-            enchufe.recv(1)
+        _exchange(enchufe, saludo, respuesta_s)
+
+
+def greet_at(familia: int, direccion: Any, saludo: bytes, respuesta_s: float = PLAZO_S) -> None:
+    """Return as ``greet`` does, of a server whose address needs no look-up: nothing else waits.
+
+    Parameters
+    ----------
+    familia : int
+        ``AF_INET``, ``AF_INET6`` or ``AF_UNIX``.
+    direccion : tuple or str
+        As ``socket.connect`` takes it.
+
+    Raises
+    ------
+    TimeoutError
+        Silence.
+    OSError
+        Nobody listens.
+    """
+    with socket.socket(familia, socket.SOCK_STREAM) as enchufe:
+        enchufe.settimeout(min(PLAZO_S, respuesta_s))
+        try:
+            enchufe.connect(direccion)
+        except BlockingIOError as error:
+            # A Unix socket whose queue is full says so at once: nobody takes from it.
+            raise TimeoutError from error
+        _exchange(enchufe, saludo, respuesta_s)
+
+
+def _exchange(enchufe: socket.socket, saludo: bytes, respuesta_s: float) -> None:
+    enchufe.settimeout(respuesta_s)
+    with suppress(ConnectionResetError):
+        enchufe.sendall(saludo)
+        enchufe.recv(1)
 
 
 def listens(uri: str, respuesta_s: float = PLAZO_S) -> bool:

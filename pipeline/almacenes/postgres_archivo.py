@@ -34,6 +34,8 @@ from pipeline.almacenes.postgres_dias import (
 )
 from pipeline.almacenes.postgres_traslado import (
     drop_if_empty,
+    is_empty,
+    lock_tables,
     move,
     move_month,
     partitions,
@@ -48,6 +50,8 @@ TANDA = 50_000
 """Readings a transaction: about a second's work."""
 ESPERA_CERROJO_MS = 2_000
 """Whoever waits to take a table's partition away makes all others wait behind it: not for long."""
+DIAS_A_LA_VEZ = 31
+"""Days with nothing archived that are given back at once: tens of milliseconds without saves."""
 MEGABYTE = 1_000_000
 
 UN_DIA = timedelta(days=1)
@@ -74,8 +78,14 @@ SELECT mes, sum(registros)::bigint, min(desde), max(hasta),
 FROM grupos JOIN partes USING (parte) WHERE toca GROUP BY mes ORDER BY mes
 """
 _RETENIDOS = "SELECT fecha FROM dias_archivados WHERE retenido_hasta >= %s"
-_MARCADOS = "SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha BETWEEN %s AND %s"
-_ARCHIVADOS = f"SELECT DISTINCT fecha FROM {ARCHIVO} WHERE fecha BETWEEN %s AND %s ORDER BY fecha"
+_MARCADOS = """
+SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha BETWEEN %s AND %s ORDER BY fecha
+"""
+# A look into the index for each day, and none at the days between them.
+_CON_LECTURAS = f"""
+SELECT d.dia FROM unnest(%s::date[]) AS d (dia)
+CROSS JOIN LATERAL (SELECT FROM {ARCHIVO} WHERE fecha = d.dia LIMIT 1) AS una ORDER BY d.dia
+"""
 _BORRAR = """
 DELETE FROM {parte} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {parte} WHERE fecha = %s LIMIT %s))
 """
@@ -167,8 +177,11 @@ class ArchivoPostgres:
                 for parte, n in self._move_day(anotacion, ARCHIVO, DIARIOS, dia):
                     tocadas.add(parte)
                     avance(n)
-                self._give_back(anotacion, dia, dia, retenido_hasta)
-            self._give_back(anotacion, desde, hasta, retenido_hasta)
+                self._give_back(anotacion, [dia], retenido_hasta)
+            # The other days have nothing archived, and are few at a time: nobody saves meanwhile.
+            vacios = self._marked(desde, hasta)
+            for k in range(0, len(vacios), DIAS_A_LA_VEZ):
+                self._give_back(anotacion, vacios[k : k + DIAS_A_LA_VEZ], retenido_hasta)
             return self._finish(anotacion, {p: antes.get(p, 0) for p in tocadas})
 
     def contar(self, antes_de: date) -> int:
@@ -279,6 +292,8 @@ class ArchivoPostgres:
                 lock_marks(cursor)
                 # A reading may have come of a day before the first one that was marked.
                 mark(cursor, _days(mes - UN_DIA, siguiente(mes) + UN_DIA))
+                # After it: whoever creates a partition has the lock of that first.
+                lock_tables(cursor)
                 registros = move_month(cursor, mes) or 0
                 anotacion.add(cursor, registros)
         except _OcupadaError:
@@ -305,29 +320,41 @@ class ArchivoPostgres:
                 if n < self._tanda:
                     break
 
-    def _give_back(
-        self, anotacion: Anotacion, desde: date, hasta: date, retenido_hasta: date
-    ) -> None:
-        """Say that days, ``hasta`` included, are back, and bring what came of them meanwhile."""
+    def _marked(self, desde: date, hasta: date) -> list[date]:
+        """Return the days that live in the archive, ``hasta`` included, in order."""
+        with self._conexion.transaction() as cursor:
+            cursor.execute(_MARCADOS, (desde, hasta))
+            return [dia for (dia,) in cursor]
+
+    def _give_back(self, anotacion: Anotacion, dias: list[date], retenido_hasta: date) -> None:
+        """Say that a few days are back, and bring what came of them meanwhile."""
+        with self._conexion.transaction() as cursor:
+            # Passing by what was deleted tells the index: the next look, with no saves, is short.
+            cursor.execute("SET LOCAL statement_timeout = 0")
+            cursor.execute(_CON_LECTURAS, (dias,))
         with self._conexion.transaction() as cursor:
             lock_marks(cursor)
-            cursor.execute(_MARCADOS, (desde, hasta))
-            dias = {dia for (dia,) in cursor}
-            cursor.execute(_ARCHIVADOS, (desde, hasta))
+            cursor.execute(_CON_LECTURAS, (dias,))
             for (dia,) in cursor.fetchall():
-                dias.add(dia)
                 _ensure_around(cursor, dia)
                 for parte in parts_of_day(partitions(cursor, ARCHIVO), dia):
                     while n := move(cursor, parte, DIARIOS, dia, self._tanda):
                         anotacion.add(cursor, n)
-            give_back(cursor, sorted(dias), retenido_hasta)
+            give_back(cursor, dias, retenido_hasta)
 
     def _drop_empty(self, limite: date, retenidos: set[date]) -> None:
         """Drop the partitions of which every day is archived, and nothing is left."""
         for _, parte in self._whole_months(limite, retenidos):
+            with self._conexion.transaction() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = 0")
+                if not is_empty(cursor, parte):
+                    continue
+            # Or all the others would wait while what was deleted is looked through again.
+            self._vacuum([parte])
             try:
                 with self._conexion.transaction() as cursor, _patient(cursor):
                     lock_marks(cursor)
+                    lock_tables(cursor)
                     drop_if_empty(cursor, parte)
             except _OcupadaError:
                 log.info("%s está en uso: su espacio se devuelve la próxima vez", parte)
@@ -385,13 +412,13 @@ def _patient(cursor: Any) -> Iterator[None]:
     Raises
     ------
     _OcupadaError
-        Somebody has the table for longer; the transaction is rolled back.
+        Somebody has the table for longer, or waits for us; the transaction is rolled back.
     """
     cursor.execute("SET LOCAL statement_timeout = 0")
     cursor.execute(f"SET LOCAL lock_timeout = {ESPERA_CERROJO_MS}")
     try:
         yield
-    except psycopg2.errors.LockNotAvailable as error:
+    except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
         raise _OcupadaError("otro proceso usa la tabla") from error
 
 

@@ -10,13 +10,19 @@ from typing import Any
 
 from psycopg2.extras import Json
 
+from detection.errors import TransientError
 from pipeline.almacenes.postgres_conexion import Conexion
-from pipeline.almacenes.watchdog import PREGUNTA
+from pipeline.almacenes.watchdog import PREGUNTA, Paciencia
 from serving.settings import Settings
 
 LIMITE_MS = 5_000
 """A row is written or read in a millisecond; whoever asks waits no longer than this."""
+TURNO = Paciencia(PREGUNTA.silencio_s)
+"""Whoever has the turn keeps it while they work, and for as long as PostgreSQL answers."""
+TURNO_MS = 300_000
+"""Hundreds of anomalies take seconds: a process that froze half way lets the others go on."""
 _LIMITE = "SET LOCAL statement_timeout = %s"
+_OCIOSA = "SET LOCAL idle_in_transaction_session_timeout = %s"
 _ANOTA = """
 INSERT INTO auditoria (clave, rol, accion, objeto, detalle, ip, peticion_id)
 VALUES (%(clave)s, %(rol)s, %(accion)s, %(objeto)s, %(detalle)s, %(ip)s, %(peticion_id)s)
@@ -92,7 +98,7 @@ class AuditoriaPostgres:
 
     def __init__(self, settings: Settings) -> None:
         self._conexion = Conexion(settings, "consumo auditoría", PREGUNTA)
-        self._turno = Conexion(settings, "consumo turno de veredictos", PREGUNTA)
+        self._turno = Conexion(settings, "consumo turno de veredictos", TURNO, LIMITE_MS / 1000)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -106,10 +112,18 @@ class AuditoriaPostgres:
         TransientError
             PostgreSQL is away, or the others take too long.
         """
-        with self._turno.transaction() as cursor:
-            cursor.execute(_LIMITE, (LIMITE_MS,))
-            cursor.execute(_TURNO)
-            yield
+        hecho = False
+        try:
+            with self._turno.transaction() as cursor:
+                cursor.execute(_LIMITE, (LIMITE_MS,))
+                cursor.execute(_OCIOSA, (TURNO_MS,))
+                cursor.execute(_TURNO)
+                yield
+                hecho = True
+        except TransientError:
+            # The transaction holds nothing but the turn: what the block did stands without it.
+            if not hecho:
+                raise
 
     def write(
         self,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -16,17 +17,20 @@ import psycopg2.errors
 
 from detection.errors import ConfiguracionError, ConsumoError, SinSitioError, TransientError
 from pipeline.almacenes.watchdog import GUARDADO, Paciencia, Watchdog
-from serving.alcance import greet
+from serving.alcance import greet_at
 from serving.settings import Settings
 
 LIMITE_MS = 30_000
 """Longest statement of the consumer: hundreds of times a batch's or a load's usual time."""
 ESPERA_CONEXION_S = 3
-SALUDO = struct.pack("!ii", 8, 80877103)
-"""SSLRequest: answered with a letter before anybody says who they are, and without a line in the
-server's log (PostgreSQL 15, "Message Formats")."""
-SALUDO_S = 1.0
-"""It is answered in a millisecond; by hand, 2026-11-25."""
+SALUDO = struct.pack("!ii", 8, 80877104)
+"""GSSENCRequest: answered with a letter before anybody says who they are (PostgreSQL 15, "Message
+Formats"), and without a line in the server's log, also where SSLRequest would begin with TLS."""
+SALUDO_S = 0.5
+"""It is answered in a millisecond, and asked twice; by hand, 2026-11-25."""
+
+Direccion = tuple[int, Any]
+"""A family of sockets, and an address as that family has them."""
 
 # SQLSTATE classes after which another try makes sense: connection (08), out of resources (53),
 # operator intervention (57P: shutdown, crash, starting up), serialization and deadlock (40).
@@ -47,21 +51,67 @@ INSEGURAS = (
 )
 
 
-@lru_cache(maxsize=16)
-def _watchdog(anfitrion: str, puerto: int) -> Watchdog:
-    """Return who watches over all of this process that wait for a server."""
+@lru_cache(maxsize=64)
+def _watchdog(direcciones: tuple[Direccion, ...]) -> Watchdog:
+    """Return who watches over all of this process that wait for a server, or any of several."""
 
     def answers() -> bool:
-        try:
-            greet(anfitrion, puerto, SALUDO, SALUDO_S)
-        except TimeoutError:
-            return False
-        except OSError:
-            # Gone, not silent: whoever waits is told so by the network.
-            return True
-        return True
+        callada = False
+        for familia, direccion in direcciones:
+            try:
+                greet_at(familia, direccion, SALUDO, SALUDO_S)
+            except TimeoutError:
+                callada = True
+            except OSError:
+                # Gone, not silent: whoever waits is told so by the network.
+                continue
+            else:
+                return True
+        return not callada
 
     return Watchdog(answers)
+
+
+def _peer(conexion: Any, enchufe: socket.socket) -> tuple[Direccion, ...]:
+    """Return where a connection leads, which of several servers it may be; empty = it is lost."""
+    if enchufe.family == socket.AF_UNIX:
+        # The name of the server's end is as the server sees it, perhaps from another root.
+        return (_unix(conexion.info.host, conexion.info.port),)
+    try:
+        return ((enchufe.family, enchufe.getpeername()),)
+    except OSError:
+        return ()
+
+
+def _reachable(settings: Settings) -> tuple[Direccion, ...]:
+    """Return where a new connection may lead; empty = libpq's own choice.
+
+    A look-up of names has no deadline, so it is the caller who waits for it, as for libpq's.
+
+    Raises
+    ------
+    psycopg2.OperationalError
+        None of the names is known.
+    """
+    direcciones: list[Direccion] = []
+    for anfitrion in filter(None, settings.postgres_host.split(",")):
+        if anfitrion.startswith(("/", "@")):
+            direcciones.append(_unix(anfitrion, settings.postgres_port))
+            continue
+        with suppress(OSError, UnicodeError):
+            halladas = socket.getaddrinfo(
+                anfitrion, settings.postgres_port, type=socket.SOCK_STREAM
+            )
+            direcciones += [(familia, direccion) for familia, *_, direccion in halladas]
+    if settings.postgres_host and not direcciones:
+        raise psycopg2.OperationalError(f"could not translate host name {settings.postgres_host}")
+    return tuple(dict.fromkeys(direcciones))
+
+
+def _unix(carpeta: str, puerto: int) -> Direccion:
+    """Return a Unix socket as libpq names it: "@" begins an abstract one."""
+    ruta = f"{carpeta}/.s.PGSQL.{puerto}"
+    return socket.AF_UNIX, f"\0{ruta[1:]}" if ruta.startswith("@") else ruta
 
 
 @contextmanager
@@ -81,11 +131,24 @@ def guarded(settings: Settings, paciencia: Paciencia, conexion: Any = None) -> I
     psycopg2.OperationalError
         The server answers nobody.
     """
-    watchdog = _watchdog(settings.postgres_host, settings.postgres_port)
-    if watchdog.is_silent(paciencia):
-        raise psycopg2.OperationalError("the server answers nobody")
     # A socket of our own, so that it cannot be another's by the time it is shut down.
     enchufe = None if conexion is None else socket.socket(fileno=os.dup(conexion.fileno()))
+    try:
+        donde = _reachable(settings) if enchufe is None else _peer(conexion, enchufe)
+        watchdog = _watchdog(donde)
+        if watchdog.is_silent(paciencia):
+            raise psycopg2.OperationalError("the server answers nobody")
+        with _cut_in_time(watchdog, paciencia, enchufe, conexion):
+            yield
+    finally:
+        if enchufe is not None:
+            enchufe.close()
+
+
+@contextmanager
+def _cut_in_time(
+    watchdog: Watchdog, paciencia: Paciencia, enchufe: socket.socket | None, conexion: Any
+) -> Iterator[None]:
     try:
         with watchdog.guard(paciencia, enchufe) as espera:
             yield
@@ -94,10 +157,8 @@ def guarded(settings: Settings, paciencia: Paciencia, conexion: Any = None) -> I
             raise psycopg2.OperationalError("the server did not answer in time") from error
         raise
     finally:
-        if enchufe is not None:
-            enchufe.close()
-            if espera.cortada:
-                conexion.close()
+        if espera.cortada and conexion is not None:
+            conexion.close()
 
 
 def connect(
@@ -191,19 +252,36 @@ class Conexion:
         What the server's list of connections shows.
     paciencia : Paciencia
         How long a transaction waits for a server that is frozen.
+    turno_s : float or None
+        How long a thread waits for the others' transactions; None = as long as a transaction lasts.
     """
 
-    def __init__(self, settings: Settings, programa: str, paciencia: Paciencia = GUARDADO) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        programa: str,
+        paciencia: Paciencia = GUARDADO,
+        turno_s: float | None = None,
+    ) -> None:
         self._settings = settings
         self._programa = programa
         self._paciencia = paciencia
+        # Of a lock, "for ever" is -1.
+        sin_fin = -1.0 if math.isinf(paciencia.total_s) else paciencia.total_s
+        self._turno_s = sin_fin if turno_s is None else turno_s
         self._cerrojo = threading.RLock()
         self._conexion: Any = None
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        """Give a cursor inside a transaction: committed at the end, rolled back on any error."""
-        with self._cerrojo:
+        """Give a cursor inside a transaction: committed at the end, rolled back on any error.
+
+        Raises
+        ------
+        TransientError
+            PostgreSQL is away, or the other threads take too long.
+        """
+        with self._turn():
             try:
                 if self._conexion is None or self._conexion.closed:
                     self._conexion = connect(
@@ -222,6 +300,15 @@ class Conexion:
                 # What state the connection is in is not worth knowing: a new one is cheap.
                 self.close()
                 raise traducido from error
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._cerrojo.acquire(timeout=self._turno_s):
+            raise TransientError("hay demasiadas operaciones a la vez en PostgreSQL", self._turno_s)
+        try:
+            yield
+        finally:
+            self._cerrojo.release()
 
     def close(self) -> None:
         """Close the connection; the next transaction opens another."""

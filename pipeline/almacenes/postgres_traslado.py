@@ -126,7 +126,8 @@ def move_month(cursor: Any, mes: date) -> int | None:
     """Return how many readings went to the archive with the whole partition of a UTC month.
 
     No reading is copied. None = the archive has readings of that month already, or there is
-    none to move. The caller has ``lock_marks`` and has marked the month's days.
+    none to move. The caller has ``lock_marks``, has marked the month's days, and has
+    ``lock_tables``.
     """
     parte = partitions(cursor, DIARIOS).get(mes)
     archivada = partitions(cursor, ARCHIVO).get(mes)
@@ -146,12 +147,30 @@ def move_month(cursor: Any, mes: date) -> int | None:
     return int(registros)
 
 
+def lock_tables(cursor: Any) -> None:
+    """Wait until nobody reads the history, and keep it so until the transaction ends.
+
+    Whoever is about to take a partition away calls this before touching one. Readers lock a table,
+    then the other one, in the order of ``consumos_historia``, then partitions: with a partition in
+    hand nobody may ask for a table.
+    """
+    cursor.execute(f"LOCK TABLE ONLY {DIARIOS}, ONLY {ARCHIVO} IN ACCESS EXCLUSIVE MODE")
+
+
+def is_empty(cursor: Any, parte: str) -> bool:
+    """Return whether a partition holds no reading; a long look if many have been deleted."""
+    cursor.execute(f"SELECT NOT EXISTS (TABLE {parte})")
+    return bool(cursor.fetchone()[0])
+
+
 def drop_if_empty(cursor: Any, parte: str) -> bool:
-    """Return whether a partition held no reading and is gone; the caller has ``lock_marks``."""
+    """Return whether a partition held no reading and is gone.
+
+    The caller has ``lock_marks`` and ``lock_tables``.
+    """
     # Before it is looked at: what somebody has not committed yet would be dropped unseen.
     cursor.execute(f"LOCK TABLE {parte} IN ACCESS EXCLUSIVE MODE")
-    cursor.execute(f"SELECT EXISTS (TABLE {parte})")
-    if cursor.fetchone()[0]:
+    if not is_empty(cursor, parte):
         return False
     cursor.execute(f"DROP TABLE {parte}")
     return True

@@ -1,12 +1,14 @@
 """The zone of the stored data: ``fecha`` and ``hora`` are local, so it stays while they do.
 
 Whoever opens the stores checks it first, one row read; with another ``ZONA_HORARIA`` months would
-be rewritten in silence. The first start over a database stores its own, if what is there agrees.
+be rewritten in silence. The first start over a database stores its own, if what is there agrees,
+or at least the latest reading, where no zone agrees with all.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import Any
 
 import numpy as np
@@ -19,19 +21,43 @@ from pipeline.almacenes.watchdog import PREGUNTA
 from serving.settings import Settings
 from serving.zona import load_calendario
 
+log = logging.getLogger(__name__)
+
 _GUARDADA = "SELECT valor FROM ajustes WHERE nombre = 'zona_horaria'"
 _FIJAR = """
 INSERT INTO ajustes (nombre, valor) VALUES ('zona_horaria', %(zona)s) ON CONFLICT DO NOTHING
 """
-# All the history of two customers, by the identity's index: both halves of the year.
-_OTRA = """
-SELECT timestamp_consumo, fecha, hora FROM consumos_historia
-WHERE propietario_id = ANY (ARRAY[
+# All the history of three customers, by the identity's index: both halves of the year. The third
+# one has the newest row: the zone of today.
+_MIRADAS = """
+WITH miradas AS MATERIALIZED (
+    SELECT timestamp_consumo, timestamp_procesado, fecha, hora FROM consumos_historia
+    WHERE propietario_id = ANY (ARRAY[
         (SELECT propietario_id FROM consumos_historia ORDER BY propietario_id LIMIT 1),
-        (SELECT propietario_id FROM consumos_historia ORDER BY propietario_id DESC LIMIT 1)])
-    AND (fecha, hora) <> ((timestamp_consumo AT TIME ZONE %(zona)s)::date,
-        extract(hour FROM timestamp_consumo AT TIME ZONE %(zona)s)::int)
-ORDER BY timestamp_consumo LIMIT 1
+        (SELECT propietario_id FROM consumos_historia ORDER BY propietario_id DESC LIMIT 1),
+        (SELECT propietario_id FROM consumos_diarios ORDER BY id DESC LIMIT 1)])
+)
+"""
+_DE_OTRA = """
+(fecha, hora) <> ((timestamp_consumo AT TIME ZONE {zona})::date,
+    extract(hour FROM timestamp_consumo AT TIME ZONE {zona})::int)
+"""
+_CUENTA = f"""
+{_MIRADAS}
+SELECT count(*) FILTER (WHERE otra), count(*),
+    (array_agg(otra ORDER BY timestamp_consumo DESC, timestamp_procesado DESC))[1]
+FROM (SELECT *, {_DE_OTRA.format(zona="%(zona)s")} AS otra FROM miradas) AS juzgadas
+"""
+_UNA = f"""
+{_MIRADAS}
+SELECT timestamp_consumo, fecha, hora FROM miradas WHERE {_DE_OTRA.format(zona="%(zona)s")}
+ORDER BY timestamp_consumo DESC LIMIT 1
+"""
+# Whether there is one that all of them are of.
+_HAY_UNA_ZONA = f"""
+{_MIRADAS}
+SELECT EXISTS (SELECT FROM pg_timezone_names AS z WHERE NOT EXISTS (
+    SELECT FROM miradas WHERE {_DE_OTRA.format(zona="z.name")}))
 """
 _SALIDA = (
     "póngala como estaba, o empiece con otra base de datos vacía (POSTGRES_DB y MONGO_DB) y "
@@ -42,23 +68,39 @@ _SALIDA = (
 def settle_zone(cursor: Any, settings: Settings) -> None:
     """Return if the data are of the zone in the settings; the first time, store it.
 
+    Where the zone was changed before it was stored no zone is that of all of them: the latest
+    reading decides, and the older ones are said.
+
     Raises
     ------
     ConfiguracionError
         They are of another zone.
     """
-    zona = settings.zona_horaria
+    zona = {"zona": settings.zona_horaria}
     if _is_stored(cursor, settings):
         return
-    cursor.execute(_OTRA, {"zona": zona})
-    fila = cursor.fetchone()
-    if fila is not None:
-        momento, fecha, hora = fila
-        raise ConfiguracionError(
-            f"ZONA_HORARIA es {zona}, pero en {settings.postgres_db} hay lecturas de otra zona: la "
-            f"de {momento:%Y-%m-%dT%H:%M%z} está guardada como {fecha} {hora} h; {_SALIDA}"
+    cursor.execute(_CUENTA, zona)
+    de_otra, miradas, la_ultima = cursor.fetchone()
+    if de_otra:
+        cursor.execute(_UNA, zona)
+        momento, fecha, hora = cursor.fetchone()
+        ejemplo = f"la de {momento:%Y-%m-%dT%H:%M%z} está guardada como {fecha} {hora} h"
+        cursor.execute(_HAY_UNA_ZONA)
+        if la_ultima or cursor.fetchone()[0]:
+            raise ConfiguracionError(
+                f"ZONA_HORARIA es {settings.zona_horaria}, pero en {settings.postgres_db} hay "
+                f"lecturas de otra zona: {ejemplo}; {_SALIDA}"
+            )
+        log.warning(
+            "%d de %d lecturas miradas de %s no son de la zona %s, que es la de la última: %s; sus "
+            "fechas y horas quedan como están",
+            de_otra,
+            miradas,
+            settings.postgres_db,
+            settings.zona_horaria,
+            ejemplo,
         )
-    cursor.execute(_FIJAR, {"zona": zona})
+    cursor.execute(_FIJAR, zona)
 
 
 def check_zone(settings: Settings) -> None:

@@ -41,7 +41,7 @@ class Paciencia:
 
 
 PREGUNTA = Paciencia(1.0, 15.0)
-"""Whoever looks at a screen: told within ``SIN_PREGUNTAR_S``, a greeting's limit and two steps."""
+"""Whoever looks at a screen: told within ``SIN_PREGUNTAR_S``, two greetings and two steps."""
 GUARDADO = Paciencia(10.0, 120.0)
 """The consumer: its saves may be sent again; four of its longest statements."""
 TRABAJO = Paciencia(60.0)
@@ -72,7 +72,8 @@ class Watchdog:
     Parameters
     ----------
     answers : callable
-        Greets the server and returns whether it answered, within a limit of its own.
+        Greets the server and returns whether it answered, within a limit of its own. It is silent
+        when two greetings in a row have had no answer.
     """
 
     def __init__(self, answers: Callable[[], bool]) -> None:
@@ -128,7 +129,8 @@ class Watchdog:
 
     def _ask(self) -> None:
         inicio = time.monotonic()
-        if self._answers():
+        # One greeting may be lost on its way.
+        if self._answers() or self._answers():
             self._callado_desde = None
             self._contestado = time.monotonic()
         elif self._callado_desde is None:

@@ -10,6 +10,7 @@ import pytest
 from apoyo_a_la_vez import DIAS, HOY, LIMITE, TANDA, Casa, Mundo, claves_de, insistir
 from apoyo_turnos import por_orden, por_turnos, se_detiene
 from contracts.fakes import hacer_lote
+from contracts.sondas import conectar
 
 from pipeline.almacenes.migraciones.aplicar import downgrade
 from pipeline.almacenes.postgres import PostgresStore, migrate
@@ -175,6 +176,26 @@ def test_lo_que_llega_antes_del_primer_dia_no_se_archiva_sin_marca(casa: Casa) -
     _archivar(casa.entorno)
     assert casa.comprobar().keys() > set(temprana)
     assert _cuantas(casa, "consumos_diarios", f"fecha < '{LIMITE}'") == 0
+
+
+@pytest.mark.parametrize("parada", ["DROP TABLE", "ALTER TABLE consumos_diarios DETACH"])
+def test_quien_lee_y_quien_archiva_no_se_esperan_en_circulo(casa: Casa, parada: str) -> None:
+    """Whoever reads all the history meanwhile gets it, and so does the archiver its months."""
+    original = casa.poner(archivados=False)
+    leidas: list[int] = []
+
+    def leer(entorno: Settings) -> None:
+        with closing(conectar(entorno)) as sonda, sonda, sonda.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM consumos_historia")
+            leidas.append(cursor.fetchone()[0])
+
+    elegir = se_detiene("archivador", "INSERT INTO dias_archivados", parada)
+    enviadas = por_turnos(casa.entorno, elegir, {"archivador": _archivar, "lector": leer})
+    # The archiver was in the middle of it when the reader came.
+    assert "archivador" in enviadas[enviadas.index("lector") :]
+    assert leidas == [len(original)]
+    assert casa.comprobar() == original
+    assert casa.interbloqueos() == 0
 
 
 def test_eliminar_no_espera_a_un_lector_lento(casa: Casa) -> None:

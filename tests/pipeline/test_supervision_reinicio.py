@@ -112,6 +112,23 @@ time.sleep(60)
     assert otro.caido() is not None
 
 
+def test_a_disk_that_is_full_for_a_while_is_a_failed_start(tmp_path: Path) -> None:
+    """A part whose files cannot be written is tried again, and comes back when they can."""
+    dicho: list[str] = []
+    parte = Proceso("parte", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
+    with Grupo(dicho.append, PRONTO) as grupo:
+        grupo.entrar(parte)
+        # Nothing can be written there.
+        parte.archivo_pid.unlink()
+        parte.archivo_pid.mkdir()
+        os.kill(parte.pid, signal.SIGKILL)
+        _vigilar_hasta(grupo, lambda: grupo.caidas["parte"] == 2)
+        assert "parte no arranca: " in dicho[-1]
+        parte.archivo_pid.rmdir()
+        _vigilar_hasta(grupo, lambda: grupo.en_marcha)
+        assert dicho[-1] == "parte funciona de nuevo"
+
+
 def test_a_long_quiet_time_forgets_old_failures(tmp_path: Path) -> None:
     """Failures count only in a row: a part that has run long enough starts from nothing."""
     politica = RestartPolicy(espera_s=0.01, espera_maxima_s=0.01, fallos=2, estable_s=0.0)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
+import math
+import socket
+import tempfile
+import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
+from contracts.sondas import conectar
 from integration.congelar import congelado
 
 from detection.errors import TransientError
-from pipeline.almacenes.postgres_conexion import Conexion
+from pipeline.almacenes.postgres_auditoria import TURNO, AuditoriaPostgres
+from pipeline.almacenes.postgres_conexion import SALUDO, Conexion
 from pipeline.almacenes.watchdog import Paciencia, Watchdog
 from pipeline.local import EmbeddedServices
 from serving.settings import Settings
@@ -116,6 +123,113 @@ def test_un_silencio_se_acaba_solo() -> None:
     assert watchdog.is_silent(IMPACIENTE)
     despierto[0] = True
     _esperar(lambda: not watchdog.is_silent(IMPACIENTE))
+
+
+def test_un_saludo_perdido_no_corta_a_nadie() -> None:
+    """A server is silent when two greetings in a row have no answer; one may be lost."""
+    saludos: list[bool] = []
+
+    def uno_de_dos() -> bool:
+        saludos.append(len(saludos) % 2 == 1)
+        return saludos[-1]
+
+    with Watchdog(uno_de_dos).guard(Paciencia(0.0), None) as espera:
+        _esperar(lambda: len(saludos) >= 4 or espera.cortada)
+        assert not espera.cortada
+
+
+def test_el_saludo_no_deja_rastro(servicios: EmbeddedServices, entorno: Settings) -> None:
+    """It is answered with a letter, and whoever greets each second fills nobody's log."""
+    registro = next(servicios.carpeta.rglob("PostgreSQL.log"))
+    antes = registro.read_text().count("\n")
+    for _ in range(3):
+        destino = (entorno.postgres_host, entorno.postgres_port)
+        with socket.create_connection(destino, PLAZO_S) as enchufe:
+            enchufe.sendall(SALUDO)
+            assert enchufe.recv(1) in (b"N", b"G")
+    with closing(Conexion(entorno, "consumo prueba")) as conexion, conexion.transaction() as cursor:
+        _lee(cursor)
+    dicho = registro.read_text().splitlines()[antes:]
+    assert not [linea for linea in dicho if "SSL" in linea or "startup" in linea]
+
+
+class _Puente:
+    """A Unix socket, named as PostgreSQL names its own, before a server that has none."""
+
+    def __init__(self, carpeta: str, entorno: Settings) -> None:
+        self._destino = (entorno.postgres_host, entorno.postgres_port)
+        self._oye = socket.socket(socket.AF_UNIX)
+        self._oye.bind(f"{carpeta}/.s.PGSQL.{entorno.postgres_port}")
+        self._oye.listen()
+        threading.Thread(target=self._atender, daemon=True).start()
+
+    def _atender(self) -> None:
+        with suppress(OSError):
+            while True:
+                cliente, _ = self._oye.accept()
+                servidor = socket.create_connection(self._destino)
+                for de, a in ((cliente, servidor), (servidor, cliente)):
+                    threading.Thread(target=self._pasar, args=(de, a), daemon=True).start()
+
+    @staticmethod
+    def _pasar(de: socket.socket, a: socket.socket) -> None:
+        with suppress(OSError):
+            while datos := de.recv(65_536):
+                a.sendall(datos)
+        with suppress(OSError):
+            a.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._oye.shutdown(socket.SHUT_RDWR)
+        self._oye.close()
+
+
+@pytest.mark.parametrize("por", ["socket de Unix", "varios servidores"])
+def test_se_llegue_por_donde_se_llegue(
+    servicios: EmbeddedServices, entorno: Settings, por: str
+) -> None:
+    """A Unix socket and a list of servers: a frozen one is noticed all the same."""
+    with tempfile.TemporaryDirectory() as carpeta, closing(_Puente(carpeta, entorno)):
+        anfitrion = carpeta if por == "socket de Unix" else f"/no/hay,{entorno.postgres_host}"
+        suyo = entorno.model_copy(update={"postgres_host": anfitrion})
+        with closing(Conexion(suyo, "consumo prueba", IMPACIENTE)) as conexion:
+            with conexion.transaction() as cursor:
+                _lee(cursor)
+            with congelado(servicios, PG):
+                inicio = time.monotonic()
+                with pytest.raises(TransientError), conexion.transaction() as cursor:
+                    _lee(cursor)
+                assert time.monotonic() - inicio < PLAZO_S
+            _vuelve(conexion)
+
+
+def test_quien_espera_su_turno_no_espera_sin_fin(entorno: Settings) -> None:
+    """A thread that finds a connection in another's hands is told so in time."""
+    with (
+        closing(Conexion(entorno, "consumo prueba", turno_s=0.1)) as conexion,
+        conexion.transaction(),
+        ThreadPoolExecutor(1) as hilo,
+        pytest.raises(TransientError, match="demasiadas operaciones"),
+    ):
+        hilo.submit(lambda: conexion.transaction().__enter__()).result(PLAZO_S)
+
+
+def test_el_turno_dura_lo_que_dure_su_trabajo(entorno: Settings) -> None:
+    """No clock ends the turn of whoever judges, and what is done is not denied if it is lost."""
+    assert math.isinf(TURNO.total_s)
+    hechos = []
+    with closing(AuditoriaPostgres(entorno)) as auditoria, closing(conectar(entorno)) as sonda:
+        with auditoria.turn():
+            with sonda, sonda.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'consumo turno de veredictos' "
+                    "AND datname = current_database()"
+                )
+            hechos.append("juzgado")
+        with auditoria.turn():
+            hechos.append("y otra vez")
+    assert hechos == ["juzgado", "y otra vez"]
 
 
 def _esperar(condicion: Callable[[], bool]) -> None:

@@ -29,6 +29,12 @@ SELECT 'C1', (t AT TIME ZONE %(zona)s)::date, extract(hour FROM t AT TIME ZONE %
 FROM unnest(ARRAY['2026-01-10T12:00Z', '2026-07-10T12:00Z']::timestamptz[]) AS t
 """
 
+_CAMBIAR = """
+UPDATE consumos_diarios SET fecha = (timestamp_consumo AT TIME ZONE %(zona)s)::date,
+    hora = extract(hour FROM timestamp_consumo AT TIME ZONE %(zona)s)
+WHERE timestamp_consumo > '2026-06-01'
+"""
+
 
 def sql(entorno: Settings, orden: str, **parametros: str) -> list[tuple[object, ...]]:
     with contextlib.closing(connect(entorno, "prueba")) as conexion, conexion:
@@ -74,6 +80,25 @@ def test_sobre_datos_de_antes_se_toma_la_zona_con_la_que_casan(
         migrate(con(entorno, zona))
     migrate(entorno)
     assert guardada(entorno) == [("Europe/Madrid",)]
+
+
+def test_donde_la_zona_se_cambio_decide_la_ultima_lectura(
+    entorno: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No zone is that of all of them: the one in use goes on, the older readings are said."""
+    migrate(entorno)
+    sql(entorno, _LLENAR, zona="Europe/Madrid")
+    sql(entorno, _CAMBIAR, zona=OTRA)
+    downgrade(entorno, "0004")
+    with pytest.raises(
+        ConfiguracionError, match=r"ZONA_HORARIA es Europe/Madrid, pero en .* póngala"
+    ):
+        migrate(entorno)
+    migrate(con(entorno, OTRA))
+    assert guardada(entorno) == [(OTRA,)]
+    (aviso,) = [r.getMessage() for r in caplog.records if "lecturas miradas" in r.getMessage()]
+    assert aviso.startswith("1 de 2 lecturas miradas")
+    assert "la de 2026-01-10T12:00+0000 está guardada como 2026-01-10 13 h" in aviso
 
 
 @pytest.mark.parametrize(
