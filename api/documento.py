@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.errors import TIPO_PROBLEMA, Problema
+from api.errors import TIPO_PROBLEMA, Problema, ProblemaSinPeticion
 
 VERSION = "1.0.0"
 TITULO = "Consumo"
@@ -36,7 +36,9 @@ ETIQUETAS = (
     {"name": "deriva", "description": "Si los datos recientes se parecen a los del entrenamiento"},
     {"name": "sistema", "description": "Salud, métricas y auditoría del propio servicio"},
 )
-_REFERENCIA = f"#/components/schemas/{Problema.__name__}"
+_REFERENCIA, _SIN_PETICION = (
+    f"#/components/schemas/{modelo.__name__}" for modelo in (Problema, ProblemaSinPeticion)
+)
 _VALIDACION = ("HTTPValidationError", "ValidationError")
 
 
@@ -68,11 +70,11 @@ def _operaciones(documento: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _as_problem(respuesta: dict[str, Any]) -> None:
-    """Give a response that is a ``Problema`` the media type that it is sent with.
+    """Give a response that is a problem the media type that it is sent with.
 
     FastAPI puts every extra model under the media type of the route's own answer.
     """
     contenido = respuesta.get("content", {})
-    esquemas = [c.get("schema", {}) for c in contenido.values()]
-    if any(esquema.get("$ref") == _REFERENCIA for esquema in esquemas):
-        respuesta["content"] = {TIPO_PROBLEMA: {"schema": {"$ref": _REFERENCIA}}}
+    dichos = {c.get("schema", {}).get("$ref") for c in contenido.values()}
+    if problemas := dichos & {_REFERENCIA, _SIN_PETICION}:
+        respuesta["content"] = {TIPO_PROBLEMA: {"schema": {"$ref": problemas.pop()}}}

@@ -103,16 +103,24 @@ class ErrorDeCampo(BaseModel):
     mensaje: str = Field(description="Qué le pasa", examples=["el máximo es 1000"])
 
 
-class Problema(BaseModel):
-    """An error as RFC 9457 wants it, with what we add to it."""
+class ProblemaSinPeticion(BaseModel):
+    """An error as RFC 9457 wants it, of a request of which too little has come to be one."""
 
     model_config = ConfigDict(
-        json_schema_extra={"description": "Error según la RFC 9457 (application/problem+json)."}
+        json_schema_extra={"description": "Error según la RFC 9457, de una petición a medias."}
     )
     type: str = Field(description="Clase de problema", examples=["urn:consumo:problema:no-valida"])
     title: str = Field(description="Resumen", examples=["Petición no válida"])
     status: int = Field(description="Código de estado HTTP", examples=[422])
     detail: str = Field(description="Qué ha pasado", examples=["limite: el máximo es 1000"])
+
+
+class Problema(ProblemaSinPeticion):
+    """An error of a request, with what we add to it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"description": "Error según la RFC 9457 (application/problem+json)."}
+    )
     instance: str = Field(description="Ruta pedida", examples=["/api/anomalias/últimas"])
     peticion_id: str = Field(
         description="Identificador de la petición, el mismo que en el registro del servidor",
@@ -155,12 +163,14 @@ _CABECERA_ESPERA = {
     }
 }
 _DESCRIPCIONES = {
-    400: "La petición está mal formada",
+    400: "La cabecera `Host` falta o no es un nombre con su puerto",
     401: "Falta una clave válida en `X-API-Key`",
     403: "El rol de la clave no lo permite",
     404: "No existe",
+    408: "La petición no ha llegado entera a tiempo",
     409: "El estado actual no lo permite",
     413: "El cuerpo es demasiado grande",
+    421: "Este servicio no atiende a ese nombre de servidor",
     422: "La petición no es válida; dice qué campo y por qué",
     429: "Demasiadas peticiones en un minuto",
     500: "Fallo del servidor; su registro lo explica bajo `peticion_id`",
@@ -171,6 +181,8 @@ _DESCRIPCIONES = {
 def respuestas(*estados: int, **textos: str) -> dict[int | str, dict[str, Any]]:
     """Return ``responses=`` of a route for its errors.
 
+    Of 408 there is no request yet that its answer could name.
+
     Parameters
     ----------
     estados : int
@@ -180,7 +192,7 @@ def respuestas(*estados: int, **textos: str) -> dict[int | str, dict[str, Any]]:
     """
     return {
         estado: {
-            "model": Problema,
+            "model": ProblemaSinPeticion if estado == 408 else Problema,
             "description": textos.get(f"e{estado}", _DESCRIPCIONES[estado]),
             **({"headers": _CABECERA_ESPERA} if estado in {429, 503} else {}),
         }

@@ -187,7 +187,7 @@ def create_app(
         **_PRESENTACION,
         openapi_tags=[dict(etiqueta) for etiqueta in ETIQUETAS],
         dependencies=[Depends(check_consulta)],
-        responses=respuestas(422, 429, 500),
+        responses=respuestas(400, 408, 421, 422, 429, 500),
         generate_unique_id_function=_nombre_de,
         lifespan=vida,
         docs_url=None,

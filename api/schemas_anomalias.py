@@ -308,6 +308,10 @@ class Cambios(BaseModel):
     rechazadas: list[Anomalia] = Field(
         description="Las que ya no son como se vieron: no se han tocado, y así están ahora"
     )
+    sin_hacer: list[str] = Field(
+        description="Las que faltan porque MongoDB ha dejado de responder: repítalo con ellas",
+        examples=[[]],
+    )
 
 
 class VeredictoDado(BaseModel):

@@ -145,6 +145,10 @@ class Sospechosos(Pagina[Sospechoso]):
     """The ranking."""
 
     model_config = de("Los clientes, el más sospechoso primero.")
+    truncado: bool = Field(
+        description="Había demasiadas anomalías para mirarlas todas: faltan las más antiguas",
+        examples=[False],
+    )
 
 
 class Franja(BaseModel):

@@ -14,9 +14,10 @@ import streamlit as st
 from dashboard.client import ApiError, Cliente, Parametros
 from dashboard.variables import load_variables
 
-VIVO_S = 5
+VIVO_S = 2
 """How long an answer is good for: that of any of them may change with the next reading. On top of
-what the API itself remembers a page is some ten seconds behind. By hand, 2026-11-30."""
+the 8 s that the API itself remembers, what a page draws is 10 s old at most. By hand,
+2026-11-30."""
 _INFORME_S = 300
 """The same of a report, which never changes."""
 _RECUERDO_MAXIMO = "200MB"

@@ -41,6 +41,12 @@ _NOMBRADAS = 6
 _DADOS, _BORRADOR, _FALLO = "_veredictos_dados", "_borrador", "_fallo_veredicto"
 _NO_TOCADAS, _DESHACER, _FALLO_DESHACER = "_no_tocadas", "_deshacer", "_fallo_deshacer"
 """What a session keeps: verdicts given, a reason not yet given, and what came of the last one."""
+_POR_QUE = {
+    "rechazadas": "No se ha tocado, porque ha cambiado desde que se mostró",
+    "no_encontradas": "Ya no existe",
+    "sin_hacer": "Falta por hacer, porque el almacén ha dejado de responder; repítalo",
+}
+"""The lists of an answer with what a change did not touch, and why not."""
 _HECHO = {"confirmada": "Confirmada", "descartada": "Descartada", "abierta": "Reabierta"}
 
 
@@ -228,11 +234,28 @@ def _dar(vistas: tuple[Vista, ...], veredicto: str, clave_motivo: str) -> None:
     st.session_state[_DADOS] = st.session_state.get(_DADOS, 0) + 1
     st.session_state.pop(_BORRADOR, None)
     renovar_listas()
-    no_tocadas = {a["id"] for a in dado.get("rechazadas", ())} | {*dado.get("no_encontradas", ())}
-    juzgadas = _names([v for v in vistas if v.id not in no_tocadas])
-    hecho = f"{_HECHO[veredicto]}: {juzgadas}. Motivo: {motivo}"
-    _tell(hecho, [v for v in vistas if v.id in no_tocadas])
-    st.session_state[_DESHACER] = (dado["anotacion"], time.monotonic() + DESHACER_S, hecho)
+    por_que = left_out(vistas, dado)
+    if juzgadas := [v for v in vistas if v.id not in por_que]:
+        hecho = f"{_HECHO[veredicto]}: {_names(juzgadas)}. Motivo: {motivo}"
+        st.session_state[_DESHACER] = (dado["anotacion"], time.monotonic() + DESHACER_S, hecho)
+    else:
+        hecho = ""
+    _tell(
+        hecho,
+        [
+            f"{texto}: {_names(suyas)}."
+            for lista, texto in _POR_QUE.items()
+            if (suyas := [v for v in vistas if por_que.get(v.id) == lista])
+        ],
+    )
+
+
+def left_out(vistas: Sequence[Vista], dado: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ids that a verdict was not given to, with the list of the answer they are in."""
+    de_una = {"rechazadas": [a["id"] for a in dado.get("rechazadas", ())]}
+    listas = {nombre: de_una.get(nombre, dado.get(nombre, ())) for nombre in _POR_QUE}
+    fuera = {uno: nombre for nombre, ids in listas.items() for uno in ids}
+    return {v.id: fuera[v.id] for v in vistas if v.id in fuera}
 
 
 def _names(vistas: Sequence[Vista]) -> str:
@@ -242,14 +265,10 @@ def _names(vistas: Sequence[Vista]) -> str:
     return f"{primeras} y {textos.numero(mas)} más" if mas > 0 else primeras
 
 
-def _tell(hecho: str, no_tocadas: Sequence[Vista] = ()) -> None:
-    """Keep what a change did for the page that is drawn next."""
+def _tell(hecho: str, avisos: Sequence[str]) -> None:
+    """Keep what a change did, and what not, for the page that is drawn next."""
     st.session_state["_aviso"] = hecho
-    st.session_state[_NO_TOCADAS] = (
-        f"No se ha tocado, porque ha cambiado desde que se mostró: {_names(no_tocadas)}."
-        if no_tocadas
-        else ""
-    )
+    st.session_state[_NO_TOCADAS] = "\n\n".join(avisos)
 
 
 def elegidas(filas: Sequence[Mapping[str, Any]]) -> None:
@@ -260,7 +279,7 @@ def elegidas(filas: Sequence[Mapping[str, Any]]) -> None:
 
 def _deshacer(anotacion: int) -> None:
     """Take the last verdict back."""
-    st.session_state.pop(_DESHACER, None)
+    deshacer = st.session_state.pop(_DESHACER, None)
     try:
         ruta = f"/api/anomalias/veredictos/{anotacion}/deshacer"
         dado = datos.cambiar(ruta, {}, estado.clave())
@@ -272,8 +291,14 @@ def _deshacer(anotacion: int) -> None:
     _tell(
         f"Deshecho: {textos.plural(vuelven, 'anomalía vuelve', 'anomalías vuelven')} a como "
         f"estaba{'n' if vuelven != 1 else ''}.",
-        [Vista.of(fila) for fila in dado["rechazadas"]],
+        [
+            f"{texto}: {textos.plural(len(dado[lista]), 'anomalía', 'anomalías')}."
+            for lista, texto in _POR_QUE.items()
+            if dado[lista]
+        ],
     )
+    if deshacer and dado["sin_hacer"]:  # The same way back is that of the others.
+        st.session_state[_DESHACER] = deshacer
 
 
 def avisar() -> None:

@@ -103,27 +103,28 @@ def ranking(
     limite: Annotated[int, tope(10, CLIENTES_MAXIMOS)] = 10,
 ) -> Response:
     """Return the most suspicious customers."""
-    elementos = rank(recursos, presenta, ahora, orden, limite)
+    sospechosos = rank(recursos, presenta, ahora, orden, limite)
     if salida.es_fichero:
-        return salida.rows("clientes_sospechosos", Sospechoso, [elementos])
-    return responder(Sospechosos(elementos=elementos))
+        return salida.rows("clientes_sospechosos", Sospechoso, [sospechosos.elementos])
+    return responder(sospechosos)
 
 
 def rank(
     recursos: Recursos, presenta: Presentacion, ahora: datetime, orden: Orden, limite: int
-) -> list[Sospechoso]:
+) -> Sospechosos:
     """Return the most suspicious customers, the first first, with the reasons of the first 50."""
     filas = recursos.anomalias.ranking(limite, ahora, _ORDEN_DEL_ALMACEN[orden])
     nombres = [fila.propietario_id for fila in filas]
     motivos = recursos.anomalias.motivos(nombres[:CON_MOTIVOS], MOTIVOS, ahora) if nombres else {}
     sospechosos = _suspicious_now(recursos, nombres) if nombres else {}
-    return [
+    elementos = [
         Sospechoso.of(
             puesto, fila, sospechosos.get(fila.propietario_id, fila.es_sospechoso),
             motivos.get(fila.propietario_id, ()), presenta,
         )
         for puesto, fila in enumerate(filas, 1)
     ]  # fmt: skip
+    return Sospechosos(elementos=elementos, truncado=recursos.anomalias.ranking_truncado(ahora))
 
 
 def _suspicious_now(recursos: Recursos, nombres: list[str]) -> dict[str, bool]:

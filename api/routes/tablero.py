@@ -49,6 +49,8 @@ def indicators(
     # A week of which a part is missing is compared with none.
     enteras = all(is_whole(v.lecturas, v.clientes * HORAS_SEMANA) for v in (ahora, antes))
     against = Variacion.of if enteras else _alone
+    # Of the anomalies too, which are looked at elsewhere.
+    energy_against = Variacion.of if enteras and halladas.completo else _alone
     return ResumenTablero(
         momento=presenta.hora(historia.momento),
         desde=presenta.hora(ahora.desde),
@@ -59,8 +61,8 @@ def indicators(
         anomalias=against(graves.total, graves_antes.total),
         criticas=against(graves.critica, graves_antes.critica),
         sospechosos=against(ahora.sospechosos, antes.sospechosos),
-        energia_en_juego_kwh=against(energia, energia_antes),
-        energia_en_juego_eur=against(
+        energia_en_juego_kwh=energy_against(energia, energia_antes),
+        energia_en_juego_eur=energy_against(
             presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
         ),
         anomalias_24h=PorSeveridad.of(historia.ultimas_24h.anomalias),
@@ -102,7 +104,7 @@ def top_anomalias(
     limite: Annotated[int, tope(10, TOP_MAXIMO)] = 10,
 ) -> Response:
     """Return the most suspicious customers."""
-    elementos = rank(recursos, presenta, ahora, "sospecha", limite)
+    sospechosos = rank(recursos, presenta, ahora, "sospecha", limite)
     if salida.es_fichero:
-        return salida.rows("top_anomalias", Sospechoso, [elementos])
-    return responder(Sospechosos(elementos=elementos))
+        return salida.rows("top_anomalias", Sospechoso, [sospechosos.elementos])
+    return responder(sospechosos)

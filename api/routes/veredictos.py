@@ -6,6 +6,7 @@ the audit: which of two on one anomaly stands is the one with the higher number.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -27,8 +28,11 @@ from api.schemas_anomalias import (
     VeredictosDados,
     VeredictosPedidos,
 )
+from detection.errors import TransientError
 from pipeline.almacenes.consultas_tipos_anomalias import Anomalia as Fila
 from pipeline.almacenes.consultas_tipos_anomalias import CambiosVeredicto
+
+log = logging.getLogger("api")
 
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
 
@@ -88,8 +92,8 @@ class Juez:
                 )  # fmt: skip
                 if not hecho.cambios and hecho.rechazadas:
                     raise HTTPException(409, self._as_they_are(hecho.rechazadas))
-                if not hecho.cambios and isinstance(pedido, VeredictoPedido):
-                    raise HTTPException(404, f"no existe la anomalía {ids[0]}")
+                if not hecho.cambios:
+                    raise HTTPException(404, _none_of(ids))
                 return hecho
 
             return self._carry_out(_VEREDICTO, objeto, detalle, change)
@@ -122,9 +126,12 @@ class Juez:
             def change(numero: int) -> CambiosVeredicto:
                 if not suyas:
                     raise HTTPException(409, _NADA_QUE_DESHACER)
-                return self._recursos.veredictos.deshacer(
+                hecho = self._recursos.veredictos.deshacer(
                     ids, deshecha, self._quien, self._ahora, numero
                 )
+                if not hecho.cambios:
+                    raise HTTPException(409, _NADA_QUE_DESHACER)
+                return hecho
 
             return self._carry_out(_DESHACER, f"veredicto {deshecha}", detalle, change)
 
@@ -135,11 +142,16 @@ class Juez:
         """Write down what ``change`` is about to do, do it, and write down what did not happen."""
         with self._auditor.cambio(accion, objeto, detalle) as numero:
             hecho = change(numero)
-        # A correction or the archive may have come in between: what was announced did not happen.
+        # A correction or the archive may have come in between, or MongoDB gone away: what was
+        # announced did not happen.
         cambiadas = {cambio.anomalia.id for cambio in hecho.cambios}
         sin_hacer = [una["id"] for una in detalle["anomalias"] if una["id"] not in cambiadas]
         if sin_hacer:
-            self._auditor.note(accion, objeto, {"fallo": f"de la {numero}", "ids": sin_hacer})
+            try:
+                self._auditor.note(accion, objeto, {"fallo": f"de la {numero}", "ids": sin_hacer})
+            except TransientError as error:
+                # The others are judged: whoever asked for it is to learn that, and their number.
+                log.error("no se pudo anotar lo que la %d no hizo: %s", numero, error)
         return numero, hecho
 
     def _as_they_are(self, filas: Sequence[Fila]) -> str:
@@ -179,6 +191,13 @@ def _left_out(ids: Sequence[str], hay: Sequence[Fila], vigentes: Sequence[Fila])
     return {nombre: cuales for nombre, cuales in fuera.items() if cuales}
 
 
+def _none_of(ids: Sequence[str]) -> str:
+    """Return that there is none of some anomalies."""
+    if len(ids) == 1:
+        return f"no existe la anomalía {ids[0]}"
+    return f"no existe ninguna de esas {len(ids)} anomalías"
+
+
 def _as_told(numero: int, hecho: CambiosVeredicto, presenta: Presentacion) -> Response:
     return responder(
         Cambios(
@@ -186,6 +205,7 @@ def _as_told(numero: int, hecho: CambiosVeredicto, presenta: Presentacion) -> Re
             cambiadas=[Cambio.of(cambio, presenta) for cambio in hecho.cambios],
             no_encontradas=hecho.no_encontradas,
             rechazadas=[Anomalia.of(fila, presenta) for fila in hecho.rechazadas],
+            sin_hacer=hecho.sin_hacer,
         )
     )
 
@@ -219,11 +239,12 @@ def dar(
     summary="Confirmar o descartar varias anomalías",
     description=(
         "De 1 a 500 con un mismo motivo; las que no existan, o ya no sean como se vieron, se dicen "
-        "y las demás se cambian. Pide el rol analista."
+        "y las demás se cambian. Si MongoDB deja de responder a medias, se dicen las que faltan. "
+        "Pide el rol analista."
     ),
     response_description="Las anomalías, como están ahora",
     response_model=Cambios,
-    responses=respuestas(401, 403, 409, 503, e409=_CAMBIO),
+    responses=respuestas(401, 403, 404, 409, 503, e404="No existe ninguna de ellas", e409=_CAMBIO),
 )
 def dar_varios(juez: ConJuez, presenta: Presenta, pedido: VeredictosPedidos) -> Response:
     """Say what several anomalies are, and return them as they are now."""

@@ -58,6 +58,8 @@ def pagina() -> None:
         _en_vivo()
     st.subheader("Los diez clientes más sospechosos", anchor=False)
     with parte("top"):
+        if top.valor()["truncado"]:
+            st.caption("Hay más anomalías de las que se pueden mirar: cuentan las últimas.")
         _top(top.elementos())
     st.subheader("Salud del sistema", anchor=False)
     _salud()

@@ -2,17 +2,19 @@
 
 Readings of any day may come, be corrected, judged, archived or deleted at any time, so no answer is
 certain to stay true: each is good for ``VIDA_S`` once it is made, and gone ``EDAD_MAXIMA_S`` after
-the store was asked. In between one thread renews it while the others are given the one before it,
-so that a store is asked once however many people look.
+the store was asked; one that takes long, after twice what it took. In between one thread renews it
+while the others are given the one before it, or wait for the new one where there is none, so that a
+store is asked once however many people look.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, wait
 from typing import Any, NamedTuple, TypeVar
 
 from detection.errors import TransientError
@@ -22,45 +24,30 @@ T = TypeVar("T")
 ESPERA_S = 6.0
 """Longest wait for a value that another thread is just making: a statement's longest time."""
 VIDA_S = 4.0
-"""How long a value is given without another look once it is made. By hand, 2026-11-30: with it and
-the dashboard's own memory a screen is some 10 s behind the stores, and a month of a demo's
-anomalies costs the embedded server 0.4 s."""
+"""How long a value is given without another look once it is made. By hand, 2026-11-30: a month of
+a demo's anomalies costs the embedded server 0.4 s."""
 EDAD_MAXIMA_S = 8.0
-"""Age, from before it was asked for, up to which a value is given at all: by then it may be wrong
-for so long."""
+"""Age, from before it was asked for, up to which a value is given: by then it may be wrong for so
+long. With the dashboard's own memory, ``VIVO_S``, what it draws is 10 s old at most."""
+COSTES_MAXIMOS = 2.0
+"""The same in times what it took to make, if that is more: a value that takes as long as it may
+live would never be given to anybody, and be made without end."""
 MAXIMO = 512
 
 
 class _Entrada(NamedTuple):
-    """A value, the instant from which on the stores may say something else, and its making's."""
+    """A value, and up to when it is given without another look, and at all."""
 
     valor: Any
-    desde: float
-    hecho: float
-
-
-class _Cerrojo:
-    """A lock that nobody waits for without end."""
-
-    def __init__(self) -> None:
-        self._cerrojo = threading.Lock()
-
-    @contextmanager
-    def held(self, espera_s: float) -> Iterator[bool]:
-        """Give whether we have it, after waiting so long at most."""
-        nuestro = self._cerrojo.acquire(timeout=espera_s)
-        try:
-            yield nuestro
-        finally:
-            if nuestro:
-                self._cerrojo.release()
+    fresca: float
+    caduca: float
 
 
 class _EnMarcha(threading.local):
-    """The ages of what this thread is making: a value is as old as the oldest that went into it."""
+    """Up to when what this thread is making may be given: no longer than all that goes into it."""
 
     def __init__(self) -> None:
-        self.desde: list[float] = []
+        self.caduca: list[float] = []
 
 
 _EN_MARCHA = _EnMarcha()
@@ -88,78 +75,76 @@ class Recuerdo:
         self._reloj = reloj
         self._mutex = threading.Lock()
         self._entradas: OrderedDict[Hashable, _Entrada] = OrderedDict()
-        self._cerrojos: OrderedDict[Hashable, _Cerrojo] = OrderedDict()
-        self._borrados = 0
+        self._haciendo: dict[Hashable, Future[_Entrada]] = {}
 
     def get(self, clave: Hashable, calcular: Callable[[], T]) -> T:
         """Return the value of a key, made by ``calcular`` if there is none that is good.
+
+        What fails is not remembered, but told to all who were waiting for it.
 
         Raises
         ------
         TransientError
             Another thread is making it and does not finish.
         """
-        entrada, cerrojo = self._look(clave)
-        if entrada is None or not self._is_good(entrada, VIDA_S):
-            entrada = self._renew(clave, entrada, cerrojo, calcular)
-        if _EN_MARCHA.desde:
-            _EN_MARCHA.desde[-1] = min(_EN_MARCHA.desde[-1], entrada.desde)
+        entrada = self._find(clave, calcular)
+        if _EN_MARCHA.caduca:
+            _EN_MARCHA.caduca[-1] = min(_EN_MARCHA.caduca[-1], entrada.caduca)
         valor: T = entrada.valor
         return valor
 
     def clear(self) -> None:
-        """Forget everything, what is just being made too."""
+        """Forget everything; what is just being made reaches those who wait for it, nobody else."""
         with self._mutex:
             self._entradas.clear()
-            self._borrados += 1
+            self._haciendo.clear()
 
-    def _is_good(self, entrada: _Entrada, vida_s: float = EDAD_MAXIMA_S) -> bool:
-        ahora = self._reloj()
-        return ahora - entrada.desde <= EDAD_MAXIMA_S and ahora - entrada.hecho <= vida_s
+    def _find(self, clave: Hashable, calcular: Callable[[], object]) -> _Entrada:
+        with self._mutex:
+            hay = self._entradas.get(clave)
+            otra = self._haciendo.get(clave)
+            if hay is not None:
+                self._entradas.move_to_end(clave)
+                ahora = self._reloj()
+                if ahora <= (hay.fresca if otra is None else hay.caduca):
+                    return hay
+            if otra is None:
+                nuestra = self._haciendo[clave] = Future[_Entrada]()
+        if otra is None:
+            return self._make(clave, calcular, nuestra)
+        if not wait((otra,), ESPERA_S).done:
+            raise TransientError("todavía se está sumando lo que se pide", ESPERA_S)
+        return otra.result()
 
-    def _renew(
-        self,
-        clave: Hashable,
-        entrada: _Entrada | None,
-        cerrojo: _Cerrojo,
-        calcular: Callable[[], object],
+    def _make(
+        self, clave: Hashable, calcular: Callable[[], object], nuestra: Future[_Entrada]
     ) -> _Entrada:
-        vale = entrada if entrada is not None and self._is_good(entrada) else None
-        with cerrojo.held(0.0 if vale else ESPERA_S) as nuestro:
-            if not nuestro:
-                if vale is not None:
-                    return vale
-                raise TransientError("todavía se está sumando lo que se pide", ESPERA_S)
-            otra, _ = self._look(clave)
-            if otra is not None and otra is not entrada and self._is_good(otra):
-                return otra
-            return self._make(clave, calcular)
-
-    def _make(self, clave: Hashable, calcular: Callable[[], object]) -> _Entrada:
-        borrados = self._borrados
         # The time before it, so that what changes meanwhile is not taken for seen.
-        _EN_MARCHA.desde.append(self._reloj())
+        desde = self._reloj()
+        _EN_MARCHA.caduca.append(math.inf)
         try:
             valor = calcular()
+        except BaseException as error:
+            self._end(clave, nuestra, None)
+            nuestra.set_exception(error)
+            raise
         finally:
-            desde = _EN_MARCHA.desde.pop()
-        entrada = _Entrada(valor, desde, self._reloj())
+            partes = _EN_MARCHA.caduca.pop()
+        hecho = self._reloj()
+        caduca = min(partes, desde + max(EDAD_MAXIMA_S, COSTES_MAXIMOS * (hecho - desde)))
+        entrada = _Entrada(valor, min(hecho + VIDA_S, caduca), caduca)
+        self._end(clave, nuestra, entrada)
+        nuestra.set_result(entrada)
+        return entrada
+
+    def _end(self, clave: Hashable, nuestra: Future[_Entrada], entrada: _Entrada | None) -> None:
         with self._mutex:
-            if borrados == self._borrados:
+            # Somebody may have said meanwhile that something has changed.
+            if self._haciendo.get(clave) is not nuestra:
+                return
+            del self._haciendo[clave]
+            if entrada is not None:
                 self._entradas[clave] = entrada
                 self._entradas.move_to_end(clave)
                 while len(self._entradas) > self._maximo:
                     self._entradas.popitem(last=False)
-        return entrada
-
-    def _look(self, clave: Hashable) -> tuple[_Entrada | None, _Cerrojo]:
-        with self._mutex:
-            cerrojo = self._cerrojos.setdefault(clave, _Cerrojo())
-            self._cerrojos.move_to_end(clave)
-            # More than values, since a key gets its lock first.
-            while len(self._cerrojos) > 4 * self._maximo:
-                self._cerrojos.popitem(last=False)
-            entrada = self._entradas.get(clave)
-            if entrada is not None:
-                self._entradas.move_to_end(clave)
-            return entrada, cerrojo

@@ -81,12 +81,14 @@ class CambioVeredicto(NamedTuple):
 class CambiosVeredicto(NamedTuple):
     """What verdicts on several anomalies did, in the order in which they took effect.
 
-    ``rechazadas`` are no longer what whoever judged them had seen: as they are now.
+    ``rechazadas`` are no longer what whoever judged them had seen: as they are now. ``sin_hacer``
+    are those that MongoDB was away for; of the first of them nobody knows.
     """
 
     cambios: list[CambioVeredicto]
     no_encontradas: list[str]
     rechazadas: list[Anomalia]
+    sin_hacer: list[str]
 
 
 class Puntuacion(NamedTuple):

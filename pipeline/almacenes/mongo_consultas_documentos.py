@@ -37,6 +37,8 @@ ESPERA_S = 2.0
 """Longest wait for a turn. By hand, 2026-11-24: whoever looks at a screen gives up later."""
 VEREDICTOS_MAXIMOS = 100
 """Verdicts of people that an anomaly keeps, the latest ones."""
+IDS_POR_PREGUNTA = 100
+"""The embedded server takes ever longer over a larger ``$in``."""
 SIN_LO_LARGO = {"explicacion": 0, "veredictos": 0}
 NORMAL = str(SEVERIDADES[0])
 DIAS_FILTRO = 36_600

@@ -32,7 +32,8 @@ class ConsultasRanking(ConsultasResumenes):
     ) -> list[ClienteRanking]:
         """Return the customers to look at first, by their anomalies of the last 28 days.
 
-        Those that a person has rejected do not count.
+        Those that a person has rejected do not count; nor the oldest, where there are more than
+        can be looked at (``ranking_truncado``).
 
         Parameters
         ----------
@@ -49,23 +50,29 @@ class ConsultasRanking(ConsultasResumenes):
             ("ranking", orden, limite, hora), partial(self._rank, orden, limite, hora)
         )
 
+    def ranking_truncado(self, ahora: datetime | None = None) -> bool:
+        """Return whether the ranking is of a part of those anomalies: the latest ones."""
+        return not self._current(self._hour(ahora))[1]
+
     def _rank(self, orden: str, limite: int, hora: datetime) -> list[ClienteRanking]:
         semivida = Params().sospecha_semivida_dias * 24
-        columnas, ahora_hora = self._current(hora), hora_absoluta(hora)
+        columnas, ahora_hora = self._current(hora)[0], hora_absoluta(hora)
         return calculos.ranking(columnas, ahora_hora, semivida, orden, limite, ESTADOS)
 
     def _hour(self, ahora: datetime | None) -> datetime:
         return (ahora or self._reloj()).replace(minute=0, second=0, microsecond=0)
 
-    def _current(self, hora: datetime) -> Columnas:
-        """Return the anomalies that count at an hour."""
+    def _current(self, hora: datetime) -> tuple[Columnas, bool]:
+        """Return the anomalies that count at an hour, and whether these are all."""
         return self._recuerdo.get(("vigentes", hora), partial(self._choose_current, hora))
 
-    def _choose_current(self, hora: datetime) -> Columnas:
+    def _choose_current(self, hora: datetime) -> tuple[Columnas, bool]:
         # To the end of this hour; what is said to be of a later one is close enough.
         desde = hora + timedelta(hours=1) - timedelta(days=DIAS_VENTANA)
-        elegidas = self._look_at_all(FiltroAnomalias(desde=desde, hasta=hora + timedelta(days=1)))
-        return elegidas.take(elegidas.estado != ESTADOS.index(DESCARTADA))
+        elegidas, completas = self._look(
+            FiltroAnomalias(desde=desde, hasta=hora + timedelta(days=1))
+        )
+        return elegidas.take(elegidas.estado != ESTADOS.index(DESCARTADA)), completas
 
     def motivos(
         self,
@@ -87,7 +94,7 @@ class ConsultasRanking(ConsultasResumenes):
         return {cliente: frases[cliente][:por_cliente] for cliente in clientes}
 
     def _reasons(self, clientes: Sequence[str], hora: datetime) -> dict[str, list[str]]:
-        columnas = self._current(hora)
+        columnas, _ = self._current(hora)
         graves = {
             cliente: _gravest(
                 columnas,

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pymongo import DESCENDING
 
-from detection.dominio import Calendario
+from detection.dominio import Calendario, hora_absoluta
 from pipeline.almacenes import consultas_calculos as calculos
 from pipeline.almacenes.consultas_columnas import (
     Columnas,
@@ -47,6 +47,7 @@ from pipeline.almacenes.consultas_tipos_anomalias import (
 from pipeline.almacenes.mongo_anomalias import ANOMALIAS, ARCHIVO
 from pipeline.almacenes.mongo_consultas_documentos import (
     ESTADOS,
+    IDS_POR_PREGUNTA,
     SIN_LO_LARGO,
     anomaly,
     check_filter,
@@ -70,8 +71,8 @@ DIAS_UNO = 400
 DIAS_HORAS = 31
 HUECO_MAXIMO = 168
 RANKING_MAXIMO = 500
-IDS_POR_PREGUNTA = 100
-"""The embedded server takes ever longer over a larger ``$in``."""
+UN_INSTANTE = timedelta(milliseconds=1)
+"""The least that MongoDB tells apart."""
 _COLUMNAS = dict.fromkeys((*FilaAnomalia._fields[1:], "_id"), 1)
 _TODAS = FiltroAnomalias()
 _INCIDENTES = "incidentes"
@@ -79,10 +80,10 @@ _NUMERO = {estado: numero for numero, estado in enumerate(ESTADOS)}
 
 
 class _Mirada(NamedTuple):
-    """Anomalies as one look found them; ``completas`` = these are all that there are."""
+    """Anomalies as one look found them; from ``completa_desde`` on these are all that there are."""
 
     columnas: Columnas
-    completas: bool
+    completa_desde: datetime
 
 
 class ConsultasResumenes(ConsultasListas):
@@ -96,8 +97,9 @@ class ConsultasResumenes(ConsultasListas):
         """Look at the anomalies again: somebody has judged the one of a reading."""
         # What is added up may hold it whatever its instant is.
         del timestamp_consumo
-        self._recuerdo.clear()
+        # First what the other is made of.
         self._miradas.clear()
+        self._recuerdo.clear()
 
     def resumen(self, ahora: datetime | None = None) -> ResumenAnomalias:
         """Return the anomalies of the last day, week and month at a glance, to the hour."""
@@ -239,8 +241,8 @@ class ConsultasResumenes(ConsultasListas):
 
     def _look(
         self, filtro: FiltroAnomalias, con_archivo: bool = False, dias: int = DIAS_UNO
-    ) -> _Mirada:
-        """Return the anomalies that a filter with both ends lets through."""
+    ) -> tuple[Columnas, bool]:
+        """Return the anomalies that a filter with both ends lets through; whether these are all."""
         check_filter(filtro)
         desde, hasta, cliente = filtro.desde, filtro.hasta, filtro.propietario_id
         if desde is None or hasta is None:
@@ -249,18 +251,32 @@ class ConsultasResumenes(ConsultasListas):
         if cliente is not None:
             mirada = self._read(cliente, desde, hasta, con_archivo)
         else:
-            desde, hasta = self._widened(desde, hasta)
-            mirada = self._miradas.get(
-                (desde, hasta, con_archivo), partial(self._read, None, desde, hasta, con_archivo)
-            )
-        return mirada._replace(columnas=choose(mirada.columnas, filtro, ESTADOS))
+            mirada = self._look_around(desde, hasta, con_archivo)
+        elegidas = choose(mirada.columnas, filtro, ESTADOS)
+        return elegidas, mirada.completa_desde <= desde
 
-    def _widened(self, desde: datetime, hasta: datetime) -> tuple[datetime, datetime]:
-        """Return whole days, the same ones for most questions, around an interval."""
-        comun = _midnight(self._reloj() - timedelta(days=DIAS_COMUNES))
-        if desde >= comun:
-            return comun, ULTIMO_INSTANTE
-        return _midnight(desde), _midnight(hasta + timedelta(days=1))
+    def _look_around(self, desde: datetime, hasta: datetime, con_archivo: bool) -> _Mirada:
+        """Return everybody's anomalies of an interval and around it, as many ask for together.
+
+        Where those around it leave no room for all of its own, it is looked at more closely.
+        """
+        dias = _midnight(desde), _midnight(hasta + timedelta(days=1))
+        comun = _midnight(self._reloj() - timedelta(days=DIAS_COMUNES)), ULTIMO_INSTANTE
+        primero = comun if desde >= comun[0] else dias
+        mirada = self._remembered(*primero, con_archivo)
+        for inicio, fin in (dias, (desde, hasta)):
+            if mirada.completa_desde <= desde:
+                break
+            # Only what lies behind its end takes room from what is asked.
+            tras = hora_absoluta(fin - timedelta(microseconds=1)) + 1
+            if (mirada.columnas.hora >= tras).any():
+                mirada = self._remembered(inicio, fin, con_archivo)
+        return mirada
+
+    def _remembered(self, desde: datetime, hasta: datetime, con_archivo: bool) -> _Mirada:
+        return self._miradas.get(
+            (desde, hasta, con_archivo), partial(self._read, None, desde, hasta, con_archivo)
+        )
 
     def _read(
         self, cliente: str | None, desde: datetime, hasta: datetime, con_archivo: bool
@@ -269,7 +285,7 @@ class ConsultasResumenes(ConsultasListas):
         de_quien = {} if cliente is None else {"propietario_id": cliente}
         tramos = [(desde, hasta)] if cliente else list(_stretches(desde, hasta, self._reloj()))
         filas: dict[Any, FilaAnomalia] = {}
-        completas = True
+        completa_desde = desde
         with self._turnos.taken():
             for nombre in (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,):
                 quedan = ANOMALIAS_MAXIMAS
@@ -283,9 +299,11 @@ class ConsultasResumenes(ConsultasListas):
                         filas.setdefault(doc["_id"], _row(doc))
                     quedan -= len(docs)
                     if quedan <= 0:
-                        completas = False
+                        # Of the last one's instant there may be others.
+                        ultima: datetime = docs[-1]["timestamp_consumo"]
+                        completa_desde = max(completa_desde, ultima + UN_INSTANTE)
                         break
-        return _Mirada(make_columns(filas.values()), completas)
+        return _Mirada(make_columns(filas.values()), completa_desde)
 
     def _calendar(self) -> Calendario:
         return load_calendario(self._settings.zona_horaria)

@@ -6,6 +6,7 @@ the last one stands, and both are in the history, in the order in which they too
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,7 @@ from pipeline.almacenes.consultas_tipos_anomalias import (
 from pipeline.almacenes.mongo_anomalias import ANOMALIAS, ARCHIVO
 from pipeline.almacenes.mongo_consultas_documentos import (
     ESTADOS,
+    IDS_POR_PREGUNTA,
     SIN_LO_LARGO,
     VEREDICTOS_MAXIMOS,
     Turnos,
@@ -37,6 +39,8 @@ from pipeline.almacenes.mongo_consultas_documentos import (
 )
 from pipeline.almacenes.mongo_consultas_listas import VEREDICTO
 from serving.settings import Settings
+
+log = logging.getLogger(__name__)
 
 MOTIVO_MAXIMO = 500
 QUIEN_MAXIMO = 100
@@ -91,8 +95,9 @@ class VeredictosMongo:
             # The live ones once more: what was on its way out of the archive is there by now.
             for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS):
                 faltan = [uno for uno in pedidas if uno not in hay]
-                if faltan:
-                    cursor = self._turnos.base[nombre].find({"_id": {"$in": faltan}}, SIN_LO_LARGO)
+                for inicio in range(0, len(faltan), IDS_POR_PREGUNTA):
+                    filtro = {"_id": {"$in": faltan[inicio : inicio + IDS_POR_PREGUNTA]}}
+                    cursor = self._turnos.base[nombre].find(filtro, SIN_LO_LARGO)
                     hay |= {doc["_id"]: anomaly(doc, nombre == ARCHIVO) for doc in cursor}
         return [hay[uno] for uno in pedidas if uno in hay]
 
@@ -128,7 +133,8 @@ class VeredictosMongo:
     ) -> CambiosVeredicto:
         """Give several anomalies a verdict, as ``dar``, one after the other.
 
-        Should MongoDB go away half way, those before have theirs; giving it again does no harm.
+        Should MongoDB go away half way, those before have theirs and the others are ``sin_hacer``;
+        giving it again does no harm.
 
         Parameters
         ----------
@@ -190,10 +196,18 @@ class VeredictosMongo:
             "cuando": _to_millis(cuando or self._reloj()),
             "anotacion": anotacion,
         }
-        hecho = CambiosVeredicto([], [], [])
-        for uno in [parse_id(uno) for uno in distinct(ids, ANOMALIAS_A_LA_VEZ)]:
-            with self._turnos.taken():
-                cambio = self._give(uno, judge, dado)
+        hecho = CambiosVeredicto([], [], [], [])
+        todas = [parse_id(uno) for uno in distinct(ids, ANOMALIAS_A_LA_VEZ)]
+        for i, uno in enumerate(todas):
+            try:
+                with self._turnos.taken():
+                    cambio = self._give(uno, judge, dado)
+            except TransientError as error:
+                if not hecho.cambios:
+                    raise
+                log.warning("un veredicto se ha quedado a medias: %s", error)
+                hecho.sin_hacer.extend(map(str, todas[i:]))
+                break
             if cambio is None:
                 hecho.no_encontradas.append(str(uno))
             elif isinstance(cambio, Anomalia):

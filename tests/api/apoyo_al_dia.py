@@ -375,6 +375,7 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
 
 SIN_ALMACEN = {
     "/api/anomalias/eventos": "a stream: it remembers nothing (test_eventos)",
+    "/api/clave": "whose the key is (test_seguridad)",
     "/api/modelos": "what MLflow says (test_modelos_http)",
     "/api/modelos/{version}": "what MLflow says (test_modelos_http)",
     "/metrics": "counts requests",

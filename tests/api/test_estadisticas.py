@@ -185,7 +185,22 @@ def test_una_semana_a_medias_no_se_compara(cuantas: int) -> None:
     )
     presenta = make_presentacion(Settings(_env_file=None))
     for dos in ((entera, parcial), (parcial, entera)):
-        historia = ResumenHistoria(DESDE, entera, *dos, entera, 0, DESDE, True)
+        historia = ResumenHistoria(DESDE, entera, *dos, entera, 0, DESDE)
         kpis = indicators(historia, halladas, presenta)
         assert (kpis.anomalias.variacion is None) == (cuantas < 160)
         assert (kpis.consumo_kwh.anterior is None) == (cuantas < 160)
+
+
+@pytest.mark.parametrize("completo", [True, False])
+def test_la_energia_de_una_parte_no_se_compara(completo: bool) -> None:
+    """With more anomalies than can be looked at the week before lacks some: it is no measure."""
+    entera = Ventana(DESDE, DESDE, 5 * 168, 100.0, 5, 1, dict.fromkeys(GRAVES, 3))
+    de_mongo = VentanaAnomalias(DESDE, DESDE, 3, dict.fromkeys(GRAVES, 3), 1, 2.0, 1.0)
+    halladas = ResumenAnomalias(
+        DESDE, *[de_mongo] * 4, {"abierta": 3, "confirmada": 0, "descartada": 0}, None, completo
+    )
+    historia = ResumenHistoria(DESDE, *[entera] * 4, 0, DESDE)
+    kpis = indicators(historia, halladas, make_presentacion(Settings(_env_file=None)))
+    for energia in (kpis.energia_en_juego_kwh, kpis.energia_en_juego_eur):
+        assert (energia.anterior is not None) == completo
+    assert kpis.anomalias.anterior is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
@@ -45,6 +46,26 @@ def test_un_nombre_ajeno_no_lee_nada(cliente: httpx.Client, ruta: str) -> None:
         es_problema(respuesta, 421, "ese nombre")
     for propio in ("localhost", "127.0.0.1:1", "[::1]:8001"):
         assert cliente.get("/salud/viva", headers={"Host": propio}).status_code == 200
+
+
+def test_lo_que_dice_la_puerta_esta_en_el_documento(cliente: httpx.Client) -> None:
+    """Any path may be refused at the door: each operation says so, with the body that is sent."""
+    documento = cliente.get("/openapi.json").json()
+    esquemas = documento["components"]["schemas"]
+
+    def required(respuesta: dict[str, Any]) -> set[str]:
+        (contenido,) = respuesta["content"].values()
+        return set(esquemas[contenido["schema"]["$ref"].rsplit("/", 1)[1]]["required"])
+
+    ajena = cliente.get("/salud", headers={"Host": "evil.example"}).json()
+    mal_pedida = cliente.get("/salud", headers={"Host": "a b"}).json()
+    a_medias = json.loads(servidor._TARDE_CUERPO)
+    for cuerpo in (mal_pedida, a_medias, ajena):
+        for ruta, metodos in documento["paths"].items():
+            for operacion in metodos.values():
+                dicha = operacion["responses"].get(str(cuerpo["status"]))
+                assert dicha is not None, (ruta, cuerpo["status"])
+                assert required(dicha) <= cuerpo.keys(), (ruta, cuerpo["status"])
 
 
 def test_los_nombres_dados_valen(datos: Datos) -> None:

@@ -22,8 +22,11 @@ from apoyo_api import (
 )
 from apoyo_rutas import lee, local, todo
 
+from api import main
 from detection.dominio import hora_absoluta
+from detection.errors import TransientError
 from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.almacenes.mongo_veredictos import VeredictosMongo
 from pipeline.almacenes.postgres import migrate
 from pipeline.local import EmbeddedServices
 from serving.settings import Settings
@@ -169,6 +172,52 @@ def test_varias_a_la_vez(
     despues = todo(api, "/api/anomalias/últimas", estado="descartada", limite=500)
     assert {a["id"] for a in despues} == set(ids)
     assert len(abiertas) > len(ids)
+
+
+def test_si_no_existe_ninguna_no_se_dice_que_se_hizo(
+    api: httpx.Client, claves: dict[str, dict[str, str]]
+) -> None:
+    """A verdict that nothing was given to is a 404 and a failure in the audit, not a success."""
+    cuerpo = {"ids": [NINGUNA, "1" * 24], "veredicto": "confirmada", "motivo": "ya visto"}
+    respuesta = api.post("/api/anomalias/veredictos", json=cuerpo, headers=claves["analista"])
+    es_problema(respuesta, 404, "ninguna")
+    assert "fallo" in _anotadas(api, claves)[-1]["detalle"]
+
+
+class _SeVa(VeredictosMongo):
+    """A store that is away after so many verdicts."""
+
+    quedan = 3
+
+    def _give(self, uno: Any, judge: Any, dado: Any) -> Any:
+        if not self.quedan:
+            raise TransientError("MongoDB no responde")
+        self.quedan -= 1
+        return super()._give(uno, judge, dado)
+
+
+def test_lo_que_se_queda_a_medias_se_dice_y_se_deshace(
+    propia: Settings, api: httpx.Client, abiertas: list[dict[str, Any]],
+    claves: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """MongoDB away half way: what was done is told, with its number, and what is missing."""
+    monkeypatch.setattr(main, "VeredictosMongo", _SeVa)
+    ids = [a["id"] for a in abiertas[:8]]
+    cuerpo = {"ids": ids, "veredicto": "confirmada", "motivo": "una plantación"}
+    with servir(propia) as http:
+        ruta = "/api/anomalias/veredictos"
+        respuesta = http.post(ruta, json=cuerpo, headers=claves["analista"])
+        nada = http.post(ruta, json={**cuerpo, "ids": ids[4:]}, headers=claves["analista"])
+    assert respuesta.status_code == 200
+    hecho = respuesta.json()
+    assert [c["anomalia"]["id"] for c in hecho["cambiadas"]] == ids[:3]
+    assert hecho["sin_hacer"] == ids[3:]
+    es_problema(nada, 503)
+    numero = hecho["anotacion"]
+    filas = [f["detalle"] for f in _anotadas(api, claves)]
+    assert {"fallo": f"de la {numero}", "ids": ids[3:]} in filas
+    api.post(f"/api/anomalias/veredictos/{numero}/deshacer", headers=claves["analista"])
+    assert {lee(api, f"/api/anomalias/{uno}")["estado"] for uno in ids} == {"abierta"}
 
 
 def _anotadas(api: httpx.Client, claves: dict[str, dict[str, str]]) -> list[dict[str, Any]]:

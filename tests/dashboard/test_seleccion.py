@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from apoyo_api import AHORA, CLAVES, base_nueva, claves_de_prueba, esperar, servir
 from contracts.fakes import explicar, hacer_lote
+from contracts.sondas import AnomaliasMongo
 from streamlit.testing.v1 import AppTest
 
 from dashboard.datos import olvidar
 from dashboard.estado import CLAVE
+from dashboard.veredictos import Vista, left_out
 from detection.dominio import hora_absoluta
 from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
@@ -56,6 +58,12 @@ class Casa:
         lote = hacer_lote([(cliente, H - PRIMERAS + numero)], [9.0], score=[99], severidad=[4])
         with closing(MongoAnomalyStore(self.settings)) as anomalias:
             anomalias.save(*lote, explicar(lote[1]), np.ones(1, np.bool_), H)
+
+    def borra(self, cliente: str) -> None:
+        """Delete the anomaly of a customer."""
+        sonda = AnomaliasMongo(self.settings)
+        with closing(sonda.cliente), closing(sonda.store):
+            sonda.base["anomalias_detectadas"].delete_one({"propietario_id": cliente})
 
     def estados(self) -> dict[str, str]:
         """Return the customers whose anomaly is not open, with its state."""
@@ -200,6 +208,39 @@ def test_lo_que_ha_cambiado_desde_que_se_vio_no_se_juzga(casa: Casa, pagina: App
     _juzgar(pagina, "Confirmar")
     assert casa.estados() == {buena: "confirmada"}
     assert any("No se ha tocado" in w.value and corregida in w.value for w in pagina.warning)
+
+
+def test_lo_que_ya_no_existe_se_dice_con_sus_palabras(casa: Casa, pagina: AppTest) -> None:
+    """What is gone is not called changed; and where all of it is, nothing is called confirmed."""
+    borrada, buena, otra, mas = _filas(pagina)[:4]
+    _marcar(pagina, 0, 1)
+    casa.borra(borrada)
+    _juzgar(pagina, "Confirmar")
+    assert casa.estados() == {buena: "confirmada"}
+    (aviso,) = [w.value for w in pagina.warning if borrada in w.value]
+    assert "Ya no existe" in aviso
+    assert "ha cambiado" not in aviso
+    _marcar(pagina, *(_filas(pagina).index(cliente) for cliente in (otra, mas)))
+    casa.borra(otra)
+    casa.borra(mas)
+    _juzgar(pagina, "Confirmar")
+    assert any("No se ha guardado" in e.value for e in pagina.error)
+    assert casa.estados() == {buena: "confirmada"}
+
+
+def test_de_lo_que_no_se_toco_se_dice_por_que() -> None:
+    """Each anomaly that a verdict was not given to goes with the reason why."""
+    vistas = [Vista(f"{i:024x}", "r", f"N{i}") for i in range(4)]
+    dado = {
+        "cambiadas": [{"anomalia": {"id": vistas[0].id}}],
+        "rechazadas": [{"id": vistas[1].id}],
+        "no_encontradas": [vistas[2].id],
+        "sin_hacer": [vistas[3].id],
+    }
+    assert left_out(vistas, dado) == {
+        vistas[1].id: "rechazadas", vistas[2].id: "no_encontradas", vistas[3].id: "sin_hacer",
+    }  # fmt: skip
+    assert left_out(vistas[:1], {"anotacion": 7}) == {}
 
 
 def test_deshacer_devuelve_justo_esas(casa: Casa, pagina: AppTest) -> None:

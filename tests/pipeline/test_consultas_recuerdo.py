@@ -43,18 +43,108 @@ def test_un_valor_dura_su_vida() -> None:
     assert recuerdo.get("a", veces.__next__) == 3
 
 
-def test_la_edad_cuenta_desde_antes_de_preguntar() -> None:
+def test_la_edad_cuenta_desde_antes_de_preguntar(monkeypatch: pytest.MonkeyPatch) -> None:
     """What changed while a value was being made is not taken for seen, however long it took."""
+    monkeypatch.setattr(consultas_recuerdo, "ESPERA_S", 0.05)
     reloj = Reloj()
     recuerdo = Recuerdo(reloj=reloj)
 
     def lenta() -> int:
-        reloj.ahora += EDAD_MAXIMA_S - VIDA_S / 2
+        reloj.ahora += VIDA_S / 2
         return 1
 
     assert recuerdo.get("a", lenta) == recuerdo.get("a", lambda: 2) == 1
-    reloj.ahora += VIDA_S / 2 + DE_SOBRA_S
+    reloj.ahora = EDAD_MAXIMA_S
+    assert _con_uno_calculando(recuerdo, lambda: recuerdo.get("a", lambda: 99), 2) == 1
+    recuerdo.clear()
+    reloj.ahora = 0.0
+    recuerdo.get("a", lenta)
+    reloj.ahora = EDAD_MAXIMA_S + DE_SOBRA_S
+
+    def mientras() -> None:
+        with pytest.raises(TransientError):
+            recuerdo.get("a", lambda: 99)
+
+    _con_uno_calculando(recuerdo, mientras, 2)
+
+
+def test_lo_que_tarda_mas_de_lo_que_vale_se_recuerda() -> None:
+    """A value that takes longer than the greatest age is remembered for as long as it took."""
+    reloj = Reloj()
+    recuerdo = Recuerdo(reloj=reloj)
+    tarda = EDAD_MAXIMA_S + 1
+
+    def parte(valor: int) -> int:
+        reloj.ahora += tarda
+        return valor
+
+    def lenta(valor: int) -> int:
+        return recuerdo.get("parte", lambda: parte(valor))
+
+    assert recuerdo.get("a", lambda: lenta(1)) == 1
+    reloj.ahora += VIDA_S
+    assert recuerdo.get("a", lambda: 2) == 1
+    reloj.ahora += DE_SOBRA_S
+    # The one before it meanwhile, and never beyond twice what it took.
+    assert _con_uno_calculando(recuerdo, lambda: recuerdo.get("a", lambda: 99), 3) == 1
+    recuerdo.clear()
+    assert recuerdo.get("a", lambda: lenta(4)) == 4
+    reloj.ahora += tarda + DE_SOBRA_S
+    assert recuerdo.get("a", lambda: 5) == 5
+
+
+def test_quien_esperaba_recibe_lo_que_se_acaba_de_hacer() -> None:
+    """Who waits for a value is given that very one, however old it is by then, and makes none."""
+    empezado, mirado, seguir = (threading.Event() for _ in range(3))
+    segundos = Reloj()
+
+    def reloj() -> float:
+        if empezado.is_set():
+            mirado.set()
+        return segundos.ahora
+
+    recuerdo = Recuerdo(reloj=reloj)
+    recuerdo.get("a", lambda: 0)
+    segundos.ahora = 2 * EDAD_MAXIMA_S
+
+    def calcular() -> int:
+        # A part that is long gone when the whole is done: nobody later is given that.
+        recuerdo.get("parte", lambda: 0)
+        empezado.set()
+        assert seguir.wait(PLAZO_S)
+        segundos.ahora += 2 * EDAD_MAXIMA_S
+        return 1
+
+    with ThreadPoolExecutor(2) as hilos:
+        primero = hilos.submit(recuerdo.get, "a", calcular)
+        assert empezado.wait(PLAZO_S)
+        segundo = hilos.submit(recuerdo.get, "a", lambda: 99)
+        assert mirado.wait(PLAZO_S)
+        seguir.set()
+        assert (primero.result(PLAZO_S), segundo.result(PLAZO_S)) == (1, 1)
     assert recuerdo.get("a", lambda: 2) == 2
+
+
+def test_lo_que_falla_se_dice_a_quien_esperaba() -> None:
+    """A store that hangs is waited for once, not by each in turn."""
+    recuerdo = Recuerdo()
+    veces: list[int] = []
+    barrera = threading.Barrier(4)
+
+    def fallar() -> int:
+        # Long enough for the others to be waiting for it.
+        threading.Event().wait(0.1)
+        veces.append(1)
+        raise TransientError("no está")
+
+    def pedir(_: int) -> int:
+        barrera.wait(PLAZO_S)
+        with pytest.raises(TransientError, match="no está"):
+            recuerdo.get("a", fallar)
+        return len(veces)
+
+    with ThreadPoolExecutor(4) as hilos:
+        assert set(hilos.map(pedir, range(4))) == {1}
 
 
 def test_lo_hecho_de_otros_es_tan_viejo_como_ellos() -> None:

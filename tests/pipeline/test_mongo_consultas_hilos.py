@@ -44,9 +44,9 @@ def consultas(entorno: Settings) -> Iterator[MongoConsultas]:
     consultas.close()
 
 
-def _guardar(sonda: AnomaliasMongo, clientes: list[str]) -> None:
+def _guardar(sonda: AnomaliasMongo, clientes: list[str], antes_de: int = H) -> None:
     """Store an anomaly at each of some hours of each customer, as many kWh as its name says."""
-    claves = [(cliente, H - 1 - hora) for cliente in clientes for hora in range(HORAS)]
+    claves = [(cliente, antes_de - 1 - hora) for cliente in clientes for hora in range(HORAS)]
     n = len(claves)
     kwh = [float(cliente[1:]) for cliente, _ in claves]
     lecturas, veredictos = hacer_lote(claves, kwh, severidad=[2] * n, score=[70] * n)
@@ -104,8 +104,9 @@ def test_lo_que_no_cabe_se_dice(
     assert not resumen.completo
     assert resumen.ultimos_30d.total == 7
     assert consultas.incidentes(FiltroAnomalias()).truncado
+    assert consultas.ranking_truncado()
+    assert sum(fila.anomalias for fila in consultas.ranking()) == 7
     for refusada in (
-        consultas.ranking,
         lambda: consultas.distribuciones(FiltroAnomalias()),
         lambda: consultas.series(AHORA - timedelta(days=3), AHORA),
         lambda: consultas.anomalias(orden="score"),
@@ -113,3 +114,29 @@ def test_lo_que_no_cabe_se_dice(
         with pytest.raises(ConsultaInvalidaError, match="menos días"):
             refusada()
     assert consultas.distribuciones(FiltroAnomalias("C2")).total == HORAS
+    monkeypatch.setattr(mongo_consultas_resumenes, "ANOMALIAS_MAXIMAS", 100)
+    consultas.forget(AHORA)
+    assert not consultas.ranking_truncado()
+
+
+@pytest.mark.parametrize("maximo", [12, 25])
+def test_lo_que_cabe_se_dice_aunque_lo_demas_no_quepa(
+    sonda: AnomaliasMongo,
+    consultas: MongoConsultas,
+    monkeypatch: pytest.MonkeyPatch,
+    maximo: int,
+) -> None:
+    """Too many anomalies of a month are no reason to refuse those of a day, or of an hour."""
+    monkeypatch.setattr(mongo_consultas_resumenes, "ANOMALIAS_MAXIMAS", maximo)
+    clientes = ["C2", "C3"]
+    for dias in range(3):
+        _guardar(sonda, clientes, H - 24 * dias)
+    horas = [AHORA.replace(minute=0) - timedelta(hours=hora) for hora in (1, 25, 49)]
+    for ultima in horas:
+        for atras, hay in ((0, 2), (4, 10)):
+            entre = FiltroAnomalias(
+                desde=ultima - timedelta(hours=atras), hasta=ultima + timedelta(hours=1)
+            )
+            assert consultas.distribuciones(entre).total == hay
+    with pytest.raises(ConsultaInvalidaError, match="menos días"):
+        consultas.distribuciones(FiltroAnomalias())

@@ -14,6 +14,7 @@ from pymongo import monitoring
 
 from pipeline.almacenes.consultas_tipos_anomalias import FiltroAnomalias
 from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.almacenes.mongo_consultas_documentos import IDS_POR_PREGUNTA
 from pipeline.almacenes.mongo_veredictos import VeredictosMongo
 from serving.settings import Settings
 
@@ -169,3 +170,14 @@ def test_un_veredicto_va_por_el_id(con_meses: Settings, oyente: Oyente) -> None:
     veredictos.close()
     assert oyente.ordenes
     assert all(next(iter(_filtro(orden))) == "_id" for orden in oyente.ordenes)
+
+
+def test_muchas_anomalias_se_miran_por_partes(con_meses: Settings, oyente: Oyente) -> None:
+    """However many are judged at once, no question names more than a server can bear."""
+    veredictos = VeredictosMongo(con_meses)
+    oyente.ordenes.clear()
+    assert veredictos.look([f"f{i:023x}" for i in range(500)]) == []
+    veredictos.close()
+    pedidas = [len(_filtro(orden)["_id"]["$in"]) for orden in oyente.ordenes]
+    assert max(pedidas) <= IDS_POR_PREGUNTA
+    assert sum(pedidas) >= 500
