@@ -39,11 +39,14 @@ class ApiError(Exception):
         What kind of failure, one of ``Clase``.
     mensaje : str
         One sentence.
+    razones : list of str
+        Why a version is not promoted, if that is what it is about.
     """
 
-    def __init__(self, clase: Clase, mensaje: str) -> None:
+    def __init__(self, clase: Clase, mensaje: str, razones: list[str] | None = None) -> None:
         super().__init__(mensaje)
         self.clase = clase
+        self.razones = razones or []
 
     @property
     def pasajero(self) -> bool:
@@ -174,7 +177,8 @@ class Cliente:
         problema = cuerpo if isinstance(cuerpo, dict) else {}
         mensaje = problema.get("detail") or problema.get("title")
         clase = _CLASES.get(respuesta.status_code, "fallo")
-        raise ApiError(clase, str(mensaje or f"la API respondió {respuesta.status_code}"))
+        texto = str(mensaje or f"la API respondió {respuesta.status_code}")
+        raise ApiError(clase, texto, [str(razon) for razon in problema.get("razones") or []])
 
     @staticmethod
     def _json(respuesta: httpx.Response) -> Any:

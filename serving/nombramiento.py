@@ -3,8 +3,10 @@
 Three ways lead there, and the version's tags say which one it took:
 
 - ``EXAMEN``: the gate accepted it, against the very champion that it replaces;
-- ``VUELTA``: it has been champion before: going back must not wait for an exam;
-- ``FORZADA``: a person insists and gives a reason; what spoke against it is written down too.
+- ``VUELTA``: it is what the champion took over from, or an exam has made it champion before:
+  going back must not wait for an exam;
+- ``FORZADA``: somebody insists and gives a reason; what spoke against it is written down too.
+  Having been forced once opens no gate later.
 
 The gate itself scores both versions and lives in ``training``; what it said is kept with the
 version (``Examen``), so that the API decides by the same verdict without scoring anything.
@@ -29,10 +31,11 @@ from serving.paquete import load_paquete
 from serving.versiones import (
     CAMPEON,
     ETIQUETA_EXAMEN,
-    ETIQUETA_PROMOCIONES,
     MODELO,
+    PREFIJO_PROMOCION,
     Rechazo,
     VersionInfo,
+    promotions_of,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ _LOG = logging.getLogger(__name__)
 EXAMEN, VUELTA, FORZADA = "examen", "vuelta atrás", "a la fuerza"
 FUERA = "fuera de la puerta"
 """The champion's alias was moved by hand, as in MLflow's own page, or before exams were kept."""
+_VIA = f"{PREFIJO_PROMOCION}via"
 
 
 class Versiones(Protocol):
@@ -93,7 +97,7 @@ class Examen:
     motivo : str
         In Spanish.
     cuando : str
-        ISO 8601.
+        ISO 8601, with its offset.
     criterios : tuple of mapping
         ``nombre``, ``campeon``, ``aspirante``, ``limite``, ``cumple`` of each, and ``azar``.
     """
@@ -122,10 +126,12 @@ class Examen:
         """
         try:
             datos = json.loads(etiquetas[ETIQUETA_EXAMEN])
-            campeon = datos["campeon"]
+            campeon, cuando = datos["campeon"], str(datos["cuando"])
+            if datetime.fromisoformat(cuando).tzinfo is None:
+                return None
             return Examen(
                 None if campeon is None else int(campeon), datos["acepta"] is True,
-                str(datos["motivo"]), str(datos["cuando"]),
+                str(datos["motivo"]), cuando,
                 tuple(dict(criterio) for criterio in datos["criterios"]),
             )  # fmt: skip
         except (ValueError, KeyError, TypeError):
@@ -133,7 +139,9 @@ class Examen:
             return None
 
 
-def refusals(version: int, etiquetas: Mapping[str, str], campeon: int | None) -> tuple[str, ...]:
+def refusals(
+    version: int, etiquetas: Mapping[str, str], campeon: int | None, anterior: int | None = None
+) -> tuple[str, ...]:
     """Return why a version may not replace a champion, in Spanish; empty = it may.
 
     Parameters
@@ -142,17 +150,19 @@ def refusals(version: int, etiquetas: Mapping[str, str], campeon: int | None) ->
         All tags of the version.
     campeon : int or None
         The champion of now.
+    anterior : int or None
+        What that champion took over from (``replaced_by``).
 
     Examples
     --------
     >>> print(refusals(3, {}, 2)[0].partition(":")[0])
     no se ha examinado frente al campeón actual (la versión 2)
-    >>> refusals(3, Examen(2, True, "es mejor", "").tags(), 2)
+    >>> refusals(3, Examen(2, True, "es mejor", "2026-11-24T10:00:00+01:00").tags(), 2)
     ()
     """
     rechazo = Rechazo.from_tags(etiquetas)
     razones = [] if rechazo is None else [f"los consumidores la rechazan: {rechazo.motivo}"]
-    if was_champion(etiquetas):
+    if goes_back(version, etiquetas, campeon, anterior):
         return tuple(razones)
     examen = Examen.from_tags(etiquetas)
     if examen is None or examen.campeon != campeon:
@@ -167,9 +177,58 @@ def refusals(version: int, etiquetas: Mapping[str, str], campeon: int | None) ->
     return tuple(razones)
 
 
-def was_champion(etiquetas: Mapping[str, str]) -> bool:
-    """Return whether a version has been made champion before, by whichever of the ways."""
-    return bool(etiquetas.get(ETIQUETA_PROMOCIONES) or etiquetas.get("promovido_en"))
+def replaced_by(etiquetas: Mapping[str, str]) -> int | None:
+    """Return the version that a champion took over from, if that was no way back itself.
+
+    Who goes back from a version has given it up: there is no way back to it without an exam.
+
+    Parameters
+    ----------
+    etiquetas : mapping of str to str
+        The champion's.
+
+    Examples
+    --------
+    >>> replaced_by({"promovido_desde": "2", "promovido_via": FORZADA})
+    2
+    >>> replaced_by({"promovido_desde": "2", "promovido_via": VUELTA}) is None
+    True
+    """
+    desde, via = etiquetas.get(f"{PREFIJO_PROMOCION}desde", ""), etiquetas.get(_VIA)
+    # Promotions older than their ways do not say so: the second one may have been a way back.
+    vuelta = via == VUELTA or (via is None and len(promotions_of(etiquetas)) > 1)
+    return int(desde) if desde.isdecimal() and not vuelta else None
+
+
+def goes_back(
+    version: int, etiquetas: Mapping[str, str], campeon: int | None, anterior: int | None
+) -> bool:
+    """Return whether making a version champion is a way back, for which no exam is asked.
+
+    It is to the version that the champion took over from, whatever an exam says by now, and to
+    one that an exam has made champion before, unless it has failed against the champion of now.
+
+    Parameters
+    ----------
+    version, etiquetas, campeon, anterior
+        As of ``refusals``.
+
+    Examples
+    --------
+    >>> goes_back(1, {}, 2, 1), goes_back(1, {"promociones": '[{"via": "a la fuerza"}]'}, 2, None)
+    (True, False)
+    >>> goes_back(1, {"promociones": '[{"via": "examen"}]'}, 2, None)
+    True
+    """
+    if version == anterior:
+        return True
+    examen = Examen.from_tags(etiquetas)
+    if examen is not None and examen.campeon == campeon and not examen.acepta:
+        return False
+    return any(
+        isinstance(promocion, Mapping) and promocion.get("via") == EXAMEN
+        for promocion in promotions_of(etiquetas)
+    )
 
 
 def way_of(versiones: Sequence[VersionInfo]) -> str | None:
@@ -184,7 +243,7 @@ def way_of(versiones: Sequence[VersionInfo]) -> str | None:
     suya, todas = _instant(campeon), [_instant(v) for v in versiones]
     if suya is None or any(otra is not None and otra > suya for otra in todas):
         return FUERA
-    via = campeon.etiquetas.get("promovido_via", FUERA)
+    via = campeon.etiquetas.get(_VIA, FUERA)
     return via if via in {EXAMEN, VUELTA, FORZADA} else FUERA
 
 
@@ -197,6 +256,7 @@ def appoint(
     motivo: str,
     antes: int | None,
     forzar: bool = False,
+    en_contra: Sequence[str] = (),
 ) -> str:
     """Make a version champion, note who did it, when, why and how, and return how.
 
@@ -206,6 +266,8 @@ def appoint(
         The champion that whoever asks has seen; None = there was none.
     forzar : bool
         Whatever the gate says, as long as a consumer can load it.
+    en_contra : sequence of str
+        What else is to be told where the gate does not accept it, in Spanish.
 
     Raises
     ------
@@ -225,7 +287,10 @@ def appoint(
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         load_version(registro, version, Path(carpeta), "no se promueve")
     etiquetas = registro.tags_of(version)
-    razones = refusals(version, etiquetas, antes)
+    anterior = None if antes is None else replaced_by(registro.tags_of(antes))
+    razones = refusals(version, etiquetas, antes, anterior)
+    if razones:
+        razones = (*en_contra, *razones)
     if razones and not forzar:
         raise PromocionRechazadaError(version, razones)
     aprobada = _accepted(Examen.from_tags(etiquetas), antes)

@@ -176,7 +176,7 @@ def with_promotion(previas: Mapping[str, str], nuevas: Mapping[str, str]) -> dic
     ultima = _promotion(nuevas)
     if not ultima:
         return dict(nuevas)
-    historia = [*_promotions(previas), ultima]
+    historia = [*promotions_of(previas), ultima]
     while len(texto := json.dumps(historia, ensure_ascii=False)) > _LARGO_MAXIMO and historia[1:]:
         del historia[0]
     # The history first: it says everything, should the rest not get through.
@@ -191,8 +191,14 @@ def _promotion(etiquetas: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _promotions(etiquetas: Mapping[str, str]) -> list[object]:
-    """Return the promotions so far; of a version older than their list, the latest."""
+def promotions_of(etiquetas: Mapping[str, str]) -> list[object]:
+    """Return the promotions so far; of a version older than their list, the latest.
+
+    Examples
+    --------
+    >>> promotions_of({"promociones": '[{"via": "examen"}]'}), promotions_of({})
+    ([{'via': 'examen'}], [])
+    """
     texto = etiquetas.get(ETIQUETA_PROMOCIONES)
     if texto is None:
         anterior = _promotion(etiquetas)

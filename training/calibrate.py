@@ -26,13 +26,12 @@ from numpy.typing import NDArray
 
 from detection.detector import Crudos, DetectorConsumo
 from detection.dominio import Calendario, Veredictos
-from detection.errors import PermanentError
 from detection.features import RASGOS
 from detection.modelo import Cola, Modelo
 from detection.offline import Bosque
 from detection.params import CALIBRACIONES, Calibracion, Params
 from detection.rules import DETECTORES
-from training.dataset import Retenidas
+from training.dataset import HistoriaCortaError, Retenidas
 
 HORAS_PREVIAS = 1e6
 """Weight of the population's values, in readings. By hand, 2026-11-24: they come from 321 public
@@ -133,7 +132,7 @@ def calibrate(
 
     Raises
     ------
-    PermanentError
+    HistoriaCortaError
         One of the two models was not ready on any of the readings.
     """
     detector = DetectorConsumo(calendario, params)
@@ -154,7 +153,7 @@ def calibrate(
 
 def _tail(scores: NDArray[np.float64], cliente: NDArray[np.int64], cual: str) -> Cola:
     if np.isnan(scores).all():
-        raise PermanentError(
+        raise HistoriaCortaError(
             f"el modelo {cual} no llega a opinar de ninguna lectura retenida: hay pocas lecturas"
         )
     return fit_tail(scores, cliente)

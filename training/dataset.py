@@ -192,8 +192,10 @@ def read_muestra(
 
     Raises
     ------
+    HistoriaCortaError
+        Too few customers or readings.
     PermanentError
-        Too few customers or readings, or nothing in them ever changes.
+        Nothing in them ever changes.
     TransientError
         The history is away.
     """
@@ -294,7 +296,7 @@ def _check_customers(elegidos: Elegidos) -> None:
             f"{MINIMO_CLIENTES}"
         )
     if elegidos.con_historia < MINIMO_CLIENTES:
-        raise PermanentError(
+        raise HistoriaCortaError(
             f"de los {n} clientes de la historia solo {elegidos.con_historia} tienen lecturas en "
             f"cada una de las {PARTES_PASADO} semanas anteriores a los {RETENIDOS_DIAS} días "
             f"retenidos, y para entrenar hacen falta al menos {MINIMO_CLIENTES}"
@@ -303,7 +305,7 @@ def _check_customers(elegidos: Elegidos) -> None:
 
 def _check(rasgos: NDArray[np.float32]) -> None:
     if rasgos.shape[0] < MINIMO_FILAS:
-        raise PermanentError(
+        raise HistoriaCortaError(
             f"de la historia solo quedan {rasgos.shape[0]} lecturas limpias con pasado suficiente "
             f"y para entrenar hacen falta al menos {MINIMO_FILAS}"
         )

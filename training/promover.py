@@ -30,11 +30,14 @@ from serving.logs import configure_logs
 from serving.nombramiento import (
     EXAMEN,
     FORZADA,
+    FUERA,
     VUELTA,
     Examen,
     appoint,
+    goes_back,
     load_version,
-    was_champion,
+    replaced_by,
+    way_of,
 )
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
@@ -78,14 +81,25 @@ class Juicio:
         The champion's; None = there is none, and the rules alone stand in for it.
     decision : Decision
         The gate's.
-    suplido : bool
-        The champion is damaged, and the rules alone stood in for it.
+    danado : str
+        Why the champion cannot be loaded, in Spanish, where the rules alone stood in for it; empty
+        = it was compared.
     """
 
     aspirante: int
     campeon: int | None
     decision: Decision
-    suplido: bool = False
+    danado: str = ""
+
+    @property
+    def comparado(self) -> int | None:
+        """Return the version that was compared with; None = the rules alone."""
+        return None if self.danado else self.campeon
+
+    @property
+    def en_contra(self) -> tuple[str, ...]:
+        """Return what is to be told of a promotion that no comparison with the champion backs."""
+        return (f"el campeón está dañado: {self.danado}",) if self.danado else ()
 
 
 def contenders(registro: Registro) -> tuple[int, int | None]:
@@ -143,13 +157,16 @@ def judge(
                     f"{error}; sin él no hay con qué comparar: «consumo promover --forzar "
                     "--motivo …» lo sustituye igualmente"
                 ) from error
-            danado = f"{error}; frente a las reglas solas, "
+            danado = str(error)
         conjunto = _frozen(donde, aspirante)
     decision = _compare(
         settings, conjunto, viejo, nuevo, politica or Politica(), renovacion or viejo is None
     )
-    decision = replace(decision, motivo=f"{danado}{decision.motivo}")
-    return Juicio(aspirante, campeon, decision, bool(danado))
+    if danado:
+        decision = replace(
+            decision, motivo=f"{danado}; frente a las reglas solas, {decision.motivo}"
+        )
+    return Juicio(aspirante, campeon, decision, danado)
 
 
 def _compare(
@@ -190,14 +207,17 @@ def examine(
     renovacion: bool = False,
     suplir: bool = False,
 ) -> Juicio:
-    """Judge a version like ``judge``, and keep with it what the gate says of it."""
+    """Judge a version like ``judge``, and keep with it what the gate says of it.
+
+    Where the rules stood in for a damaged champion, it is kept as said of the rules alone.
+    """
     juicio = judge(
         settings, registro, version, campeon, politica=politica, renovacion=renovacion,
         suplir=suplir,
     )  # fmt: skip
     decision = juicio.decision
     examen = Examen(
-        campeon, decision.promueve, decision.motivo,
+        juicio.comparado, decision.promueve, decision.motivo,
         now(settings).isoformat(timespec="seconds"),
         tuple(asdict(criterio) for criterio in decision.criterios),
     )  # fmt: skip
@@ -229,7 +249,7 @@ def promote(
     registro = Registro(settings)
     aspirante, campeon = contenders(registro)
     if aspirante == campeon:
-        raise PermanentError(_ya_es(aspirante))
+        raise PermanentError(_ya_es(registro, aspirante))
     juicio = examine(
         settings, registro, aspirante, campeon, politica=politica, renovacion=renovacion
     )
@@ -240,18 +260,27 @@ def promote(
 def carry_out(settings: Settings, registro: Registro, juicio: Juicio, *, quien: str) -> None:
     """Move the alias if the gate has said so, for the very champion that it compared with.
 
+    A damaged champion could not be compared with: taking its place is forced, and audited.
+
     Raises
     ------
     PermanentError
         The champion is not the one any more that was compared.
     TransientError
-        MLflow is away.
+        MLflow is away, or PostgreSQL where it has to be audited.
     """
-    if juicio.decision.promueve:
-        appoint(
-            registro, juicio.aspirante, quien=quien, ahora=now(settings),
-            motivo=juicio.decision.motivo, antes=juicio.campeon,
-        )  # fmt: skip
+    if not juicio.decision.promueve:
+        return
+    nombrar = partial(
+        appoint, registro, juicio.aspirante, quien=quien, ahora=now(settings),
+        motivo=juicio.decision.motivo, antes=juicio.campeon,
+    )  # fmt: skip
+    if not juicio.danado:
+        nombrar()
+        return
+    detalle = {"antes": juicio.campeon, "motivo": juicio.decision.motivo, "forzar": True}
+    with audited(settings, juicio.aspirante, detalle, quien):
+        nombrar(forzar=True, en_contra=juicio.en_contra)
 
 
 def who() -> str:
@@ -273,7 +302,7 @@ def show(juicio: Juicio) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    reglas = juicio.campeon is None or juicio.suplido
+    reglas = juicio.comparado is None
     tabla = Table(caption=_PIE + _PIE_REGLAS * reglas, caption_justify="left")
     tabla.add_column("criterio")
     frente = "reglas\nsolas" if reglas else f"campeón\n(v{juicio.campeon})"
@@ -296,8 +325,14 @@ def _fila(criterio: Criterio) -> list[Any]:
     return [nombre, antes, cifra(criterio.aspirante), criterio.limite, veredicto]
 
 
-def _ya_es(version: int) -> str:
-    return f"la versión {version} ya es el campeón: no hay nada que promover"
+def _ya_es(registro: Registro, version: int) -> str:
+    """Return that a version is the champion already, and whether the gate has had no say in it."""
+    fuera = (
+        f" ({FUERA}: el alias se movió a mano, sin que conste que ningún examen la aceptara)"
+        if way_of(registro.versions()) == FUERA
+        else ""
+    )
+    return f"la versión {version} ya es el campeón{fuera}: no hay nada que promover"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -310,7 +345,8 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--version", type=entero(1), metavar="N",
-        help="esa versión en lugar del aspirante; si ya fue el campeón, vuelve a serlo sin examen",
+        help="esa versión en lugar del aspirante; vuelve a ser el campeón sin examen si es la que "
+        "había antes de él, o si un examen ya la aceptó una vez",
     )  # fmt: skip
     parser.add_argument(
         "--forzar", action="store_true",
@@ -331,7 +367,7 @@ def main(argv: Sequence[str]) -> int:
         return _look_at_champion(registro, version)
     if opciones.forzar:
         return _force(settings, registro, version, campeon, motivo)
-    if opciones.version is not None and was_champion(registro.tags_of(version)):
+    if opciones.version is not None and _goes_back(registro, version, campeon):
         return _go_back(settings, registro, version, campeon, motivo)
     juicio = examine(settings, registro, version, campeon)
     show(juicio)
@@ -363,18 +399,24 @@ def _look_at_champion(registro: Registro, version: int) -> int:
             f"la versión {version} es el campeón, pero un consumidor ({rechazo.por}) la rechazó "
             f"el {rechazo.en}: {rechazo.motivo}; puntúa la anterior"
         )
-    print(_ya_es(version))  # noqa: T201
+    print(_ya_es(registro, version))  # noqa: T201
     return HECHO
+
+
+def _goes_back(registro: Registro, version: int, campeon: int | None) -> bool:
+    anterior = None if campeon is None else replaced_by(registro.tags_of(campeon))
+    return goes_back(version, registro.tags_of(version), campeon, anterior)
 
 
 def _go_back(
     settings: Settings, registro: Registro, version: int, campeon: int | None, motivo: str
 ) -> int:
     """Make champion again what has been it before."""
-    appoint(
-        registro, version, quien=who(), ahora=now(settings),
-        motivo=motivo or "vuelta atrás con --version", antes=campeon,
-    )  # fmt: skip
+    motivo = motivo or "vuelta atrás con --version"
+    with audited(settings, version, {"antes": campeon, "motivo": motivo}, who()):
+        appoint(
+            registro, version, quien=who(), ahora=now(settings), motivo=motivo, antes=campeon
+        )  # fmt: skip
     print(  # noqa: T201
         f"La versión {version} vuelve a ser el campeón (antes: {campeon or 'ninguna'}): ya lo fue, "
         "y volver no pide examen."
@@ -386,26 +428,29 @@ def _force(
     settings: Settings, registro: Registro, version: int, campeon: int | None, motivo: str
 ) -> int:
     """Make a version champion whatever the gate says, which is asked and shown all the same."""
+    en_contra: tuple[str, ...] = ()
     try:
         juicio = examine(settings, registro, version, campeon, suplir=True)
+        en_contra = juicio.en_contra
         show(juicio)
         print(f"La comparación: {juicio.decision.motivo}.")  # noqa: T201
     except ModeloInvalidoError as error:
         print(f"No se puede examinar: {error}.")  # noqa: T201
-    with note_forced(settings, version, {"antes": campeon, "motivo": motivo}, who()):
+    detalle = {"antes": campeon, "motivo": motivo, "forzar": True}
+    with audited(settings, version, detalle, who()):
         via = appoint(
             registro, version, quien=who(), ahora=now(settings), motivo=motivo, antes=campeon,
-            forzar=True,
+            forzar=True, en_contra=en_contra,
         )  # fmt: skip
     print(f"La versión {version} es el campeón, {_VIAS[via]}. Motivo: {motivo}.")  # noqa: T201
     return HECHO
 
 
 @contextmanager
-def note_forced(
+def audited(
     settings: Settings, version: int, detalle: dict[str, Any], quien: str
 ) -> Iterator[None]:
-    """Note a forced promotion in the audit, as the API does; what cannot be noted is not done.
+    """Note a promotion that no exam backs, as the API does; what cannot be noted is not done.
 
     Raises
     ------
@@ -418,11 +463,11 @@ def note_forced(
             auditoria.write, clave=f"{quien} (consumo promover)", rol="administracion",
             accion="promover", objeto=f"modelo {version}", ip="local", peticion_id="consola",
         )  # fmt: skip
-        anotar(detalle=detalle | {"forzar": True})
+        anotar(detalle=detalle)
         try:
             yield
         except ConsumoError as error:
-            anotar(detalle=detalle | {"forzar": True, "fallo": type(error).__name__})
+            anotar(detalle=detalle | {"fallo": type(error).__name__})
             raise
 
 

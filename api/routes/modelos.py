@@ -38,7 +38,14 @@ from api.schemas_modelos import (
 from api.seguridad import Clave
 from detection.errors import PermanentError
 from serving.alcance import without_password
-from serving.nombramiento import Examen, PromocionRechazadaError, appoint, refusals, way_of
+from serving.nombramiento import (
+    Examen,
+    PromocionRechazadaError,
+    appoint,
+    refusals,
+    replaced_by,
+    way_of,
+)
 from serving.settings import Settings
 from serving.versiones import (
     ASPIRANTE,
@@ -84,11 +91,17 @@ def _version(info: VersionInfo, todas: list[VersionInfo], ajustes: Settings) -> 
         promociones=_promociones(info.etiquetas.get(ETIQUETA_PROMOCIONES, "[]")),
         mlflow_url=f"{mlflow}/#/models/{MODELO}/versions/{info.version}",
         examen=_examen(info, campeon),
-        razones=[] if es_campeon else list(refusals(info.version, info.etiquetas, campeon)),
+        razones=[] if es_campeon else _razones(info, todas, campeon),
         puerta=way_of(todas) if es_campeon else None,
         rechazo=None if rechazo is None else sin_direcciones(rechazo.motivo),
         aviso=_aviso(info) if es_campeon else None,
     )
+
+
+def _razones(info: VersionInfo, todas: list[VersionInfo], campeon: int | None) -> list[str]:
+    """Return why a version may not replace the champion."""
+    anterior = next((replaced_by(v.etiquetas) for v in todas if v.version == campeon), None)
+    return list(refusals(info.version, info.etiquetas, campeon, anterior))
 
 
 def _aviso(info: VersionInfo) -> str | None:
@@ -236,8 +249,9 @@ def version(recursos: Todo, version: Numero) -> Version:
     summary="Hacer campeona una versión",
     description=(
         "Como `consumo promover --version N`: pasa si el examen la aceptó frente al campeón "
-        "actual, o si ya fue campeona (para volver atrás). Si no, 409 con las `razones`; con "
-        "`forzar` se hace igualmente. Los consumidores la usan antes de 30 s. Pide el rol "
+        "actual, si es la que había antes de él, o si un examen ya la hizo campeona una vez y "
+        "ninguno la rechaza ahora (para volver atrás). Si no, 409 con las `razones`; con `forzar` "
+        " se hace igualmente. Los consumidores la usan antes de 30 s. Pide el rol "
         "administracion y queda anotado con su motivo."
     ),
     response_description="Ya es la campeona",
@@ -266,13 +280,16 @@ def promover(
     "/volver",
     summary="Volver al campeón anterior",
     description=(
-        "Pone de campeona la versión a la que sustituyó la de ahora. Pide el rol administracion y "
-        "queda anotado."
+        "Pone de campeona la versión a la que sustituyó la de ahora, sin examen. Si la de ahora "
+        "ya llegó al volver atrás, la otra ha de pasar por la puerta, como en `promover`: si no, "
+        "409 con las `razones`; con `forzar` se hace igualmente. Pide el rol administracion y "
+        "queda anotado con su motivo."
     ),
     response_description="Vuelve a ser la campeona",
     responses=respuestas(
         401, 403, 404, 409, 503, e404="La de antes ya no existe",
-        e409="No hay campeón, no sustituyó a ninguno, o ya es otro",
+        e409="No hay campeón, no sustituyó a ninguno, ya es otro, esa versión no se puede usar, o "
+        "no pasa la puerta: `razones` dice por qué",
         e503="MLflow o PostgreSQL no responden; no se ha cambiado nada",
     ),
 )  # fmt: skip

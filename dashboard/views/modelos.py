@@ -29,6 +29,8 @@ _EJECUCIONES = 20
 _DIFERENCIAS = 300
 _PRINCIPALES = ("precision_media", "precision_media_reglas")
 _MOTIVO_MINIMO = 3
+_RAZONES = "_razones_de_la_api"
+"""Where the session keeps what the API has said against a change that is being confirmed."""
 _FUERA, _A_LA_FUERZA = "fuera de la puerta", "a la fuerza"
 """How a champion came to be it, in the API's words."""
 _ALIAS = {"champion": "Campeón", "challenger": "Aspirante"}
@@ -121,7 +123,7 @@ def _examen(version: dict[str, Any]) -> str:
     examen = version["examen"]
     if examen is not None and examen["vigente"]:
         return "✓ la acepta" if examen["acepta"] else "✗ no la acepta"
-    return "ya fue campeona" if not version["razones"] else "sin examen frente al campeón"
+    return "para volver atrás" if not version["razones"] else "sin examen frente al campeón"
 
 
 def _avisos_campeon(campeon: dict[str, Any] | None) -> None:
@@ -169,10 +171,16 @@ def _desde(campeon: dict[str, Any] | None) -> str:
     """Return since when the champion is one."""
     if not campeon or not campeon["promociones"]:
         return ""
+    cuando = _cuando(campeon["promociones"][-1].get("en"), corta=True)
+    return "" if cuando == textos.FALTA else f"desde {cuando}"
+
+
+def _cuando(texto: str | None, corta: bool = False) -> str:
+    """Return an instant out of a tag, which a person may have edited in MLflow."""
     try:
-        return f"desde {textos.fecha_hora_corta(campeon['promociones'][-1].get('en'))}"
-    except ValueError:  # A person may have edited the tag in MLflow.
-        return ""
+        return textos.fecha_hora_corta(texto) if corta else textos.fecha_hora(texto)
+    except ValueError:
+        return textos.FALTA
 
 
 def _comparar(filas: list[dict[str, Any]]) -> None:
@@ -237,23 +245,23 @@ def _cambiar(dado: dict[str, Any], campeon: dict[str, Any] | None) -> None:
         )  # fmt: skip
         sin_clave = impedido is not None
         if st.button("Promover", icon=":material/trophy:", disabled=sin_clave or not otras):
-            _confirmar(f"/api/modelos/{elegida}/promover", f"Promover la versión {elegida}",
-                       dado["campeon"], por_numero[elegida]["razones"])  # fmt: skip
+            _preguntar(f"/api/modelos/{elegida}/promover", f"Promover la versión {elegida}",
+                       dado["campeon"], por_numero.get(elegida))  # fmt: skip
         texto = f"Volver a la v{anterior}" if anterior else "Volver a la anterior"
         if st.button(texto, icon=":material/history:", disabled=sin_clave or not anterior):
-            _confirmar("/api/modelos/volver", texto, dado["campeon"], [])
+            _preguntar("/api/modelos/volver", texto, dado["campeon"], por_numero.get(anterior))
     if elegida in por_numero:
         _lo_que_dice_el_examen(por_numero[elegida])
     st.caption("Los consumidores usan la nueva antes de 30 s, sin pararse. Queda anotado quién y "
                "por qué.")  # fmt: skip
 
 
-def _anterior(campeon: dict[str, Any] | None) -> str | None:
+def _anterior(campeon: dict[str, Any] | None) -> int | None:
     """Return the version that the champion took over from, if it was one."""
     if not campeon or not campeon["promociones"]:
         return None
     desde = campeon["promociones"][-1].get("desde") or ""
-    return desde if desde.isdecimal() else None
+    return int(desde) if desde.isdecimal() else None
 
 
 def _lo_que_dice_el_examen(version: dict[str, Any]) -> None:
@@ -266,9 +274,15 @@ def _lo_que_dice_el_examen(version: dict[str, Any]) -> None:
     examen = version["examen"]
     if examen is not None and examen["criterios"]:
         frente = f"la v{examen['campeon']}" if examen["campeon"] else "las reglas solas"
-        with st.expander(f"El examen del {textos.fecha_hora(examen['cuando'])}, frente a {frente}"):
+        with st.expander(f"El examen del {_cuando(examen['cuando'])}, frente a {frente}"):
             st.text(examen["motivo"])
             tabla(examen["criterios"], _CRITERIOS)
+
+
+def _preguntar(ruta: str, que: str, campeon: int | None, version: dict[str, Any] | None) -> None:
+    """Open the dialog for a version; of one that is not among those shown, the API will say."""
+    st.session_state.pop(_RAZONES, None)
+    _confirmar(ruta, que, campeon, version["razones"] if version else [])
 
 
 @st.dialog("Cambiar de campeón")
@@ -276,6 +290,7 @@ def _confirmar(ruta: str, que: str, campeon: int | None, razones: list[str]) -> 
     """Ask why and whether it is meant, whatever speaks against it; then do it."""
     st.markdown(f"**{que}**")
     st.caption("Desde ese momento puntúa todas las lecturas.")
+    razones = st.session_state.get(_RAZONES, razones)
     if razones:
         st.error("El examen no la acepta.", icon=":material/block:")
         st.text(_lista(razones))
@@ -294,6 +309,10 @@ def _confirmar(ruta: str, que: str, campeon: int | None, razones: list[str]) -> 
     try:
         nuevo = datos.cambiar(ruta, cuerpo, estado.clave())
     except ApiError as error:
+        if error.razones and error.razones != razones:
+            # Drawn again with them, and with the way to insist.
+            st.session_state[_RAZONES] = error.razones
+            st.rerun(scope="fragment")
         st.error(f"No se ha cambiado nada: {error}.", icon=":material/error:")
         return
     como = " (a la fuerza)" if nuevo["puerta"] == _A_LA_FUERZA else ""
@@ -380,7 +399,7 @@ def _criterio(fila: dict[str, Any]) -> str:
     """Return what was compared; an average precision with its chance level."""
     nombre = textos.legible(str(fila.get("nombre", "")))
     azar = fila.get("azar")
-    return nombre if azar is None else f"{nombre} (al azar: {textos.numero(azar, 3)})"
+    return nombre if azar is None else f"{nombre} (al azar: {_cifra('azar', fila)})"
 
 
 _CRITERIOS = (

@@ -155,6 +155,45 @@ def test_la_api_no_promueve_lo_que_la_puerta_no_acepta(
     }  # fmt: skip
 
 
+def test_forzada_una_vez_no_pasa_la_puerta_despues(
+    con_mlflow: httpx.Client, settings: Settings
+) -> None:
+    """Given up again, a forced version is refused as before: to promote it and to go back to it.
+
+    Both say why, and can be insisted on; the document says so of both.
+    """
+    examinar(settings, 1, None)
+    assert promover(con_mlflow, 1).status_code == 200
+    examinar(settings, 2, 1, CAIDA)
+    assert promover(con_mlflow, 2, forzar=True).status_code == 200
+    assert con_mlflow.get("/api/modelos/1").json()["razones"] == []
+    ruta, cuerpo = "/api/modelos/volver", {"motivo": "no convence"}
+    assert con_mlflow.post(ruta, json=cuerpo, headers=ADMIN).json()["puerta"] == "vuelta atrás"
+
+    razones = ["hallados: plantacion: 0,200, y se pide ≥ 0,850"]
+    assert con_mlflow.get("/api/modelos/2").json()["razones"] == razones
+    for negada in (promover(con_mlflow, 2), con_mlflow.post(ruta, json=cuerpo, headers=ADMIN)):
+        es_problema(negada, 409, "la versión 2 no se promueve")
+        assert negada.json()["razones"] == razones
+    assert Registro(settings).version_of(CAMPEON) == 1
+    forzada = con_mlflow.post(ruta, json={**cuerpo, "forzar": True}, headers=ADMIN)
+    assert (forzada.json()["version"], forzada.json()["puerta"]) == (2, "a la fuerza")
+    rutas = con_mlflow.get("/openapi.json").json()["paths"]
+    for que in (ruta, "/api/modelos/{version}/promover"):
+        dicho = rutas[que]["post"]
+        assert "`razones`" in dicho["responses"]["409"]["description"]
+        assert "`forzar`" in dicho["description"]
+
+
+def test_un_examen_editado_a_mano_no_cuenta(con_mlflow: httpx.Client, settings: Settings) -> None:
+    """Of an exam whose date is none, nothing is known: it is not shown and opens nothing."""
+    for cuando in ("ayer", "2026-11-20T10:00:00", ""):
+        Registro(settings).tag(1, Examen(None, True, "es mejor", cuando).tags())
+        Registro(settings).tag(2, Examen(None, True, "es mejor", cuando).tags())
+        es_problema(promover(con_mlflow, 1), 409, "no se ha examinado")
+        assert con_mlflow.get("/api/modelos/2").json()["examen"] is None
+
+
 def test_el_alias_movido_a_mano_y_el_campeon_rechazado_se_ven(
     con_mlflow: httpx.Client, settings: Settings
 ) -> None:

@@ -204,3 +204,15 @@ def test_cada_informe_de_deriva_tiene_su_pagina(
     dados = [informe_deriva(uno) for uno in ("1", "1", "2", "2")]
     assert dados == ["<p>uno</p>", "<p>uno</p>", "<p>dos</p>", "<p>dos</p>"]
     assert len(servidor.peticiones) == 2
+
+
+def test_las_razones_de_un_rechazo_llegan(
+    servidor: Servidor, nuevo: Callable[..., Cliente]
+) -> None:
+    """A refused promotion comes with its reasons; another conflict with none."""
+    servidor.dar(409, {"detail": "no se promueve", "razones": ["hallados: 0,200"]})
+    servidor.dar(409, {"detail": "ya es la campeona", "razones": None})
+    for razones in (["hallados: 0,200"], []):
+        with pytest.raises(ApiError) as fallo:
+            nuevo().post("/x", {}, "clave")
+        assert (fallo.value.clase, fallo.value.razones) == ("conflicto", razones)

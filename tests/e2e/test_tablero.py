@@ -427,4 +427,9 @@ def test_promover_y_volver(ventana: Ventana, tablero: Tablero, capturas: Path) -
     dialogo.get_by_role("button", name="Sí, cambiar").click()
     abierta.get_by_text(f"La versión {primera} es la campeona").wait_for()
     assert http.get("/api/modelos").json()["campeon"] == primera
+    # Forced once, the second one is not what one goes back to without being asked again.
+    abierta.get_by_role("button", name=f"Volver a la v{segunda}").click()
+    dialogo.get_by_text("hallados: plantacion: 0,200, y se pide ≥ 0,850").wait_for()
+    dialogo.get_by_label("Promover a la fuerza").wait_for()
+    assert http.get("/api/modelos").json()["campeon"] == primera
     http.close()

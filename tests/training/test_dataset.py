@@ -25,7 +25,7 @@ from detection.errors import PermanentError
 from detection.features import RASGOS
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from serving.settings import Settings
-from training.dataset import Limites, Muestra, _split, make_ventana
+from training.dataset import HistoriaCortaError, Limites, Muestra, _split, make_ventana
 from training.lectura import widen
 
 
@@ -253,8 +253,18 @@ def test_con_casi_todo_marcado_no_se_entrena() -> None:
     """What is left after the exclusions may be too little, and the line says how little."""
     memoria = en_memoria()
     centesimas = np.full_like(memoria.veredictos.score_centesimas, 80)
-    with pytest.raises(PermanentError, match="solo quedan 0 lecturas limpias"):
+    with pytest.raises(HistoriaCortaError, match="solo quedan 0 lecturas limpias"):
         leer(replace(memoria, veredictos=replace(memoria.veredictos, score_centesimas=centesimas)))
+
+
+def test_con_pocos_clientes_de_siempre_no_se_entrena() -> None:
+    """One meter since the first day, the others since last week: a history that is too short."""
+    memoria = en_memoria()
+    lecturas = memoria.lecturas
+    uno = np.array(lecturas.propietario_id) == lecturas.propietario_id[0]
+    quedan = np.flatnonzero(uno | (lecturas.hora_utc >= HASTA - 7 * 24))
+    with pytest.raises(HistoriaCortaError, match=f"de los {CLIENTES} clientes .* solo 1 tienen"):
+        leer(HistoriaEnMemoria(lecturas.elegir(quedan), memoria.veredictos.elegir(quedan)))
 
 
 def test_si_todos_son_sospechosos_no_se_entrena() -> None:

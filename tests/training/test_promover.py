@@ -14,7 +14,7 @@ from detection.errors import ModeloInvalidoError, PermanentError
 from detection.params import Params
 from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
 from serving.cli import FALLO, HECHO, MAL_USO, run
-from serving.nombramiento import PromocionRechazadaError, appoint, refusals, way_of
+from serving.nombramiento import Examen, PromocionRechazadaError, appoint, refusals, way_of
 from serving.registry import Registro
 from serving.settings import Settings
 from serving.versiones import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, Rechazo
@@ -264,8 +264,39 @@ def test_version_pasa_por_la_puerta_y_vuelve_atras_sin_ella(
     assert etiquetas["promovido_motivo"] == "vuelta atrás con --version"
     assert etiquetas["promovido_desde"] == str(sordo)
     assert registro.version_of(ASPIRANTE) == sordo
+    with closing(AuditoriaPostgres(entorno_mlflow)) as auditoria:
+        fila = auditoria.latest(1)[0]
+    assert (fila.accion, fila.objeto) == ("promover", f"modelo {certero}")
+    assert fila.detalle == {"antes": sordo, "motivo": "vuelta atrás con --version"}
     assert promover("--version", str(certero)) == HECHO
     assert promover.ultima == f"la versión {certero} ya es el campeón: no hay nada que promover"
+
+
+def test_haber_sido_campeon_a_la_fuerza_no_abre_la_puerta(
+    entorno_mlflow: Settings, registro: Registro, promover: Orden
+) -> None:
+    """Forced once and given up again, a version has to pass the exam as if it never had been."""
+    certero, sordo = registrar(entorno_mlflow, CERTERO), registrar(entorno_mlflow, SORDO)
+    forzada = ("--version", str(sordo), "--forzar", "--motivo", "una prueba")
+    assert promover("--version", str(certero)) == HECHO
+    assert promover(*forzada) == HECHO
+    assert promover("--version", str(certero)) == HECHO
+    assert promover("--version", str(sordo)) == FALLO
+    assert "hallados: picos" in promover.ultima
+    with pytest.raises(PromocionRechazadaError, match="hallados: picos"):
+        appoint(
+            registro, sordo, quien="yo", ahora=datetime.now(UTC), motivo="otra vez", antes=certero
+        )
+    assert registro.version_of(CAMPEON) == certero
+    # Back to what the champion has taken the place of, however that came to be there.
+    assert promover(*forzada) == HECHO
+    mejor = registrar(entorno_mlflow, CERTERO)
+    assert promover() == HECHO
+    assert promover("--version", str(sordo)) == HECHO
+    assert way_of(registro.versions()) == "vuelta atrás"
+    # And again to one that an exam has made champion.
+    assert promover("--version", str(mejor)) == HECHO
+    assert registro.version_of(CAMPEON) == mejor
 
 
 def test_un_examen_solo_vale_frente_a_su_campeon(
@@ -343,7 +374,10 @@ def test_el_campeon_movido_a_mano_vale_igual(
     sordo, certero = registrar(entorno_mlflow, SORDO), registrar(entorno_mlflow, CERTERO)
     a_mano(entorno_mlflow, certero)
     assert promover() == HECHO
-    assert promover.ultima == f"la versión {certero} ya es el campeón: no hay nada que promover"
+    assert promover.ultima == (
+        f"la versión {certero} ya es el campeón (fuera de la puerta: el alias se movió a mano, sin "
+        "que conste que ningún examen la aceptara): no hay nada que promover"
+    )
     a_mano(entorno_mlflow, sordo)
     assert promover() == HECHO
     assert registro.version_of(CAMPEON) == certero
@@ -411,6 +445,13 @@ def test_un_campeon_roto_solo_se_sustituye_a_la_fuerza(
     assert "está dañado" in promover.salida
     etiquetas = ficha(entorno_mlflow, certero).etiquetas
     assert etiquetas["promovido_motivo"] == "el campeón está roto"
+    assert etiquetas["promovido_via"] == "a la fuerza"
+    assert etiquetas["promovido_pese_a"].startswith(
+        f"el campeón está dañado: campeón (versión {roto}): «bosque.npz» está dañado; "
+    )
+    examen = Examen.from_tags(etiquetas)
+    assert examen is not None
+    assert (examen.campeon, examen.acepta) == (None, True), "only the rules were there to compare"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from detection.errors import PermanentError, TransientError
 from pipeline.almacenes.migraciones.aplicar import migrate
 from pipeline.almacenes.mongo_modelos import ModelosMongo
 from pipeline.almacenes.postgres import PostgresStore
+from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
 from pipeline.almacenes.postgres_cerrojo import exclusive
 from serving.parada import Parada
 from serving.registry import Registro
@@ -145,6 +146,24 @@ def test_un_sistema_joven_no_falla_por_no_tener_modelo(
         retrain(entorno_mlflow, parada, forzar=True)
 
 
+def test_un_sistema_con_pocos_clientes_antiguos_no_falla(
+    entorno_mlflow: Settings, parada: Parada
+) -> None:
+    """One meter since the first day and twenty since last week: too young for a first model."""
+    migrate(entorno_mlflow)
+    lecturas, crudos = puntuadas()
+    uno = lecturas.propietario_id[0]
+    semana = lecturas.hora_utc >= lecturas.hora_utc.max() - 7 * 24
+    quedan = np.flatnonzero(semana | (np.array(lecturas.propietario_id) == uno))
+    with closing(PostgresStore(entorno_mlflow)) as almacen:
+        almacen.save(lecturas.elegir(quedan), crudos.veredictos.elegir(quedan))
+    ejecucion = retrain(entorno_mlflow, parada)
+    assert ejecucion is not None
+    assert ejecucion.resultado == NO_HACE_FALTA
+    assert ejecucion.motivo.startswith("no hay campeón, y todavía no puede haberlo: de los 16 ")
+    assert "solo 1 tienen lecturas en cada una" in ejecucion.motivo
+
+
 def test_la_deriva_en_rojo_reentrena(con_historia: Settings, parada: Parada) -> None:
     """A week in which everybody lives another life is the reason, with the columns that moved."""
     retrain(con_historia, parada, politica=CUALQUIERA)
@@ -211,6 +230,12 @@ def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: Parada) 
     assert ejecucion.detalle.startswith(nombrado)
     assert "; frente a las reglas solas, " in ejecucion.detalle
     assert Registro(con_historia).version_of(CAMPEON) == ejecucion.version
+    etiquetas = ficha(con_historia, ejecucion.version or 0).etiquetas
+    assert etiquetas["promovido_via"] == "a la fuerza", "no exam has compared the two"
+    assert etiquetas["promovido_pese_a"].startswith(f"el campeón está dañado: {nombrado}")
+    with closing(AuditoriaPostgres(con_historia)) as auditoria:
+        (fila,) = auditoria.latest(10)
+    assert (fila.accion, fila.detalle["antes"], fila.detalle["forzar"]) == ("promover", roto, True)
 
 
 # ---- What fails ----
