@@ -267,7 +267,7 @@ def appoint(
     forzar : bool
         Whatever the gate says, as long as a consumer can load it.
     en_contra : sequence of str
-        What else is to be told where the gate does not accept it, in Spanish.
+        What else is written down of one that is forced, in Spanish.
 
     Raises
     ------
@@ -287,12 +287,10 @@ def appoint(
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         load_version(registro, version, Path(carpeta), "no se promueve")
     etiquetas = registro.tags_of(version)
-    anterior = None if antes is None else replaced_by(registro.tags_of(antes))
-    razones = refusals(version, etiquetas, antes, anterior)
-    if razones:
-        razones = (*en_contra, *razones)
+    razones = _refusals_now(registro, version, etiquetas, antes)
     if razones and not forzar:
         raise PromocionRechazadaError(version, razones)
+    razones = (*en_contra, *razones) if razones else ()
     aprobada = _accepted(Examen.from_tags(etiquetas), antes)
     via = FORZADA if razones else EXAMEN if aprobada else VUELTA
     if registro.version_of(CAMPEON) != antes:
@@ -301,6 +299,13 @@ def appoint(
     registro.set_alias(CAMPEON, version, etiquetas_nuevas)
     _LOG.debug("campeón: versión %d (antes: %s), por %s, %s", version, antes, quien, via)
     return via
+
+
+def _refusals_now(
+    registro: Versiones, version: int, etiquetas: Mapping[str, str], campeon: int | None
+) -> tuple[str, ...]:
+    anterior = None if campeon is None else replaced_by(registro.tags_of(campeon))
+    return refusals(version, etiquetas, campeon, anterior)
 
 
 def _promotion_tags(
