@@ -15,7 +15,6 @@ version (``Examen``), so that the API decides by the same verdict without scorin
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,8 +36,6 @@ from serving.versiones import (
     VersionInfo,
     promotions_of,
 )
-
-_LOG = logging.getLogger(__name__)
 
 EXAMEN, VUELTA, FORZADA = "examen", "vuelta atrás", "a la fuerza"
 FUERA = "fuera de la puerta"
@@ -278,7 +275,7 @@ def appoint(
     ModeloInvalidoError
         No consumer could use the version.
     PermanentError
-        There is no such version, MLflow refuses, or a forced one lacks its reason.
+        No such version, MLflow refuses, or a forced one lacks its reason.
     TransientError
         MLflow is away.
     """
@@ -291,13 +288,11 @@ def appoint(
     if razones and not forzar:
         raise PromocionRechazadaError(version, razones)
     razones = (*en_contra, *razones) if razones else ()
-    aprobada = _accepted(Examen.from_tags(etiquetas), antes)
-    via = FORZADA if razones else EXAMEN if aprobada else VUELTA
+    via = FORZADA if razones else EXAMEN if _accepted(etiquetas, antes) else VUELTA
     if registro.version_of(CAMPEON) != antes:
         raise CampeonCambiadoError("el campeón ha cambiado mientras tanto y no se toca; repítalo")
-    etiquetas_nuevas = _promotion_tags(quien, ahora, motivo, antes, via, razones)
-    registro.set_alias(CAMPEON, version, etiquetas_nuevas)
-    _LOG.debug("campeón: versión %d (antes: %s), por %s, %s", version, antes, quien, via)
+    nuevas = _promotion_tags(quien, ahora, motivo, antes, via, razones)
+    registro.set_alias(CAMPEON, version, nuevas)
     return via
 
 
@@ -345,7 +340,8 @@ def load_version(
         raise ModeloInvalidoError(f"{papel} (versión {version}): {error}") from error
 
 
-def _accepted(examen: Examen | None, campeon: int | None) -> bool:
+def _accepted(etiquetas: Mapping[str, str], campeon: int | None) -> bool:
+    examen = Examen.from_tags(etiquetas)
     return examen is not None and examen.acepta and examen.campeon == campeon
 
 

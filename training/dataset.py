@@ -192,10 +192,8 @@ def read_muestra(
 
     Raises
     ------
-    HistoriaCortaError
-        Too few customers or readings.
     PermanentError
-        Nothing in them ever changes.
+        Nothing in them ever changes, or (``HistoriaCortaError``) there are too few.
     TransientError
         The history is away.
     """
