@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from api.vigia import Vigia
 from detection.errors import ConsumoError
-from serving.salud_consumidor import Diagnostico, Latidos, Retraso, judge
+from serving.salud_consumidor import Diagnostico, Espera, Latidos, Retraso, judge
 
 HILOS = 4
 """Only one of them looks; the others hand out what was seen before."""
@@ -42,15 +43,23 @@ class Consumidores:
     ----------
     leer_latidos, leer_retraso : callable
         Each raises one of our errors where there is no answer.
+    reloj : callable
+        Rising seconds: how long readings have been seen to wait.
     """
 
     def __init__(
-        self, leer_latidos: Callable[[], Latidos], leer_retraso: Callable[[], Retraso]
+        self,
+        leer_latidos: Callable[[], Latidos],
+        leer_retraso: Callable[[], Retraso],
+        reloj: Callable[[], float] = time.monotonic,
     ) -> None:
         self._leer = leer_latidos
         self._hubo_silencio = False
         self._vuelta: datetime | None = None
-        self._vigia = Vigia({_LATIDOS: self._heartbeats, _RETRASO: leer_retraso})
+        espera = Espera(reloj)
+        self._vigia = Vigia(
+            {_LATIDOS: self._heartbeats, _RETRASO: lambda: espera.note(leer_retraso())}, reloj
+        )
         self._hilos = ThreadPoolExecutor(HILOS, "consumidores")
 
     def begin(self) -> Future[Vista]:

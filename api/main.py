@@ -115,7 +115,7 @@ def open_recursos(
         MONGO: anomalias.ping,
         "Kafka": partial(reach_kafka, settings.kafka_broker),
         "MLflow": partial(reach_mlflow, settings.mlflow_tracking_uri),
-        MODELO: partial(look_at_champion, versiones.get),
+        MODELO: partial(look_at_champion, registro),
     }
     latidos, retraso = LatidosPostgres(settings), LectorRetraso(settings)
 

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Protocol
 
 from detection.errors import ConsumoError, TransientError
 from serving.alcance import greet, listens, without_password
-from serving.versiones import CAMPEON, Rechazo, VersionInfo
+from serving.versiones import CAMPEON, Rechazo
 
 MODELO = "Modelo"
 """What the champion is called among the parts: not a server that answers, but what scores."""
@@ -148,13 +149,28 @@ class Campeon:
     rechazo: str | None
 
 
-def look_at_champion(pedir: Callable[[], list[VersionInfo]]) -> Campeon | None:
-    """Return the champion; None = there is none. ``TransientError`` while MLflow is away."""
-    info = next((v for v in pedir() if CAMPEON in v.alias), None)
-    if info is None:
+class Versiones(Protocol):
+    """What is asked of MLflow. Adapter: ``serving.registry.Registro``."""
+
+    def version_of(self, alias: str) -> int | None:
+        """Return the version that an alias points to; None = it points nowhere."""
+        ...
+
+    def tags_of(self, version: int) -> dict[str, str]:
+        """Return the tags of a version."""
+        ...
+
+
+def look_at_champion(registro: Versiones) -> Campeon | None:
+    """Return the champion; None = there is none. ``TransientError`` while MLflow is away.
+
+    Two requests, however many versions there are.
+    """
+    version = registro.version_of(CAMPEON)
+    if version is None:
         return None
-    rechazo = Rechazo.from_tags(info.etiquetas)
-    return Campeon(info.version, None if rechazo is None else rechazo.motivo)
+    rechazo = Rechazo.from_tags(registro.tags_of(version))
+    return Campeon(version, None if rechazo is None else rechazo.motivo)
 
 
 def reach_mlflow(uri: str) -> None:

@@ -410,6 +410,36 @@ def _collector_between_batches() -> Iterator[Callable[[int], None]]:
             gc.enable()
 
 
+class Parada:
+    """That the process is asked to stop, before there is a loop to be told so and afterwards.
+
+    A flag that is looked at: what has locks of its own must not be touched by a signal's handler.
+    """
+
+    def __init__(self) -> None:
+        self._pedida = False
+        self._al_parar: Callable[[], None] | None = None
+
+    def stop(self) -> None:
+        """Ask to stop; any signal's handler may."""
+        self._pedida = True
+        if self._al_parar is not None:
+            self._al_parar()
+
+    def heed(self, al_parar: Callable[[], None]) -> None:
+        """Hand on what is asked from now on, and what has been."""
+        self._al_parar = al_parar
+        if self._pedida:
+            al_parar()
+
+    def wait(self, espera_s: float) -> bool:
+        """Return whether it is asked to stop, after so many seconds at most."""
+        limite = time.monotonic() + espera_s
+        while not self._pedida and (resta := limite - time.monotonic()) > 0:
+            time.sleep(min(ESPERA_S, resta))
+        return self._pedida
+
+
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Call ``stop`` on SIGTERM and SIGINT while the block runs; main thread only."""

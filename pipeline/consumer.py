@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from detection.detector import DetectorConsumo
 from detection.errors import TransientError
@@ -14,7 +15,7 @@ from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.batch import Procesador
-from pipeline.bucle import Bucle, stop_on_signals
+from pipeline.bucle import Bucle, Parada, stop_on_signals
 from pipeline.calentamiento import warm_up
 from pipeline.kafka_io import FuenteKafka
 from pipeline.latido import Latido, Observado
@@ -34,6 +35,7 @@ from serving.zona import load_calendario
 _LOG = logging.getLogger(__name__)
 
 ESPERA_ARRANQUE_S = 2.0
+T = TypeVar("T")
 
 
 def hora_actual() -> int:
@@ -73,7 +75,10 @@ def main(argv: Sequence[str]) -> int:
     opciones = parser.parse_args(argv)
     settings = load_settings()
     configure_logs(settings.nivel_log)
+    parada = Parada()
     with ExitStack() as pila:
+        # The outermost: whoever is stopped while it still waits for a store says so too.
+        pila.enter_context(stop_on_signals(parada.stop))
         modelos = pila.enter_context(
             Vigilante(
                 Registro(settings), settings.modelos_dir, settings.modelo_sondeo_s,
@@ -84,7 +89,14 @@ def main(argv: Sequence[str]) -> int:
         kafka = FuenteKafka(settings)
         observado = Observado(modelos, kafka.particiones)
         pila.enter_context(Latido(LatidosPostgres(settings), observado.situacion))
-        propio = _open_when_stores_answer(settings, pila, modelos, observado)
+        propio = wait_for_stores(
+            lambda: pila.enter_context(open_procesador(settings, modelos)),
+            observado.waits,
+            parada.wait,
+        )
+        if propio is None:
+            _LOG.info("consumidor parado antes de empezar")
+            return HECHO
         fuente, procesador = _watched(kafka, propio, metricas)
         bucle = Bucle(
             fuente,
@@ -95,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
             reloj=hora_actual,
         )
         observado.runs(bucle)
-        pila.enter_context(stop_on_signals(bucle.stop))
+        parada.heed(bucle.stop)
         _LOG.info("consumidor en marcha: grupo %s", settings.kafka_grupo)
         resumen = bucle.run()
     _LOG.info(
@@ -128,20 +140,32 @@ def _watched(
     return FuenteMedida(fuente, metricas), ProcesadorMedido(procesador, metricas)
 
 
-def _open_when_stores_answer(
-    settings: Settings, pila: ExitStack, modelos: Modelos, observado: Observado
-) -> Procesador:
-    """Return the processor once both stores answer: they may start after us."""
+def wait_for_stores(
+    abrir: Callable[[], T], avisar: Callable[[str], None], esperar: Callable[[float], bool]
+) -> T | None:
+    """Return what is opened once both stores answer, as they may start after us.
+
+    Parameters
+    ----------
+    abrir : callable
+        Opens it; ``TransientError`` = a store is away.
+    avisar : callable
+        Is told what is waited for.
+    esperar : callable
+        Waits for so many seconds; true = we are asked to stop, and nothing is returned.
+    """
     avisado = False
-    while True:
+    while not esperar(0.0):
         try:
-            return pila.enter_context(open_procesador(settings, modelos))
+            return abrir()
         except TransientError as error:
-            observado.waits(str(error))
+            avisar(str(error))
             if not avisado:
                 _LOG.warning("%s; se espera", error)
                 avisado = True
-            time.sleep(max(ESPERA_ARRANQUE_S, error.retry_after_s))
+            if esperar(max(ESPERA_ARRANQUE_S, error.retry_after_s)):
+                break
+    return None
 
 
 if __name__ == "__main__":

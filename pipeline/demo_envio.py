@@ -20,7 +20,7 @@ from rich.console import Console
 from detection.dominio import SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, EntregaError, TransientError
 from pipeline.almacenes.postgres import PostgresStore
-from pipeline.kafka_io import GroupOffsets
+from pipeline.kafka_retraso import GroupOffsets
 from pipeline.local import EmbeddedServices
 from pipeline.producer import Envio, open_envio, send_hours
 from pipeline.supervision import Grupo

@@ -153,36 +153,6 @@ class Productor:
             )
 
 
-class GroupOffsets:
-    """What a consumer group has committed of the topic, asked from outside of the group."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._topic = settings.kafka_topic
-        self._broker = settings.kafka_broker
-        self._cliente = Consumer({**COMUN, **conexion(settings), "group.id": settings.kafka_grupo})
-
-    def unread(self, posiciones: Mapping[int, int]) -> int:
-        """Return how many messages lie between what is committed and these offsets.
-
-        Raises
-        ------
-        TransientError
-            The broker does not answer.
-        """
-        preguntas = [TopicPartition(self._topic, particion) for particion in posiciones]
-        if not preguntas:
-            return 0
-        try:
-            guardadas = self._cliente.committed(preguntas, CONTACTO_S)
-        except KafkaException as error:
-            raise ours(error.args[0], self._broker) from error
-        return sum(max(0, posiciones[g.partition] - max(0, g.offset)) for g in guardadas)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._cliente.close()
-
-
 class FuenteKafka:
     """The topic of readings as the loop's source; see ``pipeline.puertos.Fuente``."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ from confluent_kafka import (
 )
 
 from detection.errors import TransientError
-from pipeline.kafka_temas import COMUN, RECHAZO, conexion, ours
+from pipeline.kafka_temas import COMUN, CONTACTO_S, RECHAZO, conexion, ours
 from serving.salud_consumidor import Retraso
 from serving.settings import Settings
 
@@ -122,15 +122,15 @@ class LectorRetraso:
         tema = lector.list_topics(timeout=_left(limite)).topics.get(topic)
         if tema is None or not tema.partitions:
             return Retraso({})
-        todas = [TopicPartition(topic, p) for p in sorted(tema.partitions)]
-        guardadas = lector.committed(todas, timeout=_left(limite))
-        desde = [
-            TopicPartition(topic, g.partition, g.offset if g.offset >= 0 else OFFSET_BEGINNING)
-            for g in guardadas
-        ]
-        lector.incremental_assign(desde)
+        guardadas = committed(lector, topic, tema.partitions, _left(limite))
+        lector.incremental_assign(
+            [
+                TopicPartition(topic, particion, OFFSET_BEGINNING if offset is None else offset)
+                for particion, offset in guardadas.items()
+            ]
+        )
         try:
-            return self._collect(lector, {tp.partition for tp in todas}, limite)
+            return self._collect(lector, set(guardadas), limite)
         finally:
             with contextlib.suppress(KafkaException):
                 lector.unassign()
@@ -138,6 +138,7 @@ class LectorRetraso:
     def _collect(self, lector: Consumer, faltan: set[int], limite: float) -> Retraso:
         """Return the lag once each partition has answered with a message, or that it ends."""
         retraso: dict[int, int] = {}
+        primeras: dict[int, int] = {}
         enviadas: list[datetime] = []
         while faltan:
             for mensaje in self._messages(lector, limite):
@@ -146,13 +147,14 @@ class LectorRetraso:
                     continue
                 if mensaje.error() is None:
                     retraso[particion] = self._beyond(lector, mensaje)
+                    primeras[particion] = mensaje.offset() or 0
                     enviadas.extend(_sent(mensaje))
                 elif not self._is_end(lector, mensaje):
                     continue
                 else:
                     retraso[particion] = 0
                 faltan.discard(particion)
-        return Retraso(dict(sorted(retraso.items())), min(enviadas, default=None))
+        return Retraso(dict(sorted(retraso.items())), min(enviadas, default=None), primeras)
 
     def _messages(self, lector: Consumer, limite: float) -> Sequence[Message]:
         return lector.consume(MENSAJES, min(PASO_S, _left(limite)))
@@ -178,6 +180,54 @@ class LectorRetraso:
         lector.incremental_unassign([donde])
         lector.incremental_assign([donde])
         return False
+
+
+class GroupOffsets:
+    """How much of what a producer sent a consumer group has still to commit."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.kafka_topic
+        self._broker = settings.kafka_broker
+        self._cliente = Consumer({**COMUN, **conexion(settings), "group.id": settings.kafka_grupo})
+
+    def unread(self, posiciones: Mapping[int, int]) -> int:
+        """Return how many messages lie between what is committed and these offsets.
+
+        Raises
+        ------
+        TransientError
+            The broker does not answer.
+        """
+        if not posiciones:
+            return 0
+        try:
+            guardadas = committed(self._cliente, self._topic, posiciones, CONTACTO_S)
+        except KafkaException as error:
+            raise ours(error.args[0], self._broker) from error
+        return sum(max(0, posiciones[p] - (offset or 0)) for p, offset in guardadas.items())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._cliente.close()
+
+
+def committed(
+    cliente: Consumer, topic: str, particiones: Iterable[int], plazo_s: float
+) -> dict[int, int | None]:
+    """Return where a client's group is, by partition; None = it has never committed there.
+
+    Raises
+    ------
+    KafkaException
+        The broker does not say, be it of one partition only: that is not to have read nothing.
+    """
+    preguntas = [TopicPartition(topic, particion) for particion in sorted(particiones)]
+    guardadas: dict[int, int | None] = {}
+    for guardada in cliente.committed(preguntas, timeout=plazo_s):
+        if guardada.error is not None:
+            raise KafkaException(guardada.error)
+        guardadas[guardada.partition] = guardada.offset if guardada.offset >= 0 else None
+    return guardadas
 
 
 def _sent(mensaje: Message) -> list[datetime]:

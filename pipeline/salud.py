@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -25,12 +26,15 @@ from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.almacenes.postgres_salud import SaludPostgres
 from pipeline.kafka_retraso import LectorRetraso
 from pipeline.kafka_temas import ping_kafka
+from serving.alcance import without_password
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.salud_consumidor import Diagnostico, Latido, Latidos, judge
 from serving.settings import SERVICIOS_ENV, Settings, announced, load_settings
 
 HTTP_S = 3.0
 """As long as the other parts are given to answer (PostgreSQL, Kafka)."""
+RELECTURA_S = 3.0
+"""After which readings that came as one looked have been saved: a batch takes milliseconds."""
 EN_TODAS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # nosec B104 # to ask, not to listen
 """Who listens on every address of this machine is asked on loopback."""
 Parte = tuple[str, str, Callable[[], None]]
@@ -76,7 +80,7 @@ def _servers(settings: Settings) -> list[Parte]:
         ("Kafka", settings.kafka_broker, lambda: ping_kafka(settings)),
         (
             "MLflow",
-            _sin_credenciales(settings.mlflow_tracking_uri),
+            without_password(settings.mlflow_tracking_uri),
             lambda: ping_mlflow(settings.mlflow_tracking_uri),
         ),
     ]
@@ -86,7 +90,7 @@ def _own(settings: Settings) -> list[Parte]:
     api = settings.api_url.rstrip("/") or _local(settings.api_host, settings.api_port)
     tablero = _local(settings.tablero_host, settings.tablero_port)
     return [
-        ("API", _sin_credenciales(api), lambda: _ping_http("La API", api, "/salud/viva")),
+        ("API", without_password(api), lambda: _ping_http("La API", api, "/salud/viva")),
         ("tablero", tablero, lambda: _ping_http("El tablero", tablero, "/_stcore/health")),
     ]
 
@@ -96,15 +100,24 @@ def _local(host: str, puerto: int) -> str:
     return f"http://[{donde}]:{puerto}" if ":" in donde else f"http://{donde}:{puerto}"
 
 
-def check_consumidor(settings: Settings) -> tuple[Diagnostico, Sequence[Latido]]:
-    """Return how the consumers are, and each that has left a heartbeat."""
+def check_consumidor(
+    settings: Settings, esperar: Callable[[float], None] = time.sleep
+) -> tuple[Diagnostico, Sequence[Latido]]:
+    """Return how the consumers are, and each that has left a heartbeat.
+
+    Parameters
+    ----------
+    esperar : callable
+        Waits for so many seconds: an idle consumer is not late because readings have just come.
+    """
+    zona = ZoneInfo(settings.zona_horaria)
     with (
         closing(LatidosPostgres(settings)) as latidos,
         closing(SaludPostgres(settings)) as salud,
         closing(LectorRetraso(settings)) as lector,
         ThreadPoolExecutor(2, "salud") as hilos,
     ):
-        retraso = hilos.submit(_if_it_answers, lector.read)
+        leyendo = hilos.submit(_if_it_answers, lector.read)
 
         def leer() -> tuple[Latidos, datetime | None]:
             ultima = salud.latest_write()
@@ -113,8 +126,14 @@ def check_consumidor(settings: Settings) -> tuple[Diagnostico, Sequence[Latido]]
         leido = hilos.submit(_if_it_answers, leer).result()
         visto, ultima = leido or (None, None)
         # The server's own clock: it wrote all these times.
-        ahora = visto.ahora if visto else datetime.now(ZoneInfo(settings.zona_horaria))
-        diagnostico = judge(visto, retraso.result(), ultima, ahora, ZoneInfo(settings.zona_horaria))
+        ahora = visto.ahora if visto else datetime.now(zona)
+        retraso = leyendo.result()
+        diagnostico = judge(visto, retraso, ultima, ahora, zona)
+        if retraso is not None and diagnostico.estado == "atrasado":
+            esperar(RELECTURA_S)
+            despues = _if_it_answers(lector.read)
+            if despues is not None and despues.moves_past(retraso):
+                diagnostico = judge(visto, replace(despues, visto_s=0.0), ultima, ahora, zona)
     return diagnostico, visto.filas if visto else ()
 
 
@@ -150,7 +169,7 @@ def ping_mlflow(uri: str) -> None:
 
 
 def _ping_http(nombre: str, uri: str, ruta: str) -> None:
-    donde = _sin_credenciales(uri).rstrip("/")
+    donde = without_password(uri).rstrip("/")
     if not donde.startswith(("http://", "https://")):
         raise ConfiguracionError(f"{nombre}: «{donde}» no es una dirección http(s)")
     try:
@@ -162,15 +181,6 @@ def _ping_http(nombre: str, uri: str, ruta: str) -> None:
             raise TransientError(f"{nombre} responde {error.code} en {donde}{ruta}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise TransientError(f"{nombre} no responde en {donde}") from error
-
-
-def _sin_credenciales(uri: str) -> str:
-    """Return an address without the user and password that it may carry."""
-    principio, separador, resto = uri.partition("://")
-    if not separador:
-        return uri
-    servidor, barra, ruta = resto.partition("/")
-    return f"{principio}://{servidor.rpartition('@')[2]}{barra}{ruta}"
 
 
 def _elsewhere(settings: Settings) -> str | None:

@@ -122,8 +122,10 @@ def without_password(uri: str) -> str:
     >>> without_password("http://ana:secreto@mlflow:5000/raiz")
     'http://mlflow:5000/raiz'
     """
-    partes = urlsplit(uri)
-    return partes._replace(netloc=partes.netloc.rpartition("@")[2]).geturl()
+    # By hand: it is also what is said of an address that cannot be understood.
+    principio, separador, resto = uri.partition("://")
+    servidor, barra, ruta = resto.partition("/")
+    return f"{principio}{separador}{servidor.rpartition('@')[2]}{barra}{ruta}"
 
 
 def teach_manners(espera_s: int | None = None) -> None:

@@ -118,14 +118,17 @@ class _MetricasSalud:
         def gauge(nombre: str, texto: str, *etiquetas: str) -> Gauge:
             return Gauge(nombre, texto, etiquetas, registry=registro)
 
-        self._bien = gauge("consumo_consumidor_bien", "1 si el consumidor no está mal")
+        self._bien = gauge(
+            "consumo_consumidor_bien", "1 si el consumidor no está mal; NaN = no se sabe"
+        )
         self._vivos = gauge("consumo_consumidores_vivos", "Consumidores que dan señales")
         self._senal = gauge("consumo_senal_segundos", "Desde la última señal de un consumidor")
         self._esperan = gauge(
             "consumo_lecturas_esperando", "Lecturas sin leer en Kafka", "particion"
         )
-        self._antigua = gauge(
-            "consumo_espera_segundos", "Desde que se envió la más antigua de las que esperan"
+        self._espera = gauge(
+            "consumo_espera_segundos",
+            "Desde que se vio esperar la más antigua de las que esperan",
         )
         self._guardado = gauge("consumo_ultima_escritura_segundos", "Desde lo último guardado")
         self._consumo = gauge(
@@ -142,15 +145,16 @@ class _MetricasSalud:
     ) -> None:
         """Set all of them."""
         nada = float("nan")
-        self._bien.set(diagnostico.gravedad != "mal")
+        sabido = diagnostico.estado != "desconocido"
+        self._bien.set(diagnostico.gravedad != "mal" if sabido else nada)
         self._vivos.set(len(latidos.vivos()) if latidos else nada)
-        senal, antigua = nada, 0.0 if retraso else nada
+        senal, visto = nada, nada
         if latidos and latidos.filas:
             senal = (latidos.ahora - latidos.filas[0].latido).total_seconds()
-        if latidos and retraso and retraso.mas_antigua:
-            antigua = max(0.0, (latidos.ahora - retraso.mas_antigua).total_seconds())
+        if retraso and retraso.por_particion and retraso.visto_s is not None:
+            visto = retraso.visto_s
         self._senal.set(senal)
-        self._antigua.set(antigua)
+        self._espera.set(visto)
         self._esperan.clear()
         for particion, mensajes in (retraso.por_particion if retraso else {}).items():
             self._esperan.labels(str(particion)).set(mensajes)

@@ -5,8 +5,9 @@ The one place where that is decided: the API, ``consumo salud`` and the metrics 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -17,6 +18,8 @@ MUDO = timedelta(seconds=30)
 """Without a heartbeat for this long a consumer counts as dead; a reading that has waited for this
 long, as late. Six heartbeats; with the few seconds that a look is remembered and the 20 s between
 two looks of the dashboard's side bar it is said within 60 s everywhere. Kafka's session is 6 s."""
+MIRADAS = 256
+"""Of a partition, remembered at once: at one each 2 s those of 8 minutes; of older ones, fewer."""
 SIN_LECTURAS = timedelta(hours=2)
 """After which hourly readings are missed. By hand, 2026-11-24."""
 
@@ -116,10 +119,20 @@ class Latidos:
         return [f for f in self.filas if f.fin is None and self.ahora - f.latido <= MUDO]
 
     def sin_relevo(self) -> list[Latido]:
-        """Return those that fell silent, and in whose place nobody has started since."""
+        """Return those that fell silent, and whose work nobody has taken over.
+
+        Whoever has started since has, and so have those who read all the partitions it read.
+        """
         vivos = self.vivos()
-        mudos = [f for f in self.filas if f.fin is None and self.ahora - f.latido > MUDO]
-        return [f for f in mudos if not any(v.desde > f.latido for v in vivos)]
+        leidas = {p for v in vivos for p in v.particiones}
+        return [
+            f
+            for f in self.filas
+            if f.fin is None
+            and self.ahora - f.latido > MUDO
+            and not any(v.desde > f.latido for v in vivos)
+            and not leidas.issuperset(f.particiones)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +142,87 @@ class Retraso:
     Parameters
     ----------
     por_particion : mapping of int to int
-        Messages of each partition of the topic.
+        Messages of each partition of the topic; empty = no such topic is seen.
     mas_antigua : datetime or None
-        When the oldest of them was sent, by its producer's clock; None = none waits, or its
-        message does not say.
+        When the oldest of them was sent, by its producer's clock, to be told and not to be judged
+        by; None = none waits, or its message does not say.
+    primeras : mapping of int to int
+        Offset of the first of them, of each partition where any wait.
+    visto_s : float or None
+        How long one of them has been seen to wait; None = this was the only look.
     """
 
     por_particion: Mapping[int, int]
     mas_antigua: datetime | None = None
+    primeras: Mapping[int, int] = field(default_factory=dict)
+    visto_s: float | None = None
 
     @property
     def total(self) -> int:
         """Return how many wait."""
         return sum(self.por_particion.values())
+
+    def moves_past(self, antes: Retraso) -> bool:
+        """Return whether the group has passed all that an earlier look found waiting.
+
+        Examples
+        --------
+        >>> antes = Retraso({0: 1, 1: 2}, primeras={0: 7, 1: 9})
+        >>> Retraso({0: 0, 1: 1}, primeras={1: 10}).moves_past(antes)
+        True
+        >>> Retraso({0: 0, 1: 3}, primeras={1: 9}).moves_past(antes)
+        False
+        """
+        return all(
+            self.primeras.get(p, primera + 1) > primera for p, primera in antes.primeras.items()
+        )
+
+
+class Espera:
+    """How long readings wait, for whoever looks again and again: by the clock of who looks.
+
+    What a look found at the end of a partition, and the group has not passed, has waited since
+    that look. Neither the producers' clocks nor how often one looks can make that untrue.
+
+    Parameters
+    ----------
+    reloj : callable
+        Rising seconds.
+
+    Examples
+    --------
+    >>> reloj = iter((0.0, 40.0, 80.0)).__next__
+    >>> espera = Espera(reloj)
+    >>> [espera.note(Retraso({0: 9}, primeras={0: n})).visto_s for n in (1, 5, 15)]
+    [0.0, 40.0, 0.0]
+    """
+
+    def __init__(self, reloj: Callable[[], float] = time.monotonic) -> None:
+        self._reloj = reloj
+        self._miradas: dict[int, list[tuple[float, int, int]]] = {}
+
+    def note(self, retraso: Retraso) -> Retraso:
+        """Return the lag just read with how long the oldest of it has been seen to wait."""
+        ahora = self._reloj()
+        self._miradas = {
+            particion: self._seen(particion, ahora, primera, retraso.por_particion[particion])
+            for particion, primera in retraso.primeras.items()
+        }
+        desde = min((miradas[0][0] for miradas in self._miradas.values()), default=ahora)
+        return replace(retraso, visto_s=ahora - desde)
+
+    def _seen(
+        self, particion: int, ahora: float, primera: int, mensajes: int
+    ) -> list[tuple[float, int, int]]:
+        """Return when a partition's unread messages were first seen: instant, first, and end."""
+        fin = primera + mensajes
+        miradas = self._miradas.get(particion, [])
+        if miradas and (primera < miradas[-1][1] or fin < miradas[-1][2]):
+            miradas = []  # set back, or another log under the same name
+        miradas = [m for m in miradas if m[2] > primera]
+        if len(miradas) >= MIRADAS:
+            miradas = miradas[::2]  # the first one stays: it is the one that dates the wait
+        return [*miradas, (ahora, primera, fin)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,17 +283,18 @@ def _with_consumer(
     ahora: datetime,
     zona: ZoneInfo,
 ) -> Diagnostico:
+    oculto = is_hidden(latidos, retraso)
+    retraso = None if oculto else retraso
     parados = [v for v in latidos.vivos() if v.espera_desde is not None]
     espera = min(parados, key=lambda v: v.espera_desde or v.latido, default=None)
     hace = _Hace(latidos.ahora, zona)
-    antigua = retraso.mas_antigua if retraso else None
-    if antigua is not None and latidos.ahora - antigua > MUDO:
+    if retraso is not None and (desde := _behind_since(latidos, retraso)):
         motivo = f" ({espera.espera})" if espera else ""
-        texto = (
-            f"El consumidor va atrasado{motivo}: {_waiting(retraso)}, la más antigua desde "
-            f"{hace(antigua)}"
-        )
-        return Diagnostico("atrasado", "mal", texto, antigua)
+        texto = f"El consumidor va atrasado{motivo}: {_waiting(retraso)}"
+        antigua = retraso.mas_antigua
+        if antigua is not None and antigua <= latidos.ahora:
+            texto = f"{texto}, la más antigua desde {hace(antigua)}"
+        return Diagnostico("atrasado", "mal", texto, desde)
     if espera and espera.espera_desde and latidos.ahora - espera.espera_desde > MUDO:
         texto = f"El consumidor espera desde {hace(espera.espera_desde)}: {espera.espera}"
         return Diagnostico("esperando", "mal", texto, espera.espera_desde)
@@ -223,7 +305,8 @@ def _with_consumer(
         texto = f"Hay consumidor, pero {otros} {verbo} desde {hace(ultimo)}: {_waiting(retraso)}"
         return Diagnostico("al día", "aviso", texto, ultimo)
     if retraso is None:
-        texto = f"El consumidor da señales; {_waiting(None)}: Kafka no responde"
+        motivo = "Kafka no enseña el topic" if oculto else "Kafka no responde"
+        texto = f"El consumidor da señales; {_waiting(None)}: {motivo}"
         return Diagnostico("desconocido", "aviso", texto)
     if ultima is None and not retraso.total:
         return Diagnostico("sin datos", "aviso", "Todavía no hay lecturas")
@@ -231,6 +314,27 @@ def _with_consumer(
         texto = f"Sin lecturas nuevas desde {_Hace(ahora, zona)(ultima)}"
         return Diagnostico("sin lecturas nuevas", "aviso", texto, ultima)
     return Diagnostico("al día", "bien", "El consumidor está al día")
+
+
+def is_hidden(latidos: Latidos | None, retraso: Retraso | None) -> bool:
+    """Return whether no topic is seen though a living consumer reads it: we may not look."""
+    if latidos is None or retraso is None or retraso.por_particion:
+        return False
+    return any(vivo.particiones for vivo in latidos.vivos())
+
+
+def _behind_since(latidos: Latidos, retraso: Retraso) -> datetime | None:
+    """Return since when readings have waited for too long; None = they have not.
+
+    Who has looked once only knows that readings wait and nobody has saved any for too long.
+    """
+    if not retraso.total:
+        return None
+    if retraso.visto_s is not None:
+        desde = latidos.ahora - timedelta(seconds=retraso.visto_s)
+    else:
+        desde = max(vivo.ultimo_lote or vivo.desde for vivo in latidos.vivos())
+    return desde if latidos.ahora - desde > MUDO else None
 
 
 def _without_consumer(

@@ -18,7 +18,7 @@ from detection.errors import TransientError
 from pipeline.almacenes.postgres_salud import UltimaEscritura
 from serving.metrics import TIPO_METRICAS
 from serving.salud_consumidor import Estado as EstadoConsumidor
-from serving.salud_consumidor import Gravedad
+from serving.salud_consumidor import Gravedad, Latidos, is_hidden
 from serving.settings import ROLES
 
 router = APIRouter(tags=["sistema"])
@@ -91,7 +91,9 @@ class ConsumidorSalud(BaseModel):
     lecturas_esperando: int | None = Field(
         None, ge=0, description="Sin leer en Kafka; null = no se sabe", examples=[1200]
     )
-    espera_mas_antigua: datetime | None = Field(None, description="Cuándo se envió la primera")
+    espera_mas_antigua: datetime | None = Field(
+        None, description="Cuándo se envió la primera, según quien la envió"
+    )
     consumidores: list[UnConsumidor] = Field(
         default_factory=list, description="Cada arranque, el último que dio señales primero"
     )
@@ -104,7 +106,7 @@ class ConsumidorSalud(BaseModel):
 
 
 class ModeloSalud(BaseModel):
-    """What MLflow says of the champion."""
+    """What MLflow and the consumers say of the champion."""
 
     model_config = ConfigDict(json_schema_extra={"description": "La versión campeona."})
     estado: Literal["bien", "rechazado", "sin campeón", "desconocido"] = Field(
@@ -187,8 +189,9 @@ def salud(recursos: Todo, ahora: Ahora, respuesta: Response) -> Salud:
     respuesta.headers["Cache-Control"] = "no-store"
     mirada = recursos.consumidores.begin()
     partes = dict(recursos.vigia.look())
-    modelo = _modelo(partes.pop(MODELO))
-    consumidor = _consumidor(recursos, partes, mirada.result(), ahora)
+    vista = mirada.result()
+    modelo = modelo_de(partes.pop(MODELO), vista.latidos)
+    consumidor = _consumidor(recursos, partes, vista, ahora)
     mal = (
         any(p.mal for p in partes.values())
         or consumidor.gravedad == "mal"
@@ -320,18 +323,35 @@ def _parte(nombre: str, parte: Parte) -> ParteSalud:
     )
 
 
-def _modelo(parte: Parte) -> ModeloSalud:
-    """Return what is known of the champion."""
+def modelo_de(parte: Parte, latidos: Latidos | None) -> ModeloSalud:
+    """Return what is known of the champion.
+
+    The tag in MLflow is the last word of one consumer; a living one that does not use the champion
+    says so itself, whatever the others can do and whether MLflow answers or not.
+    """
+    campeon = parte.dato if isinstance(parte.dato, Campeon) else None
+    for fila in latidos.vivos() if latidos else ():
+        version = _number(fila.modelo_rechazado)
+        # It may speak of the champion before: it looks again within MODELO_SONDEO_S.
+        if version is not None and (parte.mal or (campeon and version == campeon.version)):
+            return ModeloSalud(
+                estado="rechazado", version=version, detalle=sin_direcciones(fila.rechazo)
+            )
     if parte.mal:
         return ModeloSalud(estado="desconocido")
-    campeon = parte.dato
-    if not isinstance(campeon, Campeon):
+    if campeon is None:
         return ModeloSalud(estado="sin campeón")
     if campeon.rechazo is None:
         return ModeloSalud(estado="bien", version=campeon.version)
     return ModeloSalud(
         estado="rechazado", version=campeon.version, detalle=sin_direcciones(campeon.rechazo)
     )
+
+
+def _number(modelo: str) -> int | None:
+    """Return the number of a version, from its name."""
+    numero = modelo.rpartition("-")[2]
+    return int(numero) if numero.isdecimal() else None
 
 
 def _last_write(partes: dict[str, Parte]) -> UltimaEscritura | None:
@@ -359,7 +379,7 @@ def _consumidor(
         desde=diagnostico.desde and diagnostico.desde.astimezone(zona),
         consumidores=_each(vista, zona),
     )
-    if vista.retraso is not None:
+    if vista.retraso is not None and not is_hidden(vista.latidos, vista.retraso):
         antigua = vista.retraso.mas_antigua
         salud.lecturas_esperando = vista.retraso.total
         salud.espera_mas_antigua = antigua and antigua.astimezone(zona)

@@ -166,6 +166,26 @@ def test_parado_en_orden_no_es_muerto(
         assert _de(http)["texto"].endswith("40 lecturas esperan")
 
 
+def test_parado_mientras_espera_a_un_almacen_no_es_muerto(
+    entorno: Settings, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """A SIGTERM while MongoDB has not answered yet is a stop in order: status 0, and its mark."""
+    migrate(entorno)
+    registro = tmp_path / "consumidor.log"
+    sin_mongo = {**variables, "MONGO_PORT": str(puerto_del_sistema())}
+    with closing(LatidosPostgres(entorno)) as latidos, _consumidor(sin_mongo, registro) as proceso:
+
+        def waits() -> bool:
+            assert proceso.poll() is None, registro.read_text()
+            return any("MongoDB" in fila.espera for fila in latidos.read().filas)
+
+        esperar(waits, "it waits for MongoDB", PLAZO_S)
+        proceso.send_signal(signal.SIGTERM)
+        assert proceso.wait(PLAZO_S) == 0, registro.read_text()
+        (fila,) = latidos.read().filas
+        assert (fila.fin is not None, fila.motivo) == (True, "")
+
+
 def test_quien_va_al_dia_lo_dice_consumo_salud(
     entorno: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from apoyo_api import Datos, base_nueva, esperar, servir
 
-from api.vigia import VIGENCIA_S, Vigia, reach_kafka
+from api.consumidores import Consumidores
+from api.routes.sistema import modelo_de
+from api.vigia import VIGENCIA_S, Campeon, Parte, Vigia, look_at_champion, reach_kafka
 from detection.errors import TransientError
 from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.local import EmbeddedServices
-from serving.salud_consumidor import Situacion
+from serving.salud_consumidor import MUDO, Latido, Latidos, Retraso, Situacion
+from serving.versiones import CAMPEON, Rechazo
 
 
 def test_salud_dice_cada_parte_y_la_frescura(cliente: httpx.Client, datos: Datos) -> None:
@@ -119,3 +124,58 @@ def test_kafka_se_alcanza_por_cualquiera_de_sus_servidores(servicios: EmbeddedSe
     reach_kafka(f"127.0.0.1:9,{servicios.variables()['KAFKA_BROKER']}")
     with pytest.raises(TransientError, match="Kafka no responde"):
         reach_kafka("127.0.0.1:9, 127.0.0.1:10")
+
+
+def test_un_campeon_que_rechaza_uno_vivo_no_esta_bien() -> None:
+    """One consumer can load it and takes the tag away; the other, alive, still says no."""
+    ahora = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
+    nadie = Latido(
+        "uno", 7, ahora, ahora, None, "", (0,), 1, ahora, "m-1", "", "", "", None
+    )  # fmt: skip
+    rechaza = replace(nadie, modelo_rechazado="consumo-detector-4", rechazo="le falta un rasgo")
+    muerto = replace(rechaza, latido=ahora - 2 * MUDO)
+
+    def modelo(parte: Parte, *filas: Latido) -> tuple[str, int | None, str | None]:
+        visto = modelo_de(parte, Latidos(ahora, ahora, filas))
+        return visto.estado, visto.version, visto.detalle
+
+    cuatro, cinco = (Parte(None, 1.0, Campeon(n, None)) for n in (4, 5))
+    fuera = Parte("MLflow no responde", 1.0)
+    rechazado = ("rechazado", 4, "le falta un rasgo")
+    assert modelo(cuatro, nadie, rechaza) == modelo(fuera, nadie, rechaza) == rechazado
+    # It speaks of the champion before; it is dead; nobody says anything.
+    assert modelo(cinco, rechaza) == ("bien", 5, None)
+    assert modelo(cuatro, nadie, muerto) == ("bien", 4, None)
+    assert modelo(fuera, nadie, muerto) == ("desconocido", None, None)
+    assert modelo(Parte(None, 1.0), rechaza) == ("sin campeón", None, None)
+    assert modelo_de(cuatro, None).estado == "bien"
+
+
+def test_del_campeon_se_pregunta_por_el_solo() -> None:
+    """Two requests to MLflow, however many versions there are; none of all of them."""
+
+    class Uno:
+        def version_of(self, alias: str) -> int | None:
+            return {CAMPEON: 4}.get(alias)
+
+        def tags_of(self, version: int) -> dict[str, str]:
+            return Rechazo("nodo", "hoy", "está roto").tags() if version == 4 else {}
+
+    assert look_at_champion(Uno()) == Campeon(4, "está roto")
+
+
+def test_la_espera_se_cuenta_con_el_reloj_de_la_api() -> None:
+    """Looked at again and again, what the group does not pass is late after half a minute."""
+    ahora = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
+    vivo = Latido("uno", 7, ahora, ahora, None, "", (0,), 1, ahora, "m-1", "", "", "", None)
+    segundos = [0.0]
+    consumidores = Consumidores(
+        lambda: Latidos(ahora, ahora, [vivo]),
+        lambda: Retraso({0: 7}, None, {0: 3}),
+        lambda: segundos[0],
+    )
+    vistos = []
+    for segundos[0] in (0.0, 25.0, 31.0):
+        vistos.append(consumidores.look().judge(ahora, ahora, ZoneInfo("Europe/Madrid")).estado)
+    consumidores.close()
+    assert vistos == ["al día", "al día", "atrasado"]

@@ -20,7 +20,8 @@ from confluent_kafka.admin import AdminClient
 from detection.dominio import Lecturas
 from detection.errors import TransientError
 from pipeline.bucle import Bucle, Resumen
-from pipeline.kafka_io import FuenteKafka, GroupOffsets, Productor
+from pipeline.kafka_io import FuenteKafka, Productor
+from pipeline.kafka_retraso import GroupOffsets
 from pipeline.kafka_temas import ensure_topics, log_identity, ping_kafka
 from pipeline.local import EmbeddedServices
 from pipeline.messages import Codificador, Decodificador

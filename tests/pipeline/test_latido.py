@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from contextlib import closing
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from apoyo_bucle import FuenteFalsa, ProcesadorFalso, message, wait_until
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from detection.errors import ConfiguracionError, TransientError
 from pipeline.almacenes.postgres import migrate
 from pipeline.almacenes.postgres_conexion import Conexion
 from pipeline.almacenes.postgres_latidos import SE_GUARDAN_FILAS, LatidosPostgres
-from pipeline.bucle import Bucle
+from pipeline.bucle import Bucle, Parada, stop_on_signals
+from pipeline.consumer import wait_for_stores
 from pipeline.kafka_io import Productor
-from pipeline.kafka_retraso import LectorRetraso
-from pipeline.kafka_temas import ensure_topics
+from pipeline.kafka_retraso import LectorRetraso, committed
+from pipeline.kafka_temas import conexion, ensure_topics
 from pipeline.latido import Latido, Observado
 from pipeline.messages import Decodificador
+from pipeline.salud import check_consumidor
 from pipeline.sondas import ANFITRION, puerto_del_sistema
 from serving.salud_consumidor import MUDO, Situacion
 from serving.settings import Settings
@@ -180,6 +187,7 @@ def test_el_retraso_es_el_del_grupo_y_nadie_lo_nota(entorno: Settings) -> None:
         primera = lector.read()
         assert primera.total == 501
         assert primera.mas_antigua is not None
+        assert primera.primeras == {p: 0 for p, n in primera.por_particion.items() if n}
         assert lector.read() == primera
 
 
@@ -191,3 +199,80 @@ def test_kafka_fuera_se_dice_a_tiempo() -> None:
         pytest.raises(TransientError, match="Kafka"),
     ):
         lector.read()
+
+
+def test_una_particion_que_no_se_puede_leer_no_es_que_no_se_haya_leido_nada() -> None:
+    """An error of one partition is an error, for the lag and for the demo, not offset 0."""
+    mal = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+    class Grupo:
+        def committed(self, preguntas: list[TopicPartition], timeout: float) -> list[Any]:
+            assert [p.partition for p in preguntas] == [0, 1, 2]
+            dichas = [(0, 7, None), (1, -1001, None), (2, -1001, fallo)]
+            return [SimpleNamespace(partition=p, offset=o, error=e) for p, o, e in dichas]
+
+    fallo: KafkaError | None = None
+    assert committed(Grupo(), "consumo", (2, 0, 1), 1.0) == {0: 7, 1: None, 2: None}  # type: ignore[arg-type]
+    fallo = mal
+    with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+        committed(Grupo(), "consumo", (2, 0, 1), 1.0)  # type: ignore[arg-type]
+
+
+def test_lo_que_acaba_de_llegar_no_es_un_atraso(entorno: Settings) -> None:
+    """``consumo salud`` looks again before it says that an idle consumer is late."""
+    migrate(entorno)
+    ensure_topics(entorno)
+    productor = Productor(entorno)
+    productor.send(["A"], [b"x"])
+    productor.flush()
+    ((particion, siguiente),) = productor.posiciones.items()
+    grupo = Consumer({**conexion(entorno), "group.id": entorno.kafka_grupo})
+
+    def read_it(_segundos: float) -> None:
+        donde = TopicPartition(entorno.kafka_topic, particion, siguiente)
+        grupo.commit(offsets=[donde], asynchronous=False)
+
+    with closing(LatidosPostgres(entorno)) as latidos, closing(grupo):
+        latidos.write(Situacion((0, 1, 2), ultimo_lote_hace_s=3000.0))
+        esperas: list[float] = []
+        diagnostico, _ = check_consumidor(entorno, esperas.append)
+        assert (diagnostico.estado, diagnostico.gravedad) == ("atrasado", "mal")
+        assert "1 lectura espera" in diagnostico.texto
+        diagnostico, _ = check_consumidor(entorno, read_it)
+        assert diagnostico.gravedad != "mal"
+        assert len(esperas) == 1
+
+
+def test_se_puede_parar_mientras_se_espera_a_un_almacen() -> None:
+    """A start that waits heeds SIGTERM, ends in order, and its row says that it was stopped."""
+    almacen, avisos = AlmacenFalso(), []
+    parada = Parada()
+
+    def abrir() -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise TransientError("PostgreSQL no responde", 3600.0)
+
+    with stop_on_signals(parada.stop), Latido(almacen, Situacion, cada_s=60):
+        assert wait_for_stores(abrir, avisos.append, parada.wait) is None
+    assert avisos == ["PostgreSQL no responde"]
+    assert almacen.escritos[-1][1:] == (True, "")
+
+
+def test_la_parada_llega_al_bucle_tarde_o_pronto() -> None:
+    """What is asked before there is a loop is handed on to it, and so is what is asked later."""
+    paradas: list[str] = []
+    antes, despues = Parada(), Parada()
+    antes.stop()
+    antes.heed(lambda: paradas.append("antes"))
+    despues.heed(lambda: paradas.append("después"))
+    assert (paradas, despues.wait(0.0)) == (["antes"], False)
+    despues.stop()
+    assert paradas == ["antes", "después"]
+    fallos: list[Exception] = [TransientError("x", 0.0), TransientError("x", 0.0)]
+
+    def abrir() -> str:
+        if fallos:
+            raise fallos.pop()
+        return "abierto"
+
+    assert wait_for_stores(abrir, lambda _: None, lambda _: False) == "abierto"

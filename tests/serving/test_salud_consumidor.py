@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from serving.metrics import MetricasApi
 from serving.salud_consumidor import (
     MUDO,
     SIN_LECTURAS,
     Diagnostico,
+    Espera,
     Latido,
     Latidos,
     Retraso,
@@ -76,8 +78,22 @@ def juzgar(
          "El consumidor está al día"),
         ([VIVO], None, "desconocido", "aviso",
          "El consumidor da señales; no se sabe cuántas lecturas esperan: Kafka no responde"),
-        ([VIVO], Retraso({0: 1}, AHORA - MUDO / 2), "al día", "bien", "El consumidor está al día"),
-        ([VIVO, MUERTO], NADA, "al día", "aviso",
+        ([replace(VIVO, ultimo_lote=AHORA - MUDO / 2)], MUCHO, "al día", "bien",
+         "El consumidor está al día"),
+        ([replace(VIVO, ultimo_lote=None, desde=AHORA - MUDO / 2)], MUCHO, "al día", "bien",
+         "El consumidor está al día"),
+        ([VIVO, replace(VIVO, ultimo_lote=AHORA)], MUCHO, "al día", "bien",
+         "El consumidor está al día"),
+        ([VIVO], replace(MUCHO, mas_antigua=AHORA + timedelta(days=1)), "atrasado", "mal",
+         "El consumidor va atrasado: 1.200 lecturas esperan"),
+        ([VIVO], replace(MUCHO, visto_s=29.0), "al día", "bien", "El consumidor está al día"),
+        ([replace(VIVO, ultimo_lote=AHORA)], Retraso({0: 1}, None, visto_s=31.0), "atrasado", "mal",
+         "El consumidor va atrasado: 1 lectura espera"),
+        ([VIVO], Retraso({}), "desconocido", "aviso",
+         "El consumidor da señales; no se sabe cuántas lecturas esperan: Kafka no enseña el topic"),
+        ([replace(VIVO, particiones=())], Retraso({}), "al día", "bien",
+         "El consumidor está al día"),
+        ([VIVO, replace(MUERTO, particiones=(1, 2))], NADA, "al día", "aviso",
          "Hay consumidor, pero otro no da señales desde las 12:31 (hace 2 min): no espera ninguna "
          "lectura"),
         ([VIVO, PARADO], NADA, "al día", "bien", "El consumidor está al día"),
@@ -97,6 +113,53 @@ def test_quien_arranca_despues_releva_al_muerto() -> None:
     """A consumer that was killed and started again is no longer missed."""
     relevo = replace(VIVO, desde=ANTES + timedelta(seconds=5))
     assert juzgar([relevo, MUERTO], NADA).gravedad == "bien"
+
+
+def test_a_quien_relevan_los_que_ya_estaban_no_se_le_echa_en_falta() -> None:
+    """After scaling down by a kill the others read its partitions: nothing is amiss for a week."""
+    muerto = replace(MUERTO, particiones=(1, 2))
+    otro = replace(VIVO, maquina="dos", particiones=(2,))
+    assert juzgar([VIVO, otro, muerto], NADA).gravedad == "bien"
+    assert juzgar([otro, muerto], NADA).gravedad == "aviso"
+
+
+def lecturas(primera: int, fin: int) -> Retraso:
+    """Return a lag whose messages carry the hour of the reading, long ago."""
+    return Retraso({0: fin - primera}, AHORA - timedelta(hours=3), {0: primera})
+
+
+def test_el_reloj_del_productor_no_hace_que_se_vaya_atrasado() -> None:
+    """On a stream that never rests nothing is late, whatever hour its producer writes on it.
+
+    A consumer that hangs but beats is late after half a minute, and no sooner.
+    """
+    segundos = [0.0]
+    espera = Espera(lambda: segundos[0])
+    for n in range(100):
+        segundos[0] = 2.0 * n
+        visto = juzgar([VIVO], espera.note(lecturas(100 * n, 100 * n + 7)))
+        assert (visto.estado, visto.gravedad) == ("al día", "bien")
+    parado = 100 * 99
+    for s, estado in ((20.0, "al día"), (30.0, "al día"), (31.0, "atrasado"), (900.0, "atrasado")):
+        segundos[0] = 198.0 + s
+        visto = juzgar([replace(VIVO, ultimo_lote=AHORA)], espera.note(lecturas(parado, 10**6)))
+        assert visto.estado == estado
+    assert visto.desde == AHORA - timedelta(seconds=900)
+
+
+def test_quien_avanza_menos_de_lo_que_llega_va_atrasado() -> None:
+    """Progress alone is not enough: what was there half a minute ago has to be done."""
+    segundos = [0.0]
+    espera = Espera(lambda: segundos[0])
+    for n in range(1000):
+        segundos[0] = 2.0 * n
+        visto = espera.note(lecturas(n, 1000 + n))
+    assert visto.visto_s == pytest.approx(2.0 * 999)
+    segundos[0] += 2.0
+    # Set back by hand, or another log under the same name: what was seen says nothing any more.
+    assert espera.note(lecturas(5, 2500)).visto_s == 0.0
+    assert espera.note(Retraso({0: 0})).visto_s == 0.0
+    assert juzgar([VIVO], espera.note(Retraso({0: 0}))).gravedad == "bien"
 
 
 def test_el_silencio_del_almacen_no_es_la_muerte_del_consumidor() -> None:
@@ -119,3 +182,20 @@ def test_otro_dia_se_dice_con_su_fecha() -> None:
     """What happened on another day is told with that day, in local time."""
     viejo = replace(MUERTO, latido=datetime(2026, 11, 18, 0, 5, tzinfo=UTC))
     assert "desde la 1:05 del 18/11/2026 (hace 2 días)" in juzgar([viejo], NADA).texto
+
+
+def test_lo_que_no_se_sabe_no_es_un_uno() -> None:
+    """While nothing is known of the consumers the metrics say neither 1 nor 0, but NaN."""
+    metricas = MetricasApi()
+
+    def bien(diagnostico: Diagnostico, retraso: Retraso | None = None) -> str:
+        metricas.consumidores(diagnostico, None, retraso, guardado_s=None, consumo_s=None)
+        return metricas.texto().decode()
+
+    assert "\nconsumo_consumidor_bien NaN\n" in bien(juzgar(None, NADA))
+    assert "\nconsumo_consumidor_bien NaN\n" in bien(juzgar([VIVO], None))
+    assert "\nconsumo_consumidor_bien 1.0\n" in bien(juzgar([VIVO], NADA))
+    tarde = replace(MUCHO, visto_s=40.0)
+    assert "\nconsumo_consumidor_bien 0.0\n" in bien(juzgar([VIVO], tarde))
+    assert "\nconsumo_espera_segundos 40.0\n" in bien(juzgar([VIVO], tarde), tarde)
+    assert "\nconsumo_espera_segundos NaN\n" in bien(juzgar([VIVO], Retraso({})), Retraso({}))
