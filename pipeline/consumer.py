@@ -15,7 +15,7 @@ from pipeline.almacenes.mongo import MongoAnomalyStore
 from pipeline.almacenes.postgres import PostgresStore, migrate
 from pipeline.almacenes.postgres_latidos import LatidosPostgres
 from pipeline.batch import Procesador
-from pipeline.bucle import Bucle, Parada, stop_on_signals
+from pipeline.bucle import Bucle, Parada, Resumen, stop_on_signals
 from pipeline.calentamiento import warm_up
 from pipeline.kafka_io import FuenteKafka
 from pipeline.latido import Latido, Observado
@@ -75,6 +75,18 @@ def main(argv: Sequence[str]) -> int:
     opciones = parser.parse_args(argv)
     settings = load_settings()
     configure_logs(settings.nivel_log)
+    resumen = _consume(settings, hasta_vacio=opciones.hasta_vacio)
+    _LOG.info(
+        "consumidor parado: %d lecturas en %d lotes, %d mensajes no válidos",
+        resumen.lecturas,
+        resumen.lotes,
+        resumen.invalidas,
+    )
+    return HECHO
+
+
+def _consume(settings: Settings, *, hasta_vacio: bool) -> Resumen:
+    """Return what was done until we were asked to stop, which may be before the first reading."""
     parada = Parada()
     with ExitStack() as pila:
         # The outermost: whoever is stopped while it still waits for a store says so too.
@@ -95,28 +107,20 @@ def main(argv: Sequence[str]) -> int:
             parada.wait,
         )
         if propio is None:
-            _LOG.info("consumidor parado antes de empezar")
-            return HECHO
+            return Resumen()
         fuente, procesador = _watched(kafka, propio, metricas)
         bucle = Bucle(
             fuente,
             procesador,
             Decodificador(settings.zona_horaria, settings.consumo_maximo_kwh),
             lote_maximo=settings.lote_maximo,
-            hasta_vacio=opciones.hasta_vacio,
+            hasta_vacio=hasta_vacio,
             reloj=hora_actual,
         )
         observado.runs(bucle)
         parada.heed(bucle.stop)
         _LOG.info("consumidor en marcha: grupo %s", settings.kafka_grupo)
-        resumen = bucle.run()
-    _LOG.info(
-        "consumidor parado: %d lecturas en %d lotes, %d mensajes no válidos",
-        resumen.lecturas,
-        resumen.lotes,
-        resumen.invalidas,
-    )
-    return HECHO
+        return bucle.run()
 
 
 def _serve_metrics(settings: Settings, pila: ExitStack) -> MetricasConsumidor | None:

@@ -92,7 +92,7 @@ class ConsumidorSalud(BaseModel):
         None, ge=0, description="Sin leer en Kafka; null = no se sabe", examples=[1200]
     )
     espera_mas_antigua: datetime | None = Field(
-        None, description="Cuándo se envió la primera, según quien la envió"
+        None, description="Cuándo dice su productor que envió la primera"
     )
     consumidores: list[UnConsumidor] = Field(
         default_factory=list, description="Cada arranque, el último que dio señales primero"

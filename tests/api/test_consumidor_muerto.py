@@ -191,6 +191,7 @@ def test_quien_va_al_dia_lo_dice_consumo_salud(
 ) -> None:
     """A living consumer has a row with its machine, and what it refuses and waits for."""
     migrate(entorno)
+    ensure_topics(entorno)
     with servir(entorno) as http, closing(LatidosPostgres(entorno)) as latidos:
         latidos.write(Situacion((0, 1), 7, 1.0, "m-1", "m-2", "le falta un rasgo"))
         estado, dicho = _salud(entorno, str(http.base_url).rstrip("/"), monkeypatch, capsys)
