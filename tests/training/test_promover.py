@@ -345,6 +345,10 @@ def test_como_llego_el_campeon(
     assert promover() == HECHO
     assert way_of(registro.versions()) == "examen"
     assert promover("--version", str(sordo), "--forzar", "--motivo", "una prueba") == HECHO
+    assert way_of(registro.versions()) == "vuelta atrás", "nothing speaks against going back"
+    registrar(entorno_mlflow, SORDO)
+    a_mano(entorno_mlflow, certero)
+    assert promover("--forzar", "--motivo", "una prueba") == HECHO
     assert way_of(registro.versions()) == "a la fuerza"
     a_mano(entorno_mlflow, certero)
     assert way_of(registro.versions()) == "fuera de la puerta"
@@ -447,7 +451,7 @@ def test_un_campeon_roto_solo_se_sustituye_a_la_fuerza(
     assert etiquetas["promovido_motivo"] == "el campeón está roto"
     assert etiquetas["promovido_via"] == "a la fuerza"
     assert etiquetas["promovido_pese_a"].startswith(
-        f"el campeón está dañado: campeón (versión {roto}): «bosque.npz» está dañado; "
+        f"el campeón está dañado: campeón (versión {roto}): «bosque.npz» está dañado"
     )
     examen = Examen.from_tags(etiquetas)
     assert examen is not None
