@@ -7,6 +7,8 @@ the last one stands, and both are in the history, in the order in which they too
 from __future__ import annotations
 
 import logging
+import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -50,8 +52,11 @@ DESHECHO = "Deshecho: "
 """What the reason of a verdict that was undone begins with in the history."""
 _JUZGADO = ("estado", "severidad", "score_anomalia", "consumo_kwh", VEREDICTO)
 """What a verdict is given on: it is stored only where these are still the same."""
-INTENTOS = 20
+INTENTOS = 40
 """Others who judge the same anomaly between our look at it and our verdict, in a row."""
+PAUSA_S = 0.005
+"""Longest pause after the first of them, and so much longer after each: about a journaled write.
+By hand, 2026-11-30."""
 
 
 class VeredictosMongo:
@@ -239,7 +244,9 @@ class VeredictosMongo:
         dado: Mapping[str, Any],
     ) -> CambioVeredicto | Anomalia | None:
         coleccion = self._turnos.base[nombre]
-        for _ in range(INTENTOS):
+        for intento in range(INTENTOS):
+            # At random, or whoever is always a little slower would never have a turn.
+            time.sleep(random.uniform(0.0, PAUSA_S * intento))  # nosec B311 # no secret
             doc = coleccion.find_one({"_id": uno}, SIN_LO_LARGO)
             if doc is None:
                 return None

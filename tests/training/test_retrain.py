@@ -242,14 +242,16 @@ def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: Parada) 
 
 
 def test_un_fallo_queda_escrito_y_nada_a_medias(vacio: Settings, parada: Parada) -> None:
-    """Without history the run fails in one line, is written down, and registers nothing."""
+    """Without history for another version the run fails in one line, and that is written down."""
+    a_mano(vacio, registrar(vacio, 1.0))
+    antes = Registro(vacio).versions()
     with pytest.raises(PermanentError) as fallo:
-        retrain(vacio, parada)
+        retrain(vacio, parada, forzar=True)
     assert "\n" not in str(fallo.value)
     (escrita,) = historial(vacio)
     assert (escrita["resultado"], escrita["version"]) == (FALLIDO, None)
-    assert (escrita["motivo"], escrita["detalle"]) == ("no hay campeón", str(fallo.value))
-    assert Registro(vacio).versions() == []
+    assert escrita["detalle"] == str(fallo.value)
+    assert Registro(vacio).versions() == antes
 
 
 def test_mlflow_parado_queda_escrito(vacio: Settings, parada: Parada) -> None:
@@ -362,7 +364,8 @@ def test_cada_se_queda_y_sigterm_lo_para(
     vacio: Settings, lanzar: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """--cada survives runs that fail, repeats them, and ends with 0 when told to."""
-    proceso = lanzar("--cada", "0.0001")
+    a_mano(vacio, registrar(vacio, 1.0))
+    proceso = lanzar("--cada", "0.0001", "--forzar")
     esperar(lambda: len(historial(vacio)) >= 2)
     proceso.send_signal(signal.SIGTERM)
     _, error = proceso.communicate(timeout=20.0)
