@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg2.errors
+
+from detection.errors import TransientError
 from pipeline.almacenes.postgres_conexion import Conexion
 from pipeline.almacenes.watchdog import PREGUNTA
 from serving.settings import Settings
@@ -50,10 +53,13 @@ class SaludPostgres:
 
     def latest_write(self) -> UltimaEscritura | None:
         """Return the latest row, None = there is none; ``TransientError`` if it is away."""
-        with self._conexion.transaction() as cursor:
-            cursor.execute(_LIMITE, (LIMITE_MS,))
-            cursor.execute(_ULTIMA)
-            fila = cursor.fetchone()
+        try:
+            with self._conexion.transaction() as cursor:
+                cursor.execute(_LIMITE, (LIMITE_MS,))
+                cursor.execute(_ULTIMA)
+                fila = cursor.fetchone()
+        except psycopg2.errors.UndefinedTable as error:
+            raise TransientError("PostgreSQL todavía no tiene las tablas de Consumo") from error
         return None if fila is None else UltimaEscritura(*fila)
 
     def close(self) -> None:
