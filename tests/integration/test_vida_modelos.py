@@ -134,7 +134,7 @@ def test_la_vida_entera_de_un_modelo(vida: Vida) -> None:
     assert estado == 0, texto
     texto = vida.promover()
     if texto.startswith("no: "):
-        # So few customers have their false alarms counted in whole ones; what counts is what follows.
+        # Of so few customers a few false alarms are too many; what counts is what follows.
         texto = vida.promover("--forzar", "--motivo", "es una prueba")
     assert not texto.startswith("no: "), texto
     vida.esperar_version("consumo-detector-1")
