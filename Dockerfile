@@ -58,8 +58,8 @@ RUN find . -name '*.py' -exec touch -d '2026-01-01 00:00:00' {} + \
 # compila el primer arranque, y quedan en el contenedor.
 RUN python -c "\
 from detection.detector import DetectorConsumo; \
-from pipeline.calentamiento import warm_up; \
-from serving.zona import load_calendario; \
+from pipeline.streaming.warmup import warm_up; \
+from serving.local_time import load_calendario; \
 warm_up(DetectorConsumo(load_calendario('Europe/Madrid')))"
 
 

@@ -9,24 +9,33 @@ from importlib import import_module
 from serving.cli import HECHO, MAL_USO, run
 
 VERBOS: dict[str, tuple[str, str]] = {
-    "demo": ("pipeline.demo", "todo en esta máquina, con datos y servicios embebidos"),
-    "servicios": ("pipeline.local", "solo los servicios embebidos, vacíos"),
-    "generador": ("pipeline.generador", "el servicio que genera lecturas sintéticas"),
-    "api": ("api.main", "la API REST, con su documentación en /docs"),
-    "tablero": ("dashboard.main", "el tablero web, sobre la API"),
+    "demo": (
+        "pipeline.embedded.demo.command",
+        "todo en esta máquina, con datos y servicios embebidos",
+    ),
+    "servicios": ("pipeline.embedded.services", "solo los servicios embebidos, vacíos"),
+    "generador": ("pipeline.generator.service", "el servicio que genera lecturas sintéticas"),
+    "api": ("api.app", "la API REST, con su documentación en /docs"),
+    "tablero": ("dashboard.command", "el tablero web, sobre la API"),
     "producir": ("pipeline.producer", "envía lecturas a Kafka, sintéticas o de un archivo"),
     "consumir": ("pipeline.consumer", "lee Kafka, detecta anomalías y las guarda"),
     "agregar": ("pipeline.aggregator", "suma las lecturas por cliente y mes en MongoDB"),
     "archivar": ("pipeline.archivador", "lleva al archivo las lecturas y anomalías antiguas"),
     "restaurar": ("pipeline.restaurador", "lista el archivo, devuelve días de él o los elimina"),
-    "mantenimiento": ("pipeline.mantenimiento", "el trabajo de cada noche, en su orden"),
-    "entrenar": ("training.train", "aprende un modelo aspirante de la historia y lo registra"),
-    "promover": ("training.promover", "compara al aspirante con el campeón y lo pone si es mejor"),
+    "mantenimiento": ("pipeline.jobs.nightly", "el trabajo de cada noche, en su orden"),
+    "entrenar": ("training.fit", "aprende un modelo aspirante de la historia y lo registra"),
+    "promover": ("training.promotion", "compara al aspirante con el campeón y lo pone si es mejor"),
     "deriva": ("training.drift", "compara los datos recientes con los del entrenamiento"),
-    "evaluar": ("training.evaluar", "pasa el detector por un archivo y, con etiquetas, lo mide"),
+    "evaluar": (
+        "training.evaluation.command",
+        "pasa el detector por un archivo y, con etiquetas, lo mide",
+    ),
     "reentrenar": ("training.retrain", "si hay deriva o el campeón es viejo, entrena y promueve"),
-    "migrar": ("pipeline.almacenes.migrar", "pone al día las tablas de PostgreSQL"),
-    "salud": ("pipeline.salud", "comprueba cada parte, y si el consumidor da señales y va al día"),
+    "migrar": ("pipeline.stores.postgres.migrate_command", "pone al día las tablas de PostgreSQL"),
+    "salud": (
+        "pipeline.jobs.health",
+        "comprueba cada parte, y si el consumidor da señales y va al día",
+    ),
 }
 """Verb -> module with ``main(argv)``, and what it does, for the help."""
 

@@ -15,27 +15,27 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
-from api.consumidores import Consumidores
+from api.anomalies.listeners import Oyentes
+from api.answer_cache import Recuerdo
+from api.api_keys import Clave, Llavero, Permiso
 from api.errors import id_de
 from api.middleware import direccion_de
-from api.oyentes import Oyentes
-from api.preparacion import Preparacion
-from api.recuerdo import Recuerdo
-from api.seguridad import Clave, Llavero, Permiso
-from api.vigia import Vigia
+from api.startup import Preparacion
+from api.system.consumers import Consumidores
+from api.system.dependencies import Vigia
 from detection.errors import TransientError
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.mongo_veredictos import VeredictosMongo
-from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
-from pipeline.almacenes.postgres_consultas import PostgresConsultas
-from pipeline.almacenes.postgres_latidos import LatidosPostgres
-from pipeline.almacenes.postgres_salud import SaludPostgres
-from pipeline.kafka_retraso import LectorRetraso
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.reviews import VeredictosMongo
+from pipeline.stores.postgres.audit import AuditoriaPostgres
+from pipeline.stores.postgres.health import SaludPostgres
+from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.streaming.kafka_lag import LectorRetraso
 from serving.metrics import MetricasApi
+from serving.model_versions import VersionInfo
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import VersionInfo
 
 HUELLA_VISIBLE = 8
 """Hex digits of a key's hash in the audit: enough to tell two keys of one name apart."""

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
 from detection.errors import ConsumoError, TransientError
-from pipeline.almacenes.consultas_limites import ConsultaInvalidaError
+from pipeline.stores.query_limits import ConsultaInvalidaError
 
 log = logging.getLogger("api")
 

@@ -19,9 +19,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.api_keys import CABECERA, Llavero
 from api.errors import problema
-from api.limites import Limite, remitente
-from api.seguridad import CABECERA, Llavero
+from api.rate_limit import Limite, remitente
 from serving.metrics import MetricasApi
 
 log = logging.getLogger("api")

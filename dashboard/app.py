@@ -8,10 +8,10 @@ from typing import Any
 import pandas as _pandas  # noqa: F401
 import streamlit as st
 
-from dashboard.barra import pedir_clave, salud_breve
-from dashboard.componentes import colores
-from dashboard.estilo import estilo
-from dashboard.navegacion import paginas_streamlit
+from dashboard.components import colores
+from dashboard.navigation import paginas_streamlit
+from dashboard.sidebar import pedir_clave, salud_breve
+from dashboard.style import estilo
 
 _ICONO = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.aprendida import COLUMNAS, make_columnas
-from detection.blend import OFFLINE, ONLINE, Blend, WeightedBlend
-from detection.contexto import MEDIDAS, Contexto, Detector, clock_changes, make_contexto
-from detection.dominio import (
+from detection.blend.learned import COLUMNAS, make_columnas
+from detection.blend.shadow import Sombra
+from detection.blend.votes import Turno, Votos
+from detection.blend.weighted import OFFLINE, ONLINE, Blend, WeightedBlend
+from detection.domain import (
     MASCARA_DTYPE,
     Calendario,
     Explicacion,
@@ -20,16 +21,15 @@ from detection.dominio import (
     Lecturas,
     Veredictos,
 )
-from detection.features import RASGOS
-from detection.indicios import INDICIOS, compute_indicios
-from detection.modelo import MezclaAprendida, Modelo
-from detection.online import Estados, build_arboles
+from detection.features.evidence import INDICIOS, compute_indicios
+from detection.features.hourly import RASGOS
+from detection.memory.context import MEDIDAS, Contexto, Detector, clock_changes, make_contexto
+from detection.memory.hourly_ring import Ventanas, extract
+from detection.models.half_space_trees import Estados, build_arboles
+from detection.models.scoring_model import MezclaAprendida, Modelo
 from detection.params import CALIBRACIONES, HORAS_VENTANA, Params
-from detection.rareza import ModeloOffline, ModeloOnline
-from detection.rules import DETECTORES
-from detection.sombra import Sombra
-from detection.votos import Turno, Votos
-from detection.windows import Ventanas, extract
+from detection.rules.rarity import ModeloOffline, ModeloOnline
+from detection.rules.registry import DETECTORES
 
 _TROZO = 512
 """Readings scored at once: their windows (1.4 MB) stay in the processor's cache."""

@@ -34,7 +34,7 @@ class LecturaInvalidaError(PermanentError):
     Parameters
     ----------
     motivo : str
-        The reason's name, one of the closed list in ``pipeline.messages``.
+        The reason's name, one of the closed list in ``pipeline.ingest.messages``.
     detalle : str
         What was found, in Spanish.
     """

@@ -20,10 +20,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from detection.dominio import SEGUNDOS_POR_HORA
-from pipeline.almacenes.meses import Huella, mes_de, mes_str, siguiente
-from pipeline.almacenes.mongo_meses import MesesMongo
-from pipeline.almacenes.postgres_meses import MesesPostgres
+from detection.domain import SEGUNDOS_POR_HORA
+from pipeline.stores.mongo.months import MesesMongo
+from pipeline.stores.months import Huella, mes_de, mes_str, siguiente
+from pipeline.stores.postgres.partitions import MesesPostgres
 from serving.cli import HECHO, Parser, run
 from serving.logs import configure_logs
 from serving.settings import Settings, horas_de, load_settings
@@ -169,7 +169,7 @@ def aggregate(settings: Settings, mes: date | None, ahora: datetime) -> Resultad
         A store is away, or another aggregation is running.
     """
     # Alembic takes longer to import than everything else here, and --help does not need it.
-    from pipeline.almacenes.migraciones.aplicar import migrate
+    from pipeline.stores.postgres.migrations.apply import migrate
 
     migrate(settings)
     with (

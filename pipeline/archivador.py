@@ -13,7 +13,8 @@ import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from pipeline.archivo_almacenes import (
+from pipeline.jobs.archive_report import Cronometro, bar, say_moved, show_table
+from pipeline.jobs.archive_stores import (
     AMBOS,
     MONGO,
     POSTGRES,
@@ -23,7 +24,6 @@ from pipeline.archivo_almacenes import (
     one_at_a_time,
     today,
 )
-from pipeline.archivo_informe import Cronometro, bar, say_moved, show_table
 from serving.cli import Parser, entero, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings

@@ -11,26 +11,26 @@ from typing import TypeVar
 
 from detection.detector import DetectorConsumo
 from detection.errors import TransientError
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.almacenes.postgres_latidos import LatidosPostgres
-from pipeline.batch import Procesador
-from pipeline.bucle import Bucle, Parada, Resumen, stop_on_signals
-from pipeline.calentamiento import warm_up
-from pipeline.kafka_io import FuenteKafka
-from pipeline.latido import Latido, Observado
-from pipeline.medidas import FuenteMedida, ProcesadorMedido
-from pipeline.messages import Decodificador
-from pipeline.puertos import Fuente, Modelos
-from pipeline.puertos import Procesador as PuertoProcesador
+from pipeline.ingest.messages import Decodificador
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.streaming.batch import Procesador
+from pipeline.streaming.consumer_loop import Bucle, Parada, Resumen, stop_on_signals
+from pipeline.streaming.heartbeat import Latido, Observado
+from pipeline.streaming.instrumented import FuenteMedida, ProcesadorMedido
+from pipeline.streaming.kafka import FuenteKafka
+from pipeline.streaming.ports import Fuente, Modelos
+from pipeline.streaming.ports import Procesador as PuertoProcesador
+from pipeline.streaming.warmup import warm_up
 from serving.cli import HECHO, Parser, run
+from serving.local_time import load_calendario
 from serving.logs import configure_logs
 from serving.metrics import MetricasConsumidor
+from serving.model_watcher import Vigilante
 from serving.registry import Registro
 from serving.scorer import Scorer
 from serving.settings import Settings, load_settings
-from serving.vigilante import Vigilante
-from serving.zona import load_calendario
 
 _LOG = logging.getLogger(__name__)
 

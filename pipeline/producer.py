@@ -13,21 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detection.dominio import HORAS_POR_DIA, SEGUNDOS_POR_HORA, Lecturas
+from detection.domain import HORAS_POR_DIA, SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import EntregaError, LecturaInvalidaError
-from detection.poblacion import SEMILLA, SEMILLA_MAXIMA, customers
-from pipeline.formatos.reconocer import NOMBRES, read_archivo
-from pipeline.formatos.trozo import Etiqueta
-from pipeline.kafka_io import Productor
-from pipeline.kafka_temas import ensure_topics
-from pipeline.messages import Codificador
-from pipeline.reglas import Reglas
+from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, customers
+from pipeline.ingest.files.chunk import Etiqueta
+from pipeline.ingest.files.recognition import NOMBRES, read_archivo
+from pipeline.ingest.messages import Codificador
+from pipeline.ingest.validation import Reglas
+from pipeline.streaming.kafka import Productor
+from pipeline.streaming.kafka_topics import ensure_topics
 from serving.cli import FALLO, HECHO, Parser, entero, numero, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from detection.synth import Cliente
+    from detection.simulation.synthesis import Cliente
 
 LECTURAS_POR_TROZO = 20_000
 LECTURAS_GENERADAS = 200_000
@@ -98,7 +98,7 @@ def send_hours(
     avanzar : callable
         Told the part that is sent, 0 to 1.
     """
-    from pipeline.generador import generate_lecturas
+    from pipeline.generator.service import generate_lecturas
 
     paso = max(HORAS_POR_DIA, LECTURAS_GENERADAS // max(1, len(clientes)))
     hechas, total = 0, max(1, len(clientes) * (hasta_hora - desde_hora))

@@ -14,13 +14,13 @@ from contextlib import closing
 from datetime import date, timedelta
 
 from detection.errors import PermanentError
-from detection.textos import numero
-from pipeline.archivo_almacenes import AMBOS, Almacen, Archivo, in_each, one_at_a_time, today
-from pipeline.archivo_informe import Cronometro, bar, say_moved, show_table
+from detection.texts import numero
+from pipeline.jobs.archive_report import Cronometro, bar, say_moved, show_table
+from pipeline.jobs.archive_stores import AMBOS, Almacen, Archivo, in_each, one_at_a_time, today
 from serving.cli import HECHO, Parser, entero, run
+from serving.local_time import PRIMER_ANIO
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
-from serving.zona import PRIMER_ANIO
 
 RETENER_DIAS = 30
 """How long restored days stay; the specification's age of archiving."""

@@ -25,9 +25,9 @@ from prometheus_client import (
     start_http_server,
 )
 
-from detection.dominio import SEVERIDADES
+from detection.domain import SEVERIDADES
 from detection.errors import ConfiguracionError
-from serving.salud_consumidor import Diagnostico, Latidos, Retraso
+from serving.consumer_health import Diagnostico, Latidos, Retraso
 
 _TRAMOS_PETICION_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Around the goals: p50 < 10 ms, p99 < 50 ms (issue 5)."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.modelo import Modelo
-from serving.paquete import load_paquete
-from serving.versiones import MODELO
+from detection.models.scoring_model import Modelo
+from serving.model_package import load_paquete
+from serving.model_versions import MODELO
 
 if TYPE_CHECKING:
     import pandas as pd

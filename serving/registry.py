@@ -1,7 +1,7 @@
 """MLflow, where versions of the model are kept and compared: the only file that imports it.
 
-A version is a package (``serving.paquete``) inside an MLflow model, so that both we and a data
-scientist read the same bytes::
+A version is a package (``serving.model_package``) inside an MLflow model, so that both we and a
+data scientist read the same bytes::
 
     mlflow.set_tracking_uri("http://127.0.0.1:5000")
     modelo = mlflow.pyfunc.load_model("models:/consumo-detector@champion")
@@ -32,13 +32,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError, TransientError
-from detection.modelo import Modelo
-from serving import puntuador, versiones
-from serving.alcance import listens, teach_manners, without_password
-from serving.paquete import check_paquete, holds_paquete, huella_de, load_paquete, place_paquete
-from serving.senales import sin_interrupciones
+from detection.models.scoring_model import Modelo
+from serving import model_versions, puntuador
+from serving.model_package import (
+    check_paquete,
+    holds_paquete,
+    huella_de,
+    load_paquete,
+    place_paquete,
+)
+from serving.model_versions import EXPERIMENTO, MODELO, VersionInfo, process_tag
+from serving.reachability import listens, teach_manners, without_password
 from serving.settings import Settings
-from serving.versiones import EXPERIMENTO, MODELO, VersionInfo, process_tag
+from serving.signals import sin_interrupciones
 
 _CARPETA = "paquete"
 _RUTA = f"data/{_CARPETA}"
@@ -139,7 +145,7 @@ class Registro:
         """
         with self._hablando() as cliente:
             ficha = self._version(cliente, version)
-            huella = ficha.tags.get(versiones.ETIQUETA_HUELLA)
+            huella = ficha.tags.get(model_versions.ETIQUETA_HUELLA)
             if huella is not None and holds_paquete(destino, huella):
                 return destino
             from mlflow.artifacts import download_artifacts, list_artifacts
@@ -194,7 +200,7 @@ class Registro:
             The package is broken; nothing was sent.
         """
         modelo = load_paquete(paquete, self.modelo)
-        etiquetas = {**etiquetas, versiones.ETIQUETA_HUELLA: huella_de(paquete)}
+        etiquetas = {**etiquetas, model_versions.ETIQUETA_HUELLA: huella_de(paquete)}
         with self._hablando() as cliente, sin_interrupciones() as retenidas:
             experimento = self._experiment(cliente)
             run = self._open_run(cliente, experimento, etiquetas)
@@ -229,7 +235,7 @@ class Registro:
                 cliente.set_registered_model_alias(self.modelo, alias, str(version))
             try:
                 with self._hablando() as cliente:
-                    for nombre, valor in versiones.with_promotion(previas, etiquetas).items():
+                    for nombre, valor in model_versions.with_promotion(previas, etiquetas).items():
                         cliente.set_model_version_tag(self.modelo, str(version), nombre, valor)
             except ConsumoError as error:
                 raise PermanentError(
@@ -338,14 +344,14 @@ class Registro:
         ficha = cliente.create_model_version(
             self.modelo, origen, run, etiquetas, model_id=hecho.model_id
         )
-        cliente.set_registered_model_alias(self.modelo, versiones.ASPIRANTE, ficha.version)
+        cliente.set_registered_model_alias(self.modelo, model_versions.ASPIRANTE, ficha.version)
         return int(ficha.version)
 
     def _open_run(self, cliente: Any, experimento: str, etiquetas: dict[str, str]) -> str:
         """Return a new run's id, after taking back what killed processes left half way."""
         for run in cliente.search_runs([experimento], "attributes.status = 'RUNNING'"):
             desde = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
-            if versiones.is_abandoned(run.data.tags, desde, datetime.now(UTC)):
+            if model_versions.is_abandoned(run.data.tags, desde, datetime.now(UTC)):
                 self._undo(cliente, experimento, run.info.run_id)
                 _LOG.warning("la ejecución %s de MLflow quedó a medias; se cierra", run.info.run_id)
         return str(cliente.create_run(experimento, tags=etiquetas | process_tag()).info.run_id)

@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Historia, Lecturas, Veredictos
+from detection.domain import Historia, Lecturas, Veredictos
 from detection.errors import LoteEnVueloError, TransientError
-from detection.modelo import Modelo
+from detection.memory.hourly_ring import SIN_HORA
+from detection.models.scoring_model import Modelo
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
-from detection.windows import SIN_HORA
 
 _RETRASO_HORAS = HORAS_ANILLO - HORAS_VENTANA
 """A reading this many hours older than the newest misses the oldest hour of its window."""
@@ -57,7 +57,7 @@ class Origen:
 
 
 class HistoryLoader(Protocol):
-    """What the scorer asks of the store (see ``pipeline.almacenes.puertos.HistoryStore``)."""
+    """What the scorer asks of the store (see ``pipeline.stores.ports.HistoryStore``)."""
 
     def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
         """Return, for each customer, the hours up to and including its latest row."""

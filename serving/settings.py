@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from detection.errors import ConfiguracionError
-from serving.certificados import check_autoridad, check_certificado
+from serving.tls import check_autoridad, check_certificado
 
 SERVICIOS_ENV = Path(".consumo/servicios.env")
 ROLES = ("lectura", "analista", "administracion")

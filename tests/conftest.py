@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.local import EmbeddedServices, falta_embebido
-from pipeline.servidor_mlflow import ServidorMlflow
+from pipeline.embedded.mlflow_server import ServidorMlflow
+from pipeline.embedded.services import EmbeddedServices, falta_embebido
 from serving.settings import Settings
 
 RAIZ = Path(__file__).resolve().parent.parent

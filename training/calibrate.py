@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import Crudos, DetectorConsumo
-from detection.dominio import Calendario, Veredictos
-from detection.features import RASGOS
-from detection.modelo import Cola, Modelo
-from detection.offline import Bosque
+from detection.domain import Calendario, Veredictos
+from detection.features.hourly import RASGOS
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola, Modelo
 from detection.params import CALIBRACIONES, Calibracion, Params
-from detection.rules import DETECTORES
+from detection.rules.registry import DETECTORES
 from training.dataset import HistoriaCortaError, Retenidas
 
 HORAS_PREVIAS = 1e6

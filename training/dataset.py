@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.dominio import HORAS_POR_DIA, Calendario, Lecturas
+from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import PermanentError
-from detection.features import RASGOS
+from detection.features.hourly import RASGOS
 from detection.params import Params
-from training.lectura import (
+from training.history_reader import (
     CALIBRACION_DIAS,
     PASADO_HORAS,
     RETENIDOS_DIAS,

@@ -20,23 +20,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from detection.dominio import HORAS_POR_DIA, Calendario, hora_absoluta, instante
+from detection.domain import HORAS_POR_DIA, Calendario, hora_absoluta, instante
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from detection.modelo import Modelo
+from detection.models.scoring_model import Modelo
 from detection.params import Params
-from detection.textos import numero
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.postgres import PostgresStore, migrate
+from detection.texts import numero
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.cli import HECHO, Parser, entero, run
+from serving.local_time import load_calendario
 from serving.logs import configure_logs
-from serving.paquete import load_paquete
+from serving.model_package import load_paquete
+from serving.model_versions import CAMPEON, MODELO
 from serving.settings import Settings, load_settings
-from serving.versiones import CAMPEON, MODELO
-from serving.zona import load_calendario
 from training.dataset import Lector
-from training.drift_informe import ResultadoDeriva, compare
-from training.lectura import Elegidos
-from training.referencia import REFERENCIA, SEMILLA, measure_columns, read_sample
+from training.drift_comparison import ResultadoDeriva, compare
+from training.drift_reference import REFERENCIA, SEMILLA, measure_columns, read_sample
+from training.history_reader import Elegidos
 
 if TYPE_CHECKING:
     import pandas as pd

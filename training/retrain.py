@@ -28,16 +28,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.postgres_cerrojo import exclusive
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import HECHO, Parser, numero, run
 from serving.logs import configure_logs
-from serving.parada import PASO_S, Parada
+from serving.model_versions import CAMPEON
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
-from serving.versiones import CAMPEON
-from training.policy import Criterio, Politica
-from training.promover import carry_out, examine, who
+from serving.shutdown import PASO_S, Parada
+from training.promotion import carry_out, examine, who
+from training.promotion_policy import Criterio, Politica
 
 _LOG = logging.getLogger("reentrenamiento")
 
@@ -175,7 +175,7 @@ def _advance(
             return
         _LOG.info("se reentrena: %s", ejecucion.motivo)
         from training.dataset import HistoriaCortaError
-        from training.train import train
+        from training.fit import train
 
         try:
             version = train(settings).version
@@ -250,7 +250,7 @@ def _reason(settings: Settings, registro: Registro, ejecucion: Ejecucion, forzar
 def _drift(settings: Settings, ejecucion: Ejecucion) -> str | None:
     """Return why drift asks for training; None = it does not."""
     from training.drift import run_drift
-    from training.drift_informe import ROJO
+    from training.drift_comparison import ROJO
 
     resultado = run_drift(settings)
     ejecucion.semaforo = resultado.semaforo

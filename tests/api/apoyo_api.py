@@ -15,19 +15,19 @@ import httpx
 import numpy as np
 from fastapi import FastAPI
 
-from api.main import create_app, make_server
-from api.seguridad import huella_de
+from api.api_keys import huella_de
+from api.app import create_app, make_server
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas, Veredictos, hora_absoluta, instante
-from detection.synth import generate, make_poblacion
+from detection.domain import Lecturas, Veredictos, hora_absoluta, instante
+from detection.simulation.synthesis import generate, make_poblacion
 from pipeline.aggregator import aggregate
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.batch import Procesador
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.streaming.batch import Procesador
+from serving.local_time import load_calendario
 from serving.scorer import Origen, Scorer
 from serving.settings import ROLES, Settings
-from serving.zona import load_calendario
 
 AHORA = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
 """The app's clock; the latest reading is of the hour before."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from apoyo_api import ZONA, Datos
 
-from detection.dominio import instante
+from detection.domain import instante
 
 MADRID = ZoneInfo(ZONA)
 PAGINAS_MAXIMAS = 500

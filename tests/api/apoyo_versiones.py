@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
-from detection.features import RASGOS
-from detection.modelo import Cola, Modelo
-from detection.offline import Bosque
+from detection.features.hourly import RASGOS
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola, Modelo
 from detection.params import CALIBRACIONES, Params
-from serving.paquete import save_paquete
+from serving.model_package import save_paquete
+from serving.model_versions import MODELO
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import MODELO
 
 
 @lru_cache(maxsize=1)

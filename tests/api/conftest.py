@@ -8,8 +8,8 @@ import httpx
 import pytest
 from apoyo_api import CLAVES, Datos, base_nueva, claves_de_prueba, sembrar, servir
 
-from api.seguridad import CABECERA
-from pipeline.local import EmbeddedServices
+from api.api_keys import CABECERA
+from pipeline.embedded.services import EmbeddedServices
 
 CLIENTES, SOSPECHOSOS, DIAS = 6, 3, 40
 

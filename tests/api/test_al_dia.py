@@ -15,17 +15,17 @@ from apoyo_api import CLAVES, base_nueva, claves_de_prueba, servir_app
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from api.main import create_app
-from api.seguridad import CABECERA
-from detection.dominio import hora_absoluta
+from api.api_keys import CABECERA
+from api.app import create_app
+from detection.domain import hora_absoluta
 from pipeline.aggregator import aggregate
-from pipeline.almacenes.mongo_archivo import ArchivoMongo
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.mongo_veredictos import VeredictosMongo
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.almacenes.postgres_archivo import ArchivoPostgres
-from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.archive import ArchivoMongo
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.reviews import VeredictosMongo
+from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.audit import AuditoriaPostgres
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
 PLAZO_S = 10.0

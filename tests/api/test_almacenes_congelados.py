@@ -11,7 +11,7 @@ from apoyo_api import Datos, es_problema, esperar, servir
 from integration.congelar import congelado
 from test_almacenes_fuera import DE_LOS_DOS, DE_MONGO, DE_POSTGRES
 
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
 
 PLAZO_S = 5.0
 VECES = 3

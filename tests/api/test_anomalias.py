@@ -13,10 +13,10 @@ import pytest
 from apoyo_api import AHORA, Datos, es_problema
 from apoyo_rutas import HORA, MADRID, de_cliente, lee, local, todo
 
-from api.schemas_anomalias import contributions
-from detection.dominio import Explicacion
+from api.anomalies.schemas import contributions
+from detection.domain import Explicacion
 from detection.params import Params
-from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.stores.mongo.store import MongoAnomalyStore
 
 GRAVES = ("baja", "media", "alta", "crítica")
 

@@ -17,19 +17,19 @@ import pytest
 from apoyo_api import SIN_MLFLOW, base_nueva, esperar, servir
 from streamlit.testing.v1 import AppTest
 
-from dashboard.datos import olvidar
-from detection.dominio import Lecturas
-from pipeline.almacenes.postgres import migrate
-from pipeline.almacenes.postgres_conexion import Conexion
-from pipeline.almacenes.postgres_latidos import LatidosPostgres
-from pipeline.kafka_io import Productor
-from pipeline.kafka_temas import ensure_topics
-from pipeline.local import EmbeddedServices
-from pipeline.messages import Codificador
-from pipeline.salud import main as consumo_salud
-from pipeline.sondas import puerto_del_sistema
+from dashboard.data import olvidar
+from detection.domain import Lecturas
+from pipeline.embedded.probes import puerto_del_sistema
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.ingest.messages import Codificador
+from pipeline.jobs.health import main as consumo_salud
+from pipeline.stores.postgres.connection import Conexion
+from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.store import migrate
+from pipeline.streaming.kafka import Productor
+from pipeline.streaming.kafka_topics import ensure_topics
 from serving.cli import FALLO, run
-from serving.salud_consumidor import Situacion
+from serving.consumer_health import Situacion
 from serving.settings import Settings
 
 PLAZO_S = 90.0
@@ -76,7 +76,7 @@ def _barra(api: str, parche: pytest.MonkeyPatch) -> str:
     """Return what the side bar says."""
 
     def guion() -> None:
-        from dashboard.barra import salud_breve
+        from dashboard.sidebar import salud_breve
 
         salud_breve()
 

@@ -12,7 +12,7 @@ from apoyo_api import Datos, es_problema
 from apoyo_rutas import HORA, MADRID, de_cliente, lee, local, paginas, todo
 from pydantic import BaseModel
 
-from api.schemas_consumos import Consumos, MapaCalor
+from api.readings.schemas import Consumos, MapaCalor
 
 
 def test_ultimas_son_las_100_mas_recientes(cliente: httpx.Client, datos: Datos) -> None:

@@ -12,8 +12,8 @@ import pytest
 from apoyo_api import Datos, es_problema, servir
 from fastapi import FastAPI
 
+from api.app import create_app
 from api.errors import en_espanol
-from api.main import create_app
 from detection.errors import ConfiguracionError, TransientError
 
 

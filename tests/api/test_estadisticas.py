@@ -10,17 +10,17 @@ import pytest
 from apoyo_api import AHORA, Datos, es_problema
 from apoyo_rutas import HORA, MADRID, de_cliente, lee, local, todo
 
-from api.presentacion import make_presentacion
-from api.routes.estadisticas import monthly_change, summarise
-from api.routes.tablero import indicators
-from pipeline.almacenes.consultas_calculos import GRAVES
-from pipeline.almacenes.consultas_tipos import ResumenHistoria, Ventana
-from pipeline.almacenes.consultas_tipos_anomalias import (
+from api.presentation import make_presentacion
+from api.stats.overview import indicators
+from api.stats.routes import monthly_change, summarise
+from pipeline.stores.anomaly_records import (
     MesCliente,
     ParInteranual,
     ResumenAnomalias,
     VentanaAnomalias,
 )
+from pipeline.stores.query_calculations import GRAVES
+from pipeline.stores.records import ResumenHistoria, Ventana
 from serving.settings import Settings
 
 DESDE = datetime(2026, 11, 1, tzinfo=UTC)

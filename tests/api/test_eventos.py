@@ -18,12 +18,12 @@ import pytest
 from apoyo_api import es_problema, esperar, servir_app, veredictos
 from fastapi import FastAPI
 
-from api.main import create_app
-from api.oyentes import Oyentes
-from detection.dominio import Lecturas
+from api.anomalies.listeners import Oyentes
+from api.app import create_app
+from detection.domain import Lecturas
 from detection.errors import TransientError
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.store import MongoAnomalyStore
 from serving.settings import Settings
 
 RUTA = "/api/anomalias/eventos"

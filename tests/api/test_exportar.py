@@ -15,15 +15,15 @@ from apoyo_api import ZONA, Datos, base_nueva, es_problema, llenar, servir
 from apoyo_rutas import de_cliente, lee, local, todo
 from pydantic import BaseModel
 
-from api.exportar import columns, csv_pieces, parquet_pieces
+from api.anomalies.schemas import Anomalia
+from api.exports import columns, csv_pieces, parquet_pieces
 from api.schemas import PorSeveridad
-from api.schemas_anomalias import Anomalia
-from detection.dominio import Lecturas, hora_absoluta, instante
-from pipeline.almacenes.postgres import migrate
-from pipeline.formatos.reconocer import read_archivo
-from pipeline.local import EmbeddedServices
-from pipeline.reglas import Reglas
-from serving.celdas import protect
+from detection.domain import Lecturas, hora_absoluta, instante
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.ingest.files.recognition import read_archivo
+from pipeline.ingest.validation import Reglas
+from pipeline.stores.postgres.store import migrate
+from serving.csv_cells import protect
 
 LISTAS = [
     "/api/consumos/últimas24h/{}", "/api/consumos/rango?propietario_id={}",

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from apoyo_api import esperar
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from detection.errors import ConfiguracionError, LecturaInvalidaError
-from pipeline.kafka_io import Productor
-from pipeline.kafka_temas import ensure_topics
-from pipeline.medidas import FuenteMedida
-from pipeline.messages import Codificador
+from pipeline.ingest.messages import Codificador
+from pipeline.streaming.instrumented import FuenteMedida
+from pipeline.streaming.kafka import Productor
+from pipeline.streaming.kafka_topics import ensure_topics
 from serving.metrics import MetricasConsumidor
 from serving.settings import Settings
 

@@ -13,14 +13,14 @@ import pytest
 from apoyo_api import CLAVES, claves_de_prueba, es_problema, servir, veredictos
 from apoyo_versiones import estropear, registrar
 
-from api.seguridad import CABECERA
-from detection.dominio import Lecturas
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from serving.nombramiento import Examen, appoint
+from api.api_keys import CABECERA
+from detection.domain import Lecturas
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from serving.champion import Examen, appoint
+from serving.model_versions import CAMPEON, Rechazo
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import CAMPEON, Rechazo
 
 ADMIN = {CABECERA: CLAVES["administracion"]}
 HTML = "<html><script>1</script>informe ñ</html>"

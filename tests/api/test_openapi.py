@@ -16,9 +16,9 @@ import pytest
 from apoyo_api import AHORA, CLAVES, base_nueva, claves_de_prueba, sembrar, servir
 from apoyo_versiones import registrar
 
-from api.seguridad import CABECERA
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.local import EmbeddedServices
+from api.api_keys import CABECERA
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.model_log import ModelosMongo
 
 SEMILLA = 20261124
 EJEMPLOS = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from api.preparacion import Calentamiento
+from api.startup import Calentamiento
 from detection.errors import TransientError
 
 PLAZO_S = 10

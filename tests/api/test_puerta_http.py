@@ -12,8 +12,8 @@ import httpx
 import pytest
 from apoyo_api import Datos, es_problema, servir, servir_app
 
-from api.main import create_app
-from serving.web import servidor
+from api.app import create_app
+from serving.web import server
 
 VALORES = {"id_": "CLI_00001", "version": "1", "mes": "2026-11"}
 
@@ -59,7 +59,7 @@ def test_lo_que_dice_la_puerta_esta_en_el_documento(cliente: httpx.Client) -> No
 
     ajena = cliente.get("/salud", headers={"Host": "evil.example"}).json()
     mal_pedida = cliente.get("/salud", headers={"Host": "a b"}).json()
-    a_medias = json.loads(servidor._TARDE_CUERPO)
+    a_medias = json.loads(server._TARDE_CUERPO)
     for cuerpo in (mal_pedida, a_medias, ajena):
         for ruta, metodos in documento["paths"].items():
             for operacion in metodos.values():
@@ -81,7 +81,7 @@ def test_una_peticion_a_medias_se_cierra_sin_que_falle_nada(
     datos: Datos, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither a head nor a body that never ends keeps a connection, and no error is logged."""
-    monkeypatch.setattr(servidor.Protocolo, "plazo_s", 1.0)
+    monkeypatch.setattr(server.Protocolo, "plazo_s", 1.0)
     with servir_app(create_app(datos.settings)) as http:
         puerto = http.base_url.port
         cuerpo = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"

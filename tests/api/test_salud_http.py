@@ -12,14 +12,14 @@ import httpx
 import pytest
 from apoyo_api import Datos, base_nueva, esperar, servir
 
-from api.consumidores import Consumidores
-from api.routes.sistema import modelo_de
-from api.vigia import VIGENCIA_S, Campeon, Parte, Vigia, look_at_champion, reach_kafka
+from api.system.consumers import Consumidores
+from api.system.dependencies import VIGENCIA_S, Campeon, Parte, Vigia, look_at_champion, reach_kafka
+from api.system.routes import modelo_de
 from detection.errors import TransientError
-from pipeline.almacenes.postgres_latidos import LatidosPostgres
-from pipeline.local import EmbeddedServices
-from serving.salud_consumidor import MUDO, Latido, Latidos, Retraso, Situacion
-from serving.versiones import CAMPEON, Rechazo
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from serving.consumer_health import MUDO, Latido, Latidos, Retraso, Situacion
+from serving.model_versions import CAMPEON, Rechazo
 
 
 def test_salud_dice_cada_parte_y_la_frescura(cliente: httpx.Client, datos: Datos) -> None:

@@ -15,8 +15,8 @@ import psycopg2
 import pytest
 from apoyo_api import AHORA, CLAVES, Datos, claves_de_prueba, es_problema, esperar, servir
 
-from api.main import check_exposure, create_app
-from api.seguridad import CABECERA, Llavero, huella_de, nueva_clave
+from api.api_keys import CABECERA, Llavero, huella_de, nueva_clave
+from api.app import check_exposure, create_app
 from detection.errors import ConfiguracionError
 from serving.settings import ROLES, Settings
 

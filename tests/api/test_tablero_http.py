@@ -10,8 +10,8 @@ import pytest
 from apoyo_api import AHORA, Datos, base_nueva, servir
 from apoyo_rutas import HORA, lee, local, todo
 
-from pipeline.almacenes.postgres import migrate
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.store import migrate
 
 
 def test_los_indicadores_frente_a_la_semana_anterior(cliente: httpx.Client) -> None:

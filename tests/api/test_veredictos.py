@@ -22,13 +22,13 @@ from apoyo_api import (
 )
 from apoyo_rutas import lee, local, todo
 
-from api import main
-from detection.dominio import hora_absoluta
+from api import app
+from detection.domain import hora_absoluta
 from detection.errors import TransientError
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.mongo_veredictos import VeredictosMongo
-from pipeline.almacenes.postgres import migrate
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.reviews import VeredictosMongo
+from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
 
 NINGUNA = "0" * 24
@@ -201,7 +201,7 @@ def test_lo_que_se_queda_a_medias_se_dice_y_se_deshace(
     claves: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """MongoDB away half way: what was done is told, with its number, and what is missing."""
-    monkeypatch.setattr(main, "VeredictosMongo", _SeVa)
+    monkeypatch.setattr(app, "VeredictosMongo", _SeVa)
     ids = [a["id"] for a in abiertas[:8]]
     cuerpo = {"ids": ids, "veredicto": "confirmada", "motivo": "una plantación"}
     with servir(propia) as http:

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.dominio import SEVERIDADES, Explicacion, Lecturas, Veredictos, nombres_de_tipos
-from serving.zona import load_calendario
+from detection.domain import SEVERIDADES, Explicacion, Lecturas, Veredictos, nombres_de_tipos
+from serving.local_time import load_calendario
 
 RAIZ = Path(__file__).resolve().parents[2]
 README = (RAIZ / "README.md").read_text(encoding="utf-8")

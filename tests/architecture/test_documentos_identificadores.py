@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from detection.dominio import TIPOS
+from detection.domain import TIPOS
 
 RAIZ = Path(__file__).resolve().parents[2]
 DOCUMENTOS = ("README.md", "QUICK_START.md", "CONTRIBUTING.md")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import consumo
-from api.main import create_app
-from pipeline import generador
+from api.app import create_app
+from pipeline.generator import service
 from serving.settings import Settings
 
 RAIZ = Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ def _rutas_de(documento: dict[str, object]) -> set[str]:
 def rutas() -> set[str]:
     """Return every path of the API and of the generator, parameters as ``{}``."""
     de_la_api = _rutas_de(create_app(Settings()).openapi())
-    return de_la_api | _rutas_de(generador.create_app(Settings()).openapi())
+    return de_la_api | _rutas_de(service.create_app(Settings()).openapi())
 
 
 def _nombradas(rutas: set[str]) -> tuple[set[str], set[str]]:

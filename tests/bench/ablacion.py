@@ -19,7 +19,7 @@ from rich.table import Table
 from sklearn.metrics import average_precision_score
 
 from detection.detector import DetectorConsumo
-from detection.dominio import (
+from detection.domain import (
     SEVERIDADES,
     TIPOS,
     Historia,
@@ -28,15 +28,15 @@ from detection.dominio import (
     hora_absoluta,
     instante,
 )
-from detection.modelo import Modelo
+from detection.models.scoring_model import Modelo
 from detection.params import Params
-from detection.synth import make_poblacion
-from detection.textos import numero
-from pipeline.generador import generate_lecturas
+from detection.simulation.synthesis import make_poblacion
+from detection.texts import numero
+from pipeline.generator.service import generate_lecturas
 from serving.cli import HECHO, Parser, entero, run
+from serving.local_time import load_calendario
 from serving.settings import Settings
-from serving.zona import load_calendario
-from training.train import learn
+from training.fit import learn
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -29,16 +29,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from detection.dominio import SEGUNDOS_POR_HORA, Lecturas
+from detection.domain import SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import PermanentError
-from detection.synth import Cliente, make_poblacion
-from detection.textos import numero
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.generador import generate_lecturas
-from pipeline.local import EmbeddedServices
-from pipeline.procesos import cola
+from detection.simulation.synthesis import Cliente, make_poblacion
+from detection.texts import numero
+from pipeline.embedded.probes import puerto_del_sistema
+from pipeline.embedded.processes import cola
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.generator.service import generate_lecturas
 from pipeline.producer import Envio, open_envio
-from pipeline.sondas import puerto_del_sistema
+from pipeline.stores.postgres.store import PostgresStore
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.settings import Settings
 

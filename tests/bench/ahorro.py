@@ -29,15 +29,15 @@ from pymongo import ASCENDING, MongoClient
 from rich.console import Console
 from rich.table import Table
 
-from detection.dominio import Lecturas, hora_absoluta
-from detection.synth import make_poblacion
-from detection.textos import numero
+from detection.domain import Lecturas, hora_absoluta
+from detection.simulation.synthesis import make_poblacion
+from detection.texts import numero
 from pipeline.aggregator import aggregate
-from pipeline.almacenes.mongo_documentos import hour
-from pipeline.batch import Procesador
 from pipeline.consumer import open_procesador
-from pipeline.generador import generate_lecturas
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.generator.service import generate_lecturas
+from pipeline.stores.mongo.documents import hour
+from pipeline.streaming.batch import Procesador
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.scorer import Origen
 from serving.settings import Settings

@@ -23,9 +23,9 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
-from detection.textos import numero
-from pipeline.almacenes.postgres import migrate
-from pipeline.local import EmbeddedServices
+from detection.texts import numero
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.store import migrate
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.settings import Settings
 

@@ -29,8 +29,8 @@ from banco_mundo import Mundo, fill, serve_api
 from rich.console import Console
 from rich.table import Table
 
-from detection.textos import numero
-from pipeline.local import EmbeddedServices
+from detection.texts import numero
+from pipeline.embedded.services import EmbeddedServices
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings
 

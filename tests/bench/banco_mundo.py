@@ -20,15 +20,15 @@ import numpy as np
 from datos import SOSPECHOSOS_DE_100, TROZO, ZONA, make_detector
 from pymongo import MongoClient
 
-from detection.dominio import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
-from detection.synth import make_poblacion
+from detection.domain import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
+from detection.simulation.synthesis import make_poblacion
 from pipeline.aggregator import aggregate
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.mongo_anomalias import ANOMALIAS, Lote
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.generador import generate_lecturas
-from pipeline.sondas import puerto_del_sistema
+from pipeline.embedded.probes import puerto_del_sistema
+from pipeline.generator.service import generate_lecturas
+from pipeline.stores.mongo.anomalies import ANOMALIAS, Lote
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 

@@ -37,17 +37,17 @@ from medidas import (
 from rich.console import Console
 from rich.table import Table
 
-from detection.dominio import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, nombres_de_tipos
-from detection.textos import numero
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.almacenes.postgres_dias import DIARIOS, ensure_months, months_of
-from pipeline.batch import Procesador
-from pipeline.bucle import Bucle
+from detection.domain import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, nombres_de_tipos
+from detection.texts import numero
 from pipeline.consumer import hora_actual, open_procesador
-from pipeline.kafka_io import FuenteKafka, Productor
-from pipeline.kafka_temas import ensure_topics
-from pipeline.local import EmbeddedServices
-from pipeline.messages import Decodificador
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.ingest.messages import Decodificador
+from pipeline.stores.postgres.day_marks import DIARIOS, ensure_months, months_of
+from pipeline.stores.postgres.store import PostgresStore
+from pipeline.streaming.batch import Procesador
+from pipeline.streaming.consumer_loop import Bucle
+from pipeline.streaming.kafka import FuenteKafka, Productor
+from pipeline.streaming.kafka_topics import ensure_topics
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings
 

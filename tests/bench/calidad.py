@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from detection.textos import numero
+from detection.texts import numero
 from serving.cli import HECHO, Parser, entero, run
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, Message
 from psycopg2.extras import execute_values
 from pymongo import MongoClient, UpdateOne
 
-from detection.dominio import HORAS_POR_DIA, Lecturas
+from detection.domain import HORAS_POR_DIA, Lecturas
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 from serving.settings import Settings
 

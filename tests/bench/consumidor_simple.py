@@ -18,7 +18,7 @@ from confluent_kafka import Consumer
 from consumidor_competente import NADA, Decididos
 from pymongo import MongoClient
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from detection.params import Params
 from serving.settings import Settings
 

@@ -10,16 +10,16 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas, hora_absoluta
-from detection.features import RASGOS
-from detection.modelo import Cola, Modelo
-from detection.offline import Bosque
+from detection.domain import Lecturas, hora_absoluta
+from detection.features.hourly import RASGOS
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola, Modelo
 from detection.params import HORAS_VENTANA
-from detection.synth import Cliente, make_poblacion
-from pipeline.generador import generate_lecturas
-from pipeline.messages import Codificador
-from serving.zona import load_calendario
-from training.train import ARBOLES, FILAS_POR_ARBOL
+from detection.simulation.synthesis import Cliente, make_poblacion
+from pipeline.generator.service import generate_lecturas
+from pipeline.ingest.messages import Codificador
+from serving.local_time import load_calendario
+from training.fit import ARBOLES, FILAS_POR_ARBOL
 
 ZONA = "Europe/Madrid"
 PRIMERA_HORA = hora_absoluta(datetime(2026, 4, 6, tzinfo=UTC))

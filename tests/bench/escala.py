@@ -36,8 +36,8 @@ from escala_recta import (
 from rich.console import Console
 from rich.table import Table
 
-from detection.textos import numero
-from pipeline.local import EmbeddedServices
+from detection.texts import numero
+from pipeline.embedded.services import EmbeddedServices
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings
 

@@ -24,13 +24,13 @@ from medidas import CpuDeProcesos, ProcesadorMedido, Tiempos
 from numpy.typing import NDArray
 
 from detection.errors import PermanentError
-from detection.modelo import Modelo
-from pipeline.bucle import Bucle
+from detection.models.scoring_model import Modelo
 from pipeline.consumer import hora_actual, open_procesador
-from pipeline.kafka_io import FuenteKafka, Productor
-from pipeline.kafka_temas import ensure_topics
-from pipeline.messages import Decodificador
-from pipeline.puertos import Mensaje
+from pipeline.ingest.messages import Decodificador
+from pipeline.streaming.consumer_loop import Bucle
+from pipeline.streaming.kafka import FuenteKafka, Productor
+from pipeline.streaming.kafka_topics import ensure_topics
+from pipeline.streaming.ports import Mensaje
 from serving.settings import Settings
 
 PARTICIONES = 12

@@ -21,12 +21,12 @@ from datos import ZONA, make_detector
 from escala_memoria import LOTE
 from medidas import timed
 
-from detection.dominio import Lecturas, hora_absoluta, instante
+from detection.domain import Lecturas, hora_absoluta, instante
 from detection.errors import PermanentError
 from detection.params import HORAS_ANILLO
-from detection.textos import numero
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.almacenes.postgres_consultas_lecturas import ConsultasLecturas
+from detection.texts import numero
+from pipeline.stores.postgres.query_readings import ConsultasLecturas
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 DESDE = datetime(2026, 1, 1, tzinfo=UTC)

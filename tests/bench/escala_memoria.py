@@ -18,13 +18,13 @@ from medidas import resident_mb, timed
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.dominio import HORAS_POR_DIA, Historia, Lecturas
+from detection.domain import HORAS_POR_DIA, Historia, Lecturas
 from detection.errors import PermanentError
-from detection.modelo import Modelo
+from detection.memory.hourly_ring import Ventanas
+from detection.models.scoring_model import Modelo
 from detection.params import HORAS_VENTANA
-from detection.textos import numero
-from detection.windows import Ventanas
-from pipeline.calentamiento import warm_up
+from detection.texts import numero
+from pipeline.streaming.warmup import warm_up
 
 LOTE = 5_000
 PARTICIONES = 6

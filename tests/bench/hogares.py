@@ -26,21 +26,21 @@ if __name__ == "__main__":
 from bench.hogares_reales import FUENTES, SUIZA, Hogares, hay_datos, read_hogares
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Calendario
-from detection.modelo import Modelo
+from detection.domain import Calendario
+from detection.models.scoring_model import Modelo
 from detection.params import Params
-from detection.textos import numero
+from detection.texts import numero
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.settings import Settings
-from training.aprender import Ejemplos, fit_arboles, fit_mezcla, make_ejemplos, without
+from training.blend_fit import Ejemplos, fit_arboles, fit_mezcla, make_ejemplos, without
 from training.dataset import partitions_for
-from training.equipo_rojo import Poblacion, make_poblacion
-from training.historia_archivo import with_rules
-from training.informe_evaluar import Datos, Opiniones, make_informe, make_tablas, say_cifra
-from training.lectura import by_lot
-from training.lineas_base import Z_SEMANAL, alone, pyod_scores, weekly_z
-from training.medidas import Casos, Tabla
-from training.train import SEMILLA, Aprendido, learn
+from training.evaluation.attacked_homes import Poblacion, make_poblacion
+from training.evaluation.baselines import Z_SEMANAL, alone, pyod_scores, weekly_z
+from training.evaluation.file_history import with_rules
+from training.evaluation.metrics import Casos, Tabla
+from training.evaluation.report import Datos, Opiniones, make_informe, make_tablas, say_cifra
+from training.fit import SEMILLA, Aprendido, learn
+from training.history_reader import by_lot
 
 DORADA = Path(__file__).with_name("calidad_dorada.json")
 TOLERANCIA = 0.005
@@ -309,7 +309,7 @@ def full(poblaciones: int, *, familias: bool, informe_html: Path | None) -> tupl
         cifras["otros_paises"] = summary(fuera, {})
         tablas += make_tablas(fuera)[:2]
     if informe_html is not None:
-        from training.informe_html import make_html
+        from training.evaluation.html_report import make_html
 
         notas = ["Hogares suizos de la mitad de prueba, la cuarta parte de ellos atacada."]
         informe_html.write_text(make_html(informe, "Calidad", notas), encoding="utf-8")

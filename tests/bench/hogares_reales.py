@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.dominio import HORAS_POR_DIA, Calendario, Lecturas
-from serving.zona import load_calendario
-from training.equipo_rojo import es_desarrollo
+from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
+from serving.local_time import load_calendario
+from training.evaluation.attacked_homes import es_desarrollo
 
 VENTANA_DIAS = 49
 """As long as the Swiss have."""

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import psutil
 
-from detection.dominio import Lecturas
-from pipeline.messages import Decodificador
-from pipeline.puertos import Borrador, Fuente, Mensaje, Muerta, Procesador
-from pipeline.reglas import Decodificadas
+from detection.domain import Lecturas
+from pipeline.ingest.messages import Decodificador
+from pipeline.ingest.validation import Decodificadas
+from pipeline.streaming.ports import Borrador, Fuente, Mensaje, Muerta, Procesador
 from serving.scorer import Origen
 
 

@@ -1,8 +1,8 @@
 """The four required rules in plain Python: one reading at a time, over a dict of past readings.
 
-An oracle: written from the definitions (the docstrings of ``detection/rules.py`` and the comments
-of ``detection/params.py``), with neither arrays nor anything compiled, so that agreeing with it
-means something. Slow, and meant to be.
+An oracle: written from the definitions (the docstrings of ``detection/rules/registry.py`` and the
+comments of ``detection/params.py``), with neither arrays nor anything compiled, so that agreeing
+with it means something. Slow, and meant to be.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from detection.dominio import hora_absoluta, instante
+from detection.domain import hora_absoluta, instante
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 
 Pasado = dict[int, float]
 """kWh of one customer by absolute hour."""
 
 HORAS_DE_UN_DIA_VALIDO = 20
-"""Hours of 24 that a day must have to count as a day (``detection/contexto.py``)."""
+"""Hours of 24 that a day must have to count as a day (``detection/memory/context.py``)."""
 SIN_VARIACION = 1e-6
 """Share of the mean below which a sigma is rounding, not spread."""
 

@@ -30,10 +30,10 @@ from banco_mundo import fill, serve_api
 from rich.console import Console
 from rich.table import Table
 
-from dashboard.paginas import PAGINAS
+from dashboard.page_registry import PAGINAS
 from detection.errors import ConfiguracionError
-from detection.textos import numero
-from pipeline.local import EmbeddedServices
+from detection.texts import numero
+from pipeline.embedded.services import EmbeddedServices
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings
 
@@ -118,7 +118,7 @@ def _tablero(puerto_api: int, carpeta: Path) -> Iterator[str]:
     }
     with (carpeta / "tablero.log").open("wb") as registro:
         proceso = subprocess.Popen(
-            [sys.executable, "-m", "dashboard.main"], cwd=carpeta, env=entorno, stdout=registro,
+            [sys.executable, "-m", "dashboard.command"], cwd=carpeta, env=entorno, stdout=registro,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
     url = f"http://127.0.0.1:{puerto}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.dominio import (
+from detection.domain import (
     HORAS_POR_DIA,
     SEVERIDADES,
     Explicacion,
@@ -22,7 +22,7 @@ from detection.dominio import (
     nombres_de_tipos,
 )
 from detection.errors import TransientError
-from pipeline.almacenes.puertos import DIFERENCIA_CENTESIMAS, Guardado, PuntoOnline
+from pipeline.stores.ports import DIFERENCIA_CENTESIMAS, Guardado, PuntoOnline
 
 Identidad = tuple[str, int]
 """A customer and an absolute hour."""

@@ -11,10 +11,10 @@ from contracts.fakes import Anomalia, FakeAnomalyStore, FakeHistoryStore, Fila, 
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from detection.dominio import Explicacion, hora_absoluta
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.almacenes.puertos import PuntoOnline
+from detection.domain import Explicacion, hora_absoluta
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.ports import PuntoOnline
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 _FILAS = """

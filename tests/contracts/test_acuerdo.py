@@ -18,7 +18,7 @@ from contracts.sondas import (
     HistorialPostgres,
 )
 
-from detection.dominio import Lecturas, Veredictos, hora_absoluta
+from detection.domain import Lecturas, Veredictos, hora_absoluta
 
 H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))
 

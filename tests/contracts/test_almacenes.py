@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from detection.dominio import Historia, hora_absoluta
+from detection.domain import Historia, hora_absoluta
 
 # Far ahead: MongoDB itself forgets hours of the past, whenever it comes round to it.
 H = hora_absoluta(datetime(2050, 1, 15, 2, tzinfo=UTC))

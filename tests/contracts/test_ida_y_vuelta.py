@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from api.exportar import columns, csv_pieces
-from pipeline.formatos.tabla import read_tabla
-from pipeline.reglas import LARGO_MAXIMO_ID, Reglas
-from serving.celdas import protect, unprotect
-from training.archivo_lecturas import read_archivo
-from training.salida_veredictos import open_salida
+from api.exports import columns, csv_pieces
+from pipeline.ingest.files.table import read_tabla
+from pipeline.ingest.validation import LARGO_MAXIMO_ID, Reglas
+from serving.csv_cells import protect, unprotect
+from training.evaluation.labelled_file import read_archivo
+from training.evaluation.verdict_file import open_salida
 
 HORA = 491_000
 ZONA = "Europe/Madrid"

@@ -10,8 +10,8 @@ import pytest
 from contracts.fakes import Anomalia, Fila, explicar, filas_de, hacer_lote
 from contracts.sondas import Anomalias, Historial
 
-from detection.dominio import SEVERIDADES, hora_absoluta, nombres_de_tipos
-from pipeline.almacenes.puertos import Guardado, PuntoOnline
+from detection.domain import SEVERIDADES, hora_absoluta, nombres_de_tipos
+from pipeline.stores.ports import Guardado, PuntoOnline
 
 # Far ahead: MongoDB itself forgets hours of the past, whenever it comes round to it.
 H = hora_absoluta(datetime(2050, 1, 15, 2, tzinfo=UTC))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from apoyo_api import base_nueva, claves_de_prueba, sembrar, servir
 
-from pipeline.almacenes.postgres import migrate
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.store import migrate
 
 CLIENTES, SOSPECHOSOS, DIAS = 5, 3, 36
 

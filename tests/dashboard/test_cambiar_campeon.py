@@ -9,7 +9,7 @@ import pytest
 from apoyo_api import CLAVES
 from streamlit.testing.v1 import AppTest
 
-from dashboard.estado import CLAVE
+from dashboard.url_state import CLAVE
 
 PLAZO_S = 60
 RAZON = "hallados: plantacion: 0,200, y se pide ≥ 0,850"
@@ -17,7 +17,7 @@ RAZON = "hallados: plantacion: 0,200, y se pide ≥ 0,850"
 
 def _guion(dado: dict) -> None:  # type: ignore[type-arg]
     """Draw the part of the page where the champion is changed."""
-    from dashboard.views.modelos import _cambiar, _cifras
+    from dashboard.pages.modelos import _cambiar, _cifras
 
     campeon = next(v for v in dado["elementos"] if v["version"] == dado["campeon"])
     _cifras(dado, campeon)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dashboard import charts, charts_analisis, charts_cliente, textos
-from dashboard.tema import CLARA, OSCURA, Paleta, opciones_streamlit, paleta
-from dashboard.views.avanzado import correlacion, por_umbral
+from dashboard import texts
+from dashboard.charts import analysis, base, customer
+from dashboard.pages.avanzado import correlacion, por_umbral
+from dashboard.theme import CLARA, OSCURA, Paleta, opciones_streamlit, paleta
 
 PALETAS = pytest.mark.parametrize("colores", [CLARA, OSCURA], ids=["clara", "oscura"])
 SEPARACION = 15.0
@@ -69,7 +70,7 @@ def test_todo_se_lee_sobre_el_fondo(colores: Paleta) -> None:
     assert contraste(colores.texto) > 7
     for color in (colores.suave, colores.principal, colores.mal, colores.bien):
         assert contraste(color) > 4.5, color
-    for severidad in textos.SEVERIDADES:
+    for severidad in texts.SEVERIDADES:
         assert contraste(colores.severidad[severidad]) > CONTRASTE, severidad
 
 
@@ -95,7 +96,7 @@ def _hora(
     }  # fmt: skip
 
 
-def _trazas(figura: charts.Figura) -> dict[str, Any]:
+def _trazas(figura: base.Figura) -> dict[str, Any]:
     return {traza.name: traza for traza in figura.data if traza.name}
 
 
@@ -106,7 +107,7 @@ def test_el_consumo_con_su_banda(colores: Paleta) -> None:
               for i in range(48)]  # fmt: skip
     previos = [{**_hora(i), "timestamp": f"2026-10-3{i // 24}T{i % 24:02d}:00:00+01:00"}
                for i in range(48)]  # fmt: skip
-    figura = charts_cliente.consumo(puntos, previos, 2, colores)
+    figura = customer.consumo(puntos, previos, 2, colores)
     trazas = _trazas(figura)
     assert {"Banda habitual", "Esperado", "Consumo", "Periodo anterior"} <= set(trazas)
     assert list(trazas["Crítica"].x) == ["2026-11-01T05:00:00"]
@@ -119,13 +120,13 @@ def test_el_consumo_con_su_banda(colores: Paleta) -> None:
 
 def test_sin_historia_no_hay_banda() -> None:
     """Too little history draws no band and no expected line, and does not fail."""
-    trazas = _trazas(charts_cliente.consumo([_hora(0, banda=False)], [], 1, CLARA))
+    trazas = _trazas(customer.consumo([_hora(0, banda=False)], [], 1, CLARA))
     assert set(trazas) == {"Consumo"}
 
 
 def test_el_mapa_deja_huecos() -> None:
     """A missing hour is a hole, never a zero."""
-    figura = charts_cliente.mapa_dias([_hora(0, kwh=0.0), _hora(26, "alta", 3.0)], CLARA)
+    figura = customer.mapa_dias([_hora(0, kwh=0.0), _hora(26, "alta", 3.0)], CLARA)
     mapa = figura.data[0]
     assert list(mapa.x) == ["2026-11-01", "2026-11-02"]
     assert (mapa.z[0][0], mapa.z[2][1], mapa.z[1][0]) == (0.0, 3.0, None)
@@ -136,7 +137,7 @@ def test_la_cascada_suma_la_alarma() -> None:
     """The contributions of the detectors add up to the whole; the silent ones are not drawn."""
     filas = [{"detector": "fraude", "aporte": 0.75}, {"detector": "pico_consumo", "aporte": 0.25},
              {"detector": "modelo_online", "aporte": 0.0}]  # fmt: skip
-    cascada = charts_cliente.cascada(filas, 0.93, CLARA).data[0]
+    cascada = customer.cascada(filas, 0.93, CLARA).data[0]
     assert list(cascada.y) == ["Posible fraude", "Pico de consumo", "Puntuación 0,93"]
     assert sum(v for v in cascada.x if v is not None) == pytest.approx(100)
     assert cascada.measure[-1] == "total"
@@ -146,7 +147,7 @@ def test_la_serie_apila_las_cuatro() -> None:
     """One stack a day, from baja at the bottom to crítica."""
     filas = [{"momento": "2026-11-23T00:00:00+01:00", "total": 10,
               "anomalias": {"baja": 4, "media": 3, "alta": 2, "crítica": 1}}]  # fmt: skip
-    figura = charts.serie_severidad(filas, "dia", OSCURA)
+    figura = base.serie_severidad(filas, "dia", OSCURA)
     assert [(t.name, t.y[0]) for t in figura.data] == [
         ("Baja", 4), ("Media", 3), ("Alta", 2), ("Crítica", 1),
     ]  # fmt: skip
@@ -155,13 +156,13 @@ def test_la_serie_apila_las_cuatro() -> None:
 
 def test_plotly_habla_espanol() -> None:
     """Decimal comma, Spanish days and months, and no buttons or tips in English."""
-    figura = charts.base(CLARA)
+    figura = base.base(CLARA)
     assert figura.layout.separators == ",."
-    formato = charts.CONFIG["locales"]["es"]["format"]
+    formato = base.CONFIG["locales"]["es"]["format"]
     assert formato["days"][0] == "domingo"
     assert formato["shortMonths"][0] == "ene"
-    assert charts.CONFIG["displayModeBar"] is False
-    assert charts.CONFIG["showTips"] is False
+    assert base.CONFIG["displayModeBar"] is False
+    assert base.CONFIG["showTips"] is False
 
 
 def test_el_perfil_y_la_semana() -> None:
@@ -170,10 +171,10 @@ def test_el_perfil_y_la_semana() -> None:
               "banda_superior_kwh": 2.0, "banda_inferior_kwh": 0.1}  # fmt: skip
     otra = {**franja, "clase": "fin_de_semana", "consumo_kwh": 9.0}
     dado = {campo: [franja, otra] for campo in ("franjas", "ahora", "antes", "pares")}
-    trazas = _trazas(charts_cliente.perfil(dado, "laborable", CLARA))
+    trazas = _trazas(customer.perfil(dado, "laborable", CLARA))
     assert list(trazas["Últimos 7 días"].y) == [1.0]
     assert {"28 días antes", "Clientes parecidos", "Banda habitual"} <= set(trazas)
-    mapa = charts_cliente.mapa_semana([{"dia_semana": 6, "hora": 2, "consumo_kwh": 4.0}], CLARA)
+    mapa = customer.mapa_semana([{"dia_semana": 6, "hora": 2, "consumo_kwh": 4.0}], CLARA)
     assert mapa.data[0].z[6][2] == 4.0
     assert mapa.data[0].y[6] == "Domingo"
 
@@ -185,7 +186,7 @@ def test_los_detectores_que_no_opinan_no_salen() -> None:
          "severidad": "alta", "detectores": {"fraude": f, "pico_consumo": 0.4}}
         for f in (0.9, None)
     ]  # fmt: skip
-    figura = charts_analisis.dispersion_detectores(filas, "fraude", "pico_consumo", CLARA)
+    figura = analysis.dispersion_detectores(filas, "fraude", "pico_consumo", CLARA)
     assert [list(t.x) for t in figura.data] == [[0.9]]
     assert len(figura.layout.shapes) == 2
 
@@ -196,7 +197,7 @@ def test_que_pasaria_con_otro_umbral() -> None:
     cuentas[50], cuentas[90] = 7, 3
     alertas = por_umbral(cuentas)
     assert (alertas[0], alertas[50], alertas[51], alertas[90], alertas[91]) == (10, 10, 3, 3, 0)
-    figura = charts_analisis.umbrales(alertas, 0.9, {"baja": 0.5, "crítica": 0.9}, CLARA)
+    figura = analysis.umbrales(alertas, 0.9, {"baja": 0.5, "crítica": 0.9}, CLARA)
     assert (figura.data[1].x[0], figura.data[1].y[0]) == (0.9, 3)
 
 
@@ -211,7 +212,7 @@ def test_correlacion_de_clientes() -> None:
     assert nombres == ["A", "B", "C", "D"]
     assert celdas[0][:3] == pytest.approx([1, 1, -1])
     assert celdas[0][3] is None
-    assert charts_analisis.correlaciones(nombres, celdas, CLARA).data[0].zmin == -1
+    assert analysis.correlaciones(nombres, celdas, CLARA).data[0].zmin == -1
 
 
 @PALETAS
@@ -219,29 +220,27 @@ def test_las_demas_figuras_se_dibujan(colores: Paleta) -> None:
     """Months, shares, boxes, drift, shadow and metrics: drawn, with what they were given."""
     mes = {"mes_str": "2026-11", "completo": True, "consumo_total": 12_000.0,
            "anomalias_detectadas": 3, "parte_noche": 0.2, "parte_punta": None}  # fmt: skip
-    assert charts_analisis.meses_total([mes], colores).data[0].x == ("nov 26",)
-    anual = charts_analisis.meses_interanual([{**mes, "actual": mes, "anterior": None}], colores)
+    assert analysis.meses_total([mes], colores).data[0].x == ("nov 26",)
+    anual = analysis.meses_interanual([{**mes, "actual": mes, "anterior": None}], colores)
     assert [t.name for t in anual.data] == ["Mes"]
-    assert len(charts_analisis.partes([mes], colores).data) == 2
+    assert len(analysis.partes([mes], colores).data) == 2
     filas = [_hora(0), {**_hora(0), "propietario_id": "CLI_00002"}]
-    assert len(charts_analisis.cajas(filas, "consumo_kwh", "kWh", colores).data) == 2
-    assert len(charts_analisis.diario(filas, "anomalias", "n", colores).data) == 2
+    assert len(analysis.cajas(filas, "consumo_kwh", "kWh", colores).data) == 2
+    assert len(analysis.diario(filas, "anomalias", "n", colores).data) == 2
     informe = {"fecha": "2026-11-01T00:00:00+01:00", "semaforo": "rojo",
                "columnas": [{"nombre": "nivel_dia", "movida": True, "estadistico": 0.4,
                              "umbral": 0.3}]}  # fmt: skip
-    luz = charts_analisis.semaforo([informe], colores).data[0]
+    luz = analysis.semaforo([informe], colores).data[0]
     assert (luz.y[0], luz.marker.color[0]) == (1, colores.mal)
-    assert charts_analisis.columnas_movidas(informe["columnas"], colores).data[0].y == (
-        "Nivel del día",
-    )
+    assert analysis.columnas_movidas(informe["columnas"], colores).data[0].y == ("Nivel del día",)
     par = {"campeon": "normal", "aspirante": "alta", "lecturas": 12}
-    assert charts_analisis.sombra([par], colores).data[0].z[0][3] == 12
+    assert analysis.sombra([par], colores).data[0].z[0][3] == 12
     version = {"version": 2, "alias": ["champion"], "metricas": {"precision_media": 0.7}}
-    barras = charts_analisis.metricas([version], "precision_media", colores).data[0]
+    barras = analysis.metricas([version], "precision_media", colores).data[0]
     assert (barras.x, barras.y) == (("v2",), (0.7,))
     pares = [{"timestamp": "2026-11-01T00:00:00+01:00", "consumo_kwh": None, "pares_kwh": 1.0}]
-    assert len(charts_cliente.pares(pares, colores).data) == 2
+    assert len(customer.pares(pares, colores).data) == 2
     punto = {**_hora(0, "baja"), "timestamp_consumo": pares[0]["timestamp"]}
-    assert "Baja" in _trazas(charts_analisis.dispersion_esperado([punto], colores))
-    assert charts_analisis.dispersion_esperado([], colores).layout.xaxis.range[1] > 0
-    assert len(charts.barras(["a", "b"], [1, 2], colores, horizontal=True).data) == 1
+    assert "Baja" in _trazas(analysis.dispersion_esperado([punto], colores))
+    assert analysis.dispersion_esperado([], colores).layout.xaxis.range[1] > 0
+    assert len(base.barras(["a", "b"], [1, 2], colores, horizontal=True).data) == 1

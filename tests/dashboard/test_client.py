@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from dashboard.client import ApiError, Cliente
-from dashboard.datos import de_cliente, informe_deriva, pedir
+from dashboard.data import de_cliente, informe_deriva, pedir
 
 Respuesta = tuple[int, dict[str, str], bytes]
 

@@ -10,11 +10,11 @@ import pytest
 from apoyo_api import CLAVES
 from streamlit.testing.v1 import AppTest
 
-from dashboard.datos import olvidar
-from dashboard.estado import CLAVE
-from dashboard.paginas import PAGINAS
-from dashboard.sesion import ROLES
-from dashboard.textos import numero
+from dashboard.data import olvidar
+from dashboard.page_registry import PAGINAS
+from dashboard.session import ROLES
+from dashboard.texts import numero
+from dashboard.url_state import CLAVE
 
 PLAZO_S = 60
 LEJOS = "http://127.0.0.1:9"
@@ -41,8 +41,8 @@ Abrir = Callable[..., AppTest]
 
 def _guion(modulo: str) -> None:
     """Draw a page inside the frame's own script."""
-    from dashboard.barra import pedir_clave, salud_breve
-    from dashboard.paginas import pagina_de
+    from dashboard.page_registry import pagina_de
+    from dashboard.sidebar import pedir_clave, salud_breve
 
     pedir_clave()
     pagina_de(modulo).draw()

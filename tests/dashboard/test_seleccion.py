@@ -15,13 +15,13 @@ from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 from streamlit.testing.v1 import AppTest
 
-from dashboard.datos import olvidar
-from dashboard.estado import CLAVE
-from dashboard.veredictos import Vista, left_out
-from detection.dominio import hora_absoluta
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.local import EmbeddedServices
+from dashboard.data import olvidar
+from dashboard.reviews import Vista, left_out
+from dashboard.url_state import CLAVE
+from detection.domain import hora_absoluta
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 PLAZO_S = 60
@@ -92,8 +92,8 @@ def casa(servicios: EmbeddedServices) -> Iterator[Casa]:
 
 def _guion() -> None:
     """Draw the page inside the frame's own script."""
-    from dashboard.barra import pedir_clave
-    from dashboard.paginas import pagina_de
+    from dashboard.page_registry import pagina_de
+    from dashboard.sidebar import pedir_clave
 
     pedir_clave()
     pagina_de("anomalias").draw()
@@ -259,7 +259,7 @@ def test_pasado_un_minuto_no_se_ofrece_deshacer(
     casa: Casa, pagina: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way back is not there for ever."""
-    monkeypatch.setattr("dashboard.veredictos.DESHACER_S", 0.0)
+    monkeypatch.setattr("dashboard.reviews.DESHACER_S", 0.0)
     _marcar(pagina, 0)
     _juzgar(pagina, "Confirmar")
     assert len(casa.estados()) == 1

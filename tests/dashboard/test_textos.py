@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import textos
-from dashboard.main import main, opciones
+from dashboard import texts
+from dashboard.command import main, opciones
 from dashboard.variables import VariableError, load_variables
-from detection.dominio import SEVERIDADES, TIPOS
+from detection.domain import SEVERIDADES, TIPOS
 
 NUESTRAS = ("API_URL", "API_PORT", "TABLERO_HOST", "TABLERO_PORT", "API_CLAVE_TABLERO")
 
@@ -28,7 +28,7 @@ def carpeta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @given(st.floats(-1e9, 1e9), st.integers(0, 4))
 def test_los_numeros_vuelven_a_ser_ellos(valor: float, decimales: int) -> None:
     """Read back by a Spaniard, a number is the one written, to its decimals."""
-    texto = textos.numero(valor, decimales)
+    texto = texts.numero(valor, decimales)
     leido = texto.translate({ord("."): "", ord(","): ".", ord("−"): "-"})
     assert float(leido) == pytest.approx(valor, abs=0.5000001 * 10**-decimales)
     assert texto not in {"−0", "−0,0", "−0,00"}
@@ -36,17 +36,17 @@ def test_los_numeros_vuelven_a_ser_ellos(valor: float, decimales: int) -> None:
 
 def test_cada_tipo_y_cada_severidad_tiene_nombre() -> None:
     """No detector appears on the screen by its machine's name."""
-    assert set(textos.NOMBRES_TIPO) == {str(t) for t in TIPOS}
-    assert tuple(str(s) for s in SEVERIDADES[1:]) == textos.SEVERIDADES
-    assert not any("_" in textos.tipo(str(t)) for t in TIPOS)
+    assert set(texts.NOMBRES_TIPO) == {str(t) for t in TIPOS}
+    assert tuple(str(s) for s in SEVERIDADES[1:]) == texts.SEVERIDADES
+    assert not any("_" in texts.tipo(str(t)) for t in TIPOS)
 
 
-@pytest.mark.parametrize("funcion", [textos.numero, textos.kwh, textos.euros, textos.porcentaje,
-                                     textos.comparado, textos.hace, textos.fecha_hora])  # fmt: skip
+@pytest.mark.parametrize("funcion", [texts.numero, texts.kwh, texts.euros, texts.porcentaje,
+                                     texts.comparado, texts.hace, texts.fecha_hora])  # fmt: skip
 def test_lo_que_falta_es_una_raya(funcion: object) -> None:
     """What the API does not know is a dash, never «None» nor «nan»."""
     assert callable(funcion)
-    assert funcion(None) == textos.FALTA
+    assert funcion(None) == texts.FALTA
 
 
 def test_las_variables_por_defecto(carpeta: Path) -> None:

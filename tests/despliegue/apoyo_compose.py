@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from pipeline.cluster import programa_pg
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.postgres import programa_pg
+from pipeline.embedded.services import EmbeddedServices
 
 RAIZ = Path(__file__).resolve().parents[2]
 COMPOSE = RAIZ / "docker-compose.yml"

@@ -23,7 +23,7 @@ from apoyo_compose import (
     transform,
 )
 
-from pipeline.servidor_mlflow import ENTORNO as ENTORNO_MLFLOW
+from pipeline.embedded.mlflow_server import ENTORNO as ENTORNO_MLFLOW
 from serving.settings import Settings
 
 ESPECIFICADOS = {

@@ -31,10 +31,10 @@ from apoyo_compose import (
 )
 
 from detection.errors import TransientError
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.cluster import programa_pg
-from pipeline.local import EmbeddedServices
-from pipeline.sondas import ANFITRION, puerto_del_sistema
+from pipeline.embedded.postgres import programa_pg
+from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(600)

@@ -21,8 +21,8 @@ from apoyo_compose import (
     run_sql_inicial,
 )
 
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 HABITACIONES = {"detection", "serving", "pipeline", "training", "api", "dashboard"}

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Calendario, Explicacion, Lecturas, Veredictos, hora_absoluta
-from serving.zona import load_calendario
+from detection.domain import Calendario, Explicacion, Lecturas, Veredictos, hora_absoluta
+from serving.local_time import load_calendario
 
 MADRID = load_calendario("Europe/Madrid")
 UTC = Calendario("UTC", 0, np.zeros(1_000_000, np.int8))
@@ -58,7 +58,7 @@ def score(
 
 def dispara(veredictos: Veredictos, i: int, tipo: str) -> bool:
     """Return whether a detector's definition is met in reading i."""
-    from detection.dominio import nombres_de_tipos
+    from detection.domain import nombres_de_tipos
 
     return tipo in nombres_de_tipos(int(veredictos.tipos[i]))
 

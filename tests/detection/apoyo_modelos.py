@@ -9,10 +9,10 @@ from apoyo import MADRID, hogar, horas
 from sklearn.ensemble import IsolationForest
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas
-from detection.features import RASGOS
-from detection.modelo import Cola, Modelo
-from detection.offline import Bosque
+from detection.domain import Lecturas
+from detection.features.hourly import RASGOS
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola, Modelo
 from detection.params import Params
 
 PARAMS = Params(online_ventana=200)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from apoyo import dispara, explicacion, hogar, horas, score
 
-from detection.dominio import Veredictos
+from detection.domain import Veredictos
 
 N = 24 * 28
 CINCO_DIAS = 24 * 5

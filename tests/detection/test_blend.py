@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from apoyo import LUNES
 
-from detection.blend import WeightedBlend
-from detection.online import Estados, build_arboles
+from detection.blend.votes import Mezcla, Turno, Votos
+from detection.blend.weighted import WeightedBlend
+from detection.memory.hourly_ring import Ventanas
+from detection.models.half_space_trees import Estados, build_arboles
 from detection.params import CALIBRACIONES, Calibracion, Params
-from detection.votos import Mezcla, Turno, Votos
-from detection.windows import Ventanas
 
 CINCO = Calibracion(6e-3, 1.0, 1.0, 1.0)
 """At its threshold exactly 0.50: expected as often as the lowest severity allows."""

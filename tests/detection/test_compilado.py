@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detection.compilado import code_key, compilado
+from detection.compiled import code_key, compilado
 
 RAIZ = Path(__file__).resolve().parents[2]
 MARCA = """
-from detection.blend import _mark
+from detection.blend.weighted import _mark
 print(_mark(0, False, False, False, 0), sum(_mark.stats.cache_hits.values()))
 """
 
@@ -58,7 +58,7 @@ def _suma(x: float) -> float:
 
 def test_la_clave_mira_constantes_tablas_y_bucles_llamados(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another number, another table, another loop that is called: another key."""
-    from detection import compilado as modulo
+    from detection import compiled as modulo
 
     def clave(uno: object, tabla: object, llamada: object) -> str:
         nombres = {"UNO": uno, "TABLA": tabla, "llamada": llamada, "np": np}

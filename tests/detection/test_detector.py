@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.detector import DetectorConsumo
-from detection.dominio import TIPOS, Lecturas, Veredictos, nombres_de_tipos
+from detection.domain import TIPOS, Lecturas, Veredictos, nombres_de_tipos
 from detection.params import CALIBRACIONES, Params
-from detection.rules import DETECTORES
+from detection.rules.registry import DETECTORES
 
 N = 24 * 35
 SEMILLAS = st.integers(0, 10_000)

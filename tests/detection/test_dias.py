@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detection.contexto import clock_changes, make_contexto
-from detection.dias import DIAS_RECIENTES, HORAS_VALIDAS_DIA, PRIMER_DIA_PASADO, Dias
-from detection.dominio import Calendario, hora_absoluta
+from detection.domain import Calendario, hora_absoluta
+from detection.memory.context import clock_changes, make_contexto
+from detection.memory.recent_days import DIAS_RECIENTES, HORAS_VALIDAS_DIA, PRIMER_DIA_PASADO, Dias
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
-from serving.zona import load_calendario
+from serving.local_time import load_calendario
 
 PARAMS = Params()
 ZONAS = ("Europe/Madrid", "Atlantic/Canary", "America/Bogota", "Australia/Sydney")

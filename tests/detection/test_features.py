@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.detector import DetectorConsumo
-from detection.dominio import hora_absoluta
-from detection.features import RASGOS, describe
+from detection.domain import hora_absoluta
+from detection.features.hourly import RASGOS, describe
 
 N = 24 * 35
 

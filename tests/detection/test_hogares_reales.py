@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas
-from serving.zona import load_calendario
+from detection.domain import Lecturas
+from serving.local_time import load_calendario
 
 
 def _leer(ruta: Path, zona: str) -> Lecturas:

@@ -8,8 +8,8 @@ from apoyo import MADRID, hogar, horas
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas
-from detection.indicios import INDICIOS
+from detection.domain import Lecturas
+from detection.features.evidence import INDICIOS
 
 N = 24 * 40
 CORTE = 24 * 33

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detection.modelo import PUNTOS_COLA, Cola
+from detection.models.scoring_model import PUNTOS_COLA, Cola
 
 SCORES = st.lists(st.floats(0.0, 1.0, width=32), min_size=1, max_size=400)
 

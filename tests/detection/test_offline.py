@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from detection.errors import ModeloInvalidoError
-from detection.offline import BLOQUE, Bosque
+from detection.models.isolation_forest import BLOQUE, Bosque
 
 RASGOS = 13
 

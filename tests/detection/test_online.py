@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from river.anomaly import HalfSpaceTrees
 
 from detection.errors import ModeloInvalidoError
-from detection.online import (
+from detection.models.half_space_trees import (
     ALTURA_MAXIMA,
     VENTANA_MAXIMA,
     Arboles,

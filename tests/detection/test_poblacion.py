@@ -10,9 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.errors import ConfiguracionError
-from detection.poblacion import SEMILLA, SEMILLA_MAXIMA, customer, customers, name_of, scene
-from detection.synth import NORMAL, Cliente
-from pipeline.generador import generate_lecturas
+from detection.simulation.population import (
+    SEMILLA,
+    SEMILLA_MAXIMA,
+    customer,
+    customers,
+    name_of,
+    scene,
+)
+from detection.simulation.synthesis import NORMAL, Cliente
+from pipeline.generator.service import generate_lecturas
 
 DIA = 24
 ENERO = 490_896

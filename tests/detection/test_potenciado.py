@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detection.errors import ModeloInvalidoError
-from detection.offline import BLOQUE
-from detection.potenciado import Potenciado
+from detection.models.boosted_trees import Potenciado
+from detection.models.isolation_forest import BLOQUE
 
 RASGOS = 9
 

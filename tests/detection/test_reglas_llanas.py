@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas, hora_absoluta, nombres_de_tipos
-from detection.synth import generate, make_poblacion
-from serving.zona import load_calendario
+from detection.domain import Lecturas, hora_absoluta, nombres_de_tipos
+from detection.simulation.synthesis import generate, make_poblacion
+from serving.local_time import load_calendario
 
 ZONA = "Europe/Madrid"
 MADRID = load_calendario(ZONA)

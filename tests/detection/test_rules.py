@@ -10,7 +10,7 @@ import pytest
 from apoyo import MADRID, UTC, dispara, estable, explicacion, hogar, horas, lecturas, score
 
 from detection.detector import DetectorConsumo
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 
 DIAS = 28
 N = 24 * DIAS

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from apoyo import MADRID
 
+from detection.blend.suspicion import day_weights
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas, Veredictos, hora_absoluta
-from detection.suspicion import day_weights
-from detection.synth import make_poblacion
-from detection.windows import GANANCIA
-from pipeline.generador import generate_lecturas
+from detection.domain import Lecturas, Veredictos, hora_absoluta
+from detection.memory.hourly_ring import GANANCIA
+from detection.simulation.synthesis import make_poblacion
+from pipeline.generator.service import generate_lecturas
 
 CLIENTES, SOSPECHOSOS, DIAS = 50, 8, 60
 SEMILLAS = (7, 401, 402)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from apoyo import LUNES
 
-from detection.dominio import Historia
-from detection.suspicion import day_weights, look_back
-from detection.windows import CONTABLES, GANANCIA, Ventanas
+from detection.blend.suspicion import day_weights, look_back
+from detection.domain import Historia
+from detection.memory.hourly_ring import CONTABLES, GANANCIA, Ventanas
 
 
 @pytest.mark.parametrize("antes_horas", [1, 95, 96, 97, 200, 600])

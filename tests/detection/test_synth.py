@@ -9,13 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detection import synth
-from detection.ataques import FACTOR_PUBLICADO, FACTOR_VISIBLE, FRAUDES, encendidas
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import ConfiguracionError
-from detection.sorteos import make_tiempo
-from detection.synth import ETIQUETAS, Cliente, Sinteticas, make_cliente, make_poblacion
-from serving.zona import load_calendario
+from detection.simulation import synthesis
+from detection.simulation.attacks import FACTOR_PUBLICADO, FACTOR_VISIBLE, FRAUDES, encendidas
+from detection.simulation.draws import make_tiempo
+from detection.simulation.synthesis import (
+    ETIQUETAS,
+    Cliente,
+    Sinteticas,
+    make_cliente,
+    make_poblacion,
+)
+from serving.local_time import load_calendario
 
 MADRID = load_calendario("Europe/Madrid")
 DIA = 24
@@ -24,11 +30,11 @@ FIN = INICIO + 60 * DIA
 ATAQUE = INICIO + 30 * DIA + 7
 SEMILLAS = st.integers(0, 2**40)
 INDICES = st.integers(1, 99_999)
-TIPOS = st.sampled_from((None, *synth.TIPOS_SOSPECHOSOS))
+TIPOS = st.sampled_from((None, *synthesis.TIPOS_SOSPECHOSOS))
 
 
 def generar(*clientes: Cliente, desde: int = INICIO, hasta: int = FIN) -> Sinteticas:
-    return synth.generate(clientes, desde, hasta, MADRID)
+    return synthesis.generate(clientes, desde, hasta, MADRID)
 
 
 def kwh(cliente: Cliente, desde: int = INICIO, hasta: int = FIN) -> np.ndarray:
@@ -103,7 +109,7 @@ def test_rows_come_hour_after_hour() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(SEMILLAS, INDICES, st.sampled_from(synth.TIPOS_SOSPECHOSOS))
+@given(SEMILLAS, INDICES, st.sampled_from(synthesis.TIPOS_SOSPECHOSOS))
 def test_labels_tell_the_truth(semilla: int, indice: int, tipo: str) -> None:
     """All is normal before the start; what is "normal" is honest; a customer has one kind."""
     cliente = make_cliente(semilla, indice, tipo, ATAQUE)
@@ -342,7 +348,7 @@ def test_a_shop_closes_on_sundays_and_holidays() -> None:
     assert semana[6] < 0.6 * semana[:6].min()
     assert por_dia.max() > 2 * por_dia.min()
     martes = int(MADRID.local(np.array([lunes + DIA]))[0]) // DIA
-    datos = synth.generate([tienda], lunes + DIA, lunes + 2 * DIA, MADRID, {martes})
+    datos = synthesis.generate([tienda], lunes + DIA, lunes + 2 * DIA, MADRID, {martes})
     assert datos.consumo_kwh.sum() < 0.6 * semana[1]
 
 

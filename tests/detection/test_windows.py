@@ -7,9 +7,9 @@ from apoyo import LUNES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detection.dominio import Historia
+from detection.domain import Historia
+from detection.memory.hourly_ring import SIN_HORA, Ventanas, extract
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
-from detection.windows import SIN_HORA, Ventanas, extract
 
 ESCRITURAS = st.lists(
     st.tuples(st.integers(0, 3_000), st.floats(0, 100, width=32)), min_size=1, max_size=200

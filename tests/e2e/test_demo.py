@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.local import falta_embebido
+from pipeline.embedded.services import falta_embebido
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(280)

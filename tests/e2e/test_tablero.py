@@ -26,11 +26,11 @@ from apoyo_api import AHORA, CLAVES, base_nueva, claves_de_prueba, sembrar, serv
 from apoyo_versiones import registrar
 from contracts.fakes import explicar, hacer_lote
 
-from dashboard.paginas import PAGINAS
-from detection.dominio import hora_absoluta
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.local import EmbeddedServices
-from serving.nombramiento import Examen
+from dashboard.page_registry import PAGINAS
+from detection.domain import hora_absoluta
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from serving.champion import Examen
 from serving.registry import Registro
 from serving.settings import Settings
 

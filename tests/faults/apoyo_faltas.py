@@ -20,12 +20,12 @@ import psutil
 from confluent_kafka import Consumer, TopicPartition
 from integration.camino import consumidor, esperar, filas_guardadas
 
-from detection.dominio import Lecturas
-from pipeline.cluster import Cluster, entorno_minimo
-from pipeline.local import EmbeddedServices
-from pipeline.procesos import Proceso
+from detection.domain import Lecturas
+from pipeline.embedded.postgres import Cluster, entorno_minimo
+from pipeline.embedded.probes import ANFITRION, escucha, mongo_responde
+from pipeline.embedded.processes import Proceso
+from pipeline.embedded.services import EmbeddedServices
 from pipeline.producer import open_envio
-from pipeline.sondas import ANFITRION, escucha, mongo_responde
 from serving.settings import Settings
 
 CLIENTES, DIAS = 4, 34

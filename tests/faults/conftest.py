@@ -11,12 +11,12 @@ import pytest
 from apoyo_faltas import CLIENTES, DIAS, Arranque, Cable, Cables
 from integration.camino import lecturas_de_prueba, terminar
 
-from detection.dominio import Lecturas
-from pipeline.almacenes.postgres import migrate
-from pipeline.cluster import carpeta_de, entorno_minimo
-from pipeline.local import EmbeddedServices
-from pipeline.procesos import Proceso
-from pipeline.sondas import ANFITRION, escucha, kafka_responde, puerto_del_sistema
+from detection.domain import Lecturas
+from pipeline.embedded.postgres import carpeta_de, entorno_minimo
+from pipeline.embedded.probes import ANFITRION, escucha, kafka_responde, puerto_del_sistema
+from pipeline.embedded.processes import Proceso
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
 
 

@@ -18,9 +18,9 @@ from apoyo_faltas import (
 from integration.camino import comprobar_exactamente_una_vez, comprobar_veredictos, esperar
 from integration.congelar import congelado
 
-from detection.dominio import Lecturas
-from pipeline.almacenes.postgres import migrate
-from pipeline.local import EmbeddedServices
+from detection.domain import Lecturas
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from integration.camino import esperar
 
-from pipeline.local import falta_embebido
+from pipeline.embedded.services import falta_embebido
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(900)

@@ -27,8 +27,8 @@ from integration.camino import (
     esperar,
 )
 
-from detection.dominio import Lecturas
-from pipeline.local import EmbeddedServices
+from detection.domain import Lecturas
+from pipeline.embedded.services import EmbeddedServices
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)

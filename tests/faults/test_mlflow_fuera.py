@@ -23,13 +23,13 @@ from apoyo_faltas import (
 from apoyo_modelos import modelo_de_prueba
 from integration.camino import comprobar_exactamente_una_vez, conectar, esperar
 
-from detection.dominio import Lecturas
-from detection.features import RASGOS
-from pipeline.sondas import ANFITRION
-from serving.paquete import save_paquete
+from detection.domain import Lecturas
+from detection.features.hourly import RASGOS
+from pipeline.embedded.probes import ANFITRION
+from serving.model_package import save_paquete
+from serving.model_versions import CAMPEON
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import CAMPEON
 
 pytestmark = pytest.mark.timeout(240)
 

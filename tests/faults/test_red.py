@@ -25,7 +25,7 @@ from integration.camino import (
     filas_guardadas,
 )
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)

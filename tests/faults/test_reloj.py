@@ -16,7 +16,7 @@ from integration.camino import (
     consumo,
 )
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)

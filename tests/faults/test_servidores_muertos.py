@@ -27,8 +27,8 @@ from integration.camino import (
     filas_guardadas,
 )
 
-from detection.dominio import Lecturas
-from pipeline.local import EmbeddedServices, falta_embebido
+from detection.domain import Lecturas
+from pipeline.embedded.services import EmbeddedServices, falta_embebido
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)

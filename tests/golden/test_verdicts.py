@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.evaluar import main
+from training.evaluation.command import main
 
 POBLACION = Path(__file__).parent / "poblacion.parquet"
 LECTURA = ["propietario_id", "timestamp", "consumo_kwh"]

@@ -18,11 +18,11 @@ import psycopg2
 import pymongo
 
 from detection.detector import DetectorConsumo
-from detection.dominio import SEVERIDADES, Lecturas, instante, nombres_de_tipos
-from detection.synth import make_poblacion
-from pipeline.generador import generate_lecturas
+from detection.domain import SEVERIDADES, Lecturas, instante, nombres_de_tipos
+from detection.simulation.synthesis import make_poblacion
+from pipeline.generator.service import generate_lecturas
+from serving.local_time import load_calendario
 from serving.settings import Settings
-from serving.zona import load_calendario
 
 PLAZO_S = 120.0
 Clave = tuple[str, datetime]

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from pipeline.local import EmbeddedServices
-from pipeline.sondas import escucha
+from pipeline.embedded.probes import escucha
+from pipeline.embedded.services import EmbeddedServices
 
 
 @contextmanager

@@ -14,16 +14,16 @@ from contextlib import ExitStack
 from typing import Any
 
 from detection.detector import DetectorConsumo
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.batch import Procesador
-from pipeline.bucle import Bucle
 from pipeline.consumer import hora_actual
-from pipeline.kafka_io import FuenteKafka
-from pipeline.messages import Decodificador
+from pipeline.ingest.messages import Decodificador
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.streaming.batch import Procesador
+from pipeline.streaming.consumer_loop import Bucle
+from pipeline.streaming.kafka import FuenteKafka
+from serving.local_time import load_calendario
 from serving.scorer import Scorer
 from serving.settings import load_settings
-from serving.zona import load_calendario
 
 PASOS = (
     "al_puntuar", "al_guardar_historial", "entre_los_dos_almacenes", "al_aceptar",

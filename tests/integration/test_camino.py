@@ -24,7 +24,7 @@ from camino import (
     terminar,
 )
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)

@@ -26,14 +26,14 @@ from camino import (
 from sklearn.ensemble import IsolationForest
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas
-from detection.features import RASGOS
-from detection.modelo import Cola, Modelo
-from detection.offline import Bosque
-from pipeline.local import EmbeddedServices
-from serving.paquete import huella_de, save_paquete
+from detection.domain import Lecturas
+from detection.features.hourly import RASGOS
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola, Modelo
+from pipeline.embedded.services import EmbeddedServices
+from serving.local_time import load_calendario
+from serving.model_package import huella_de, save_paquete
 from serving.settings import Settings
-from serving.zona import load_calendario
 
 pytestmark = pytest.mark.timeout(280)
 

@@ -19,7 +19,7 @@ from camino import (
 )
 from consumidor_fragil import PASOS
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)

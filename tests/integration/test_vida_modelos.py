@@ -23,9 +23,9 @@ from integration.camino import (
     terminar,
 )
 
-from detection.dominio import Lecturas
-from detection.synth import make_poblacion
-from pipeline.generador import generate_lecturas
+from detection.domain import Lecturas
+from detection.simulation.synthesis import make_poblacion
+from pipeline.generator.service import generate_lecturas
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(290)

@@ -21,9 +21,9 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from integration.camino import conectar, consumo, escribir_csv, esperar
 
-from detection.dominio import Lecturas
-from pipeline.procesos import Proceso, ejecutar
-from pipeline.sondas import ANFITRION, escucha, kafka_responde, puerto_libre
+from detection.domain import Lecturas
+from pipeline.embedded.probes import ANFITRION, escucha, kafka_responde, puerto_libre
+from pipeline.embedded.processes import Proceso, ejecutar
 from serving.settings import Settings
 
 POM = Path(__file__).with_name("pom.xml")

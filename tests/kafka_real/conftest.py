@@ -11,7 +11,7 @@ import pytest
 from apoyo_kafka import NodoKafka, SinKafkaError, carpeta_de_kafka, fetch_kafka
 from integration.camino import lecturas_de_prueba, terminar
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from serving.settings import Settings
 
 

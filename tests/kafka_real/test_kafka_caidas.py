@@ -15,7 +15,7 @@ from integration.camino import (
     filas_guardadas,
 )
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from serving.settings import Settings
 
 LOTE = "250"

@@ -29,8 +29,8 @@ from integration.camino import (
     filas_guardadas,
 )
 
-from detection.dominio import Lecturas, instante
-from pipeline.kafka_temas import ensure_topics, log_identity
+from detection.domain import Lecturas, instante
+from pipeline.streaming.kafka_topics import ensure_topics, log_identity
 from serving.settings import Settings
 
 PARTICIONES = 12

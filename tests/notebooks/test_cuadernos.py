@@ -18,19 +18,19 @@ import numpy as np
 import pytest
 from apoyo_modelos import modelo_de_prueba
 
-from detection.dominio import Lecturas, instante
-from detection.features import RASGOS
+from detection.domain import Lecturas, instante
+from detection.features.hourly import RASGOS
 from detection.params import CALIBRACIONES, Params
-from detection.synth import generate, make_poblacion
-from serving.paquete import save_paquete
+from detection.simulation.synthesis import generate, make_poblacion
+from serving.local_time import load_calendario
+from serving.model_package import save_paquete
+from serving.model_versions import CAMPEON
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import CAMPEON
-from serving.zona import load_calendario
-from training.conjunto import Conjunto
-from training.evaluate import evaluate
-from training.promover import judge
-from training.train import EVALUACION
+from training.evaluation.version_metrics import evaluate
+from training.fit import EVALUACION
+from training.holdout import Conjunto
+from training.promotion import judge
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -15,10 +15,10 @@ from apoyo_turnos import al_azar, por_turnos
 from contracts.fakes import Identidad, hacer_lote
 from contracts.sondas import HistorialPostgres, conectar
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import TransientError
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.almacenes.postgres_archivo import ArchivoPostgres
+from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
 HOY = date(2026, 4, 10)

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from detection.dominio import Lecturas
-from pipeline.puertos import Muerta
+from detection.domain import Lecturas
+from pipeline.streaming.ports import Muerta
 from serving.scorer import Origen
 
 MADRID = "Europe/Madrid"

@@ -14,7 +14,7 @@ import numpy as np
 from bson import ObjectId
 from contracts.sondas import conectar
 
-from detection.dominio import (
+from detection.domain import (
     SEVERIDADES,
     Explicacion,
     Lecturas,
@@ -23,10 +23,10 @@ from detection.dominio import (
     instante,
     nombres_de_tipos,
 )
-from pipeline.almacenes.mongo_anomalias import Lote
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.anomalies import Lote
+from serving.local_time import load_calendario
 from serving.settings import Settings
-from serving.zona import load_calendario
 
 ZONA = "Europe/Madrid"
 AHORA = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)

@@ -13,9 +13,9 @@ from contracts.fakes import hacer_lote
 from contracts.sondas import HistorialPostgres
 from pymongo import MongoClient
 
-from detection.dominio import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, instante
+from detection.domain import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, instante
 from pipeline.aggregator import Resultado, aggregate
-from pipeline.almacenes.postgres_archivo import ArchivoPostgres
+from pipeline.stores.postgres.archive import ArchivoPostgres
 from serving.settings import Settings
 
 MADRID = ZoneInfo("Europe/Madrid")

@@ -17,7 +17,7 @@ import traceback
 from datetime import date
 
 from pipeline import archivador, restaurador
-from pipeline.almacenes.migraciones import aplicar
+from pipeline.stores.postgres.migrations import apply
 from serving.cli import run
 
 VERBOS = {"archivar": archivador.main, "restaurar": restaurador.main}
@@ -50,7 +50,7 @@ def wait(pid: int, segundos: float | None) -> int:
 
 
 def main() -> None:
-    assert aplicar.migrate  # imported before any fork, like all else
+    assert apply.migrate  # imported before any fork, like all else
     for linea in sys.stdin:
         verbo, argv, hoy, segundos = json.loads(linea)
         inicio = time.perf_counter()

@@ -20,12 +20,12 @@ from apoyo_consultas import (
 )
 from pymongo import MongoClient
 
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.almacenes.postgres_archivo import ArchivoPostgres
-from pipeline.almacenes.postgres_consultas import PostgresConsultas
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 

@@ -28,10 +28,10 @@ from apoyo_meses import (
 )
 from contracts.sondas import conectar
 
-from detection.dominio import instante
+from detection.domain import instante
 from pipeline import aggregator
 from pipeline.aggregator import Resultado, expected_hours
-from pipeline.almacenes.meses import mes_str
+from pipeline.stores.months import mes_str
 from serving.settings import Settings, horas_de
 
 

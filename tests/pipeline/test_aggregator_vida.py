@@ -25,9 +25,9 @@ from contracts.sondas import conectar
 
 from detection.errors import TransientError
 from pipeline.aggregator import Agregador
-from pipeline.almacenes import postgres_meses
-from pipeline.almacenes.mongo_meses import MesesMongo
-from pipeline.almacenes.postgres_meses import RESUMEN, MesesPostgres
+from pipeline.stores.mongo.months import MesesMongo
+from pipeline.stores.postgres import partitions
+from pipeline.stores.postgres.partitions import RESUMEN, MesesPostgres
 from serving.settings import Settings
 
 
@@ -102,7 +102,7 @@ def test_se_escribe_mientras_se_agrega(casa: Casa) -> None:
 
 def test_dos_a_la_vez_no(casa: Casa, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second aggregation waits for the first one, and says so if it takes too long."""
-    monkeypatch.setattr(postgres_meses, "ESPERA_CERROJO_S", 1)
+    monkeypatch.setattr(partitions, "ESPERA_CERROJO_S", 1)
     casa.guardar(*lote_de([("A", hora("2026-01-10T10:00"))]))
     with closing(MesesPostgres(casa.entorno)) as primera:
         primera.lock()
@@ -118,8 +118,8 @@ FRAGIL = """
 import os, signal
 from datetime import UTC, datetime
 from pipeline.aggregator import Agregador
-from pipeline.almacenes.mongo_meses import MesesMongo
-from pipeline.almacenes.postgres_meses import MesesPostgres
+from pipeline.stores.mongo.months import MesesMongo
+from pipeline.stores.postgres.partitions import MesesPostgres
 from serving.settings import load_settings
 
 PASO, QUEDAN = {paso!r}, [{veces}]

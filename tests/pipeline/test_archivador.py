@@ -25,8 +25,8 @@ from apoyo_archivo import (
     poner_entorno,
 )
 
-from pipeline.almacenes.postgres_cerrojo import exclusive
 from pipeline.archivador import main
+from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import FALLO, HECHO, MAL_USO, run
 from serving.settings import Settings
 

@@ -12,9 +12,9 @@ from apoyo_turnos import por_orden, por_turnos, se_detiene
 from contracts.fakes import hacer_lote
 from contracts.sondas import conectar
 
-from pipeline.almacenes.migraciones.aplicar import downgrade
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.almacenes.postgres_archivo import ArchivoPostgres
+from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.migrations.apply import downgrade
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(600)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from apoyo_archivo import ARCHIVADAS, ARCHIVO, DIARIOS, VIVAS, Casa
 
-from pipeline.almacenes.postgres_cerrojo import exclusive
+from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import HECHO
 from serving.settings import Settings
 

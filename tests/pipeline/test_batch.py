@@ -9,10 +9,10 @@ from apoyo_modelos import PARAMS, modelo_de_prueba
 from contracts.fakes import FakeAnomalyStore, FakeHistoryStore
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from detection.errors import TransientError
-from detection.modelo import Modelo
-from pipeline.batch import Procesador
+from detection.models.scoring_model import Modelo
+from pipeline.streaming.batch import Procesador
 from serving.scorer import Origen, Scorer
 
 N = 24 * 30

@@ -19,8 +19,8 @@ from apoyo_bucle import (
 )
 
 from detection.errors import LoteEnVueloError, TransientError
-from pipeline.bucle import Bucle
-from pipeline.messages import Decodificador
+from pipeline.ingest.messages import Decodificador
+from pipeline.streaming.consumer_loop import Bucle
 
 
 def build(

@@ -18,15 +18,15 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 
-from detection.aprendida import COLUMNAS
-from detection.dominio import Lecturas
-from detection.features import RASGOS
-from detection.marcas import MARCAS
-from detection.modelo import Cola, MezclaAprendida, Modelo
-from detection.offline import Bosque
-from detection.potenciado import Potenciado
+from detection.blend.learned import COLUMNAS
+from detection.domain import Lecturas
+from detection.features.hourly import RASGOS
+from detection.features.extremes import MARCAS
+from detection.models.scoring_model import Cola, MezclaAprendida, Modelo
+from detection.models.isolation_forest import Bosque
+from detection.models.boosted_trees import Potenciado
 from pipeline.consumer import open_procesador
-from serving.paquete import load_paquete, save_paquete
+from serving.model_package import load_paquete, save_paquete
 from serving.scorer import Origen
 from serving.settings import load_settings
 
@@ -103,9 +103,9 @@ def test_la_primera_lectura_no_espera_a_que_se_compile(variables: dict[str, str]
     nuevos, de_antes = map(json.loads, r.stdout.splitlines())
     assert nuevos == {}
     assert {
-        "detection.indicios._compute",
-        "detection.offline._path_lengths",
-        "detection.potenciado._add_up",
-        "detection.windows._load",
-        "pipeline.almacenes.postgres_copy._encode_rows",
+        "detection.features.evidence._compute",
+        "detection.models.isolation_forest._path_lengths",
+        "detection.models.boosted_trees._add_up",
+        "detection.memory.hourly_ring._load",
+        "pipeline.stores.postgres.copy_rows._encode_rows",
     } <= set(de_antes)

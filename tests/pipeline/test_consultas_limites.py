@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.almacenes.consultas_limites import (
+from pipeline.stores.query_limits import (
     PRIMER_INSTANTE,
     ULTIMO_INSTANTE,
     ConsultaInvalidaError,

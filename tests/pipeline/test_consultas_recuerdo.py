@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from detection.errors import TransientError
-from pipeline.almacenes import consultas_recuerdo
-from pipeline.almacenes.consultas_recuerdo import EDAD_MAXIMA_S, VIDA_S, Recuerdo
+from pipeline.stores import query_cache
+from pipeline.stores.query_cache import EDAD_MAXIMA_S, VIDA_S, Recuerdo
 
 PLAZO_S = 10.0
 DE_SOBRA_S = 0.1
@@ -45,7 +45,7 @@ def test_un_valor_dura_su_vida() -> None:
 
 def test_la_edad_cuenta_desde_antes_de_preguntar(monkeypatch: pytest.MonkeyPatch) -> None:
     """What changed while a value was being made is not taken for seen, however long it took."""
-    monkeypatch.setattr(consultas_recuerdo, "ESPERA_S", 0.05)
+    monkeypatch.setattr(query_cache, "ESPERA_S", 0.05)
     reloj = Reloj()
     recuerdo = Recuerdo(reloj=reloj)
 
@@ -220,7 +220,7 @@ def test_lo_demasiado_viejo_no_se_da_ni_mientras_se_renueva(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Beyond the greatest age nobody is given a value: they wait for the new one, not for ever."""
-    monkeypatch.setattr(consultas_recuerdo, "ESPERA_S", 0.05)
+    monkeypatch.setattr(query_cache, "ESPERA_S", 0.05)
     reloj = Reloj()
     recuerdo = Recuerdo(reloj=reloj)
     recuerdo.get("a", lambda: 1)

@@ -7,13 +7,13 @@ from contextlib import ExitStack, closing
 import numpy as np
 from contracts.fakes import explicar, hacer_lote
 
-from detection.dominio import hora_absoluta, instante
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.almacenes.mongo_veredictos import VeredictosMongo
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.demo import Escena
-from pipeline.demo_informe import Informe
+from detection.domain import hora_absoluta, instante
+from pipeline.embedded.demo.command import Escena
+from pipeline.embedded.demo.report import Informe
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.reviews import VeredictosMongo
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
 H = hora_absoluta(instante(490_000))

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_producer import en_entorno, read_all  # noqa: F401  (a fixture)
 
-from detection.dominio import hora_absoluta, instante
+from detection.domain import hora_absoluta, instante
 from detection.errors import PermanentError
 from pipeline import producer
-from pipeline.formatos.entrada import Entrada
-from pipeline.formatos.reconocer import NOMBRES, read_archivo, recognise
-from pipeline.formatos.trozo import FILAS_POR_TROZO, MotivoArchivo, Trozo
-from pipeline.reglas import Motivo, Reglas
+from pipeline.ingest.files.chunk import FILAS_POR_TROZO, MotivoArchivo, Trozo
+from pipeline.ingest.files.recognition import NOMBRES, read_archivo, recognise
+from pipeline.ingest.files.source_file import Entrada
+from pipeline.ingest.validation import Motivo, Reglas
 from serving.cli import FALLO, HECHO, run
 from serving.settings import Settings
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from detection.dominio import hora_absoluta, instante
+from detection.domain import hora_absoluta, instante
 from detection.errors import PermanentError
-from pipeline.formatos.reconocer import read_archivo
-from pipeline.formatos.trozo import MotivoArchivo, Trozo
-from pipeline.reglas import Motivo, Reglas
+from pipeline.ingest.files.chunk import MotivoArchivo, Trozo
+from pipeline.ingest.files.recognition import read_archivo
+from pipeline.ingest.validation import Motivo, Reglas
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
 EREDES = "Data;Hora;Consumo registado, Ativa (kW);Estado\r\n"

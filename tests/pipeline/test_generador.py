@@ -18,20 +18,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import ConfiguracionError
-from detection.poblacion import customers
-from detection.synth import ETIQUETAS, TIPOS_SOSPECHOSOS
-from pipeline import generador
-from pipeline.generador import create_app, generate_lecturas
-from pipeline.generador_http import MAX_CUERPO_BYTES
+from detection.simulation.population import customers
+from detection.simulation.synthesis import ETIQUETAS, TIPOS_SOSPECHOSOS
+from pipeline.generator import service
+from pipeline.generator.schemas import MAX_CUERPO_BYTES
+from pipeline.generator.service import create_app, generate_lecturas
 from serving.settings import Settings
-from serving.web.servidor import make_server
+from serving.web.server import make_server
 
 RAIZ = Path(__file__).parents[2]
 AHORA = datetime(2026, 11, 24, 10, 25, tzinfo=UTC)
 PLAZO_S = 20.0
-ORDEN = [sys.executable, str(RAIZ / "pipeline/generador.py")]
+ORDEN = [sys.executable, str(RAIZ / "pipeline/generator/service.py")]
 ENTORNO = {**os.environ, "PYTHONPATH": str(RAIZ)}
 
 
@@ -344,7 +344,7 @@ def test_a_zone_of_half_hours_is_refused_at_once() -> None:
 
 def test_holidays_are_spains() -> None:
     """Christmas and Epiphany are holidays of the generated years; an ordinary Tuesday is not."""
-    festivos = generador._festivos(2025, 2028)
+    festivos = service._festivos(2025, 2028)
     dia = datetime(1970, 1, 1).toordinal()
     assert datetime(2026, 12, 25).toordinal() - dia in festivos
     assert datetime(2027, 1, 6).toordinal() - dia in festivos
@@ -352,7 +352,7 @@ def test_holidays_are_spains() -> None:
 
 
 def test_the_script_serves_and_leaves(tmp_path: Path) -> None:
-    """``python pipeline/generador.py --port N`` serves until it is told to stop."""
+    """``python pipeline/generator/service.py --port N`` serves until it is told to stop."""
     with socket.create_server(("127.0.0.1", 0)) as enchufe:
         puerto = enchufe.getsockname()[1]
     opciones = ["--host", "127.0.0.1", "--port", str(puerto)]

@@ -17,16 +17,16 @@ from apoyo_bucle import AHORA_HORA, ProcesadorFalso, wait_until
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from detection.errors import TransientError
-from pipeline.bucle import Bucle, Resumen
-from pipeline.kafka_io import FuenteKafka, Productor
-from pipeline.kafka_retraso import GroupOffsets
-from pipeline.kafka_temas import ensure_topics, log_identity, ping_kafka
-from pipeline.local import EmbeddedServices
-from pipeline.messages import Codificador, Decodificador
-from pipeline.procesos import Proceso
-from pipeline.sondas import ANFITRION, kafka_responde, puerto_del_sistema
+from pipeline.embedded.probes import ANFITRION, kafka_responde, puerto_del_sistema
+from pipeline.embedded.processes import Proceso
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.ingest.messages import Codificador, Decodificador
+from pipeline.streaming.consumer_loop import Bucle, Resumen
+from pipeline.streaming.kafka import FuenteKafka, Productor
+from pipeline.streaming.kafka_lag import GroupOffsets
+from pipeline.streaming.kafka_topics import ensure_topics, log_identity, ping_kafka
 from serving.settings import Settings
 
 CLIENTES = 12

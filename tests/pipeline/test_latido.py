@@ -15,21 +15,21 @@ from apoyo_bucle import FuenteFalsa, ProcesadorFalso, message, wait_until
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from detection.errors import ConfiguracionError, TransientError
-from pipeline.almacenes.postgres import migrate
-from pipeline.almacenes.postgres_conexion import Conexion
-from pipeline.almacenes.postgres_latidos import SE_GUARDAN_FILAS, LatidosPostgres
-from pipeline.bucle import Bucle, Parada, stop_on_signals
 from pipeline.consumer import wait_for_stores
-from pipeline.kafka_io import Productor
-from pipeline.kafka_retraso import LectorRetraso, committed
-from pipeline.kafka_temas import conexion, ensure_topics
-from pipeline.latido import Latido, Observado
-from pipeline.messages import Decodificador
-from pipeline.salud import check_consumidor
-from pipeline.sondas import ANFITRION, puerto_del_sistema
-from serving.salud_consumidor import MUDO, Situacion
+from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
+from pipeline.ingest.messages import Decodificador
+from pipeline.jobs.health import check_consumidor
+from pipeline.stores.postgres.connection import Conexion
+from pipeline.stores.postgres.heartbeats import SE_GUARDAN_FILAS, LatidosPostgres
+from pipeline.stores.postgres.store import migrate
+from pipeline.streaming.consumer_loop import Bucle, Parada, stop_on_signals
+from pipeline.streaming.heartbeat import Latido, Observado
+from pipeline.streaming.kafka import Productor
+from pipeline.streaming.kafka_lag import LectorRetraso, committed
+from pipeline.streaming.kafka_topics import conexion, ensure_topics
+from serving.consumer_health import MUDO, Situacion
+from serving.model_watcher import EstadoModelos
 from serving.settings import Settings
-from serving.vigilante import EstadoModelos
 
 SITUACION = Situacion(
     (0, 2), 1200, 3.0, "consumo-detector-3", "consumo-detector-4", "le falta un rasgo",

@@ -20,12 +20,12 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from detection.errors import PermanentError
-from pipeline.local import PUERTOS, EmbeddedServices, falta_embebido, main
-from pipeline.procesos import vive
-from pipeline.sondas import ANFITRION
+from pipeline.embedded.probes import ANFITRION
+from pipeline.embedded.processes import vive
+from pipeline.embedded.services import PUERTOS, EmbeddedServices, falta_embebido, main
 from serving.cli import MAL_USO
-from serving.parada import Parada
 from serving.settings import Settings
+from serving.shutdown import Parada
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
 pytestmark = [
@@ -90,7 +90,7 @@ def orden(raiz: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen
     lanzadas: list[subprocess.Popen[str]] = []
 
     def lanzar(*opciones: str) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-m", "pipeline.local", "--datos", "datos", *opciones]
+        argv = [sys.executable, "-m", "pipeline.embedded.services", "--datos", "datos", *opciones]
         entorno = {**os.environ, "PYTHONPATH": str(raiz)}
         lanzada = subprocess.Popen(
             argv,

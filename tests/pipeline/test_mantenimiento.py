@@ -18,9 +18,7 @@ import pytest
 from apoyo_archivo import ARCHIVO, DIARIOS, Casa, poner_entorno
 
 from detection.errors import TransientError
-from pipeline.almacenes.meses import siguiente
-from pipeline.almacenes.postgres_cerrojo import exclusive
-from pipeline.mantenimiento import (
+from pipeline.jobs.nightly import (
     MESES_ADELANTE,
     Paso,
     Resultado,
@@ -30,9 +28,11 @@ from pipeline.mantenimiento import (
     run_child,
     say,
 )
+from pipeline.stores.months import siguiente
+from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import FALLO, HECHO, INTERRUMPIDO, run
-from serving.parada import Parada
 from serving.settings import Settings
+from serving.shutdown import Parada
 
 PACIENCIA_S = 20.0
 
@@ -105,10 +105,10 @@ def test_se_para_en_seguida_y_no_deja_nada_en_marcha(
     testigo = tmp_path / "pid"
     guion = f"""
 import sys
-from pipeline.mantenimiento import Paso, maintain, run_child
+from pipeline.jobs.nightly import Paso, maintain, run_child
 from serving.cli import run
 from serving.logs import configure_logs
-from serving.parada import Parada
+from serving.shutdown import Parada
 from serving.settings import load_settings
 LARGO = "import os, pathlib, time; p = pathlib.Path({str(testigo)!r}); "
 LARGO += "p.with_suffix('.a').write_text(str(os.getpid())); p.with_suffix('.a').rename(p); "

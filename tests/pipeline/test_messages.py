@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from detection.dominio import Lecturas, hora_absoluta
-from pipeline.messages import Codificador, Decodificadas, Decodificador, Motivo
+from detection.domain import Lecturas, hora_absoluta
+from pipeline.ingest.messages import Codificador, Decodificadas, Decodificador, Motivo
 
 MADRID = "Europe/Madrid"
 MAXIMO_KWH = 10_000.0

@@ -12,10 +12,10 @@ import pytest
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from detection.dominio import Explicacion, hora_absoluta, instante
+from detection.domain import Explicacion, hora_absoluta, instante
 from detection.errors import TransientError
-from pipeline.almacenes import mongo_tramos
-from pipeline.almacenes.mongo import MongoAnomalyStore
+from pipeline.stores.mongo import chunks
+from pipeline.stores.mongo.store import MongoAnomalyStore
 from serving.settings import Settings
 
 # Far ahead: MongoDB itself forgets hours of the past, whenever it comes round to it.
@@ -109,7 +109,7 @@ def test_los_documentos_tienen_los_campos_del_contrato(sonda: AnomaliasMongo) ->
 
 def test_un_lote_mayor_que_un_tramo(sonda: AnomaliasMongo, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that takes several requests is stored whole, its repeats included."""
-    monkeypatch.setattr(mongo_tramos, "TRAMO", 7)
+    monkeypatch.setattr(chunks, "TRAMO", 7)
     claves = [("A", H + i) for i in range(40)]
     for kwh in (1.0, 2.0):
         lote = hacer_lote(claves, [kwh] * 40, severidad=[1] * 40, score=[50] * 40)

@@ -15,12 +15,12 @@ from contracts.fakes import Identidad, explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo, anomalias_de
 from pymongo import monitoring
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import PermanentError, TransientError
-from pipeline.almacenes.archivo_tipos import MesAnomalias, Movidos
-from pipeline.almacenes.mongo_archivo import ArchivoMongo
-from pipeline.almacenes.mongo_documentos import DEL_DETECTOR, FIJOS, identity, verdict
-from pipeline.almacenes.mongo_modelos import ModelosMongo
+from pipeline.stores.archive_records import MesAnomalias, Movidos
+from pipeline.stores.mongo.archive import ArchivoMongo
+from pipeline.stores.mongo.documents import DEL_DETECTOR, FIJOS, identity, verdict
+from pipeline.stores.mongo.model_log import ModelosMongo
 from serving.settings import Settings
 
 HOY = date(2026, 3, 10)

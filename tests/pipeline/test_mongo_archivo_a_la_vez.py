@@ -15,9 +15,9 @@ from contracts.fakes import Identidad, explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo, anomalias_de
 from pymongo import monitoring
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import TransientError
-from pipeline.almacenes.mongo_archivo import ArchivoMongo
+from pipeline.stores.mongo.archive import ArchivoMongo
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(600)

@@ -14,9 +14,9 @@ from contracts.fakes import Anomalia, FakeAnomalyStore, Identidad, explicar, hac
 from contracts.sondas import AnomaliasMongo, anomalias_de
 from pymongo import monitoring
 
-from detection.dominio import hora_absoluta, instante
+from detection.domain import hora_absoluta, instante
 from detection.errors import TransientError
-from pipeline.almacenes.mongo_archivo import ArchivoMongo
+from pipeline.stores.mongo.archive import ArchivoMongo
 from serving.settings import Settings
 
 HOY = date(2026, 3, 10)

@@ -13,11 +13,11 @@ from bson import ObjectId
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from detection.dominio import Explicacion, hora_absoluta
+from detection.domain import Explicacion, hora_absoluta
 from detection.errors import TransientError
-from pipeline.almacenes.consultas_limites import ConsultaInvalidaError, por_tramos
-from pipeline.almacenes.consultas_tipos_anomalias import Anomalia, FiltroAnomalias
-from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.stores.anomaly_records import Anomalia, FiltroAnomalias
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.query_limits import ConsultaInvalidaError, por_tramos
 from serving.settings import Settings
 
 DIA = timedelta(days=1)

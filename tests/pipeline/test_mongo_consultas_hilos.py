@@ -12,11 +12,11 @@ import pytest
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from detection.dominio import hora_absoluta
-from pipeline.almacenes import mongo_consultas_resumenes
-from pipeline.almacenes.consultas_limites import ConsultaInvalidaError
-from pipeline.almacenes.consultas_tipos_anomalias import FiltroAnomalias
-from pipeline.almacenes.mongo_consultas import MongoConsultas
+from detection.domain import hora_absoluta
+from pipeline.stores.anomaly_records import FiltroAnomalias
+from pipeline.stores.mongo import query_summaries
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.query_limits import ConsultaInvalidaError
 from serving.settings import Settings
 
 AHORA = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
@@ -98,7 +98,7 @@ def test_lo_que_no_cabe_se_dice(
     sonda: AnomaliasMongo, consultas: MongoConsultas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With more anomalies than can be looked at no answer claims to be whole."""
-    monkeypatch.setattr(mongo_consultas_resumenes, "ANOMALIAS_MAXIMAS", 7)
+    monkeypatch.setattr(query_summaries, "ANOMALIAS_MAXIMAS", 7)
     _guardar(sonda, ["C2", "C3"])
     resumen = consultas.resumen()
     assert not resumen.completo
@@ -114,7 +114,7 @@ def test_lo_que_no_cabe_se_dice(
         with pytest.raises(ConsultaInvalidaError, match="menos días"):
             refusada()
     assert consultas.distribuciones(FiltroAnomalias("C2")).total == HORAS
-    monkeypatch.setattr(mongo_consultas_resumenes, "ANOMALIAS_MAXIMAS", 100)
+    monkeypatch.setattr(query_summaries, "ANOMALIAS_MAXIMAS", 100)
     consultas.forget(AHORA)
     assert not consultas.ranking_truncado()
 
@@ -127,7 +127,7 @@ def test_lo_que_cabe_se_dice_aunque_lo_demas_no_quepa(
     maximo: int,
 ) -> None:
     """Too many anomalies of a month are no reason to refuse those of a day, or of an hour."""
-    monkeypatch.setattr(mongo_consultas_resumenes, "ANOMALIAS_MAXIMAS", maximo)
+    monkeypatch.setattr(query_summaries, "ANOMALIAS_MAXIMAS", maximo)
     clientes = ["C2", "C3"]
     for dias in range(3):
         _guardar(sonda, clientes, H - 24 * dias)

@@ -10,9 +10,9 @@ import pytest
 from apoyo_consultas import AHORA, entorno_propio
 from contracts.sondas import AnomaliasMongo
 
-from pipeline.almacenes.consultas_limites import por_tramos
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.query_limits import por_tramos
 from serving.settings import Settings
 
 Documento = dict[str, Any]

@@ -12,10 +12,10 @@ from apoyo_consultas import AHORA, CLIENTES, HASTA
 from contracts.sondas import AnomaliasMongo
 from pymongo import monitoring
 
-from pipeline.almacenes.consultas_tipos_anomalias import FiltroAnomalias
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.almacenes.mongo_consultas_documentos import IDS_POR_PREGUNTA
-from pipeline.almacenes.mongo_veredictos import VeredictosMongo
+from pipeline.stores.anomaly_records import FiltroAnomalias
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.query_documents import IDS_POR_PREGUNTA
+from pipeline.stores.mongo.reviews import VeredictosMongo
 from serving.settings import Settings
 
 DIA = timedelta(days=1)

@@ -14,12 +14,12 @@ from apoyo_consultas import AHORA, DESDE, HASTA, ZONA, limite_archivo
 from contracts.fakes import hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from detection.dominio import Explicacion, hora_absoluta
+from detection.blend.suspicion import probability
+from detection.domain import Explicacion, hora_absoluta
 from detection.params import Params
-from detection.suspicion import probability
-from pipeline.almacenes.consultas_limites import ConsultaInvalidaError
-from pipeline.almacenes.consultas_tipos_anomalias import FiltroAnomalias, Incidente
-from pipeline.almacenes.mongo_consultas import MongoConsultas
+from pipeline.stores.anomaly_records import FiltroAnomalias, Incidente
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.query_limits import ConsultaInvalidaError
 from serving.settings import Settings
 
 DIA = timedelta(days=1)

@@ -12,10 +12,10 @@ import pytest
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import TransientError
-from pipeline.almacenes import mongo_modelos
-from pipeline.almacenes.mongo_modelos import HTML_MAXIMO, ModelosMongo
+from pipeline.stores.mongo import model_log
+from pipeline.stores.mongo.model_log import HTML_MAXIMO, ModelosMongo
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2050, 1, 15, 2, tzinfo=UTC))
@@ -88,7 +88,7 @@ def test_un_html_enorme_se_queda_fuera(
     ultimo = modelos.latest_informe()
     assert ultimo is not None
     assert (ultimo["html"], ultimo["semaforo"]) == (None, "verde")
-    assert [r.message for r in caplog.records if r.name == mongo_modelos.__name__] == [
+    assert [r.message for r in caplog.records if r.name == model_log.__name__] == [
         "El informe de deriva se guarda sin su HTML: ocupa 12582914 bytes y caben 12582912"
     ]
 

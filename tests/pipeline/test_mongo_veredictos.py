@@ -15,14 +15,14 @@ from bson import ObjectId
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from detection.dominio import hora_absoluta
-from pipeline.almacenes import mongo_veredictos
-from pipeline.almacenes.consultas_limites import ConsultaInvalidaError
-from pipeline.almacenes.consultas_tipos_anomalias import FiltroAnomalias, VeredictoHumano
-from pipeline.almacenes.mongo_consultas import MongoConsultas
-from pipeline.almacenes.mongo_consultas_documentos import VEREDICTOS_MAXIMOS
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.mongo_veredictos import VeredictosMongo
+from detection.domain import hora_absoluta
+from pipeline.stores.anomaly_records import FiltroAnomalias, VeredictoHumano
+from pipeline.stores.mongo import reviews
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.query_documents import VEREDICTOS_MAXIMOS
+from pipeline.stores.mongo.reviews import VeredictosMongo
+from pipeline.stores.query_limits import ConsultaInvalidaError
 from serving.settings import Settings
 
 H = hora_absoluta(AHORA) - 5
@@ -142,7 +142,7 @@ def test_de_dos_a_la_vez_gana_el_ultimo_y_quedan_los_dos(casa: Casa) -> None:
 
 def test_la_historia_tiene_un_tope(casa: Casa, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of endless verdicts on one anomaly the latest are kept."""
-    monkeypatch.setattr(mongo_veredictos, "VEREDICTOS_MAXIMOS", 3)
+    monkeypatch.setattr(reviews, "VEREDICTOS_MAXIMOS", 3)
     for i in range(5):
         casa.veredictos.dar(casa.ids[0], "confirmada", f"vez {i}", "ana")
     historia = casa.veredictos.historial(casa.ids[0])

@@ -11,12 +11,12 @@ RAIZ = Path(__file__).resolve().parents[2]
 GUION = """
 from contextlib import closing
 import numpy as np
-from detection.blend import _vacia
+from detection.blend.weighted import _vacia
 from detection.detector import DetectorConsumo
-from detection.dominio import MASCARA_DTYPE, TIPOS, Calendario, Lecturas, Veredictos
-from detection.dominio import nombres_de_tipos
-from detection.votos import Votos
-from pipeline.almacenes.postgres import PostgresStore, migrate
+from detection.domain import MASCARA_DTYPE, TIPOS, Calendario, Lecturas, Veredictos
+from detection.domain import nombres_de_tipos
+from detection.blend.votes import Votos
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import load_settings
 
 assert len(TIPOS) == 9 and MASCARA_DTYPE == np.uint16

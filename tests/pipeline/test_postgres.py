@@ -16,11 +16,11 @@ import pytest
 from contracts.fakes import filas_de, hacer_lote
 from contracts.sondas import HistorialPostgres
 
-from detection.dominio import hora_absoluta, instante
-from pipeline.almacenes.migraciones import versions
-from pipeline.almacenes.migraciones.aplicar import downgrade
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.almacenes.postgres_historia import ANTERIORES, RANGO, ULTIMAS, customers_query
+from detection.domain import hora_absoluta, instante
+from pipeline.stores.postgres.history import ANTERIORES, RANGO, ULTIMAS, customers_query
+from pipeline.stores.postgres.migrations import versions
+from pipeline.stores.postgres.migrations.apply import downgrade
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))
@@ -184,7 +184,7 @@ def test_una_base_de_la_version_anterior_se_migra_con_sus_datos(sonda: Historial
 
 def test_migran_varios_procesos_a_la_vez(variables: dict[str, str], entorno: Settings) -> None:
     """Consumers that start together all find the newest schema, and none fails."""
-    orden = [sys.executable, "-m", "pipeline.almacenes.migrar"]
+    orden = [sys.executable, "-m", "pipeline.stores.postgres.migrate_command"]
     procesos = [
         subprocess.Popen(orden, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(4)

@@ -12,8 +12,8 @@ import pytest
 from contracts.fakes import hacer_lote
 from contracts.sondas import HistorialPostgres, conectar
 
-from detection.dominio import hora_absoluta
-from pipeline.almacenes.postgres_archivo import ArchivoPostgres
+from detection.domain import hora_absoluta
+from pipeline.stores.postgres.archive import ArchivoPostgres
 
 HOY = date(2026, 4, 10)
 RETENIDO = date(2026, 5, 10)

@@ -13,7 +13,7 @@ from contracts.sondas import conectar
 from faults.apoyo_faltas import Cable
 
 from detection.errors import TransientError
-from pipeline.almacenes.postgres_cerrojo import exclusive
+from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.settings import Settings
 
 RETRASO_S = 1.0
@@ -57,7 +57,7 @@ def test_un_trabajo_muerto_suelta_el_cerrojo(entorno: Settings, variables: dict[
     """Killed without a word, a job leaves nothing that somebody has to clean up."""
     guion = """
 import sys
-from pipeline.almacenes.postgres_cerrojo import exclusive
+from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.settings import load_settings
 with exclusive(load_settings(), "reentrenar") as nuestro:
     print(nuestro, flush=True)

@@ -12,9 +12,9 @@ import pytest
 from contracts.fakes import hacer_lote
 from contracts.sondas import HistorialPostgres
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import ConfiguracionError, TransientError
-from pipeline.almacenes.postgres import PostgresStore, migrate
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))

@@ -19,10 +19,10 @@ from apoyo_consultas import (
 )
 from contracts.fakes import hacer_lote
 
-from detection.dominio import hora_absoluta
-from pipeline.almacenes.consultas_limites import ConsultaInvalidaError, por_tramos
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.almacenes.postgres_consultas import PostgresConsultas
+from detection.domain import hora_absoluta
+from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.postgres.store import PostgresStore
+from pipeline.stores.query_limits import ConsultaInvalidaError, por_tramos
 from serving.settings import Settings
 
 UNO = CLIENTES[2]

@@ -20,10 +20,10 @@ from apoyo_consultas import (
 )
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas
-from pipeline.almacenes.consultas_limites import por_tramos
-from pipeline.almacenes.postgres_consultas import PostgresConsultas
-from serving.zona import load_calendario
+from detection.domain import Lecturas
+from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.query_limits import por_tramos
+from serving.local_time import load_calendario
 
 UNO = CLIENTES[2]
 DIA = timedelta(days=1)

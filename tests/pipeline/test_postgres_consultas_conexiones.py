@@ -12,8 +12,8 @@ import pytest
 from apoyo_consultas import ejecutar
 
 from detection.errors import ConfiguracionError, TransientError
-from pipeline.almacenes import postgres_consultas_conexiones
-from pipeline.almacenes.postgres_consultas_conexiones import ConexionesDeLectura
+from pipeline.stores.postgres import query_connections
+from pipeline.stores.postgres.query_connections import ConexionesDeLectura
 from serving.settings import Settings
 
 CUANTAS = 3
@@ -54,7 +54,7 @@ def test_quien_no_encuentra_sitio_no_espera_siempre(
     conexiones: ConexionesDeLectura, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With all connections in use the next one is told to come back, and then is served."""
-    monkeypatch.setattr(postgres_consultas_conexiones, "ESPERA_S", 0.05)
+    monkeypatch.setattr(query_connections, "ESPERA_S", 0.05)
     libres = threading.Event()
 
     def ocupar() -> None:

@@ -20,16 +20,11 @@ from apoyo_consultas import (
 from contracts.fakes import hacer_lote
 from contracts.sondas import conectar
 
-from detection.dominio import hora_absoluta
-from pipeline.almacenes import (
-    postgres_consultas,
-    postgres_consultas_clientes,
-    postgres_consultas_lecturas,
-    postgres_consultas_pares,
-)
-from pipeline.almacenes.consultas_limites import ConsultaInvalidaError
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.almacenes.postgres_consultas import PostgresConsultas
+from detection.domain import hora_absoluta
+from pipeline.stores.postgres import queries, query_customers, query_peers, query_readings
+from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.stores.query_limits import ConsultaInvalidaError
 from serving.settings import Settings
 
 UNO = CLIENTES[2]
@@ -162,10 +157,10 @@ SIN_TABLAS = {"ESTIMADAS", "ESTIMADAS_ARCHIVO"}
 def _consultas_sql() -> dict[str, str]:
     """Return every query of the modules that hold them: a new one is examined as well."""
     modulos = (
-        postgres_consultas,
-        postgres_consultas_clientes,
-        postgres_consultas_lecturas,
-        postgres_consultas_pares,
+        queries,
+        query_customers,
+        query_readings,
+        query_peers,
     )
     return {
         nombre: texto
@@ -187,7 +182,7 @@ def test_toda_consulta_va_por_un_indice(historia: Settings, nombre: str) -> None
     if "PREFIJO" in nombre:
         limites = {"desde": "CLI_0001", "hasta": "CLI_0002"}
     if "SOMBRA" in nombre:
-        limites = {"limite": postgres_consultas.SOMBRA_MAXIMA}
+        limites = {"limite": queries.SOMBRA_MAXIMA}
     conexion = conectar(historia)
     with conexion.cursor() as cursor:
         cursor.execute(
@@ -216,7 +211,7 @@ def test_un_mes_de_fuera_ni_se_abre(historia: Settings) -> None:
     """A question about some days leaves out the partitions of other months."""
     conexion = conectar(historia)
     with conexion.cursor() as cursor:
-        for texto in (postgres_consultas_lecturas.RANGO, postgres_consultas.DIA):
+        for texto in (query_readings.RANGO, queries.DIA):
             cursor.execute("EXPLAIN " + texto, PARAMETROS)
             plan = "\n".join(linea for (linea,) in cursor.fetchall())
             assert "2026_11" in plan

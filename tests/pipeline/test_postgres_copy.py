@@ -16,9 +16,8 @@ from contracts.sondas import conectar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detection.dominio import SEVERIDADES, TIPOS, hora_absoluta, nombres_de_tipos
-from pipeline.almacenes.postgres import migrate
-from pipeline.almacenes.postgres_copy import (
+from detection.domain import SEVERIDADES, TIPOS, hora_absoluta, nombres_de_tipos
+from pipeline.stores.postgres.copy_rows import (
     CABECERA,
     COLA,
     COLUMNAS,
@@ -28,6 +27,7 @@ from pipeline.almacenes.postgres_copy import (
     encode,
     encode_numeric,
 )
+from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))

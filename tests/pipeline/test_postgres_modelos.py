@@ -13,10 +13,10 @@ import pytest
 from contracts.fakes import filas_de, hacer_lote
 from contracts.sondas import HistorialPostgres, conectar
 
-from detection.dominio import hora_absoluta, instante
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.almacenes.postgres_mezcla import copy_new
-from pipeline.almacenes.puertos import PuntoOnline
+from detection.domain import hora_absoluta, instante
+from pipeline.stores.ports import PuntoOnline
+from pipeline.stores.postgres.merge import copy_new
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from detection.errors import PermanentError
-from pipeline.procesos import Proceso, ejecutar, vive
-from serving.parada import Parada
+from pipeline.embedded.processes import Proceso, ejecutar, vive
+from serving.shutdown import Parada
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
 
@@ -55,7 +55,8 @@ def lanzador(tmp_path: Path, raiz: Path) -> Iterator[Callable[[str], subprocess.
 
     def lanzar(codigo: str) -> subprocess.Popen[bytes]:
         guion = (
-            "import sys, time; from pathlib import Path; from pipeline.procesos import Proceso\n"
+            "import sys, time; from pathlib import Path\n"
+            "from pipeline.embedded.processes import Proceso\n"
             f"carpeta = Path({str(tmp_path)!r})\n"
             f"Proceso('hijo', [sys.executable, '-c', {codigo!r}], carpeta, cwd=carpeta,\n"
             "    listo=(carpeta / 'listo').exists).iniciar()\n"

@@ -17,13 +17,13 @@ import pytest
 from apoyo_bucle import wait_until
 from confluent_kafka import Consumer, TopicPartition
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import EntregaError
-from detection.synth import make_poblacion
+from detection.simulation.synthesis import make_poblacion
 from pipeline import producer
-from pipeline.kafka_io import Productor
+from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
 from pipeline.producer import open_envio, send_live
-from pipeline.sondas import ANFITRION, puerto_del_sistema
+from pipeline.streaming.kafka import Productor
 from serving.cli import FALLO, HECHO, MAL_USO, run
 from serving.settings import Settings
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from test_producer import read_all
 
-from detection.dominio import hora_absoluta
-from detection.poblacion import SEMILLA, scene
-from pipeline.generador import generate_lecturas
+from detection.domain import hora_absoluta
+from detection.simulation.population import SEMILLA, scene
+from pipeline.generator.service import generate_lecturas
 from serving.settings import Settings
 
 _ORDEN = re.compile(r"(?:consumo producir|producer\.py) (--mode [^\n`#;|]+)")

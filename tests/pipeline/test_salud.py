@@ -11,12 +11,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from detection.errors import ConfiguracionError, TransientError
-from pipeline.almacenes.postgres import migrate
-from pipeline.almacenes.postgres_latidos import LatidosPostgres
-from pipeline.salud import check, main, ping_mlflow
-from pipeline.sondas import ANFITRION, puerto_del_sistema
+from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
+from pipeline.jobs.health import check, main, ping_mlflow
+from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.store import migrate
 from serving.cli import FALLO, HECHO, MAL_USO, run
-from serving.salud_consumidor import Situacion
+from serving.consumer_health import Situacion
 from serving.settings import Settings
 
 

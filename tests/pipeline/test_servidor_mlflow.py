@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from detection.errors import PermanentError
-from pipeline import servidor_mlflow
-from pipeline.procesos import vive
-from pipeline.servidor_mlflow import ServidorMlflow
-from pipeline.sondas import ANFITRION
-from serving.parada import Parada
+from pipeline.embedded import mlflow_server
+from pipeline.embedded.mlflow_server import ServidorMlflow
+from pipeline.embedded.probes import ANFITRION
+from pipeline.embedded.processes import vive
+from serving.shutdown import Parada
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
 pytestmark = pytest.mark.servicios
@@ -82,9 +82,9 @@ def test_it_keeps_its_data_finds_a_port_and_leaves_no_process(tmp_path: Path) ->
 
     with ExitStack() as pila:
         with suppress(OSError):  # taken already: as good
-            pila.enter_context(socket.create_server((ANFITRION, servidor_mlflow.PUERTO)))
+            pila.enter_context(socket.create_server((ANFITRION, mlflow_server.PUERTO)))
         servidor = pila.enter_context(arrancar(carpeta))
-        assert servidor.puerto != servidor_mlflow.PUERTO
+        assert servidor.puerto != mlflow_server.PUERTO
         servidor.esperar()
         api = f"{servidor.uri}/api/2.0"
         modelo = pedir(f"{api}/mlflow/registered-models/get?name=consumo-detector")

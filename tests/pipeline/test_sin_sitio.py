@@ -15,10 +15,10 @@ from confluent_kafka import KafkaError
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from detection.errors import SinSitioError, TransientError
-from pipeline.almacenes.mongo_conexion import traducir as traducir_mongo
-from pipeline.almacenes.postgres_conexion import traducir as traducir_pg
-from pipeline.kafka_temas import ours
-from pipeline.procesos import Proceso
+from pipeline.embedded.processes import Proceso
+from pipeline.stores.mongo.connection import traducir as traducir_mongo
+from pipeline.stores.postgres.connection import traducir as traducir_pg
+from pipeline.streaming.kafka_topics import ours
 from serving.cli import FALLO, run
 from serving.settings import Settings
 

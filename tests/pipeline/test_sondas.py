@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 
-from pipeline.local import EmbeddedServices
-from pipeline.sondas import (
+from pipeline.embedded.probes import (
     ANFITRION,
     escucha,
     kafka_responde,
@@ -17,6 +16,7 @@ from pipeline.sondas import (
     puerto_libre,
     responde_http,
 )
+from pipeline.embedded.services import EmbeddedServices
 
 NIETO_QUE_ESCUCHA = """
 import socket, sys

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from detection.errors import PermanentError
-from pipeline.supervision import Cerrojo, Grupo, RestartPolicy
-from serving.parada import Parada
-from serving.senales import sin_interrupciones
+from pipeline.embedded.supervisor import Cerrojo, Grupo, RestartPolicy
+from serving.shutdown import Parada
+from serving.signals import sin_interrupciones
 
 
 class Miembro:

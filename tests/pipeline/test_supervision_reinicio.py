@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from detection.errors import PermanentError
-from pipeline.procesos import Proceso
-from pipeline.sondas import ANFITRION, puerto_del_sistema
-from pipeline.supervision import Grupo, RestartPolicy
-from serving.parada import Parada
+from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
+from pipeline.embedded.processes import Proceso
+from pipeline.embedded.supervisor import Grupo, RestartPolicy
+from serving.shutdown import Parada
 
 PRONTO = RestartPolicy(espera_s=0.05, espera_maxima_s=0.2, fallos=4, estable_s=60.0)
 ESCUCHA = """

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import PermanentError
-from pipeline.formatos import tabla
-from pipeline.formatos.tabla import Trozo, read_tabla
-from pipeline.messages import Motivo
-from pipeline.reglas import Reglas
+from pipeline.ingest.files import table
+from pipeline.ingest.files.table import Trozo, read_tabla
+from pipeline.ingest.messages import Motivo
+from pipeline.ingest.validation import Reglas
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
 CABECERA = "propietario_id,timestamp,consumo_kwh\n"
@@ -145,11 +145,11 @@ def test_the_repeated_hour_of_october_is_told_apart_by_order(tmp_path: Path) -> 
 
 def test_a_long_file_comes_in_pieces(tmp_path: Path) -> None:
     """The memory holds a piece, the lines go on counting, the part read only grows."""
-    filas = 2 * tabla.FILAS_POR_TROZO + 5
+    filas = 2 * table.FILAS_POR_TROZO + 5
     ruta = tmp_path / "largo.csv"
     ruta.write_text(CABECERA + BUENA * (filas - 1) + "A,x,1\n")
     trozos = read(ruta)
-    assert [len(t.lecturas) for t in trozos] == [tabla.FILAS_POR_TROZO] * 2 + [4]
+    assert [len(t.lecturas) for t in trozos] == [table.FILAS_POR_TROZO] * 2 + [4]
     assert [linea for t in trozos for linea, _ in t.rechazadas] == [filas + 1]
     avances = [t.avance for t in trozos]
     assert avances == sorted(avances)

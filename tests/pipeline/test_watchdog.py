@@ -18,10 +18,10 @@ from contracts.sondas import conectar
 from integration.congelar import congelado
 
 from detection.errors import TransientError
-from pipeline.almacenes.postgres_auditoria import TURNO, AuditoriaPostgres
-from pipeline.almacenes.postgres_conexion import SALUDO, Conexion
-from pipeline.almacenes.watchdog import Paciencia, Watchdog
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.audit import TURNO, AuditoriaPostgres
+from pipeline.stores.postgres.connection import SALUDO, Conexion
+from pipeline.stores.watchdog import Paciencia, Watchdog
 from serving.settings import Settings
 
 IMPACIENTE = Paciencia(0.5)

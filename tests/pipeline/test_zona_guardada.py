@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from api import main as api_main
+from api import app as api_main
 from detection.errors import ConfiguracionError
 from pipeline import aggregator, archivador, consumer, restaurador
-from pipeline.almacenes import migrar
-from pipeline.almacenes.migraciones.aplicar import downgrade
-from pipeline.almacenes.postgres import migrate
-from pipeline.almacenes.postgres_conexion import connect
-from pipeline.almacenes.postgres_zona import check_zone
+from pipeline.stores.postgres import migrate_command
+from pipeline.stores.postgres.connection import connect
+from pipeline.stores.postgres.migrations.apply import downgrade
+from pipeline.stores.postgres.store import migrate
+from pipeline.stores.postgres.time_zone import check_zone
 from serving.cli import MAL_USO, run
 from serving.settings import Settings
 
@@ -105,7 +105,7 @@ def test_donde_la_zona_se_cambio_decide_la_ultima_lectura(
     ("main", "argumentos"),
     [
         (consumer.main, ["--hasta-vacio"]), (aggregator.main, []), (archivador.main, []),
-        (restaurador.main, ["--listar"]), (migrar.main, []), (api_main.main, []),
+        (restaurador.main, ["--listar"]), (migrate_command.main, []), (api_main.main, []),
     ],
     ids=["consumir", "agregar", "archivar", "restaurar", "migrar", "api"],
 )  # fmt: skip

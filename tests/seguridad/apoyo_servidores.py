@@ -9,9 +9,9 @@ from pathlib import Path
 
 from apoyo_tls import ANFITRION, Apoderado
 
-from pipeline.cluster import carpeta_de, entorno_minimo
-from pipeline.procesos import Proceso
-from pipeline.sondas import escucha, kafka_responde, mongo_responde, puerto_del_sistema
+from pipeline.embedded.postgres import carpeta_de, entorno_minimo
+from pipeline.embedded.probes import escucha, kafka_responde, mongo_responde, puerto_del_sistema
+from pipeline.embedded.processes import Proceso
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from apoyo_servidores import servir_kafka, servir_mongo
 from apoyo_tls import ANFITRION, Apoderado, Papeles, make_papeles
 
-from pipeline.local import EmbeddedServices
+from pipeline.embedded.services import EmbeddedServices
 from serving.settings import Settings
 
 USUARIO_MONGO = "vigia"

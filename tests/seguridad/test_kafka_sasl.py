@@ -23,8 +23,8 @@ from integration.camino import (
 from kafka_real.apoyo_kafka import NodoKafka, SinKafkaError, carpeta_de_kafka, fetch_kafka
 
 from detection.errors import ConfiguracionError
-from pipeline.kafka_temas import ping_kafka
-from pipeline.sondas import puerto_del_sistema
+from pipeline.embedded.probes import puerto_del_sistema
+from pipeline.streaming.kafka_topics import ping_kafka
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(300)

@@ -17,8 +17,8 @@ import pytest
 from apoyo_modelos import modelo_de_prueba
 
 from detection.errors import ModeloInvalidoError
-from detection.features import RASGOS
-from serving.paquete import load_paquete, save_paquete
+from detection.features.hourly import RASGOS
+from serving.model_package import load_paquete, save_paquete
 from serving.puntuador import _load_pyfunc
 from serving.registry import Registro
 from serving.settings import Settings

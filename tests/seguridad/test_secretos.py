@@ -20,8 +20,8 @@ from apoyo_servidores import servir_kafka
 from apoyo_tls import ANFITRION, Apoderado, Papeles
 from integration.camino import consumo, escribir_csv, esperar, lecturas_de_prueba
 
-from pipeline.local import EmbeddedServices
-from pipeline.sondas import puerto_del_sistema
+from pipeline.embedded.probes import puerto_del_sistema
+from pipeline.embedded.services import EmbeddedServices
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)

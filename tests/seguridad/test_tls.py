@@ -10,9 +10,9 @@ from apoyo_servidores import servir_kafka, servir_mongo
 from apoyo_tls import ANFITRION, Apoderado, Papeles
 
 from detection.errors import ConfiguracionError, TransientError
-from pipeline.almacenes.mongo import MongoAnomalyStore
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from pipeline.kafka_temas import ensure_topics, ping_kafka
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.streaming.kafka_topics import ensure_topics, ping_kafka
 from serving.settings import Settings
 
 

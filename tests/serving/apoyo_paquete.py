@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
-from detection.features import RASGOS
-from detection.modelo import Cola, Modelo
-from detection.offline import Bosque
+from detection.features.hourly import RASGOS
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola, Modelo
 from detection.params import CALIBRACIONES, Params
-from serving.paquete import save_paquete
+from serving.model_package import save_paquete
 from serving.registry import Registro
 from serving.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from serving.nombramiento import Examen, refusals, replaced_by
+from serving.champion import Examen, refusals, replaced_by
 
 CUANDO = "2026-11-24T10:00:00+01:00"
 CAIDA = Examen(2, False, "no cumple", CUANDO, ({"nombre": "hallados", "cumple": False},)).tags()

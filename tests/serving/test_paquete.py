@@ -19,11 +19,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.errors import ModeloInvalidoError
-from detection.huella import huella_rasgos
-from detection.modelo import Cola
-from detection.offline import Bosque
+from detection.features.fingerprint import huella_rasgos
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola
 from detection.params import CALIBRACIONES, Calibracion
-from serving.paquete import holds_paquete, huella_de, load_paquete, place_paquete, save_paquete
+from serving.model_package import (
+    holds_paquete,
+    huella_de,
+    load_paquete,
+    place_paquete,
+    save_paquete,
+)
 
 FICHEROS = ("bosque.npz", "colas.npz", "modelo.json", "referencia.parquet")
 

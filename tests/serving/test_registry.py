@@ -24,10 +24,10 @@ from apoyo_paquete import (
 )
 
 from detection.errors import ModeloInvalidoError, PermanentError, TransientError
-from detection.features import RASGOS
-from serving.paquete import huella_de
+from detection.features.hourly import RASGOS
+from serving.model_package import huella_de
+from serving.model_versions import with_promotion
 from serving.registry import Registro
-from serving.versiones import with_promotion
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from serving.metrics import MetricasApi
-from serving.salud_consumidor import (
+from serving.consumer_health import (
     MUDO,
     SIN_LECTURAS,
     Diagnostico,
@@ -19,6 +18,7 @@ from serving.salud_consumidor import (
     Retraso,
     judge,
 )
+from serving.metrics import MetricasApi
 
 AHORA = datetime(2026, 11, 20, 11, 33, tzinfo=UTC)
 """12:33 in Madrid."""

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas, Veredictos
+from detection.domain import Lecturas, Veredictos
 from detection.errors import LoteEnVueloError, TransientError
-from pipeline.almacenes.puertos import PuntoOnline
+from pipeline.stores.ports import PuntoOnline
 from serving.scorer import Borrador, Origen, Scorer
 
 DIAS = 45

@@ -11,8 +11,8 @@ from apoyo_modelos import PARAMS, modelo_de_prueba
 from contracts.fakes import FakeHistoryStore
 
 from detection.detector import DetectorConsumo
-from detection.dominio import Lecturas, Veredictos
-from pipeline.almacenes.puertos import PuntoOnline
+from detection.domain import Lecturas, Veredictos
+from pipeline.stores.ports import PuntoOnline
 from serving.scorer import Borrador, Origen, Scorer
 
 DIAS = 45

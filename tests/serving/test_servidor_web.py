@@ -16,8 +16,8 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from serving.web.puerta import Anfitriones, Cabezas
-from serving.web.servidor import make_server
+from serving.web.hosts import Anfitriones, Cabezas
+from serving.web.server import make_server
 
 PLAZO_S = 0.6
 ESPERA_S = 10.0

@@ -17,11 +17,11 @@ import pytest
 from apoyo_paquete import modelo, paquete, rasgos
 
 from detection.errors import PermanentError, TransientError
-from serving.paquete import holds_paquete, huella_de
+from serving.model_package import holds_paquete, huella_de
+from serving.model_versions import Rechazo
+from serving.model_watcher import COPIAS, Vigilante
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import Rechazo
-from serving.vigilante import COPIAS, Vigilante
 
 PLAZO_S = 20.0
 SONDEO_S = 0.02
@@ -113,7 +113,7 @@ class Escena:
 
 @pytest.fixture
 def escena(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Escena]:
-    caplog.set_level(logging.INFO, "serving.vigilante")
+    caplog.set_level(logging.INFO, "serving.model_watcher")
     with ExitStack() as pila:
         yield Escena(tmp_path, pila)
 

@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.dominio import HORAS_POR_DIA, Historia, hora_absoluta
-from detection.modelo import Modelo
-from detection.offline import Bosque
+from detection.domain import HORAS_POR_DIA, Historia, hora_absoluta
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Modelo
 from detection.params import Params
-from detection.synth import Sinteticas, generate, make_poblacion
-from serving.zona import load_calendario
+from detection.simulation.synthesis import Sinteticas, generate, make_poblacion
+from serving.local_time import load_calendario
 from training.calibrate import calibrate
 from training.dataset import Retenidas, readings_of
 from training.drift import (

@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 
 from detection.detector import Crudos, DetectorConsumo
-from detection.dominio import Historia, Lecturas, Veredictos, hora_absoluta, instante
+from detection.domain import Historia, Lecturas, Veredictos, hora_absoluta, instante
 from detection.params import Params
-from detection.synth import generate, make_poblacion
-from serving.zona import load_calendario
+from detection.simulation.synthesis import generate, make_poblacion
+from serving.local_time import load_calendario
 from training.dataset import Limites, Muestra, Ventana, make_ventana, read_muestra
 
 MADRID = load_calendario("Europe/Madrid")

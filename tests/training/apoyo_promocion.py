@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
-from detection.dominio import Lecturas
-from detection.features import RASGOS
-from detection.modelo import Cola, Modelo
-from detection.offline import Bosque
+from detection.domain import Lecturas
+from detection.features.hourly import RASGOS
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola, Modelo
 from detection.params import CALIBRACIONES, Params
-from serving.paquete import save_paquete
+from serving.model_package import save_paquete
+from serving.model_versions import CAMPEON, MODELO, VersionInfo
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import CAMPEON, MODELO, VersionInfo
-from training.conjunto import Conjunto
-from training.train import EVALUACION
+from training.fit import EVALUACION
+from training.holdout import Conjunto
 
 CORTE = 490_000
 PASADO_HORAS, JUZGADAS_HORAS = 28 * 24, 7 * 24

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from apoyo_entrenamiento import HASTA, MADRID, PARAMS, HistoriaEnMemoria, en_vivo
 
-from detection.aprendida import COLUMNAS
+from detection.blend.learned import COLUMNAS
 from detection.detector import DetectorConsumo
-from detection.dominio import TIPOS, Lecturas, TipoAnomalia
+from detection.domain import TIPOS, Lecturas, TipoAnomalia
 from detection.errors import ModeloInvalidoError
-from detection.modelo import MezclaAprendida, Modelo
-from detection.synth import generate, make_poblacion
-from serving.paquete import MEZCLA, load_paquete, save_paquete
-from training import aprender
-from training.aprender import CLIENTES_MINIMOS, Ejemplos, learn_mezcla
-from training.corto import learn_short
-from training.dichos import read_dichos
+from detection.models.scoring_model import MezclaAprendida, Modelo
+from detection.simulation.synthesis import generate, make_poblacion
+from serving.model_package import MEZCLA, load_paquete, save_paquete
+from training import blend_fit
+from training.blend_fit import CLIENTES_MINIMOS, Ejemplos, learn_mezcla
+from training.reviewed import read_dichos
+from training.short_history import learn_short
 
 CLIENTES, DIAS = CLIENTES_MINIMOS + 4, 45
 DESDE = HASTA - 24 * DIAS
@@ -50,8 +50,8 @@ def _aprende(
 def mezcla() -> MezclaAprendida:
     with pytest.MonkeyPatch.context() as parche:
         # Two rounds of attacks and ten trees say enough here.
-        parche.setattr(aprender, "VUELTAS", 2)
-        parche.setattr(aprender, "ARBOLES", 10)
+        parche.setattr(blend_fit, "VUELTAS", 2)
+        parche.setattr(blend_fit, "ARBOLES", 10)
         aprendida = _aprende()
     assert aprendida is not None
     return aprendida
@@ -71,8 +71,8 @@ def test_con_pocos_clientes_no_se_aprende() -> None:
 
 def test_dos_veces_es_lo_mismo(mezcla: MezclaAprendida, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same readings and seed give the same trees and the same tail."""
-    monkeypatch.setattr(aprender, "VUELTAS", 2)
-    monkeypatch.setattr(aprender, "ARBOLES", 10)
+    monkeypatch.setattr(blend_fit, "VUELTAS", 2)
+    monkeypatch.setattr(blend_fit, "ARBOLES", 10)
     otra = _aprende()
     assert otra is not None
     assert (otra.arboles.hoja == mezcla.arboles.hoja).all()

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from detection.dominio import hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import PermanentError
-from training.archivo_lecturas import UN_TIPO, Archivo, read_archivo
+from training.evaluation.labelled_file import UN_TIPO, Archivo, read_archivo
 
 ZONA = "Europe/Madrid"
 MAXIMO_KWH = 100.0

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from detection.potenciado import Potenciado
-from training.cajas import CAJAS, MUESTRA, find_cortes, to_cajas
+from detection.models.boosted_trees import Potenciado
+from training.binning import CAJAS, MUESTRA, find_cortes, to_cajas
 
 FILAS, COLUMNAS = 5_000, 6
 

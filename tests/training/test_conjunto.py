@@ -10,8 +10,8 @@ import pytest
 from apoyo_entrenamiento import CLIENTES, MADRID, PARTICIONES, SEMILLA, leer
 
 from detection.errors import ModeloInvalidoError
-from training.conjunto import ATAQUES, GEMELO, GEMELOS_POR_ATAQUE, Conjunto, make_conjunto
 from training.dataset import Retenidas
+from training.holdout import ATAQUES, GEMELO, GEMELOS_POR_ATAQUE, Conjunto, make_conjunto
 
 POR_PARTICION = CLIENTES / PARTICIONES
 

@@ -20,13 +20,13 @@ from apoyo_entrenamiento import (
     ventana,
 )
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from detection.errors import PermanentError
-from detection.features import RASGOS
-from pipeline.almacenes.postgres import PostgresStore, migrate
+from detection.features.hourly import RASGOS
+from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 from training.dataset import HistoriaCortaError, Limites, Muestra, _split, make_ventana
-from training.lectura import widen
+from training.history_reader import widen
 
 
 def _filas(muestra: Muestra) -> dict[tuple[str, int], bytes]:

@@ -30,12 +30,12 @@ from apoyo_deriva import (
 from apoyo_entrenamiento import HistoriaEnMemoria, en_vivo
 
 from detection.detector import DetectorConsumo
-from detection.dominio import HORAS_POR_DIA, Lecturas, instante
+from detection.domain import HORAS_POR_DIA, Lecturas, instante
 from detection.errors import PermanentError, TransientError
-from detection.features import RASGOS
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from serving.paquete import save_paquete
+from detection.features.hourly import RASGOS
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from serving.model_package import save_paquete
 from serving.registry import Registro
 from serving.settings import Settings
 from training.drift import (
@@ -47,7 +47,7 @@ from training.drift import (
     run_drift,
     say,
 )
-from training.drift_informe import (
+from training.drift_comparison import (
     AMBAR,
     FILAS_MINIMAS,
     ROJO,
@@ -57,7 +57,7 @@ from training.drift_informe import (
     compare,
     match_season,
 )
-from training.train import Aprendido, learn
+from training.fit import Aprendido, learn
 
 
 def nombres(resultado: ResultadoDeriva) -> set[str]:

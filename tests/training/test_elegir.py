@@ -14,12 +14,12 @@ from apoyo_entrenamiento import (
     puntuadas,
 )
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from detection.errors import PermanentError
-from training import referencia
+from training import drift_reference
 from training.dataset import Limites
-from training.lectura import Elegidos, choose
-from training.referencia import read_sample
+from training.drift_reference import read_sample
+from training.history_reader import Elegidos, choose
 
 NUEVOS = 60
 DIAS_NUEVOS = 3
@@ -61,7 +61,7 @@ def test_una_oleada_de_nuevos_no_deja_sin_datos_a_la_deriva(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Reference and recent days are of the same customers as before the wave."""
-    monkeypatch.setattr(referencia, "CLIENTES", 10)
+    monkeypatch.setattr(drift_reference, "CLIENTES", 10)
     antes = en_memoria()
     despues = con_oleada(antes.lecturas)
     for dias in (7, 56):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from apoyo_entrenamiento import HASTA, MADRID
 
-from detection.dominio import Lecturas
+from detection.domain import Lecturas
 from detection.errors import PermanentError
-from detection.synth import generate
-from detection.synth import make_poblacion as make_hogares
-from training.conjunto import meter_step, to_meter
-from training.equipo_rojo import TODOS, Poblacion, make_poblacion
+from detection.simulation.synthesis import generate
+from detection.simulation.synthesis import make_poblacion as make_hogares
+from training.evaluation.attacked_homes import TODOS, Poblacion, make_poblacion
+from training.holdout import meter_step, to_meter
 
 DIAS, CLIENTES = 40, 30
 DESDE = HASTA - 24 * DIAS

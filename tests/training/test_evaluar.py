@@ -13,12 +13,12 @@ from apoyo_entrenamiento import HASTA, MADRID
 from contracts.fakes import FakeHistoryStore
 
 from detection.detector import DetectorConsumo
-from detection.dominio import SEVERIDADES, Lecturas, instante, nombres_de_tipos
-from detection.synth import Sinteticas, generate, make_poblacion
+from detection.domain import SEVERIDADES, Lecturas, instante, nombres_de_tipos
+from detection.simulation.synthesis import Sinteticas, generate, make_poblacion
 from serving.cli import FALLO, HECHO, run
 from serving.scorer import Origen, Scorer
-from training.evaluar import main
-from training.pase import kafka_partition
+from training.evaluation.command import main
+from training.evaluation.file_pass import kafka_partition
 
 DIAS, CLIENTES = 40, 10
 DESDE = HASTA - 24 * DIAS

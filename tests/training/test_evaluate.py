@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detection.dominio import TIPOS, Lecturas, Veredictos
+from detection.domain import TIPOS, Lecturas, Veredictos
 from detection.errors import ModeloInvalidoError
 from detection.params import Params
-from training.conjunto import Conjunto
-from training.evaluate import Metricas, informe_texto, measure
+from training.evaluation.version_metrics import Metricas, informe_texto, measure
+from training.holdout import Conjunto
 
 CORTE = 490_000
 

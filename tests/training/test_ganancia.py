@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from detection.dominio import Lecturas, Veredictos
-from training.conjunto import GEMELO, Conjunto
-from training.evaluate import score_conjunto
-from training.ganancia import measure_gain, weighted_precision
+from detection.domain import Lecturas, Veredictos
+from training.evaluation.gain import measure_gain, weighted_precision
+from training.evaluation.version_metrics import score_conjunto
+from training.holdout import GEMELO, Conjunto
 
 
 @given(

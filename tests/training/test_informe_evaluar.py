@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.informe_evaluar import (
+from training.evaluation.html_report import (
+    delay_figure,
+    make_html,
+    precision_figure,
+    roc_figure,
+    score_figure,
+    type_figure,
+)
+from training.evaluation.metrics import Casos
+from training.evaluation.report import (
     CABECERA_COMPARACION,
     CABECERA_TIPOS,
     MEZCLA,
@@ -22,15 +31,6 @@ from training.informe_evaluar import (
     summary_rows,
     type_rows,
 )
-from training.informe_html import (
-    delay_figure,
-    make_html,
-    precision_figure,
-    roc_figure,
-    score_figure,
-    type_figure,
-)
-from training.medidas import Casos
 
 HORAS, SEMIVIDA_DIAS = 240, 7.0
 ATAQUE = range(100, 200)

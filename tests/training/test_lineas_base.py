@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detection.dominio import TIPOS, Calendario
-from training.lineas_base import ECOD, FILAS_AJUSTE, HBOS, alone, pyod_scores, weekly_z
+from detection.domain import TIPOS, Calendario
+from training.evaluation.baselines import ECOD, FILAS_AJUSTE, HBOS, alone, pyod_scores, weekly_z
 
 UTC = Calendario("UTC", 0, np.zeros(20_000, np.int8))
 SEMANA = 168

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from detection.windows import GANANCIA
-from training.medidas import (
+from detection.memory.hourly_ring import GANANCIA
+from training.evaluation.metrics import (
     GRACIA_HORAS,
     HUECO_DIAS,
     PUNTOS_CURVA,

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detection.params import Params
-from training.evaluate import Metricas
-from training.ganancia import Ganancia
-from training.policy import Decision, Politica
-from training.policy import decide as decide_con
+from training.evaluation.gain import Ganancia
+from training.evaluation.version_metrics import Metricas
+from training.promotion_policy import Decision, Politica
+from training.promotion_policy import decide as decide_con
 
 POLITICA = Politica(0.01, 0.05, (100.0, 40.0, 10.0, 4.0))
 ATAQUES = ("congelado", "fraude_proporcional", "plantacion")

@@ -12,19 +12,19 @@ from apoyo_promocion import a_mano, conjunto, estropear, ficha, modelo, registra
 
 from detection.errors import ModeloInvalidoError, PermanentError
 from detection.params import Params
-from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
+from pipeline.stores.postgres.audit import AuditoriaPostgres
+from serving.champion import Examen, PromocionRechazadaError, appoint, refusals, way_of
 from serving.cli import FALLO, HECHO, MAL_USO, run
-from serving.nombramiento import Examen, PromocionRechazadaError, appoint, refusals, way_of
+from serving.local_time import load_calendario
+from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, Rechazo
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, Rechazo
-from serving.zona import load_calendario
-from training.conjunto import ATAQUES
-from training.evaluate import Metricas, evaluate
-from training.ganancia import Ganancia
-from training.policy import Politica, decide
-from training.promover import ANCHO, Juicio, carry_out, examine, judge, main, promote, show
-from training.train import EVALUACION
+from training.evaluation.gain import Ganancia
+from training.evaluation.version_metrics import Metricas, evaluate
+from training.fit import EVALUACION
+from training.holdout import ATAQUES
+from training.promotion import ANCHO, Juicio, carry_out, examine, judge, main, promote, show
+from training.promotion_policy import Politica, decide
 
 SORDO, CERTERO = 0.0, 1.0
 """Finds nothing; finds every spike, as the rules do."""

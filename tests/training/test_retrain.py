@@ -24,16 +24,16 @@ from apoyo_promocion import a_mano, estropear, ficha, registrar
 from contracts.sondas import conectar
 
 from detection.errors import PermanentError, TransientError
-from pipeline.almacenes.migraciones.aplicar import migrate
-from pipeline.almacenes.mongo_modelos import ModelosMongo
-from pipeline.almacenes.postgres import PostgresStore
-from pipeline.almacenes.postgres_auditoria import AuditoriaPostgres
-from pipeline.almacenes.postgres_cerrojo import exclusive
-from serving.parada import Parada
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.postgres.advisory_lock import exclusive
+from pipeline.stores.postgres.audit import AuditoriaPostgres
+from pipeline.stores.postgres.migrations.apply import migrate
+from pipeline.stores.postgres.store import PostgresStore
+from serving.model_versions import ASPIRANTE, CAMPEON
 from serving.registry import Registro
 from serving.settings import Settings
-from serving.versiones import ASPIRANTE, CAMPEON
-from training.policy import Politica
+from serving.shutdown import Parada
+from training.promotion_policy import Politica
 from training.retrain import (
     CERROJO,
     FALLIDO,

@@ -16,14 +16,14 @@ import pytest
 from apoyo_entrenamiento import MADRID, PARAMS, PARTICIONES, SEMILLA, en_memoria, puntuadas
 
 from detection.errors import PermanentError, TransientError
-from detection.features import RASGOS
-from pipeline.almacenes.postgres import PostgresStore, migrate
-from serving.paquete import load_paquete, save_paquete
+from detection.features.hourly import RASGOS
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from serving.model_package import load_paquete, save_paquete
 from serving.registry import Registro
 from serving.settings import Settings
-from training.conjunto import Conjunto
-from training.evaluate import Metricas, evaluate
-from training.train import Aprendido, draw_all, learn, main, say, train
+from training.evaluation.version_metrics import Metricas, evaluate
+from training.fit import Aprendido, draw_all, learn, main, say, train
+from training.holdout import Conjunto
 
 CLIENTES = 30
 """Enough that the tails of twelve of them say something of the others."""
@@ -151,7 +151,7 @@ def test_sigterm_a_mitad_no_deja_nada(
     migrate(entorno_mlflow)
     with closing(PostgresStore(entorno_mlflow)) as almacen:
         almacen.save(lecturas, crudos.veredictos)
-    orden = [sys.executable, "-m", "training.train"]
+    orden = [sys.executable, "-m", "training.fit"]
     with subprocess.Popen(
         orden, env=variables_mlflow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as proceso:

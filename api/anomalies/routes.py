@@ -1,0 +1,201 @@
+"""``/api/anomalias``: what the detectors have found, why, how much of it and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+
+from api.anomalies.filters import ConFiltros, FiltrosDeCliente, FiltrosDeCriticas, list_filter
+from api.anomalies.schemas import ID_ANOMALIA, Anomalia, AnomaliaDetalle
+from api.anomalies.schemas import Anomalias as PaginaDeAnomalias
+from api.customer_check import NO_EXISTE, check_cliente_sin_nada
+from api.deps import Ahora, Anomalias, CursorPedido, Todo, tope
+from api.errors import respuestas
+from api.exports import EN_FICHERO, ConSalida, Salida
+from api.params import Archivadas, IdCliente
+from api.presentation import Presenta, Presentacion, responder
+from pipeline.stores.anomaly_records import Anomalia as Fila
+from pipeline.stores.anomaly_records import FiltroAnomalias
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.query_limits import Pagina
+
+router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
+
+SCORE = "score"
+POR_SCORE = 500
+"""Anomalies of a page by score, at most: it is sorted in memory."""
+
+Orden = Literal["deteccion", "consumo", "score"]
+_ORDEN = Query(
+    description="«deteccion», la detectada más tarde primero; «consumo», la de la hora más "
+    "reciente; o «score», la más anómala, de los últimos 30 días si no se dice desde cuándo"
+)
+IdAnomalia = Annotated[
+    str,
+    Path(
+        pattern=ID_ANOMALIA,
+        description="Identificador de la anomalía",
+        examples=["6745a1b2c3d4e5f6a7b8c9d0"],
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Lista:
+    """A list of anomalies that is asked for.
+
+    Parameters
+    ----------
+    anomalias : MongoConsultas
+    presenta : Presentacion
+    filtro : FiltroAnomalias
+    orden : {"deteccion", "consumo", "score"}
+    archivadas : bool
+    """
+
+    anomalias: MongoConsultas
+    presenta: Presentacion
+    filtro: FiltroAnomalias
+    orden: Orden
+    archivadas: bool
+
+    def page(self, cursor: str | None, limite: int) -> Pagina[Fila]:
+        """Return a page of it."""
+        if self.orden == SCORE:
+            limite = min(limite, POR_SCORE)
+        return self.anomalias.anomalias(
+            self.filtro, orden=self.orden, limite=limite, cursor=cursor,
+            con_archivo=self.archivadas,
+        )  # fmt: skip
+
+    def answer(
+        self,
+        salida: Salida,
+        nombre: str,
+        limite: int,
+        cursor: str | None,
+        al_faltar: Callable[[], None] = lambda: None,
+    ) -> Response:
+        """Return a page of it as JSON, or all of it as a file.
+
+        Parameters
+        ----------
+        al_faltar : callable
+            Called where the list is empty; it may refuse the request.
+        """
+        if salida.es_fichero:
+            if not self.page(None, 1).elementos:
+                al_faltar()
+            return salida.whole(nombre, Anomalia, self.page, self._row)
+        filas, siguiente = self.page(cursor, limite)
+        if not filas and cursor is None:
+            al_faltar()
+        elementos = [self._row(fila) for fila in filas]
+        return responder(PaginaDeAnomalias(elementos=elementos, siguiente=siguiente))
+
+    def _row(self, fila: Fila) -> Anomalia:
+        return Anomalia.of(fila, self.presenta)
+
+
+@router.get(
+    "/últimas",
+    summary="Las últimas anomalías",
+    description=(
+        "Las 50 detectadas más tarde, o las que digan los filtros. `desde` y `hasta` son de la "
+        "hora del consumo."
+    ),
+    response_description="Una página de anomalías",
+    response_model=PaginaDeAnomalias,
+    responses={**EN_FICHERO, **respuestas(503)},
+)
+def ultimas(
+    anomalias: Anomalias,
+    presenta: Presenta,
+    ahora: Ahora,
+    salida: ConSalida,
+    filtros: ConFiltros,
+    orden: Annotated[Orden, _ORDEN] = "deteccion",
+    archivadas: Archivadas = False,
+    limite: Annotated[int, tope(50)] = 50,
+    cursor: CursorPedido = None,
+) -> Response:
+    """Return anomalies, by default those that were detected last."""
+    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
+    lista = Lista(anomalias, presenta, filtro, orden, archivadas)
+    return lista.answer(salida, "anomalias", limite, cursor)
+
+
+@router.get(
+    "/críticas",
+    summary="Las anomalías críticas",
+    description="Como `/api/anomalias/últimas`, solo de severidad crítica.",
+    response_description="Una página de anomalías",
+    response_model=PaginaDeAnomalias,
+    responses={**EN_FICHERO, **respuestas(503)},
+)
+def criticas(
+    anomalias: Anomalias,
+    presenta: Presenta,
+    ahora: Ahora,
+    salida: ConSalida,
+    filtros: FiltrosDeCriticas,
+    orden: Annotated[Orden, _ORDEN] = "deteccion",
+    archivadas: Archivadas = False,
+    limite: Annotated[int, tope(50)] = 50,
+    cursor: CursorPedido = None,
+) -> Response:
+    """Return critical anomalies."""
+    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
+    lista = Lista(anomalias, presenta, filtro, orden, archivadas)
+    return lista.answer(salida, "anomalias_criticas", limite, cursor)
+
+
+@router.get(
+    "/cliente/{propietario_id:path}",
+    summary="Las anomalías de un cliente",
+    description="La de la hora más reciente primero; también las archivadas, si no se dice que no.",
+    response_description="Una página de anomalías",
+    response_model=PaginaDeAnomalias,
+    responses={**EN_FICHERO, **respuestas(404, 503, e404=NO_EXISTE)},
+)
+def de_cliente(
+    recursos: Todo,
+    anomalias: Anomalias,
+    presenta: Presenta,
+    ahora: Ahora,
+    salida: ConSalida,
+    filtros: FiltrosDeCliente,
+    propietario_id: IdCliente,
+    orden: Annotated[Orden, _ORDEN] = "consumo",
+    archivadas: Archivadas = True,
+    limite: Annotated[int, tope(50)] = 50,
+    cursor: CursorPedido = None,
+) -> Response:
+    """Return a customer's anomalies."""
+    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
+    lista = Lista(anomalias, presenta, filtro, orden, archivadas)
+    existe = partial(check_cliente_sin_nada, recursos, propietario_id)
+    return lista.answer(salida, "anomalias_cliente", limite, cursor, existe)
+
+
+@router.get(
+    "/{id_anomalia}",
+    summary="Una anomalía, con su explicación",
+    description=(
+        "Qué dice cada detector, con números, cuánto pone cada uno en la alarma, y qué han dicho "
+        "de ella las personas."
+    ),
+    response_description="La anomalía",
+    response_model=AnomaliaDetalle,
+    responses=respuestas(404, 503, e404="No existe esa anomalía"),
+)
+def una(anomalias: Anomalias, presenta: Presenta, id_anomalia: IdAnomalia) -> Response:
+    """Return an anomaly with its explanation."""
+    detalle = anomalias.anomalia(id_anomalia)
+    if detalle is None:
+        raise HTTPException(404, f"no existe la anomalía {id_anomalia}")
+    return responder(AnomaliaDetalle.whole(detalle, presenta))

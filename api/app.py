@@ -1,0 +1,365 @@
+"""``consumo api``: the REST API, from its settings to its socket."""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+
+from api.accents import Tildes, sin_tildes
+from api.anomalies.listeners import Oyentes
+from api.answer_cache import Recuerdo
+from api.api_keys import CABECERA, Llavero, Permiso, nueva_clave
+from api.deps import Recursos
+from api.errors import install_errors, problema, respuestas
+from api.known_params import check_consulta, known_params
+from api.middleware import CuerpoLimitado, Guardia, Peticiones
+from api.openapi import DESCRIPCION, ETIQUETAS, RESUMEN, TITULO, VERSION, make_documento
+from api.presentation import make_presentacion
+from api.rate_limit import Limite
+from api.routers import ROUTERS
+from api.startup import MONGO, POSTGRES, Calentamiento, Preparacion
+from api.system.consumers import Consumidores
+from api.system.dependencies import MODELO, Vigia, look_at_champion, reach_kafka, reach_mlflow
+from api.system.routes import auditoria_router, clave_router, metricas_router
+from api.system.routes import router as sistema_router
+from detection.errors import ConfiguracionError, TransientError
+from pipeline.stores.mongo.connection import PREGUNTA
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.reviews import VeredictosMongo
+from pipeline.stores.postgres.audit import AuditoriaPostgres
+from pipeline.stores.postgres.health import SaludPostgres, UltimaEscritura
+from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.postgres.store import migrate
+from pipeline.stores.postgres.time_zone import check_zone
+from pipeline.streaming.kafka_lag import LectorRetraso
+from serving.cli import HECHO, Parser, entero, run
+from serving.consumer_health import Latidos
+from serving.logs import configure_logs
+from serving.metrics import MetricasApi
+from serving.reachability import teach_manners
+from serving.registry import Registro
+from serving.settings import (
+    ROLES,
+    Settings,
+    anfitriones_de,
+    claves_de,
+    load_settings,
+    origenes_de,
+)
+from serving.web import server
+from serving.web.docs_route import router as documentacion_router
+from serving.web.hosts import Anfitriones, Cabezas
+
+log = logging.getLogger("api")
+
+VERSIONES_S = 5.0
+"""How long what MLflow says of its versions is remembered: it takes a request for each."""
+ESPERA_MLFLOW_S = 3
+"""Silence of MLflow after which whoever looks at a screen is told so."""
+RELEVO_S = 0.0005
+"""Longest that a thread computes while the loop waits for its turn; Python's own is 5 ms, as long
+as a whole answer takes. Measured with ``make bench-api``, 2026-11-24."""
+RECOGIDA = (50_000, 20, 100)
+"""Objects between two looks of the collector, and looks between two deeper ones: a list of 700
+readings is thousands of objects, gone with the answer and without its help."""
+_COMPRIMIR_DESDE = 1000
+_COMPRESION = 5
+"""Of zlib: within a few per cent of 9 and several times as fast on JSON."""
+_SIN_COMPRIMIR = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet")
+
+
+_PRESENTACION: dict[str, Any] = {
+    "title": TITULO, "version": VERSION, "summary": RESUMEN, "description": DESCRIPCION,
+}  # fmt: skip
+
+
+def _ahora() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_recursos(
+    settings: Settings, ahora: Callable[[], datetime], segundos: Callable[[], float]
+) -> Recursos:
+    """Return what an app holds; nothing has been sent to any server yet."""
+    anomalias = MongoConsultas(settings, segundos=segundos)
+    modelos = ModelosMongo(settings, PREGUNTA)
+    salud, registro = SaludPostgres(settings), Registro(settings, paciencia_s=ESPERA_MLFLOW_S)
+    preparacion = Preparacion(
+        {POSTGRES: partial(migrate, settings), MONGO: partial(_make_indexes, anomalias, modelos)}
+    )
+
+    def latest_write() -> UltimaEscritura | None:
+        preparacion.check()
+        return salud.latest_write()
+
+    versiones = Recuerdo(registro.versions, VERSIONES_S, segundos)
+    partes: dict[str, Callable[[], object]] = {
+        POSTGRES: latest_write,
+        MONGO: anomalias.ping,
+        "Kafka": partial(reach_kafka, settings.kafka_broker),
+        "MLflow": partial(reach_mlflow, settings.mlflow_tracking_uri),
+        MODELO: partial(look_at_champion, registro),
+    }
+    latidos, retraso = LatidosPostgres(settings), LectorRetraso(settings)
+
+    def read_heartbeats() -> Latidos:
+        preparacion.check()
+        return latidos.read()
+
+    metricas = MetricasApi()
+    return Recursos(
+        settings=settings,
+        ahora=ahora,
+        historico=PostgresConsultas(settings, segundos=segundos),
+        anomalias=anomalias,
+        veredictos=VeredictosMongo(settings, al_cambiar=anomalias.forget),
+        auditoria=AuditoriaPostgres(settings),
+        salud=salud,
+        modelos=modelos,
+        registro=registro,
+        versiones=versiones,
+        metricas=metricas,
+        llavero=Llavero(settings),
+        preparacion=preparacion,
+        vigia=Vigia(partes, segundos),
+        consumidores=Consumidores(read_heartbeats, retraso.read),
+        latidos=latidos,
+        retraso=retraso,
+        oyentes=Oyentes(metricas.oyentes),
+    )
+
+
+def _make_indexes(anomalias: MongoConsultas, modelos: ModelosMongo) -> None:
+    anomalias.ensure_indexes()
+    modelos.ensure_indexes()
+
+
+def create_app(
+    settings: Settings,
+    ahora: Callable[[], datetime] = _ahora,
+    *,
+    segundos: Callable[[], float] = time.monotonic,
+    calentar: bool = False,
+) -> FastAPI:
+    """Return the API.
+
+    Parameters
+    ----------
+    ahora : callable
+        The clock; an aware instant.
+    segundos : callable
+        Rising seconds: the age of what is remembered.
+    calentar : bool
+        Load right after the start what takes long to load, so that nobody waits for it.
+    """
+    recursos = open_recursos(settings, ahora, segundos)
+    calor = Calentamiento((recursos.historico.warm_up,))
+
+    @asynccontextmanager
+    async def vida(_app: FastAPI) -> AsyncIterator[None]:
+        await anyio.to_thread.run_sync(recursos.preparacion.start)
+        if calentar:
+            calor.start()
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(calor.close)
+            await anyio.to_thread.run_sync(recursos.close)
+
+    app = FastAPI(
+        **_PRESENTACION,
+        openapi_tags=[dict(etiqueta) for etiqueta in ETIQUETAS],
+        dependencies=[Depends(check_consulta)],
+        responses=respuestas(400, 408, 421, 422, 429, 500),
+        generate_unique_id_function=_nombre_de,
+        lifespan=vida,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.recursos, app.state.presenta = recursos, make_presentacion(settings)
+    app.openapi = partial(make_documento, app)  # type: ignore[method-assign]
+    install_errors(app)
+    _add_routes(app, recursos.llavero)
+    app.state.conocidos = known_params(app.openapi())
+    _add_middleware(app, recursos)
+    return app
+
+
+def _nombre_de(ruta: APIRoute) -> str:
+    """Return the id of an operation: what generated clients call it."""
+    return f"{sin_tildes(str(ruta.tags[0]))}_{ruta.name}" if ruta.tags else ruta.name
+
+
+def _add_routes(app: FastAPI, llavero: Llavero) -> None:
+    """Add every router; reading asks for a key if the settings say so."""
+    leer: dict[str, Any] = {}
+    if llavero.leer_pide_clave:
+        leer = {"dependencies": [Depends(Permiso(ROLES[0]))], "responses": respuestas(401)}
+    for router in (*ROUTERS, auditoria_router, clave_router, metricas_router):
+        app.include_router(router, **leer)
+    for router in (sistema_router, documentacion_router):
+        app.include_router(router)
+
+
+def _add_middleware(app: FastAPI, recursos: Recursos) -> None:
+    """Put around the routes what every request goes through; the last one added comes first."""
+    app.add_middleware(Tildes, plantillas=list(app.openapi()["paths"]))
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=_COMPRIMIR_DESDE,
+        compresslevel=_COMPRESION,
+        exclude_content_types=_SIN_COMPRIMIR,
+    )
+    app.add_middleware(Cabezas)
+    app.add_middleware(CuerpoLimitado)
+    app.add_middleware(
+        Guardia,
+        llavero=recursos.llavero,
+        limite=Limite(recursos.settings.api_limite_minuto),
+    )
+    if origenes := origenes_de(recursos.settings.api_cors_origenes):
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origenes,
+            allow_methods=["GET", "POST"],
+            allow_headers=[CABECERA, "X-Request-ID", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["X-Request-ID", "Retry-After", "ETag"],
+        )
+    app.add_middleware(
+        Anfitriones,
+        admitidos=(
+            recursos.settings.api_host,
+            *anfitriones_de(recursos.settings.api_anfitriones),
+        ),
+        rechazo=lambda peticion, estado, texto: problema(
+            estado, peticion["path"], peticion["state"]["peticion_id"], texto
+        ),
+    )
+    app.add_middleware(Peticiones, metricas=recursos.metricas)
+
+
+def check_exposure(settings: Settings, host: str, llavero: Llavero) -> None:
+    """Return if the API may listen at an address with the keys that there are; say what is open.
+
+    Raises
+    ------
+    ConfiguracionError
+        Others could reach it, and there is no key at all.
+    """
+    if _is_loopback(host):
+        return
+    if not llavero:
+        if not settings.api_sin_claves:
+            raise ConfiguracionError(
+                f"la API atendería a toda la red en {host} sin ninguna clave: defina API_CLAVES "
+                "(«consumo api --nueva-clave NOMBRE» hace una) o, si es lo que quiere, "
+                "API_SIN_CLAVES=True"
+            )
+        log.warning("la API atiende en %s SIN CLAVES (API_SIN_CLAVES): cualquiera puede leer", host)
+    elif not llavero.leer_pide_clave:
+        log.warning("la API atiende en %s y leer no pide clave (API_CLAVES_LECTURA)", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def make_server(app: FastAPI) -> server.Servidor:
+    """Return a server for an app, which lets its listeners go first when it stops."""
+    return server.make_server(app, app.state.recursos.oyentes.end)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit status."""
+    parser = Parser("consumo api", "La API REST; su documentación está en /docs.")
+    parser.add_argument("--host", help="dirección en que escucha (API_HOST)")
+    parser.add_argument("--port", type=entero(1, 65535), help="puerto en que escucha (API_PORT)")
+    parser.add_argument(
+        "--nueva-clave",
+        metavar="NOMBRE",
+        help="hace una clave, la enseña una sola vez con la línea que va en API_CLAVES, y termina",
+    )
+    parser.add_argument(
+        "--rol", choices=ROLES, default="analista", help="rol de la clave nueva (analista)"
+    )
+    opciones = parser.parse_args(argv)
+    if opciones.nueva_clave is not None:
+        return _say_clave(opciones.nueva_clave, opciones.rol)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    # Its own lines are English and say nothing that ours do not.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    host, puerto = opciones.host or settings.api_host, opciones.port or settings.api_port
+    settings = settings.model_copy(update={"api_host": host})
+    check_exposure(settings, host, Llavero(settings))
+    try:
+        check_zone(settings)
+    except TransientError as error:
+        # Whoever fills the stores has checked it before there was anything to read.
+        log.warning("no se ha podido comprobar ZONA_HORARIA: %s", error)
+    teach_manners(ESPERA_MLFLOW_S)
+    enchufe = server.listen(host, puerto)
+    atiende = make_server(create_app(settings, calentar=True))
+    _tune_interpreter()
+    log.info("API en http://%s:%d (documentación en /docs)", host, puerto)
+    with enchufe:
+        _leave_on_signals(atiende)
+        atiende.run(sockets=[enchufe])
+    log.info("API parada")
+    return HECHO
+
+
+def _tune_interpreter() -> None:
+    """Keep the collector and the other threads from holding up the loop that all requests share."""
+    sys.setswitchinterval(RELEVO_S)
+    # What exists by now (routes, models, libraries) stays: looking through it takes 100 ms.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*RECOGIDA)
+
+
+def _leave_on_signals(atiende: server.Servidor) -> None:
+    """Make a signal the ordinary end: uvicorn raises it again once it has stopped."""
+
+    def salir(_numero: int, _marco: object) -> None:
+        atiende.should_exit = True
+
+    for senal in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(senal, salir)
+
+
+def _say_clave(nombre: str, rol: str) -> int:
+    clave, linea = nueva_clave(nombre, rol)
+    try:
+        claves_de(linea)
+    except ValueError as error:
+        raise ConfiguracionError(
+            f"«{nombre}» no sirve de nombre: de 1 a 40 letras, cifras, «.», «_» o «-»"
+        ) from error
+    print(f"Clave de {nombre} ({rol}); no se vuelve a ver:\n  {clave}")  # noqa: T201
+    print(f"En API_CLAVES, con una coma si hay más:\n  {linea}")  # noqa: T201
+    return HECHO
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,187 @@
+"""``/api/clientes``: who there is, who is suspicious and why, how they use energy."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from api.customer_check import NO_EXISTE, check_cliente
+from api.customers.schemas import (
+    Cliente,
+    Clientes,
+    Pares,
+    Perfil,
+    Sospechoso,
+    Sospechosos,
+)
+from api.deps import Ahora, CursorPedido, Historico, Recursos, Todo, tope
+from api.errors import respuestas
+from api.exports import EN_FICHERO, ConSalida
+from api.params import CLIENTE_MAXIMO, Hasta, IdCliente, Intervalo, Rango, read_instante
+from api.presentation import Presenta, Presentacion, responder
+from detection.errors import TransientError
+from pipeline.stores.query_limits import Pagina
+
+log = logging.getLogger("api")
+router = APIRouter(prefix="/api/clientes", tags=["clientes"])
+
+CLIENTES_MAXIMOS = 500
+CON_MOTIVOS = 50
+"""Customers of a ranking whose reasons are given: as many as anybody reads."""
+MOTIVOS = 3
+DIAS_PARES = 35
+HORA = timedelta(hours=1)
+
+Orden = Literal["sospecha", "visita", "energia", "anomalias"]
+_ORDEN_DEL_ALMACEN = {
+    "sospecha": "evidencia", "visita": "visita", "energia": "kwh", "anomalias": "anomalias",
+}  # fmt: skip
+
+
+@router.get(
+    "",
+    summary="Buscar clientes",
+    description=(
+        "Primero los que empiezan por el texto y luego los que lo contienen; sin texto, todos por "
+        "orden. Cada uno con su última lectura."
+    ),
+    response_description="Una página de clientes",
+    response_model=Clientes,
+    responses={**EN_FICHERO, **respuestas(503)},
+)
+def buscar(
+    historico: Historico,
+    presenta: Presenta,
+    salida: ConSalida,
+    buscar: Annotated[
+        str,
+        Query(
+            max_length=CLIENTE_MAXIMO, description="Parte del nombre", examples=["CLI_00"],
+            pattern=r"^[^\x00-\x1f\x7f]*$",
+        ),
+    ] = "",
+    limite: Annotated[int, tope(20, CLIENTES_MAXIMOS)] = 20,
+    cursor: CursorPedido = None,
+) -> Response:  # fmt: skip
+    """Return the customers whose name begins with a text, then those that contain it."""
+
+    def pagina(donde: str | None, cuantos: int) -> Pagina[Cliente]:
+        nombres, siguiente = historico.buscar_clientes(buscar, cuantos, donde)
+        estados = historico.estado_clientes(nombres) if nombres else {}
+        return Pagina([Cliente.of(n, estados.get(n), presenta) for n in nombres], siguiente)
+
+    if salida.es_fichero:
+        return salida.whole("clientes", Cliente, pagina, lambda c: c, CLIENTES_MAXIMOS)
+    elementos, siguiente = pagina(cursor, limite)
+    return responder(Clientes(elementos=elementos, siguiente=siguiente))
+
+
+@router.get(
+    "/ranking",
+    summary="Los clientes más sospechosos",
+    description=(
+        "Por sus anomalías de los últimos 28 días que nadie ha descartado, con los motivos y la "
+        "energía en juego. Pesan más las graves y las recientes. Por visita: primero donde una "
+        "inspección recupera más, la energía en juego por la probabilidad de que haya algo."
+    ),
+    response_description="Los clientes, el más sospechoso primero",
+    response_model=Sospechosos,
+    responses={**EN_FICHERO, **respuestas(503)},
+)
+def ranking(
+    recursos: Todo,
+    presenta: Presenta,
+    ahora: Ahora,
+    salida: ConSalida,
+    orden: Annotated[
+        Orden,
+        Query(description="Por sospecha, por lo que rinde una visita, por energía o por anomalías"),
+    ] = "sospecha",
+    limite: Annotated[int, tope(10, CLIENTES_MAXIMOS)] = 10,
+) -> Response:
+    """Return the most suspicious customers."""
+    sospechosos = rank(recursos, presenta, ahora, orden, limite)
+    if salida.es_fichero:
+        return salida.rows("clientes_sospechosos", Sospechoso, [sospechosos.elementos])
+    return responder(sospechosos)
+
+
+def rank(
+    recursos: Recursos, presenta: Presentacion, ahora: datetime, orden: Orden, limite: int
+) -> Sospechosos:
+    """Return the most suspicious customers, the first first, with the reasons of the first 50."""
+    filas = recursos.anomalias.ranking(limite, ahora, _ORDEN_DEL_ALMACEN[orden])
+    nombres = [fila.propietario_id for fila in filas]
+    motivos = recursos.anomalias.motivos(nombres[:CON_MOTIVOS], MOTIVOS, ahora) if nombres else {}
+    sospechosos = _suspicious_now(recursos, nombres) if nombres else {}
+    elementos = [
+        Sospechoso.of(
+            puesto, fila, sospechosos.get(fila.propietario_id, fila.es_sospechoso),
+            motivos.get(fila.propietario_id, ()), presenta,
+        )
+        for puesto, fila in enumerate(filas, 1)
+    ]  # fmt: skip
+    return Sospechosos(elementos=elementos, truncado=recursos.anomalias.ranking_truncado(ahora))
+
+
+def _suspicious_now(recursos: Recursos, nombres: list[str]) -> dict[str, bool]:
+    """Return who is under suspicion at its latest reading; nobody is known without the history."""
+    try:
+        recursos.preparacion.check()
+        estados = recursos.historico.estado_clientes(nombres)
+    except TransientError as error:
+        log.warning("el orden por sospecha va sin el histórico: %s", error)
+        return {}
+    return {nombre: estado.es_sospechoso for nombre, estado in estados.items()}
+
+
+@router.get(
+    "/{propietario_id:path}/perfil",
+    summary="Cómo consume un cliente a lo largo del día",
+    description=(
+        "Lo habitual a cada hora con su banda, en laborables y en fin de semana; y sus últimos 7 "
+        "días frente a los 28 anteriores y frente a los demás clientes."
+    ),
+    response_description="El perfil",
+    response_model=Perfil,
+    responses=respuestas(404, 503, e404=NO_EXISTE),
+)
+def perfil(
+    historico: Historico,
+    presenta: Presenta,
+    propietario_id: IdCliente,
+    hasta: Hasta = None,
+) -> Response:
+    """Return a customer's profile, up to its latest reading if not said."""
+    check_cliente(historico, propietario_id)
+    if hasta is None:
+        ultima = historico.ultimas(propietario_id, 1)[0]
+        fin = ultima.timestamp_consumo + HORA
+    else:
+        fin = read_instante(hasta, presenta, "hasta", fin_de_dia=True)
+    franjas = historico.perfil(propietario_id, fin)
+    comparado = historico.perfil_comparado(propietario_id, fin)
+    return responder(Perfil.of(propietario_id, fin, franjas, comparado, presenta))
+
+
+@router.get(
+    "/{propietario_id:path}/pares",
+    summary="Un cliente hora a hora, junto a los demás",
+    description=f"Los demás van llevados a la media de este; {DIAS_PARES} días como mucho.",
+    response_description="Las dos series y su correlación",
+    response_model=Pares,
+    responses=respuestas(404, 503, e404=NO_EXISTE),
+)
+def pares(
+    historico: Historico,
+    presenta: Presenta,
+    intervalo: Annotated[Intervalo, Depends(Rango(7, DIAS_PARES))],
+    propietario_id: IdCliente,
+) -> Response:
+    """Return a customer's hours beside those of others."""
+    check_cliente(historico, propietario_id)
+    comparacion = historico.comparar_pares(propietario_id, intervalo.desde, intervalo.hasta)
+    return responder(Pares.of(propietario_id, comparacion, presenta))

@@ -1,0 +1,300 @@
+"""Lists as files: CSV, CSV for Spanish Excel and Parquet, sent as they are read.
+
+A list is walked page by page, each its own short query, so that however long it is, a page of it
+is all that is held here. The first page is read before the answer begins: where a store is away
+the client gets its 503, and not half a file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from fastapi import Depends, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from api.errors import Invalida
+from pipeline.stores.query_limits import LIMITE_PAGINA, Pagina, por_tramos
+from serving.csv_cells import protect
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+Modelo = TypeVar("Modelo", bound=BaseModel)
+
+Formato = Literal["json", "csv", "excel", "parquet"]
+TIPO_CSV = "text/csv; charset=utf-8"
+TIPO_PARQUET = "application/vnd.apache.parquet"
+SEPARADOR_LISTA = "|"
+_BOM = "\ufeff"
+"""Without it Excel takes UTF-8 for the local code page."""
+_COMPRESION = "zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class Columna:
+    """A column of a file: a field of a model, or a field of a model in a field.
+
+    Parameters
+    ----------
+    nombre : str
+    camino : tuple of str
+        Attributes that lead to it.
+    tipo : type
+        str, bool, int, float, date, datetime or list.
+    """
+
+    nombre: str
+    camino: tuple[str, ...]
+    tipo: type
+
+    def value(self, fila: object) -> Any:
+        """Return its value in a row; None where a model on the way to it is missing."""
+        for atributo in self.camino:
+            if fila is None:
+                return None
+            fila = getattr(fila, atributo)
+        return fila
+
+
+def columns(modelo: type[BaseModel]) -> list[Columna]:
+    """Return the columns of a model; those of a model inside it carry its name before theirs."""
+    salida = []
+    for atributo, campo in modelo.model_fields.items():
+        tipo = _plain(campo.annotation)
+        if issubclass(tipo, BaseModel):
+            salida += [
+                Columna(f"{atributo}_{interna.nombre}", (atributo, *interna.camino), interna.tipo)
+                for interna in columns(tipo)
+            ]
+        else:
+            # Files are read by programs: without the accents that JSON's aliases have.
+            salida.append(Columna(atributo, (atributo,), tipo))
+    return salida
+
+
+def _plain(anotacion: Any) -> type:
+    """Return the class behind an annotation: without None, and a Literal as what it holds."""
+    origen = get_origin(anotacion)
+    if origen is Annotated:
+        return _plain(get_args(anotacion)[0])
+    if origen in {Union, types.UnionType}:
+        return _plain(next(a for a in get_args(anotacion) if a is not types.NoneType))
+    if origen is Literal:
+        return type(get_args(anotacion)[0])
+    resultado: type = origen or anotacion
+    return resultado
+
+
+class _Drenaje(io.RawIOBase):
+    """A file that gives back what was written into it, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trozos: list[bytes] = []
+        self._posicion = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, datos: Any) -> int:
+        trozo = bytes(datos)
+        self._trozos.append(trozo)
+        self._posicion += len(trozo)
+        return len(trozo)
+
+    def tell(self) -> int:
+        return self._posicion
+
+    def drain(self) -> bytes:
+        trozos, self._trozos = self._trozos, []
+        return b"".join(trozos)
+
+
+def csv_pieces(
+    columnas: Sequence[Columna], tramos: Iterable[Sequence[object]], *, excel: bool
+) -> Iterator[bytes]:
+    """Yield a CSV, its header first.
+
+    Plain, it is RFC 4180 with a decimal point, as ``consumo evaluar`` and ``consumo producir``
+    read it. For Excel in Spanish: semicolons, a decimal comma and a byte-order mark.
+    """
+    texto = io.StringIO()
+    escritor = csv.writer(texto, delimiter=";" if excel else ",", lineterminator="\r\n")
+    if excel:
+        texto.write(_BOM)
+    escritor.writerow([columna.nombre for columna in columnas])
+    for tramo in tramos:
+        escritor.writerows([_cell(c.value(fila), excel) for c in columnas] for fila in tramo)
+        yield _taken(texto)
+    if texto.tell():
+        yield _taken(texto)
+
+
+def _taken(texto: io.StringIO) -> bytes:
+    datos = texto.getvalue().encode()
+    texto.seek(0)
+    texto.truncate()
+    return datos
+
+
+def _cell(valor: Any, excel: bool) -> str:
+    if valor is None:
+        return ""
+    if isinstance(valor, str):
+        return protect(valor)
+    if isinstance(valor, bool):
+        return "true" if valor else "false"
+    if isinstance(valor, float):
+        return repr(valor).replace(".", ",") if excel else repr(valor)
+    if isinstance(valor, datetime | date):
+        return valor.isoformat()
+    if isinstance(valor, list):
+        return protect(SEPARADOR_LISTA.join(map(str, valor)))
+    return str(valor)
+
+
+def parquet_pieces(
+    columnas: Sequence[Columna], tramos: Iterable[Sequence[object]]
+) -> Iterator[bytes]:
+    """Yield a Parquet file: a row group for each page; instants are in UTC."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    esquema = pa.schema([(columna.nombre, _arrow(columna.tipo)) for columna in columnas])
+    drenaje = _Drenaje()
+    with pq.ParquetWriter(drenaje, esquema, compression=_COMPRESION) as escritor:
+        for tramo in tramos:
+            escritor.write_table(
+                pa.table(
+                    {c.nombre: [c.value(fila) for fila in tramo] for c in columnas}, schema=esquema
+                )
+            )
+            yield drenaje.drain()
+    yield drenaje.drain()
+
+
+def _arrow(tipo: type) -> pa.DataType:
+    import pyarrow as pa
+
+    return {
+        str: pa.string(),
+        bool: pa.bool_(),
+        int: pa.int64(),
+        float: pa.float64(),
+        datetime: pa.timestamp("us", tz="UTC"),
+        date: pa.date32(),
+        list: pa.list_(pa.string()),
+    }[tipo]
+
+
+class Salida:
+    """How a list is wanted: as a page of JSON, or whole, as a file.
+
+    Parameters
+    ----------
+    peticion : Request
+    formato : {"json", "csv", "excel", "parquet"}
+    """
+
+    def __init__(self, peticion: Request, formato: Formato) -> None:
+        self.formato = formato
+        self._pedidos = peticion.query_params
+
+    @property
+    def es_fichero(self) -> bool:
+        """Return whether a file is wanted."""
+        return self.formato != "json"
+
+    def whole(
+        self,
+        nombre: str,
+        modelo: type[Modelo],
+        pagina: Callable[[str | None, int], Pagina[T]],
+        convertir: Callable[[T], Modelo],
+        por_tramo: int = LIMITE_PAGINA,
+    ) -> StreamingResponse:
+        """Return a whole list as a file.
+
+        Parameters
+        ----------
+        nombre : str
+            Of the file, without its ending.
+        modelo : type
+            What its rows are.
+        pagina : callable
+            From a cursor and a limit to a page of the list.
+        convertir : callable
+            From what the store gives to a row.
+        por_tramo : int
+            The limit.
+
+        Raises
+        ------
+        Invalida
+            A page was asked for as well: a file is always the whole list.
+        """
+        for parametro in ("limite", "cursor"):
+            if parametro in self._pedidos:
+                raise Invalida(parametro, "no vale con «formato»: un fichero lleva toda la lista")
+        tramos = por_tramos(lambda cursor: pagina(cursor, por_tramo))
+        return self.rows(nombre, modelo, ([convertir(f) for f in tramo] for tramo in tramos))
+
+    def rows(
+        self, nombre: str, modelo: type[BaseModel], tramos: Iterable[Sequence[BaseModel]]
+    ) -> StreamingResponse:
+        """Return rows, given in pieces, as a file."""
+        tramos = iter(tramos)
+        primero = next(tramos, [])
+        enteros, columnas = chain([primero], tramos), columns(modelo)
+        if self.formato == "parquet":
+            cuerpo, tipo = parquet_pieces(columnas, enteros), TIPO_PARQUET
+        else:
+            cuerpo = csv_pieces(columnas, enteros, excel=self.formato == "excel")
+            tipo = TIPO_CSV
+        fin = "parquet" if self.formato == "parquet" else "csv"
+        return StreamingResponse(
+            cuerpo,
+            media_type=tipo,
+            headers={
+                "Content-Disposition": f'attachment; filename="{nombre}.{fin}"',
+                "Cache-Control": "no-store",
+            },
+        )
+
+
+async def _salida(
+    peticion: Request,
+    formato: Annotated[
+        Formato,
+        Query(
+            description="«json», por páginas; o toda la lista en un fichero: «csv» (coma y punto "
+            "decimal), «excel» (CSV para Excel en español: «;», coma decimal) o «parquet». En los "
+            "CSV, un texto que una hoja de cálculo ejecutaría lleva un apóstrofo delante, y otro "
+            "el que ya empieza por uno; «consumo producir» y «consumo evaluar» lo quitan"
+        ),
+    ] = "json",
+) -> Salida:
+    return Salida(peticion, formato)
+
+
+ConSalida = Annotated[Salida, Depends(_salida)]
+"""How a list is wanted."""
+
+EN_FICHERO: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            TIPO_PARQUET: {"schema": {"type": "string", "format": "binary"}},
+        }
+    }
+}
+"""``responses=`` of a route that gives files as well."""

@@ -1,0 +1,110 @@
+"""``/api/dashboard``: what the dashboard's first page shows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from api.customers.routes import rank
+from api.customers.schemas import Sospechoso, Sospechosos
+from api.deps import Ahora, Anomalias, Historico, Todo, tope
+from api.errors import respuestas
+from api.exports import EN_FICHERO, ConSalida
+from api.presentation import Presenta, Presentacion, kwh, responder
+from api.schemas import PorEstado, PorSeveridad, Variacion
+from api.stats.schemas import ResumenTablero
+from pipeline.stores.anomaly_records import ResumenAnomalias, VentanaAnomalias
+from pipeline.stores.months import is_whole
+from pipeline.stores.records import ResumenHistoria
+
+router = APIRouter(prefix="/api/dashboard", tags=["dashboard"])
+
+TOP_MAXIMO = 100
+HORAS_SEMANA = 7 * 24
+
+
+@router.get(
+    "/resumen",
+    summary="Los indicadores, con su tendencia",
+    description="Los últimos 7 días frente a los 7 anteriores, y lo de las últimas 24 horas.",
+    response_description="Los indicadores",
+    response_model=ResumenTablero,
+    responses=respuestas(503),
+)
+def resumen(
+    historico: Historico, anomalias: Anomalias, presenta: Presenta, ahora: Ahora
+) -> Response:
+    """Return the key figures with their trend."""
+    return responder(indicators(historico.resumen(ahora), anomalias.resumen(ahora), presenta))
+
+
+def indicators(
+    historia: ResumenHistoria, halladas: ResumenAnomalias, presenta: Presentacion
+) -> ResumenTablero:
+    """Return the key figures of what both stores say."""
+    ahora, antes = historia.ultimos_7d, historia.anteriores_7d
+    graves, graves_antes = (PorSeveridad.of(v.anomalias) for v in (ahora, antes))
+    energia, energia_antes = (at_stake(v) for v in (halladas.ultimos_7d, halladas.anteriores_7d))
+    # A week of which a part is missing is compared with none.
+    enteras = all(is_whole(v.lecturas, v.clientes * HORAS_SEMANA) for v in (ahora, antes))
+    against = Variacion.of if enteras else _alone
+    # Of the anomalies too, which are looked at elsewhere.
+    energy_against = Variacion.of if enteras and halladas.completo else _alone
+    return ResumenTablero(
+        momento=presenta.hora(historia.momento),
+        desde=presenta.hora(ahora.desde),
+        hasta=presenta.hora(ahora.hasta),
+        clientes=against(ahora.clientes, antes.clientes),
+        lecturas=against(ahora.lecturas, antes.lecturas),
+        consumo_kwh=against(kwh(ahora.consumo_kwh), kwh(antes.consumo_kwh)),
+        anomalias=against(graves.total, graves_antes.total),
+        criticas=against(graves.critica, graves_antes.critica),
+        sospechosos=against(ahora.sospechosos, antes.sospechosos),
+        energia_en_juego_kwh=energy_against(energia, energia_antes),
+        energia_en_juego_eur=energy_against(
+            presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
+        ),
+        anomalias_24h=PorSeveridad.of(historia.ultimas_24h.anomalias),
+        por_severidad=graves,
+        por_estado=PorEstado.of(halladas.por_estado),
+        precio_kwh_eur=presenta.precio_kwh_eur,
+        ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
+        ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
+        completo=halladas.completo,
+    )
+
+
+def at_stake(ventana: VentanaAnomalias) -> float:
+    """Return the energy at stake in the anomalies of a window that nobody rejected, kWh.
+
+    What was used above the expected (a plantation, a misuse) and what is missing below it (a
+    fraud: used, but not billed) are added; both only in anomalous hours.
+    """
+    return kwh(ventana.exceso_kwh + ventana.defecto_kwh)
+
+
+def _alone(valor: float, _anterior: float) -> Variacion:
+    return Variacion.of(valor, None)
+
+
+@router.get(
+    "/top-anomalias",
+    summary="Los 10 clientes más sospechosos",
+    description="Como `/api/clientes/ranking`, por sospecha.",
+    response_description="Los clientes, el más sospechoso primero",
+    response_model=Sospechosos,
+    responses={**EN_FICHERO, **respuestas(503)},
+)
+def top_anomalias(
+    recursos: Todo,
+    presenta: Presenta,
+    ahora: Ahora,
+    salida: ConSalida,
+    limite: Annotated[int, tope(10, TOP_MAXIMO)] = 10,
+) -> Response:
+    """Return the most suspicious customers."""
+    sospechosos = rank(recursos, presenta, ahora, "sospecha", limite)
+    if salida.es_fichero:
+        return salida.rows("top_anomalias", Sospechoso, [sospechosos.elementos])
+    return responder(sospechosos)

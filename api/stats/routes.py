@@ -1,0 +1,235 @@
+"""``/api/estadisticas``: figures of a customer, of its months, and of everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
+
+from api.customer_check import NO_EXISTE, check_cliente_sin_nada
+from api.deps import Ahora, Anomalias, Historico, Todo
+from api.errors import respuestas
+from api.exports import EN_FICHERO, ConSalida
+from api.params import IdCliente, Intervalo, MesPedido, Rango
+from api.presentation import NO_HA_CAMBIADO, ConEtiqueta, Presenta, Presentacion, kwh, responder
+from api.schemas import PorEstado
+from api.stats.schemas import (
+    Dia,
+    Dias,
+    EstadisticasDeCliente,
+    EstadisticasMensuales,
+    ParDeMeses,
+    Resumen,
+    VentanaGlobal,
+)
+from detection.errors import TransientError
+from pipeline.stores.anomaly_records import (
+    Anomalia,
+    FiltroAnomalias,
+    MesCliente,
+    ParInteranual,
+    Posicion,
+)
+from pipeline.stores.mongo.anomalies import DESCARTADA
+from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.query_limits import LIMITE_PAGINA, Pagina, por_tramos
+from pipeline.stores.records import EstadisticasCliente
+
+router = APIRouter(prefix="/api/estadisticas", tags=["estadísticas"])
+
+DIAS_ESTADISTICAS = 366
+DIAS_GLOBALES = 92
+MESES = 60
+"""Months in one request: five years."""
+
+
+@router.get(
+    "/cliente/{propietario_id:path}",
+    summary="Las cifras de un cliente",
+    description=(
+        "De sus últimos 28 días, o de los que se digan, hasta su última lectura: consumo, "
+        "anomalías y energía en juego, que sin MongoDB no se sabe."
+    ),
+    response_description="Sus cifras",
+    response_model=EstadisticasDeCliente,
+    responses=respuestas(404, 503, e404=NO_EXISTE),
+)
+def de_cliente(
+    historico: Historico,
+    anomalias: Anomalias,
+    presenta: Presenta,
+    propietario_id: IdCliente,
+    dias: Annotated[
+        int, Query(ge=1, le=DIAS_ESTADISTICAS, description="De cuántos días", examples=[28])
+    ] = 28,
+) -> Response:
+    """Return a customer's figures."""
+    cifras = historico.estadisticas_cliente(propietario_id, dias=dias)
+    if cifras is None:
+        raise HTTPException(404, f"no existe el cliente «{propietario_id}»")
+    return responder(EstadisticasDeCliente.of(cifras, _rejected(anomalias, cifras), presenta))
+
+
+def _rejected(anomalias: MongoConsultas, cifras: EstadisticasCliente) -> list[Anomalia] | None:
+    """Return the anomalies of a customer's figures that a person has rejected; None = not known."""
+    filtro = FiltroAnomalias(
+        cifras.propietario_id, cifras.desde, cifras.hasta, estados=(DESCARTADA,)
+    )
+
+    def pagina(cursor: str | None) -> Pagina[Anomalia]:
+        return anomalias.anomalias(
+            filtro, orden="consumo", limite=LIMITE_PAGINA, cursor=cursor, con_archivo=True
+        )
+
+    try:
+        return [una for tramo in por_tramos(pagina) for una in tramo]
+    except TransientError:
+        return None
+
+
+@router.get(
+    "/resumen",
+    summary="Las cifras de todos los clientes",
+    description="De las últimas 24 horas, los últimos 7 días, los 7 de antes y los últimos 30.",
+    response_description="Las cifras",
+    response_model=Resumen,
+    responses=respuestas(503),
+)
+def resumen(
+    historico: Historico, anomalias: Anomalias, presenta: Presenta, ahora: Ahora
+) -> Response:
+    """Return everybody's figures."""
+    historia, halladas = historico.resumen(ahora), anomalias.resumen(ahora)
+    ventanas = {
+        nombre: VentanaGlobal.of(getattr(historia, nombre), presenta)
+        for nombre in ("ultimas_24h", "ultimos_7d", "anteriores_7d", "ultimos_30d")
+    }
+    return responder(
+        Resumen(
+            momento=presenta.hora(historia.momento),
+            por_estado=PorEstado.of(halladas.por_estado),
+            lecturas_estimadas=historia.lecturas_estimadas,
+            ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
+            ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
+            completo=halladas.completo,
+            **ventanas,
+        )
+    )
+
+
+@router.get(
+    "/mensuales/{propietario_id:path}",
+    summary="Las cifras de los meses de un cliente",
+    description="Cada mes frente al del año anterior, y qué dicen juntos.",
+    response_description="Sus meses, el más reciente primero, y sus cifras",
+    response_model=EstadisticasMensuales,
+    responses={**NO_HA_CAMBIADO, **respuestas(404, 503, e404=NO_EXISTE)},
+)
+def mensuales(
+    recursos: Todo,
+    anomalias: Anomalias,
+    presenta: Presenta,
+    ahora: Ahora,
+    etiqueta: ConEtiqueta,
+    propietario_id: IdCliente,
+    meses: Annotated[
+        int, Query(ge=1, le=MESES, description="Cuántos meses como mucho", examples=[12])
+    ] = 12,
+    hasta_mes: MesPedido = None,
+) -> Response:
+    """Return a customer's months beside those of the year before."""
+    pares = anomalias.interanual(propietario_id, meses, hasta_mes)
+    ultimo = next((par.mes_str for par in pares if par.actual is not None), None)
+    if ultimo is None:
+        check_cliente_sin_nada(recursos, propietario_id)
+    posicion = None if ultimo is None else anomalias.posicion(propietario_id, ultimo)
+    return etiqueta.responder(summarise(propietario_id, pares, posicion, presenta, ahora))
+
+
+def summarise(
+    propietario_id: str,
+    pares: Sequence[ParInteranual],
+    posicion: Posicion | None,
+    presenta: Presentacion,
+    ahora: datetime,
+) -> EstadisticasMensuales:
+    """Return what a customer's months say together.
+
+    Parameters
+    ----------
+    pares : sequence of ParInteranual
+        The newest first.
+    """
+    con_datos = [par.actual for par in pares if par.actual is not None]
+    total = kwh(sum(mes.consumo_total for mes in con_datos))
+    enteros = [mes for mes in con_datos if mes.is_whole()]
+    por_consumo = sorted(enteros, key=lambda mes: mes.consumo_total)
+    suma = sum(mes.consumo_total for mes in enteros)
+    return EstadisticasMensuales(
+        propietario_id=propietario_id,
+        meses=len(con_datos),
+        consumo_total=total,
+        consumo_promedio_mensual=kwh(suma / len(enteros)) if enteros else None,
+        mes_maximo=por_consumo[-1].mes_str if por_consumo else None,
+        mes_minimo=por_consumo[0].mes_str if por_consumo else None,
+        anomalias_detectadas=sum(mes.anomalias_detectadas for mes in con_datos),
+        anomalias_criticas=sum(mes.anomalias_criticas for mes in con_datos),
+        ultimo_mes=con_datos[0].mes_str if con_datos else None,
+        variacion_mensual=monthly_change(con_datos, f"{presenta.hora(ahora):%Y-%m}"),
+        posicion=None if posicion is None else posicion.posicion,
+        de=None if posicion is None else posicion.de,
+        elementos=[ParDeMeses.of(par, presenta) for par in pares],
+    )
+
+
+def monthly_change(meses: Sequence[MesCliente], este_mes: str) -> float | None:
+    """Return the change from a month to the next one: of the two latest that are over.
+
+    Parameters
+    ----------
+    meses : sequence of MesCliente
+        The newest first.
+    este_mes : str
+        The month that is not over.
+
+    Returns
+    -------
+    float or None
+        0.05 = 5 % more an hour; None = there are no two whole ones in a row, or the first one has
+        nothing.
+    """
+    terminados = [mes for mes in meses if mes.mes_str < este_mes]
+    if len(terminados) < 2:
+        return None
+    ultimo, anterior = terminados[0], terminados[1]
+    seguidos = _number(ultimo.mes_str) - _number(anterior.mes_str) == 1
+    cambio = ultimo.change_from(anterior) if seguidos else None
+    return None if cambio is None else round(cambio, 4)
+
+
+def _number(mes_str: str) -> int:
+    """Return months since year 0."""
+    return 12 * int(mes_str[:4]) + int(mes_str[5:])
+
+
+@router.get(
+    "/dias",
+    summary="Las cifras de todos los clientes, día a día",
+    description=(f"Los últimos 30 días si no se dice desde cuándo; como mucho {DIAS_GLOBALES}."),
+    response_description="Los días, el más antiguo primero",
+    response_model=Dias,
+    responses={**EN_FICHERO, **respuestas(503)},
+)
+def dias(
+    historico: Historico,
+    presenta: Presenta,
+    salida: ConSalida,
+    intervalo: Annotated[Intervalo, Depends(Rango(29, DIAS_GLOBALES))],
+) -> Response:
+    """Return everybody's days."""
+    elementos = [Dia.of(dia) for dia in historico.dias(*intervalo.fechas(presenta))]
+    if salida.es_fichero:
+        return salida.rows("dias", Dia, [elementos])
+    return responder(Dias(elementos=elementos))

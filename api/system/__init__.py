@@ -1,0 +1,1 @@
+"""Health, metrics and the audit over HTTP."""

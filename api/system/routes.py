@@ -1,0 +1,414 @@
+"""``/salud``, ``/metrics`` and the audit: the service about itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.deps import Administrador, Ahora, Lector, Recursos, Todo, tope
+from api.errors import respuestas, sin_direcciones
+from api.startup import MONGO, POSTGRES
+from api.system.consumers import Vista
+from api.system.dependencies import MODELO, Campeon, Parte
+from detection.errors import TransientError
+from pipeline.stores.postgres.health import UltimaEscritura
+from serving.consumer_health import Estado as EstadoConsumidor
+from serving.consumer_health import Gravedad, Latidos, is_hidden
+from serving.metrics import TIPO_METRICAS
+from serving.settings import ROLES
+
+router = APIRouter(tags=["sistema"])
+metricas_router = APIRouter(tags=["sistema"])
+auditoria_router = APIRouter(prefix="/api/auditoría", tags=["sistema"])
+clave_router = APIRouter(prefix="/api/clave", tags=["sistema"])
+
+IMPRESCINDIBLES = (POSTGRES, MONGO)
+"""Without these the API is alive but not ready."""
+
+Estado = Literal["bien", "mal"]
+
+
+class ParteSalud(BaseModel):
+    """One part's health."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "Cómo está una parte."})
+    nombre: str = Field(description="Qué parte", examples=["PostgreSQL"])
+    estado: Estado = Field(description="«bien» si responde")
+    detalle: str | None = Field(None, description="Qué le pasa", examples=["no responde"])
+    ms: float = Field(ge=0, description="Cuánto ha tardado, en ms", examples=[1.7])
+
+
+class UnConsumidor(BaseModel):
+    """One consumer's heartbeat; its machine is named by ``consumo salud`` alone."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "Un consumidor, por su señal."})
+    vivo: bool = Field(description="Si da señales")
+    desde: datetime = Field(description="Cuándo arrancó")
+    ultima_senal: datetime = Field(description="Su última señal, cada 5 s")
+    fin: datetime | None = Field(None, description="Cuándo acabó, si lo ha dicho")
+    particiones: list[int] = Field(description="Particiones que lee", examples=[[0, 1, 2]])
+    lecturas: int = Field(ge=0, description="Guardadas desde que arrancó", examples=[72000])
+    ultimo_lote: datetime | None = Field(None, description="Cuándo guardó el último lote")
+    version_modelo: str | None = Field(
+        None, description="Campeón que usa", examples=["consumo-detector-3"]
+    )
+    modelo_rechazado: str | None = Field(
+        None, description="Campeón que no ha querido usar", examples=["consumo-detector-4"]
+    )
+    rechazo: str | None = Field(None, description="Por qué no lo usa")
+    espera: str | None = Field(None, description="A qué espera", examples=["MongoDB no responde"])
+    espera_desde: datetime | None = Field(None, description="Desde cuándo espera")
+
+
+class ConsumidorSalud(BaseModel):
+    """What is known of the consumers: heartbeats, lag and what was stored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "description": "Los consumidores: sus señales, lo que espera en Kafka y lo guardado."
+        }
+    )
+    estado: EstadoConsumidor = Field(
+        description=(
+            "«muerto» si lleva 30 s sin dar señales; «parado» si se le pidió; «atrasado» si hay "
+            "lecturas que esperan desde hace más de 30 s; «sin lecturas nuevas» si está al día y "
+            "hace más de 2 h que no llega ninguna"
+        )
+    )
+    gravedad: Gravedad = Field("aviso", description="«mal» si hay que hacer algo")
+    texto: str = Field(
+        "",
+        description="Lo mismo en una frase",
+        examples=[
+            "El consumidor no da señales desde las 12:31 (hace 2 min): 1.200 lecturas esperan"
+        ],
+    )
+    desde: datetime | None = Field(None, description="Desde cuándo, si se sabe")
+    lecturas_esperando: int | None = Field(
+        None, ge=0, description="Sin leer en Kafka; null = no se sabe", examples=[1200]
+    )
+    espera_mas_antigua: datetime | None = Field(
+        None, description="Cuándo dice su productor que envió la primera"
+    )
+    consumidores: list[UnConsumidor] = Field(
+        default_factory=list, description="Cada arranque, el último que dio señales primero"
+    )
+    ultima_escritura: datetime | None = Field(None, description="Cuándo guardó lo último")
+    antiguedad_s: float | None = Field(None, ge=0, description="Hace cuánto, en s", examples=[42.0])
+    ultimo_consumo: datetime | None = Field(None, description="De qué hora es lo último")
+    version_modelo: str | None = Field(
+        None, description="Con qué se puntuó", examples=["consumo-detector-3"]
+    )
+
+
+class ModeloSalud(BaseModel):
+    """What MLflow and the consumers say of the champion."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "La versión campeona."})
+    estado: Literal["bien", "rechazado", "sin campeón", "desconocido"] = Field(
+        description="«rechazado» si un consumidor no la puede usar y puntúa con la anterior"
+    )
+    version: int | None = Field(None, description="Su número", examples=[3])
+    detalle: str | None = Field(None, description="Por qué la rechaza")
+
+
+class Salud(BaseModel):
+    """The service's health."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "El servicio y sus partes."})
+    estado: Literal["bien", "degradado"] = Field(
+        description=(
+            "«degradado» si falla alguna parte, el consumidor está mal o el campeón está rechazado"
+        )
+    )
+    lista: bool = Field(description="Si PostgreSQL y MongoDB responden")
+    partes: list[ParteSalud] = Field(description="De qué depende")
+    consumidor: ConsumidorSalud = Field(description="Si llegan lecturas")
+    modelo: ModeloSalud = Field(description="Si los consumidores pueden usar el campeón")
+
+
+class Viva(BaseModel):
+    """That the process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "El proceso atiende."})
+    estado: Literal["viva"] = Field("viva", description="Siempre «viva»")
+
+
+class ClaveDada(BaseModel):
+    """Whose the key of a request is."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "De quién es una clave."})
+    nombre: str = Field(description="De quién es", examples=["ana"])
+    rol: str = Field(description="Su rol", examples=["analista"])
+    puede: list[str] = Field(
+        description="Los roles que incluye", examples=[["lectura", "analista"]]
+    )
+
+
+class Anotacion(BaseModel):
+    """One row of the audit."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "Un cambio que alguien pidió."})
+    id: int = Field(description="Número de anotación, creciente", examples=[17])
+    momento: datetime = Field(description="Cuándo se pidió")
+    clave: str = Field(description="De quién es la clave", examples=["ana (1f3a99c0)"])
+    rol: str = Field(description="Rol de la clave", examples=["analista"])
+    accion: str = Field(description="Qué se pidió", examples=["veredicto"])
+    objeto: str = Field(description="Sobre qué", examples=["anomalia 6745a1b2c3d4e5f6a7b8c9d0"])
+    detalle: dict[str, Any] = Field(
+        description="Con qué valores; «fallo» si al final no se hizo",
+        examples=[{"estado": "confirmada"}],
+    )
+    ip: str = Field(description="Desde qué dirección", examples=["10.0.0.7"])
+    peticion_id: str = Field(description="La petición, en el registro de la API")
+
+
+class Anotaciones(BaseModel):
+    """A page of the audit."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "Anotaciones, la última primero."})
+    elementos: list[Anotacion] = Field(description="Las anotaciones")
+    siguiente: int | None = Field(None, description="«antes_de» de la página que sigue")
+
+
+@router.get(
+    "/salud",
+    summary="Salud del servicio y de sus partes",
+    description=(
+        "Responde 200 mientras el proceso viva, diga lo que diga de sus partes, que se miran como "
+        "mucho cada 2 s. Para saber si puede atender, `/salud/lista`."
+    ),
+    response_description="Cómo está cada parte",
+)
+def salud(recursos: Todo, ahora: Ahora, respuesta: Response) -> Salud:
+    """Return the health of every part."""
+    respuesta.headers["Cache-Control"] = "no-store"
+    mirada = recursos.consumidores.begin()
+    partes = dict(recursos.vigia.look())
+    vista = mirada.result()
+    modelo = modelo_de(partes.pop(MODELO), vista.latidos)
+    consumidor = _consumidor(recursos, partes, vista, ahora)
+    mal = (
+        any(p.mal for p in partes.values())
+        or consumidor.gravedad == "mal"
+        or modelo.estado == "rechazado"
+    )
+    return Salud(
+        estado="degradado" if mal else "bien",
+        lista=_is_ready(partes, recursos),
+        partes=[_parte(nombre, parte) for nombre, parte in partes.items()],
+        consumidor=consumidor,
+        modelo=modelo,
+    )
+
+
+@router.get(
+    "/salud/viva",
+    summary="Si el proceso atiende",
+    description="No mira nada más: para que un orquestador sepa si hay que reiniciarlo.",
+    response_description="Atiende",
+)
+async def viva() -> Viva:
+    """Return that the process answers."""
+    return Viva()
+
+
+@router.get(
+    "/salud/lista",
+    summary="Si puede atender peticiones",
+    description="503 mientras PostgreSQL o MongoDB no respondan.",
+    response_description="Puede atender",
+    responses=respuestas(503),
+)
+def lista(recursos: Todo) -> Viva:
+    """Return that requests can be served."""
+    partes = recursos.vigia.look()
+    if not _is_ready(partes, recursos):
+        caidas = [n for n in IMPRESCINDIBLES if partes[n].mal]
+        raise TransientError(f"{' y '.join(caidas) or POSTGRES} no responde o no está listo", 2.0)
+    return Viva()
+
+
+@metricas_router.get(
+    "/metrics",
+    summary="Métricas para Prometheus",
+    description=(
+        "Peticiones por ruta y estado, su duración y los oyentes de anomalías; consumidores vivos, "
+        "segundos desde su señal y desde lo último guardado, y lecturas que esperan por partición."
+    ),
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Formato de texto de Prometheus",
+            "content": {TIPO_METRICAS: {"schema": {"type": "string"}}},
+        }
+    },
+)
+def metricas(recursos: Todo, ahora: Ahora) -> Response:
+    """Return the metrics of this process and of the consumers."""
+    mirada = recursos.consumidores.begin()
+    ultima, vista = _last_write(recursos.vigia.look()), mirada.result()
+    zona = ZoneInfo(recursos.settings.zona_horaria)
+    diagnostico = vista.judge(ultima.procesada if ultima else None, ahora, zona)
+    recursos.metricas.consumidores(
+        diagnostico, vista.latidos, vista.retraso,
+        guardado_s=None if ultima is None else _age_s(ultima.procesada, ahora),
+        consumo_s=None if ultima is None else _age_s(ultima.consumo, ahora),
+    )  # fmt: skip
+    return Response(recursos.metricas.texto(), media_type=TIPO_METRICAS)
+
+
+@clave_router.get(
+    "",
+    summary="De quién es la clave",
+    description=(
+        "De quién es la clave de `X-API-Key` y qué puede hacer; para saberlo antes de usarla."
+    ),
+    response_description="Su dueño y su rol",
+    responses=respuestas(401),
+)
+async def de_quien(clave: Lector, respuesta: Response) -> ClaveDada:
+    """Return whose the key of the request is."""
+    respuesta.headers["Cache-Control"] = "no-store"
+    puede = [rol for rol in ROLES if clave.puede(rol)]
+    return ClaveDada(nombre=clave.nombre, rol=clave.rol, puede=puede)
+
+
+@auditoria_router.get(
+    "",
+    summary="Quién cambió qué",
+    description="Cada cambio pedido por la API, el último primero. Pide el rol administracion.",
+    response_description="Una página de anotaciones",
+    responses=respuestas(401, 403, 503),
+)
+def auditoria(
+    recursos: Todo,
+    _clave: Administrador,
+    limite: Annotated[int, tope(100)] = 100,
+    antes_de: Annotated[
+        int | None, Query(ge=1, le=2**63 - 1, description="Solo anotaciones anteriores a esta")
+    ] = None,
+) -> Anotaciones:
+    """Return a page of the audit."""
+    recursos.preparacion.check()
+    filas = recursos.auditoria.latest(limite + 1, antes_de)
+    pagina = filas[:limite]
+    return Anotaciones(
+        elementos=[
+            Anotacion.model_validate({c: getattr(f, c) for c in Anotacion.model_fields})
+            for f in pagina
+        ],
+        siguiente=pagina[-1].id if len(filas) > limite else None,
+    )
+
+
+def _is_ready(partes: dict[str, Parte], recursos: Recursos) -> bool:
+    try:
+        recursos.preparacion.check()
+    except TransientError:
+        return False
+    return not any(partes[nombre].mal for nombre in IMPRESCINDIBLES)
+
+
+def _parte(nombre: str, parte: Parte) -> ParteSalud:
+    return ParteSalud(
+        nombre=nombre,
+        estado="mal" if parte.mal else "bien",
+        detalle=sin_direcciones(parte.mal) if parte.mal else None,
+        ms=round(parte.ms, 1),
+    )
+
+
+def modelo_de(parte: Parte, latidos: Latidos | None) -> ModeloSalud:
+    """Return what is known of the champion.
+
+    The tag in MLflow is the last word of one consumer; a living one that does not use the champion
+    says so itself, whatever the others can do and whether MLflow answers or not.
+    """
+    campeon = parte.dato if isinstance(parte.dato, Campeon) else None
+    for fila in latidos.vivos() if latidos else ():
+        version = _number(fila.modelo_rechazado)
+        # It may speak of the champion before: it looks again within MODELO_SONDEO_S.
+        if version is not None and (parte.mal or (campeon and version == campeon.version)):
+            return ModeloSalud(
+                estado="rechazado", version=version, detalle=sin_direcciones(fila.rechazo)
+            )
+    if parte.mal:
+        return ModeloSalud(estado="desconocido")
+    if campeon is None:
+        return ModeloSalud(estado="sin campeón")
+    if campeon.rechazo is None:
+        return ModeloSalud(estado="bien", version=campeon.version)
+    return ModeloSalud(
+        estado="rechazado", version=campeon.version, detalle=sin_direcciones(campeon.rechazo)
+    )
+
+
+def _number(modelo: str) -> int | None:
+    """Return the number of a version, from its name."""
+    numero = modelo.rpartition("-")[2]
+    return int(numero) if numero.isdecimal() else None
+
+
+def _last_write(partes: dict[str, Parte]) -> UltimaEscritura | None:
+    ultima = partes[POSTGRES].dato
+    return ultima if isinstance(ultima, UltimaEscritura) else None
+
+
+def _age_s(cuando: datetime, ahora: datetime) -> float:
+    return round(max(0.0, (ahora - cuando).total_seconds()), 1)
+
+
+def _consumidor(
+    recursos: Recursos, partes: dict[str, Parte], vista: Vista, ahora: datetime
+) -> ConsumidorSalud:
+    """Return how the consumers are; with PostgreSQL away, that nothing is known."""
+    zona = ZoneInfo(recursos.settings.zona_horaria)
+    ultima = _last_write(partes)
+    if partes[POSTGRES].mal:
+        vista = Vista(None, vista.retraso)
+    diagnostico = vista.judge(ultima.procesada if ultima else None, ahora, zona)
+    salud = ConsumidorSalud(
+        estado=diagnostico.estado,
+        gravedad=diagnostico.gravedad,
+        texto=sin_direcciones(diagnostico.texto),
+        desde=diagnostico.desde and diagnostico.desde.astimezone(zona),
+        consumidores=_each(vista, zona),
+    )
+    if vista.retraso is not None and not is_hidden(vista.latidos, vista.retraso):
+        antigua = vista.retraso.mas_antigua
+        salud.lecturas_esperando = vista.retraso.total
+        salud.espera_mas_antigua = antigua and antigua.astimezone(zona)
+    if ultima is not None:
+        salud.ultima_escritura = ultima.procesada.astimezone(zona)
+        salud.antiguedad_s = _age_s(ultima.procesada, ahora)
+        salud.ultimo_consumo = ultima.consumo.astimezone(zona)
+        salud.version_modelo = ultima.version_modelo
+    return salud
+
+
+def _each(vista: Vista, zona: ZoneInfo) -> list[UnConsumidor]:
+    if vista.latidos is None:
+        return []
+    vivos = vista.latidos.vivos()
+    return [
+        UnConsumidor(
+            vivo=fila in vivos,
+            desde=fila.desde.astimezone(zona),
+            ultima_senal=fila.latido.astimezone(zona),
+            fin=fila.fin and fila.fin.astimezone(zona),
+            particiones=list(fila.particiones),
+            lecturas=fila.lecturas,
+            ultimo_lote=fila.ultimo_lote and fila.ultimo_lote.astimezone(zona),
+            version_modelo=fila.version_modelo or None,
+            modelo_rechazado=fila.modelo_rechazado or None,
+            rechazo=sin_direcciones(fila.rechazo) or None,
+            espera=sin_direcciones(fila.espera) or None,
+            espera_desde=fila.espera_desde and fila.espera_desde.astimezone(zona),
+        )
+        for fila in vista.latidos.filas
+    ]

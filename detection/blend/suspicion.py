@@ -1,0 +1,113 @@
+"""Evidence per customer over time: what turns anomalies of hours into suspicion of a customer.
+
+Evidence is a mean of what the scores of today and of the 27 days before say, recent days weighing
+more: each reading contributes ``(2 * (score - 0.5)) ** 2`` (nothing below 0.5), halved with every
+``Params.sospecha_semivida_dias``; days are UTC days. It is a function of stored verdicts alone, so
+neither a restart nor a replay nor a late reading can bend it. Suspicion begins at one level of
+evidence and ends at a lower one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.compiled import compilado
+from detection.memory.hourly_ring import (
+    CONTABLES,
+    DIAS_ANILLO,
+    MARCA_CONTABLES,
+    MARCA_LECTURA,
+    MARCA_REFERENCIA,
+    MARCA_SCORE,
+    MARCA_SOSPECHOSO,
+)
+from detection.params import DIAS_VENTANA, HORAS_ANILLO, HORAS_VENTANA
+
+
+def day_weights(semivida_dias: float) -> NDArray[np.float64]:
+    """Return the weight (28,) of a gain in ten-thousandths by its age in days.
+
+    A customer whose every hour scored 1 would have evidence 1.
+
+    Examples
+    --------
+    >>> pesos = day_weights(7.0)
+    >>> round(float(pesos.sum() * 24 * 10_000), 6), float(pesos[7] / pesos[0])
+    (1.0, 0.5)
+    """
+    pesos: NDArray[np.float64] = 0.5 ** (np.arange(DIAS_VENTANA) / semivida_dias)
+    pesos /= pesos.sum() * 24 * 10_000
+    return pesos
+
+
+PREVALENCIA = 0.02
+"""Share of customers who have something to be found, before anything is known of them. By hand,
+2026-11-29: a utility that knows its own moves every probability alike, and no order."""
+EVIDENCIA_MINIMA_HORAS, PENDIENTE, VENTAJA = 0.05, 1.06, 1.48
+"""Log odds of an attack over none: ``PENDIENTE * log(evidencia + EVIDENCIA_MINIMA_HORAS) +
+VENTAJA``. A logistic regression on the evidence of customers attacked in the last three days and of
+clean ones: the development half of Swiss households, scored by blends that never saw them,
+2026-11-29. Of those with 0.5 to 2 hours one in two was attacked there, above 20 every one."""
+
+
+def probability(evidencia_horas: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how probable (n,) it is, 0 to 1, that there is something to be found at a customer's.
+
+    Parameters
+    ----------
+    evidencia_horas : ndarray (n,), h
+        Evidence without its division: hours of score 1 that it is worth today, >= 0.
+
+    Examples
+    --------
+    >>> p = probability(np.array([0.0, 1.0, 30.0]))
+    >>> bool(p[0] < PREVALENCIA < p[1] < p[2] < 1.0)
+    True
+    """
+    previa = np.log(PREVALENCIA / (1.0 - PREVALENCIA))
+    ventaja = PENDIENTE * np.log(evidencia_horas + EVIDENCIA_MINIMA_HORAS) + VENTAJA
+    return np.asarray(1.0 / (1.0 + np.exp(-previa - ventaja)))
+
+
+@compilado()
+def look_back(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, ganancia, pesos, veces):  # type: ignore[no-untyped-def]
+    """Return what the marks before an hour say: today's and those of the 27 UTC days before.
+
+    Returns
+    -------
+    evidencia : float
+        0 to 1, without the hour itself.
+    listas : int
+        Readings that could be compared with a reference.
+    antes : bool
+        Whether the customer was under suspicion at its last reading before the hour.
+
+    ``veces``, one place for each counted detector, is filled with how often its definition was met
+    by readings that were not flagged.
+    """
+    hoy = hora // 24
+    evidencia = 0.0
+    listas = 0
+    veces[:] = 0
+    primero = max(hoy - DIAS_VENTANA + 1, ultima[fila] // 24 - DIAS_ANILLO + 1)
+    for dia in range(primero, hoy):
+        d = dia % DIAS_ANILLO
+        evidencia += pesos[hoy - dia] * ganancia_dia[fila, d]
+        listas += cuenta_dia[fila, d, CONTABLES]
+        for k in range(CONTABLES):
+            veces[k] += cuenta_dia[fila, d, k]
+    for h in range(max(24 * hoy, ultima[fila] - HORAS_ANILLO + 1), hora):
+        m = marcas[fila, h % HORAS_ANILLO]
+        evidencia += pesos[0] * ganancia[m & MARCA_SCORE]
+        if m & MARCA_REFERENCIA:
+            listas += 1
+            for k in range(CONTABLES):
+                veces[k] += m >> (MARCA_CONTABLES + k) & 1
+    antes = False
+    for h in range(hora - 1, max(hora - HORAS_VENTANA - 1, ultima[fila] - HORAS_ANILLO), -1):
+        m = marcas[fila, h % HORAS_ANILLO]
+        if m & MARCA_LECTURA:
+            antes = m & MARCA_SOSPECHOSO != 0
+            break
+    return evidencia, listas, antes

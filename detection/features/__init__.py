@@ -1,0 +1,1 @@
+"""The one feature functions, live and in training."""

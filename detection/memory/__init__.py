@@ -1,0 +1,1 @@
+"""What is remembered of each customer, and what is usual by it."""

@@ -1,0 +1,1 @@
+"""The models as flat arrays: half-space trees, isolation forest, boosted trees."""

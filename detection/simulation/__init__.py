@@ -1,0 +1,1 @@
+"""Seeded households, attacks and populations: generator, training and tests draw here."""

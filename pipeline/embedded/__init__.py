@@ -1,0 +1,1 @@
+"""The embedded services: PostgreSQL, MongoDB, Kafka and MLflow without Docker."""

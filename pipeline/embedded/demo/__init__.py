@@ -1,0 +1,1 @@
+"""``consumo demo``: everything on one machine, with data."""

@@ -1,0 +1,399 @@
+"""Supervised child processes: ready when they answer, never orphaned, their end explained.
+
+A child lives in a session of its own, so the terminal's Ctrl-C reaches only us and we stop it
+(see ``pipeline.embedded.supervisor`` for groups of them). psutil comes with the extra
+``[embebido]``.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detection.errors import PermanentError
+from serving.cli import describe_os
+from serving.shutdown import PASO_S, Parada
+from serving.signals import sin_interrupciones
+
+if TYPE_CHECKING:
+    import psutil
+
+LINEAS_DE_REGISTRO = 3
+"""Last lines of a log in an error: more would not be one line for the user any more."""
+COLA_BYTES = 4096
+SIN_SITIO = os.strerror(errno.ENOSPC)
+"""What servers write of a full disk; they run without a language of their own."""
+TOLERANCIA_S = 1.5
+"""Two readings of one process's start time differ by less; process numbers return later."""
+ESPERA_DE_MUERTE_S = 5.0
+"""After SIGKILL a process is gone as soon as its pending disk access is."""
+
+PEDIDOS = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT})
+"""Ends that somebody else asked for."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Identidad:
+    """A system user that a child runs as: its numbers."""
+
+    uid: int
+    gid: int
+
+
+@dataclass
+class Proceso(AbstractContextManager["Proceso"]):
+    """A child process that is ready when it answers, and that does not outlive us.
+
+    On Linux the kernel sends it ``senal`` when the THREAD that started it ends, however it
+    ends: start it from the main thread. Elsewhere, and if it does not heed the signal, the
+    next start with the same ``carpeta`` and ``nombre`` finds it by its pid file and stops it.
+    Whoever shares a folder takes its ``Cerrojo`` first.
+
+    Parameters
+    ----------
+    nombre : str
+        What the user calls it; also the name of its log and pid files.
+    argv : sequence of str
+        Program and arguments.
+    carpeta : Path
+        Where ``<nombre>.log`` and ``<nombre>.pid`` go; made if needed.
+    env : mapping, optional
+        Its whole environment; None = ours.
+    cwd : Path, optional
+        Its working folder; None = ours.
+    listo : callable, optional
+        Whether it answers; asked until it does. None = ready as soon as it runs.
+    plazo_s : float
+        Seconds to become ready, > 0.
+    senal : Signals
+        What asks it to stop.
+    gracia_s : float
+        Seconds between that and SIGKILL, >= 0.
+    usuario : Identidad, optional
+        System user to run as (needs root); None = ours.
+    parada : Parada, optional
+        A stop that is asked for while it starts ends the start with ``KeyboardInterrupt``.
+    averia : str
+        Words in its log after which it is of no use, though it runs; empty = there are none.
+    al_volver : str
+        What the user has to know once it has been started again; empty = nothing.
+    """
+
+    nombre: str
+    argv: Sequence[str]
+    carpeta: Path
+    env: Mapping[str, str] | None = None
+    cwd: Path | None = None
+    listo: Callable[[], bool] | None = None
+    plazo_s: float = 30.0
+    senal: signal.Signals = signal.SIGTERM
+    gracia_s: float = 10.0
+    usuario: Identidad | None = None
+    parada: Parada | None = None
+    averia: str = ""
+    al_volver: str = ""
+    _hijo: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _limite: float = field(default=0.0, init=False, repr=False)
+
+    @property
+    def log(self) -> Path:
+        """Return the file that holds its output; the run before is in ``.anterior.log``."""
+        return self.carpeta / f"{self.nombre}.log"
+
+    @property
+    def archivo_pid(self) -> Path:
+        """Return the file that says which process it is."""
+        return self.carpeta / f"{self.nombre}.pid"
+
+    @property
+    def pid(self) -> int:
+        """Return its process number, also after its end."""
+        if self._hijo is None:
+            raise PermanentError(f"{self.nombre} no se ha iniciado")
+        return self._hijo.pid
+
+    def iniciar(self) -> None:
+        """Start it and return when it is ready.
+
+        Raises
+        ------
+        PermanentError
+            It cannot be started, it ended before it was ready, or it was not ready in time.
+        """
+        self.lanzar()
+        self.esperar()
+
+    def lanzar(self) -> None:
+        """Start it without waiting, what is left of its last run stopped; it may have been run.
+
+        Raises
+        ------
+        PermanentError
+            It cannot be started, or its files cannot be written.
+        """
+        try:
+            self.detener()
+            self.carpeta.mkdir(parents=True, exist_ok=True)
+            self._recuperar()
+            if self.log.exists():
+                self.log.replace(self.log.with_suffix(".anterior.log"))
+            try:
+                self._lanzar()
+            except BaseException:
+                self.detener()
+                raise
+        except OSError as error:
+            raise PermanentError(f"{self.nombre} no arranca: {describe_os(error)}") from error
+        self._limite = time.monotonic() + self.plazo_s
+
+    def esperar(self) -> None:
+        """Return when it is ready; ``iniciar`` says what it raises, and then it is stopped."""
+        try:
+            while not self.responde():
+                if self.parada is not None and self.parada.pedida:
+                    raise KeyboardInterrupt
+                time.sleep(PASO_S)
+        except BaseException:
+            self.detener()
+            raise
+
+    def responde(self) -> bool:
+        """Return whether it is ready, at once.
+
+        Raises
+        ------
+        PermanentError
+            It has ended, or its time to become ready is over.
+        """
+        # Order matters: an answer counts only if the child lives after it; another
+        # program may answer in its place.
+        responde = self.listo is None or self.listo()
+        caida = self.caido()
+        if caida is not None:
+            raise PermanentError(caida)
+        if not responde and time.monotonic() >= self._limite:
+            raise PermanentError(
+                f"{self.nombre} no está listo tras {self.plazo_s:g} s. {cola(self.log)}"
+            )
+        return responde
+
+    def caido(self) -> str | None:
+        """Return None while it runs, and otherwise one Spanish sentence on how it ended."""
+        if self._hijo is None:
+            return f"{self.nombre} no se ha iniciado"
+        estado = self._hijo.poll()
+        if estado is None:
+            if self.averia and self.averia in _final(self.log):
+                return f"{self.nombre} ya no puede seguir. {cola(self.log)}"
+            return None
+        # Whoever is told to end has not written why.
+        pedido = estado in PEDIDOS
+        dicho = f"Registro: {self.log}" if pedido else cola(self.log)
+        return f"{self.nombre} terminó por su cuenta ({_fin(estado)}). {dicho}"
+
+    def detener(self) -> None:
+        """Stop it: ``senal``, then SIGKILL after the grace, to it and all that it started."""
+        if self._hijo is None:
+            return
+        with sin_interrupciones():
+            if self._hijo.poll() is None:
+                self._hijo.send_signal(self.senal)
+                try:
+                    self._hijo.wait(self.gracia_s)
+                except subprocess.TimeoutExpired:
+                    logger.warning(
+                        "%s no atiende a %s en %g s: se mata",
+                        self.nombre,
+                        self.senal.name,
+                        self.gracia_s,
+                    )
+            _matar_grupo(self._hijo.pid)
+            self._hijo.wait()
+            self.archivo_pid.unlink(missing_ok=True)
+
+    def __enter__(self) -> Proceso:
+        self.iniciar()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.detener()
+
+    def _lanzar(self) -> None:
+        import psutil
+
+        with self.log.open("wb") as salida:
+            try:
+                self._hijo = subprocess.Popen(
+                    list(self.argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=salida,
+                    stderr=subprocess.STDOUT,
+                    env=self.env,
+                    cwd=self.cwd,
+                    start_new_session=True,
+                    # Runs after the change of user, which would clear what it sets. It is one
+                    # system call, loaded before the fork: safe beside other threads.
+                    preexec_fn=atar_a_padre(self.senal),  # noqa: PLW1509
+                    **_opciones_de_usuario(self.usuario),
+                )
+            except OSError as error:
+                raise PermanentError(f"{self.nombre} no arranca: {error}") from error
+        with suppress(psutil.NoSuchProcess):
+            creado = psutil.Process(self._hijo.pid).create_time()
+            self.archivo_pid.write_text(json.dumps({"pid": self._hijo.pid, "creado": creado}))
+
+    def _recuperar(self) -> None:
+        """Stop what an earlier run left behind under this name."""
+        import psutil
+
+        try:
+            datos = json.loads(self.archivo_pid.read_text())
+            anterior = psutil.Process(int(datos["pid"]))
+            es_el_mismo = abs(anterior.create_time() - float(datos["creado"])) < TOLERANCIA_S
+        except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+            es_el_mismo = False
+        if es_el_mismo:
+            detener_ajeno(self.nombre, anterior, self.senal, self.gracia_s)
+        self.archivo_pid.unlink(missing_ok=True)
+
+
+def detener_ajeno(
+    nombre: str, proceso: psutil.Process, senal: signal.Signals, gracia_s: float
+) -> None:
+    """Stop a process that an earlier run of ours left: ``senal``, then SIGKILL after the grace."""
+    import psutil
+
+    if not vive(proceso):
+        return
+    logger.warning(
+        "%s seguía en marcha de una ejecución anterior (proceso %d): se detiene",
+        nombre,
+        proceso.pid,
+    )
+    with suppress(psutil.NoSuchProcess):
+        proceso.send_signal(senal)
+    if not _hasta(lambda: not vive(proceso), gracia_s):
+        _matar_grupo(proceso.pid)
+        if not _hasta(lambda: not vive(proceso), ESPERA_DE_MUERTE_S):
+            raise PermanentError(f"no se puede detener {nombre} (proceso {proceso.pid})")
+
+
+def vive(proceso: psutil.Process) -> bool:
+    """Return whether a process still runs; one that ended and that nobody reaped does not."""
+    import psutil
+
+    try:
+        return proceso.is_running() and proceso.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def ejecutar(
+    nombre: str,
+    argv: Sequence[str],
+    *,
+    log: Path,
+    entrada: str = "",
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    usuario: Identidad | None = None,
+    plazo_s: float = 60.0,
+) -> None:
+    """Run a short command to its end; if it fails, raise one Spanish line with its last words."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as salida:
+        try:
+            estado = subprocess.run(
+                list(argv),
+                input=entrada.encode(),
+                stdout=salida,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                check=False,
+                timeout=plazo_s,
+                start_new_session=True,
+                preexec_fn=atar_a_padre(signal.SIGKILL),
+                **_opciones_de_usuario(usuario),
+            ).returncode
+        except OSError as error:
+            raise PermanentError(f"{nombre} no arranca: {error}") from error
+        except subprocess.TimeoutExpired as error:
+            raise PermanentError(f"{nombre} no acaba en {plazo_s:g} s. {cola(log)}") from error
+    if estado:
+        raise PermanentError(f"{nombre} falló ({_fin(estado)}). {cola(log)}")
+
+
+def cola(log: Path) -> str:
+    """Return a Spanish clause with the last lines of a log, in one line."""
+    lineas = [linea.strip() for linea in _final(log).splitlines() if linea.strip()]
+    if not lineas:
+        return f"Registro vacío: {log}"
+    lleno = "No queda sitio en el disco. " * any(SIN_SITIO in linea for linea in lineas)
+    return f"{lleno}Registro ({log}): {' | '.join(lineas[-LINEAS_DE_REGISTRO:])}"
+
+
+def _final(log: Path) -> str:
+    """Return how a log ends; empty if it cannot be read."""
+    try:
+        with log.open("rb") as f:
+            f.seek(max(0, log.stat().st_size - COLA_BYTES))
+            return f.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def atar_a_padre(senal: signal.Signals) -> Callable[[], None] | None:
+    """Return what a new child calls so that it gets ``senal`` when we die; Linux only."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    pr_set_pdeathsig = 1  # linux/prctl.h
+    padre = os.getpid()
+
+    def atar() -> None:
+        prctl(pr_set_pdeathsig, int(senal))
+        if os.getppid() != padre:  # we died before the line above
+            os._exit(1)
+
+    return atar
+
+
+def _opciones_de_usuario(usuario: Identidad | None) -> dict[str, Any]:
+    if usuario is None:
+        return {}
+    return {"user": usuario.uid, "group": usuario.gid, "extra_groups": []}
+
+
+def _matar_grupo(pid: int) -> None:
+    """Kill what is left of the session that a child led."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _hasta(condicion: Callable[[], bool], segundos: float) -> bool:
+    limite = time.monotonic() + segundos
+    while not condicion():
+        if time.monotonic() >= limite:
+            return False
+        time.sleep(PASO_S)
+    return True
+
+
+def _fin(estado: int) -> str:
+    return f"código {estado}" if estado >= 0 else f"señal {signal.Signals(-estado).name}"

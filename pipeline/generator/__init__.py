@@ -1,0 +1,1 @@
+"""The data-generator service (port 8000)."""

@@ -1,0 +1,1 @@
+"""Readings out of messages and files, and what makes one valid."""

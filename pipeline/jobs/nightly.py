@@ -1,0 +1,228 @@
+"""``consumo mantenimiento``: the night's work, in its order, by one machine at a time.
+
+::
+
+    agregar       months that have changed, while their readings are still where they were
+    archivar      what is older than 30 days
+    particiones   room for the months to come
+    reentrenar    whether the last days still look like what the champion was measured on, and a
+                  new model if that, or the champion's age, asks for it
+
+A step that fails keeps none of the others from their work, since none needs what another leaves:
+months are added up from the archive as well, so archiving after a failed aggregation only makes
+the next one look there, and partitions that are missing are made by the save that needs them.
+The exit status says whether all went well.
+
+Steps are processes of their own, with a memory that goes with them, but for the partitions.
+Drift is measured, and its report stored, by ``reentrenar`` alone: once a night. That a system is
+still too young for a first model it says itself, for training knows what it needs; no failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from detection.errors import ConsumoError, TransientError
+from detection.texts import numero
+from pipeline.stores.postgres.advisory_lock import exclusive
+from pipeline.stores.postgres.archive import ArchivoPostgres
+from serving.cli import FALLO, HECHO, Parser, run
+from serving.logs import configure_logs
+from serving.settings import Settings, load_settings
+from serving.shutdown import Parada
+
+_LOG = logging.getLogger("mantenimiento")
+
+CERROJO = "mantenimiento"
+MESES_ADELANTE = 2
+"""Partitions ahead, as many as the migration makes; a reading is of tomorrow at the latest."""
+PASO_S = 0.1
+DESPEDIDA_S = 8.0
+"""What a step has to end in when a stop is asked for: Docker kills after 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resultado:
+    """How a step ended.
+
+    Parameters
+    ----------
+    estado : int
+        Its exit status.
+    dicho : str
+        What it said of its work; of a failure, its last line.
+    """
+
+    estado: int
+    dicho: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paso:
+    """A step of the night.
+
+    Parameters
+    ----------
+    nombre : str
+    hacer : callable
+        Does it; raises ``KeyboardInterrupt`` where a stop is asked for meanwhile.
+    """
+
+    nombre: str
+    hacer: Callable[[Parada], Resultado]
+
+
+def make_steps(settings: Settings, *, con_modelos: bool) -> list[Paso]:
+    """Return the steps of the night, in their order."""
+    pasos = [
+        _verb("agregar"),
+        _verb("archivar"),
+        Paso("particiones", lambda _parada: _make_partitions(settings)),
+    ]
+    return [*pasos, _verb("reentrenar")] if con_modelos else pasos
+
+
+def _verb(nombre: str) -> Paso:
+    orden = [sys.executable, "-m", "consumo", nombre]
+    return Paso(nombre, lambda parada: run_child(orden, parada))
+
+
+def maintain(settings: Settings, pasos: Sequence[Paso], parada: Parada) -> list[str]:
+    """Return the names of the steps that failed, after all of them.
+
+    Raises
+    ------
+    TransientError
+        Another one is at work, or PostgreSQL, which keeps the lock, is away.
+    KeyboardInterrupt
+        A stop was asked for: the step at work was ended, those after it were not begun.
+    """
+    with exclusive(settings, CERROJO) as nuestro:
+        if not nuestro:
+            raise TransientError(
+                "hay otro mantenimiento en marcha; este no hace nada", retry_after_s=60
+            )
+        return [paso.nombre for paso in pasos if not _run_step(paso, parada)]
+
+
+def _run_step(paso: Paso, parada: Parada) -> bool:
+    """Return whether a step did its work, after a line in the log that says how it went."""
+    if parada.pedida:
+        raise KeyboardInterrupt
+    inicio = time.monotonic()
+    try:
+        resultado = paso.hacer(parada)
+    except KeyboardInterrupt:
+        _LOG.warning("%s: interrumpido", paso.nombre)
+        raise
+    except ConsumoError as error:
+        resultado = Resultado(FALLO, str(error))
+    cuanto = f"{numero(time.monotonic() - inicio, 1)} s (estado {resultado.estado})"
+    if resultado.estado == HECHO:
+        _LOG.info("%s: hecho en %s: %s", paso.nombre, cuanto, resultado.dicho)
+        return True
+    _LOG.error("%s: ha fallado en %s: %s", paso.nombre, cuanto, resultado.dicho)
+    return False
+
+
+def run_child(
+    orden: Sequence[str], parada: Parada, *, despedida_s: float = DESPEDIDA_S
+) -> Resultado:
+    """Return how a command ended; a stop that is asked for ends it first.
+
+    Parameters
+    ----------
+    despedida_s : float
+        What it has to end in then, before it is killed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        It was asked for.
+    """
+    with tempfile.TemporaryFile("w+") as salida, tempfile.TemporaryFile("w+") as errores:
+        hijo = subprocess.Popen(orden, stdin=subprocess.DEVNULL, stdout=salida, stderr=errores)
+        try:
+            while hijo.poll() is None:
+                if parada.esperar(PASO_S):
+                    raise KeyboardInterrupt
+        finally:
+            _end(hijo, despedida_s)
+        dicho, quejas = _lines(salida), _lines(errores)
+    for linea in quejas:
+        _LOG.debug("%s", linea)
+    if hijo.returncode == HECHO:
+        return Resultado(HECHO, "; ".join(dicho) or "sin nada que decir")
+    ultima = [*dicho, *quejas][-1:] or ["sin explicación"]
+    return Resultado(hijo.returncode, ultima[0].removeprefix("error: "))
+
+
+def _end(hijo: subprocess.Popen[bytes], despedida_s: float) -> None:
+    """Let a child that is still at work undo what it has begun; then it has to go."""
+    if hijo.poll() is None:
+        hijo.terminate()
+        try:
+            hijo.wait(despedida_s)
+        except subprocess.TimeoutExpired:
+            hijo.kill()
+    hijo.wait()
+
+
+def _lines(salida: Any) -> list[str]:
+    salida.seek(0)
+    return [linea.strip() for linea in salida if linea.strip()]
+
+
+def _make_partitions(settings: Settings) -> Resultado:
+    # Alembic takes long to import, and --help does not need it.
+    from pipeline.stores.postgres.migrations.apply import migrate
+
+    migrate(settings)
+    with closing(ArchivoPostgres(settings)) as archivo:
+        nuevas = archivo.asegurar_particiones(datetime.now(UTC).date(), MESES_ADELANTE)
+    texto = {0: "ya estaban todas", 1: "1 nueva"}.get(nuevas, f"{nuevas} nuevas")
+    return Resultado(HECHO, texto)
+
+
+def say(pasos: Sequence[Paso], fallidos: Sequence[str], segundos: float) -> str:
+    """Return the line of the whole night, for the user."""
+    hechos = f"mantenimiento: {len(pasos) - len(fallidos)} de {len(pasos)} pasos sin fallos"
+    cuales = f"; falla{'n' * (len(fallidos) > 1)} {', '.join(fallidos)}" if fallidos else ""
+    return f"{hechos}{cuales}; {numero(segundos, 0)} s"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do the night's work once, and say how it went."""
+    parser = Parser(
+        "consumo mantenimiento",
+        "El trabajo de cada noche, para cron: agregar, archivar, crear las particiones de los "
+        "meses que vienen, medir la deriva y reentrenar. Cada paso deja una línea en el registro; "
+        "si uno falla se hacen los demás y el estado de salida es 1. Mientras no haya historia "
+        "para un primer modelo, los pasos de los modelos no cuentan como fallos. Uno a la vez, "
+        "aunque haya varias máquinas.",
+    )
+    parser.add_argument(
+        "--sin-modelos", action="store_true", help="sin medir la deriva ni reentrenar"
+    )
+    opciones = parser.parse_args(argv)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    inicio = time.monotonic()
+    with Parada() as parada:
+        pasos = make_steps(settings, con_modelos=not opciones.sin_modelos)
+        fallidos = maintain(settings, pasos, parada)
+    print(say(pasos, fallidos, time.monotonic() - inicio))  # noqa: T201
+    return FALLO if fallidos else HECHO
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

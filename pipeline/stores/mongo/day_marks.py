@@ -1,0 +1,131 @@
+"""Where a local day's anomalies live: in ``anomalias_detectadas`` or in the archive.
+
+A day is marked before its first anomaly moves to the archive. Before the first one comes back it
+is also given the day until which it is retained, and it is unmarked when the last one is back. So a
+mark says what whoever writes an anomaly has to know:
+
+- none: in ``anomalias_detectadas``;
+- archived: where it is found, the archive if nowhere;
+- on its way back: in ``anomalias_detectadas``, into which it is copied first if the archive has it.
+
+MongoDB has no lock that a save could share with the archiver, so whoever writes looks at the marks
+again afterwards (``mongo_reparto``), and whoever moves looks at the documents again before he
+deletes one (``mongo_traslado``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pymongo import UpdateOne
+from pymongo.database import Database
+
+from pipeline.stores.mongo.chunks import bulk_write
+
+DIAS = "dias_archivados"
+
+EPOCA = date(1970, 1, 1)
+UN_DIA = timedelta(days=1)
+
+DIAS_SIEMPRE_VIVOS = 2
+"""Days before today that are never archived, so that a save of fresh readings need not ask."""
+HORAS_SIEMPRE_VIVAS = 46
+"""Readings younger than this are of none but those days: one of the two may have 23 hours, and
+clocks may differ by up to one."""
+
+Base = Database[dict[str, Any]]
+
+
+class Sitio(Enum):
+    """Where the anomalies of a marked day are."""
+
+    ARCHIVO = "archivo"
+    VOLVIENDO = "volviendo"
+
+
+def places(base: Base, dias: Iterable[int]) -> dict[int, Sitio]:
+    """Return the place of each of some days, given since 1970-01-01, that are marked."""
+    pedidos = {_texto(EPOCA + timedelta(days=dia)): dia for dia in dias}
+    if not pedidos:
+        return {}
+    filtro = {"_id": {"$gte": min(pedidos), "$lte": max(pedidos)}, "en_archivo": True}
+    return {
+        pedidos[doc["_id"]]: Sitio.ARCHIVO if doc.get("retenido_hasta") is None else Sitio.VOLVIENDO
+        for doc in base[DIAS].find(filtro)
+        if doc["_id"] in pedidos
+    }
+
+
+def retained(base: Base, hoy: date) -> set[date]:
+    """Return the days that were restored, or are being restored, and have to stay at ``hoy``."""
+    filtro = {"retenido_hasta": {"$gte": _texto(hoy)}}
+    return {date.fromisoformat(doc["_id"]) for doc in base[DIAS].find(filtro, {"_id": 1})}
+
+
+def mark(base: Base, desde: date, limite: date, hoy: date) -> None:
+    """Say that days live in the archive from now on, unless they are retained at ``hoy``.
+
+    Parameters
+    ----------
+    desde, limite : datetime.date
+        First day, and the one after the last. Days before ``desde`` that were on their way back,
+        and are no longer retained, are archived again too.
+    """
+    retenidos = retained(base, hoy)
+    archivados = {"en_archivo": True, "retenido_hasta": None}
+    ya = {date.fromisoformat(doc["_id"]) for doc in base[DIAS].find(archivados, {"_id": 1})}
+    a_medias = {"en_archivo": True, "retenido_hasta": {"$ne": None}}
+    dias = {date.fromisoformat(doc["_id"]) for doc in base[DIAS].find(a_medias, {"_id": 1})}
+    dias |= {desde + timedelta(days=k) for k in range((limite - desde).days)}
+    cambios = [
+        UpdateOne({"_id": _texto(dia)}, {"$set": archivados}, upsert=True)
+        for dia in sorted(dias - ya - retenidos)
+        if dia < limite
+    ]
+    bulk_write(base[DIAS], cambios)
+
+
+def begin_return(base: Base, desde: date, hasta: date, retenido_hasta: date) -> None:
+    """Say that archived days, ``hasta`` included, are on their way back."""
+    base[DIAS].update_many(
+        _archivados(desde, hasta), {"$set": {"retenido_hasta": _texto(retenido_hasta)}}
+    )
+
+
+def finish_return(base: Base, desde: date, hasta: date) -> None:
+    """Say that days, ``hasta`` included, live in ``anomalias_detectadas`` again."""
+    base[DIAS].update_many(_archivados(desde, hasta), {"$set": {"en_archivo": False}})
+
+
+def _archivados(desde: date, hasta: date) -> dict[str, Any]:
+    return {"_id": {"$gte": _texto(desde), "$lte": _texto(hasta)}, "en_archivo": True}
+
+
+def _texto(dia: date) -> str:
+    return dia.isoformat()
+
+
+def day_start(dia: date, zona: ZoneInfo) -> datetime:
+    """Return the UTC instant at which a local day starts.
+
+    Examples
+    --------
+    >>> day_start(date(2026, 1, 15), ZoneInfo("Europe/Madrid")).isoformat()
+    '2026-01-14T23:00:00+00:00'
+    """
+    return datetime.combine(dia, time(), zona).astimezone(UTC)
+
+
+def day_of(momento: datetime, zona: ZoneInfo) -> date:
+    """Return the local day of an aware instant.
+
+    Examples
+    --------
+    >>> day_of(datetime(2026, 1, 14, 23, tzinfo=UTC), ZoneInfo("Europe/Madrid"))
+    datetime.date(2026, 1, 15)
+    """
+    return momento.astimezone(zona).date()

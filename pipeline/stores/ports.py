@@ -1,0 +1,249 @@
+"""What the consumer and training ask of the stores; ``postgres.py`` and ``mongo.py`` give it.
+
+Whoever calls saves to the history first and to the anomalies second, so an
+anomaly can only exist where the history has its reading. The identities in one
+call are distinct: of a reading that comes twice in a batch only the last is saved.
+
+A reading that comes again with the same kWh changes nothing (contract 2): its stored verdict
+stands, whatever a newer model would say. With another kWh it is a correction and replaces it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.domain import (
+    MASCARA_DTYPE,
+    Explicacion,
+    Historia,
+    Lecturas,
+    Mascaras,
+    Veredictos,
+)
+
+DIFERENCIA_CENTESIMAS = 10
+"""Scores this far apart, in hundredths, are worth comparing: the span of a severidad, about. By
+hand, 2026-11-24."""
+
+
+@dataclass(frozen=True, slots=True)
+class PuntoOnline:
+    """The online model of one partition, as it is after the readings below an offset.
+
+    Parameters
+    ----------
+    particion : int
+        Partition of the topic, >= 0.
+    siguiente_offset : int
+        Offset of the first reading that the model has not seen, >= 0.
+    estado : bytes
+        The model (see ``detection.models.half_space_trees``).
+    registro : str
+        Which log the offset counts in: a topic that is made anew starts its offsets again and is
+        another log under the same name.
+    """
+
+    particion: int
+    siguiente_offset: int
+    estado: bytes
+    registro: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guardado:
+    """What ``HistoryStore.save`` did with a batch of n readings, k of them kept against us.
+
+    Parameters
+    ----------
+    repetida : ndarray (n,), bool
+        A reading of that identity was there before.
+    conservadas : ndarray (k,), int64
+        Positions, rising, of the readings that are stored with the same kWh and another verdict
+        than the one in the batch. The stored one stands; it follows.
+    score_centesimas : ndarray (k,), uint8
+    severidad : ndarray (k,), uint8
+    tipos : ndarray (k,), MASCARA_DTYPE
+    es_sospechoso : ndarray (k,), bool
+    esperado_kwh : ndarray (k,), float32
+        NaN = too little history.
+    version_modelo : list of str (k,)
+    """
+
+    repetida: NDArray[np.bool_]
+    conservadas: NDArray[np.int64]
+    score_centesimas: NDArray[np.uint8]
+    severidad: NDArray[np.uint8]
+    tipos: Mascaras
+    es_sospechoso: NDArray[np.bool_]
+    esperado_kwh: NDArray[np.float32]
+    version_modelo: list[str]
+
+    @staticmethod
+    def as_given(repetida: NDArray[np.bool_]) -> Guardado:
+        """Return that every reading (n,) is now stored with the verdict of the batch."""
+        return Guardado(
+            repetida,
+            np.empty(0, np.int64),
+            np.empty(0, np.uint8),
+            np.empty(0, np.uint8),
+            np.empty(0, MASCARA_DTYPE),
+            np.empty(0, np.bool_),
+            np.empty(0, np.float32),
+            [],
+        )
+
+    def with_others(self, otras: Guardado) -> Guardado:
+        """Return what was done with a batch of which each of the two stored a part."""
+        conservadas = np.concatenate([self.conservadas, otras.conservadas])
+        orden = np.argsort(conservadas)
+        versiones = [*self.version_modelo, *otras.version_modelo]
+        return Guardado(
+            self.repetida | otras.repetida,
+            conservadas[orden],
+            np.concatenate([self.score_centesimas, otras.score_centesimas])[orden],
+            np.concatenate([self.severidad, otras.severidad])[orden],
+            np.concatenate([self.tipos, otras.tipos])[orden],
+            np.concatenate([self.es_sospechoso, otras.es_sospechoso])[orden],
+            np.concatenate([self.esperado_kwh, otras.esperado_kwh])[orden],
+            [versiones[i] for i in orden],
+        )
+
+
+class HistoryStore(Protocol):
+    """Every reading with its verdict, the online models and the shadow (PostgreSQL)."""
+
+    def save(
+        self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
+    ) -> Guardado:
+        """Store all of it or nothing, and return what was there before.
+
+        Saving the same batch twice leaves the same rows. Raises ``TransientError`` while the
+        store is away.
+
+        Parameters
+        ----------
+        puntos : sequence of PuntoOnline
+            The online models after this batch, one of a partition at most. Each takes the place
+            of its partition's, unless that has seen more of the same ``registro``: a consumer
+            that has lost the partition without knowing it yet does not take a model back.
+        """
+        ...
+
+    def load_online(
+        self, registro: str, particiones: Sequence[int]
+    ) -> list[tuple[int, bytes] | None]:
+        """Return, for each partition, ``siguiente_offset`` and ``estado`` of its online model.
+
+        None = there is none of this ``registro``. Every reading below the offset is stored.
+        """
+        ...
+
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
+        """Return the customers with a reading in each of ``partes`` of the hours, sorted.
+
+        The hours are [``desde_hora``, ``hasta_hora``), the parts equal.
+        """
+        ...
+
+    def load_range(
+        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> Historia:
+        """Return the rows of [``desde_hora``, ``hasta_hora``), by customer and hour."""
+        ...
+
+    def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
+        """Return, for each customer, the ``horas`` hours up to and including its latest row.
+
+        Rows are ordered by customer and hour; a customer that the store does not know has none.
+        """
+        ...
+
+    def load_before(
+        self, propietario_id: Sequence[str], antes_de_hora: NDArray[np.int64], horas: int
+    ) -> Historia:
+        """Return each customer i's rows of the ``horas`` hours before ``antes_de_hora[i]``."""
+        ...
+
+    def save_shadow(self, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
+        """Store both verdicts where they matter, and return of how many readings.
+
+        They matter where either is not normal or the scores are ``DIFERENCIA_CENTESIMAS`` apart;
+        elsewhere, what an earlier verdict left of the same challenger goes. Saving twice equals
+        once.
+        """
+        ...
+
+    def shadow_summary(self, version_aspirante: str) -> Mapping[tuple[str, str], int]:
+        """Return how many stored readings have each pair (champion's severidad, challenger's)."""
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers; raise ``TransientError`` otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class AnomalyStore(Protocol):
+    """Anomalies with their explanation, and the last hours of readings (MongoDB)."""
+
+    def save(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        explicaciones: Sequence[Sequence[Explicacion]],
+        repetida: NDArray[np.bool_],
+        ahora_hora: int,
+    ) -> None:
+        """Store the batch so that its anomalies, and only they, stand for its readings.
+
+        Parameters
+        ----------
+        explicaciones : sequence (n,)
+            What the detectors say, for each anomaly; empty for normal readings.
+        repetida : ndarray (n,), bool
+            From ``HistoryStore.save``: the reading may have an anomaly from before, which a new
+            verdict replaces or removes.
+        ahora_hora : int
+            Absolute hour of now: only readings of the last hours go to ``consumos_horarios``.
+        """
+        ...
+
+    def restore(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        explicaciones: Sequence[Sequence[Explicacion]],
+        ahora_hora: int,
+    ) -> None:
+        """Make the anomalies agree with verdicts that the history has kept (``Guardado``).
+
+        What agrees already is not touched at all; an anomaly that is missing is inserted, an open
+        one of a normal reading goes. One that says something else (its correction reached the
+        history only) gets the verdict and keeps its ``estado``. The same for the last hours.
+
+        Parameters
+        ----------
+        veredictos : Veredictos (k,)
+            As they are stored, ``version_modelo`` included; only what the history stores is read.
+        explicaciones : sequence (k,)
+            For anomalies that have none yet.
+        ahora_hora : int
+            As in ``save``.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers; raise ``TransientError`` otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...

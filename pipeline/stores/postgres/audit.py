@@ -1,0 +1,181 @@
+"""Who changed what through the API, in PostgreSQL: rows are added and read, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg2.extras import Json
+
+from detection.errors import TransientError
+from pipeline.stores.postgres.connection import Conexion
+from pipeline.stores.watchdog import PREGUNTA, Paciencia
+from serving.settings import Settings
+
+LIMITE_MS = 5_000
+"""A row is written or read in a millisecond; whoever asks waits no longer than this."""
+TURNO = Paciencia(PREGUNTA.silencio_s)
+"""Whoever has the turn keeps it while they work, and for as long as PostgreSQL answers."""
+TURNO_MS = 300_000
+"""Hundreds of anomalies take seconds: a process that froze half way lets the others go on."""
+_LIMITE = "SET LOCAL statement_timeout = %s"
+_OCIOSA = "SET LOCAL idle_in_transaction_session_timeout = %s"
+_ANOTA = """
+INSERT INTO auditoria (clave, rol, accion, objeto, detalle, ip, peticion_id)
+VALUES (%(clave)s, %(rol)s, %(accion)s, %(objeto)s, %(detalle)s, %(ip)s, %(peticion_id)s)
+RETURNING id
+"""
+_TURNO = "SELECT pg_advisory_xact_lock(hashtextextended('consumo veredictos', 0))"
+_UNA = """
+SELECT id, momento, clave, rol, accion, objeto, detalle, ip, peticion_id FROM auditoria
+WHERE id = %(numero)s
+"""
+_LISTA = """
+SELECT id, momento, clave, rol, accion, objeto, detalle, ip, peticion_id FROM auditoria
+WHERE (%(antes)s::bigint IS NULL OR id < %(antes)s::bigint)
+ORDER BY id DESC LIMIT %(limite)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Anotacion:
+    """One row of the audit.
+
+    Parameters
+    ----------
+    id : int
+        Rising.
+    momento : datetime
+        Aware.
+    clave : str
+        Name of the key and the beginning of its hash, never the key.
+    rol, accion, objeto : str
+        What it may do, what was asked, and of what.
+    detalle : mapping
+        With which values, plain types.
+    ip, peticion_id : str
+    """
+
+    id: int
+    momento: datetime
+    clave: str
+    rol: str
+    accion: str
+    objeto: str
+    detalle: Mapping[str, Any]
+    ip: str
+    peticion_id: str
+
+
+def clean(valor: Any) -> Any:
+    r"""Return a value as PostgreSQL can hold it: no NUL, no half characters, all the way down.
+
+    Examples
+    --------
+    >>> clean({"motivo": "por\0que", "ids": ["a"], "antes": None})
+    {'motivo': 'porque', 'ids': ['a'], 'antes': None}
+    """
+    if isinstance(valor, str):
+        return valor.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(valor, Mapping):
+        return {clean(clave): clean(dentro) for clave, dentro in valor.items()}
+    if isinstance(valor, list | tuple):
+        return [clean(dentro) for dentro in valor]
+    return valor
+
+
+class AuditoriaPostgres:
+    """The table ``auditoria``; threads may share one.
+
+    Examples
+    --------
+    >>> from serving.settings import Settings
+    >>> AuditoriaPostgres(Settings()).close()
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._conexion = Conexion(settings, "consumo auditoría", PREGUNTA)
+        self._turno = Conexion(settings, "consumo turno de veredictos", TURNO, LIMITE_MS / 1000)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let one block run at a time, in all the processes that judge anomalies.
+
+        What is written down and done within it takes effect in the order of the rows' numbers.
+        The lock dies with its holder.
+
+        Raises
+        ------
+        TransientError
+            PostgreSQL is away, or the others take too long.
+        """
+        hecho = False
+        try:
+            with self._turno.transaction() as cursor:
+                cursor.execute(_LIMITE, (LIMITE_MS,))
+                cursor.execute(_OCIOSA, (TURNO_MS,))
+                cursor.execute(_TURNO)
+                yield
+                hecho = True
+        except TransientError:
+            # The transaction holds nothing but the turn: what the block did stands without it.
+            if not hecho:
+                raise
+
+    def write(
+        self,
+        *,
+        clave: str,
+        rol: str,
+        accion: str,
+        objeto: str,
+        detalle: Mapping[str, Any],
+        ip: str,
+        peticion_id: str,
+    ) -> int:
+        """Add a row and return its number; ``TransientError`` while PostgreSQL is away."""
+        fila = {
+            "clave": clave,
+            "rol": rol,
+            "accion": accion,
+            "objeto": clean(objeto),
+            "detalle": Json(clean(dict(detalle))),
+            "ip": ip,
+            "peticion_id": peticion_id,
+        }
+        with self._conexion.transaction() as cursor:
+            cursor.execute(_LIMITE, (LIMITE_MS,))
+            cursor.execute(_ANOTA, fila)
+            (numero,) = cursor.fetchone()
+        return int(numero)
+
+    def read(self, numero: int) -> Anotacion | None:
+        """Return the row of a number; None = there is none."""
+        with self._conexion.transaction() as cursor:
+            cursor.execute(_LIMITE, (LIMITE_MS,))
+            cursor.execute(_UNA, {"numero": numero})
+            fila = cursor.fetchone()
+        return None if fila is None else Anotacion(*fila)
+
+    def latest(self, limite: int, antes_de: int | None = None) -> list[Anotacion]:
+        """Return rows, the newest first.
+
+        Parameters
+        ----------
+        limite : int
+            How many, at most.
+        antes_de : int or None
+            Only rows with a smaller number.
+        """
+        with self._conexion.transaction() as cursor:
+            cursor.execute(_LIMITE, (LIMITE_MS,))
+            cursor.execute(_LISTA, {"limite": limite, "antes": antes_de})
+            return [Anotacion(*fila) for fila in cursor.fetchall()]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._conexion.close()
+        self._turno.close()

@@ -1,0 +1,79 @@
+"""Brings the database to a revision of the schema, one process at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from pipeline.stores.postgres.connection import connect, guarded, traducir
+from pipeline.stores.postgres.time_zone import settle_zone
+from pipeline.stores.watchdog import TRABAJO
+from serving.settings import Settings
+
+CARPETA = Path(__file__).parent
+# Any number that no other program on the same server uses: the letters of "consumo" in hex.
+CERROJO = 0x636F6E73756D6F
+
+
+def migrate(settings: Settings) -> str:
+    """Return the revision of the schema after bringing it to the newest one.
+
+    Several processes may call at once: the first one migrates, the others wait for it and
+    find nothing left to do. The zone of the data is checked, too (``postgres_zona``).
+
+    Raises
+    ------
+    TransientError
+        PostgreSQL is away.
+    ConfiguracionError
+        It refuses the user, the password or the database, or its data are of another zone.
+    """
+
+    def upgrade(config: Config) -> None:
+        command.upgrade(config, "head")
+        settle_zone(config.attributes["connection"].connection.cursor(), settings)
+
+    return _run(settings, upgrade)
+
+
+def downgrade(settings: Settings, revision: str) -> str:
+    """Return the revision of the schema after taking it back to ``revision`` ("base" = empty)."""
+    return _run(settings, lambda config: command.downgrade(config, revision))
+
+
+def _run(settings: Settings, orden: Callable[[Config], None]) -> str:
+    """Return the revision after ``orden``, run under the lock and in one transaction."""
+    config = Config()
+    # Alembic reads the folder through configparser, for which a "%" is special.
+    config.set_main_option("script_location", str(CARPETA).replace("%", "%%"))
+    # A migration of a large table may take its time: no limit.
+    motor = create_engine(
+        "postgresql+psycopg2://",
+        creator=lambda: connect(settings, "consumo migrar", limite_ms=0),
+        poolclass=NullPool,
+    )
+    try:
+        with (
+            motor.connect() as conexion,
+            guarded(settings, TRABAJO, conexion.connection.driver_connection),
+            conexion.begin(),
+        ):
+            # Of the transaction, so that it ends with it even if this process is killed.
+            conexion.execute(text("SELECT pg_advisory_xact_lock(:llave)"), {"llave": CERROJO})
+            config.attributes["connection"] = conexion
+            orden(config)
+            return MigrationContext.configure(conexion).get_current_revision() or "base"
+    except Exception as error:
+        # SQLAlchemy's around the driver's, or the driver's own.
+        original = error.orig if isinstance(error, DBAPIError) else error
+        traducido = traducir(settings, original) if isinstance(original, Exception) else None
+        if traducido is not None:
+            raise traducido from error
+        raise

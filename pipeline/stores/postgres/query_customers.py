@@ -1,0 +1,306 @@
+"""Customers as wholes: which there are, how each is doing, and what it usually uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from detection.domain import SEVERIDADES
+from detection.params import DIAS_VENTANA, Params
+from pipeline.stores.months import is_whole
+from pipeline.stores.postgres.query_readings import DIAS_MAPA, ConsultasLecturas
+from pipeline.stores.query_limits import (
+    PROPIETARIO_MAXIMO,
+    ConsultaInvalidaError,
+    Pagina,
+    check_id,
+    check_ids,
+    check_limit,
+    check_text,
+    decode_cursor,
+    encode_cursor,
+)
+from pipeline.stores.records import EstadisticasCliente, EstadoCliente, FranjaPerfil
+from serving.settings import horas_de
+
+CLIENTES_ESTADO = 500
+CLIENTES_MAXIMOS = 50_000
+"""Customers remembered for whoever searches by a part of the name, and to draw peers from."""
+DIAS_CATALOGO = 35
+CLASES = ("laborable", "fin_de_semana")
+HORAS_SEMANA = 7 * 24
+
+_DEL_CLIENTE = """FROM consumos_historia
+WHERE propietario_id = %(cliente)s
+    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s"""
+FIN_DE_SEMANA = "(extract(isodow FROM fecha) > 5)::int"
+
+_POR_SEVERIDAD = ", ".join(
+    f"count(*) FILTER (WHERE severidad = '{severidad}')" for severidad in SEVERIDADES[1:]
+)
+ESTADISTICAS = f"""
+SELECT count(*), sum(consumo_kwh)::float8, avg(consumo_kwh)::float8, min(consumo_kwh)::float8,
+    max(consumo_kwh)::float8, stddev_samp(consumo_kwh)::float8,
+    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY consumo_kwh::float8),
+    avg(consumo_kwh) FILTER (WHERE hora = ANY(%(noche)s))::float8,
+    avg(consumo_kwh) FILTER (WHERE hora = ANY(%(punta)s))::float8,
+    max(score_anomalia)::float8,
+    sum(greatest(consumo_kwh::float8 - consumo_esperado_kwh, 0)) FILTER (WHERE anomalia_detectada),
+    sum(greatest(consumo_esperado_kwh - consumo_kwh::float8, 0)) FILTER (WHERE anomalia_detectada),
+    (SELECT timestamp_consumo FROM consumos_historia
+     WHERE propietario_id = %(cliente)s ORDER BY timestamp_consumo LIMIT 1),
+    {_POR_SEVERIDAD}
+{_DEL_CLIENTE}
+"""
+TIPOS = f"""
+SELECT tipo, count(*)
+FROM (SELECT tipos_anomalia {_DEL_CLIENTE} AND anomalia_detectada) AS a
+CROSS JOIN unnest(a.tipos_anomalia) AS tipo GROUP BY tipo ORDER BY count(*) DESC, tipo
+"""
+SEMANAS = f"""
+SELECT coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo >= %(corte)s), 0)::float8,
+    coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo < %(corte)s), 0)::float8,
+    count(*) FILTER (WHERE timestamp_consumo >= %(corte)s),
+    count(*) FILTER (WHERE timestamp_consumo < %(corte)s)
+{_DEL_CLIENTE}
+"""
+ESTADO = """
+SELECT d.* FROM unnest(%(clientes)s::text[]) AS p(propietario_id)
+CROSS JOIN LATERAL (
+    SELECT c.propietario_id, c.timestamp_consumo, c.consumo_kwh::float8, c.severidad,
+        c.score_anomalia::float8, c.es_sospechoso
+    FROM consumos_historia AS c WHERE c.propietario_id = p.propietario_id
+    ORDER BY c.timestamp_consumo DESC LIMIT 1
+) AS d
+"""
+PERFIL = f"""
+SELECT {FIN_DE_SEMANA}, hora, count(*), avg(consumo_kwh)::float8,
+    stddev_samp(consumo_kwh)::float8,
+    percentile_cont(ARRAY[0.1, 0.5, 0.9]) WITHIN GROUP (ORDER BY consumo_kwh::float8)
+{_DEL_CLIENTE} GROUP BY 1, 2 ORDER BY 1, 2
+"""
+# From name to name along the identity's index; no name is longer than its greatest character
+# repeated, and COLLATE "C" compares the bytes of UTF-8.
+CLIENTES_CON_PREFIJO = """
+WITH RECURSIVE cliente AS (
+    (SELECT propietario_id FROM consumos_historia
+     WHERE propietario_id >= %(desde)s AND propietario_id < %(hasta)s
+     ORDER BY propietario_id LIMIT 1)
+    UNION ALL
+    SELECT siguiente.propietario_id FROM cliente CROSS JOIN LATERAL (
+        SELECT c.propietario_id FROM consumos_historia AS c
+        WHERE c.propietario_id > cliente.propietario_id AND c.propietario_id < %(hasta)s
+        ORDER BY c.propietario_id LIMIT 1
+    ) AS siguiente
+)
+SELECT propietario_id FROM cliente LIMIT %(limite)s
+"""
+CATALOGO = """
+WITH RECURSIVE cliente AS (
+    (SELECT propietario_id FROM consumos_historia WHERE timestamp_consumo >= %(desde)s
+     ORDER BY propietario_id LIMIT 1)
+    UNION ALL
+    SELECT siguiente.propietario_id FROM cliente CROSS JOIN LATERAL (
+        SELECT c.propietario_id FROM consumos_historia AS c
+        WHERE c.propietario_id > cliente.propietario_id AND c.timestamp_consumo >= %(desde)s
+        ORDER BY c.propietario_id LIMIT 1
+    ) AS siguiente
+)
+SELECT propietario_id FROM cliente LIMIT %(limite)s
+"""
+# By the index on fecha; the latest day's hours are then few.
+ULTIMA = """
+SELECT max(timestamp_consumo) FROM consumos_historia
+WHERE fecha = (SELECT fecha FROM consumos_historia ORDER BY fecha DESC LIMIT 1)
+"""
+_TOPE = "\U0010ffff"
+
+
+class ConsultasClientes(ConsultasLecturas):
+    """What is asked of customers."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._horas = {
+            "noche": list(horas_de(self._settings.horas_noche)),
+            "punta": list(horas_de(self._settings.horas_punta)),
+        }
+
+    def ultima_lectura(self) -> datetime | None:
+        """Return the instant of the latest reading of all; None = there is none."""
+        return self._recuerdo.get("última", self._load_latest)
+
+    def _load_latest(self) -> datetime | None:
+        ((ultima,),) = self._rows(ULTIMA, {})
+        return cast("datetime | None", ultima)
+
+    def estadisticas_cliente(
+        self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
+    ) -> EstadisticasCliente | None:
+        """Return a customer's figures of the last days; None = it has never had a reading.
+
+        Parameters
+        ----------
+        hasta : datetime, optional
+            End of its latest reading if not given.
+        dias : int
+            1 to ``DIAS_MAPA``.
+        """
+        check_id(propietario_id)
+        check_limit(dias, DIAS_MAPA)
+        estado = self.estado_clientes([propietario_id]).get(propietario_id)
+        if estado is None:
+            return None
+        hasta = hasta or estado.ultima_lectura + timedelta(hours=1)
+        limites = self._limits(propietario_id, hasta - timedelta(days=dias), hasta, dias)
+        (fila,) = self._rows(ESTADISTICAS, {**limites, **self._horas})
+        tipos = self._rows(TIPOS, limites)
+        semana = timedelta(days=7)
+        dos = {**limites, "corte": hasta - semana, "desde": hasta - 2 * semana}
+        (semanas,) = self._rows(SEMANAS, dos)
+        return _statistics(estado, limites, fila, dict(tipos), semanas)
+
+    def estado_clientes(self, propietario_ids: Sequence[str]) -> dict[str, EstadoCliente]:
+        """Return each customer at its latest reading; who has none is left out."""
+        clientes = check_ids(propietario_ids, CLIENTES_ESTADO)
+        filas = self._rows(ESTADO, {"clientes": clientes})
+        return {fila[0]: EstadoCliente(*fila) for fila in filas}
+
+    def perfil(
+        self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
+    ) -> list[FranjaPerfil]:
+        """Return what a customer uses at each hour of workdays and weekends, with its band.
+
+        Hours without any reading are left out.
+        """
+        check_limit(dias, DIAS_MAPA)
+        limites = self._window(propietario_id, hasta, dias)
+        if limites is None:
+            return []
+        sigmas = Params().sigmas
+        franjas = []
+        for finde, hora, n, media, sd, (p10, p50, p90) in self._rows(PERFIL, limites):
+            # Of two readings a deviation says next to nothing.
+            margen = None if sd is None or n < 3 else sigmas * sd
+            banda = (None, None) if margen is None else (max(media - margen, 0.0), media + margen)
+            franjas.append(
+                FranjaPerfil(CLASES[finde], hora, n, media, sd, p10, p50, p90, banda[0], banda[1])
+            )
+        return franjas
+
+    def buscar_clientes(
+        self, texto: str = "", limite: int = 20, cursor: str | None = None
+    ) -> Pagina[str]:
+        """Return the customers whose name begins with a text, then those that contain it.
+
+        As it is written or in capitals; of those that only contain it, who has been heard of in
+        the last ``DIAS_CATALOGO`` days.
+        """
+        check_limit(limite, CLIENTES_ESTADO)
+        if len(check_text(texto)) > PROPIETARIO_MAXIMO:
+            return Pagina([], None)
+        # "p" while names begin with the text, "c" while they contain it; in capitals where the
+        # names that begin so are written in capitals.
+        paso, tras = ("p", "") if cursor is None else decode_cursor("clientes", cursor, str, str)
+        if paso not in {"p", "P", "c", "C"}:
+            raise ConsultaInvalidaError("el cursor no es de esta lista; empiece sin él")
+        prefijo = texto.upper() if paso.isupper() else texto
+        hallados = self._walk(prefijo, tras, limite + 1) if paso in "pP" else []
+        if cursor is None and not hallados and prefijo != texto.upper():
+            paso, prefijo = "P", texto.upper()
+            hallados = self._walk(prefijo, tras, limite + 1)
+        if len(hallados) > limite:
+            return Pagina(hallados[:limite], encode_cursor("clientes", paso, hallados[limite - 1]))
+        faltan = limite - len(hallados)
+        otros = self._containing(texto, prefijo, tras if paso in "cC" else "", faltan + 1)
+        if len(otros) > faltan:
+            siguiente = "C" if paso.isupper() else "c"
+            ultimo = otros[faltan - 1] if faltan else ""
+            return Pagina(hallados + otros[:faltan], encode_cursor("clientes", siguiente, ultimo))
+        return Pagina(hallados + otros, None)
+
+    def _walk(self, prefijo: str, tras: str, limite: int) -> list[str]:
+        desde = max(prefijo, f"{tras}\x01") if tras else prefijo
+        parametros = {"desde": desde, "hasta": prefijo + _TOPE, "limite": limite}
+        return [cliente for (cliente,) in self._rows(CLIENTES_CON_PREFIJO, parametros)]
+
+    def _containing(self, texto: str, prefijo: str, tras: str, limite: int) -> list[str]:
+        if not texto:
+            return []
+        buscado = texto.casefold()
+        hallados = []
+        for cliente in self.clientes_activos():
+            if cliente > tras and buscado in cliente.casefold() and not cliente.startswith(prefijo):
+                hallados.append(cliente)
+                if len(hallados) == limite:
+                    break
+        return hallados
+
+    def clientes_activos(self) -> list[str]:
+        """Return who has been heard of in the last ``DIAS_CATALOGO`` days, sorted.
+
+        Counted back from the latest reading of all; ``CLIENTES_MAXIMOS`` at most.
+        """
+        return self._recuerdo.get("catálogo", self._load_catalog)
+
+    def _load_catalog(self) -> list[str]:
+        ultima = self.ultima_lectura()
+        if ultima is None:
+            return []
+        desde = ultima - timedelta(days=DIAS_CATALOGO)
+        filas = self._rows(CATALOGO, {"desde": desde, "limite": CLIENTES_MAXIMOS})
+        # By code point, as Python compares and as UTF-8's bytes do.
+        return sorted(cliente for (cliente,) in filas)
+
+    def _window(self, cliente: str, hasta: datetime | None, dias: int) -> dict[str, Any] | None:
+        """Return the limits of a customer's last days; None = it has never had a reading."""
+        hasta = self._until(check_id(cliente), hasta)
+        if hasta is None:
+            return None
+        return self._limits(cliente, hasta - timedelta(days=dias), hasta, dias)
+
+
+def _statistics(
+    estado: EstadoCliente,
+    limites: Mapping[str, Any],
+    fila: Sequence[Any],
+    tipos: dict[str, int],
+    semanas: tuple[float, float, int, int],
+) -> EstadisticasCliente:
+    """Return a customer's figures out of the rows that the server gave."""
+    n, total, media, minimo, maximo, sd, centiles, noche, punta, score, mas, menos = fila[:12]
+    primera = fila[12]
+    p50, p95 = centiles or (None, None)
+    return EstadisticasCliente(
+        propietario_id=estado.propietario_id,
+        desde=limites["desde"],
+        hasta=limites["hasta"],
+        primera_lectura=primera,
+        ultima_lectura=estado.ultima_lectura,
+        lecturas=n,
+        lecturas_posibles=_possible(limites["desde"], limites["hasta"], primera),
+        consumo_total_kwh=total or 0.0,
+        consumo_promedio_kwh=media,
+        consumo_minimo_kwh=minimo,
+        consumo_maximo_kwh=maximo,
+        desviacion_kwh=sd,
+        p50_kwh=p50,
+        p95_kwh=p95,
+        consumo_noche_promedio_kwh=noche,
+        consumo_punta_promedio_kwh=punta,
+        anomalias={str(s): k for s, k in zip(SEVERIDADES[1:], fila[13:], strict=True)},
+        tipos=tipos,
+        score_maximo=score or 0.0,
+        es_sospechoso=estado.es_sospechoso,
+        exceso_kwh=mas or 0.0,
+        defecto_kwh=menos or 0.0,
+        consumo_7d_kwh=semanas[0],
+        consumo_7d_anterior_kwh=semanas[1],
+        semanas_enteras=all(is_whole(n, HORAS_SEMANA) for n in semanas[2:]),
+    )
+
+
+def _possible(desde: datetime, hasta: datetime, primera: datetime) -> int:
+    """Return how many hours begin between two instants since a customer's first reading."""
+    return max(int((hasta - max(desde, primera)) / timedelta(hours=1)), 0)

@@ -1,0 +1,257 @@
+"""A customer beside its peers and beside its own past, and the band that the detector expects.
+
+Peers are a fixed sample of who has been heard of lately. Each counts by its shape: its hours over
+its own mean, so that a large one weighs no more than a small one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.domain import instante
+from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
+from pipeline.stores.postgres.query_customers import (
+    CLASES,
+    FIN_DE_SEMANA,
+    ConsultasClientes,
+)
+from pipeline.stores.query_limits import check_id, check_range
+from pipeline.stores.records import (
+    ComparacionPares,
+    PerfilComparado,
+    PuntoBanda,
+    PuntoPares,
+    PuntoPerfil,
+)
+from serving.local_time import load_calendario
+
+DIAS_AHORA = 7
+PARES_PERFIL = 100
+PARES_SERIE = 50
+"""Peers in a sample: the standard error of their mean is a tenth, or a seventh, of one's spread."""
+DIAS_SERIE = 35
+DIAS_BANDA = 35
+HORAS_CORRELACION = 24
+"""Hours in common that it takes to correlate: a day's shape."""
+FRANJAS = 48
+
+PROPIO = f"""
+SELECT timestamp_consumo >= %(corte)s, {FIN_DE_SEMANA}, hora, sum(consumo_kwh)::float8, count(*)
+FROM consumos_historia
+WHERE propietario_id = %(cliente)s
+    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+_DE_VARIOS = """unnest(%(clientes)s::text[]) WITH ORDINALITY AS p(propietario_id, indice)
+CROSS JOIN LATERAL (
+    SELECT * FROM consumos_historia AS c
+    WHERE c.propietario_id = p.propietario_id
+        AND c.timestamp_consumo >= %(desde)s AND c.timestamp_consumo < %(hasta)s
+    OFFSET 0
+) AS d"""
+PARES = f"""
+SELECT p.indice::int - 1, {FIN_DE_SEMANA}, d.hora, sum(d.consumo_kwh)::float8, count(*)
+FROM {_DE_VARIOS} GROUP BY 1, 2, 3
+"""
+SERIE = """
+SELECT timestamp_consumo, consumo_kwh::float8 FROM consumos_historia
+WHERE propietario_id = %(cliente)s
+    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
+ORDER BY timestamp_consumo
+"""
+# All of it as one value: two thousand rows take longer to be told apart than to be found.
+SERIE_BINARIA = """
+SELECT string_agg(
+    int8send(extract(epoch FROM timestamp_consumo)::bigint / 3600)
+        || float8send(consumo_kwh::float8),
+    '' ORDER BY timestamp_consumo
+)
+FROM consumos_historia
+WHERE propietario_id = %(cliente)s
+    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
+"""
+_PAR = np.dtype([("hora", ">i8"), ("kwh", ">f8")])
+"""As ``SERIE_BINARIA`` packs a reading."""
+SERIE_PARES = f"""
+WITH lecturas AS MATERIALIZED (
+    SELECT p.indice, d.timestamp_consumo, d.consumo_kwh::float8 AS kwh FROM {_DE_VARIOS}
+), medias AS (
+    SELECT indice, avg(kwh) AS media FROM lecturas GROUP BY indice HAVING avg(kwh) > 0
+)
+SELECT timestamp_consumo, avg(kwh / media) FROM lecturas JOIN medias USING (indice)
+GROUP BY timestamp_consumo
+"""
+
+
+class _Pares(NamedTuple):
+    """The shapes of some customers, (c, 48): workday hours, then weekend hours; NaN = none."""
+
+    clientes: list[str]
+    formas: NDArray[np.float64]
+
+
+class ConsultasPares(ConsultasClientes):
+    """What is asked of a customer beside others."""
+
+    def perfil_comparado(
+        self, propietario_id: str, hasta: datetime | None = None
+    ) -> PerfilComparado | None:
+        """Return a customer's last 7 days, its 28 days before them, and its peers' last 28.
+
+        None = it has no reading in them.
+        """
+        limites = self._window(propietario_id, hasta, DIAS_AHORA + DIAS_VENTANA)
+        if limites is None:
+            return None
+        corte = limites["hasta"] - timedelta(days=DIAS_AHORA)
+        filas = self._rows(PROPIO, {**limites, "corte": corte})
+        if not filas:
+            return None
+        propio: dict[bool, list[PuntoPerfil]] = {True: [], False: []}
+        for ahora, finde, hora, suma, n in filas:
+            propio[ahora].append(PuntoPerfil(CLASES[finde], hora, suma / n))
+        media_propia = sum(fila[3] for fila in filas) / sum(fila[4] for fila in filas)
+        pares = self._peers(limites["hasta"])
+        otros = [i for i, cliente in enumerate(pares.clientes) if cliente != propietario_id]
+        formas = pares.formas[otros]
+        hay = ~np.isnan(formas)
+        with np.errstate(invalid="ignore"):
+            medias = np.where(hay, formas, 0.0).sum(axis=0) / hay.sum(axis=0) * media_propia
+        puntos = [
+            PuntoPerfil(CLASES[k // 24], k % 24, kwh)
+            for k, kwh in enumerate(medias.tolist())
+            if not math.isnan(kwh)
+        ]
+        return PerfilComparado(propietario_id, propio[True], propio[False], puntos, len(otros))
+
+    def _peers(self, hasta: datetime) -> _Pares:
+        """Return the shapes of the sample in the 28 days up to the end of a day."""
+        # By days, so that who looks at another customer finds it.
+        fin = hasta.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        return self._recuerdo.get(("pares", fin), lambda: self._load_peers(fin))
+
+    def _load_peers(self, fin: datetime) -> _Pares:
+        clientes = _sample(self.clientes_activos(), PARES_PERFIL)
+        desde = fin - timedelta(days=DIAS_VENTANA)
+        filas = self._rows(PARES, {"clientes": clientes, "desde": desde, "hasta": fin})
+        sumas = np.zeros((len(clientes), FRANJAS))
+        cuentas = np.zeros((len(clientes), FRANJAS))
+        for indice, finde, hora, suma, n in filas:
+            sumas[indice, 24 * finde + hora] = suma
+            cuentas[indice, 24 * finde + hora] = n
+        with np.errstate(invalid="ignore", divide="ignore"):
+            medias = sumas.sum(axis=1, keepdims=True) / cuentas.sum(axis=1, keepdims=True)
+            formas = sumas / cuentas / medias
+        # Who has used nothing at all has no shape.
+        hay = np.isfinite(medias[:, 0]) & (medias[:, 0] > 0)
+        elegidos = [cliente for cliente, si in zip(clientes, hay, strict=True) if si]
+        return _Pares(elegidos, formas[hay])
+
+    def comparar_pares(
+        self, propietario_id: str, desde: datetime, hasta: datetime
+    ) -> ComparacionPares | None:
+        """Return a customer's hours beside its peers'; None = it has no reading between.
+
+        Parameters
+        ----------
+        desde, hasta : datetime
+            At most ``DIAS_SERIE`` days apart.
+        """
+        propia = self._rows(SERIE, self._limits(propietario_id, desde, hasta, DIAS_SERIE))
+        if not propia:
+            return None
+        pares = [c for c in self._sample_of_series() if c != propietario_id][:PARES_SERIE]
+        clave = ("serie de pares", desde, hasta, tuple(pares))
+        parametros = {"clientes": pares, "desde": desde, "hasta": hasta}
+        formas: dict[datetime, float] = self._recuerdo.get(
+            clave, lambda: dict(self._rows(SERIE_PARES, parametros))
+        )
+        media = float(np.mean([kwh for _, kwh in propia]))
+        puntos = [
+            PuntoPares(momento, kwh, formas[momento] * media if momento in formas else None)
+            for momento, kwh in propia
+        ]
+        return ComparacionPares(propietario_id, puntos, len(pares), _correlation(puntos))
+
+    def _sample_of_series(self) -> list[str]:
+        # One more, so that the customer itself can be left out.
+        return _sample(self.clientes_activos(), PARES_SERIE + 1)
+
+    def banda(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
+        """Return what the detector expects of each reading and its band, from what is stored now.
+
+        Parameters
+        ----------
+        desde, hasta : datetime
+            At most ``DIAS_BANDA`` days apart.
+        """
+        # Compiled loops take a second to import, and only who draws a band needs them.
+        from detection.memory.context import clock_changes, make_referencia
+
+        check_id(propietario_id)
+        check_range(desde, hasta, DIAS_BANDA)
+        limites = {
+            **{"cliente": propietario_id, "desde": desde - timedelta(days=DIAS_VENTANA)},
+            "hasta": hasta,
+        }
+        ((serie,),) = self._rows(SERIE_BINARIA, limites)
+        leida = np.frombuffer(serie or b"", _PAR)
+        horas, kwh = leida["hora"].astype(np.int64), leida["kwh"].astype(np.float32)
+        pedidas = np.flatnonzero(horas >= -(-desde.timestamp() // 3600))
+        if pedidas.size == 0:
+            return []
+        ventana = _windows(horas, kwh, pedidas)
+        calendario = load_calendario(self._settings.zona_horaria)
+        params = Params()
+        salto_indice, salto_horas = np.empty((2, pedidas.size), np.int64)
+        clock_changes(
+            calendario.desfase_horas, calendario.desde_hora, horas[pedidas], salto_indice,
+            salto_horas,
+        )  # fmt: skip
+        referencia = make_referencia(
+            ventana, calendario.local(horas[pedidas]), salto_indice, salto_horas, params
+        )
+        medias = referencia.media_kwh.tolist()
+        margenes = (params.sigmas * referencia.sigma_kwh).tolist()
+        return [
+            PuntoBanda(instante(hora), None, None, None)
+            if math.isnan(media)
+            else PuntoBanda(instante(hora), media, max(media - margen, 0.0), media + margen)
+            for hora, media, margen in zip(horas[pedidas].tolist(), medias, margenes, strict=True)
+        ]
+
+
+def _windows(
+    horas: NDArray[np.int64], kwh: NDArray[np.float32], pedidas: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return (n, 673) the 672 hours before each asked reading and itself; NaN = no reading."""
+    primera = int(horas[pedidas[0]]) - HORAS_VENTANA
+    todas = np.full(int(horas[-1]) - primera + 1, np.nan, np.float32)
+    dentro = horas >= primera
+    todas[horas[dentro] - primera] = kwh[dentro]
+    vistas = np.lib.stride_tricks.sliding_window_view(todas, HORAS_VENTANA + 1)
+    return np.ascontiguousarray(vistas[horas[pedidas] - primera - HORAS_VENTANA])
+
+
+def _sample(clientes: Sequence[str], cuantos: int) -> list[str]:
+    """Return customers spread evenly over the list, the same ones each time."""
+    if len(clientes) <= cuantos:
+        return list(clientes)
+    return [clientes[i * len(clientes) // cuantos] for i in range(cuantos)]
+
+
+def _correlation(puntos: Sequence[PuntoPares]) -> float | None:
+    """Return Pearson's coefficient; None = too few hours, or one that never changes."""
+    pares = [(p.consumo_kwh, p.pares_kwh) for p in puntos if p.pares_kwh is not None]
+    if len(pares) < HORAS_CORRELACION:
+        return None
+    propio, otros = np.array(pares).T
+    if propio.std() == 0 or otros.std() == 0:
+        return None
+    return float(np.corrcoef(propio, otros)[0, 1])

@@ -1,0 +1,278 @@
+"""The history of readings in PostgreSQL: the only room with its SQL, beside the migrations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import psycopg2.errors
+from numpy.typing import NDArray
+
+from detection.domain import HORAS_POR_DIA, SEVERIDADES, Lecturas, Veredictos, instante
+from pipeline.stores.ports import Guardado, PuntoOnline
+from pipeline.stores.postgres.connection import Conexion
+from pipeline.stores.postgres.copy_rows import by_identity
+from pipeline.stores.postgres.day_marks import (
+    ARCHIVO,
+    DIARIOS,
+    archived,
+    ensure_months,
+    months_of,
+)
+from pipeline.stores.postgres.history import HistoriaPostgres
+from pipeline.stores.postgres.merge import copy_new, merge
+from pipeline.stores.postgres.model_state import (
+    drop_shadow,
+    get_online,
+    put_online,
+    put_shadow,
+    shadow_matters,
+    shadow_pairs,
+)
+from serving.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# By the index on fecha: no zone is more than a day away from UTC.
+_DE_HORA = """
+SELECT propietario_id, severidad, tipos_anomalia FROM consumos_historia
+WHERE fecha BETWEEN %(dia)s - 1 AND %(dia)s + 1 AND timestamp_consumo = %(momento)s
+  AND anomalia_detectada
+ORDER BY score_anomalia DESC, propietario_id
+"""
+_POR_HORA = """
+SELECT EXTRACT(epoch FROM timestamp_consumo)::bigint / 3600, count(*),
+    count(DISTINCT propietario_id)
+FROM consumos_historia
+WHERE propietario_id = ANY(%(clientes)s) AND timestamp_consumo >= %(desde)s
+  AND timestamp_consumo < %(hasta)s
+GROUP BY timestamp_consumo
+"""
+_ANOMALIAS_DE = """
+SELECT severidad, count(*) FROM consumos_historia
+WHERE propietario_id = ANY(%(clientes)s) AND timestamp_consumo >= %(desde)s
+  AND timestamp_consumo < %(hasta)s AND anomalia_detectada
+GROUP BY severidad
+"""
+_ELIMINADO = "SELECT max(hasta) FROM log_archivado WHERE operacion = 'eliminar'"
+_CUENTA = """
+SELECT severidad, count(*), min(timestamp_consumo), max(timestamp_consumo)
+FROM consumos_historia GROUP BY severidad
+"""
+
+
+def migrate(settings: Settings) -> str:
+    """Return the revision of the schema after bringing it to the newest one (see ``aplicar``)."""
+    # Alembic takes longer to import than everything else here, and only start-up needs it.
+    from pipeline.stores.postgres.migrations.apply import migrate as aplicar
+
+    return aplicar(settings)
+
+
+class PostgresStore(HistoriaPostgres):
+    """``HistoryStore`` over ``consumos_diarios``, its archive and the models' tables.
+
+    A reading is stored where its day lives: late ones of an archived day go to the archive.
+
+    Writing and reading have a connection each, so that one thread may save a batch while
+    another loads history.
+
+    Examples
+    --------
+    >>> from serving.settings import Settings
+    >>> PostgresStore(Settings()).close()
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._escritura = Conexion(settings, "consumo escritura")
+        self._topic = settings.kafka_topic
+        self._hubo_repetidas = False
+        self._meses: set[date] = set()
+
+    def save(
+        self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
+    ) -> Guardado:
+        """Store all of it or nothing, and return what was there before.
+
+        A straight COPY is more than twice as fast as a merge, and nearly every batch is new; but
+        one that meets an old reading is thrown away. Repeats come in rows (a replay after a
+        rebalance, a file sent twice), so after a batch with repeats the next one is merged at
+        once, until a batch has none.
+
+        Rows go in the order of their identities: the index is walked from left to right (a tenth
+        to a fifth faster), a customer's rows lie together for whoever loads them, and two writers
+        of the same readings take their locks in the same order, so neither waits for ever. The
+        online models come after all rows, in the order of their partitions, for the same reason.
+        """
+        orden = by_identity(lecturas)
+        try:
+            return self._save(lecturas, veredictos, orden, puntos)
+        except psycopg2.errors.CheckViolation:
+            # A month that the archiver has taken away since we last looked: it is made again.
+            if not self._meses:
+                raise
+            self._meses.clear()
+            return self._save(lecturas, veredictos, orden, puntos)
+
+    def _save(
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        orden: NDArray[np.int64],
+        puntos: Sequence[PuntoOnline],
+    ) -> Guardado:
+        self._ensure_months(lecturas)
+        dia_local = veredictos.hora_local // HORAS_POR_DIA
+        if not self._hubo_repetidas:
+            try:
+                with self._escritura.transaction() as cursor:
+                    if not archived(cursor, dia_local).any():
+                        copy_new(cursor, lecturas, veredictos, orden)
+                        put_online(cursor, self._topic, puntos)
+                        return Guardado.as_given(np.zeros(len(lecturas), np.bool_))
+            except psycopg2.errors.UniqueViolation:
+                log.debug("lote con lecturas ya guardadas: se mezcla")
+        with self._escritura.transaction() as cursor:
+            en_archivo = archived(cursor, dia_local)[orden]
+            guardado = merge(cursor, lecturas, veredictos, orden[~en_archivo])
+            if en_archivo.any():
+                tardias = merge(cursor, lecturas, veredictos, orden[en_archivo], ARCHIVO)
+                guardado = guardado.with_others(tardias)
+            put_online(cursor, self._topic, puntos)
+        self._hubo_repetidas = bool(guardado.repetida.any())
+        return guardado
+
+    def _ensure_months(self, lecturas: Lecturas) -> None:
+        """Create the partitions that a batch needs and that we have not seen yet."""
+        faltan = months_of(lecturas.hora_utc) - self._meses
+        if faltan:
+            with self._escritura.transaction() as cursor:
+                ensure_months(cursor, DIARIOS, faltan)
+            self._meses |= faltan
+
+    def load_online(
+        self, registro: str, particiones: Sequence[int]
+    ) -> list[tuple[int, bytes] | None]:
+        """Return, for each partition, ``siguiente_offset`` and ``estado`` of its online model.
+
+        None = there is none of this ``registro``.
+        """
+        with self._lectura.transaction() as cursor:
+            return get_online(cursor, self._topic, registro, particiones)
+
+    def save_shadow(self, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
+        """Store both verdicts where they matter, and return of how many readings.
+
+        What is there already of the others, from before a correction, goes. In a transaction of
+        its own: each of the two takes its locks in the order of the identities, and one that did
+        both would not.
+        """
+        importa = shadow_matters(campeon, aspirante)
+        orden = by_identity(lecturas)
+        importan, callan = orden[importa[orden]], orden[~importa[orden]]
+        if callan.size:
+            with self._escritura.transaction() as cursor:
+                drop_shadow(cursor, lecturas, aspirante.version_modelo, callan)
+        if importan.size:
+            with self._escritura.transaction() as cursor:
+                put_shadow(cursor, lecturas, campeon, aspirante, importan)
+        return int(importan.size)
+
+    def shadow_summary(self, version_aspirante: str) -> dict[tuple[str, str], int]:
+        """Return how many stored readings have each pair (champion's severidad, challenger's)."""
+        with self._lectura.transaction() as cursor:
+            return shadow_pairs(cursor, version_aspirante)
+
+    def anomalias_de_hora(self, hora_utc: int) -> list[tuple[str, str, list[str]]]:
+        """Return customer, severidad and types of each anomaly of an absolute hour.
+
+        The highest score comes first.
+        """
+        momento = instante(hora_utc)
+        with self._lectura.transaction() as cursor:
+            cursor.execute(_DE_HORA, {"momento": momento, "dia": momento.date()})
+            filas: list[tuple[str, str, list[str]]] = cursor.fetchall()
+        return filas
+
+    def contar(self) -> dict[str, Any]:
+        """Return what is stored.
+
+        Keys: ``lecturas`` and ``clientes`` (int), ``anomalias`` (int for each severidad but
+        normal), ``desde`` and ``hasta`` (datetime of the first and last reading, None if empty).
+        """
+        with self._lectura.transaction() as cursor:
+            cursor.execute(_CUENTA)
+            filas = cursor.fetchall()
+            cursor.execute("SELECT count(DISTINCT propietario_id) FROM consumos_historia")
+            (clientes,) = cursor.fetchone()
+        cuenta = {severidad: n for severidad, n, _, _ in filas}
+        limites: list[datetime] = [t for _, _, desde, hasta in filas for t in (desde, hasta)]
+        return {
+            "lecturas": sum(cuenta.values()),
+            "clientes": clientes,
+            "anomalias": {str(s): cuenta.get(str(s), 0) for s in reversed(SEVERIDADES[1:])},
+            "desde": min(limites, default=None),
+            "hasta": max(limites, default=None),
+        }
+
+    def count_by_hour(
+        self, propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> dict[int, tuple[int, int]]:
+        """Return readings and customers of each absolute hour that has any, archived or not.
+
+        Two equal numbers: each customer's reading is there once.
+
+        Parameters
+        ----------
+        propietario_ids : sequence of str
+            Others do not count.
+        desde_hora, hasta_hora : int
+            Absolute hours, the last one excluded.
+        """
+        with self._lectura.transaction() as cursor:
+            cursor.execute(_POR_HORA, _stretch(propietario_ids, desde_hora, hasta_hora))
+            return {hora: (lecturas, clientes) for hora, lecturas, clientes in cursor.fetchall()}
+
+    def count_anomalies(
+        self, propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> dict[str, int]:
+        """Return how many anomalies of each severidad that has any, archived or not.
+
+        Parameters as in ``count_by_hour``; ``MongoAnomalyStore.count_anomalies`` counts the same.
+        """
+        with self._lectura.transaction() as cursor:
+            cursor.execute(_ANOMALIAS_DE, _stretch(propietario_ids, desde_hora, hasta_hora))
+            return dict(cursor.fetchall())
+
+    def deleted_until(self) -> date | None:
+        """Return the last local day that was deleted from the archive for good, None = none."""
+        with self._lectura.transaction() as cursor:
+            cursor.execute(_ELIMINADO)
+            (ultimo,) = cursor.fetchone()
+            return ultimo  # type: ignore[no-any-return]
+
+    def contar_versiones(self) -> dict[str, int]:
+        """Return how many readings each ``version_modelo`` has judged."""
+        with self._lectura.transaction() as cursor:
+            cursor.execute(
+                "SELECT version_modelo, count(*) FROM consumos_historia GROUP BY 1 ORDER BY 1"
+            )
+            filas: list[tuple[str, int]] = cursor.fetchall()
+        return dict(filas)
+
+    def close(self) -> None:
+        """Close both connections."""
+        self._escritura.close()
+        super().close()
+
+
+def _stretch(propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int) -> dict[str, Any]:
+    return {
+        "clientes": list(propietario_ids),
+        "desde": instante(desde_hora),
+        "hasta": instante(hasta_hora),
+    }

@@ -1,0 +1,1 @@
+"""From Kafka through the detector into both stores."""

@@ -1,0 +1,178 @@
+"""The story of one batch, without Kafka: score on a draft, save to both stores, accept.
+
+The history is saved before the anomalies. So an anomaly can only exist where the history has its
+reading, and what the history calls new needs no look at the anomalies; after a crash in between,
+the batch comes again, the history says "repeated", and the anomalies are made to agree with it.
+
+The same reading again changes nothing, even where another version of the model has another
+opinion by now: the history keeps its verdict and says so, and the anomalies follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.domain import Explicacion, Lecturas, Veredictos
+from pipeline.stores.ports import AnomalyStore, Guardado, HistoryStore, PuntoOnline
+from pipeline.streaming.ports import Modelos
+from serving.scorer import Borrador, Origen, Scorer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Puntuado:
+    """A draft as the stores get it.
+
+    Parameters
+    ----------
+    borrador : Borrador
+        All of it, for the scorer.
+    lecturas, veredictos : Lecturas, Veredictos (n,)
+        The last reading of each identity, with its verdict.
+    explicaciones : sequence (n,)
+        What the detectors say of each anomaly; empty for normal readings.
+    puntos : sequence of PuntoOnline
+        The online models after the batch.
+    sombra : Veredictos (n,) or None
+        What a challenger in shadow would have said.
+    """
+
+    borrador: Borrador
+    lecturas: Lecturas
+    veredictos: Veredictos
+    explicaciones: Sequence[Sequence[Explicacion]]
+    puntos: Sequence[PuntoOnline]
+    sombra: Veredictos | None
+
+
+class Procesador:
+    """What the consumer's loop calls, one batch after the other.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    historial, anomalias : HistoryStore, AnomalyStore
+        The two stores. One thread saves while another loads history.
+    ahora_hora : callable
+        Absolute hour of now.
+    modelos : Modelos, optional
+        Where new versions of the model come from; looked at before each draft.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        historial: HistoryStore,
+        anomalias: AnomalyStore,
+        ahora_hora: Callable[[], int],
+        modelos: Modelos | None = None,
+    ) -> None:
+        self._scorer = scorer
+        self._historial = historial
+        self._anomalias = anomalias
+        self._ahora_hora = ahora_hora
+        self._modelos = modelos
+        self._clientes: dict[int, set[str]] = {}
+
+    def draft(self, lecturas: Lecturas, origen: Origen) -> Puntuado:
+        """Return verdicts on a draft; ``TransientError`` if the history is out of reach."""
+        self._change_model()
+        borrador = self._scorer.draft(lecturas, origen)
+        if borrador.nuevos:
+            nuevos = set(borrador.nuevos)
+            particiones = origen.particion.tolist()
+            for propietario, particion in zip(lecturas.propietario_id, particiones, strict=True):
+                if propietario in nuevos:
+                    self._clientes.setdefault(particion, set()).add(propietario)
+        return self._prepare(borrador, origen)
+
+    def _change_model(self) -> None:
+        if self._modelos is None:
+            return
+        campeon = self._modelos.take()
+        if campeon is not None:
+            self._scorer.use(campeon)
+        self._scorer.use_shadow(self._modelos.challenger)
+
+    def _prepare(self, borrador: Borrador, origen: Origen) -> Puntuado:
+        # Here and not in ``save``: the thread that saves is the one that all wait for.
+        ultimas = borrador.lecturas.vigentes()
+        lecturas = borrador.lecturas.elegir(ultimas)
+        veredictos = borrador.veredictos.elegir(ultimas)
+        explicaciones: list[Sequence[Explicacion]] = [()] * len(lecturas)
+        for i in np.flatnonzero(veredictos.severidad).tolist():
+            explicaciones[i] = self._scorer.detector.explain(
+                veredictos, i, float(lecturas.consumo_kwh[i])
+            )
+        puntos = [
+            PuntoOnline(particion, siguiente, estado, origen.registro)
+            for particion, (siguiente, estado) in borrador.online.items()
+        ]
+        sombra = None if borrador.sombra is None else borrador.sombra.elegir(ultimas)
+        return Puntuado(borrador, lecturas, veredictos, explicaciones, puntos, sombra)
+
+    def save(self, puntuado: Puntuado) -> None:
+        """Save to both stores; ``TransientError`` while one is away. Twice equals once."""
+        lecturas, veredictos = puntuado.lecturas, puntuado.veredictos
+        guardado = self._historial.save(lecturas, veredictos, puntuado.puntos)
+        de_ahora = np.ones(len(lecturas), np.bool_)
+        de_ahora[guardado.conservadas] = False
+        cuales = np.flatnonzero(de_ahora)
+        if puntuado.sombra is not None:
+            self._historial.save_shadow(
+                lecturas.elegir(cuales), veredictos.elegir(cuales), puntuado.sombra.elegir(cuales)
+            )
+        self._save_anomalies(puntuado, cuales, guardado)
+        if guardado.conservadas.size:
+            self._restore_anomalies(puntuado, guardado)
+
+    def _save_anomalies(
+        self, puntuado: Puntuado, cuales: NDArray[np.int64], guardado: Guardado
+    ) -> None:
+        self._anomalias.save(
+            puntuado.lecturas.elegir(cuales),
+            puntuado.veredictos.elegir(cuales),
+            [puntuado.explicaciones[i] for i in cuales],
+            guardado.repetida[cuales],
+            self._ahora_hora(),
+        )
+
+    def _restore_anomalies(self, puntuado: Puntuado, guardado: Guardado) -> None:
+        """Make the anomalies agree with verdicts that the history kept, version by version."""
+        versiones = np.array(guardado.version_modelo)
+        for version in dict.fromkeys(guardado.version_modelo):
+            de_ella = np.flatnonzero(versiones == version)
+            cuales = guardado.conservadas[de_ella]
+            lecturas = puntuado.lecturas.elegir(cuales)
+            nuestros = puntuado.veredictos.elegir(cuales)
+            suyos = replace(
+                nuestros,
+                score_centesimas=guardado.score_centesimas[de_ella],
+                severidad=guardado.severidad[de_ella],
+                tipos=guardado.tipos[de_ella],
+                es_sospechoso=guardado.es_sospechoso[de_ella],
+                esperado_kwh=guardado.esperado_kwh[de_ella],
+                version_modelo=version,
+            )
+            explicaciones: list[Sequence[Explicacion]] = [()] * len(lecturas)
+            for i in np.flatnonzero(suyos.severidad).tolist():
+                explicaciones[i] = self._scorer.detector.explain(
+                    suyos, i, float(lecturas.consumo_kwh[i])
+                )
+            self._anomalias.restore(lecturas, suyos, explicaciones, self._ahora_hora())
+
+    def accept(self, puntuado: Puntuado) -> None:
+        """Take note that a draft is in both stores."""
+        self._scorer.accept(puntuado.borrador)
+
+    def discard(self, puntuado: Puntuado) -> None:
+        """Forget a draft that will not be saved."""
+        self._scorer.discard(puntuado.borrador)
+
+    def forget(self, particiones: Iterable[int]) -> None:
+        """Drop the customers of partitions that another consumer reads from now on."""
+        for particion in particiones:
+            self._scorer.forget(self._clientes.pop(int(particion), ()), (int(particion),))

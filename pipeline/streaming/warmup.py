@@ -1,0 +1,70 @@
+"""Everything that is compiled on first use, used once before the first reading waits for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detection.blend.learned import COLUMNAS
+from detection.detector import DetectorConsumo
+from detection.domain import Historia, Lecturas, Veredictos
+from detection.features.extremes import MARCAS
+from detection.features.hourly import RASGOS
+from detection.models.boosted_trees import Potenciado
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Cola, MezclaAprendida, Modelo
+from detection.params import HORAS_VENTANA
+from pipeline.stores.postgres.copy_rows import by_identity, encode
+
+_HORAS = 24 * 29
+_KWH_QUE_SALTA = 9.0
+
+
+def warm_up(detector: DetectorConsumo) -> None:
+    """Compile every loop of the way of a reading; the detector itself learns nothing from it.
+
+    With a version that has all that a version may have, in use and in shadow, and with a history
+    that a store gives back.
+    """
+    modelo = _smallest(detector)
+    desechable = DetectorConsumo(detector.calendario, detector.params, detector.reglas)
+    desechable.use(modelo)
+    desechable.use_shadow(modelo)
+    hora = desechable.calendario.desde_hora + HORAS_VENTANA + np.arange(_HORAS, dtype=np.int64)
+    kwh = 1.0 + (np.arange(_HORAS) % 24) / 24.0
+    kwh[-1] = _KWH_QUE_SALTA
+    lecturas = Lecturas(["-"] * _HORAS, hora, kwh)
+    veredictos = desechable.score(lecturas)
+    desechable.explain(veredictos, _HORAS - 1, _KWH_QUE_SALTA)
+    desechable.load(["-"], _historia(lecturas, veredictos))
+    encode(lecturas, veredictos, by_identity(lecturas), con_posicion=True)
+
+
+def _historia(lecturas: Lecturas, veredictos: Veredictos) -> Historia:
+    return Historia(
+        np.zeros(len(lecturas), np.int64),
+        lecturas.hora_utc,
+        lecturas.consumo_kwh.astype(np.float32),
+        veredictos.score_centesimas,
+        veredictos.tipos,
+        ~np.isnan(veredictos.esperado_kwh),
+        veredictos.es_sospechoso,
+    )
+
+
+def _smallest(detector: DetectorConsumo) -> Modelo:
+    """Return a version of one tree of one node each, which says nothing of anybody."""
+    cola = Cola(np.array([0.0, 1.0]), np.array([0.0, -1.0]))
+    rasgo, corte = np.zeros((1, 1), np.uint32), np.zeros((1, 1), np.float32)
+    hoja = np.zeros((1, 2), np.float64)
+    arboles = Potenciado(rasgo, corte, hoja, 0.0, len(COLUMNAS))
+    return Modelo(
+        version="-",
+        bosque=Bosque(rasgo, corte, hoja, 1.0, len(RASGOS)),
+        cola_offline=cola,
+        cola_online=cola,
+        huella_online=detector.arboles.huella(),
+        calibraciones={},
+        rasgos=RASGOS,
+        huella_params=detector.params.fingerprint(),
+        mezcla=MezclaAprendida(arboles, (cola,) * (1 + len(MARCAS)), cola),
+    )

@@ -1,0 +1,409 @@
+"""``consumo entrenar``: history in PostgreSQL becomes a registered version, alias ``challenger``.
+
+Read, fit, calibrate, evaluate, pack, register: a failure before the last step leaves nothing
+behind, and the last one is all or nothing itself (``serving.registry``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from detection.domain import (
+    HORAS_POR_DIA,
+    SEVERIDADES,
+    TIPOS,
+    Calendario,
+    hora_absoluta,
+    instante,
+)
+from detection.errors import ModeloInvalidoError
+from detection.features.hourly import RASGOS
+from detection.models.isolation_forest import Bosque
+from detection.models.scoring_model import Modelo
+from detection.params import Params
+from detection.texts import numero
+from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.postgres.store import PostgresStore, migrate
+from serving.cli import HECHO, Parser, entero, run
+from serving.local_time import load_calendario
+from serving.logs import configure_logs
+from serving.model_package import save_paquete
+from serving.model_versions import CAMPEON, ETIQUETA_PARAMS
+from serving.registry import Registro
+from serving.settings import Settings, load_settings
+from serving.shutdown import Parada
+from training.blend_fit import learn_mezcla
+from training.calibrate import calibrate
+from training.dataset import (
+    MINIMO_DIAS,
+    RETENIDOS_DIAS,
+    Lector,
+    Limites,
+    Muestra,
+    make_ventana,
+    read_muestra,
+)
+from training.drift_reference import REFERENCIA, make_referencia, read_sample
+from training.evaluation.version_metrics import (
+    Metricas,
+    evaluate,
+    informe_texto,
+    permutation_importance,
+    score_conjunto,
+    truth,
+)
+from training.history_reader import CALIBRACION_DIAS, Elegidos
+from training.holdout import Conjunto, make_conjunto
+from training.reviewed import read_dichos
+
+_LOG = logging.getLogger("entrenamiento")
+
+SEMILLA = 20_261_124
+"""Of every draw in training; another one is another forest on other rows."""
+ARBOLES = 100
+FILAS_POR_ARBOL = 256
+"""The figures of the paper, beyond which nothing improves (F. T. Liu, K. M. Ting and Z.-H. Zhou,
+"Isolation Forest", ICDM 2008, section 5)."""
+FILAS_EJEMPLO = 5
+SIN_REGISTRAR = "consumo-detector-0"
+"""Version of a model until the registry gives it its number."""
+
+EVALUACION = "evaluacion.parquet"
+METRICAS = "metricas.json"
+
+
+class Historial(Lector, Protocol):
+    """The history and what is in it (``PostgresStore`` gives it)."""
+
+    def contar(self) -> Mapping[str, Any]:
+        """Return, among others, ``desde`` and ``hasta``: first and last instant, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aprendido:
+    """A version that is not registered yet.
+
+    Parameters
+    ----------
+    modelo : Modelo
+    muestra : Muestra
+    conjunto : Conjunto
+        What it was judged on.
+    metricas, solo_reglas : Metricas
+        Of the version, and of the rules alone on the same set.
+    importancia : mapping of str to float
+        By feature.
+    referencia : bytes
+        Drift reference, Parquet.
+    """
+
+    modelo: Modelo
+    muestra: Muestra
+    conjunto: Conjunto
+    metricas: Metricas
+    solo_reglas: Metricas
+    importancia: Mapping[str, float]
+    referencia: bytes
+
+    def extras(self) -> dict[str, bytes]:
+        """Return the side files of the package, by name."""
+        return {
+            REFERENCIA: self.referencia,
+            EVALUACION: self.conjunto.to_parquet(),
+            METRICAS: self.metricas.to_json().encode(),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultadoEntrenamiento:
+    """A registered version.
+
+    Parameters
+    ----------
+    version : int
+        Its number in the registry.
+    metricas, solo_reglas : Metricas
+    modelo : Modelo
+    conjunto : Conjunto
+    elegidos : Elegidos
+        Whose history was read.
+    """
+
+    version: int
+    metricas: Metricas
+    solo_reglas: Metricas
+    modelo: Modelo
+    conjunto: Conjunto
+    elegidos: Elegidos
+
+
+def train(
+    settings: Settings,
+    *,
+    dias: int | None = None,
+    semilla: int = SEMILLA,
+    limites: Limites | None = None,
+) -> ResultadoEntrenamiento:
+    """Return the version that was trained on the stored history and registered.
+
+    Parameters
+    ----------
+    dias : int or None
+        Days to learn from; None = ``settings.entrenar_dias``.
+
+    Raises
+    ------
+    PermanentError
+        The history does not allow it; the text says why.
+    TransientError
+        A store or the registry is away; nothing is registered.
+    """
+    # Asked first, for who trains for minutes wants to know at the start that it was for nothing.
+    Registro(settings).ping()
+    migrate(settings)
+    with (
+        contextlib.closing(PostgresStore(settings)) as almacen,
+        contextlib.closing(ModelosMongo(settings)) as modelos,
+    ):
+        confirmadas = modelos.confirmadas()
+        veredictos = dict.fromkeys(modelos.descartadas(), False) | dict.fromkeys(confirmadas, True)
+        aprendido = learn(
+            settings, almacen, first_hours(confirmadas), veredictos=veredictos, dias=dias,
+            semilla=semilla, limites=limites,
+        )  # fmt: skip
+    version = _register(settings, aprendido, semilla)
+    return ResultadoEntrenamiento(
+        version, aprendido.metricas, aprendido.solo_reglas, aprendido.modelo, aprendido.conjunto,
+        aprendido.muestra.elegidos,
+    )  # fmt: skip
+
+
+def first_hours(confirmadas: Sequence[tuple[str, int]]) -> dict[str, int]:
+    """Return each customer's first hour.
+
+    Examples
+    --------
+    >>> first_hours([("A", 7), ("A", 5), ("B", 9)])
+    {'A': 5, 'B': 9}
+    """
+    primera: dict[str, int] = {}
+    for propietario, hora in confirmadas:
+        primera[propietario] = min(hora, primera.get(propietario, hora))
+    return primera
+
+
+def learn(
+    settings: Settings,
+    almacen: Historial,
+    confirmados: Mapping[str, int],
+    *,
+    veredictos: Mapping[tuple[str, int], bool] | None = None,
+    dias: int | None = None,
+    semilla: int = SEMILLA,
+    limites: Limites | None = None,
+    con_mezcla: bool = True,
+) -> Aprendido:
+    """Return a version learnt from a history; the same history and seed give the same version.
+
+    Parameters
+    ----------
+    veredictos : mapping of (str, int) to bool, optional
+        Customer and absolute hour of the anomalies that analysts dealt with, True = confirmed.
+    con_mezcla : bool
+        Whether a blend is learnt, too.
+    """
+    calendario, params = load_calendario(settings.zona_horaria), Params()
+    cuenta = almacen.contar()
+    desde, hasta = (cuenta[c] and hora_absoluta(cuenta[c]) for c in ("desde", "hasta"))
+    ventana = make_ventana(desde, hasta, dias or settings.entrenar_dias)
+    horas = (ventana.desde_hora, ventana.corte_hora, ventana.hasta_hora)
+    fechas = (f"{instante(hora):%Y-%m-%d}" for hora in horas)
+    _LOG.info("se aprende de %s a %s y se evalúa hasta %s", *fechas)
+    muestra = read_muestra(
+        almacen, calendario, params, ventana, semilla=semilla, confirmados=confirmados,
+        particiones=settings.kafka_particiones, limites=limites,
+    )  # fmt: skip
+    modelo = _fit_modelo(muestra, calendario, params, semilla)
+    if con_mezcla:
+        dichos = read_dichos(almacen, veredictos or {}, modelo, calendario, params)
+        limpias = muestra.calibracion.lecturas
+        mezcla = learn_mezcla(limpias, modelo, calendario, params, semilla=semilla, dichos=dichos)
+        modelo = replace(modelo, mezcla=mezcla)
+    por_particion = muestra.clientes_por_particion
+    conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
+    metricas = evaluate(conjunto, modelo, calendario, params)
+    _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
+    ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)
+    todos, _ = read_sample(almacen, ultimos, particiones=settings.kafka_particiones)
+    return Aprendido(
+        modelo, muestra, conjunto, metricas,
+        evaluate(conjunto, None, calendario, params, dejar_fuera=False),
+        permutation_importance(conjunto, modelo, calendario, params, semilla),
+        make_referencia(todos, modelo, calendario, params, semilla),
+    )  # fmt: skip
+
+
+def _fit_modelo(muestra: Muestra, calendario: Calendario, params: Params, semilla: int) -> Modelo:
+    """Return forest and calibrations of a sample, without a learned blend."""
+    from sklearn.ensemble import IsolationForest
+
+    # No contamination: it would score every row only to choose a threshold that we calibrate.
+    bosque = IsolationForest(
+        n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=semilla
+    ).fit(muestra.rasgos)
+    _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES, muestra.rasgos.shape[0])
+    modelo = calibrate(
+        SIN_REGISTRAR, Bosque.from_sklearn(bosque), muestra.calibracion, calendario, params
+    )
+    _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
+    return modelo
+
+
+def draw_all(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
+    """Return the plots of a version, by file name."""
+    from training.plots import draw_importance, draw_precision_recall, draw_scores
+
+    conjunto = aprendido.conjunto
+    veredictos = score_conjunto(conjunto, aprendido.modelo, calendario, params)
+    verdad, juzgada = truth(conjunto), conjunto.juzgada
+    score = veredictos.score_centesimas[juzgada] / 100
+    detectores = np.nan_to_num(veredictos.scores[juzgada], nan=0.0)
+    curvas = {"mezcla": score} | {str(t): detectores[:, k] for k, t in enumerate(TIPOS)}
+    umbrales = (
+        params.umbral_baja, params.umbral_media, params.umbral_alta, params.umbral_critica,
+    )  # fmt: skip
+    return {
+        "precision_recall.png": draw_precision_recall(verdad, curvas),
+        "distribucion_scores.png": draw_scores(
+            verdad, score, {str(s): u / 100 for s, u in zip(SEVERIDADES[1:], umbrales, strict=True)}
+        ),
+        "importancia.png": draw_importance(aprendido.importancia),
+    }
+
+
+def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
+    """Return the number of the version, after registering it."""
+    params = Params()
+    muestra, ventana = aprendido.muestra, aprendido.muestra.ventana
+    calendario = load_calendario(settings.zona_horaria)
+    datos = {
+        "datos_desde": instante(ventana.desde_hora).isoformat(),
+        "datos_corte": instante(ventana.corte_hora).isoformat(),
+        "datos_hasta": instante(ventana.hasta_hora).isoformat(),
+        "datos_sha256": muestra.sha256,
+    }
+    with tempfile.TemporaryDirectory(prefix="consumo-modelo-") as carpeta:
+        paquete, artefactos = Path(carpeta) / "paquete", Path(carpeta) / "artefactos"
+        save_paquete(aprendido.modelo, paquete, extras=aprendido.extras())
+        artefactos.mkdir()
+        for nombre, contenido in _artefacts(aprendido, calendario, params).items():
+            (artefactos / nombre).write_bytes(contenido)
+        return Registro(settings).register(
+            paquete,
+            muestra.rasgos[:FILAS_EJEMPLO],
+            parametros={
+                "arboles": ARBOLES,
+                "filas_por_arbol": FILAS_POR_ARBOL,
+                "mezcla": "ponderada" if aprendido.modelo.mezcla is None else "aprendida",
+                "semilla": semilla,
+                "dias": (ventana.corte_hora - ventana.desde_hora) // HORAS_POR_DIA,
+                "dias_retenidos": RETENIDOS_DIAS,
+                "rasgos": ",".join(RASGOS),
+                "clientes_por_particion": muestra.clientes_por_particion,
+                **muestra.recuento,
+                **datos,
+            },
+            metricas={
+                **aprendido.metricas.figures(),
+                "precision_media_reglas": aprendido.solo_reglas.precision_media,
+                **{f"importancia.{k}": v for k, v in aprendido.importancia.items()},
+            },
+            etiquetas={
+                **datos,
+                "evaluacion_sha256": aprendido.conjunto.sha256,
+                ETIQUETA_PARAMS: aprendido.modelo.huella_params,
+                "huella_online": aprendido.modelo.huella_online,
+            },
+            artefactos=artefactos,
+        )
+
+
+def _artefacts(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
+    """Return what people look at, by file name."""
+    importancia = json.dumps(dict(aprendido.importancia), ensure_ascii=False, indent=2)
+    return {
+        **draw_all(aprendido, calendario, params),
+        "informe.txt": f"{informe_texto(aprendido.metricas, params)}\n".encode(),
+        "importancia.json": f"{importancia}\n".encode(),
+        **aprendido.extras(),
+    }
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train, register, and say what the version is worth."""
+    parser = Parser(
+        "consumo entrenar",
+        "Aprende de la historia de PostgreSQL, evalúa lo aprendido sobre los últimos "
+        f"{RETENIDOS_DIAS} días con ataques simulados y lo registra en MLflow como aspirante "
+        "(alias challenger). Si algo falla no se registra nada.",
+    )
+    parser.add_argument(
+        "--dias", type=entero(MINIMO_DIAS, 3650), metavar="N",
+        help="días de historia de que aprender (ENTRENAR_DIAS)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--semilla", type=entero(0, 2**32 - 1), metavar="N", default=SEMILLA,
+        help="semilla de todos los sorteos",
+    )  # fmt: skip
+    opciones = parser.parse_args(argv)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    # A process that is told to end, as by `docker stop`, takes back what is half registered.
+    with Parada() as parada, parada.interruptible():
+        resultado = train(settings, dias=opciones.dias, semilla=opciones.semilla)
+        print(say(resultado))  # noqa: T201
+        print(_examined(settings, resultado.version))  # noqa: T201
+    return HECHO
+
+
+def _examined(settings: Settings, version: int) -> str:
+    """Return what the gate says of a new version, which is kept with it for the dashboard."""
+    # It takes what is needed from here.
+    from training.promotion import examine
+
+    registro = Registro(settings)
+    try:
+        decision = examine(settings, registro, version, registro.version_of(CAMPEON)).decision
+    except ModeloInvalidoError as error:
+        return f"No se ha podido examinar frente al campeón: {error}"
+    que = "puede promoverse" if decision.promueve else "el examen no la acepta"
+    return f"La versión {version} {que}: {decision.motivo}"
+
+
+def say(resultado: ResultadoEntrenamiento) -> str:
+    """Return what a run has done, for the user."""
+    antes, azar = (
+        numero(cifra, 3)
+        for cifra in (resultado.solo_reglas.precision_media, resultado.metricas.precision_azar)
+    )
+    return (
+        f"{informe_texto(resultado.metricas)}\n\n"
+        f"Aprendido de {resultado.elegidos}.\n"
+        f"Registrada la versión {resultado.version} como aspirante (solo con las reglas, la "
+        f"precisión media es {antes}, y al azar {azar})"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,287 @@
+"""The frozen, labelled set that versions are compared on: real readings, injected attacks.
+
+Each held-out customer is in it as it is, and each of its twins, the same customer until the first
+judged hour, does something from then on (``detection/simulation/attacks.py``). Who is who is not
+in it: customers are numbered, for the set is kept with the model. Attacks go round the customers,
+and a customer may have several twins: few customers are as many cases, though not as many people.
+
+Judged are the held-out hours of the clean customers, and of the twins the hours that their attack
+has its hand in. A twin's other hours are neither: they are honest, and yet part of a fraud.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
+from detection.errors import ModeloInvalidoError
+from detection.simulation.attacks import ETIQUETAS, NORMAL, Ataque, aplicar, make_ataque
+from detection.simulation.draws import Tiempo, make_tiempo
+from training.dataset import Retenidas, partition_of, partitions_for
+
+ATAQUES: tuple[str, ...] = tuple(etiqueta for etiqueta in ETIQUETAS if etiqueta != NORMAL)
+"""Every kind, in the order in which twins get them."""
+
+GEMELOS_POR_ATAQUE = 5
+"""Twins of each kind, at least, however few customers there are: with fewer, one that is missed by
+chance is a quarter of them. By hand, 2026-11-24."""
+GEMELO = ".gemelo_"
+"""Between the name of a customer and the number of its twin."""
+MEDIA_DE_HOGAR_KWH = 2.0
+"""Hourly mean up to which a plantation has the lamps of one; a larger customer, in proportion
+more. By hand, 2026-11-24: 17 500 kWh a year, the largest of homes."""
+DECIMALES = 3
+"""A meter's resolution: the watt-hour."""
+PASOS_KWH = (1.0, 0.5, 0.25, 0.1, 0.05, 0.04, 0.025, 0.02, 0.01, 0.005, 0.004, 0.0025, 0.002)
+"""Coarser ones that meters have. By hand, 2026-11-24."""
+_PARTE_EN_PASO = 0.99
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conjunto:
+    """Labelled readings in the order of the log.
+
+    Parameters
+    ----------
+    lecturas : Lecturas
+        28 days of past and the judged days of each customer.
+    particion : ndarray (n,), int32
+        Partition of each reading's customer.
+    juzgada : ndarray (n,), bool
+        The reading counts in the metrics.
+    tipo : list of str (n,)
+        One of ``ATAQUES``, "" = honest.
+    """
+
+    lecturas: Lecturas
+    particion: NDArray[np.int32]
+    juzgada: NDArray[np.bool_]
+    tipo: list[str]
+
+    def __len__(self) -> int:
+        return len(self.lecturas)
+
+    @property
+    def corte_hora(self) -> int:
+        """Return the absolute hour at which the judged days begin."""
+        return int(self.lecturas.hora_utc[self.juzgada].min())
+
+    @property
+    def origen(self) -> NDArray[np.int64]:
+        """Return (n,) a number for each reading's customer, the same for it and its twins."""
+        nombres = [p.partition(GEMELO)[0] for p in self.lecturas.propietario_id]
+        return np.unique(np.array(nombres), return_inverse=True)[1].astype(np.int64)
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of the contents, whatever file they are kept in."""
+        huella = hashlib.sha256()
+        for textos in (self.lecturas.propietario_id, self.tipo):
+            huella.update("\n".join(textos).encode())
+        for columna in (
+            self.lecturas.hora_utc, self.lecturas.consumo_kwh, self.particion, self.juzgada,
+        ):  # fmt: skip
+            huella.update(columna.tobytes())
+        return huella.hexdigest()
+
+    def to_parquet(self) -> bytes:
+        """Return the set as the bytes of a Parquet file; the same set, the same bytes."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        salida = io.BytesIO()
+        tabla = pa.table(
+            {
+                "propietario_id": pa.array(self.lecturas.propietario_id).dictionary_encode(),
+                "hora_utc": self.lecturas.hora_utc,
+                "consumo_kwh": self.lecturas.consumo_kwh,
+                "particion": self.particion,
+                "juzgada": self.juzgada,
+                "tipo": pa.array(self.tipo).dictionary_encode(),
+            }
+        )
+        pq.write_table(tabla, salida, compression="zstd")
+        return salida.getvalue()
+
+    @staticmethod
+    def from_parquet(datos: bytes) -> Conjunto:
+        """Return the set in the bytes of a Parquet file.
+
+        Raises
+        ------
+        ModeloInvalidoError
+            They are not a set of ours.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            tabla = pq.read_table(io.BytesIO(datos))
+            columna = {nombre: tabla.column(nombre) for nombre in tabla.column_names}
+            return Conjunto(
+                Lecturas(
+                    columna["propietario_id"].to_pylist(),
+                    columna["hora_utc"].to_numpy(),
+                    columna["consumo_kwh"].to_numpy(),
+                ),
+                columna["particion"].to_numpy(),
+                columna["juzgada"].to_numpy(),
+                columna["tipo"].to_pylist(),
+            )
+        except (pa.ArrowException, KeyError) as error:
+            raise ModeloInvalidoError(f"el conjunto de evaluación está dañado: {error}") from error
+
+
+def make_conjunto(
+    retenidas: Retenidas, calendario: Calendario, semilla: int, clientes_por_particion: float
+) -> Conjunto:
+    """Return the set of some held-out customers and their twins, every kind of attack in turn.
+
+    Parameters
+    ----------
+    clientes_por_particion : float
+        As live, > 0: they go into as many partitions as keep it.
+    """
+    lecturas = retenidas.lecturas
+    corte = int(lecturas.hora_utc[retenidas.retenida].min())
+    hasta = int(lecturas.hora_utc.max()) + 1
+    tiempo = make_tiempo(semilla, corte, hasta, calendario, frozenset())
+    reales = _by_customer(lecturas)
+    gemelos = max(len(reales), GEMELOS_POR_ATAQUE * len(ATAQUES))
+    partes = [
+        _Parte(_name(quien), hora, kwh, hora >= corte, [""] * hora.size)
+        for quien, (hora, kwh) in enumerate(reales)
+    ]
+    # After so many the same customers would meet the same kinds again.
+    vuelta = math.lcm(len(reales), len(ATAQUES))
+    for k in range(gemelos):
+        quien = (k + k // vuelta) % len(reales)
+        hora, kwh = reales[quien]
+        ataque = make_ataque(semilla, k + 1, ATAQUES[k % len(ATAQUES)], corte)
+        nombre = f"{_name(quien)}{GEMELO}{k + 1:04d}"
+        partes.append(_attack(nombre, hora, kwh, ataque, k, tiempo, calendario))
+    return _join(partes, partitions_for(len(partes), clientes_por_particion))
+
+
+def meter_step(consumo_kwh: NDArray[np.float64]) -> float:
+    """Return the resolution of the meter that readings come from, kWh.
+
+    An attack is rounded to it: the meter reads what is left, and finer digits than it has would
+    give every attack away.
+
+    Examples
+    --------
+    >>> meter_step(np.array([0.12, 0.36, 1.01])), meter_step(np.array([0.123, 0.36]))
+    (0.01, 0.001)
+    """
+    for paso in PASOS_KWH:
+        pasos = consumo_kwh / paso
+        if (np.abs(pasos - np.round(pasos)) * paso < 2e-5).mean() > _PARTE_EN_PASO:
+            return paso
+    return float(10.0**-DECIMALES)
+
+
+def to_meter(consumo_kwh: NDArray[np.float64], paso_kwh: float) -> NDArray[np.float64]:
+    """Return readings as a meter of a resolution shows them."""
+    return np.asarray(np.round(np.round(consumo_kwh / paso_kwh) * paso_kwh, 4))
+
+
+def _name(quien: int) -> str:
+    return f"limpio_{quien + 1:04d}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parte:
+    """One customer of the set."""
+
+    nombre: str
+    hora_utc: NDArray[np.int64]
+    consumo_kwh: NDArray[np.float64]
+    juzgada: NDArray[np.bool_]
+    tipo: list[str]
+
+
+def _by_customer(lecturas: Lecturas) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Return hours and kWh of each customer, by id."""
+    _, numero = np.unique(np.array(lecturas.propietario_id), return_inverse=True)
+    orden = np.lexsort((lecturas.hora_utc, numero))
+    cortes = np.flatnonzero(np.diff(numero[orden])) + 1
+    return [
+        (lecturas.hora_utc[filas], lecturas.consumo_kwh[filas]) for filas in np.split(orden, cortes)
+    ]
+
+
+def _attack(
+    nombre: str,
+    hora_utc: NDArray[np.int64],
+    consumo_kwh: NDArray[np.float64],
+    ataque: Ataque,
+    indice: int,
+    tiempo: Tiempo,
+    calendario: Calendario,
+) -> _Parte:
+    """Return the twin of a customer, under attack from its first judged hour on."""
+    corte = ataque.inicio_hora
+    denso = _dense(hora_utc, consumo_kwh, tiempo.hora_utc)
+    primera = int(tiempo.hora_utc[0])
+    factor = max(1.0, float(consumo_kwh[hora_utc < corte].mean()) / MEDIA_DE_HOGAR_KWH)
+    ataque = replace(
+        ataque,
+        lamparas_kw=ataque.lamparas_kw * factor,
+        auxiliar_kw=ataque.auxiliar_kw * factor,
+    )
+    leido, tocado = aplicar(
+        ataque,
+        (tiempo.hora_utc.shape[0], indice + 1),
+        tiempo,
+        denso,
+        ultima_kwh=float(denso[corte - 1 - primera]),
+        hora_inicio=int(calendario.local(np.array([corte]))[0]) % HORAS_POR_DIA,
+    )
+    atacada = np.zeros(hora_utc.size, np.bool_)
+    donde = np.flatnonzero(hora_utc >= corte)
+    atacada[donde] = tocado[hora_utc[donde] - primera]
+    kwh = consumo_kwh.copy()
+    kwh[atacada] = to_meter(leido[hora_utc[atacada] - primera], meter_step(consumo_kwh))
+    tipo = np.where(atacada, ataque.tipo, "").tolist()
+    return _Parte(nombre, hora_utc, kwh, atacada, tipo)
+
+
+def _dense(
+    hora_utc: NDArray[np.int64], consumo_kwh: NDArray[np.float64], horas: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return kWh at every one of the hours; a missing one is taken from the day before it."""
+    desde = int(horas[0]) - HORAS_POR_DIA
+    denso = np.full(int(horas[-1]) + 1 - desde, np.nan)
+    dentro = (hora_utc >= desde) & (hora_utc <= horas[-1])
+    denso[hora_utc[dentro] - desde] = consumo_kwh[dentro]
+    inicio = denso[:HORAS_POR_DIA]
+    inicio[np.isnan(inicio)] = consumo_kwh.mean()
+    for i in np.flatnonzero(np.isnan(denso)):
+        denso[i] = denso[i - HORAS_POR_DIA]
+    return denso[HORAS_POR_DIA:]
+
+
+def _join(partes: list[_Parte], particiones: int) -> Conjunto:
+    """Return the customers together, in the order of the log."""
+    numero = np.repeat(np.arange(len(partes)), [p.hora_utc.size for p in partes])
+    hora = np.concatenate([p.hora_utc for p in partes])
+    orden = np.lexsort((numero, hora))
+    tipo = [t for p in partes for t in p.tipo]
+    particion = np.array([partition_of(p.nombre, particiones) for p in partes], np.int32)
+    return Conjunto(
+        Lecturas(
+            [partes[k].nombre for k in numero[orden].tolist()],
+            hora[orden],
+            np.concatenate([p.consumo_kwh for p in partes])[orden],
+        ),
+        particion[numero[orden]],
+        np.concatenate([p.juzgada for p in partes])[orden],
+        [tipo[i] for i in orden.tolist()],
+    )

@@ -1,0 +1,475 @@
+"""``consumo promover``: a version becomes champion if the gate lets it, or a person insists.
+
+Both versions are scored again on the challenger's frozen evaluation set, and what the gate says is
+kept with the version. The alias is moved last, by ``serving.champion`` as everybody's, and
+only if the champion is still the one that was compared: somebody may have moved it by hand.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
+from detection.models.scoring_model import Modelo
+from detection.params import Params
+from pipeline.stores.postgres.audit import AuditoriaPostgres
+from pipeline.stores.postgres.store import migrate
+from serving.champion import (
+    EXAMEN,
+    FORZADA,
+    FUERA,
+    VUELTA,
+    Examen,
+    appoint,
+    goes_back,
+    load_version,
+    replaced_by,
+    way_of,
+)
+from serving.cli import FALLO, HECHO, Parser, entero, run
+from serving.local_time import load_calendario
+from serving.logs import configure_logs
+from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, Rechazo
+from serving.registry import Registro
+from serving.settings import Settings, load_settings
+from training.evaluation.gain import measure_gain
+from training.evaluation.version_metrics import measure, score_conjunto
+from training.fit import EVALUACION
+from training.holdout import Conjunto
+from training.promotion_policy import Criterio, Decision, Politica, al_azar, cifra, decide
+
+MOTIVO_MINIMO = 3
+"""Characters, as the API asks for."""
+_VIAS = {
+    EXAMEN: "y además cumple todos los criterios",
+    VUELTA: "que ya lo fue",
+    FORZADA: "a la fuerza",
+}
+ANCHO = 112
+"""Columns of the table where nobody's terminal says how many there are."""
+_PIE = (
+    "Precisión media: se pide su ganancia, con el intervalo del 90 % al sortear clientes. "
+    "Hallados: parte de los clientes atacados con una anomalía de severidad media o más; no se "
+    "pide donde el campeón no halla casi ninguno. Alarmas: falsas, por 1.000 clientes limpios y "
+    "día."
+)
+_PIE_REGLAS = (
+    " Frente a las reglas solas, que no aprenden de los datos, basta con no ser peor que su margen."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Juicio:
+    """What the gate says of the two versions that have the aliases now.
+
+    Parameters
+    ----------
+    aspirante : int
+        The challenger's version.
+    campeon : int or None
+        The champion's; None = there is none, and the rules alone stand in for it.
+    decision : Decision
+        The gate's.
+    danado : str
+        Why the champion cannot be loaded, in Spanish, where the rules alone stood in for it; empty
+        = it was compared.
+    """
+
+    aspirante: int
+    campeon: int | None
+    decision: Decision
+    danado: str = ""
+
+    @property
+    def comparado(self) -> int | None:
+        """Return the version that was compared with; None = the rules alone."""
+        return None if self.danado else self.campeon
+
+    @property
+    def en_contra(self) -> tuple[str, ...]:
+        """Return what is to be told of a promotion that no comparison with the champion backs."""
+        return (f"el campeón está dañado: {self.danado}",) if self.danado else ()
+
+
+def contenders(registro: Registro) -> tuple[int, int | None]:
+    """Return the versions of challenger and champion; the same one twice = nothing to decide.
+
+    Raises
+    ------
+    PermanentError
+        There is no challenger.
+    TransientError
+        MLflow is away.
+    """
+    aspirante = registro.version_of(ASPIRANTE)
+    if aspirante is None:
+        raise PermanentError("no hay aspirante que promover; «consumo entrenar» entrena uno")
+    return aspirante, registro.version_of(CAMPEON)
+
+
+def judge(
+    settings: Settings,
+    registro: Registro,
+    aspirante: int,
+    campeon: int | None,
+    *,
+    politica: Politica | None = None,
+    renovacion: bool = False,
+    suplir: bool = False,
+) -> Juicio:
+    """Return what the gate says, both versions scored on the challenger's frozen set.
+
+    Parameters
+    ----------
+    renovacion : bool
+        The champion is out of date: it is enough to be no worse. So it is without a champion, for
+        the rules alone have learnt nothing from these customers.
+    suplir : bool
+        A champion that cannot be loaded is no obstacle: the rules alone stand in for it.
+
+    Raises
+    ------
+    ModeloInvalidoError
+        A version is damaged; the text says which.
+    TransientError
+        MLflow is away.
+    """
+    with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
+        nuevo, donde = load_version(registro, aspirante, Path(carpeta), "aspirante")
+        viejo, danado = None, ""
+        try:
+            if campeon is not None:
+                viejo, _ = load_version(registro, campeon, Path(carpeta), "campeón")
+        except ModeloInvalidoError as error:
+            if not suplir:
+                raise ModeloInvalidoError(
+                    f"{error}; sin él no hay con qué comparar: «consumo promover --forzar "
+                    "--motivo …» lo sustituye igualmente"
+                ) from error
+            danado = str(error)
+        conjunto = _frozen(donde, aspirante)
+    decision = _compare(
+        settings, conjunto, viejo, nuevo, politica or Politica(), renovacion or viejo is None
+    )
+    if danado:
+        decision = replace(
+            decision, motivo=f"{danado}; frente a las reglas solas, {decision.motivo}"
+        )
+    return Juicio(aspirante, campeon, decision, danado)
+
+
+def _compare(
+    settings: Settings,
+    conjunto: Conjunto,
+    viejo: Modelo | None,
+    nuevo: Modelo,
+    politica: Politica,
+    renovacion: bool,
+) -> Decision:
+    """Return the gate's verdict on two models, or on one and the rules alone."""
+    calendario, params = load_calendario(settings.zona_horaria), Params()
+    antes, ahora = (
+        score_conjunto(conjunto, modelo, calendario, params) for modelo in (viejo, nuevo)
+    )
+    return decide(
+        measure(conjunto, antes, {}), measure(conjunto, ahora, {}),
+        measure_gain(conjunto, antes, ahora), politica, renovacion=renovacion,
+    )  # fmt: skip
+
+
+def _frozen(donde: Path, version: int) -> Conjunto:
+    """Return the evaluation set in a version's folder."""
+    try:
+        datos = (donde / EVALUACION).read_bytes()
+    except FileNotFoundError as error:
+        raise ModeloInvalidoError(f"a la versión {version} le falta «{EVALUACION}»") from error
+    return Conjunto.from_parquet(datos)
+
+
+def examine(
+    settings: Settings,
+    registro: Registro,
+    version: int,
+    campeon: int | None,
+    *,
+    politica: Politica | None = None,
+    renovacion: bool = False,
+    suplir: bool = False,
+) -> Juicio:
+    """Judge a version like ``judge``, and keep with it what the gate says of it.
+
+    Where the rules stood in for a damaged champion, it is kept as said of the rules alone.
+    """
+    juicio = judge(
+        settings, registro, version, campeon, politica=politica, renovacion=renovacion,
+        suplir=suplir,
+    )  # fmt: skip
+    decision = juicio.decision
+    examen = Examen(
+        juicio.comparado, decision.promueve, decision.motivo,
+        now(settings).isoformat(timespec="seconds"),
+        tuple(asdict(criterio) for criterio in decision.criterios),
+    )  # fmt: skip
+    registro.tag(version, examen.tags())
+    return juicio
+
+
+def promote(
+    settings: Settings,
+    *,
+    quien: str | None = None,
+    politica: Politica | None = None,
+    renovacion: bool = False,
+) -> Decision:
+    """Return the gate's decision on the challenger, already carried out.
+
+    Parameters
+    ----------
+    renovacion : bool
+        The champion is out of date: it is enough to be no worse.
+
+    Raises
+    ------
+    PermanentError
+        There is no challenger, it is the champion already, or a version is damaged.
+    TransientError
+        MLflow is away.
+    """
+    registro = Registro(settings)
+    aspirante, campeon = contenders(registro)
+    if aspirante == campeon:
+        raise PermanentError(_ya_es(registro, aspirante))
+    juicio = examine(
+        settings, registro, aspirante, campeon, politica=politica, renovacion=renovacion
+    )
+    carry_out(settings, registro, juicio, quien=quien or who())
+    return juicio.decision
+
+
+def carry_out(settings: Settings, registro: Registro, juicio: Juicio, *, quien: str) -> None:
+    """Move the alias if the gate has said so, for the very champion that it compared with.
+
+    A damaged champion could not be compared with: taking its place is forced, and audited.
+
+    Raises
+    ------
+    PermanentError
+        The champion is not the one any more that was compared.
+    TransientError
+        MLflow is away, or PostgreSQL where it has to be audited.
+    """
+    if not juicio.decision.promueve:
+        return
+    nombrar = partial(
+        appoint, registro, juicio.aspirante, quien=quien, ahora=now(settings),
+        motivo=juicio.decision.motivo, antes=juicio.campeon,
+    )  # fmt: skip
+    if not juicio.danado:
+        nombrar()
+        return
+    detalle = {"antes": juicio.campeon, "motivo": juicio.decision.motivo, "forzar": True}
+    with audited(settings, juicio.aspirante, detalle, quien):
+        nombrar(forzar=True, en_contra=juicio.en_contra)
+
+
+def who() -> str:
+    """Return the name of who runs this process, and whether it is a CI job."""
+    try:
+        usuario = getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        usuario = f"uid {os.getuid()}"
+    return f"{usuario} (CI)" if os.environ.get("CI") else usuario
+
+
+def now(settings: Settings) -> datetime:
+    """Return the time, with the offset of the product's zone."""
+    return datetime.now(UTC).astimezone(ZoneInfo(settings.zona_horaria))
+
+
+def show(juicio: Juicio) -> None:
+    """Print the criteria as a table, the challenger beside what it is compared with."""
+    from rich.console import Console
+    from rich.table import Table
+
+    reglas = juicio.comparado is None
+    tabla = Table(caption=_PIE + _PIE_REGLAS * reglas, caption_justify="left")
+    tabla.add_column("criterio")
+    frente = "reglas\nsolas" if reglas else f"campeón\n(v{juicio.campeon})"
+    tabla.add_column(frente, justify="right")
+    tabla.add_column(f"aspirante\n(v{juicio.aspirante})", justify="right")
+    tabla.add_column("se pide")
+    tabla.add_column("veredicto")
+    for criterio in juicio.decision.criterios:
+        tabla.add_row(*_fila(criterio))
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else ANCHO, highlight=False).print(tabla)
+
+
+def _fila(criterio: Criterio) -> list[Any]:
+    from rich.text import Text
+
+    veredicto = Text("cumple", "green") if criterio.cumple else Text("no cumple", "bold red")
+    antes = "–" if criterio.campeon is None else cifra(criterio.campeon)
+    nombre = criterio.nombre + al_azar(criterio.azar, "\n")
+    return [nombre, antes, cifra(criterio.aspirante), criterio.limite, veredicto]
+
+
+def _ya_es(registro: Registro, version: int) -> str:
+    """Return that a version is the champion already, and whether the gate has had no say in it."""
+    fuera = (
+        f" ({FUERA}: el alias se movió a mano, sin que conste que ningún examen la aceptara)"
+        if way_of(registro.versions()) == FUERA
+        else ""
+    )
+    return f"la versión {version} ya es el campeón{fuera}: no hay nada que promover"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Promote the challenger, or the version that was asked for, and say why or why not."""
+    parser = Parser(
+        "consumo promover",
+        "Compara el aspirante con el campeón sobre los mismos datos congelados y, si cumple todos "
+        "los criterios, lo hace campeón: los consumidores lo usan antes de 30 s, sin reiniciar. "
+        "Si no los cumple, dice cuál y termina con estado 1.",
+    )
+    parser.add_argument(
+        "--version", type=entero(1), metavar="N",
+        help="esa versión en lugar del aspirante; vuelve a ser el campeón sin examen si es la que "
+        "había antes de él, o si un examen ya la aceptó una vez",
+    )  # fmt: skip
+    parser.add_argument(
+        "--forzar", action="store_true",
+        help="promueve diga lo que diga la comparación; pide un motivo, y queda escrito",
+    )  # fmt: skip
+    parser.add_argument(
+        "--motivo", metavar="TEXTO", help="por qué; con --forzar hace falta (véase la auditoría)"
+    )
+    opciones = parser.parse_args(argv)
+    motivo = " ".join((opciones.motivo or "").split())
+    if opciones.forzar and len(motivo) < MOTIVO_MINIMO:
+        parser.error(f"--forzar pide un --motivo, de {MOTIVO_MINIMO} caracteres al menos")
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    registro = Registro(settings)
+    version, campeon = _asked(registro, opciones.version)
+    if version == campeon:
+        return _look_at_champion(registro, version)
+    if opciones.forzar:
+        return _force(settings, registro, version, campeon, motivo)
+    if opciones.version is not None and _goes_back(registro, version, campeon):
+        return _go_back(settings, registro, version, campeon, motivo)
+    juicio = examine(settings, registro, version, campeon)
+    show(juicio)
+    carry_out(settings, registro, juicio, quien=who())
+    decision = juicio.decision
+    que = "pasa a ser el campeón" if decision.promueve else "no se promueve"
+    print(f"La versión {version} {que}: {decision.motivo}.")  # noqa: T201
+    return HECHO if decision.promueve else FALLO
+
+
+def _asked(registro: Registro, pedida: int | None) -> tuple[int, int | None]:
+    """Return the version that is to be promoted, and the champion."""
+    if pedida is None:
+        return contenders(registro)
+    conocidas = sorted(v.version for v in registro.versions())
+    if pedida not in conocidas:
+        hay = ", ".join(map(str, conocidas)) or "ninguna"
+        raise PermanentError(f"no existe la versión {pedida} de {MODELO}; hay: {hay}")
+    return pedida, registro.version_of(CAMPEON)
+
+
+def _look_at_champion(registro: Registro, version: int) -> int:
+    """Say that a version is the champion already, or that no consumer can use it."""
+    with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
+        load_version(registro, version, Path(carpeta), "el campeón no se puede usar")
+    rechazo = Rechazo.from_tags(registro.tags_of(version))
+    if rechazo is not None:
+        raise PermanentError(
+            f"la versión {version} es el campeón, pero un consumidor ({rechazo.por}) la rechazó "
+            f"el {rechazo.en}: {rechazo.motivo}; puntúa la anterior"
+        )
+    print(_ya_es(registro, version))  # noqa: T201
+    return HECHO
+
+
+def _goes_back(registro: Registro, version: int, campeon: int | None) -> bool:
+    anterior = None if campeon is None else replaced_by(registro.tags_of(campeon))
+    return goes_back(version, registro.tags_of(version), campeon, anterior)
+
+
+def _go_back(
+    settings: Settings, registro: Registro, version: int, campeon: int | None, motivo: str
+) -> int:
+    """Make champion again what has been it before."""
+    motivo = motivo or "vuelta atrás con --version"
+    with audited(settings, version, {"antes": campeon, "motivo": motivo}, who()):
+        appoint(
+            registro, version, quien=who(), ahora=now(settings), motivo=motivo, antes=campeon
+        )  # fmt: skip
+    print(  # noqa: T201
+        f"La versión {version} vuelve a ser el campeón (antes: {campeon or 'ninguna'}): ya lo fue, "
+        "y volver no pide examen."
+    )
+    return HECHO
+
+
+def _force(
+    settings: Settings, registro: Registro, version: int, campeon: int | None, motivo: str
+) -> int:
+    """Make a version champion whatever the gate says, which is asked and shown all the same."""
+    en_contra: tuple[str, ...] = ()
+    try:
+        juicio = examine(settings, registro, version, campeon, suplir=True)
+        en_contra = juicio.en_contra
+        show(juicio)
+        print(f"La comparación: {juicio.decision.motivo}.")  # noqa: T201
+    except ModeloInvalidoError as error:
+        print(f"No se puede examinar: {error}.")  # noqa: T201
+    detalle = {"antes": campeon, "motivo": motivo, "forzar": True}
+    with audited(settings, version, detalle, who()):
+        via = appoint(
+            registro, version, quien=who(), ahora=now(settings), motivo=motivo, antes=campeon,
+            forzar=True, en_contra=en_contra,
+        )  # fmt: skip
+    print(f"La versión {version} es el campeón, {_VIAS[via]}. Motivo: {motivo}.")  # noqa: T201
+    return HECHO
+
+
+@contextmanager
+def audited(
+    settings: Settings, version: int, detalle: dict[str, Any], quien: str
+) -> Iterator[None]:
+    """Note a promotion that no exam backs, as the API does; what cannot be noted is not done.
+
+    Raises
+    ------
+    TransientError
+        PostgreSQL is away; the block has not run.
+    """
+    migrate(settings)
+    with closing(AuditoriaPostgres(settings)) as auditoria:
+        anotar = partial(
+            auditoria.write, clave=f"{quien} (consumo promover)", rol="administracion",
+            accion="promover", objeto=f"modelo {version}", ip="local", peticion_id="consola",
+        )  # fmt: skip
+        anotar(detalle=detalle)
+        try:
+            yield
+        except ConsumoError as error:
+            anotar(detalle=detalle | {"fallo": type(error).__name__})
+            raise
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
