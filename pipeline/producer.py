@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from detection.domain import HORAS_POR_DIA, SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import EntregaError, LecturaInvalidaError
 from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, customers
-from pipeline.ingest.files.chunk import Etiqueta
+from pipeline.ingest.files.column_chunk import Etiqueta
 from pipeline.ingest.files.recognition import NOMBRES, read_archivo
 from pipeline.ingest.messages import Codificador
 from pipeline.ingest.validation import Reglas

@@ -15,7 +15,7 @@ from test_producer import en_entorno, read_all  # noqa: F401  (a fixture)
 from detection.domain import hora_absoluta, instante
 from detection.errors import PermanentError
 from pipeline import producer
-from pipeline.ingest.files.chunk import FILAS_POR_TROZO, MotivoArchivo, Trozo
+from pipeline.ingest.files.column_chunk import FILAS_POR_TROZO, MotivoArchivo, Trozo
 from pipeline.ingest.files.recognition import NOMBRES, read_archivo, recognise
 from pipeline.ingest.files.source_file import Entrada
 from pipeline.ingest.validation import Motivo, Reglas

@@ -12,7 +12,7 @@ import pytest
 
 from detection.domain import hora_absoluta, instante
 from detection.errors import PermanentError
-from pipeline.ingest.files.chunk import MotivoArchivo, Trozo
+from pipeline.ingest.files.column_chunk import MotivoArchivo, Trozo
 from pipeline.ingest.files.recognition import read_archivo
 from pipeline.ingest.validation import Motivo, Reglas
 

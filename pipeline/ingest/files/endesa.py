@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pipeline.ingest.files.chunk import Filas, in_pieces, scale, to_number
+from pipeline.ingest.files.column_chunk import Filas, in_pieces, scale, to_number
 from pipeline.ingest.files.instants import to_local
 from pipeline.ingest.files.source_file import Entrada, FormatoError, id_from_cups, read_table
 

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from detection.errors import LecturaInvalidaError
-from pipeline.ingest.files import chunk
-from pipeline.ingest.files.chunk import Filas
+from pipeline.ingest.files import column_chunk
+from pipeline.ingest.files.column_chunk import Filas
 from pipeline.ingest.files.instants import to_instants, to_local
 from pipeline.ingest.files.intervals import Sumador, read_kwh
 from pipeline.ingest.files.source_file import Entrada, read_table, short_id
@@ -61,7 +61,7 @@ def read_eredes(entrada: Entrada) -> Iterator[Filas]:
                 sumador.reject_interval(linea, propietario_id, inicio, error)
                 continue
             sumador.add(linea, propietario_id, inicio, _MINUTOS * 60, kwh, metodo)
-            if len(sumador) >= chunk.FILAS_POR_TROZO:
+            if len(sumador) >= column_chunk.FILAS_POR_TROZO:
                 yield sumador.take(entrada.avance)
         resto = sumador.close()
         if len(resto):

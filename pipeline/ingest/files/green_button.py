@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from detection.errors import LecturaInvalidaError
-from pipeline.ingest.files import chunk
-from pipeline.ingest.files.chunk import ESTIMADA, REAL, Filas, MotivoArchivo, reject
+from pipeline.ingest.files import column_chunk
+from pipeline.ingest.files.column_chunk import ESTIMADA, REAL, Filas, MotivoArchivo, reject
 from pipeline.ingest.files.espi import Entry, parse_entries
 from pipeline.ingest.files.intervals import Sumador
 from pipeline.ingest.files.source_file import LARGO_ID, Entrada, FormatoError, brief
@@ -72,7 +72,7 @@ def read_greenbutton(entrada: Entrada) -> Iterator[Filas]:
                 "«%s»: la energía vertida (flowDirection 19) no es consumo y no se envía",
                 entrada.ruta,
             )
-        if len(sumador) >= chunk.FILAS_POR_TROZO:
+        if len(sumador) >= column_chunk.FILAS_POR_TROZO:
             yield sumador.take(entrada.avance)
     resto = sumador.close()
     if len(resto):

@@ -15,7 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from detection.domain import SEGUNDOS_POR_HORA
-from pipeline.ingest.files.chunk import Filas, MotivoArchivo, in_pieces, reject, scale, to_number
+from pipeline.ingest.files.column_chunk import (
+    Filas,
+    MotivoArchivo,
+    in_pieces,
+    reject,
+    scale,
+    to_number,
+)
 from pipeline.ingest.files.instants import read_moment, to_text
 from pipeline.ingest.files.source_file import Entrada, brief, read_table, short_id
 from pipeline.ingest.validation import Motivo, invalida

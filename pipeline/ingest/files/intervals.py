@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import LecturaInvalidaError
-from pipeline.ingest.files.chunk import ESTIMADA, REAL, Filas, MotivoArchivo, reject, to_number
+from pipeline.ingest.files.column_chunk import (
+    ESTIMADA,
+    REAL,
+    Filas,
+    MotivoArchivo,
+    reject,
+    to_number,
+)
 from pipeline.ingest.files.instants import to_text
 from pipeline.ingest.files.source_file import brief
 from pipeline.ingest.validation import Motivo, invalida

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from detection.errors import LecturaInvalidaError
-from pipeline.ingest.files import chunk
-from pipeline.ingest.files.chunk import ESTIMADA, REAL, Filas, MotivoArchivo, reject
+from pipeline.ingest.files import column_chunk
+from pipeline.ingest.files.column_chunk import ESTIMADA, REAL, Filas, MotivoArchivo, reject
 from pipeline.ingest.files.instants import load_day, to_date
 from pipeline.ingest.files.intervals import Sumador, read_kwh
 from pipeline.ingest.files.source_file import Entrada, FormatoError, brief, read_rows
@@ -50,7 +50,7 @@ def read_nem12(entrada: Entrada) -> Iterator[Filas]:
     with entrada.text() as lineas:
         for linea, campos in read_rows(lineas, ","):
             lector.read(linea, campos)
-            if len(lector.sumador) >= chunk.FILAS_POR_TROZO:
+            if len(lector.sumador) >= column_chunk.FILAS_POR_TROZO:
                 yield lector.sumador.take(entrada.avance)
     resto = lector.close()
     if len(resto):

@@ -13,7 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pipeline.ingest.files import endesa, eredes, green_button, home_assistant, nem12, spain, table
-from pipeline.ingest.files.chunk import Lector, Trozo, read_trozos
+from pipeline.ingest.files.column_chunk import Lector, Trozo, read_trozos
 from pipeline.ingest.files.source_file import Entrada, FormatoError, split_header
 from pipeline.ingest.validation import Reglas
 

@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 
 from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import LecturaInvalidaError
-from pipeline.ingest.files import chunk
-from pipeline.ingest.files.chunk import (
+from pipeline.ingest.files import column_chunk
+from pipeline.ingest.files.column_chunk import (
     ESTIMADA,
     REAL,
     Filas,
@@ -104,8 +104,8 @@ def _pages(
     anterior = ""
     for linea, fila in filas:
         fecha = fila[sitio_fecha]
-        lleno = len(hoja) >= chunk.FILAS_POR_TROZO
-        if lleno and (fecha != anterior or len(hoja) >= 2 * chunk.FILAS_POR_TROZO):
+        lleno = len(hoja) >= column_chunk.FILAS_POR_TROZO
+        if lleno and (fecha != anterior or len(hoja) >= 2 * column_chunk.FILAS_POR_TROZO):
             yield hoja
             hoja = []
         hoja.append((linea, fila))

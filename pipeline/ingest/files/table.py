@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from pipeline.ingest.files.chunk import (
+from pipeline.ingest.files.column_chunk import (
     FILAS_POR_TROZO,
     Etiqueta,
     Filas,
