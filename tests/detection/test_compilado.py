@@ -40,7 +40,7 @@ def test_una_constante_de_otro_fichero_cambia_el_codigo(tmp_path: Path) -> None:
     shutil.copytree(RAIZ / "detection", tmp_path / "detection", ignore=ignorar)
     assert _run(tmp_path) == (1 << 15, 0)
     assert _run(tmp_path) == (1 << 15, 1)
-    ventanas = tmp_path / "detection" / "windows.py"
+    ventanas = tmp_path / "detection" / "memory" / "hourly_ring.py"
     texto = ventanas.read_text()
     assert "MARCA_LECTURA = 1 << 15" in texto
     ventanas.write_text(texto.replace("MARCA_LECTURA = 1 << 15", "MARCA_LECTURA = 1 << 13"))

@@ -57,7 +57,7 @@ def test_un_noveno_tipo_no_pide_ensanchar_nada(tmp_path: Path, variables: dict[s
     """One more name in ``TipoAnomalia``: its bit is stored, loaded, and kept by a repeated save."""
     for habitacion in ("detection", "pipeline", "serving"):
         shutil.copytree(RAIZ / habitacion, tmp_path / habitacion)
-    dominio = tmp_path / "detection" / "dominio.py"
+    dominio = tmp_path / "detection" / "domain.py"
     texto = dominio.read_text(encoding="utf-8")
     ultimo = '    MODELO_OFFLINE = "modelo_offline"\n'
     assert ultimo in texto
