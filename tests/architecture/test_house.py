@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 RAIZ = Path(__file__).resolve().parents[2]
 HABITACIONES = ("detection", "serving", "pipeline", "training", "api", "dashboard")
 
@@ -100,92 +98,106 @@ def _importados(ruta: Path) -> Iterator[tuple[str, int]]:
             yield nodo.module or "", nodo.lineno
 
 
-@pytest.mark.parametrize("ruta", FICHEROS, ids=_nombre)
-def test_una_habitacion_solo_importa_las_que_debe(ruta: Path) -> None:
+def test_una_habitacion_solo_importa_las_que_debe() -> None:
     """Only downstairs: detection <- serving <- pipeline; training and api never meet."""
-    propia = ruta.relative_to(RAIZ).parts[0]
-    for modulo, linea in _importados(ruta):
-        otra = modulo.split(".")[0]
-        if otra not in HABITACIONES or otra == propia:
-            continue
-        permitido = any(modulo == p or modulo.startswith(p + ".") for p in PUEDE_IMPORTAR[propia])
-        assert permitido, f"{_nombre(ruta)}:{linea} imports {modulo}"
+    malos = []
+    for ruta in FICHEROS:
+        propia = ruta.relative_to(RAIZ).parts[0]
+        for modulo, linea in _importados(ruta):
+            otra = modulo.split(".")[0]
+            if otra not in HABITACIONES or otra == propia:
+                continue
+            if not any(f"{modulo}.".startswith(f"{p}.") for p in PUEDE_IMPORTAR[propia]):
+                malos.append(f"{_nombre(ruta)}:{linea} imports {modulo}")
+    assert not malos
 
 
-@pytest.mark.parametrize("ruta", TODOS, ids=_nombre)
-def test_cada_biblioteca_tiene_una_puerta(ruta: Path) -> None:
+def test_cada_biblioteca_tiene_una_puerta() -> None:
     """Each outside library is imported behind its one door only."""
-    for modulo, linea in _importados(ruta):
-        puertas = PUERTAS.get(modulo.split(".")[0])
-        if puertas is not None:
-            assert _nombre(ruta).startswith(puertas), f"{_nombre(ruta)}:{linea} imports {modulo}"
+    malos = [
+        f"{_nombre(ruta)}:{linea} imports {modulo}"
+        for ruta in TODOS
+        for modulo, linea in _importados(ruta)
+        if not _nombre(ruta).startswith(PUERTAS.get(modulo.split(".")[0], ("",)))
+    ]
+    assert not malos
 
 
-@pytest.mark.parametrize(
-    "ruta", [p for p in FICHEROS if p.is_relative_to(RAIZ / "detection")], ids=_nombre
-)
-def test_detection_es_pura(ruta: Path) -> None:
+def test_detection_es_pura() -> None:
     """No I/O, clock, environment, log or unseeded random: numbers in, numbers out."""
-    for modulo, linea in _importados(ruta):
-        raiz = modulo.split(".")[0]
-        assert raiz not in IMPURO, f"{_nombre(ruta)}:{linea} imports {modulo}"
-        conocido = raiz in PERMITIDO_EN_DETECTION or raiz in sys.stdlib_module_names
-        assert conocido, f"{_nombre(ruta)}:{linea} imports {modulo}"
-    for nodo in _nodos(ruta):
-        if isinstance(nodo, ast.Call):
-            texto = ast.unparse(nodo.func)
-            assert texto not in {"print", "open", "input"}, f"{_nombre(ruta)}:{nodo.lineno} {texto}"
-            assert not texto.endswith((".now", ".today", ".utcnow")), (
-                f"{_nombre(ruta)}:{nodo.lineno}"
-            )
-            if texto.endswith("default_rng"):
-                assert nodo.args, f"{_nombre(ruta)}:{nodo.lineno}: unseeded random"
+    malos = []
+    for ruta in FICHEROS:
+        if not ruta.is_relative_to(RAIZ / "detection"):
+            continue
+        for modulo, linea in _importados(ruta):
+            raiz = modulo.split(".")[0]
+            conocido = raiz in PERMITIDO_EN_DETECTION or raiz in sys.stdlib_module_names
+            if raiz in IMPURO or not conocido:
+                malos.append(f"{_nombre(ruta)}:{linea} imports {modulo}")
+        for nodo in _nodos(ruta):
+            if isinstance(nodo, ast.Call) and _impura(nodo):
+                malos.append(f"{_nombre(ruta)}:{nodo.lineno} {ast.unparse(nodo.func)}")
+    assert not malos
 
 
-@pytest.mark.parametrize("ruta", TODOS, ids=_nombre)
-def test_los_ficheros_caben_en_la_cabeza(ruta: Path) -> None:
+def _impura(llamada: ast.Call) -> bool:
+    texto = ast.unparse(llamada.func)
+    sin_semilla = texto.endswith("default_rng") and not llamada.args
+    reloj = texto.endswith((".now", ".today", ".utcnow"))
+    return sin_semilla or reloj or texto in {"print", "open", "input"}
+
+
+def test_los_ficheros_caben_en_la_cabeza() -> None:
     """No file over 600 lines, no function over 50."""
-    assert len(_texto(ruta).splitlines()) <= 600
-    for nodo in _nodos(ruta):
-        if isinstance(nodo, ast.FunctionDef | ast.AsyncFunctionDef):
-            lineas = (nodo.end_lineno or nodo.lineno) - nodo.lineno + 1
-            assert lineas <= 50, f"{_nombre(ruta)}:{nodo.lineno} {nodo.name} has {lineas} lines"
+    largos = [_nombre(ruta) for ruta in TODOS if len(_texto(ruta).splitlines()) > 600]
+    for ruta in TODOS:
+        for nodo in _nodos(ruta):
+            if isinstance(nodo, ast.FunctionDef | ast.AsyncFunctionDef):
+                lineas = (nodo.end_lineno or nodo.lineno) - nodo.lineno + 1
+                if lineas > 50:
+                    largos.append(f"{_nombre(ruta)}:{nodo.lineno} {nodo.name}: {lineas} lines")
+    assert not largos
 
 
 def test_nadie_se_llama_como_una_habitacion_ni_como_un_modulo_estandar() -> None:
     """No file bears a room's or a standard module's name, and there is no drawer for odds."""
-    for ruta in FICHEROS:
-        if ruta.stem in {"__init__", "__main__"}:
-            continue
-        assert ruta.stem not in HABITACIONES, _nombre(ruta)
-        assert ruta.stem not in sys.stdlib_module_names, _nombre(ruta)
-        assert ruta.stem not in {"utils", "helpers", "common", "misc"}, _nombre(ruta)
+    prohibidos = {*HABITACIONES, *sys.stdlib_module_names, "utils", "helpers", "common", "misc"}
+    nombres = {ruta.stem for ruta in FICHEROS} - {"__init__", "__main__"}
+    assert not nombres & prohibidos
 
 
 def _constante(nodo: ast.expr) -> bool:
     """Return whether a top-level expression only builds a value."""
-    for hijo in ast.walk(nodo):
-        if isinstance(hijo, ast.Call) and ast.unparse(hijo.func) in {"print", "open", "input"}:
-            return False
-    return True
+    llamadas = (h for h in ast.walk(nodo) if isinstance(h, ast.Call))
+    return all(ast.unparse(h.func) not in {"print", "open", "input"} for h in llamadas)
 
 
-@pytest.mark.parametrize("ruta", TODOS, ids=_nombre)
-def test_nada_ocurre_al_importar(ruta: Path) -> None:
-    """At a module's top level there are definitions, constants and the ``__main__`` guard."""
-    if "migrations" in ruta.parts:
-        pytest.skip("Alembic runs these files, nobody imports them")
-    for nodo in _arbol(ruta).body:
-        donde = f"{_nombre(ruta)}:{nodo.lineno}"
-        if isinstance(nodo, ast.If):
-            condicion = ast.unparse(nodo.test)
-            assert condicion in {"__name__ == '__main__'", "TYPE_CHECKING"}, donde
-        elif isinstance(nodo, ast.Expr):
-            assert isinstance(nodo.value, ast.Constant), donde
-        elif isinstance(nodo, ast.Assign | ast.AnnAssign):
-            assert nodo.value is None or _constante(nodo.value), donde
-        else:
-            assert isinstance(
+def _solo_define(nodo: ast.stmt) -> bool:
+    """Return whether a top-level statement defines something, and does nothing."""
+    match nodo:
+        case ast.If():
+            return ast.unparse(nodo.test) in {"__name__ == '__main__'", "TYPE_CHECKING"}
+        case ast.Expr():
+            return isinstance(nodo.value, ast.Constant)
+        case ast.Assign() | ast.AnnAssign():
+            return nodo.value is None or _constante(nodo.value)
+        case _:
+            return isinstance(
                 nodo,
                 ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef,
-            ), donde
+            )
+
+
+def test_nada_ocurre_al_importar() -> None:
+    """At a module's top level there are definitions, constants and the ``__main__`` guard.
+
+    But for what Alembic runs and nobody imports.
+    """
+    malos = [
+        f"{_nombre(ruta)}:{nodo.lineno}"
+        for ruta in TODOS
+        if "migrations" not in ruta.parts
+        for nodo in _arbol(ruta).body
+        if not _solo_define(nodo)
+    ]
+    assert not malos
