@@ -132,7 +132,7 @@ class Conexion(asyncio.Protocol):
             await bucle.create_connection(lambda: self, "127.0.0.1", self._puerto)
         assert self._salida is not None
         self._respuesta = bucle.create_future()
-        peticion = f"GET {quote(ruta, safe='/?&=%:+')} HTTP/1.1\r\nHost: banco\r\n\r\n"
+        peticion = f"GET {quote(ruta, safe='/?&=%:+')} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         self._salida.write(peticion.encode())
         return await self._respuesta
 
@@ -188,6 +188,8 @@ async def _wait_until_ready(puerto: int) -> None:
             estado, _ = await asyncio.wait_for(conexion.get("/salud/lista"), 5)
             if estado == 200:
                 return
+            if estado != 503:
+                raise SystemExit(f"/salud/lista responde {estado}")
         except (OSError, TimeoutError):
             pass
         finally:
