@@ -36,6 +36,12 @@ PLAZO_S = 90.0
 MUERTO = re.compile(r"El consumidor no da señales desde .* \(hace 2 min\): 1\.200 lecturas esperan")
 
 
+@pytest.fixture
+def entorno(entorno_vacio: Settings) -> Settings:
+    """Give settings of a database without tables, as before the first start."""
+    return entorno_vacio
+
+
 def _enviar(entorno: Settings, n: int) -> None:
     ensure_topics(entorno)
     lecturas = Lecturas(

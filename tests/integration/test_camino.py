@@ -30,6 +30,12 @@ from serving.settings import Settings
 pytestmark = pytest.mark.timeout(240)
 
 
+@pytest.fixture
+def entorno(entorno_vacio: Settings) -> Settings:
+    """Give settings of a database without tables, as before the first start."""
+    return entorno_vacio
+
+
 @pytest.fixture(scope="module")
 def lecturas() -> Lecturas:
     """Return the readings that every test here sends."""

@@ -37,6 +37,12 @@ SITUACION = Situacion(
 )  # fmt: skip
 
 
+@pytest.fixture
+def entorno(entorno_vacio: Settings) -> Settings:
+    """Give settings of a database without tables, as before the first start."""
+    return entorno_vacio
+
+
 @dataclass
 class AlmacenFalso:
     """A store of heartbeats that remembers them, and fails as it is told."""

@@ -82,6 +82,12 @@ COLUMNAS["consumos_diarios_archivo"] = COLUMNAS["consumos_diarios"]
 
 
 @pytest.fixture
+def entorno(entorno_vacio: Settings) -> Settings:
+    """Give settings of a database without tables, as before the first start."""
+    return entorno_vacio
+
+
+@pytest.fixture
 def sonda(entorno: Settings) -> Iterator[HistorialPostgres]:
     abierta = HistorialPostgres(entorno)
     yield abierta

@@ -24,6 +24,12 @@ DEMASIADO_S = 12
 
 
 @pytest.fixture
+def entorno(entorno_vacio: Settings) -> Settings:
+    """Give settings of a database without tables, as before the first start."""
+    return entorno_vacio
+
+
+@pytest.fixture
 def sonda(entorno: Settings) -> Iterator[HistorialPostgres]:
     abierta = HistorialPostgres(entorno)
     yield abierta

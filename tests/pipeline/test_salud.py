@@ -20,6 +20,12 @@ from serving.consumer_health import Situacion
 from serving.settings import Settings
 
 
+@pytest.fixture
+def entorno(entorno_vacio: Settings) -> Settings:
+    """Give settings of a database without tables, as before the first start."""
+    return entorno_vacio
+
+
 @contextmanager
 def servidor(estado: int, rutas: list[str]) -> Iterator[str]:
     """Give the address of a server that answers every GET with ``estado``."""

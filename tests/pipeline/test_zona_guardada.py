@@ -36,6 +36,12 @@ WHERE timestamp_consumo > '2026-06-01'
 """
 
 
+@pytest.fixture
+def entorno(entorno_vacio: Settings) -> Settings:
+    """Give settings of a database without tables, as before the first start."""
+    return entorno_vacio
+
+
 def sql(entorno: Settings, orden: str, **parametros: str) -> list[tuple[object, ...]]:
     with contextlib.closing(connect(entorno, "prueba")) as conexion, conexion:
         cursor = conexion.cursor()
