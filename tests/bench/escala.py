@@ -2,7 +2,7 @@
 
 Memory and readings per second of a detector with up to a million customers; 1, 2 and 4 consumers
 on one topic; PostgreSQL with up to twenty million rows. From the straight lines through those
-figures comes the table of sizes of README.
+figures comes the table of sizes of docs/despliegue.md.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ _ORDEN = re.compile(r"(?:consumo producir|producer\.py) (--mode [^\n`#;|]+)")
 
 def documented(raiz: Path) -> list[list[str]]:
     """Return the arguments of every synthetic producer command that a user may copy."""
-    textos = (raiz / f for f in ("README.md", "QUICK_START.md", "docker-compose.yml"))
-    ordenes = {m[1].strip() for f in textos for m in _ORDEN.finditer(f.read_text())}
+    textos = [*raiz.glob("*.md"), *(raiz / "docs").glob("*.md"), raiz / "docker-compose.yml"]
+    ordenes = {m[1].strip() for f in textos for m in _ORDEN.finditer(f.read_text("utf-8"))}
     return [shlex.split(orden) for orden in sorted(ordenes) if "\\" not in orden]
 
 

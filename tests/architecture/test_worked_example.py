@@ -1,4 +1,4 @@
-"""The worked example of README is what the detector says, number by number."""
+"""The worked example of docs/detectores.md is what the detector says, number by number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from detection.domain import SEVERIDADES, Explicacion, Lecturas, Veredictos, nom
 from serving.local_time import load_calendario
 
 RAIZ = Path(__file__).resolve().parents[2]
-README = (RAIZ / "README.md").read_text(encoding="utf-8")
+DOCUMENTO = (RAIZ / "docs" / "detectores.md").read_text(encoding="utf-8")
 DIA = 24
 HISTORIA = 28 * DIA
 DESDE = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp()) // 3600
@@ -57,17 +57,17 @@ def test_la_tabla_es_lo_que_dicen_los_detectores(pico: tuple[int, str, list[Expl
     for e in disparan:
         assert e.score is not None
         peso = f"{e.peso:g}".replace(".", ",")
-        assert f"| `{e.detector}` | {_coma(e.score)} | {peso} | {e.frase} |" in README
-    assert f"**{_coma(score / 100)}, «{severidad}»**" in README
+        assert f"| `{e.detector}` | {_coma(e.score)} | {peso} | {e.frase} |" in DOCUMENTO
+    assert f"**{_coma(score / 100)}, «{severidad}»**" in DOCUMENTO
 
 
 def test_la_cuenta_es_la_que_se_escribe(pico: tuple[int, str, list[Explicacion]]) -> None:
-    """The sum of causes that README writes out gives the score, and alone none passes «media»."""
+    """The sum of causes that is written out gives the score; alone none passes «media»."""
     score, _, explicaciones = pico
     aportes = [e.peso * (2 * e.score - 1) for e in explicaciones if e.score and e.score > 0.5]
     uno, dos, tres = map(_coma, aportes)
-    assert f"{uno}, {dos} y {tres}" in README
-    assert f"(1 − {' × '.join(_coma(1 - a) for a in aportes)})" in README
+    assert f"{uno}, {dos} y {tres}" in DOCUMENTO
+    assert f"(1 − {' × '.join(_coma(1 - a) for a in aportes)})" in DOCUMENTO
     assert round(50 + 50 * (1 - np.prod([1 - a for a in aportes]))) == score
     assert max(0.5 + 0.5 * a for a in aportes) < 0.80
 
@@ -83,4 +83,4 @@ def test_si_la_carga_sigue_es_una_plantacion() -> None:
     assert "plantacion_cannabis" in nombres_de_tipos(int(v.tipos[noche]))
     assert v.es_sospechoso[noche]
     severidad = SEVERIDADES[v.severidad[noche]]
-    assert f"{_coma(v.score_centesimas[noche] / 100)}, «{severidad}», y el cliente" in README
+    assert f"{_coma(v.score_centesimas[noche] / 100)}, «{severidad}», y el cliente" in DOCUMENTO
