@@ -38,7 +38,6 @@ from api.system.dependencies import MODELO, Vigia, look_at_champion, reach_kafka
 from api.system.routes import auditoria_router, clave_router, metricas_router
 from api.system.routes import router as sistema_router
 from detection.errors import ConfiguracionError, TransientError
-from pipeline.stores.mongo.connection import PREGUNTA
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.reviews import VeredictosMongo
@@ -48,6 +47,7 @@ from pipeline.stores.postgres.heartbeats import LatidosPostgres
 from pipeline.stores.postgres.queries import PostgresConsultas
 from pipeline.stores.postgres.store import migrate
 from pipeline.stores.postgres.time_zone import check_zone
+from pipeline.stores.watchdog import PREGUNTA
 from pipeline.streaming.kafka_lag import LectorRetraso
 from serving.cli import HECHO, Parser, entero, run
 from serving.consumer_health import Latidos

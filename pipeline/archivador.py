@@ -1,10 +1,4 @@
-"""``consumo archivar``: what is older than a limit leaves the live tables for the archive.
-
-Readings go from ``consumos_diarios`` to ``consumos_diarios_archivo`` in PostgreSQL, anomalies from
-``anomalias_detectadas`` to ``anomalias_archivo`` in MongoDB. What is stored of a day is in the
-archive from then on, also what comes late. The stores see to it that a run can be killed at any
-instant and that the next one goes on; one archiver or restorer works at a time, on any machine.
-"""
+"""``consumo archivar``: what is old goes to the archive (``pipeline.jobs.archive``)."""
 
 from __future__ import annotations
 
@@ -13,67 +7,20 @@ import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from pipeline.jobs.archive_report import Cronometro, bar, say_moved, show_table
-from pipeline.jobs.archive_stores import (
-    AMBOS,
-    MONGO,
-    POSTGRES,
-    Almacen,
-    Archivo,
-    in_each,
-    one_at_a_time,
-    today,
-)
+from pipeline.jobs.archive import archive, report
+from pipeline.jobs.archive_stores import AMBOS, MONGO, POSTGRES, Almacen, today
 from serving.cli import Parser, entero, run
 from serving.logs import configure_logs
-from serving.settings import Settings, load_settings
+from serving.settings import load_settings
 
 DIAS = 30
 DIAS_AGRESIVO = 7
 """Both as in the specification."""
 DIAS_MINIMOS = 2
 """Readings of today and yesterday still come and are corrected, and the stores keep these two
-days out of the archive (``mongo_dias.DIAS_SIEMPRE_VIVOS``)."""
+days out of the archive (``mongo.day_marks.DIAS_SIEMPRE_VIVOS``)."""
 DIAS_MAXIMOS = 36_500
 """A hundred years: no reading is older (contract 2)."""
-
-
-def archive(settings: Settings, almacenes: Sequence[Almacen], limite: date, hoy: date) -> int:
-    """Return the exit status of archiving what is of the local days before ``limite``.
-
-    Raises
-    ------
-    TransientError
-        Another archiver or restorer is at work, or PostgreSQL, which keeps the lock, is away.
-    """
-
-    def move(almacen: Almacen, archivo: Archivo) -> None:
-        def contar() -> int:
-            return sum(mes.registros for mes in archivo.pendientes(limite, hoy))
-
-        reloj = Cronometro()
-        with bar(f"{almacen.nombre}: archivando", contar) as avance:
-            movidos = archivo.archivar(limite, hoy, avance)
-        cuales = f"de antes del {limite}"
-        texto = say_moved(almacen, "archivada", cuales, movidos, reloj.segundos())
-        if not movidos.registros:
-            texto = f"{almacen.nombre}: no hay {almacen.varios} que archivar {cuales}"
-        print(texto)  # noqa: T201
-
-    with one_at_a_time(settings):
-        return in_each(settings, almacenes, move)
-
-
-def report(settings: Settings, almacenes: Sequence[Almacen], limite: date, hoy: date) -> int:
-    """Return the exit status of showing what would be archived; nothing changes."""
-
-    def show(almacen: Almacen, archivo: Archivo) -> None:
-        titulo = f"{almacen.varios} que se archivarían, de antes del {limite}"
-        show_table(almacen, titulo, archivo.pendientes(limite, hoy), settings.zona_horaria)
-
-    estado = in_each(settings, almacenes, show)
-    print("Es un reporte: no se ha movido nada.")  # noqa: T201
-    return estado
 
 
 def _dias(texto: str) -> int:

@@ -1,7 +1,6 @@
-"""``consumo restaurar``: what the archive holds, days of it brought back, or deleted for good.
+"""``consumo restaurar``: what the archive holds, days of it back, or gone for good.
 
-The counterpart of ``pipeline.archivador``. Restored days stay until their date, so that the next
-archiver does not take them back at once. Only what is in the archive can be deleted here.
+The counterpart of ``pipeline.archivador``; the work is in ``pipeline.jobs.restore``.
 """
 
 from __future__ import annotations
@@ -10,132 +9,19 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import date, timedelta
 
-from detection.errors import PermanentError
-from detection.texts import numero
-from pipeline.jobs.archive_report import Cronometro, bar, say_moved, show_table
-from pipeline.jobs.archive_stores import AMBOS, Almacen, Archivo, in_each, one_at_a_time, today
-from serving.cli import HECHO, Parser, entero, run
+from pipeline.jobs.archive_stores import today
+from pipeline.jobs.restore import delete, restore, show_archive
+from serving.cli import Parser, entero, run
 from serving.local_time import PRIMER_ANIO
 from serving.logs import configure_logs
-from serving.settings import Settings, load_settings
+from serving.settings import load_settings
 
 RETENER_DIAS = 30
 """How long restored days stay; the specification's age of archiving."""
 ELIMINAR_DIAS_MINIMOS = 30
 DIAS_MAXIMOS = 36_500
-UN_DIA = timedelta(days=1)
-
-
-def show_archive(settings: Settings) -> int:
-    """Return the exit status of showing what both archives hold."""
-
-    def show(almacen: Almacen, archivo: Archivo) -> None:
-        titulo = f"{almacen.varios} archivadas"
-        show_table(almacen, titulo, archivo.listar(), settings.zona_horaria)
-
-    return in_each(settings, AMBOS, show)
-
-
-def restore(settings: Settings, desde: date, hasta: date, retenido_hasta: date) -> int:
-    """Return the exit status of bringing local days back, ``hasta`` included.
-
-    Raises
-    ------
-    TransientError
-        Another archiver or restorer is at work, or PostgreSQL, which keeps the lock, is away.
-    """
-
-    def move(almacen: Almacen, archivo: Archivo) -> None:
-        def contar() -> int:
-            return archivo.contar(hasta + UN_DIA) - archivo.contar(desde)
-
-        reloj = Cronometro()
-        with bar(f"{almacen.nombre}: restaurando", contar) as avance:
-            movidos = archivo.restaurar(desde, hasta, retenido_hasta, avance)
-        cuales = f"del {desde} al {hasta}"
-        texto = say_moved(almacen, "restaurada", cuales, movidos, reloj.segundos())
-        if not movidos.registros:
-            texto = f"{almacen.nombre}: no hay {almacen.varios} archivadas {cuales}"
-        print(texto)  # noqa: T201
-
-    with one_at_a_time(settings):
-        estado = in_each(settings, AMBOS, move)
-    if estado == HECHO:
-        print(f"El archivador dejará esos días donde están hasta el {retenido_hasta}, incluido.")  # noqa: T201
-    return estado
-
-
-def delete(settings: Settings, antes_de: date, *, preguntar: bool) -> int:
-    """Return the exit status of deleting archived days before ``antes_de``, for good.
-
-    Parameters
-    ----------
-    preguntar : bool
-        Ask for the number of rows first; nobody is kept waiting for the answer.
-
-    Raises
-    ------
-    PermanentError
-        The answer is another number, or there are more or fewer by now: nothing is deleted.
-    TransientError
-        A store is away, so that nobody can tell how many they are; nothing is deleted.
-    """
-    cuentas = _count(settings, antes_de)
-    if not sum(cuentas):
-        print(f"no hay nada archivado de antes del {antes_de}")  # noqa: T201
-        return HECHO
-    if preguntar:
-        _confirm(cuentas, antes_de)
-
-    def remove(almacen: Almacen, archivo: Archivo) -> None:
-        reloj = Cronometro()
-        with bar(f"{almacen.nombre}: eliminando", lambda: archivo.contar(antes_de)) as avance:
-            movidos = archivo.eliminar(antes_de, avance)
-        cuales = f"de antes del {antes_de}"
-        print(say_moved(almacen, "eliminada", cuales, movidos, reloj.segundos()))  # noqa: T201
-
-    with one_at_a_time(settings):
-        ahora = _count(settings, antes_de)
-        if preguntar and ahora != cuentas:
-            raise PermanentError(
-                f"mientras tanto ha cambiado el archivo: ahora son {_both(ahora)}; no se ha "
-                "eliminado nada, repita la orden"
-            )
-        return in_each(settings, AMBOS, remove)
-
-
-def _count(settings: Settings, antes_de: date) -> list[int]:
-    """Return how many of the days before ``antes_de`` each archive holds."""
-    cuentas = []
-    for almacen in AMBOS:
-        with closing(almacen.abrir(settings)) as archivo:
-            cuentas.append(archivo.contar(antes_de))
-    return cuentas
-
-
-def _both(cuentas: Sequence[int]) -> str:
-    return " y ".join(
-        f"{numero(n, 0)} {almacen.uno if n == 1 else almacen.varios}"
-        for n, almacen in zip(cuentas, AMBOS, strict=True)
-    )
-
-
-def _confirm(cuentas: Sequence[int], antes_de: date) -> None:
-    """Return once the number of rows has been typed."""
-    total = sum(cuentas)
-    print(  # noqa: T201
-        f"Se van a eliminar del archivo, para siempre, {_both(cuentas)} de antes del {antes_de}: "
-        f"{numero(total, 0)} en total. No hay vuelta atrás."
-    )
-    try:
-        respuesta = input("Para confirmarlo, escriba cuántas son en total: ")
-    except EOFError:
-        respuesta = ""
-    if respuesta.replace(".", "").strip() != str(total):
-        raise PermanentError("no es ese número: no se ha eliminado nada")
 
 
 def _fecha(texto: str) -> date:

@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from detection.errors import ConsumoError, TransientError
-from pipeline.stores.archive_records import MesArchivo, Movidos
-from pipeline.stores.mongo.archive import ArchivoMongo
+from detection.texts import numero
+from pipeline.jobs.reporting import megabytes, progress_bar
+from pipeline.stores.archive import Avance, Movidos
+from pipeline.stores.mongo.archive import MongoArchive
+from pipeline.stores.ports import Archive
 from pipeline.stores.postgres.advisory_lock import exclusive
-from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.time_zone import check_zone
 from serving.cli import FALLO, HECHO
 from serving.settings import Settings
 
 CERROJO = "archivado"
-
-Avance = Callable[[int], None]
-"""Told how many more are in their new place."""
-
-
-class Archivo(Protocol):
-    """What archiver and restorer ask of a store; days are local ones."""
-
-    def pendientes(self, limite: date, hoy: date) -> Sequence[MesArchivo]:
-        """Return what ``archivar`` would move, by month; changes nothing."""
-        ...
-
-    def archivar(self, limite: date, hoy: date, avance: Avance) -> Movidos:
-        """Move what is of the days before ``limite`` to the archive."""
-        ...
-
-    def restaurar(self, desde: date, hasta: date, retenido_hasta: date, avance: Avance) -> Movidos:
-        """Bring days back, ``hasta`` included, to stay at least until ``retenido_hasta``."""
-        ...
-
-    def contar(self, antes_de: date) -> int:
-        """Return how many of the days before ``antes_de`` are in the archive."""
-        ...
-
-    def eliminar(self, antes_de: date, avance: Avance) -> Movidos:
-        """Delete from the archive what is of the days before ``antes_de``, for good."""
-        ...
-
-    def listar(self) -> Sequence[MesArchivo]:
-        """Return what the archive holds, by month."""
-        ...
-
-    def close(self) -> None:
-        """Close every connection."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +41,71 @@ class Almacen:
     nombre: str
     uno: str
     varios: str
-    abrir: Callable[[Settings], Archivo]
+    abrir: Callable[[Settings], Archive]
+
+    def some(self, n: int) -> str:
+        """Return a number of what it holds, for the user."""
+        return f"{numero(n, 0)} {self.uno if n == 1 else self.varios}"
 
 
-def _open_postgres(settings: Settings) -> Archivo:
+def _open_postgres(settings: Settings) -> Archive:
     # Alembic takes longer to import than everything else here, and --help does not need it.
     from pipeline.stores.postgres.migrations.apply import migrate
 
     migrate(settings)
-    return ArchivoPostgres(settings)
+    return PostgresArchive(settings)
 
 
 POSTGRES = Almacen("PostgreSQL", "lectura", "lecturas", _open_postgres)
-MONGO = Almacen("MongoDB", "anomalía", "anomalías", ArchivoMongo)
+MONGO = Almacen("MongoDB", "anomalía", "anomalías", MongoArchive)
 AMBOS = (POSTGRES, MONGO)
+
+
+@dataclass(frozen=True, slots=True)
+class Tarea:
+    """What a job does to each archive, and its words for it.
+
+    Parameters
+    ----------
+    haciendo, hecho : str
+        What is being done, and what was done with one, as "archivando" and "archivada".
+    cuales : str
+        Which ones.
+    nada : str or None
+        What there is none of, if nothing has moved; None = that is no line of its own.
+    contar : callable
+        How many there are to move; asked only if somebody looks.
+    mover : callable
+        Moves them.
+    """
+
+    haciendo: str
+    hecho: str
+    cuales: str
+    nada: str | None
+    contar: Callable[[Archive], int]
+    mover: Callable[[Archive, Avance], Movidos]
+
+    def run(self, almacen: Almacen, archivo: Archive) -> None:
+        """Do it, and say in a line what was done."""
+        inicio = time.perf_counter()
+        texto = f"{almacen.nombre}: {self.haciendo}"
+        with progress_bar(texto, lambda: self.contar(archivo)) as avanzar:
+            movidos = self.mover(archivo, lambda n: avanzar(n, None))
+        if self.nada and not movidos.registros:
+            print(f"{almacen.nombre}: no hay {almacen.varios} {self.nada} {self.cuales}")  # noqa: T201
+        else:
+            print(self.say(almacen, movidos, time.perf_counter() - inicio))  # noqa: T201
+
+    def say(self, almacen: Almacen, movidos: Movidos, segundos: float) -> str:
+        """Return the line of what was done in a store, for the user."""
+        n, liberado = movidos.registros, movidos.espacio_liberado_mb
+        espacio = "espacio sin medir" if liberado is None else f"{megabytes(liberado)} MB liberados"
+        ritmo = numero(n / max(segundos, 1e-9), 0)
+        return (
+            f"{almacen.nombre}: {almacen.some(n)} {self.hecho}{'s' * (n != 1)}, {self.cuales}; "
+            f"{espacio}; {numero(segundos, 1)} s ({ritmo} {almacen.varios}/s)"
+        )
 
 
 def today(settings: Settings) -> date:
@@ -112,7 +131,7 @@ def one_at_a_time(settings: Settings) -> Iterator[None]:
 
 
 def in_each(
-    settings: Settings, almacenes: Sequence[Almacen], hacer: Callable[[Almacen, Archivo], None]
+    settings: Settings, almacenes: Sequence[Almacen], hacer: Callable[[Almacen, Archive], None]
 ) -> int:
     """Return the exit status of a job in some stores: one that fails does not keep the others.
 

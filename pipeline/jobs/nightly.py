@@ -34,7 +34,7 @@ from typing import Any
 from detection.errors import ConsumoError, TransientError
 from detection.texts import numero
 from pipeline.stores.postgres.advisory_lock import exclusive
-from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.archive import PostgresArchive
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
@@ -51,7 +51,7 @@ DESPEDIDA_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Resultado:
+class ResultadoPaso:
     """How a step ended.
 
     Parameters
@@ -78,7 +78,7 @@ class Paso:
     """
 
     nombre: str
-    hacer: Callable[[Parada], Resultado]
+    hacer: Callable[[Parada], ResultadoPaso]
 
 
 def make_steps(settings: Settings, *, con_modelos: bool) -> list[Paso]:
@@ -125,7 +125,7 @@ def _run_step(paso: Paso, parada: Parada) -> bool:
         _LOG.warning("%s: interrumpido", paso.nombre)
         raise
     except ConsumoError as error:
-        resultado = Resultado(FALLO, str(error))
+        resultado = ResultadoPaso(FALLO, str(error))
     cuanto = f"{numero(time.monotonic() - inicio, 1)} s (estado {resultado.estado})"
     if resultado.estado == HECHO:
         _LOG.info("%s: hecho en %s: %s", paso.nombre, cuanto, resultado.dicho)
@@ -136,7 +136,7 @@ def _run_step(paso: Paso, parada: Parada) -> bool:
 
 def run_child(
     orden: Sequence[str], parada: Parada, *, despedida_s: float = DESPEDIDA_S
-) -> Resultado:
+) -> ResultadoPaso:
     """Return how a command ended; a stop that is asked for ends it first.
 
     Parameters
@@ -161,9 +161,9 @@ def run_child(
     for linea in quejas:
         _LOG.debug("%s", linea)
     if hijo.returncode == HECHO:
-        return Resultado(HECHO, "; ".join(dicho) or "sin nada que decir")
+        return ResultadoPaso(HECHO, "; ".join(dicho) or "sin nada que decir")
     ultima = [*dicho, *quejas][-1:] or ["sin explicación"]
-    return Resultado(hijo.returncode, ultima[0].removeprefix("error: "))
+    return ResultadoPaso(hijo.returncode, ultima[0].removeprefix("error: "))
 
 
 def _end(hijo: subprocess.Popen[bytes], despedida_s: float) -> None:
@@ -182,15 +182,15 @@ def _lines(salida: Any) -> list[str]:
     return [linea.strip() for linea in salida if linea.strip()]
 
 
-def _make_partitions(settings: Settings) -> Resultado:
+def _make_partitions(settings: Settings) -> ResultadoPaso:
     # Alembic takes long to import, and --help does not need it.
     from pipeline.stores.postgres.migrations.apply import migrate
 
     migrate(settings)
-    with closing(ArchivoPostgres(settings)) as archivo:
-        nuevas = archivo.asegurar_particiones(datetime.now(UTC).date(), MESES_ADELANTE)
+    with closing(PostgresArchive(settings)) as archivo:
+        nuevas = archivo.ensure_partitions(datetime.now(UTC).date(), MESES_ADELANTE)
     texto = {0: "ya estaban todas", 1: "1 nueva"}.get(nuevas, f"{nuevas} nuevas")
-    return Resultado(HECHO, texto)
+    return ResultadoPaso(HECHO, texto)
 
 
 def say(pasos: Sequence[Paso], fallidos: Sequence[str], segundos: float) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ from detection.domain import (
     Mascaras,
     Veredictos,
 )
+from pipeline.stores.archive import Avance, MesArchivo, Movidos
 
 DIFERENCIA_CENTESIMAS = 10
 """Scores this far apart, in hundredths, are worth comparing: the span of a severidad, about. By
@@ -246,4 +248,47 @@ class AnomalyStore(Protocol):
 
     def close(self) -> None:
         """Close the connection."""
+        ...
+
+
+class Archive(Protocol):
+    """A store's old records, moved by local day to its archive and back (both stores).
+
+    Whatever is killed at whatever instant, nothing is lost, and the next run goes on; twice equals
+    once. One archiver or restorer at a time: the caller sees to it. Raises ``TransientError`` while
+    the store is away. ``avance`` is told how many more are in their new place.
+    """
+
+    def pendientes(self, limite: date, hoy: date) -> Sequence[MesArchivo]:
+        """Return what ``archivar`` would move, by month; changes nothing."""
+        ...
+
+    def listar(self) -> Sequence[MesArchivo]:
+        """Return what the archive holds, by month."""
+        ...
+
+    def contar(self, antes_de: date) -> int:
+        """Return how many of the days before ``antes_de`` are in the archive."""
+        ...
+
+    def archivar(self, limite: date, hoy: date, avance: Avance) -> Movidos:
+        """Move what is of the days before ``limite`` to the archive.
+
+        Days that were restored stay until they are no longer retained at ``hoy``.
+        """
+        ...
+
+    def restaurar(self, desde: date, hasta: date, retenido_hasta: date, avance: Avance) -> Movidos:
+        """Bring days back, ``hasta`` included, to stay at least until ``retenido_hasta``."""
+        ...
+
+    def eliminar(self, antes_de: date, avance: Avance) -> Movidos:
+        """Delete from the archive what is of the days before ``antes_de``, for good.
+
+        What still comes of one of those days goes to the archive, as before.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
         ...

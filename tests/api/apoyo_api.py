@@ -20,8 +20,8 @@ from api.app import create_app, make_server
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, Veredictos, hora_absoluta, instante
 from detection.simulation.synthesis import generate, make_poblacion
-from pipeline.aggregator import aggregate
 from pipeline.embedded.services import EmbeddedServices
+from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from pipeline.streaming.batch import Procesador

@@ -18,12 +18,12 @@ from contracts.sondas import AnomaliasMongo
 from api.api_keys import CABECERA
 from api.app import create_app
 from detection.domain import hora_absoluta
-from pipeline.aggregator import aggregate
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.stores.mongo.archive import ArchivoMongo
+from pipeline.jobs.aggregate import aggregate
+from pipeline.stores.mongo.archive import MongoArchive
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.mongo.reviews import VeredictosMongo
-from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
@@ -112,14 +112,14 @@ class Casa:
     def archivar(self) -> None:
         """Move what is older than some days to the archive."""
         hoy = self.ahora.astimezone(MADRID).date()
-        for archivo in (ArchivoPostgres(self.settings), ArchivoMongo(self.settings)):
+        for archivo in (PostgresArchive(self.settings), MongoArchive(self.settings)):
             with contextlib.closing(archivo):
                 archivo.archivar(hoy - ARCHIVO_DIAS * DIA, hoy)
 
     def eliminar(self) -> None:
         """Delete the oldest part of the archive for good."""
         hoy = self.ahora.astimezone(MADRID).date()
-        for archivo in (ArchivoPostgres(self.settings), ArchivoMongo(self.settings)):
+        for archivo in (PostgresArchive(self.settings), MongoArchive(self.settings)):
             with contextlib.closing(archivo):
                 archivo.eliminar(hoy - BORRADO_DIAS * DIA)
 

@@ -32,10 +32,10 @@ from rich.table import Table
 from detection.domain import Lecturas, hora_absoluta
 from detection.simulation.synthesis import make_poblacion
 from detection.texts import numero
-from pipeline.aggregator import aggregate
 from pipeline.consumer import open_procesador
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.generator.service import generate_lecturas
+from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.documents import hour
 from pipeline.streaming.batch import Procesador
 from serving.cli import FALLO, HECHO, Parser, entero, run

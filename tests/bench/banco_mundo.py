@@ -22,9 +22,9 @@ from pymongo import MongoClient
 
 from detection.domain import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
 from detection.simulation.synthesis import make_poblacion
-from pipeline.aggregator import aggregate
 from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.generator.service import generate_lecturas
+from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.anomalies import ANOMALIAS, Lote
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.store import MongoAnomalyStore

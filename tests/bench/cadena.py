@@ -42,7 +42,7 @@ from detection.texts import numero
 from pipeline.consumer import hora_actual, open_procesador
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.ingest.messages import Decodificador
-from pipeline.stores.postgres.day_marks import DIARIOS, ensure_months, months_of
+from pipeline.stores.postgres.partitions import DIARIOS, ensure_months, months_of
 from pipeline.stores.postgres.store import PostgresStore
 from pipeline.streaming.batch import Procesador
 from pipeline.streaming.consumer_loop import Bucle

@@ -17,7 +17,7 @@ from contracts.sondas import HistorialPostgres, conectar
 
 from detection.domain import hora_absoluta
 from detection.errors import TransientError
-from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
@@ -204,7 +204,7 @@ class Mundo:
     def _mover(self, entorno: Settings, movimientos: int) -> None:
         azar = np.random.default_rng((self._semilla, 3))
         hoy = HOY
-        with closing(ArchivoPostgres(entorno, tanda=TANDA)) as archivo:
+        with closing(PostgresArchive(entorno, tanda=TANDA)) as archivo:
             for _ in range(movimientos):
                 que = azar.choice(["archivar", "restaurar", "eliminar"], p=[0.4, 0.4, 0.2])
                 desde, hasta = sorted(azar.integers(len(DIAS), size=2).tolist())
@@ -219,7 +219,7 @@ class Mundo:
                     insistir(hacer[que])
                 hoy += UN_DIA
 
-    def _eliminar(self, archivo: ArchivoPostgres, antes_de: date) -> None:
+    def _eliminar(self, archivo: PostgresArchive, antes_de: date) -> None:
         empieza = next(self._reloj)
         archivo.eliminar(antes_de)
         hecho = Hecho(empieza, next(self._reloj), None)

@@ -14,8 +14,8 @@ from contracts.sondas import HistorialPostgres
 from pymongo import MongoClient
 
 from detection.domain import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, instante
-from pipeline.aggregator import Resultado, aggregate
-from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.jobs.aggregate import Agregado, aggregate
+from pipeline.stores.postgres.archive import PostgresArchive
 from serving.settings import Settings
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -38,7 +38,7 @@ class Casa:
             entorno.mongo_host, entorno.mongo_port, tz_aware=True
         )
         self.base = self.cliente[entorno.mongo_db]
-        self._archivo = ArchivoPostgres(entorno)
+        self._archivo = PostgresArchive(entorno)
 
     def archivar(self, limite: date) -> int:
         """Return how many readings of the days before ``limite`` went to the archive."""
@@ -49,7 +49,7 @@ class Casa:
         self._archivo.close()
         self.cliente.close()
 
-    def agregar(self, mes: date | None = None, ahora: datetime = AHORA) -> Resultado:
+    def agregar(self, mes: date | None = None, ahora: datetime = AHORA) -> Agregado:
         return aggregate(self.entorno, mes, ahora)
 
     def documentos(self) -> dict[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ from pymongo import MongoClient
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.store import MongoAnomalyStore
-from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.queries import PostgresConsultas
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
@@ -38,7 +38,7 @@ def historia(servicios: EmbeddedServices) -> Iterator[Settings]:
     """
     with entorno_propio(servicios) as entorno:
         migrate(entorno)
-        store, archivo = PostgresStore(entorno), ArchivoPostgres(entorno)
+        store, archivo = PostgresStore(entorno), PostgresArchive(entorno)
         lecturas, veredictos = hacer_datos()
         for inicio in range(0, len(lecturas), 20_000):
             trozo = np.arange(inicio, min(inicio + 20_000, len(lecturas)))

@@ -30,7 +30,7 @@ from contracts.sondas import conectar
 
 from detection.domain import instante
 from pipeline import aggregator
-from pipeline.aggregator import Resultado, expected_hours
+from pipeline.jobs.aggregate import Agregado, expected_hours
 from pipeline.stores.months import mes_str
 from serving.settings import Settings, horas_de
 
@@ -159,7 +159,7 @@ def test_dos_veces_es_una(casa: Casa) -> None:
     casa.guardar(*lote)
     casa.agregar()
     antes = casa.escritos()
-    assert casa.agregar() == Resultado((), 0, 0, 0, 2)
+    assert casa.agregar() == Agregado((), 0, 0, 0, 2)
     assert casa.escritos() == antes
     casa.agregar(ENERO)
     assert casa.documentos() == documentos_de(lote)
@@ -218,7 +218,7 @@ def test_un_cliente_sin_lecturas_pierde_su_documento(casa: Casa) -> None:
     hecho = casa.agregar()
     assert (hecho.meses, hecho.documentos, hecho.retirados) == ((FEBRERO,), 0, 2)
     assert set(casa.documentos()) == {"CLI_00001_2026-01"}
-    assert casa.agregar() == Resultado((), 0, 0, 0, 1)
+    assert casa.agregar() == Agregado((), 0, 0, 0, 1)
 
 
 def test_los_documentos_que_alguien_borra_se_rehacen(casa: Casa) -> None:
@@ -346,14 +346,14 @@ def test_unas_horas_imposibles_se_nombran(variables: dict[str, str]) -> None:
 def test_las_frases_del_final() -> None:
     """What was made, removed and left alone, in the singular and the plural."""
     di = aggregator.say
-    assert di(Resultado((ENERO, FEBRERO), 100, 72_000, 1, 3), None, 1.26) == (
+    assert di(Agregado((ENERO, FEBRERO), 100, 72_000, 1, 3), None, 1.26) == (
         "2 meses agregados (2026-01 a 2026-02): 72000 lecturas en 100 documentos, 1,3 s; "
         "1 retirado por falta de lecturas; 3 meses sin cambios"
     )
-    assert di(Resultado((ENERO,), 1, 1, 0, 0), ENERO, 0.1) == (
+    assert di(Agregado((ENERO,), 1, 1, 0, 0), ENERO, 0.1) == (
         "1 mes agregado (2026-01): 1 lectura en 1 documento, 0,1 s"
     )
-    assert di(Resultado((ENERO,), 0, 0, 2, 0), ENERO, 0.1) == (
+    assert di(Agregado((ENERO,), 0, 0, 2, 0), ENERO, 0.1) == (
         "no hay lecturas de 2026-01; 2 retirados por falta de lecturas"
     )
-    assert di(Resultado((), 0, 0, 0, 1), None, 0.1) == "nada que agregar: 1 mes al día"
+    assert di(Agregado((), 0, 0, 0, 1), None, 0.1) == "nada que agregar: 1 mes al día"

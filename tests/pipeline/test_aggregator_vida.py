@@ -24,10 +24,10 @@ from apoyo_meses import (
 from contracts.sondas import conectar
 
 from detection.errors import TransientError
-from pipeline.aggregator import Agregador
+from pipeline.jobs.aggregate import Agregador
 from pipeline.stores.mongo.months import MesesMongo
-from pipeline.stores.postgres import partitions
-from pipeline.stores.postgres.partitions import RESUMEN, MesesPostgres
+from pipeline.stores.postgres import month_totals
+from pipeline.stores.postgres.month_totals import RESUMEN, MesesPostgres
 from serving.settings import Settings
 
 
@@ -102,7 +102,7 @@ def test_se_escribe_mientras_se_agrega(casa: Casa) -> None:
 
 def test_dos_a_la_vez_no(casa: Casa, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second aggregation waits for the first one, and says so if it takes too long."""
-    monkeypatch.setattr(partitions, "ESPERA_CERROJO_S", 1)
+    monkeypatch.setattr(month_totals, "ESPERA_CERROJO_S", 1)
     casa.guardar(*lote_de([("A", hora("2026-01-10T10:00"))]))
     with closing(MesesPostgres(casa.entorno)) as primera:
         primera.lock()
@@ -117,9 +117,9 @@ def test_dos_a_la_vez_no(casa: Casa, monkeypatch: pytest.MonkeyPatch) -> None:
 FRAGIL = """
 import os, signal
 from datetime import UTC, datetime
-from pipeline.aggregator import Agregador
+from pipeline.jobs.aggregate import Agregador
 from pipeline.stores.mongo.months import MesesMongo
-from pipeline.stores.postgres.partitions import MesesPostgres
+from pipeline.stores.postgres.month_totals import MesesPostgres
 from serving.settings import load_settings
 
 PASO, QUEDAN = {paso!r}, [{veces}]

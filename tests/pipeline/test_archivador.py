@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -187,13 +188,16 @@ def test_como_lo_escribe_la_especificacion_y_con_barra(
 ) -> None:
     """``python archivador.py --agresivo`` on a terminal shows how far it is."""
     amo, esclavo = pty.openpty()
-    hijo = subprocess.run(
-        [sys.executable, str(raiz / "pipeline" / "archivador.py"), "--agresivo"],
-        env={**variables, "TERM": "xterm", "COLUMNS": "100"},
-        stdout=subprocess.PIPE, stderr=esclavo, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    os.close(esclavo)
-    visto = os.read(amo, 1_000_000).decode()
+    with ThreadPoolExecutor(1) as hilo:
+        # As it is shown: a terminal that nobody reads is full after 4 KB.
+        mirada = hilo.submit(_leer_todo, amo)
+        hijo = subprocess.run(
+            [sys.executable, str(raiz / "pipeline" / "archivador.py"), "--agresivo"],
+            env={**variables, "TERM": "xterm", "COLUMNS": "100"},
+            stdout=subprocess.PIPE, stderr=esclavo, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        os.close(esclavo)
+        visto = mirada.result().decode()
     os.close(amo)
     assert hijo.returncode == HECHO, visto
     assert "PostgreSQL: archivando" in visto
@@ -202,6 +206,15 @@ def test_como_lo_escribe_la_especificacion_y_con_barra(
     assert casa.dias(DIARIOS) == []
     assert hijo.stdout.startswith("PostgreSQL: 5.664 lecturas archivadas")
     casa.intacta()
+
+
+def _leer_todo(amo: int) -> bytes:
+    """Return what is shown on a terminal until nobody writes there any more."""
+    visto = b""
+    with suppress(OSError):
+        while trozo := os.read(amo, 4096):
+            visto += trozo
+    return visto
 
 
 def test_lo_que_llega_tarde_va_al_archivo(casa: Casa) -> None:

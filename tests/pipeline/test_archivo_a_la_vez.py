@@ -12,7 +12,7 @@ from apoyo_turnos import por_orden, por_turnos, se_detiene
 from contracts.fakes import hacer_lote
 from contracts.sondas import conectar
 
-from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.migrations.apply import downgrade
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
@@ -40,17 +40,17 @@ def _corregir(entorno: Settings) -> None:
 
 
 def _restaurar(entorno: Settings) -> None:
-    with closing(ArchivoPostgres(entorno, tanda=TANDA)) as archivo:
+    with closing(PostgresArchive(entorno, tanda=TANDA)) as archivo:
         insistir(lambda: archivo.restaurar(DIAS[0], DIAS[0], HOY))
 
 
 def _archivar(entorno: Settings) -> None:
-    with closing(ArchivoPostgres(entorno, tanda=TANDA)) as archivo:
+    with closing(PostgresArchive(entorno, tanda=TANDA)) as archivo:
         insistir(lambda: archivo.archivar(LIMITE, HOY))
 
 
 def _eliminar(entorno: Settings) -> None:
-    with closing(ArchivoPostgres(entorno, tanda=TANDA)) as archivo:
+    with closing(PostgresArchive(entorno, tanda=TANDA)) as archivo:
         insistir(lambda: archivo.eliminar(LIMITE))
 
 
@@ -108,7 +108,7 @@ def test_todos_a_la_vez(casa: Casa, semilla: int) -> None:
     mundo.comprobar()
     _archivar(casa.entorno)
     mundo.comprobar()
-    with closing(ArchivoPostgres(casa.entorno)) as archivo:
+    with closing(PostgresArchive(casa.entorno)) as archivo:
         archivo.restaurar(date(2026, 1, 1), HOY, HOY)
     mundo.comprobar()
     assert _cuantas(casa, "consumos_diarios_archivo") == 0

@@ -21,7 +21,7 @@ from detection.errors import TransientError
 from pipeline.jobs.nightly import (
     MESES_ADELANTE,
     Paso,
-    Resultado,
+    ResultadoPaso,
     main,
     maintain,
     make_steps,
@@ -45,7 +45,7 @@ def paso(nombre: str, guion: str) -> Paso:
     return Paso(nombre, lambda parada: run_child(orden(guion), parada))
 
 
-def fallar() -> Resultado:
+def fallar() -> ResultadoPaso:
     raise TransientError("PostgreSQL no responde")
 
 
@@ -170,10 +170,10 @@ def test_una_parada_ya_pedida_no_empieza_nada(entorno: Settings) -> None:
     parada = Parada()
     hechos: list[str] = []
 
-    def hacer(_parada: Parada) -> Resultado:
+    def hacer(_parada: Parada) -> ResultadoPaso:
         hechos.append("uno")
         parada.pedir()
-        return Resultado(HECHO, "")
+        return ResultadoPaso(HECHO, "")
 
     with pytest.raises(KeyboardInterrupt):
         maintain(entorno, [Paso("uno", hacer), Paso("dos", hacer)], parada)

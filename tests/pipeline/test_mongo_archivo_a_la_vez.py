@@ -17,7 +17,7 @@ from pymongo import monitoring
 
 from detection.domain import hora_absoluta
 from detection.errors import TransientError
-from pipeline.stores.mongo.archive import ArchivoMongo
+from pipeline.stores.mongo.archive import MongoArchive
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(600)
@@ -83,7 +83,7 @@ class Mundo:
             cuales = azar.choice(len(posibles), int(azar.integers(1, 4)), replace=False)
             self._guardar([posibles[i] for i in cuales], azar)
 
-    def mover(self, archivo: ArchivoMongo, movimientos: int) -> None:
+    def mover(self, archivo: MongoArchive, movimientos: int) -> None:
         azar = np.random.default_rng([self._semilla, 0])
         hoy = HOY
         for _ in range(movimientos):
@@ -149,7 +149,7 @@ def test_un_alto_al_guardar(
     When both have ended each anomaly is in one place, without anybody having run again.
     """
     mundo = Mundo(sonda, 7)
-    with closing(ArchivoMongo(entorno)) as archivo:
+    with closing(MongoArchive(entorno)) as archivo:
         archivo.ensure_indexes()
         for paso in range(PASOS):
             mundo.consumir("A", 1)
@@ -185,7 +185,7 @@ def test_todos_a_la_vez(
     mundo = Mundo(sonda, semilla)
     mundo.consumir("A", 2)
     mundo.consumir("B", 2)
-    with closing(ArchivoMongo(entorno, tanda=int(azar.integers(1, 4)))) as archivo:
+    with closing(MongoArchive(entorno, tanda=int(azar.integers(1, 4)))) as archivo:
         archivo.ensure_indexes()
         if semilla % 2:
             archivo.archivar(LIMITE, HOY)

@@ -16,7 +16,7 @@ from pymongo import monitoring
 
 from detection.domain import hora_absoluta, instante
 from detection.errors import TransientError
-from pipeline.stores.mongo.archive import ArchivoMongo
+from pipeline.stores.mongo.archive import MongoArchive
 from serving.settings import Settings
 
 HOY = date(2026, 3, 10)
@@ -187,7 +187,7 @@ def _en(sonda: AnomaliasMongo, coleccion: str) -> dict[Identidad, Anomalia]:
     return _comparables(anomalias_de(sonda.base[coleccion]))
 
 
-def _vaiven(archivo: ArchivoMongo, azar: np.random.Generator, mundo: Mundo) -> None:
+def _vaiven(archivo: MongoArchive, azar: np.random.Generator, mundo: Mundo) -> None:
     """Archive and restore, a day or both, as long as the world lives."""
     while mundo.vive:
         archivo.archivar(LIMITE, HOY)
@@ -204,7 +204,7 @@ def test_mientras_se_mueven_nadie_pierde_lo_que_escribe(
     In the end all anomalies are in one place, each as if nothing had ever moved.
     """
     azar = np.random.default_rng(semilla)
-    archivo = ArchivoMongo(entorno, tanda=int(azar.integers(1, 4)))
+    archivo = MongoArchive(entorno, tanda=int(azar.integers(1, 4)))
     mundo = Mundo(sonda, np.random.default_rng((semilla, 1)))
     mundo.vivir(6)
     mundo.vive = True
@@ -238,7 +238,7 @@ def test_un_alto_en_cada_orden(
     parte: int,
 ) -> None:
     """A save that halts anywhere while a move comes to anywhere, and then goes on."""
-    archivo = ArchivoMongo(entorno)
+    archivo = MongoArchive(entorno)
     escena = Escena(sonda)
     mover = {
         "archivar": lambda: archivo.archivar(LIMITE, HOY),

@@ -13,7 +13,7 @@ from contracts.fakes import hacer_lote
 from contracts.sondas import HistorialPostgres, conectar
 
 from detection.domain import hora_absoluta
-from pipeline.stores.postgres.archive import ArchivoPostgres
+from pipeline.stores.postgres.archive import PostgresArchive
 
 HOY = date(2026, 4, 10)
 RETENIDO = date(2026, 5, 10)
@@ -36,7 +36,7 @@ class Casa:
         self.sonda = sonda
         self.sql = sonda.sql
         self.store = sonda.store
-        self.archivo = ArchivoPostgres(sonda.entorno, tanda=TANDA)
+        self.archivo = PostgresArchive(sonda.entorno, tanda=TANDA)
 
     def llenar(self) -> list[Any]:
         """Store the readings of all customers and return their rows."""
@@ -89,10 +89,8 @@ def test_se_archiva_lo_anterior_al_limite_y_vuelve_igual(casa: Casa) -> None:
     assert casa.cuantas("consumos_diarios_archivo") == 0
     assert casa.todas("consumos_diarios") == original
     assert casa.archivo.restaurar(date(2026, 1, 1), date(2026, 3, 31), RETENIDO).registros == 0
-    estados = [
-        (f["operacion"], f["estado"], f["registros_movidos"]) for f in casa.archivo.historial(9)
-    ]
-    assert estados == [
+    registro = "SELECT operacion, estado, registros_movidos FROM log_archivado ORDER BY id DESC"
+    assert casa.sql(registro) == [
         ("restaurar", "completado", 0),
         ("restaurar", "completado", viejas),
         ("archivar", "completado", 0),
@@ -145,7 +143,8 @@ def test_interrumpido_entre_dos_pasos_se_reanuda(casa: Casa, paso: int) -> None:
     assert casa.todas() == original
     assert casa.en_las_dos() == 0
     casa.archivo.archivar(limite, HOY)
-    assert [f["estado"] for f in casa.archivo.historial(2)] == ["completado", "interrumpido"]
+    estados = casa.sql("SELECT estado FROM log_archivado ORDER BY id")
+    assert estados == [("interrumpido",), ("completado",)]
     assert casa.cuantas("consumos_diarios", "fecha < '2026-03-04'") == 0
     cuenta = [0]
     with pytest.raises(KeyboardInterrupt):
@@ -308,8 +307,8 @@ def test_se_elimina_solo_del_archivo_y_para_siempre(casa: Casa) -> None:
 
 def test_las_particiones_se_hacen_por_adelantado(casa: Casa) -> None:
     """The nightly job makes the months to come, once."""
-    assert casa.archivo.asegurar_particiones(date(2031, 12, 5), 2) == 3
-    assert casa.archivo.asegurar_particiones(date(2031, 12, 5), 2) == 0
+    assert casa.archivo.ensure_partitions(date(2031, 12, 5), 2) == 3
+    assert casa.archivo.ensure_partitions(date(2031, 12, 5), 2) == 0
     hijas = casa.sql("SELECT relname FROM pg_class WHERE relname LIKE 'consumos_diarios_203%%'")
     nombres = sorted(n for (n,) in hijas if len(n) == len("consumos_diarios_2031_12"))
     assert nombres == [

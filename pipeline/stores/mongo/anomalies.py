@@ -104,7 +104,7 @@ class ColeccionAnomalias:
         ----------
         retirar : bool
             False = it stays all the same, with its verdict: whoever moves anomalies at this
-            moment takes it away (``mongo_traslado``). Had it gone already, he could not tell.
+            moment takes it away (``transfer``). Had it gone already, he could not tell.
         """
         if lote.conservado:
             return self._mend(lote, retirar)

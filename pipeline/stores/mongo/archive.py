@@ -1,15 +1,16 @@
 """The archive of anomalies: from ``anomalias_detectadas`` to ``anomalias_archivo`` and back.
 
-A day is marked before its anomalies move (``mongo_dias``), and each is deleted only after its copy
-has been compared (``mongo_traslado``), so whatever is killed at whatever instant, no anomaly is
-lost, and after the next run none is in both. One archiver or restorer at a time: the caller sees to
-it. The days are those of MongoDB alone: PostgreSQL has marks of its own.
+Each anomaly is deleted only after its copy has been compared (``transfer``), so none is lost, and
+after the next run none is in both. The days are those of MongoDB alone: PostgreSQL has marks of its
+own, for either store may be archived while the other one is away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,14 +18,21 @@ from pymongo import ASCENDING, DESCENDING, DeleteOne
 
 from detection.domain import SEVERIDADES
 from detection.errors import PermanentError
-from pipeline.stores.archive_records import MesAnomalias, Movidos
+from pipeline.stores.archive import (
+    MEGABYTE,
+    UN_DIA,
+    Avance,
+    MesArchivo,
+    Movidos,
+    carry_out,
+    ignore,
+)
 from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, ColeccionAnomalias
-from pipeline.stores.mongo.archive_log import MEGABYTE, REGISTRO, Anotacion, latest, open_log
 from pipeline.stores.mongo.chunks import bulk_write
 from pipeline.stores.mongo.connection import connect, traducidos
 from pipeline.stores.mongo.day_marks import (
     DIAS_SIEMPRE_VIVOS,
-    UN_DIA,
+    Base,
     begin_return,
     day_of,
     day_start,
@@ -32,23 +40,23 @@ from pipeline.stores.mongo.day_marks import (
     mark,
     retained,
 )
+from pipeline.stores.mongo.documents import now
 from pipeline.stores.mongo.transfer import RETIRADA, Crudo, Traslado, raw
 from pipeline.stores.months import mes_de
 from serving.settings import Settings
 
+REGISTRO = "log_archivado_mongo"
 TANDA = 1_000
 """Anomalies at a time: about 2 s of the embedded server, and 2 MB. By hand, 2026-11-24."""
 INTENTOS = 10
 """Passes in a row that move nothing, though there is something to move, before it is an error."""
+CALMA_S = 0.5
+"""Pause after a run that was killed: its last request, of ``transfer.BORRADO`` deletions at most,
+could otherwise take away what this run brings back. By hand, 2026-11-29."""
 
-Avance = Callable[[int], None]
-"""Told how many more anomalies are in their new place."""
 
-
-class ArchivoMongo:
-    """What the archiver and the restorer ask of MongoDB.
-
-    Days are local ones of ``ZONA_HORARIA``.
+class MongoArchive:
+    """``Archive`` of the anomalies. Days are local ones of ``ZONA_HORARIA``.
 
     Parameters
     ----------
@@ -58,7 +66,7 @@ class ArchivoMongo:
     Examples
     --------
     >>> from serving.settings import Settings
-    >>> ArchivoMongo(Settings()).close()
+    >>> MongoArchive(Settings()).close()
     """
 
     def __init__(self, settings: Settings, tanda: int = TANDA) -> None:
@@ -77,17 +85,22 @@ class ArchivoMongo:
                 ColeccionAnomalias(self._base[coleccion]).ensure_indexes()
             self._base[REGISTRO].create_index([("fecha_archivado", DESCENDING)])
 
-    def pendientes(self, limite: date, hoy: date) -> list[MesAnomalias]:
+    def pendientes(self, limite: date, hoy: date) -> list[MesArchivo]:
         """Return what ``archivar`` would move, by local month; changes nothing."""
         with traducidos(self._settings):
-            return self._por_mes(ANOMALIAS, self._tramos(None, _not_too_young(limite, hoy), hoy))
+            return self._by_month(ANOMALIAS, self._tramos(None, _not_too_young(limite, hoy), hoy))
 
-    def listar(self) -> list[MesAnomalias]:
+    def listar(self) -> list[MesArchivo]:
         """Return what the archive holds, by local month."""
         with traducidos(self._settings):
-            return self._por_mes(ARCHIVO, [{}])
+            return self._by_month(ARCHIVO, [{}])
 
-    def archivar(self, limite: date, hoy: date, avance: Avance = lambda _n: None) -> Movidos:
+    def contar(self, antes_de: date) -> int:
+        """Return how many anomalies of days before ``antes_de`` the archive holds."""
+        with traducidos(self._settings):
+            return self._archivadas.count_documents(self._tramo(None, antes_de))
+
+    def archivar(self, limite: date, hoy: date, avance: Avance = ignore) -> Movidos:
         """Move every anomaly of the local days before ``limite`` to the archive.
 
         Days that were restored stay until they are no longer retained at ``hoy``, and so do the
@@ -95,80 +108,56 @@ class ArchivoMongo:
         """
         self.ensure_indexes()
         limite = _not_too_young(limite, hoy)
-        with (
-            traducidos(self._settings),
-            open_log(self._base, "archivar", ANOMALIAS, None, limite - UN_DIA) as anotacion,
-        ):
-            desde = self._first_day(limite)
-            mark(self._base, desde, limite, hoy)
-            al_archivo = Traslado(self._vivas, self._archivadas, al_archivo=True)
-            # None of an earlier day, which may have come since: its day is not marked.
-            for tramo in self._tramos(desde, limite, hoy):
-                self._move(al_archivo, tramo, anotacion, avance)
-            return anotacion.close("completado")
+        with traducidos(self._settings):
+            run = _Run(self._settings, self._base, "archivar", ANOMALIAS, None, limite - UN_DIA)
+            return carry_out(run, self._archive(run, limite, hoy), avance)
 
     def restaurar(
-        self,
-        desde: date,
-        hasta: date,
-        retenido_hasta: date,
-        avance: Avance = lambda _n: None,
+        self, desde: date, hasta: date, retenido_hasta: date, avance: Avance = ignore
     ) -> Movidos:
-        """Bring the anomalies of local days back, ``hasta`` included.
-
-        Parameters
-        ----------
-        retenido_hasta : date
-            Until then the archiver leaves those days alone.
-        """
+        """Bring the anomalies of local days back, ``hasta`` included."""
         self.ensure_indexes()
-        tramo = self._tramo(desde, hasta + UN_DIA)
-        de_vuelta = Traslado(self._archivadas, self._vivas, al_archivo=False)
-        with (
-            traducidos(self._settings),
-            open_log(self._base, "restaurar", ARCHIVO, desde, hasta) as anotacion,
-        ):
-            begin_return(self._base, desde, hasta, retenido_hasta)
-            self._move(de_vuelta, tramo, anotacion, avance)
-            finish_return(self._base, desde, hasta)
-            # Once more for saves that had looked at the marks before.
-            self._move(de_vuelta, tramo, anotacion, avance)
-            self._vivas.delete_many({**tramo, **RETIRADA})
-            return anotacion.close("completado")
-
-    def contar(self, antes_de: date) -> int:
-        """Return how many anomalies of days before ``antes_de`` the archive holds."""
         with traducidos(self._settings):
-            return self._archivadas.count_documents(self._tramo(None, antes_de))
+            run = _Run(self._settings, self._base, "restaurar", ARCHIVO, desde, hasta)
+            return carry_out(run, self._restore(run, desde, hasta, retenido_hasta), avance)
 
-    def eliminar(self, antes_de: date, avance: Avance = lambda _n: None) -> Movidos:
+    def eliminar(self, antes_de: date, avance: Avance = ignore) -> Movidos:
         """Delete the archive's anomalies of the days before ``antes_de``, for good.
 
         Their days stay marked: an anomaly that still comes of one of them goes to the archive.
         """
-        tramo = self._tramo(None, antes_de)
-        with (
-            traducidos(self._settings),
-            open_log(self._base, "eliminar", ARCHIVO, None, antes_de - UN_DIA) as anotacion,
-        ):
-            for tanda in self._tandas(self._archivadas, tramo):
-                bulk_write(self._archivadas, [DeleteOne({"_id": doc["_id"]}) for doc in tanda])
-                anotacion.add(tanda)
-                avance(len(tanda))
-            return anotacion.close("completado")
-
-    def historial(self, limite: int) -> list[dict[str, Any]]:
-        """Return the latest documents of ``log_archivado_mongo``, the newest first."""
         with traducidos(self._settings):
-            return latest(self._base, limite)
+            run = _Run(self._settings, self._base, "eliminar", ARCHIVO, None, antes_de - UN_DIA)
+            return carry_out(run, self._delete(run, antes_de), avance)
 
     def close(self) -> None:
         """Close every connection."""
         self._cliente.close()
 
-    def _move(
-        self, traslado: Traslado, tramo: dict[str, Any], anotacion: Anotacion, avance: Avance
-    ) -> None:
+    def _archive(self, run: _Run, limite: date, hoy: date) -> Iterator[int]:
+        desde = self._first_day(limite)
+        mark(self._base, desde, limite, hoy)
+        al_archivo = Traslado(self._vivas, self._archivadas, al_archivo=True)
+        # None of an earlier day, which may have come since: its day is not marked.
+        for tramo in self._tramos(desde, limite, hoy):
+            yield from self._move(run, al_archivo, tramo)
+
+    def _restore(self, run: _Run, desde: date, hasta: date, retenido_hasta: date) -> Iterator[int]:
+        tramo = self._tramo(desde, hasta + UN_DIA)
+        de_vuelta = Traslado(self._archivadas, self._vivas, al_archivo=False)
+        begin_return(self._base, desde, hasta, retenido_hasta)
+        yield from self._move(run, de_vuelta, tramo)
+        finish_return(self._base, desde, hasta)
+        # Once more for saves that had looked at the marks before.
+        yield from self._move(run, de_vuelta, tramo)
+        self._vivas.delete_many({**tramo, **RETIRADA})
+
+    def _delete(self, run: _Run, antes_de: date) -> Iterator[int]:
+        for tanda in self._tandas(self._archivadas, self._tramo(None, antes_de)):
+            bulk_write(self._archivadas, [DeleteOne({"_id": doc["_id"]}) for doc in tanda])
+            yield run.add(tanda)
+
+    def _move(self, run: _Run, traslado: Traslado, tramo: dict[str, Any]) -> Iterator[int]:
         """Move a stretch of time until nothing of it is left."""
         en_vano = 0
         while en_vano < INTENTOS:
@@ -177,8 +166,7 @@ class ArchivoMongo:
                 hay = True
                 if movidas := traslado.move(tanda):
                     alguna = True
-                    anotacion.add(movidas)
-                    avance(len(movidas))
+                    yield run.add(movidas)
             if not hay:
                 return
             en_vano = 0 if alguna else en_vano + 1
@@ -188,13 +176,8 @@ class ArchivoMongo:
 
     def _tandas(self, coleccion: Any, tramo: dict[str, Any]) -> Iterator[list[Crudo]]:
         """Give the documents of a stretch of time, some at a time."""
-        tanda: list[Crudo] = []
-        for doc in coleccion.find(tramo, batch_size=self._tanda):
-            tanda.append(doc)
-            if len(tanda) == self._tanda:
-                yield tanda
-                tanda = []
-        if tanda:
+        documentos = coleccion.find(tramo, batch_size=self._tanda)
+        while tanda := list(islice(documentos, self._tanda)):
             yield tanda
 
     def _tramos(self, desde: date | None, limite: date, hoy: date) -> list[dict[str, Any]]:
@@ -216,15 +199,11 @@ class ArchivoMongo:
 
     def _first_day(self, limite: date) -> date:
         """Return the day of the first anomaly before a day, or that day if there is none."""
-        primera = self._vivas.find_one(
-            self._tramo(None, limite), sort=[("timestamp_consumo", ASCENDING)]
-        )
-        if primera is None:
-            return limite
-        momento: datetime = primera["timestamp_consumo"]
-        return day_of(momento, self._zona)
+        orden = [("timestamp_consumo", ASCENDING)]
+        primera = self._vivas.find_one(self._tramo(None, limite), sort=orden)
+        return limite if primera is None else day_of(primera["timestamp_consumo"], self._zona)
 
-    def _por_mes(self, coleccion: str, tramos: list[dict[str, Any]]) -> list[MesAnomalias]:
+    def _by_month(self, coleccion: str, tramos: list[dict[str, Any]]) -> list[MesArchivo]:
         """Return what a collection holds of some stretches of time, by local month."""
         mes = {
             "$dateToString": {
@@ -247,13 +226,71 @@ class ArchivoMongo:
         return [_month(texto, por_mes[texto]) for texto in sorted(por_mes)]
 
 
-def _month(texto: str, filas: Sequence[dict[str, Any]]) -> MesAnomalias:
+class _Run:
+    """The document of one run in ``log_archivado_mongo``.
+
+    Space is the size of the documents themselves: what the collection's ``size`` goes down by.
+    MongoDB keeps it for the documents to come; only ``compact`` gives it back to the disk.
+
+    Parameters
+    ----------
+    coleccion : str
+        From which documents go.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        base: Base,
+        operacion: str,
+        coleccion: str,
+        desde: date | None,
+        hasta: date,
+    ) -> None:
+        self._settings = settings
+        self._registro = base[REGISTRO]
+        self._documentos = self._bytes = 0
+        # Nobody else runs, so whoever has not finished never will. But its last request may be
+        # under way.
+        muertas, dichas = {"estado": "en curso"}, {"$set": {"estado": "interrumpido"}}
+        if self._registro.update_many(muertas, dichas).modified_count:
+            time.sleep(CALMA_S)
+        inicial = {
+            "fecha_archivado": now(),
+            "operacion": operacion,
+            "coleccion": coleccion,
+            **self._moved(),
+            "estado": "en curso",
+            "desde": None if desde is None else desde.isoformat(),
+            "hasta": hasta.isoformat(),
+        }
+        self._clave = {"_id": self._registro.insert_one(inicial).inserted_id}
+
+    def add(self, movidos: Sequence[Crudo]) -> int:
+        """Add documents that are no longer where they were; return how many."""
+        self._documentos += len(movidos)
+        self._bytes += sum(len(doc.raw) for doc in movidos)
+        self._registro.update_one(self._clave, {"$set": self._moved()})
+        return len(movidos)
+
+    def close(self, estado: str) -> Movidos:
+        """Say how the run ended, and return what it has moved."""
+        with traducidos(self._settings):
+            self._registro.update_one(self._clave, {"$set": {**self._moved(), "estado": estado}})
+        return Movidos(self._documentos, self._bytes / MEGABYTE)
+
+    def _moved(self) -> dict[str, Any]:
+        mb = self._bytes / MEGABYTE
+        return {"documentos_movidos": self._documentos, "espacio_liberado_mb": mb}
+
+
+def _month(texto: str, filas: Sequence[dict[str, Any]]) -> MesArchivo:
     cuenta = {
         str(severidad): n
         for severidad in reversed(SEVERIDADES)
         if (n := sum(f["n"] for f in filas if f["_id"]["severidad"] == severidad))
     }
-    return MesAnomalias(
+    return MesArchivo(
         mes_de(texto),
         sum(f["n"] for f in filas),
         min(f["desde"] for f in filas),

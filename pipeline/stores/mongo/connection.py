@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from pymongo import MongoClient
@@ -18,56 +17,45 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from detection.errors import ConfiguracionError, ConsumoError, SinSitioError, TransientError
+from detection.errors import ConsumoError, TransientError
+from pipeline.stores.server_errors import SIN_SITIO, StoreServer
+from pipeline.stores.watchdog import GUARDADO, PREGUNTA, Paciencia
 from serving.settings import Settings
 
 DUPLICADO = 11000
 """MongoDB's error code for a second document with a unique key."""
-SIN_SITIO = frozenset({14031})
+_SIN_SITIO = frozenset({14031})
 """OutOfDiskSpace."""
-INTERNO = 1
+_INTERNO = 1
 """InternalError: what a server says that has broken down, of a full disk for one."""
-SIN_PERMISO = frozenset({13, 18})
+_SIN_PERMISO = frozenset({13, 18})
 """Unauthorized, AuthenticationFailed."""
 # Retryable server states (drivers' specification, "Retryable Writes"): stepping down, shutting
 # down, no primary, and a write concern or a time limit that was not met.
-ESTADOS_PASAJEROS = frozenset(
+_PASAJEROS = frozenset(
     {6, 7, 50, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
 )
-INSEGURAS = ("certificate verify failed", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "_ALERT_")
-"""What OpenSSL calls a handshake that time will not mend: not trusted, or no TLS on that port."""
+# What OpenSSL calls a handshake that time will not mend: not trusted, or no TLS on that port.
+_INSEGURAS = (
+    "certificate verify failed",
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "_ALERT_",
+)
 ESPERA_RESPUESTA_MS = 20_000
 REINTENTO_S = 2.0
 """A server that is silent stays so for longer than one that starts again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Latido:
-    """How a client finds out that a server is frozen: it is greeted again and again.
-
-    Whoever waits for it then is told so by pymongo (the specification "Server Discovery And
-    Monitoring", a timeout of the monitor).
-
-    Parameters
-    ----------
-    cada_ms : int
-        Between two greetings.
-    espera_ms : int
-        For an answer to one, and for a server to be found.
-    """
-
-    cada_ms: int
-    espera_ms: int
-
-
-PREGUNTA = Latido(500, 1_500)
-"""Whoever looks at a screen: told within 0.5 s + twice 1.5 s, and half a second of pymongo's."""
-TRABAJO = Latido(10_000, 3_000)
-"""The consumer and the jobs, which a busy server's pause must not stop: pymongo's own pace."""
+# Between two greetings of a server, and for an answer to one or for a server to be found, ms: by
+# them pymongo tells whoever waits that it is frozen (the specification "Server Discovery And
+# Monitoring", a timeout of the monitor). Whoever looks at a screen is told within 0.5 s + twice
+# 1.5 s, and half a second of pymongo's; the others at pymongo's own pace, for a busy server's pause
+# must not stop them.
+_SALUDOS_PREGUNTA_MS = (500, 1_500)
+_SALUDOS_MS = (10_000, 3_000)
 
 
 def connect(
-    settings: Settings, programa: str, latido: Latido = TRABAJO
+    settings: Settings, programa: str, paciencia: Paciencia = GUARDADO
 ) -> MongoClient[dict[str, Any]]:
     """Return a client that notices a dead or frozen server; nothing is sent before its use.
 
@@ -75,7 +63,10 @@ def connect(
     ----------
     programa : str
         What the server's list of connections shows.
+    paciencia : Paciencia
+        Who waits: ``PREGUNTA`` is told sooner than the others.
     """
+    cada_ms, espera_ms = _SALUDOS_PREGUNTA_MS if paciencia is PREGUNTA else _SALUDOS_MS
     return MongoClient(
         settings.mongo_host,
         settings.mongo_port,
@@ -90,9 +81,9 @@ def connect(
         # second, which Kafka has been told is stored.
         journal=True,
         connect=False,
-        heartbeatFrequencyMS=latido.cada_ms,
-        serverSelectionTimeoutMS=latido.espera_ms,
-        connectTimeoutMS=latido.espera_ms,
+        heartbeatFrequencyMS=cada_ms,
+        serverSelectionTimeoutMS=espera_ms,
+        connectTimeoutMS=espera_ms,
         socketTimeoutMS=ESPERA_RESPUESTA_MS,
     )
 
@@ -109,7 +100,7 @@ def check_awake(settings: Settings, cliente: MongoClient[dict[str, Any]]) -> Non
     """
     servidores = cliente.topology_description.server_descriptions().values()
     if all(isinstance(servidor.error, NetworkTimeout) for servidor in servidores):
-        raise TransientError(f"{_servidor(settings)} no responde", REINTENTO_S)
+        raise _servidor(settings).away(REINTENTO_S)
 
 
 @contextmanager
@@ -134,30 +125,30 @@ def traducir(settings: Settings, error: PyMongoError) -> ConsumoError | None:
     if isinstance(error, BulkWriteError):
         codigos = {fallo["code"] for fallo in error.details["writeErrors"]}
         codigos |= {write_concern(error)} - {None}
-    if codigos & SIN_PERMISO:
-        return ConfiguracionError(
-            f"{servidor} rechaza la conexión: revise MONGO_USER ({settings.mongo_user or 'vacío'}),"
-            f" MONGO_PASSWORD y MONGO_DB ({settings.mongo_db})"
-        )
+    if codigos & _SIN_PERMISO:
+        return servidor.rejects()
     if isinstance(error, ExecutionTimeout | WTimeoutError):
-        return TransientError(f"{servidor} tarda demasiado en responder")
+        return servidor.slow()
     if codigos == {DUPLICADO}:
-        return TransientError(f"{servidor}: otro proceso escribía las mismas lecturas")
-    if settings.mongo_tls and any(motivo in str(error) for motivo in INSEGURAS):
-        return ConfiguracionError(
-            f"{servidor}: no hay conexión TLS de confianza; revise MONGO_TLS, MONGO_CA y MONGO_CERT"
-        )
-    if codigos & SIN_SITIO or "No space left on device" in str(error):
-        return SinSitioError(servidor)
-    if INTERNO in codigos:
-        return TransientError(f"{servidor} tiene un fallo interno: su registro dice cuál")
-    if isinstance(error, ConnectionFailure) or codigos & ESTADOS_PASAJEROS:
-        return TransientError(f"{servidor} no responde")
+        return servidor.contended()
+    if settings.mongo_tls and any(motivo in str(error) for motivo in _INSEGURAS):
+        return servidor.insecure()
+    if codigos & _SIN_SITIO or SIN_SITIO in str(error):
+        return servidor.full()
+    if _INTERNO in codigos:
+        return TransientError(f"{servidor.nombre} tiene un fallo interno: su registro dice cuál")
+    if isinstance(error, ConnectionFailure) or codigos & _PASAJEROS:
+        return servidor.away()
     return None
 
 
-def _servidor(settings: Settings) -> str:
-    return f"MongoDB en {settings.mongo_host}:{settings.mongo_port}"
+def _servidor(settings: Settings) -> StoreServer:
+    return StoreServer(
+        f"MongoDB en {settings.mongo_host}:{settings.mongo_port}",
+        f"MONGO_USER ({settings.mongo_user or 'vacío'}), MONGO_PASSWORD y MONGO_DB "
+        f"({settings.mongo_db})",
+        "MONGO_TLS, MONGO_CA y MONGO_CERT",
+    )
 
 
 def write_concern(error: BulkWriteError) -> int | None:

@@ -9,14 +9,14 @@ mark says what whoever writes an anomaly has to know:
 - on its way back: in ``anomalias_detectadas``, into which it is copied first if the archive has it.
 
 MongoDB has no lock that a save could share with the archiver, so whoever writes looks at the marks
-again afterwards (``mongo_reparto``), and whoever moves looks at the documents again before he
-deletes one (``mongo_traslado``).
+again afterwards (``anomaly_placement``), and whoever moves looks at the documents again before he
+deletes one (``transfer``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from enum import Enum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,12 +24,12 @@ from zoneinfo import ZoneInfo
 from pymongo import UpdateOne
 from pymongo.database import Database
 
+from pipeline.stores.archive import UN_DIA
 from pipeline.stores.mongo.chunks import bulk_write
 
 DIAS = "dias_archivados"
 
 EPOCA = date(1970, 1, 1)
-UN_DIA = timedelta(days=1)
 
 DIAS_SIEMPRE_VIVOS = 2
 """Days before today that are never archived, so that a save of fresh readings need not ask."""
@@ -49,7 +49,7 @@ class Sitio(Enum):
 
 def places(base: Base, dias: Iterable[int]) -> dict[int, Sitio]:
     """Return the place of each of some days, given since 1970-01-01, that are marked."""
-    pedidos = {_texto(EPOCA + timedelta(days=dia)): dia for dia in dias}
+    pedidos = {(EPOCA + dia * UN_DIA).isoformat(): dia for dia in dias}
     if not pedidos:
         return {}
     filtro = {"_id": {"$gte": min(pedidos), "$lte": max(pedidos)}, "en_archivo": True}
@@ -62,8 +62,7 @@ def places(base: Base, dias: Iterable[int]) -> dict[int, Sitio]:
 
 def retained(base: Base, hoy: date) -> set[date]:
     """Return the days that were restored, or are being restored, and have to stay at ``hoy``."""
-    filtro = {"retenido_hasta": {"$gte": _texto(hoy)}}
-    return {date.fromisoformat(doc["_id"]) for doc in base[DIAS].find(filtro, {"_id": 1})}
+    return _days(base, {"retenido_hasta": {"$gte": hoy.isoformat()}})
 
 
 def mark(base: Base, desde: date, limite: date, hoy: date) -> None:
@@ -75,15 +74,12 @@ def mark(base: Base, desde: date, limite: date, hoy: date) -> None:
         First day, and the one after the last. Days before ``desde`` that were on their way back,
         and are no longer retained, are archived again too.
     """
-    retenidos = retained(base, hoy)
-    archivados = {"en_archivo": True, "retenido_hasta": None}
-    ya = {date.fromisoformat(doc["_id"]) for doc in base[DIAS].find(archivados, {"_id": 1})}
+    archivado = {"en_archivo": True, "retenido_hasta": None}
     a_medias = {"en_archivo": True, "retenido_hasta": {"$ne": None}}
-    dias = {date.fromisoformat(doc["_id"]) for doc in base[DIAS].find(a_medias, {"_id": 1})}
-    dias |= {desde + timedelta(days=k) for k in range((limite - desde).days)}
+    dias = _days(base, a_medias) | {desde + k * UN_DIA for k in range((limite - desde).days)}
     cambios = [
-        UpdateOne({"_id": _texto(dia)}, {"$set": archivados}, upsert=True)
-        for dia in sorted(dias - ya - retenidos)
+        UpdateOne({"_id": dia.isoformat()}, {"$set": archivado}, upsert=True)
+        for dia in sorted(dias - _days(base, archivado) - retained(base, hoy))
         if dia < limite
     ]
     bulk_write(base[DIAS], cambios)
@@ -91,22 +87,21 @@ def mark(base: Base, desde: date, limite: date, hoy: date) -> None:
 
 def begin_return(base: Base, desde: date, hasta: date, retenido_hasta: date) -> None:
     """Say that archived days, ``hasta`` included, are on their way back."""
-    base[DIAS].update_many(
-        _archivados(desde, hasta), {"$set": {"retenido_hasta": _texto(retenido_hasta)}}
-    )
+    hasta_cuando = {"$set": {"retenido_hasta": retenido_hasta.isoformat()}}
+    base[DIAS].update_many(_archived(desde, hasta), hasta_cuando)
 
 
 def finish_return(base: Base, desde: date, hasta: date) -> None:
     """Say that days, ``hasta`` included, live in ``anomalias_detectadas`` again."""
-    base[DIAS].update_many(_archivados(desde, hasta), {"$set": {"en_archivo": False}})
+    base[DIAS].update_many(_archived(desde, hasta), {"$set": {"en_archivo": False}})
 
 
-def _archivados(desde: date, hasta: date) -> dict[str, Any]:
-    return {"_id": {"$gte": _texto(desde), "$lte": _texto(hasta)}, "en_archivo": True}
+def _archived(desde: date, hasta: date) -> dict[str, Any]:
+    return {"_id": {"$gte": desde.isoformat(), "$lte": hasta.isoformat()}, "en_archivo": True}
 
 
-def _texto(dia: date) -> str:
-    return dia.isoformat()
+def _days(base: Base, filtro: dict[str, Any]) -> set[date]:
+    return {date.fromisoformat(doc["_id"]) for doc in base[DIAS].find(filtro, {"_id": 1})}
 
 
 def day_start(dia: date, zona: ZoneInfo) -> datetime:

@@ -10,8 +10,9 @@ from pymongo import ASCENDING, DESCENDING
 
 from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, CONFIRMADA, DESCARTADA
 from pipeline.stores.mongo.chunks import find_ids
-from pipeline.stores.mongo.connection import TRABAJO, Latido, connect, traducidos
+from pipeline.stores.mongo.connection import connect, traducidos
 from pipeline.stores.mongo.documents import key_of
+from pipeline.stores.watchdog import GUARDADO, Paciencia
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class ModelosMongo:
     Parameters
     ----------
     settings : Settings
-    latido : Latido
+    paciencia : Paciencia
         How long to wait for a server that is frozen.
 
     Examples
@@ -42,9 +43,9 @@ class ModelosMongo:
     >>> ModelosMongo(Settings()).close()
     """
 
-    def __init__(self, settings: Settings, latido: Latido = TRABAJO) -> None:
+    def __init__(self, settings: Settings, paciencia: Paciencia = GUARDADO) -> None:
         self._settings = settings
-        self._cliente = connect(settings, "consumo modelos", latido)
+        self._cliente = connect(settings, "consumo modelos", paciencia)
         self._base = self._cliente[settings.mongo_db]
 
     def ensure_indexes(self) -> None:

@@ -21,7 +21,7 @@ from pipeline.stores.anomaly_records import (
     VeredictoHumano,
 )
 from pipeline.stores.mongo.anomalies import ABIERTA, CONFIRMADA, DESCARTADA
-from pipeline.stores.mongo.connection import PREGUNTA, check_awake, connect, traducidos
+from pipeline.stores.mongo.connection import check_awake, connect, traducidos
 from pipeline.stores.query_limits import (
     ConsultaInvalidaError,
     check_id,
@@ -30,6 +30,7 @@ from pipeline.stores.query_limits import (
     check_severities,
     check_words,
 )
+from pipeline.stores.watchdog import PREGUNTA
 from serving.settings import Settings
 
 ESTADOS = (ABIERTA, CONFIRMADA, DESCARTADA)

@@ -4,7 +4,7 @@ MongoDB without replicas has no transactions, so each document is copied, read b
 byte for byte, looked at again where it comes from, and only then deleted, by a filter that holds
 all of it that can change. Whatever happens in between, at least one of the two collections has it,
 and where both do, the one in ``anomalias_detectadas`` is what counts: who writes an anomaly that is
-there writes it there (``mongo_reparto``). So a copy in the archive is overwritten, and one in
+there writes it there (``anomaly_placement``). So a copy in the archive is overwritten, and one in
 ``anomalias_detectadas`` never is.
 
 Two documents of one reading with different ids come from a save that had looked at the marks before
@@ -29,7 +29,7 @@ from pipeline.stores.mongo.documents import DEL_DETECTOR, FIJOS
 
 BORRADO = 50
 """Deletions a request: the last one of whoever is killed is still carried out, and has to be over
-when the next one begins (``mongo_archivo_log.CALMA_S``). By hand, 2026-11-29: 0.1 s of the embedded
+when the next one begins (``archive.CALMA_S``). By hand, 2026-11-29: 0.1 s of the embedded
 server."""
 Crudo = RawBSONDocument
 """A document as the server gave it, byte for byte."""

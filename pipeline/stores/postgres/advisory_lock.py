@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 
-from pipeline.stores.postgres.connection import connect, guarded, traducir
+from pipeline.stores.postgres.connection import connect, guarded, traducidos
 from pipeline.stores.watchdog import GUARDADO, PREGUNTA
 from serving.settings import Settings
 
@@ -29,16 +29,18 @@ def exclusive(settings: Settings, nombre: str) -> Iterator[bool]:
     ConfiguracionError
         It refuses the user, the password or the database.
     """
-    with ExitStack() as salida:
-        try:
-            conexion = salida.enter_context(closing(connect(settings, f"consumo {nombre}")))
+    with traducidos(settings):
+        conexion = connect(settings, f"consumo {nombre}")
+    with closing(conexion):
+        with (
+            traducidos(settings),
+            guarded(settings, GUARDADO, conexion),
+            conexion.cursor() as cursor,
+        ):
             # Otherwise the session would wait inside a transaction, which the server ends soon.
             conexion.autocommit = True
-            with guarded(settings, GUARDADO, conexion), conexion.cursor() as cursor:
-                cursor.execute(_CERROJO, (f"consumo {nombre}",))
-                (nuestro,) = cursor.fetchone()
-        except psycopg2.Error as error:
-            raise traducir(settings, error) or error from error
+            cursor.execute(_CERROJO, (f"consumo {nombre}",))
+            (nuestro,) = cursor.fetchone()
         try:
             yield nuestro
         finally:

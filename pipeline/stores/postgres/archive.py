@@ -1,48 +1,51 @@
 """The archive of readings: from ``consumos_diarios`` to ``consumos_diarios_archivo`` and back.
 
-A day is marked before its readings move (``postgres_dias``), and every step is one transaction that
-copies, compares and deletes while nobody saves readings of that day, so whatever is killed at
-whatever instant, each reading is in exactly one of the tables and the next run goes on. A month of
-which nothing is archived yet goes as a whole partition, without a copy. One archiver or restorer at
-a time: the caller sees to it.
+Every step is one transaction that copies, compares and deletes while nobody saves readings of that
+day, so each reading is in exactly one of the tables. A month of which nothing is archived yet goes
+as a whole partition, without a copy.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
-import psycopg2.errors
+from psycopg2 import errors
 
 from detection.errors import TransientError
-from pipeline.stores.archive_records import MesArchivo, Movidos
-from pipeline.stores.months import siguiente
-from pipeline.stores.postgres.archive_log import Anotacion, latest, open_log
-from pipeline.stores.postgres.connection import Conexion, connect, guarded, traducir
-from pipeline.stores.postgres.day_marks import (
+from pipeline.stores.archive import (
+    MEGABYTE,
+    UN_DIA,
+    Avance,
+    MesArchivo,
+    Movidos,
+    carry_out,
+    ignore,
+)
+from pipeline.stores.months import mes_str, siguiente
+from pipeline.stores.postgres.connection import Conexion, connect, guarded, traducidos
+from pipeline.stores.postgres.day_marks import give_back, lock_marks, mark, marked, retained
+from pipeline.stores.postgres.partitions import (
     ARCHIVO,
     DIARIOS,
-    ensure_months,
-    give_back,
-    lock_day,
-    lock_marks,
-    mark,
-    month_of,
-)
-from pipeline.stores.postgres.transfer import (
+    count,
     drop_if_empty,
+    ensure_months,
     is_empty,
+    lock_partition,
     lock_tables,
-    move,
+    month_of,
+    months_around,
     move_month,
     partitions,
     parts_of_day,
     size_bytes,
-    unite,
 )
+from pipeline.stores.postgres.transfer import delete, move, unite
 from pipeline.stores.watchdog import TRABAJO
 from serving.settings import Settings
 
@@ -52,13 +55,8 @@ ESPERA_CERROJO_MS = 2_000
 """Whoever waits to take a table's partition away makes all others wait behind it: not for long."""
 DIAS_A_LA_VEZ = 31
 """Days with nothing archived that are given back at once: tens of milliseconds without saves."""
-MEGABYTE = 1_000_000
 
-UN_DIA = timedelta(days=1)
 log = logging.getLogger(__name__)
-
-Avance = Callable[[int], None]
-"""Told how many more readings are in their new place."""
 
 # A month's readings take their share of what their partition takes.
 _POR_MES = """
@@ -77,23 +75,23 @@ SELECT mes, sum(registros)::bigint, min(desde), max(hasta),
     sum(registros * por_registro)::float8
 FROM grupos JOIN partes USING (parte) WHERE toca GROUP BY mes ORDER BY mes
 """
-_RETENIDOS = "SELECT fecha FROM dias_archivados WHERE retenido_hasta >= %s"
-_MARCADOS = """
-SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha BETWEEN %s AND %s ORDER BY fecha
-"""
 # A look into the index for each day, and none at the days between them.
 _CON_LECTURAS = f"""
 SELECT d.dia FROM unnest(%s::date[]) AS d (dia)
 CROSS JOIN LATERAL (SELECT FROM {ARCHIVO} WHERE fecha = d.dia LIMIT 1) AS una ORDER BY d.dia
 """
-_BORRAR = """
-DELETE FROM {parte} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {parte} WHERE fecha = %s LIMIT %s))
-"""
 _SIGUIENTE_DIA = "SELECT min(fecha) FROM {tabla} WHERE fecha >= %s AND fecha <= %s"
+_INTERRUMPIR = "UPDATE log_archivado SET estado = 'interrumpido' WHERE estado = 'en curso'"
+_ABRIR = """
+INSERT INTO log_archivado (registros_movidos, estado, operacion, desde, hasta)
+VALUES (0, 'en curso', %s, %s, %s) RETURNING id
+"""
+_SUMAR = "UPDATE log_archivado SET registros_movidos = registros_movidos + %s WHERE id = %s"
+_CERRAR = "UPDATE log_archivado SET estado = %s, espacio_liberado_mb = %s WHERE id = %s"
 
 
-class ArchivoPostgres:
-    """What the archiver and the restorer ask of PostgreSQL.
+class PostgresArchive:
+    """``Archive`` of the readings.
 
     Parameters
     ----------
@@ -103,7 +101,7 @@ class ArchivoPostgres:
     Examples
     --------
     >>> from serving.settings import Settings
-    >>> ArchivoPostgres(Settings()).close()
+    >>> PostgresArchive(Settings()).close()
     """
 
     def __init__(self, settings: Settings, tanda: int = TANDA) -> None:
@@ -116,13 +114,55 @@ class ArchivoPostgres:
 
         ``espacio_mb`` is the readings' share of what their partitions take on disk.
         """
-        return self._por_mes(DIARIOS, limite, hoy)
+        return self._by_month(DIARIOS, limite, hoy)
 
     def listar(self) -> list[MesArchivo]:
         """Return what the archive holds, by local month."""
-        return self._por_mes(ARCHIVO, date.max, date.max)
+        return self._by_month(ARCHIVO, date.max, date.max)
 
-    def _por_mes(self, tabla: str, limite: date, hoy: date) -> list[MesArchivo]:
+    def contar(self, antes_de: date) -> int:
+        """Return how many readings of days before ``antes_de`` the archive holds."""
+        with self._conexion.transaction() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0")
+            cursor.execute(f"SELECT count(*) FROM {ARCHIVO} WHERE fecha < %s", (antes_de,))
+            return int(cursor.fetchone()[0])
+
+    def archivar(self, limite: date, hoy: date, avance: Avance = ignore) -> Movidos:
+        """Move every reading of the local days before ``limite`` to the archive.
+
+        Days that were restored stay until they are no longer retained at ``hoy``.
+        """
+        run = _Run(self._conexion, "archivar", DIARIOS, None, limite - UN_DIA)
+        return carry_out(run, self._archive(run, limite, hoy), avance)
+
+    def restaurar(
+        self, desde: date, hasta: date, retenido_hasta: date, avance: Avance = ignore
+    ) -> Movidos:
+        """Bring the readings of local days back, ``hasta`` included."""
+        run = _Run(self._conexion, "restaurar", ARCHIVO, desde, hasta)
+        return carry_out(run, self._restore(run, desde, hasta, retenido_hasta), avance)
+
+    def eliminar(self, antes_de: date, avance: Avance = ignore) -> Movidos:
+        """Delete the archive's readings of the days before ``antes_de``, for good.
+
+        Their days stay marked: a reading that still comes of one of them goes to the archive.
+        """
+        run = _Run(self._conexion, "eliminar", ARCHIVO, None, antes_de - UN_DIA)
+        return carry_out(run, self._delete(run, antes_de), avance)
+
+    def ensure_partitions(self, hoy: date, meses: int) -> int:
+        """Return how many partitions were missing, of this UTC month and of ``meses`` more."""
+        faltan = [month_of(hoy)]
+        for _ in range(meses):
+            faltan.append(siguiente(faltan[-1]))
+        with self._conexion.transaction() as cursor:
+            return ensure_months(cursor, DIARIOS, faltan)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._conexion.close()
+
+    def _by_month(self, tabla: str, limite: date, hoy: date) -> list[MesArchivo]:
         with self._conexion.transaction() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SET LOCAL statement_timeout = 0")
@@ -132,138 +172,53 @@ class ArchivoPostgres:
                 for mes, registros, desde, hasta, ocupa in cursor
             ]
 
-    def archivar(self, limite: date, hoy: date, avance: Avance = lambda _n: None) -> Movidos:
-        """Move every reading of the local days before ``limite`` to the archive.
+    def _archive(self, run: _Run, limite: date, hoy: date) -> Iterator[int]:
+        retenidos, marcados = self._mark_before(limite, hoy)
+        for mes, parte in self._whole_months(limite, retenidos):
+            yield self._move_month(run, mes, parte)
+        for dia in self._days_with_readings(DIARIOS, date.min, limite - UN_DIA):
+            # Not one of an earlier day, which may have come since: its day is not marked.
+            if dia in marcados:
+                yield from self._move_day(run, DIARIOS, ARCHIVO, dia)
+        self._drop_empty(limite, retenidos)
+        self._vacuum(run.partes)
 
-        Days that were restored stay until they are no longer retained at ``hoy``.
-        """
-        with open_log(self._conexion, "archivar", None, limite - UN_DIA) as anotacion:
-            retenidos, marcados = self._mark_before(limite, hoy)
-            antes = self._sizes(DIARIOS)
-            tocadas: set[str] = set()
-            for mes, parte in self._whole_months(limite, retenidos):
-                if n := self._move_month(anotacion, mes):
-                    tocadas.add(parte)
-                    avance(n)
-            for dia in self._dias(DIARIOS, date.min, limite - UN_DIA):
-                # Not one of an earlier day, which may have come since: its day is not marked.
-                if dia in marcados:
-                    for parte, n in self._move_day(anotacion, DIARIOS, ARCHIVO, dia):
-                        tocadas.add(parte)
-                        avance(n)
-            self._drop_empty(limite, retenidos)
-            return self._finish(anotacion, {p: antes.get(p, 0) for p in tocadas})
-
-    def restaurar(
-        self,
-        desde: date,
-        hasta: date,
-        retenido_hasta: date,
-        avance: Avance = lambda _n: None,
-    ) -> Movidos:
-        """Bring the readings of local days back, ``hasta`` included.
-
-        Parameters
-        ----------
-        retenido_hasta : date
-            Until then the archiver leaves those days alone.
-        """
-        with open_log(self._conexion, "restaurar", desde, hasta) as anotacion:
-            antes = self._sizes(ARCHIVO)
-            tocadas: set[str] = set()
-            for dia in self._dias(ARCHIVO, desde, hasta):
-                with self._conexion.transaction() as cursor:
-                    _ensure_around(cursor, dia)
-                for parte, n in self._move_day(anotacion, ARCHIVO, DIARIOS, dia):
-                    tocadas.add(parte)
-                    avance(n)
-                self._give_back(anotacion, [dia], retenido_hasta)
-            # The other days have nothing archived, and are few at a time: nobody saves meanwhile.
-            vacios = self._marked(desde, hasta)
-            for k in range(0, len(vacios), DIAS_A_LA_VEZ):
-                self._give_back(anotacion, vacios[k : k + DIAS_A_LA_VEZ], retenido_hasta)
-            return self._finish(anotacion, {p: antes.get(p, 0) for p in tocadas})
-
-    def contar(self, antes_de: date) -> int:
-        """Return how many readings of days before ``antes_de`` the archive holds."""
-        with self._conexion.transaction() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = 0")
-            orden = f"SELECT count(*) FROM {ARCHIVO} WHERE fecha < %s"
-            cursor.execute(orden, (antes_de,))
-            return int(cursor.fetchone()[0])
-
-    def eliminar(self, antes_de: date, avance: Avance = lambda _n: None) -> Movidos:
-        """Delete the archive's readings of the days before ``antes_de``, for good.
-
-        Their days stay marked: a reading that still comes of one of them goes to the archive.
-        """
-        with open_log(self._conexion, "eliminar", None, antes_de - UN_DIA) as anotacion:
-            antes = self._sizes(ARCHIVO)
+    def _restore(self, run: _Run, desde: date, hasta: date, retenido_hasta: date) -> Iterator[int]:
+        for dia in self._days_with_readings(ARCHIVO, desde, hasta):
             with self._conexion.transaction() as cursor:
-                partes = partitions(cursor, ARCHIVO)
-            tocadas: set[str] = set()
-            for mes, parte in partes.items():
-                if siguiente(mes) < antes_de and (n := self._empty(anotacion, parte)):
-                    tocadas.add(parte)
-                    avance(n)
-                for n in self._delete(anotacion, parte, antes_de):
-                    tocadas.add(parte)
-                    avance(n)
-            return self._finish(anotacion, {p: antes.get(p, 0) for p in tocadas})
-
-    def asegurar_particiones(self, hoy: date, meses: int) -> int:
-        """Return how many partitions were missing, of this UTC month and of ``meses`` more."""
-        faltan = [month_of(hoy)]
-        for _ in range(meses):
-            faltan.append(siguiente(faltan[-1]))
+                ensure_months(cursor, DIARIOS, months_around([dia]))
+            yield from self._move_day(run, ARCHIVO, DIARIOS, dia)
+            self._give_back(run, [dia], retenido_hasta)
+        # The other days have nothing archived, and are few at a time: nobody saves meanwhile.
         with self._conexion.transaction() as cursor:
-            return ensure_months(cursor, DIARIOS, faltan)
+            vacios = marked(cursor, desde, hasta)
+        for k in range(0, len(vacios), DIAS_A_LA_VEZ):
+            self._give_back(run, vacios[k : k + DIAS_A_LA_VEZ], retenido_hasta)
+        self._vacuum(run.partes)
 
-    def historial(self, limite: int) -> list[dict[str, Any]]:
-        """Return the latest rows of ``log_archivado``, the newest first."""
-        return latest(self._conexion, limite)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._conexion.close()
-
-    def _finish(self, anotacion: Anotacion, antes: dict[str, int]) -> Movidos:
-        """Measure what the partitions have shrunk, and close this run's row."""
-        self._vacuum(list(antes))
+    def _delete(self, run: _Run, antes_de: date) -> Iterator[int]:
         with self._conexion.transaction() as cursor:
-            ahora = size_bytes(cursor, list(antes))
-            liberado = sum(antes.values()) - sum(ahora.values())
-            mb = round(max(liberado, 0) / MEGABYTE, 2)
-            anotacion.close(cursor, "completado", mb)
-        return Movidos(anotacion.registros, mb)
-
-    def _vacuum(self, partes: list[str]) -> None:
-        """Give the space of deleted rows back to the disk where the server can."""
-        try:
-            with closing(connect(self._settings, "consumo archivo", limite_ms=0)) as conexion:
-                # VACUUM runs in no transaction.
-                conexion.autocommit = True
-                with guarded(self._settings, TRABAJO, conexion), conexion.cursor() as cursor:
-                    vivas = [p for p, ocupa in size_bytes(cursor, partes).items() if ocupa]
-                    for parte in vivas:
-                        cursor.execute(f"VACUUM (ANALYZE) {parte}")
-        except psycopg2.Error as error:
-            raise traducir(self._settings, error) or error from error
+            partes = partitions(cursor, ARCHIVO)
+        for mes, parte in partes.items():
+            if siguiente(mes) < antes_de:
+                yield self._truncate(run, parte)
+            for dia in self._days_with_readings(parte, date.min, antes_de - UN_DIA):
+                yield from self._in_steps(run, parte, delete, dia)
+        self._vacuum(run.partes)
 
     def _mark_before(self, limite: date, hoy: date) -> tuple[set[date], set[date]]:
         """Mark the days that are to move; return those that are retained, and those."""
         with self._conexion.transaction() as cursor:
             lock_marks(cursor)
-            cursor.execute(_RETENIDOS, (hoy,))
-            retenidos = {dia for (dia,) in cursor}
+            retenidos = retained(cursor, hoy)
             cursor.execute(_SIGUIENTE_DIA.format(tabla=DIARIOS), (date.min, limite - UN_DIA))
             (primero,) = cursor.fetchone()
             marcados = set() if primero is None else set(_days(primero, limite)) - retenidos
             mark(cursor, sorted(marcados))
         return retenidos, marcados
 
-    def _dias(self, tabla: str, desde: date, hasta: date) -> Iterator[date]:
-        """Give the days of which a table has readings, in order."""
+    def _days_with_readings(self, tabla: str, desde: date, hasta: date) -> Iterator[date]:
+        """Give the days of which a table has readings, in order, each as it is come to."""
         while True:
             with self._conexion.transaction() as cursor:
                 cursor.execute(_SIGUIENTE_DIA.format(tabla=tabla), (desde, hasta))
@@ -285,48 +240,45 @@ class ArchivoPostgres:
             and not any(mes - UN_DIA <= dia <= siguiente(mes) for dia in retenidos)
         ]
 
-    def _move_month(self, anotacion: Anotacion, mes: date) -> int:
+    def _move_month(self, run: _Run, mes: date, parte: str) -> int:
         """Return how many readings went with a whole partition; 0 = not this way."""
-        try:
-            with self._conexion.transaction() as cursor, _patient(cursor):
-                lock_marks(cursor)
-                # A reading may have come of a day before the first one that was marked.
-                mark(cursor, _days(mes - UN_DIA, siguiente(mes) + UN_DIA))
-                # After it: whoever creates a partition has the lock of that first.
-                lock_tables(cursor)
-                registros = move_month(cursor, mes) or 0
-                anotacion.add(cursor, registros)
-        except _OcupadaError:
-            log.info("%s está en uso: sus lecturas se archivan día a día", f"{mes:%Y-%m}")
-            return 0
-        return registros
+        movidas = 0
+        si_no = "%s está en uso: sus lecturas se archivan día a día"
+        with self._unless_busy(si_no, mes_str(mes)) as cursor:
+            lock_marks(cursor)
+            # A reading may have come of a day before the first one that was marked.
+            mark(cursor, _days(mes - UN_DIA, siguiente(mes) + UN_DIA))
+            # After it: whoever creates a partition has the lock of that first.
+            lock_tables(cursor)
+            movidas = move_month(cursor, mes)
+            run.add(cursor, parte, movidas)
+        return movidas
 
-    def _move_day(
-        self, anotacion: Anotacion, origen: str, destino: str, dia: date
-    ) -> Iterator[tuple[str, int]]:
-        """Move a day, and give each step's partition and readings."""
+    def _move_day(self, run: _Run, origen: str, destino: str, dia: date) -> Iterator[int]:
+        """Move a day, and give how many readings each step has moved."""
         with self._conexion.transaction() as cursor:
             if dobles := unite(cursor, dia):
                 log.warning("%d lecturas del %s estaban en las dos tablas", dobles, dia)
-            partes = parts_of_day(partitions(cursor, origen), dia)
+            partes = parts_of_day(cursor, origen, dia)
         for parte in partes:
-            while True:
-                with self._conexion.transaction() as cursor:
-                    n = move(cursor, parte, destino, dia, self._tanda)
-                    anotacion.add(cursor, n)
-                if n:
-                    yield parte, n
-                # Not until there is none: what is corrected meanwhile goes back, and again back.
-                if n < self._tanda:
-                    break
+            yield from self._in_steps(run, parte, partial(move, destino=destino), dia)
 
-    def _marked(self, desde: date, hasta: date) -> list[date]:
-        """Return the days that live in the archive, ``hasta`` included, in order."""
-        with self._conexion.transaction() as cursor:
-            cursor.execute(_MARCADOS, (desde, hasta))
-            return [dia for (dia,) in cursor]
+    def _in_steps(
+        self, run: _Run, parte: str, paso: Callable[..., int], dia: date
+    ) -> Iterator[int]:
+        """Take a step of a day, each in a transaction of its own, until one is not whole.
 
-    def _give_back(self, anotacion: Anotacion, dias: list[date], retenido_hasta: date) -> None:
+        Not until there is none: what is corrected meanwhile goes back, and again back.
+        """
+        entera = True
+        while entera:
+            with self._conexion.transaction() as cursor:
+                n = paso(cursor, parte, dia, self._tanda)
+                run.add(cursor, parte, n)
+            yield n
+            entera = n >= self._tanda
+
+    def _give_back(self, run: _Run, dias: list[date], retenido_hasta: date) -> None:
         """Say that a few days are back, and bring what came of them meanwhile."""
         with self._conexion.transaction() as cursor:
             # Passing by what was deleted tells the index: the next look, with no saves, is short.
@@ -336,10 +288,10 @@ class ArchivoPostgres:
             lock_marks(cursor)
             cursor.execute(_CON_LECTURAS, (dias,))
             for (dia,) in cursor.fetchall():
-                _ensure_around(cursor, dia)
-                for parte in parts_of_day(partitions(cursor, ARCHIVO), dia):
-                    while n := move(cursor, parte, DIARIOS, dia, self._tanda):
-                        anotacion.add(cursor, n)
+                ensure_months(cursor, DIARIOS, months_around([dia]))
+                for parte in parts_of_day(cursor, ARCHIVO, dia):
+                    while n := move(cursor, parte, dia, self._tanda, DIARIOS):
+                        run.add(cursor, parte, n)
             give_back(cursor, dias, retenido_hasta)
 
     def _drop_empty(self, limite: date, retenidos: set[date]) -> None:
@@ -351,76 +303,101 @@ class ArchivoPostgres:
                     continue
             # Or all the others would wait while what was deleted is looked through again.
             self._vacuum([parte])
-            try:
-                with self._conexion.transaction() as cursor, _patient(cursor):
-                    lock_marks(cursor)
-                    lock_tables(cursor)
-                    drop_if_empty(cursor, parte)
-            except _OcupadaError:
-                log.info("%s está en uso: su espacio se devuelve la próxima vez", parte)
+            si_no = "%s está en uso: su espacio se devuelve la próxima vez"
+            with self._unless_busy(si_no, parte) as cursor:
+                lock_marks(cursor)
+                lock_tables(cursor)
+                drop_if_empty(cursor, parte)
 
-    def _sizes(self, tabla: str) -> dict[str, int]:
-        """Return what each partition of a table takes, bytes."""
-        with self._conexion.transaction() as cursor:
-            return size_bytes(cursor, list(partitions(cursor, tabla).values()))
-
-    def _empty(self, anotacion: Anotacion, parte: str) -> int:
+    def _truncate(self, run: _Run, parte: str) -> int:
         """Return how many readings a partition had, all of which are gone; 0 = not this way."""
-        try:
-            with self._conexion.transaction() as cursor, _patient(cursor):
-                # Stands for the locks of all its days.
-                cursor.execute(f"LOCK TABLE {parte} IN ACCESS EXCLUSIVE MODE")
-                cursor.execute(f"SELECT count(*) FROM {parte}")  # nosec B608 # the names are ours
-                (n,) = cursor.fetchone()
-                if n:
-                    cursor.execute(f"TRUNCATE {parte}")
-                anotacion.add(cursor, n)
-        except _OcupadaError:
-            log.info("%s está en uso: sus lecturas se eliminan día a día", parte)
-            return 0
-        return int(n)
+        eliminadas = 0
+        si_no = "%s está en uso: sus lecturas se eliminan día a día"
+        with self._unless_busy(si_no, parte) as cursor:
+            # Stands for the locks of all its days.
+            lock_partition(cursor, parte)
+            eliminadas = count(cursor, parte)
+            if eliminadas:
+                cursor.execute(f"TRUNCATE {parte}")
+            run.add(cursor, parte, eliminadas)
+        return eliminadas
 
-    def _delete(self, anotacion: Anotacion, parte: str, antes_de: date) -> Iterator[int]:
-        """Delete a partition's readings before a day, and give how many at each step."""
-        for dia in self._dias(parte, date.min, antes_de - UN_DIA):
-            while True:
-                with self._conexion.transaction() as cursor:
-                    lock_day(cursor, dia)
-                    cursor.execute(_BORRAR.format(parte=parte), (dia, self._tanda))
-                    n = cursor.rowcount
-                    anotacion.add(cursor, n)
-                if n:
-                    yield n
-                if n < self._tanda:
-                    break
+    def _vacuum(self, partes: Collection[str]) -> None:
+        """Give the space of deleted rows back to the disk where the server can."""
+        with (
+            traducidos(self._settings),
+            closing(connect(self._settings, "consumo archivo", limite_ms=0)) as conexion,
+            guarded(self._settings, TRABAJO, conexion),
+            conexion.cursor() as cursor,
+        ):
+            # VACUUM runs in no transaction.
+            conexion.autocommit = True
+            for parte, ocupa in size_bytes(cursor, partes).items():
+                if ocupa:
+                    cursor.execute(f"VACUUM (ANALYZE) {parte}")
+
+    @contextmanager
+    def _unless_busy(self, si_no: str, cual: str) -> Iterator[Any]:
+        """Give a transaction any time to work, but little to wait for others' locks.
+
+        Where somebody has the table for longer, or waits for us, it is rolled back, and the log
+        says ``si_no``.
+        """
+        try:
+            with self._conexion.transaction() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = 0")
+                cursor.execute(f"SET LOCAL lock_timeout = {ESPERA_CERROJO_MS}")
+                try:
+                    yield cursor
+                except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+                    raise _OcupadaError("otro proceso usa la tabla") from error
+        except _OcupadaError:
+            log.info(si_no, cual)
+
+
+class _Run:
+    """The row of one run in ``log_archivado``.
+
+    Readings are added to it in the transaction that moves them.
+    """
+
+    def __init__(
+        self, conexion: Conexion, operacion: str, tabla: str, desde: date | None, hasta: date
+    ) -> None:
+        self._conexion = conexion
+        self._registros = 0
+        self.partes: set[str] = set()
+        """The partitions from which something went."""
+        with conexion.transaction() as cursor:
+            # Nobody else runs, so whoever has not finished never will.
+            cursor.execute(_INTERRUMPIR)
+            cursor.execute(_ABRIR, (operacion, desde, hasta))
+            (self._clave,) = cursor.fetchone()
+            self._antes = size_bytes(cursor, partitions(cursor, tabla).values())
+
+    def add(self, cursor: Any, parte: str, registros: int) -> None:
+        """Add readings that a partition has lost, in the transaction that moves them."""
+        if registros:
+            cursor.execute(_SUMAR, (registros, self._clave))
+            self._registros += registros
+            self.partes.add(parte)
+
+    def close(self, estado: str) -> Movidos:
+        """Say how the run ended, and return what it has moved and by how much that shrank."""
+        with self._conexion.transaction() as cursor:
+            mb = None
+            if estado == "completado":
+                quedan = size_bytes(cursor, self.partes)
+                liberado = sum(self._antes.get(parte, 0) - quedan[parte] for parte in self.partes)
+                mb = round(max(liberado, 0) / MEGABYTE, 2)
+            cursor.execute(_CERRAR, (estado, mb, self._clave))
+        return Movidos(self._registros, mb)
+
+
+class _OcupadaError(TransientError):
+    """A table is in somebody's hands."""
 
 
 def _days(desde: date, hasta: date) -> list[date]:
     """Return the days from one to another, which is not included."""
     return [desde + timedelta(days=k) for k in range((hasta - desde).days)]
-
-
-def _ensure_around(cursor: Any, dia: date) -> None:
-    """See to it that ``consumos_diarios`` has a place for a day, in any zone."""
-    ensure_months(cursor, DIARIOS, {month_of(dia + timedelta(days=k)) for k in (-1, 0, 1)})
-
-
-@contextmanager
-def _patient(cursor: Any) -> Iterator[None]:
-    """Give a block any time to work, but little to wait for others' locks.
-
-    Raises
-    ------
-    _OcupadaError
-        Somebody has the table for longer, or waits for us; the transaction is rolled back.
-    """
-    cursor.execute("SET LOCAL statement_timeout = 0")
-    cursor.execute(f"SET LOCAL lock_timeout = {ESPERA_CERROJO_MS}")
-    try:
-        yield
-    except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
-        raise _OcupadaError("otro proceso usa la tabla") from error
-
-
-class _OcupadaError(TransientError):
-    """A table is in somebody's hands."""

@@ -8,14 +8,15 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any
 
 import psycopg2
 import psycopg2.errors
 
-from detection.errors import ConfiguracionError, ConsumoError, SinSitioError, TransientError
+from detection.errors import ConsumoError, TransientError
+from pipeline.stores.server_errors import SIN_SITIO, StoreServer
 from pipeline.stores.watchdog import GUARDADO, Paciencia, Watchdog
 from serving.reachability import greet_at
 from serving.settings import Settings
@@ -34,17 +35,15 @@ Direccion = tuple[int, Any]
 
 # SQLSTATE classes after which another try makes sense: connection (08), out of resources (53),
 # operator intervention (57P: shutdown, crash, starting up), serialization and deadlock (40).
-ESTADOS_PASAJEROS = ("08", "53", "57", "40")
+_PASAJEROS = ("08", "53", "57", "40")
 # A refused connection carries no SQLSTATE, only the server's text, in its
 # own language.
-RECHAZOS = (
+_RECHAZOS = (
     *("authentication failed", "no password supplied", "does not exist", "pg_hba.conf"),
     *("autentificación", "no existe la base", "no existe el rol"),
 )
-SIN_SITIO = "No space left on device"
-"""What the system says, whatever the server makes of it: a log that cannot grow has other codes."""
 # Nor does one without the security that was asked for: libpq's text, always English in its wheel.
-INSEGURAS = (
+_INSEGURAS = (
     *("certificate verify failed", "does not match host name", "does not support SSL"),
     *("no encryption", "SSL encryption", "client certificate", "private key file"),
     *("certificate required", "unknown ca", "tlsv1 alert", "sslv3 alert"),
@@ -133,32 +132,21 @@ def guarded(settings: Settings, paciencia: Paciencia, conexion: Any = None) -> I
     """
     # A socket of our own, so that it cannot be another's by the time it is shut down.
     enchufe = None if conexion is None else socket.socket(fileno=os.dup(conexion.fileno()))
-    try:
+    with enchufe or nullcontext():
         donde = _reachable(settings) if enchufe is None else _peer(conexion, enchufe)
         watchdog = _watchdog(donde)
         if watchdog.is_silent(paciencia):
             raise psycopg2.OperationalError("the server answers nobody")
-        with _cut_in_time(watchdog, paciencia, enchufe, conexion):
-            yield
-    finally:
-        if enchufe is not None:
-            enchufe.close()
-
-
-@contextmanager
-def _cut_in_time(
-    watchdog: Watchdog, paciencia: Paciencia, enchufe: socket.socket | None, conexion: Any
-) -> Iterator[None]:
-    try:
-        with watchdog.guard(paciencia, enchufe) as espera:
-            yield
-    except psycopg2.Error as error:
-        if espera.cortada:
+        try:
+            with watchdog.guard(paciencia, enchufe) as espera:
+                yield
+        except psycopg2.Error as error:
+            if not espera.cortada:
+                raise
             raise psycopg2.OperationalError("the server did not answer in time") from error
-        raise
-    finally:
-        if espera.cortada and conexion is not None:
-            conexion.close()
+        finally:
+            if espera.cortada and conexion is not None:
+                conexion.close()
 
 
 def connect(
@@ -212,34 +200,45 @@ def _connect(settings: Settings, programa: str, limite_ms: int) -> Any:
     )
 
 
-def traducir(settings: Settings, error: Exception) -> ConsumoError | None:
+@contextmanager
+def traducidos(settings: Settings) -> Iterator[None]:
+    """Turn psycopg2's errors into ours where another try or another setting helps."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        traducido = traducir(settings, error)
+        if traducido is None:
+            raise
+        raise traducido from error
+
+
+def traducir(settings: Settings, error: BaseException | None) -> ConsumoError | None:
     """Return our error for one of psycopg2's, or None if it is a defect.
 
     The text names the server, never the password.
     """
-    if not isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-        estado = getattr(error, "pgcode", None) or ""
-        if not estado.startswith(ESTADOS_PASAJEROS):
-            return None
-    servidor = f"PostgreSQL en {settings.postgres_host}:{settings.postgres_port}"
-    sin_codigo = getattr(error, "pgcode", None) is None
-    if sin_codigo and any(i in str(error) for i in INSEGURAS):
-        return ConfiguracionError(
-            f"{servidor}: no hay conexión TLS de confianza; revise POSTGRES_SSLMODE "
-            f"({settings.postgres_sslmode}), POSTGRES_CA y POSTGRES_CERT"
-        )
-    if sin_codigo and any(r in str(error) for r in RECHAZOS):
-        return ConfiguracionError(
-            f"{servidor} rechaza la conexión: revise POSTGRES_USER ({settings.postgres_user}), "
-            f"POSTGRES_PASSWORD y POSTGRES_DB ({settings.postgres_db})"
-        )
+    estado = getattr(error, "pgcode", None)
+    suyo = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    if not suyo and not (estado or "").startswith(_PASAJEROS):
+        return None
+    servidor = StoreServer(
+        f"PostgreSQL en {settings.postgres_host}:{settings.postgres_port}",
+        f"POSTGRES_USER ({settings.postgres_user}), POSTGRES_PASSWORD y POSTGRES_DB "
+        f"({settings.postgres_db})",
+        f"POSTGRES_SSLMODE ({settings.postgres_sslmode}), POSTGRES_CA y POSTGRES_CERT",
+    )
+    texto = str(error)
+    if estado is None and any(motivo in texto for motivo in _INSEGURAS):
+        return servidor.insecure()
+    if estado is None and any(motivo in texto for motivo in _RECHAZOS):
+        return servidor.rejects()
     if isinstance(error, psycopg2.errors.QueryCanceled):
-        return TransientError(f"{servidor} tarda demasiado en responder")
-    if isinstance(error, psycopg2.errors.DiskFull) or SIN_SITIO in str(error):
-        return SinSitioError(servidor)
-    if (getattr(error, "pgcode", None) or "").startswith("40"):
-        return TransientError(f"{servidor}: otro proceso escribía las mismas lecturas")
-    return TransientError(f"{servidor} no responde")
+        return servidor.slow()
+    if isinstance(error, psycopg2.errors.DiskFull) or SIN_SITIO in texto:
+        return servidor.full()
+    if (estado or "").startswith("40"):
+        return servidor.contended()
+    return servidor.away()
 
 
 class Conexion:

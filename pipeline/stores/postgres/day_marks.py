@@ -1,8 +1,8 @@
-"""Where a day's readings live: in ``consumos_diarios`` or in the archive, and in which month.
+"""Where a day's readings live: in ``consumos_diarios`` or in the archive.
 
 A day is marked before its first reading moves to the archive, and unmarked when the last one is
 back: whoever writes a reading of a marked day, or finds one that is on its way, has it in the
-archive (see ``postgres_mezcla``). Only readings of marked days are in the archive, or move.
+archive (``merge``). Only readings of marked days are in the archive, or move.
 
 Marks change under an exclusive lock that every save shares, so a save never writes to a place that
 has just stopped being the day's; it is held for an instant, not while readings move. While they do,
@@ -16,19 +16,15 @@ by their numbers, and then those of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-DIARIOS = "consumos_diarios"
-ARCHIVO = "consumos_diarios_archivo"
-HISTORIA = "consumos_historia"
-"""The view over both, which hold no reading twice."""
+from pipeline.stores.postgres.partitions import ARCHIVO, EPOCA, ensure_months, months_around
 
-EPOCA = date(1970, 1, 1)
 # Any number that no other program on the same server uses: "dias" in hex.
 CERROJO = 0x64696173
 
@@ -51,6 +47,10 @@ _DEVOLVER = """
 INSERT INTO dias_archivados (fecha, en_archivo, retenido_hasta)
 SELECT unnest(%(dias)s::date[]), false, %(retenido)s
 ON CONFLICT (fecha) DO UPDATE SET en_archivo = false, retenido_hasta = excluded.retenido_hasta
+"""
+_RETENIDOS = "SELECT fecha FROM dias_archivados WHERE retenido_hasta >= %s"
+_MARCADOS = """
+SELECT fecha FROM dias_archivados WHERE en_archivo AND fecha BETWEEN %s AND %s ORDER BY fecha
 """
 
 
@@ -87,49 +87,24 @@ def lock_day(cursor: Any, dia: date) -> None:
     cursor.execute(_CERRAR, ((dia - EPOCA).days % CERROJOS_DE_DIA,))
 
 
+def marked(cursor: Any, desde: date, hasta: date) -> list[date]:
+    """Return the days that live in the archive, ``hasta`` included, in order."""
+    cursor.execute(_MARCADOS, (desde, hasta))
+    return [dia for (dia,) in cursor]
+
+
+def retained(cursor: Any, hoy: date) -> set[date]:
+    """Return the days that were restored and have to stay at ``hoy``."""
+    cursor.execute(_RETENIDOS, (hoy,))
+    return {dia for (dia,) in cursor}
+
+
 def mark(cursor: Any, dias: Sequence[date]) -> None:
     """Say that days live in the archive from now on; the caller has ``lock_marks``."""
-    # No zone is more than a day from UTC, in which the partitions are.
-    meses = {month_of(d + timedelta(days=k)) for d in dias for k in (-1, 0, 1)}
-    ensure_months(cursor, ARCHIVO, meses)
+    ensure_months(cursor, ARCHIVO, months_around(dias))
     cursor.execute(_MARCAR, (list(dias),))
 
 
 def give_back(cursor: Any, dias: Sequence[date], retenido_hasta: date) -> None:
     """Say that days live in ``consumos_diarios`` again; the caller has ``lock_marks``."""
     cursor.execute(_DEVOLVER, {"dias": list(dias), "retenido": retenido_hasta})
-
-
-def ensure_months(cursor: Any, tabla: str, meses: Iterable[date]) -> int:
-    """Create the missing partitions of months, given by their first days; return how many.
-
-    What there was to lock stays locked until the transaction ends.
-    """
-    nuevas = 0
-    for mes in sorted(meses):
-        cursor.execute("SELECT crear_particion(%s, %s)", (tabla, mes))
-        nuevas += int(cursor.fetchone()[0])
-    return nuevas
-
-
-def month_of(dia: date) -> date:
-    """Return the first day of a day's month.
-
-    Examples
-    --------
-    >>> month_of(date(2026, 1, 31))
-    datetime.date(2026, 1, 1)
-    """
-    return dia.replace(day=1)
-
-
-def months_of(hora_utc: NDArray[np.int64]) -> set[date]:
-    """Return the first days of the UTC months of absolute hours (n,).
-
-    Examples
-    --------
-    >>> sorted(mes.month for mes in months_of(np.array([0, 24 * 31])))
-    [1, 2]
-    """
-    dias = np.unique(np.asarray(hora_utc) // 24)
-    return {month_of(EPOCA + timedelta(days=int(dia))) for dia in dias}

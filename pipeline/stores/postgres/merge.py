@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from detection.domain import MASCARA_DTYPE, SEVERIDADES, Lecturas, Veredictos
 from pipeline.stores.ports import Guardado
 from pipeline.stores.postgres.copy_rows import COLUMNAS, encode
-from pipeline.stores.postgres.day_marks import ARCHIVO, DIARIOS
 from pipeline.stores.postgres.history import MASCARA
+from pipeline.stores.postgres.partitions import ARCHIVO, DIARIOS
 
 TRAMO = 1 << 20
 """Bytes that psycopg2 hands to the network at a time; its own 8 KB cost a call each."""

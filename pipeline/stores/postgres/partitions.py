@@ -1,188 +1,149 @@
-"""Months of readings in PostgreSQL: which have changed, and what each customer used in one.
+"""Months of readings as partitions, by UTC month, of ``consumos_diarios`` and of its archive.
 
-Everything is added up by the server; what leaves it is a row for each customer and month.
+Everything here runs inside the caller's transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+import re
+from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import Any
 
-import psycopg2.errors
+import numpy as np
+from numpy.typing import NDArray
 
-from detection.errors import TransientError
-from pipeline.stores.months import DECIMALES_KWH, TRAMO, Huella, ResumenCliente, siguiente
-from pipeline.stores.postgres.connection import Conexion
-from pipeline.stores.watchdog import TRABAJO
-from serving.settings import Settings, horas_de
+from pipeline.stores.months import siguiente
 
-# Any number that no other program on the same server uses: "agregar" in hex.
-CERROJO = 0x61677265676172
-ESPERA_CERROJO_S = 30
-"""A killed run's lock lives until its server process notices; a query's usual time."""
+DIARIOS = "consumos_diarios"
+ARCHIVO = "consumos_diarios_archivo"
+EPOCA = date(1970, 1, 1)
 
-# Dates bound the month; instants say nothing new (no zone is more than a day from UTC), but let
-# the server leave out the other months' partitions.
-_DEL_MES = """fecha >= %(desde)s AND fecha < %(hasta)s
-    AND timestamp_consumo >= %(no_antes)s AND timestamp_consumo < %(no_despues)s"""
-
-
-def _kwh(agregado: str, filtro: str = "") -> str:
-    return f"round({agregado}(consumo_kwh){filtro}, {DECIMALES_KWH})::float8"
-
-
-# The sum of the hashes of timestamp_procesado is what betrays a change: unlike a maximum, it also
-# sees a transaction that committed after a later one.
-RESUMEN = f"""
-SELECT propietario_id, count(*), {_kwh("sum")}, {_kwh("avg")}, {_kwh("min")}, {_kwh("max")},
-    count(*) FILTER (WHERE anomalia_detectada),
-    count(*) FILTER (WHERE severidad = 'crítica'),
-    {_kwh("avg", " FILTER (WHERE hora = ANY(%(noche)s))")},
-    {_kwh("avg", " FILTER (WHERE hora = ANY(%(punta)s))")},
-    max(timestamp_procesado), sum(timestamp_hash(timestamp_procesado))
-FROM consumos_historia WHERE {_DEL_MES}
-GROUP BY propietario_id ORDER BY propietario_id
+_PARTICIONES = """
+SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = %s::regclass ORDER BY c.relname
 """
-_HUELLAS = """
-SELECT date_trunc('month', fecha)::date AS mes, sum(lecturas)::bigint, max(ultimo),
-    sum(suma)::bigint
-FROM (
-    SELECT fecha, count(*) AS lecturas, max(timestamp_procesado) AS ultimo,
-        sum(timestamp_hash(timestamp_procesado)) AS suma
-    FROM consumos_historia GROUP BY fecha
-) AS dias
-GROUP BY mes ORDER BY mes
+_OCUPAN = """
+SELECT nombre, coalesce(pg_total_relation_size(to_regclass(nombre)), 0)
+FROM unnest(%s::text[]) AS nombre
 """
 
 
-class LecturaDeMes:
-    """One look at a month: ``tramos`` gives its customers, ``huella`` is complete after them.
-
-    Parameters
-    ----------
-    momento : datetime
-        When the server looked, aware.
-    """
-
-    def __init__(self, conexion: Conexion, momento: datetime, tramo: int) -> None:
-        self.momento = momento
-        self.huella = Huella()
-        self._conexion = conexion
-        self._tramo = tramo
-
-    def tramos(self) -> Iterator[list[ResumenCliente]]:
-        """Give the month's customers by name, at most a chunk at a time."""
-        while filas := self._fetch():
-            self._remember(filas)
-            yield [ResumenCliente(*fila[:-2]) for fila in filas]
-
-    def _fetch(self) -> list[tuple[Any, ...]]:
-        with self._conexion.transaction() as cursor:
-            cursor.execute(f"FETCH {int(self._tramo)} FROM resumen")
-            filas: list[tuple[Any, ...]] = cursor.fetchall()
-        return filas
-
-    def _remember(self, filas: Sequence[tuple[Any, ...]]) -> None:
-        self.huella = Huella(
-            self.huella.lecturas + sum(fila[1] for fila in filas),
-            max(self.huella.procesado_hasta, *(fila[-2].isoformat() for fila in filas)),
-            self.huella.suma + sum(int(fila[-1]) for fila in filas),
-        )
-
-
-class MesesPostgres:
-    """The months of ``consumos_diarios`` and of its archive together.
+def month_of(dia: date) -> date:
+    """Return the first day of a day's month.
 
     Examples
     --------
-    >>> from serving.settings import Settings
-    >>> MesesPostgres(Settings()).close()
+    >>> month_of(date(2026, 1, 31))
+    datetime.date(2026, 1, 1)
     """
-
-    def __init__(self, settings: Settings, tramo: int = TRAMO) -> None:
-        self._conexion = Conexion(settings, "consumo agregar", TRABAJO)
-        self._horas = {
-            "noche": list(horas_de(settings.horas_noche)),
-            "punta": list(horas_de(settings.horas_punta)),
-        }
-        self._tramo = tramo
-
-    def lock(self) -> None:
-        """Keep other aggregations of this database out until ``close``, or until we die.
-
-        It is an advisory lock: it keeps nobody from reading or writing the tables.
-
-        Raises
-        ------
-        TransientError
-            Another one is running and did not finish in time.
-        """
-        with self._conexion.transaction() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{ESPERA_CERROJO_S}s'")
-            cursor.execute("SET LOCAL statement_timeout = 0")
-            try:
-                cursor.execute("SELECT pg_advisory_lock(%s)", (CERROJO,))
-            except psycopg2.errors.LockNotAvailable as error:
-                raise TransientError(
-                    "otra agregación está en marcha; espere a que acabe"
-                ) from error
-
-    def huellas(self) -> dict[date, Huella]:
-        """Return, for the first day of each month with readings, what tells its state.
-
-        It reads all readings once, at twice the speed of adding them up.
-        """
-        with self._conexion.transaction() as cursor:
-            _only_read(cursor)
-            cursor.execute(_HUELLAS)
-            filas = cursor.fetchall()
-        return {
-            mes: Huella(lecturas, ultimo.isoformat(), suma) for mes, lecturas, ultimo, suma in filas
-        }
-
-    @contextmanager
-    def open_month(self, mes: date) -> Iterator[LecturaDeMes]:
-        """Give the aggregates of a month, all of one instant.
-
-        The cursor outlives the transaction (WITH HOLD): the server keeps the result, one row a
-        customer, on its disk, and while it is sent on no snapshot holds back the server's
-        cleaning and no lock stands in the archiver's way.
-        """
-        with self._conexion.transaction() as cursor:
-            _only_read(cursor)
-            cursor.execute("SELECT date_trunc('milliseconds', now())")
-            (momento,) = cursor.fetchone()
-            cursor.execute(
-                f"DECLARE resumen NO SCROLL CURSOR WITH HOLD FOR {RESUMEN}", self.parametros(mes)
-            )
-        yield LecturaDeMes(self._conexion, momento.astimezone(UTC), self._tramo)
-        with self._conexion.transaction() as cursor:
-            cursor.execute("CLOSE resumen")
-
-    def parametros(self, mes: date) -> dict[str, Any]:
-        """Return the parameters of ``RESUMEN`` for a month, given by its first day."""
-        desde, hasta = mes, siguiente(mes)
-        return {
-            "desde": desde,
-            "hasta": hasta,
-            "no_antes": datetime.combine(desde, time(), UTC) - timedelta(days=1),
-            "no_despues": datetime.combine(hasta, time(), UTC) + timedelta(days=1),
-            **self._horas,
-        }
-
-    def ping(self) -> None:
-        """Return if PostgreSQL still holds our session; raise ``TransientError`` otherwise."""
-        with self._conexion.transaction() as cursor:
-            cursor.execute("SELECT 1")
-
-    def close(self) -> None:
-        """Close the connection and let other aggregations in."""
-        self._conexion.close()
+    return dia.replace(day=1)
 
 
-def _only_read(cursor: Any) -> None:
-    """Make a transaction one look at the data, of any length, that can change nothing."""
-    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    cursor.execute("SET LOCAL statement_timeout = 0")
+def months_of(hora_utc: NDArray[np.int64]) -> set[date]:
+    """Return the first days of the UTC months of absolute hours (n,).
+
+    Examples
+    --------
+    >>> sorted(mes.month for mes in months_of(np.array([0, 24 * 31])))
+    [1, 2]
+    """
+    dias = np.unique(np.asarray(hora_utc) // 24)
+    return {month_of(EPOCA + timedelta(days=int(dia))) for dia in dias}
+
+
+def months_around(dias: Iterable[date]) -> set[date]:
+    """Return the UTC months of local days: no zone is more than a day from UTC."""
+    return {month_of(dia + timedelta(days=k)) for dia in dias for k in (-1, 0, 1)}
+
+
+def partitions(cursor: Any, tabla: str) -> dict[date, str]:
+    """Return the partition of each month, given by its first day, of a table."""
+    cursor.execute(_PARTICIONES, (tabla,))
+    nombres = (re.fullmatch(rf"{tabla}_(\d{{4}})_(\d{{2}})", nombre) for (nombre,) in cursor)
+    return {date(int(n[1]), int(n[2]), 1): n[0] for n in nombres if n}
+
+
+def parts_of_day(cursor: Any, tabla: str, dia: date) -> list[str]:
+    """Return the partitions of a table that may hold readings of a local day, in order."""
+    particiones = partitions(cursor, tabla)
+    return [particiones[mes] for mes in sorted(months_around([dia])) if mes in particiones]
+
+
+def ensure_months(cursor: Any, tabla: str, meses: Iterable[date]) -> int:
+    """Create the missing partitions of months, given by their first days; return how many.
+
+    What there was to lock stays locked until the transaction ends.
+    """
+    nuevas = 0
+    for mes in sorted(meses):
+        cursor.execute("SELECT crear_particion(%s, %s)", (tabla, mes))
+        nuevas += int(cursor.fetchone()[0])
+    return nuevas
+
+
+def size_bytes(cursor: Any, partes: Iterable[str]) -> dict[str, int]:
+    """Return what each partition takes on disk with its indexes, bytes; 0 = it is gone."""
+    cursor.execute(_OCUPAN, (list(partes),))
+    return {nombre: int(ocupa) for nombre, ocupa in cursor}
+
+
+def is_empty(cursor: Any, parte: str) -> bool:
+    """Return whether a partition holds no reading; a long look if many have been deleted."""
+    cursor.execute(f"SELECT NOT EXISTS (TABLE {parte})")
+    return bool(cursor.fetchone()[0])
+
+
+def count(cursor: Any, parte: str) -> int:
+    """Return how many readings a partition holds."""
+    cursor.execute(f"SELECT count(*) FROM {parte}")  # nosec B608 # the names are ours
+    return int(cursor.fetchone()[0])
+
+
+def lock_tables(cursor: Any) -> None:
+    """Wait until nobody reads the history, and keep it so until the transaction ends.
+
+    Whoever is about to take a partition away calls this before touching one. Readers lock a table,
+    then the other one, in the order of ``consumos_historia``, then partitions: with a partition in
+    hand nobody may ask for a table.
+    """
+    cursor.execute(f"LOCK TABLE ONLY {DIARIOS}, ONLY {ARCHIVO} IN ACCESS EXCLUSIVE MODE")
+
+
+def lock_partition(cursor: Any, parte: str) -> None:
+    """Wait until nobody uses a partition, and keep it so until the transaction ends."""
+    cursor.execute(f"LOCK TABLE {parte} IN ACCESS EXCLUSIVE MODE")
+
+
+def drop_if_empty(cursor: Any, parte: str) -> bool:
+    """Return whether a partition held no reading and is gone.
+
+    The caller has ``lock_marks`` and ``lock_tables``.
+    """
+    # Before it is looked at: what somebody has not committed yet would be dropped unseen.
+    lock_partition(cursor, parte)
+    if not is_empty(cursor, parte):
+        return False
+    cursor.execute(f"DROP TABLE {parte}")
+    return True
+
+
+def move_month(cursor: Any, mes: date) -> int:
+    """Return how many readings went to the archive with the whole partition of a UTC month.
+
+    No reading is copied. 0 = the archive has readings of that month already, or there is none to
+    move. The caller has ``lock_marks``, has marked the month's days, and has ``lock_tables``.
+    """
+    parte = partitions(cursor, DIARIOS).get(mes)
+    archivada = partitions(cursor, ARCHIVO).get(mes)
+    if parte is None or (archivada is not None and not drop_if_empty(cursor, archivada)):
+        return 0
+    cursor.execute(f"ALTER TABLE {DIARIOS} DETACH PARTITION {parte}")
+    registros = count(cursor, parte)
+    nombre = f"{ARCHIVO}_{mes:%Y_%m}"
+    cursor.execute(f"ALTER TABLE {parte} RENAME TO {nombre}")
+    cursor.execute(
+        f"ALTER TABLE {ARCHIVO} ATTACH PARTITION {nombre} FOR VALUES FROM (%s) TO (%s)",
+        (f"{mes} 00:00:00+00", f"{siguiente(mes)} 00:00:00+00"),
+    )
+    return registros

@@ -15,13 +15,7 @@ from detection.domain import HORAS_POR_DIA, SEVERIDADES, Lecturas, Veredictos, i
 from pipeline.stores.ports import Guardado, PuntoOnline
 from pipeline.stores.postgres.connection import Conexion
 from pipeline.stores.postgres.copy_rows import by_identity
-from pipeline.stores.postgres.day_marks import (
-    ARCHIVO,
-    DIARIOS,
-    archived,
-    ensure_months,
-    months_of,
-)
+from pipeline.stores.postgres.day_marks import archived
 from pipeline.stores.postgres.history import HistoriaPostgres
 from pipeline.stores.postgres.merge import copy_new, merge
 from pipeline.stores.postgres.model_state import (
@@ -32,6 +26,7 @@ from pipeline.stores.postgres.model_state import (
     shadow_matters,
     shadow_pairs,
 )
+from pipeline.stores.postgres.partitions import ARCHIVO, DIARIOS, ensure_months, months_of
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)

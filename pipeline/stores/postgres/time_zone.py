@@ -7,16 +7,15 @@ or at least the latest reading, where no zone agrees with all.
 
 from __future__ import annotations
 
-import contextlib
 import logging
+from contextlib import closing, suppress
 from typing import Any
 
 import numpy as np
-import psycopg2
 import psycopg2.errors
 
 from detection.errors import ConfiguracionError
-from pipeline.stores.postgres.connection import connect, guarded, traducir
+from pipeline.stores.postgres.connection import connect, guarded, traducidos
 from pipeline.stores.watchdog import PREGUNTA
 from serving.local_time import load_calendario
 from serving.settings import Settings
@@ -113,18 +112,13 @@ def check_zone(settings: Settings) -> None:
     TransientError
         PostgreSQL is away.
     """
-    try:
-        with (
-            contextlib.closing(connect(settings, "consumo zona", paciencia=PREGUNTA)) as conexion,
-            guarded(settings, PREGUNTA, conexion),
-            contextlib.suppress(psycopg2.errors.UndefinedTable),
-        ):
-            _is_stored(conexion.cursor(), settings)
-    except psycopg2.Error as error:
-        traducido = traducir(settings, error)
-        if traducido is not None:
-            raise traducido from error
-        raise
+    with (
+        traducidos(settings),
+        closing(connect(settings, "consumo zona", paciencia=PREGUNTA)) as conexion,
+        guarded(settings, PREGUNTA, conexion),
+        suppress(psycopg2.errors.UndefinedTable),
+    ):
+        _is_stored(conexion.cursor(), settings)
 
 
 def _is_stored(cursor: Any, settings: Settings) -> bool:

@@ -1,22 +1,17 @@
-"""Readings from one of the two tables to the other, some at a time or a whole month at once.
+"""Readings of a marked day from one of the two tables to the other, or out of the archive.
 
 Everything here runs inside the caller's transaction: either all of a step is seen, or none of it.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from detection.errors import PermanentError
-from pipeline.stores.months import siguiente
-from pipeline.stores.postgres.day_marks import ARCHIVO, DIARIOS, lock_day, month_of
+from pipeline.stores.postgres.day_marks import lock_day
+from pipeline.stores.postgres.partitions import ARCHIVO, DIARIOS
 
-_PARTICIONES = """
-SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-WHERE i.inhparent = %s::regclass ORDER BY c.relname
-"""
 _CREA_TANDA = "CREATE TEMP TABLE IF NOT EXISTS tanda (fila TID) ON COMMIT DELETE ROWS"
 _ELEGIR = """
 INSERT INTO pg_temp.tanda SELECT ctid FROM {parte} WHERE fecha = %(dia)s LIMIT %(tanda)s
@@ -52,23 +47,9 @@ WITH dobles AS MATERIALIZED (
 )
 SELECT count(*) FROM dobles
 """
-
-
-def partitions(cursor: Any, tabla: str) -> dict[date, str]:
-    """Return the partition of each month, given by its first day, of a table."""
-    cursor.execute(_PARTICIONES, (tabla,))
-    encontradas = {}
-    for (nombre,) in cursor:
-        partes = re.fullmatch(rf"{tabla}_(\d{{4}})_(\d{{2}})", nombre)
-        if partes:
-            encontradas[date(int(partes[1]), int(partes[2]), 1)] = nombre
-    return encontradas
-
-
-def parts_of_day(particiones: dict[date, str], dia: date) -> list[str]:
-    """Return the partitions that may hold readings of a local day: its month's, in any zone."""
-    meses = sorted({month_of(dia + timedelta(days=k)) for k in (-1, 0, 1)})
-    return [particiones[mes] for mes in meses if mes in particiones]
+_ELIMINAR = """
+DELETE FROM {parte} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {parte} WHERE fecha = %s LIMIT %s))
+"""
 
 
 def unite(cursor: Any, dia: date) -> int:
@@ -79,7 +60,7 @@ def unite(cursor: Any, dia: date) -> int:
     return int(cursor.fetchone()[0])
 
 
-def move(cursor: Any, parte: str, destino: str, dia: date, tanda: int) -> int:
+def move(cursor: Any, parte: str, dia: date, tanda: int, destino: str) -> int:
     """Return how many readings of a marked day went from a partition to another table.
 
     Copied, compared, and only then deleted, while nobody saves readings of that day.
@@ -88,10 +69,10 @@ def move(cursor: Any, parte: str, destino: str, dia: date, tanda: int) -> int:
     ----------
     parte : str
         A partition that ``partitions`` has returned.
-    destino : str
-        ``DIARIOS`` or ``ARCHIVO``; it has the month's partition.
     tanda : int
         How many at most.
+    destino : str
+        ``DIARIOS`` or ``ARCHIVO``; it has the month's partition.
 
     Raises
     ------
@@ -122,65 +103,8 @@ def move(cursor: Any, parte: str, destino: str, dia: date, tanda: int) -> int:
     return int(copiadas[0])
 
 
-def move_month(cursor: Any, mes: date) -> int | None:
-    """Return how many readings went to the archive with the whole partition of a UTC month.
-
-    No reading is copied. None = the archive has readings of that month already, or there is
-    none to move. The caller has ``lock_marks``, has marked the month's days, and has
-    ``lock_tables``.
-    """
-    parte = partitions(cursor, DIARIOS).get(mes)
-    archivada = partitions(cursor, ARCHIVO).get(mes)
-    if parte is None:
-        return None
-    if archivada is not None and not drop_if_empty(cursor, archivada):
-        return None
-    cursor.execute(f"ALTER TABLE {DIARIOS} DETACH PARTITION {parte}")
-    cursor.execute(f"SELECT count(*) FROM {parte}")  # nosec B608 # the names are ours
-    (registros,) = cursor.fetchone()
-    nombre = f"{ARCHIVO}_{mes:%Y_%m}"
-    cursor.execute(f"ALTER TABLE {parte} RENAME TO {nombre}")
-    cursor.execute(
-        f"ALTER TABLE {ARCHIVO} ATTACH PARTITION {nombre} FOR VALUES FROM (%s) TO (%s)",
-        (f"{mes} 00:00:00+00", f"{siguiente(mes)} 00:00:00+00"),
-    )
-    return int(registros)
-
-
-def lock_tables(cursor: Any) -> None:
-    """Wait until nobody reads the history, and keep it so until the transaction ends.
-
-    Whoever is about to take a partition away calls this before touching one. Readers lock a table,
-    then the other one, in the order of ``consumos_historia``, then partitions: with a partition in
-    hand nobody may ask for a table.
-    """
-    cursor.execute(f"LOCK TABLE ONLY {DIARIOS}, ONLY {ARCHIVO} IN ACCESS EXCLUSIVE MODE")
-
-
-def is_empty(cursor: Any, parte: str) -> bool:
-    """Return whether a partition holds no reading; a long look if many have been deleted."""
-    cursor.execute(f"SELECT NOT EXISTS (TABLE {parte})")
-    return bool(cursor.fetchone()[0])
-
-
-def drop_if_empty(cursor: Any, parte: str) -> bool:
-    """Return whether a partition held no reading and is gone.
-
-    The caller has ``lock_marks`` and ``lock_tables``.
-    """
-    # Before it is looked at: what somebody has not committed yet would be dropped unseen.
-    cursor.execute(f"LOCK TABLE {parte} IN ACCESS EXCLUSIVE MODE")
-    if not is_empty(cursor, parte):
-        return False
-    cursor.execute(f"DROP TABLE {parte}")
-    return True
-
-
-def size_bytes(cursor: Any, partes: list[str]) -> dict[str, int]:
-    """Return what each partition takes on disk with its indexes, bytes; 0 = it is gone."""
-    cursor.execute(
-        "SELECT nombre, coalesce(pg_total_relation_size(to_regclass(nombre)), 0) "
-        "FROM unnest(%s::text[]) AS nombre",
-        (partes,),
-    )
-    return {nombre: int(ocupa) for nombre, ocupa in cursor}
+def delete(cursor: Any, parte: str, dia: date, tanda: int) -> int:
+    """Return how many readings of a marked day, at most ``tanda``, are gone for good."""
+    lock_day(cursor, dia)
+    cursor.execute(_ELIMINAR.format(parte=parte), (dia, tanda))
+    return int(cursor.rowcount)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg2
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -26,7 +27,7 @@ def migrate(settings: Settings) -> str:
     """Return the revision of the schema after bringing it to the newest one.
 
     Several processes may call at once: the first one migrates, the others wait for it and
-    find nothing left to do. The zone of the data is checked, too (``postgres_zona``).
+    find nothing left to do. The zone of the data is checked, too (``time_zone``).
 
     Raises
     ------
@@ -70,10 +71,9 @@ def _run(settings: Settings, orden: Callable[[Config], None]) -> str:
             config.attributes["connection"] = conexion
             orden(config)
             return MigrationContext.configure(conexion).get_current_revision() or "base"
-    except Exception as error:
+    except (DBAPIError, psycopg2.Error) as error:
         # SQLAlchemy's around the driver's, or the driver's own.
-        original = error.orig if isinstance(error, DBAPIError) else error
-        traducido = traducir(settings, original) if isinstance(original, Exception) else None
+        traducido = traducir(settings, error.orig if isinstance(error, DBAPIError) else error)
         if traducido is not None:
             raise traducido from error
         raise
