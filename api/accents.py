@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-def sin_tildes(texto: str) -> str:
+def without_accents(texto: str) -> str:
     """Return a text without its accents.
 
     Examples
     --------
-    >>> sin_tildes("/api/anomalias/últimas")
+    >>> without_accents("/api/anomalias/últimas")
     '/api/anomalias/ultimas'
     """
     if texto.isascii():
@@ -27,7 +27,7 @@ def sin_tildes(texto: str) -> str:
     return "".join(c for c in partes if not unicodedata.combining(c))
 
 
-class Tildes:
+class AccentedPaths:
     """Gives paths the accents of the route that they mean.
 
     Parameters
@@ -37,8 +37,8 @@ class Tildes:
 
     Examples
     --------
-    >>> Tildes(None, ["/api/consumos/últimas24h/{id}"]).con_tildes("/api/consumos/ultimas24h/Ñu")
-    '/api/consumos/últimas24h/Ñu'
+    >>> AccentedPaths(None, ["/api/críticas/{id}"]).declared("/api/criticas/Ñu")
+    '/api/críticas/Ñu'
     """
 
     def __init__(self, app: ASGIApp, plantillas: Iterable[str]) -> None:
@@ -47,21 +47,21 @@ class Tildes:
         for plantilla in plantillas:
             fijo = plantilla.partition("{")[0].rstrip("/")
             if not fijo.isascii():
-                self._principios[sin_tildes(fijo)] = fijo
+                self._principios[without_accents(fijo)] = fijo
         self._largos = sorted({p.count("/") for p in self._principios}, reverse=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, under the path that is declared."""
         if scope["type"] == "http" and self._principios:
-            scope["path"] = self.con_tildes(scope["path"])
+            scope["path"] = self.declared(scope["path"])
         await self.app(scope, receive, send)
 
-    def con_tildes(self, ruta: str) -> str:
+    def declared(self, ruta: str) -> str:
         """Return the path with the accents of the route that begins like it."""
         segmentos = ruta.split("/")
         for largo in self._largos:
             principio, resto = segmentos[: largo + 1], segmentos[largo + 1 :]
-            declarado = self._principios.get(sin_tildes("/".join(principio)))
+            declarado = self._principios.get(without_accents("/".join(principio)))
             if declarado is not None:
                 return "/".join([declarado, *resto])
         return ruta

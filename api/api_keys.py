@@ -19,22 +19,22 @@ from fastapi.security import APIKeyHeader
 
 from serving.settings import ROLES, Settings, claves_de
 
-CABECERA = "X-API-Key"
+CABECERA_CLAVE = "X-API-Key"
 LARGO_MAXIMO = 200
 """Characters of a key that are looked at; ours have 51."""
 _PREFIJO = "consumo_"
 _AZAR_BYTES = 32
 _ESQUEMA = APIKeyHeader(
-    name=CABECERA,
+    name=CABECERA_CLAVE,
     scheme_name="clave",
     description="Clave de la API; la da «consumo api --nueva-clave NOMBRE»",
     auto_error=False,
 )
-_DESAFIO = {"WWW-Authenticate": f'ApiKey header="{CABECERA}"'}
+_DESAFIO = {"WWW-Authenticate": f'ApiKey header="{CABECERA_CLAVE}"'}
 
 
 @dataclass(frozen=True, slots=True)
-class Clave:
+class ApiKey:
     """A known key.
 
     Parameters
@@ -56,31 +56,31 @@ class Clave:
         return ROLES.index(self.rol) >= ROLES.index(rol)
 
 
-class Llavero:
+class KnownKeys:
     """The keys that the settings know.
 
     Examples
     --------
-    >>> clave, linea = nueva_clave("ana", "analista")
-    >>> Llavero(Settings(_env_file=None, api_claves=linea)).clave_de(clave).nombre
+    >>> clave, linea = new_key("ana", "analista")
+    >>> KnownKeys(Settings(_env_file=None, api_claves=linea)).find(clave).nombre
     'ana'
     """
 
     def __init__(self, settings: Settings) -> None:
-        de_lectura = [Clave(*partes) for partes in claves_de(settings.api_claves_lectura)]
-        self._claves: Sequence[Clave] = (
-            *(Clave(*partes) for partes in claves_de(settings.api_claves)),
+        de_lectura = [ApiKey(*partes) for partes in claves_de(settings.api_claves_lectura)]
+        self._claves: Sequence[ApiKey] = (
+            *(ApiKey(*partes) for partes in claves_de(settings.api_claves)),
             # Listed as readers: whatever role they carry, they only read.
-            *(Clave(c.nombre, ROLES[0], c.huella) for c in de_lectura),
+            *(ApiKey(c.nombre, ROLES[0], c.huella) for c in de_lectura),
         )
         self.leer_pide_clave = bool(de_lectura)
 
     def __bool__(self) -> bool:
         return bool(self._claves)
 
-    def clave_de(self, texto: str | None) -> Clave | None:
+    def find(self, texto: str | None) -> ApiKey | None:
         """Return the key that a header's value is; None = it is none of ours."""
-        dado = huella_de((texto or "")[: LARGO_MAXIMO + 1])
+        dado = key_hash((texto or "")[: LARGO_MAXIMO + 1])
         hallada = None
         for clave in self._claves:  # All of them, so that the time taken says nothing.
             if hmac.compare_digest(clave.huella, dado):
@@ -88,18 +88,18 @@ class Llavero:
         return hallada if texto else None
 
 
-def huella_de(clave: str) -> str:
+def key_hash(clave: str) -> str:
     """Return the SHA-256 of a key, hex."""
     return hashlib.sha256(clave.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def nueva_clave(nombre: str, rol: str) -> tuple[str, str]:
+def new_key(nombre: str, rol: str) -> tuple[str, str]:
     """Return a new key and what ``API_CLAVES`` has to hold for it."""
     clave = _PREFIJO + secrets.token_urlsafe(_AZAR_BYTES)
-    return clave, f"{nombre}:{rol}:{huella_de(clave)}"
+    return clave, f"{nombre}:{rol}:{key_hash(clave)}"
 
 
-class Permiso:
+class RoleRequired:
     """A dependency that gives the key of a request, if it may do what a role may.
 
     Parameters
@@ -113,9 +113,9 @@ class Permiso:
 
     async def __call__(
         self, peticion: Request, _cabecera: Annotated[str | None, Security(_ESQUEMA)]
-    ) -> Clave:
+    ) -> ApiKey:
         """Return the key, or refuse with 401 or 403."""
-        clave: Clave | None = peticion.scope["state"].get("clave")
+        clave: ApiKey | None = peticion.scope["state"].get("clave")
         if clave is None:
             raise HTTPException(401, headers=_DESAFIO)
         if not clave.puede(self._rol):

@@ -20,19 +20,19 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from api.accents import Tildes, sin_tildes
-from api.anomalies.listeners import Oyentes
+from api.accents import AccentedPaths, without_accents
+from api.anomalies.streams import EventStreams
 from api.answer_cache import Recuerdo
-from api.api_keys import CABECERA, Llavero, Permiso, nueva_clave
+from api.api_keys import CABECERA_CLAVE, KnownKeys, RoleRequired, new_key
 from api.deps import Recursos
-from api.errors import install_errors, problema, respuestas
+from api.errors import install_errors, respuestas
 from api.known_params import check_consulta, known_params
-from api.middleware import CuerpoLimitado, Guardia, Peticiones
+from api.middleware import CUERPO_MAXIMO_BYTES, AccessLog, CallerLimit
 from api.openapi import DESCRIPCION, ETIQUETAS, RESUMEN, TITULO, VERSION, make_documento
 from api.presentation import make_presentacion
-from api.rate_limit import Limite
+from api.rate_limit import RequestLimit
 from api.routers import ROUTERS
-from api.startup import MONGO, POSTGRES, Calentamiento, Preparacion
+from api.startup import MONGO, POSTGRES, StorePreparation, WarmUp
 from api.system.consumers import Consumidores
 from api.system.dependencies import MODELO, Vigia, look_at_champion, reach_kafka, reach_mlflow
 from api.system.routes import auditoria_router, clave_router, metricas_router
@@ -64,8 +64,8 @@ from serving.settings import (
     origenes_de,
 )
 from serving.web import server
-from serving.web.docs_route import router as documentacion_router
-from serving.web.hosts import Anfitriones, Cabezas
+from serving.web.docs import router as documentacion_router
+from serving.web.middleware import AllowedHosts, BodyLimit, HeadAsGet
 
 log = logging.getLogger("api")
 
@@ -101,7 +101,7 @@ def open_recursos(
     anomalias = MongoConsultas(settings, segundos=segundos)
     modelos = ModelosMongo(settings, PREGUNTA)
     salud, registro = SaludPostgres(settings), Registro(settings, paciencia_s=ESPERA_MLFLOW_S)
-    preparacion = Preparacion(
+    preparacion = StorePreparation(
         {POSTGRES: partial(migrate, settings), MONGO: partial(_make_indexes, anomalias, modelos)}
     )
 
@@ -136,13 +136,13 @@ def open_recursos(
         registro=registro,
         versiones=versiones,
         metricas=metricas,
-        llavero=Llavero(settings),
+        claves=KnownKeys(settings),
         preparacion=preparacion,
         vigia=Vigia(partes, segundos),
         consumidores=Consumidores(read_heartbeats, retraso.read),
         latidos=latidos,
         retraso=retraso,
-        oyentes=Oyentes(metricas.oyentes),
+        flujos=EventStreams(metricas.oyentes),
     )
 
 
@@ -170,7 +170,7 @@ def create_app(
         Load right after the start what takes long to load, so that nobody waits for it.
     """
     recursos = open_recursos(settings, ahora, segundos)
-    calor = Calentamiento((recursos.historico.warm_up,))
+    calor = WarmUp((recursos.historico.warm_up,))
 
     @asynccontextmanager
     async def vida(_app: FastAPI) -> AsyncIterator[None]:
@@ -196,7 +196,7 @@ def create_app(
     app.state.recursos, app.state.presenta = recursos, make_presentacion(settings)
     app.openapi = partial(make_documento, app)  # type: ignore[method-assign]
     install_errors(app)
-    _add_routes(app, recursos.llavero)
+    _add_routes(app, recursos.claves)
     app.state.conocidos = known_params(app.openapi())
     _add_middleware(app, recursos)
     return app
@@ -204,14 +204,14 @@ def create_app(
 
 def _nombre_de(ruta: APIRoute) -> str:
     """Return the id of an operation: what generated clients call it."""
-    return f"{sin_tildes(str(ruta.tags[0]))}_{ruta.name}" if ruta.tags else ruta.name
+    return f"{without_accents(str(ruta.tags[0]))}_{ruta.name}" if ruta.tags else ruta.name
 
 
-def _add_routes(app: FastAPI, llavero: Llavero) -> None:
+def _add_routes(app: FastAPI, claves: KnownKeys) -> None:
     """Add every router; reading asks for a key if the settings say so."""
     leer: dict[str, Any] = {}
-    if llavero.leer_pide_clave:
-        leer = {"dependencies": [Depends(Permiso(ROLES[0]))], "responses": respuestas(401)}
+    if claves.leer_pide_clave:
+        leer = {"dependencies": [Depends(RoleRequired(ROLES[0]))], "responses": respuestas(401)}
     for router in (*ROUTERS, auditoria_router, clave_router, metricas_router):
         app.include_router(router, **leer)
     for router in (sistema_router, documentacion_router):
@@ -220,42 +220,31 @@ def _add_routes(app: FastAPI, llavero: Llavero) -> None:
 
 def _add_middleware(app: FastAPI, recursos: Recursos) -> None:
     """Put around the routes what every request goes through; the last one added comes first."""
-    app.add_middleware(Tildes, plantillas=list(app.openapi()["paths"]))
+    app.add_middleware(AccentedPaths, plantillas=list(app.openapi()["paths"]))
     app.add_middleware(
         GZipMiddleware,
         minimum_size=_COMPRIMIR_DESDE,
         compresslevel=_COMPRESION,
         exclude_content_types=_SIN_COMPRIMIR,
     )
-    app.add_middleware(Cabezas)
-    app.add_middleware(CuerpoLimitado)
-    app.add_middleware(
-        Guardia,
-        llavero=recursos.llavero,
-        limite=Limite(recursos.settings.api_limite_minuto),
-    )
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(BodyLimit, maximo=CUERPO_MAXIMO_BYTES)
+    limite = RequestLimit(recursos.settings.api_limite_minuto)
+    app.add_middleware(CallerLimit, claves=recursos.claves, limite=limite)
     if origenes := origenes_de(recursos.settings.api_cors_origenes):
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origenes,
             allow_methods=["GET", "POST"],
-            allow_headers=[CABECERA, "X-Request-ID", "If-None-Match", "Last-Event-ID"],
+            allow_headers=[CABECERA_CLAVE, "X-Request-ID", "If-None-Match", "Last-Event-ID"],
             expose_headers=["X-Request-ID", "Retry-After", "ETag"],
         )
-    app.add_middleware(
-        Anfitriones,
-        admitidos=(
-            recursos.settings.api_host,
-            *anfitriones_de(recursos.settings.api_anfitriones),
-        ),
-        rechazo=lambda peticion, estado, texto: problema(
-            estado, peticion["path"], peticion["state"]["peticion_id"], texto
-        ),
-    )
-    app.add_middleware(Peticiones, metricas=recursos.metricas)
+    propios = (recursos.settings.api_host, *anfitriones_de(recursos.settings.api_anfitriones))
+    app.add_middleware(AllowedHosts, admitidos=propios)
+    app.add_middleware(AccessLog, metricas=recursos.metricas)
 
 
-def check_exposure(settings: Settings, host: str, llavero: Llavero) -> None:
+def check_exposure(settings: Settings, host: str, claves: KnownKeys) -> None:
     """Return if the API may listen at an address with the keys that there are; say what is open.
 
     Raises
@@ -265,7 +254,7 @@ def check_exposure(settings: Settings, host: str, llavero: Llavero) -> None:
     """
     if _is_loopback(host):
         return
-    if not llavero:
+    if not claves:
         if not settings.api_sin_claves:
             raise ConfiguracionError(
                 f"la API atendería a toda la red en {host} sin ninguna clave: defina API_CLAVES "
@@ -273,7 +262,7 @@ def check_exposure(settings: Settings, host: str, llavero: Llavero) -> None:
                 "API_SIN_CLAVES=True"
             )
         log.warning("la API atiende en %s SIN CLAVES (API_SIN_CLAVES): cualquiera puede leer", host)
-    elif not llavero.leer_pide_clave:
+    elif not claves.leer_pide_clave:
         log.warning("la API atiende en %s y leer no pide clave (API_CLAVES_LECTURA)", host)
 
 
@@ -286,7 +275,7 @@ def _is_loopback(host: str) -> bool:
 
 def make_server(app: FastAPI) -> server.Servidor:
     """Return a server for an app, which lets its listeners go first when it stops."""
-    return server.make_server(app, app.state.recursos.oyentes.end)
+    return server.make_server(app, app.state.recursos.flujos.end)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -311,7 +300,7 @@ def main(argv: Sequence[str]) -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     host, puerto = opciones.host or settings.api_host, opciones.port or settings.api_port
     settings = settings.model_copy(update={"api_host": host})
-    check_exposure(settings, host, Llavero(settings))
+    check_exposure(settings, host, KnownKeys(settings))
     try:
         check_zone(settings)
     except TransientError as error:
@@ -349,7 +338,7 @@ def _leave_on_signals(atiende: server.Servidor) -> None:
 
 
 def _say_clave(nombre: str, rol: str) -> int:
-    clave, linea = nueva_clave(nombre, rol)
+    clave, linea = new_key(nombre, rol)
     try:
         claves_de(linea)
     except ValueError as error:

@@ -1,6 +1,6 @@
 """What routes ask for, by the name of its type: ``def f(ajustes: Ajustes, ahora: Ahora)``.
 
-Nothing is opened here: ``main.py`` makes one ``Recursos`` for an app's life. Every function is
+Nothing is opened here: ``app.py`` makes one ``Recursos`` for an app's life. Every function is
 ``async`` though none waits: FastAPI sends the others to a thread, behind the routes' queries. Each
 looks into the request itself: a dependency of a dependency costs every request some 20 µs.
 """
@@ -15,12 +15,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
-from api.anomalies.listeners import Oyentes
+from api.anomalies.streams import EventStreams
 from api.answer_cache import Recuerdo
-from api.api_keys import Clave, Llavero, Permiso
-from api.errors import id_de
-from api.middleware import direccion_de
-from api.startup import Preparacion
+from api.api_keys import ApiKey, KnownKeys, RoleRequired
+from api.middleware import address_of
+from api.startup import StorePreparation
 from api.system.consumers import Consumidores
 from api.system.dependencies import Vigia
 from detection.errors import TransientError
@@ -36,6 +35,7 @@ from serving.metrics import MetricasApi
 from serving.model_versions import VersionInfo
 from serving.registry import Registro
 from serving.settings import Settings
+from serving.web.problems import request_id
 
 HUELLA_VISIBLE = 8
 """Hex digits of a key's hash in the audit: enough to tell two keys of one name apart."""
@@ -62,13 +62,13 @@ class Recursos:
     registro: Registro
     versiones: Recuerdo[list[VersionInfo]]
     metricas: MetricasApi
-    llavero: Llavero
-    preparacion: Preparacion
+    claves: KnownKeys
+    preparacion: StorePreparation
     vigia: Vigia
     consumidores: Consumidores
     latidos: LatidosPostgres
     retraso: LectorRetraso
-    oyentes: Oyentes
+    flujos: EventStreams
 
     def close(self) -> None:
         """Stop what runs in the background and close every store."""
@@ -114,16 +114,8 @@ async def _anomalias(peticion: Request) -> MongoConsultas:
     return recursos_de(peticion).anomalias
 
 
-async def _veredictos(peticion: Request) -> VeredictosMongo:
-    return recursos_de(peticion).veredictos
-
-
 async def _modelos(peticion: Request) -> ModelosMongo:
     return recursos_de(peticion).modelos
-
-
-async def _registro(peticion: Request) -> Registro:
-    return recursos_de(peticion).registro
 
 
 Ajustes = Annotated[Settings, Depends(_ajustes)]
@@ -134,17 +126,13 @@ Historico = Annotated[PostgresConsultas, Depends(_historico)]
 """Queries on PostgreSQL; 503 until its schema is known to be there."""
 Anomalias = Annotated[MongoConsultas, Depends(_anomalias)]
 """Queries on MongoDB."""
-Veredictos = Annotated[VeredictosMongo, Depends(_veredictos)]
-"""What people say of anomalies."""
-Modelos = Annotated[ModelosMongo, Depends(_modelos)]
+ModelosDep = Annotated[ModelosMongo, Depends(_modelos)]
 """Drift reports and the runs of the retraining job."""
-Versiones = Annotated[Registro, Depends(_registro)]
-"""The versions of the model in MLflow."""
 
-Lector = Annotated[Clave, Depends(Permiso("lectura"))]
-Analista = Annotated[Clave, Depends(Permiso("analista"))]
+LectorDep = Annotated[ApiKey, Depends(RoleRequired("lectura"))]
+Analista = Annotated[ApiKey, Depends(RoleRequired("analista"))]
 """The key of a request that changes verdicts: 401 without one, 403 with a lesser role."""
-Administrador = Annotated[Clave, Depends(Permiso("administracion"))]
+Administrador = Annotated[ApiKey, Depends(RoleRequired("administracion"))]
 """The same for models and the audit."""
 
 LIMITE_MAXIMO = 1000
@@ -219,15 +207,15 @@ class Auditor:
     def note(self, accion: str, objeto: str, detalle: Mapping[str, Any]) -> int:
         """Write a row and return its number; ``TransientError`` if it cannot be written."""
         self._recursos.preparacion.check()
-        clave: Clave = self._peticion.scope["state"]["clave"]
+        clave: ApiKey = self._peticion.scope["state"]["clave"]
         return self._recursos.auditoria.write(
             clave=f"{clave.nombre} ({clave.huella[:HUELLA_VISIBLE]})",
             rol=clave.rol,
             accion=accion,
             objeto=objeto,
             detalle=detalle,
-            ip=direccion_de(self._peticion.scope),
-            peticion_id=id_de(self._peticion),
+            ip=address_of(self._peticion.scope),
+            peticion_id=request_id(self._peticion.scope),
         )
 
 

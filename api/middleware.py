@@ -12,17 +12,15 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.api_keys import CABECERA, Llavero
-from api.errors import problema
-from api.rate_limit import Limite, remitente
+from api.api_keys import CABECERA_CLAVE, KnownKeys
+from api.rate_limit import RequestLimit, sender
 from serving.metrics import MetricasApi
+from serving.web.problems import problem
 
 log = logging.getLogger("api")
 
@@ -56,7 +54,7 @@ class _Respuesta:
     terminada: bool = False
 
 
-class Peticiones:
+class AccessLog:
     """Gives each request its id, catches what nobody caught, and writes the access log.
 
     Parameters
@@ -76,14 +74,14 @@ class Peticiones:
         peticion_id = _id_de(Headers(scope=scope).get(_CABECERA_ID))
         scope.setdefault("state", {})["peticion_id"] = peticion_id
         respuesta, inicio = _Respuesta(), time.perf_counter()
-        enviar = _vigilar(send, respuesta, peticion_id)
+        enviar = _watched(send, respuesta, peticion_id)
         with self._metricas.en_curso():
             try:
                 await self.app(scope, receive, enviar)
             except Exception as error:
                 log.error("fallo al atender la petición %s", peticion_id, exc_info=error)
                 if not respuesta.estado:
-                    await problema(500, scope["path"], peticion_id)(scope, receive, enviar)
+                    await problem(scope, 500)(scope, receive, enviar)
                 # An answer that has begun can only be cut: the server does that on our return.
         self._tell(scope, respuesta, peticion_id, time.perf_counter() - inicio)
 
@@ -96,24 +94,24 @@ class Peticiones:
         clave = scope["state"].get("clave")
         log.info(
             "peticion id=%s ip=%s clave=%s metodo=%s ruta=%s estado=%d ms=%.1f bytes=%d%s",
-            peticion_id, direccion_de(scope), clave.nombre if clave else "-", scope["method"],
+            peticion_id, address_of(scope), clave.nombre if clave else "-", scope["method"],
             quote(scope["path"], safe="/"), respuesta.estado, 1000 * segundos, respuesta.octetos,
             "" if respuesta.terminada else " cortada=si",
         )  # fmt: skip
 
 
-class Guardia:
+class CallerLimit:
     """Says whose key a request carries, and turns away who asks too often.
 
     Parameters
     ----------
-    llavero : Llavero
-    limite : Limite
+    claves : KnownKeys
+    limite : RequestLimit
     """
 
-    def __init__(self, app: ASGIApp, llavero: Llavero, limite: Limite) -> None:
+    def __init__(self, app: ASGIApp, claves: KnownKeys, limite: RequestLimit) -> None:
         self.app = app
-        self._llavero = llavero
+        self._claves = claves
         self._limite = limite
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,15 +119,14 @@ class Guardia:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        clave = self._llavero.clave_de(Headers(scope=scope).get(CABECERA))
+        clave = self._claves.find(Headers(scope=scope).get(CABECERA_CLAVE))
         scope["state"]["clave"] = clave
         if scope["path"] not in SIN_LIMITE:
-            quien = remitente(clave.nombre if clave else None, direccion_de(scope))
-            espera = await self._limite.espera(quien)
+            quien = sender(clave.nombre if clave else None, address_of(scope))
+            espera = await self._limite.wait_s(quien)
             if espera:
-                respuesta = problema(
-                    429, scope["path"], scope["state"]["peticion_id"],
-                    f"demasiadas peticiones en un minuto; espere {espera} s",
+                respuesta = problem(
+                    scope, 429, f"demasiadas peticiones en un minuto; espere {espera} s",
                     cabeceras={"Retry-After": str(espera)},
                 )  # fmt: skip
                 await respuesta(scope, receive, send)
@@ -137,37 +134,7 @@ class Guardia:
         await self.app(scope, receive, send)
 
 
-class CuerpoLimitado:
-    """Answers 413 to bodies of more than ``CUERPO_MAXIMO_BYTES``, announced or not."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, counting what comes of its body."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        texto = f"el cuerpo pasa de {CUERPO_MAXIMO_BYTES} bytes"
-        anunciado = Headers(scope=scope).get("content-length", "0")
-        if not anunciado.isdecimal() or int(anunciado) > CUERPO_MAXIMO_BYTES:
-            respuesta = problema(413, scope["path"], scope["state"]["peticion_id"], texto)
-            await respuesta(scope, receive, send)
-            return
-        recibido = 0
-
-        async def contar() -> Message:
-            nonlocal recibido
-            mensaje = await receive()
-            recibido += len(mensaje.get("body", b""))
-            if recibido > CUERPO_MAXIMO_BYTES:
-                raise HTTPException(413, texto)
-            return mensaje
-
-        await self.app(scope, contar, send)
-
-
-def direccion_de(scope: Scope) -> str:
+def address_of(scope: Scope) -> str:
     """Return the address that a request comes from."""
     cliente = scope.get("client")
     return str(cliente[0]) if cliente else "-"
@@ -180,7 +147,7 @@ def _id_de(pedido: str | None) -> str:
     return secrets.token_hex(_ID_BYTES)
 
 
-def _vigilar(
+def _watched(
     send: Send, respuesta: _Respuesta, peticion_id: str
 ) -> Callable[[Message], Awaitable[None]]:
     """Return a ``send`` that adds our headers and notes what goes out."""
@@ -188,7 +155,8 @@ def _vigilar(
     async def enviar(mensaje: Message) -> None:
         if mensaje["type"] == "http.response.start":
             respuesta.estado = mensaje["status"]
-            cabeceras = MutableHeaders(raw=_copia(mensaje))
+            mensaje.setdefault("headers", [])
+            cabeceras = MutableHeaders(scope=mensaje)
             for nombre, valor in CABECERAS.items():
                 cabeceras.setdefault(nombre, valor)
             cabeceras[_CABECERA_ID] = peticion_id
@@ -199,10 +167,3 @@ def _vigilar(
         await send(mensaje)
 
     return enviar
-
-
-def _copia(mensaje: Any) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a message as a list that belongs to it."""
-    mensaje["headers"] = list(mensaje.get("headers", ()))
-    cabeceras: list[tuple[bytes, bytes]] = mensaje["headers"]
-    return cabeceras

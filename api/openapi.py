@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.errors import TIPO_PROBLEMA, Problema, ProblemaSinPeticion
+from api.errors import Problema
+from serving.web.problems import TIPO_PROBLEMA, ProblemaSinPeticion
 
 VERSION = "1.0.0"
 TITULO = "Consumo"

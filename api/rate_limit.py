@@ -14,7 +14,7 @@ _PREFIJO_V6 = 64
 """Bits of an IPv6 address that one household or machine has to itself (RFC 6177)."""
 
 
-class Limite:
+class RequestLimit:
     """A sliding window of a minute, in this process's memory.
 
     Parameters
@@ -27,7 +27,7 @@ class Limite:
         self._cuantas = RateLimitItemPerMinute(por_minuto) if por_minuto else None
         self._ventana = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    async def espera(self, quien: str) -> int:
+    async def wait_s(self, quien: str) -> int:
         """Count a request; return 0, or the seconds to wait where it is one too many."""
         if self._cuantas is None or await self._ventana.hit(self._cuantas, quien):
             return 0
@@ -35,14 +35,14 @@ class Limite:
         return max(1, math.ceil(vuelta.reset_time - time.time()))
 
 
-def remitente(nombre: str | None, direccion: str) -> str:
+def sender(nombre: str | None, direccion: str) -> str:
     """Return who a request is counted for: its key, or the network it comes from.
 
     Examples
     --------
-    >>> remitente("ana", "10.0.0.7"), remitente(None, "10.0.0.7")
+    >>> sender("ana", "10.0.0.7"), sender(None, "10.0.0.7")
     ('clave ana', 'red 10.0.0.7')
-    >>> remitente(None, "2001:db8:1:2:3::4")
+    >>> sender(None, "2001:db8:1:2:3::4")
     'red 2001:db8:1:2::'
     """
     if nombre is not None:

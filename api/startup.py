@@ -17,7 +17,7 @@ ESPERA_S = 2.0
 DESPEDIDA_S = 5.0
 
 
-class Preparacion:
+class StorePreparation:
     """Tries steps once, and those that failed again and again in a thread, until they work.
 
     Parameters
@@ -68,7 +68,7 @@ class Preparacion:
                     log.warning("%s ya responde", nombre)
 
 
-class Calentamiento:
+class WarmUp:
     """Runs steps one after the other in a thread; none of them is needed, so none is tried again.
 
     Parameters

@@ -2,7 +2,7 @@
 
 Each listener asks the store for what came after its own cursor, which is the id of the last event
 that it has: whoever reconnects with ``Last-Event-ID`` misses nothing and gets nothing twice.
-Listeners are few, ask seldom, and have their own few threads: however many there are, the other
+Streams are few, ask seldom, and have their own few threads: however many there are, the other
 requests do not wait for them.
 """
 
@@ -17,9 +17,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
 
-from api.anomalies.listeners import Oyentes
 from api.anomalies.schemas import Anomalia
+from api.anomalies.streams import EventStreams
 from api.deps import CURSOR_MAXIMO, CursorPedido, Todo
 from api.errors import respuestas
 from api.params import IdClienteOTodos, Severidades
@@ -76,12 +77,12 @@ async def eventos(
     ] = DURACION_MAXIMA_S,
 ) -> StreamingResponse:  # fmt: skip
     """Return a stream of anomalies that are found from now, or from a cursor, on."""
-    oyentes = recursos.oyentes
-    oyentes.check()
-    primera = await oyentes.ask(partial(recursos.anomalias.nuevas, ultimo or cursor, POR_CONSULTA))
+    flujos = recursos.flujos
+    flujos.check()
+    primera = await flujos.ask(partial(recursos.anomalias.nuevas, ultimo or cursor, POR_CONSULTA))
     filtro = _Filtro(presenta, frozenset(severidad), propietario_id)
     return StreamingResponse(
-        _listen(recursos.anomalias, oyentes, primera, filtro, durante),
+        _listen(recursos.anomalias, flujos, primera, filtro, durante),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -103,33 +104,35 @@ class _Filtro:
 
 async def _listen(
     almacen: MongoConsultas,
-    oyentes: Oyentes,
+    flujos: EventStreams,
     pagina: Pagina[Fila],
     filtro: _Filtro,
     durante: int,
 ) -> AsyncIterator[bytes]:
     """Yield a page's anomalies, and those of the pages that follow, until it is time to end."""
     fin = time.monotonic() + durante
-    with oyentes.seat():
-        yield f"retry: {_REINTENTO_MS}\n\n".encode()
+    with flujos.counted():
+        yield format_sse_event(retry=_REINTENTO_MS)
         hablado = float("-inf")
         while (resta := fin - time.monotonic()) > 0:
             texto = _events(almacen, pagina, filtro)
-            if not texto and time.monotonic() - hablado >= oyentes.latido_s:
+            if not texto and time.monotonic() - hablado >= flujos.latido_s:
                 texto = _mark(pagina.siguiente)
             if texto:
                 yield texto
                 hablado = time.monotonic()
             esta_al_dia = len(pagina.elementos) < POR_CONSULTA
-            if esta_al_dia and not await oyentes.pause(min(oyentes.sondeo_s, resta)):
+            if esta_al_dia and not await flujos.pause(min(flujos.sondeo_s, resta)):
                 return
-            pagina = await _next(almacen, oyentes, pagina)
+            pagina = await _next(almacen, flujos, pagina)
 
 
-async def _next(almacen: MongoConsultas, oyentes: Oyentes, pagina: Pagina[Fila]) -> Pagina[Fila]:
+async def _next(
+    almacen: MongoConsultas, flujos: EventStreams, pagina: Pagina[Fila]
+) -> Pagina[Fila]:
     """Return the page that follows; an empty one, from where we are, while the store is away."""
     try:
-        return await oyentes.ask(partial(almacen.nuevas, pagina.siguiente, POR_CONSULTA))
+        return await flujos.ask(partial(almacen.nuevas, pagina.siguiente, POR_CONSULTA))
     except TransientError as error:
         log.warning("%s; los oyentes de anomalías esperan", error)
         return Pagina([], pagina.siguiente)
@@ -137,13 +140,14 @@ async def _next(almacen: MongoConsultas, oyentes: Oyentes, pagina: Pagina[Fila])
 
 def _events(almacen: MongoConsultas, pagina: Pagina[Fila], filtro: _Filtro) -> bytes:
     """Return the events of a page that a listener wants to hear of."""
-    sucesos = [
-        f"id: {almacen.cursor_de(fila)}\nevent: anomalia\n"
-        f"data: {Anomalia.of(fila, filtro.presenta).model_dump_json()}\n\n"
+    return b"".join(
+        format_sse_event(
+            id=almacen.cursor_de(fila), event="anomalia",
+            data_str=Anomalia.of(fila, filtro.presenta).model_dump_json(),
+        )
         for fila in pagina.elementos
         if filtro.lets(fila)
-    ]
-    return "".join(sucesos).encode()
+    )  # fmt: skip
 
 
 def _mark(cursor: str | None) -> bytes:
@@ -151,4 +155,4 @@ def _mark(cursor: str | None) -> bytes:
 
     An id without data is no event, but it is what a listener comes back with.
     """
-    return f": sigue\nid: {cursor}\n\n".encode()
+    return format_sse_event(comment="sigue", id=cursor)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header, HTTPException, Response
 
-from api.deps import Ajustes, Modelos, tope
+from api.deps import Ajustes, ModelosDep, tope
 from api.errors import respuestas
 from api.models.schemas import Deriva, Derivas
 
@@ -43,7 +43,7 @@ def _numero(version: str) -> int | None:
     response_description="El informe más reciente",
     responses=respuestas(404, 503, e404="Todavía no hay ninguno"),
 )
-def ultimo(modelos: Modelos, ajustes: Ajustes) -> Deriva:
+def ultimo(modelos: ModelosDep, ajustes: Ajustes) -> Deriva:
     """Return the latest report."""
     informes = modelos.informes(1)
     if not informes:
@@ -58,7 +58,9 @@ def ultimo(modelos: Modelos, ajustes: Ajustes) -> Deriva:
     response_description="Los informes",
     responses=respuestas(503),
 )
-def historial(modelos: Modelos, ajustes: Ajustes, limite: Annotated[int, tope(90)] = 90) -> Derivas:
+def historial(
+    modelos: ModelosDep, ajustes: Ajustes, limite: Annotated[int, tope(90)] = 90
+) -> Derivas:
     """Return the latest reports."""
     informes = modelos.informes(limite)
     return Derivas(elementos=[_informe(i, ajustes.zona_horaria) for i in informes])
@@ -79,7 +81,7 @@ def historial(modelos: Modelos, ajustes: Ajustes, limite: Annotated[int, tope(90
     },
 )
 def informe(
-    modelos: Modelos,
+    modelos: ModelosDep,
     si_no_es: Annotated[
         str | None, Header(alias="If-None-Match", max_length=200, description="ETag que ya tiene")
     ] = None,

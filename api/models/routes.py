@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, HTTPException, Path, Query
 
-from api.api_keys import Clave
+from api.api_keys import ApiKey
 from api.deps import (
     Administrador,
     Ahora,
@@ -18,11 +18,11 @@ from api.deps import (
     Auditor,
     AuditorDep,
     Historico,
-    Modelos,
+    ModelosDep,
     Todo,
     tope,
 )
-from api.errors import Rechazada, respuestas, sin_direcciones
+from api.errors import PromocionNoAdmitida, respuestas, sin_direcciones
 from api.models.schemas import (
     Cambio,
     CampeonNuevo,
@@ -173,7 +173,7 @@ def versiones(recursos: Todo, limite: Annotated[int, tope(50, 500)] = 50) -> Ver
     responses=respuestas(503),
 )
 def historial(
-    modelos: Modelos, ajustes: Ajustes, limite: Annotated[int, tope(50)] = 50
+    modelos: ModelosDep, ajustes: Ajustes, limite: Annotated[int, tope(50)] = 50
 ) -> Ejecuciones:
     """Return the runs of the retraining job."""
     zona = ZoneInfo(ajustes.zona_horaria)
@@ -309,7 +309,7 @@ def volver(
 
 
 def _nombrar(
-    recursos: Todo, auditor: Auditor, clave: Clave, ahora: datetime, version: int, cambio: Cambio
+    recursos: Todo, auditor: Auditor, clave: ApiKey, ahora: datetime, version: int, cambio: Cambio
 ) -> CampeonNuevo:
     """Make a version champion, audited; 409 where that is not possible as things are."""
     cuando = ahora.astimezone(ZoneInfo(recursos.settings.zona_horaria))
@@ -329,7 +329,7 @@ def _nombrar(
                     motivo=cambio.motivo, antes=antes, forzar=cambio.forzar,
                 )  # fmt: skip
         except PromocionRechazadaError as error:
-            raise Rechazada(str(error), list(error.razones)) from error
+            raise PromocionNoAdmitida(str(error), list(error.razones)) from error
         except PermanentError as error:  # Another champion by now, a damaged version.
             raise HTTPException(409, sin_direcciones(str(error))) from error
         finally:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.deps import Administrador, Ahora, Lector, Recursos, Todo, tope
+from api.deps import Administrador, Ahora, LectorDep, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
 from api.startup import MONGO, POSTGRES
 from api.system.consumers import Vista
@@ -271,7 +271,7 @@ def metricas(recursos: Todo, ahora: Ahora) -> Response:
     response_description="Su dueño y su rol",
     responses=respuestas(401),
 )
-async def de_quien(clave: Lector, respuesta: Response) -> ClaveDada:
+async def de_quien(clave: LectorDep, respuesta: Response) -> ClaveDada:
     """Return whose the key of the request is."""
     respuesta.headers["Cache-Control"] = "no-store"
     puede = [rol for rol in ROLES if clave.puede(rol)]

@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import Body, FastAPI, HTTPException, Path
+from fastapi import Body, FastAPI, HTTPException, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from detection.domain import HORAS_POR_DIA, hora_absoluta, instante
+from detection.errors import ConfiguracionError
 from detection.simulation.population import SEMILLA, customer, customers, name_of
 from detection.simulation.synthesis import (
     Cliente,
@@ -24,19 +25,17 @@ from detection.simulation.synthesis import (
     make_cliente,
 )
 from pipeline.generator.schemas import (
-    CLIENTES,
+    CLIENTES_PEDIDOS,
+    MAX_CUERPO_BYTES,
     RESPUESTAS_DE_ERROR,
-    BodyLimit,
     ClientesPedidos,
-    Lecturas,
-    Lote,
-    Salud,
+    LecturasGeneradas,
+    LotePedido,
+    SaludGenerador,
     SemillaPedida,
-    Sospechoso,
+    SospechosoPedido,
     SospechososPedidos,
     indice_de,
-    install_errors,
-    problema,
 )
 from pipeline.ingest.messages import Codificador
 from serving.cli import HECHO, Parser, entero, run
@@ -44,8 +43,9 @@ from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO, load_calendario
 from serving.logs import configure_logs
 from serving.settings import Settings, anfitriones_de, load_settings
 from serving.web import server
-from serving.web.docs_route import router as documentacion_router
-from serving.web.hosts import Anfitriones, Cabezas
+from serving.web.docs import router as documentacion_router
+from serving.web.middleware import AllowedHosts, BodyLimit, HeadAsGet
+from serving.web.problems import install_problems, problem
 
 log = logging.getLogger("generador")
 
@@ -118,7 +118,7 @@ class Generador:
             raise HTTPException(422, f"{campo}: ha de ser una hora en punto")
         return hora_absoluta(momento)
 
-    def intervalo(self, lote: Lote) -> tuple[int, int]:
+    def intervalo(self, lote: LotePedido) -> tuple[int, int]:
         """Return the absolute hours [first, end) that a batch asks for."""
         if lote.dias and lote.horas:
             raise HTTPException(422, "dias y horas no se admiten juntos")
@@ -139,12 +139,12 @@ class Generador:
             raise HTTPException(422, f"el intervalo sale de {_DESDE_ANIO} a {ULTIMO_ANIO - 1}")
         return desde, hasta
 
-    def poblacion(self, lote: Lote, desde: int, hasta: int) -> list[Cliente]:
+    def poblacion(self, lote: LotePedido, desde: int, hasta: int) -> list[Cliente]:
         """Return the customers that a batch asks for."""
         if lote.propietarios is not None and lote.clientes is not None:
             raise HTTPException(422, "clientes y propietarios no se admiten juntos")
         if lote.propietarios is None:
-            indices = list(range(1, (lote.clientes or CLIENTES) + 1))
+            indices = list(range(1, (lote.clientes or CLIENTES_PEDIDOS) + 1))
         else:
             numeros = (indice_de(p, 422, lote.semilla) for p in lote.propietarios)
             indices = list(dict.fromkeys(numeros))
@@ -172,7 +172,12 @@ class Generador:
         return poblacion
 
     def _ataques(
-        self, pedidos: list[Sospechoso], indices: list[int], semilla: int, desde: int, hasta: int
+        self,
+        pedidos: list[SospechosoPedido],
+        indices: list[int],
+        semilla: int,
+        desde: int,
+        hasta: int,
     ) -> dict[int, tuple[str, int]]:
         """Return kind and start of each attack, by customer."""
         corto = hasta - desde < _DIAS_PARA_ESPERAR * HORAS_POR_DIA
@@ -236,19 +241,30 @@ def create_app(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> Fa
         docs_url=None,
         redoc_url=None,
     )
-    install_errors(app)
+    _install_errors(app)
     app.include_router(documentacion_router)
-    app.add_middleware(Cabezas)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(
-        Anfitriones,
-        admitidos=(settings.generador_host, *anfitriones_de(settings.generador_anfitriones)),
-        rechazo=lambda peticion, estado, texto: problema(estado, texto, peticion["path"]),
-    )
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(BodyLimit, maximo=MAX_CUERPO_BYTES)
+    propios = (settings.generador_host, *anfitriones_de(settings.generador_anfitriones))
+    app.add_middleware(AllowedHosts, admitidos=propios)
     _add_salud(app, generador)
     _add_gets(app, generador)
     _add_lote(app, generador)
     return app
+
+
+def _install_errors(app: FastAPI) -> None:
+    """Make every error a problem in Spanish; what is asked for in vain is the client's."""
+    install_problems(app)
+
+    @app.exception_handler(ConfiguracionError)
+    async def _configuracion(peticion: Request, error: ConfiguracionError) -> Response:
+        return problem(peticion.scope, 422, str(error))
+
+    @app.exception_handler(Exception)
+    async def _inesperado(peticion: Request, error: Exception) -> Response:
+        log.error("fallo al atender %s", peticion.url.path, exc_info=error)
+        return problem(peticion.scope, 500)
 
 
 def _respuesta(trozos: Iterator[bytes]) -> StreamingResponse:
@@ -265,8 +281,8 @@ def _add_salud(app: FastAPI, generador: Generador) -> None:
         response_description="El servicio atiende",
         tags=["salud"],
     )
-    def health() -> Salud:
-        return Salud(estado="ok", servicio="generador", zona_horaria=generador.zona)
+    def health() -> SaludGenerador:
+        return SaludGenerador(estado="ok", servicio="generador", zona_horaria=generador.zona)
 
 
 def _add_gets(app: FastAPI, generador: Generador) -> None:
@@ -276,7 +292,7 @@ def _add_gets(app: FastAPI, generador: Generador) -> None:
         "/generar/cliente/{propietario_id}",
         summary="Últimas 24 horas de un cliente",
         description="Las 24 horas que terminan en la última hora completa.",
-        response_model=Lecturas,
+        response_model=LecturasGeneradas,
         response_description="Una lectura por hora, en orden",
         responses={k: RESPUESTAS_DE_ERROR[k] for k in (404, 422)},
         tags=["generar"],
@@ -285,7 +301,7 @@ def _add_gets(app: FastAPI, generador: Generador) -> None:
         propietario_id: Annotated[
             str, Path(description="Identificador del cliente", examples=["CLI_00001"])
         ],
-        clientes: ClientesPedidos = CLIENTES,
+        clientes: ClientesPedidos = CLIENTES_PEDIDOS,
         sospechosos: SospechososPedidos = None,
         semilla: SemillaPedida = SEMILLA,
     ) -> StreamingResponse:
@@ -303,13 +319,13 @@ def _add_gets(app: FastAPI, generador: Generador) -> None:
         "/generar/todos",
         summary="Últimas 24 horas de todos los clientes",
         description="Las 24 horas que terminan en la última hora completa, hora a hora.",
-        response_model=Lecturas,
+        response_model=LecturasGeneradas,
         response_description="Una lectura por hora y cliente",
         responses={422: RESPUESTAS_DE_ERROR[422]},
         tags=["generar"],
     )
     def generar_todos(
-        clientes: ClientesPedidos = CLIENTES,
+        clientes: ClientesPedidos = CLIENTES_PEDIDOS,
         sospechosos: SospechososPedidos = None,
         semilla: SemillaPedida = SEMILLA,
     ) -> StreamingResponse:
@@ -328,12 +344,12 @@ def _add_lote(app: FastAPI, generador: Generador) -> None:
             f"Los clientes, el intervalo y los sospechosos que se pidan, hasta {MAX_LECTURAS} "
             "lecturas. «hasta» no se incluye; las horas sin desfase son locales."
         ),
-        response_model=Lecturas,
+        response_model=LecturasGeneradas,
         response_description="Una lectura por hora y cliente, hora a hora",
         responses={k: RESPUESTAS_DE_ERROR[k] for k in (413, 422)},
         tags=["generar"],
     )
-    def generar_batch(lote: Annotated[Lote, Body()]) -> StreamingResponse:
+    def generar_batch(lote: Annotated[LotePedido, Body()]) -> StreamingResponse:
         desde, hasta = generador.intervalo(lote)
         poblacion = generador.poblacion(lote, desde, hasta)
         return _respuesta(generador.json(poblacion, desde, hasta))

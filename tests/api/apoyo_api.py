@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 from fastapi import FastAPI
 
-from api.api_keys import huella_de
+from api.api_keys import key_hash
 from api.app import create_app, make_server
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, Veredictos, hora_absoluta, instante
@@ -133,7 +133,7 @@ def servir_app(app: FastAPI) -> Iterator[httpx.Client]:
 
 def claves_de_prueba() -> str:
     """Return ``API_CLAVES`` with one key of each role."""
-    return ",".join(f"{rol}-1:{rol}:{huella_de(clave)}" for rol, clave in CLAVES.items())
+    return ",".join(f"{rol}-1:{rol}:{key_hash(clave)}" for rol, clave in CLAVES.items())
 
 
 def es_problema(respuesta: httpx.Response, estado: int, texto: str = "") -> dict[str, object]:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from apoyo_api import CLAVES, Datos, base_nueva, claves_de_prueba, sembrar, servir
 
-from api.api_keys import CABECERA
+from api.api_keys import CABECERA_CLAVE
 from pipeline.embedded.services import EmbeddedServices
 
 CLIENTES, SOSPECHOSOS, DIAS = 6, 3, 40
@@ -17,7 +17,7 @@ CLIENTES, SOSPECHOSOS, DIAS = 6, 3, 40
 @pytest.fixture(scope="session")
 def claves() -> dict[str, dict[str, str]]:
     """Return the header of a key of each role."""
-    return {rol: {CABECERA: clave} for rol, clave in CLAVES.items()}
+    return {rol: {CABECERA_CLAVE: clave} for rol, clave in CLAVES.items()}
 
 
 @pytest.fixture(scope="session")

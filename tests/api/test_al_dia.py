@@ -15,7 +15,7 @@ from apoyo_api import CLAVES, base_nueva, claves_de_prueba, servir_app
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from api.api_keys import CABECERA
+from api.api_keys import CABECERA_CLAVE
 from api.app import create_app
 from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
@@ -141,7 +141,7 @@ def _comparar(http: httpx.Client, casa: Casa, paso: str) -> None:
     """Check each endpoint's answer against the stores."""
     mundo = Mundo(casa.settings, casa.sonda, casa.fin)
     for ruta, pregunta in preguntas(mundo).items():
-        respuesta = http.get(pregunta.url, headers={CABECERA: CLAVES["administracion"]})
+        respuesta = http.get(pregunta.url, headers={CABECERA_CLAVE: CLAVES["administracion"]})
         esperado = pregunta.esperado(mundo)
         assert respuesta.status_code == (404 if esperado is None else 200), (paso, ruta, respuesta)
         if esperado is not None:

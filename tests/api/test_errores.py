@@ -13,8 +13,8 @@ from apoyo_api import Datos, es_problema, servir
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.errors import en_espanol
 from detection.errors import ConfiguracionError, TransientError
+from serving.web.problems import in_spanish
 
 
 def test_una_ruta_que_no_existe(cliente: httpx.Client) -> None:
@@ -172,4 +172,4 @@ def test_las_tildes_valen_de_cualquier_forma(cliente: httpx.Client, ruta: str) -
 def test_un_error_de_una_union_nombra_el_campo() -> None:
     """The branch of a union is no part of a field's name."""
     error = {"type": "int_type", "loc": ("body", "a", 0, "constrained-int"), "msg": ""}
-    assert en_espanol(error) == {"campo": "a.0", "mensaje": "se esperaba un número entero"}
+    assert in_spanish(error) == {"campo": "a.0", "mensaje": "se esperaba un número entero"}

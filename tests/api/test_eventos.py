@@ -18,7 +18,7 @@ import pytest
 from apoyo_api import es_problema, esperar, servir_app, veredictos
 from fastapi import FastAPI
 
-from api.anomalies.listeners import Oyentes
+from api.anomalies.streams import EventStreams
 from api.app import create_app
 from detection.domain import Lecturas
 from detection.errors import TransientError
@@ -39,7 +39,7 @@ def app(entorno: Settings) -> Iterator[FastAPI]:
     app.state.recursos = replace(
         recursos,
         anomalias=MongoConsultas(entorno, margen_s=0.0),
-        oyentes=Oyentes(recursos.metricas.oyentes, maximo=2, sondeo_s=0.02, latido_s=0.2),
+        flujos=EventStreams(recursos.metricas.oyentes, maximo=2, sondeo_s=0.02, latido_s=0.2),
     )
     yield app
     recursos.anomalias.close()

@@ -13,7 +13,7 @@ import pytest
 from apoyo_api import CLAVES, claves_de_prueba, es_problema, servir, veredictos
 from apoyo_versiones import estropear, registrar
 
-from api.api_keys import CABECERA
+from api.api_keys import CABECERA_CLAVE
 from detection.domain import Lecturas
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
@@ -22,7 +22,7 @@ from serving.model_versions import CAMPEON, Rechazo
 from serving.registry import Registro
 from serving.settings import Settings
 
-ADMIN = {CABECERA: CLAVES["administracion"]}
+ADMIN = {CABECERA_CLAVE: CLAVES["administracion"]}
 HTML = "<html><script>1</script>informe ñ</html>"
 
 
@@ -248,7 +248,7 @@ def test_sin_auditoria_no_se_cambia_nada(con_mlflow: httpx.Client, settings: Set
 @pytest.mark.parametrize(("rol", "estado"), [("lectura", 403), ("analista", 403), (None, 401)])
 def test_promover_pide_administracion(cliente: httpx.Client, rol: str | None, estado: int) -> None:
     """Only the role of administration moves the champion; the others do not even learn more."""
-    cabeceras = {} if rol is None else {CABECERA: CLAVES[rol]}
+    cabeceras = {} if rol is None else {CABECERA_CLAVE: CLAVES[rol]}
     for ruta in ("/api/modelos/1/promover", "/api/modelos/volver"):
         es_problema(cliente.post(ruta, json={"motivo": "porque sí"}, headers=cabeceras), estado)
 

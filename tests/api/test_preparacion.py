@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from api.startup import Calentamiento
+from api.startup import WarmUp
 from detection.errors import TransientError
 
 PLAZO_S = 10
@@ -23,7 +23,7 @@ def test_un_almacen_caido_no_quita_los_demas() -> None:
         hechos.append("acaba")
         acabado.set()
 
-    calor = Calentamiento((falla, acaba))
+    calor = WarmUp((falla, acaba))
     calor.start()
     assert acabado.wait(PLAZO_S)
     calor.close()
@@ -40,7 +40,7 @@ def test_al_parar_no_se_empieza_nada_mas() -> None:
         seguir.wait(PLAZO_S)
         hechos.append("largo")
 
-    calor = Calentamiento((largo, lambda: hechos.append("otro")))
+    calor = WarmUp((largo, lambda: hechos.append("otro")))
     calor.start()
     assert empezado.wait(PLAZO_S)
     parada = threading.Thread(target=calor.close)
@@ -54,4 +54,4 @@ def test_al_parar_no_se_empieza_nada_mas() -> None:
 
 def test_cerrar_sin_haber_empezado() -> None:
     """An app that was never warmed up stops as any other."""
-    Calentamiento((lambda: None,)).close()
+    WarmUp((lambda: None,)).close()

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 from apoyo_api import AHORA, CLAVES, Datos, claves_de_prueba, es_problema, esperar, servir
 
-from api.api_keys import CABECERA, Llavero, huella_de, nueva_clave
+from api.api_keys import CABECERA_CLAVE, KnownKeys, key_hash, new_key
 from api.app import check_exposure, create_app
 from detection.errors import ConfiguracionError
 from serving.settings import ROLES, Settings
@@ -34,14 +34,14 @@ def test_sin_clave_se_lee_y_no_se_cambia_nada(cliente: httpx.Client) -> None:
     """Reading is open; what only a key may do is 401 without one, and says how to send it."""
     assert cliente.get("/api/deriva/historial").status_code == 200
     respuesta = cliente.get(AUDITORIA)
-    es_problema(respuesta, 401, CABECERA)
-    assert CABECERA in respuesta.headers["www-authenticate"]
+    es_problema(respuesta, 401, CABECERA_CLAVE)
+    assert CABECERA_CLAVE in respuesta.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("clave", ["", "otra", "clave-de-prueba-administracio", "ñ", "x" * 5000])
 def test_una_clave_mala_es_como_ninguna(cliente: httpx.Client, clave: str) -> None:
     """401 says nothing of what is wrong with a key, however close it is."""
-    mala = cliente.get(AUDITORIA, headers={CABECERA: clave.encode()})
+    mala = cliente.get(AUDITORIA, headers={CABECERA_CLAVE: clave.encode()})
     ninguna = cliente.get(AUDITORIA)
     sin_id = [{k: v for k, v in r.json().items() if k != "peticion_id"} for r in (mala, ninguna)]
     assert sin_id[0] == sin_id[1]
@@ -63,7 +63,7 @@ def test_de_quien_es_una_clave(
 @pytest.mark.parametrize("clave", ["", "otra", "clave-de-prueba-analist", "ñ"])
 def test_una_clave_que_no_sirve_se_sabe_al_momento(cliente: httpx.Client, clave: str) -> None:
     """A wrong key is 401 as soon as it is asked about."""
-    respuesta = cliente.get("/api/clave", headers={CABECERA: clave.encode()})
+    respuesta = cliente.get("/api/clave", headers={CABECERA_CLAVE: clave.encode()})
     es_problema(respuesta, 401, "hace falta una clave válida")
 
 
@@ -86,7 +86,7 @@ def test_quien_administra_lo_puede_todo(
 
 def test_con_claves_de_lectura_leer_pide_clave(datos: Datos) -> None:
     """With API_CLAVES_LECTURA every read asks for a key, any key will do; health stays open."""
-    de_lectura = f"panel:lectura:{huella_de('solo-leer')}"
+    de_lectura = f"panel:lectura:{key_hash('solo-leer')}"
     settings = datos.settings.model_copy(update={"api_claves_lectura": de_lectura})
     with servir(settings) as http:
         for ruta in http.get("/openapi.json").json()["paths"]:
@@ -94,16 +94,19 @@ def test_con_claves_de_lectura_leer_pide_clave(datos: Datos) -> None:
                 respuesta = http.get(ruta)
                 assert respuesta.status_code in {401, 405}, ruta
         for clave in ("solo-leer", CLAVES["analista"]):
-            assert http.get("/api/deriva/historial", headers={CABECERA: clave}).status_code == 200
-        es_problema(http.get(AUDITORIA, headers={CABECERA: "solo-leer"}), 403)
+            assert (
+                http.get("/api/deriva/historial", headers={CABECERA_CLAVE: clave}).status_code
+                == 200
+            )
+        es_problema(http.get(AUDITORIA, headers={CABECERA_CLAVE: "solo-leer"}), 403)
         assert http.get("/salud/viva").status_code == 200
 
 
 def test_una_clave_de_la_lista_de_lectura_solo_lee() -> None:
     """Whatever role a key of API_CLAVES_LECTURA carries, it only reads."""
-    clave, linea = nueva_clave("ana", "administracion")
-    llavero = Llavero(ajustes(api_claves_lectura=linea))
-    hallada = llavero.clave_de(clave)
+    clave, linea = new_key("ana", "administracion")
+    conocidas = KnownKeys(ajustes(api_claves_lectura=linea))
+    hallada = conocidas.find(clave)
     assert hallada is not None
     assert not hallada.puede("analista")
     assert hallada.puede("lectura")
@@ -120,7 +123,7 @@ def test_nueva_clave_sirve_y_no_se_guarda() -> None:
     assert len(clave) >= 43 + len("consumo_")
     assert clave not in linea
     assert linea == f"ana:administracion:{hashlib.sha256(clave.encode()).hexdigest()}"
-    hallada = Llavero(ajustes(api_claves=linea)).clave_de(clave)
+    hallada = KnownKeys(ajustes(api_claves=linea)).find(clave)
     assert hallada is not None
     assert hallada.nombre == "ana"
 
@@ -164,22 +167,22 @@ def test_un_origen_que_no_lo_es_no_arranca(texto: str) -> None:
 def test_en_red_sin_claves_no_arranca() -> None:
     """Reachable by others and without any key it does not start, and says what to do."""
     with pytest.raises(ConfiguracionError, match="API_SIN_CLAVES=True"):
-        check_exposure(ajustes(), "0.0.0.0", Llavero(ajustes()))
+        check_exposure(ajustes(), "0.0.0.0", KnownKeys(ajustes()))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
 def test_en_esta_maquina_no_hacen_falta_claves(host: str) -> None:
     """Only this machine reaches it: it starts without keys."""
-    check_exposure(ajustes(), host, Llavero(ajustes()))
+    check_exposure(ajustes(), host, KnownKeys(ajustes()))
 
 
 def test_en_red_sin_claves_a_sabiendas_lo_dice(caplog: pytest.LogCaptureFixture) -> None:
     """With the explicit variable it starts, and the log says that anybody can read."""
     settings = ajustes(api_sin_claves=True)
-    check_exposure(settings, "0.0.0.0", Llavero(settings))
+    check_exposure(settings, "0.0.0.0", KnownKeys(settings))
     assert "SIN CLAVES" in caplog.text
     con_claves = ajustes(api_claves=claves_de_prueba())
-    check_exposure(con_claves, "10.0.0.7", Llavero(con_claves))
+    check_exposure(con_claves, "10.0.0.7", KnownKeys(con_claves))
     assert "leer no pide clave" in caplog.text
 
 
@@ -197,9 +200,9 @@ def test_quien_pregunta_demasiado_espera(datos: Datos) -> None:
         respuesta = http.get("/no-existe")
         es_problema(respuesta, 429)
         assert 1 <= int(respuesta.headers["retry-after"]) <= 120
-        con_clave = {CABECERA: CLAVES["lectura"]}
+        con_clave = {CABECERA_CLAVE: CLAVES["lectura"]}
         assert http.get("/api/deriva/historial", headers=con_clave).status_code == 200
-        con_mala = {CABECERA: "adivina"}
+        con_mala = {CABECERA_CLAVE: "adivina"}
         assert http.get("/api/deriva/historial", headers=con_mala).status_code == 429
         assert http.get("/api/clave", headers=con_mala).status_code == 429
         assert {http.get("/salud/viva").status_code for _ in range(8)} == {200}
@@ -318,13 +321,13 @@ def test_la_auditoria_solo_admite_altas(datos: Datos) -> None:
 
 def test_todas_las_claves_se_comparan_enteras() -> None:
     """Refusing a key takes as long as accepting one, wherever they differ."""
-    claves = [nueva_clave(f"c{i}", "lectura") for i in range(200)]
-    llavero = Llavero(ajustes(api_claves=",".join(linea for _, linea in claves)))
+    claves = [new_key(f"c{i}", "lectura") for i in range(200)]
+    conocidas = KnownKeys(ajustes(api_claves=",".join(linea for _, linea in claves)))
     candidatas = {"primera": claves[0][0], "última": claves[-1][0], "ninguna": "x" * 51}
 
     def medir(clave: str) -> float:
         inicio = time.perf_counter()
-        llavero.clave_de(clave)
+        conocidas.find(clave)
         return time.perf_counter() - inicio
 
     # The fastest of many, so that a busy machine does not count.

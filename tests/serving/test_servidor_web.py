@@ -14,9 +14,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
-from serving.web.hosts import Anfitriones, Cabezas
+from serving.web.middleware import AllowedHosts, HeadAsGet
 from serving.web.server import make_server
 
 PLAZO_S = 0.6
@@ -45,10 +44,6 @@ def _sin_fin(_peticion: Request) -> StreamingResponse:
     return StreamingResponse(_gotas(3600.0))
 
 
-def _rechazo(_peticion: object, estado: int, texto: str) -> ASGIApp:
-    return PlainTextResponse(texto, estado)
-
-
 @pytest.fixture(scope="module")
 def puerto() -> Iterator[int]:
     """Give the port of a server with little patience."""
@@ -59,10 +54,8 @@ def puerto() -> Iterator[int]:
             Route("/sin-fin", _sin_fin),
         ]
     )
-    app.add_middleware(Cabezas)
-    app.add_middleware(
-        Anfitriones, admitidos=("Consumo.example", "*.red.example", "10.0.0.7"), rechazo=_rechazo
-    )
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(AllowedHosts, admitidos=("Consumo.example", "*.red.example", "10.0.0.7"))
     with socket.create_server(("127.0.0.1", 0)) as enchufe:
         servidor = make_server(app, limites={"plazo_s": PLAZO_S, "conexiones_maximas": CONEXIONES})
         hilo = threading.Thread(target=servidor.run, kwargs={"sockets": [enchufe]})

@@ -1,4 +1,4 @@
-"""Who listens to new anomalies: how many may, with which threads, and when it ends."""
+"""The open streams of new anomalies: how many may be, with which threads, and when they end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import anyio.to_thread
 
 from detection.errors import TransientError
 
-MAXIMO = 50
-"""Listeners at once; each asks MongoDB every ``SONDEO_S``. By hand, 2026-11-24."""
+FLUJOS_MAXIMOS = 50
+"""Streams at once; each asks MongoDB every ``SONDEO_S``. By hand, 2026-11-24."""
 SONDEO_S = 1.0
 LATIDO_S = 15.0
 """Silence after which proxies cut a connection is a minute at least; half-open ones are noticed."""
@@ -24,8 +24,8 @@ _ESPERA_LLENO_S = 30.0
 T = TypeVar("T")
 
 
-class Oyentes:
-    """The listeners of one app.
+class EventStreams:
+    """The streams of one app.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Oyentes:
         self,
         avisar: Callable[[int], None],
         *,
-        maximo: int = MAXIMO,
+        maximo: int = FLUJOS_MAXIMOS,
         sondeo_s: float = SONDEO_S,
         latido_s: float = LATIDO_S,
     ) -> None:
@@ -62,7 +62,7 @@ class Oyentes:
             raise TransientError(f"ya hay {self._maximo} oyentes", _ESPERA_LLENO_S)
 
     @contextmanager
-    def seat(self) -> Iterator[None]:
+    def counted(self) -> Iterator[None]:
         """Count one more while the block runs."""
         self._cuantos += 1
         self._avisar(self._cuantos)
@@ -73,7 +73,7 @@ class Oyentes:
             self._avisar(self._cuantos)
 
     async def ask(self, pregunta: Callable[[], T]) -> T:
-        """Return what the store answers, asked in one of the listeners' own threads."""
+        """Return what the store answers, asked in one of the streams' own threads."""
         return await anyio.to_thread.run_sync(pregunta, limiter=self._hilos)
 
     async def pause(self, segundos: float) -> bool:
@@ -85,5 +85,5 @@ class Oyentes:
         return False
 
     def end(self) -> None:
-        """Let every listener go."""
+        """End every stream."""
         self._fin.set()

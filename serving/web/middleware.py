@@ -1,13 +1,20 @@
-"""At the door of an HTTP service: by which names it is called, and ``HEAD`` for every ``GET``."""
+"""Around every request of our HTTP services: whom it means, how long its body is, and ``HEAD``.
+
+Plain ASGI, so that answers that never end and large ones go through as they come.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.web.problems import problem
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +26,8 @@ TEXTOS = {
 }
 _ANFITRION = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::\d{0,5})?")
 
-Rechazo = Callable[[Scope, int, str], ASGIApp]
-"""From a request, a status and a text to the answer that says so."""
 
-
-class Anfitriones:
+class AllowedHosts:
     """Turns away requests that call us by a name that is not ours.
 
     A page of elsewhere may read what a browser can reach as soon as its own name leads there (DNS
@@ -34,13 +38,10 @@ class Anfitriones:
     ----------
     admitidos : iterable of str
         Names and addresses, without port; ``*.example`` = all below it, ``*`` = every one.
-    rechazo : callable
-        Makes the answer of a request that is turned away.
     """
 
-    def __init__(self, app: ASGIApp, admitidos: Iterable[str], rechazo: Rechazo) -> None:
+    def __init__(self, app: ASGIApp, admitidos: Iterable[str]) -> None:
         self.app = app
-        self._rechazo = rechazo
         nombres = {nombre.strip("[]").rstrip(".").lower() for nombre in admitidos}
         self._todos = "*" in nombres
         self._nombres = nombres | {"localhost"}
@@ -49,7 +50,7 @@ class Anfitriones:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on if it means us."""
         if scope["type"] == "http" and not self._todos and (estado := self._refuse(scope)):
-            await self._rechazo(scope, estado, TEXTOS[estado])(scope, receive, send)
+            await problem(scope, estado, TEXTOS[estado])(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
@@ -81,7 +82,7 @@ class _YaBastaError(Exception):
     """The head of an answer is known, and its body is not wanted."""
 
 
-class Cabezas:
+class HeadAsGet:
     """Answers ``HEAD`` as ``GET``, without the body (RFC 9110, 9.3.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -113,3 +114,39 @@ class Cabezas:
             assert acabada
         finally:
             scope.update({clave: valor for clave, valor in dentro.items() if clave != "method"})
+
+
+class BodyLimit:
+    """Answers 413 to bodies of more than some bytes, announced or not.
+
+    Parameters
+    ----------
+    maximo : int
+        Bytes.
+    """
+
+    def __init__(self, app: ASGIApp, maximo: int) -> None:
+        self.app = app
+        self._maximo = maximo
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, counting what comes of its body."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        texto = f"el cuerpo pasa de {self._maximo} bytes"
+        anunciado = Headers(scope=scope).get("content-length", "0")
+        if not anunciado.isdecimal() or int(anunciado) > self._maximo:
+            await problem(scope, 413, texto)(scope, receive, send)
+            return
+        recibido = 0
+
+        async def count() -> Message:
+            nonlocal recibido
+            mensaje = await receive()
+            recibido += len(mensaje.get("body", b""))
+            if recibido > self._maximo:
+                raise HTTPException(413, texto)
+            return mensaje
+
+        await self.app(scope, count, send)
