@@ -20,7 +20,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pipeline.embedded.mlflow_server import ServidorMlflow
+from pipeline.embedded.probes import ANFITRION
+from pipeline.embedded.servers import mlflow_server
 from pipeline.embedded.services import EmbeddedServices, falta_embebido
 from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
@@ -171,11 +172,11 @@ def _entorno_de(servicios: EmbeddedServices, unico: str) -> Settings:
 def mlflow_uri(_aislados: None) -> Iterator[str]:
     """Give the address of an MLflow server of this test run alone, on a port of its own."""
     pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
-    with tempfile.TemporaryDirectory(prefix="consumo-mlflow-") as carpeta:
-        datos, registros = Path(carpeta, "mlflow"), Path(carpeta, "procesos")
-        with ServidorMlflow(datos, registros, puerto_elegido=True) as servidor:
-            servidor.esperar()
-            yield servidor.uri
+    with (
+        tempfile.TemporaryDirectory(prefix="consumo-mlflow-") as carpeta,
+        mlflow_server(Path(carpeta), 0) as servidor,
+    ):
+        yield f"http://{ANFITRION}:{servidor.puerto}"
 
 
 @pytest.fixture

@@ -18,11 +18,14 @@ from pathlib import Path
 
 from detection.errors import PermanentError
 from pipeline.embedded.probes import ANFITRION
-from pipeline.embedded.processes import Identidad, detener_ajeno, ejecutar
+from pipeline.embedded.processes import Proceso, SystemUser, detener_anterior, ejecutar
+from serving.shutdown import Parada
 
 USUARIO = "admin"
 CUENTAS = ("postgres", "nobody")
 """PostgreSQL refuses to run as root: the first of these that the machine has runs it."""
+PLAZO_POSTGRES_S = 120.0
+"""After a power cut it first replays its log."""
 GRACIA_POSTGRES_S = 30.0
 """Its last checkpoint writes up to ``shared_buffers`` to a slow disk."""
 
@@ -81,6 +84,24 @@ class Cluster:
         ajustes = [parte for k, v in AJUSTES.items() for parte in ("-c", f"{k}={v}")]
         return [programa_pg("postgres"), "-D", str(self.datos), "-p", str(puerto), *ajustes]
 
+    def server(self, puerto: int, parada: Parada | None = None) -> Proceso:
+        """Return the server of the folder, made ready; ``puerto`` as ``Proceso`` prefers it."""
+        proceso = Proceso(
+            "PostgreSQL",
+            self.argv,
+            self.registros,
+            env=entorno_minimo(),
+            cwd=self.datos.parent,
+            puerto_preferido=puerto,
+            plazo_s=PLAZO_POSTGRES_S,
+            senal=signal.SIGINT,  # its "fast" shutdown: clients are sent away
+            gracia_s=GRACIA_POSTGRES_S,
+            usuario=self.usuario,
+            parada=parada,
+        )
+        proceso.listo = lambda: self.listo(proceso.pid)
+        return proceso
+
     def listo(self, pid: int) -> bool:
         """Return whether server ``pid``, and not another on its port, takes connections."""
         lineas = self._postmaster()
@@ -123,7 +144,7 @@ class Cluster:
         if not es_postgres:
             (self.datos / "postmaster.pid").unlink(missing_ok=True)
         elif es_nuestro:
-            detener_ajeno("PostgreSQL", anterior, signal.SIGINT, GRACIA_POSTGRES_S)
+            detener_anterior("PostgreSQL", anterior, signal.SIGINT, GRACIA_POSTGRES_S)
 
     def _postmaster(self) -> list[str]:
         """Return the lines of its own pid file: number first, state eighth; empty if none."""
@@ -152,20 +173,20 @@ def entorno_minimo() -> dict[str, str]:
     return {clave: os.environ[clave] for clave in se_queda if clave in os.environ}
 
 
-def _quien_lo_ejecuta(datos: Path) -> Identidad | None:
+def _quien_lo_ejecuta(datos: Path) -> SystemUser | None:
     """Return who runs PostgreSQL: None = ourselves; as root the data's owner, or a plain user."""
     if os.geteuid() != 0:
         return None
     if datos.exists() and datos.stat().st_uid != 0:
-        return Identidad(datos.stat().st_uid, datos.stat().st_gid)
+        return SystemUser(datos.stat().st_uid, datos.stat().st_gid)
     for cuenta in CUENTAS:
         with suppress(KeyError):
             entrada = pwd.getpwnam(cuenta)
-            return Identidad(entrada.pw_uid, entrada.pw_gid)
+            return SystemUser(entrada.pw_uid, entrada.pw_gid)
     raise PermanentError("PostgreSQL no se ejecuta como root y no existe el usuario nobody")
 
 
-def _ceder(datos: Path, usuario: Identidad) -> None:
+def _ceder(datos: Path, usuario: SystemUser) -> None:
     """Give a data folder that root copied to whoever runs PostgreSQL."""
     for raiz, carpetas, archivos in os.walk(datos):
         for nombre in (".", *carpetas, *archivos):

@@ -24,6 +24,11 @@ def puerto_del_sistema() -> int:
         return int(sonda.getsockname()[1])
 
 
+def choose_port(preferido: int) -> int:
+    """Return a port if nobody has it, and otherwise (or of 0) one that the system says is free."""
+    return preferido if preferido and puerto_libre(preferido) else puerto_del_sistema()
+
+
 def escucha(pid: int, puerto: int) -> bool:
     """Return whether process ``pid``, of our own user, or one that it started has a port open."""
     import psutil

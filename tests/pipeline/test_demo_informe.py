@@ -8,8 +8,8 @@ import numpy as np
 from contracts.fakes import explicar, hacer_lote
 
 from detection.domain import hora_absoluta, instante
-from pipeline.embedded.demo.command import Escena
-from pipeline.embedded.demo.report import Informe
+from pipeline.embedded.demo.command import DemoScene
+from pipeline.embedded.demo.report import DemoReport
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.mongo.store import MongoAnomalyStore
@@ -33,8 +33,8 @@ def test_lo_que_una_persona_descarta_no_cuenta_en_la_demo(entorno: Settings) -> 
         del_taller = [a.id for a in consultas.anomalias().elementos if a.propietario_id == "TALLER"]
         veredictos.dar_varios(del_taller, "descartada", "es un horno", "ana")
         consultas.forget(HASTA)
-        escena = Escena(1, 2, 30, H - 30 * 24, H)
-        informe = Informe(escena, historial, anomalias, consultas, len(claves), 1.0, False)
+        escena = DemoScene(1, 2, 30, H - 30 * 24, H)
+        informe = DemoReport(escena, historial, anomalias, consultas, len(claves), 1.0, False)
         assert [c.propietario_id for c in informe.ranking(10)] == ["PLANTACION"]
         assert informe.ranking(10) == consultas.ranking(10, HASTA)
         assert informe.consultas.motivos(["TALLER"], 2, informe.hasta) == {"TALLER": []}

@@ -22,7 +22,8 @@ from confluent_kafka.admin import AdminClient
 from detection.errors import PermanentError
 from pipeline.embedded.probes import ANFITRION
 from pipeline.embedded.processes import vive
-from pipeline.embedded.services import PUERTOS, EmbeddedServices, falta_embebido, main
+from pipeline.embedded.servers import PUERTOS
+from pipeline.embedded.services import EmbeddedServices, falta_embebido, main
 from serving.cli import MAL_USO
 from serving.settings import Settings
 from serving.shutdown import Parada

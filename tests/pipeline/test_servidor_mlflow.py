@@ -7,18 +7,17 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from detection.errors import PermanentError
-from pipeline.embedded import mlflow_server
-from pipeline.embedded.mlflow_server import ServidorMlflow
 from pipeline.embedded.probes import ANFITRION
-from pipeline.embedded.processes import vive
+from pipeline.embedded.processes import Proceso, vive
+from pipeline.embedded.servers import PUERTOS, mlflow_server
 from serving.shutdown import Parada
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
@@ -43,10 +42,9 @@ def pedir(
         return respuesta.read()
 
 
-def familia(servidor: ServidorMlflow, carpeta: Path) -> list[Any]:
+def familia(servidor: Proceso) -> list[Any]:
     """Return the processes of a server: the one that we start, and what it starts."""
-    pid = json.loads((carpeta / "procesos" / "MLflow.pid").read_text())["pid"]
-    padre = psutil.Process(pid)
+    padre = psutil.Process(servidor.pid)
     return [padre, *padre.children(recursive=True)]
 
 
@@ -59,8 +57,19 @@ def esperar(condicion: Callable[[], bool]) -> bool:
     return True
 
 
-def arrancar(carpeta: Path, **opciones: Any) -> ServidorMlflow:
-    return ServidorMlflow(carpeta / "mlflow", carpeta / "procesos", **opciones)
+@contextmanager
+def arrancar(carpeta: Path, puerto: int = 0, parada: Parada | None = None) -> Iterator[Proceso]:
+    """Give a server that starts; nobody waits for it yet."""
+    servidor = mlflow_server(carpeta, puerto, parada)
+    servidor.abrir()
+    try:
+        yield servidor
+    finally:
+        servidor.detener()
+
+
+def uri_de(servidor: Proceso) -> str:
+    return f"http://{ANFITRION}:{servidor.puerto}"
 
 
 def test_it_keeps_its_data_finds_a_port_and_leaves_no_process(tmp_path: Path) -> None:
@@ -69,12 +78,12 @@ def test_it_keeps_its_data_finds_a_port_and_leaves_no_process(tmp_path: Path) ->
     It runs two processes, all of them end with it, and a server that dies is noticed.
     """
     carpeta = tmp_path / RARA
-    with arrancar(carpeta, puerto_elegido=True) as servidor:
+    with arrancar(carpeta) as servidor:
         servidor.esperar()
-        api = f"{servidor.uri}/api/2.0"
+        api = f"{uri_de(servidor)}/api/2.0"
         pedir(f"{api}/mlflow/registered-models/create", "POST", {"name": "consumo-detector"})
         pedir(f"{api}/mlflow-artifacts/artifacts/modelo/a.bin", "PUT", b"\x00bytes")
-        procesos = familia(servidor, carpeta)
+        procesos = familia(servidor)
         assert len(procesos) == 2  # one worker, no job runner
     assert not any(map(vive, procesos))
     assert (carpeta / "mlflow" / "mlflow.db").is_file()
@@ -82,17 +91,17 @@ def test_it_keeps_its_data_finds_a_port_and_leaves_no_process(tmp_path: Path) ->
 
     with ExitStack() as pila:
         with suppress(OSError):  # taken already: as good
-            pila.enter_context(socket.create_server((ANFITRION, mlflow_server.PUERTO)))
-        servidor = pila.enter_context(arrancar(carpeta))
-        assert servidor.puerto != mlflow_server.PUERTO
+            pila.enter_context(socket.create_server((ANFITRION, PUERTOS["MLflow"])))
+        servidor = pila.enter_context(arrancar(carpeta, PUERTOS["MLflow"]))
+        assert servidor.puerto != PUERTOS["MLflow"]
         servidor.esperar()
-        api = f"{servidor.uri}/api/2.0"
+        api = f"{uri_de(servidor)}/api/2.0"
         modelo = pedir(f"{api}/mlflow/registered-models/get?name=consumo-detector")
         assert json.loads(modelo)["registered_model"]["name"] == "consumo-detector"
         assert pedir(f"{api}/mlflow-artifacts/artifacts/modelo/a.bin") == b"\x00bytes"
 
         assert servidor.caido() is None
-        familia(servidor, carpeta)[1].kill()
+        familia(servidor)[1].kill()
         assert esperar(lambda: servidor.caido() is not None)
         assert "MLflow terminó por su cuenta" in str(servidor.caido())
 
@@ -101,8 +110,8 @@ def test_a_store_that_it_cannot_use_is_explained(tmp_path: Path) -> None:
     """A damaged database gives one Spanish line with the server's own reason, and no process."""
     (tmp_path / "mlflow").mkdir()
     (tmp_path / "mlflow" / "mlflow.db").write_bytes(b"this is no database" * 1000)
-    with arrancar(tmp_path, puerto_elegido=True) as servidor:
-        procesos = familia(servidor, tmp_path)
+    with arrancar(tmp_path) as servidor:
+        procesos = familia(servidor)
         with pytest.raises(PermanentError, match="MLflow terminó por su cuenta") as error:
             servidor.esperar()
     assert "file is not a database" in str(error.value)
@@ -113,8 +122,8 @@ def test_a_store_that_it_cannot_use_is_explained(tmp_path: Path) -> None:
 def test_stop_asked_for_while_it_starts(tmp_path: Path) -> None:
     """Ctrl-C does not wait for it to be ready, and it leaves no process."""
     parada = Parada()
-    with arrancar(tmp_path, puerto_elegido=True, parada=parada) as servidor:
-        procesos = familia(servidor, tmp_path)
+    with arrancar(tmp_path, parada=parada) as servidor:
+        procesos = familia(servidor)
         parada.pedir()
         with pytest.raises(KeyboardInterrupt):
             servidor.esperar()

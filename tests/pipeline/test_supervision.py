@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from detection.errors import PermanentError
-from pipeline.embedded.supervisor import Cerrojo, Grupo, RestartPolicy
+from pipeline.embedded.supervisor import Cerrojo, RestartPolicy, Supervisor
 from serving.shutdown import Parada
 from serving.signals import sin_interrupciones
 
@@ -45,9 +45,9 @@ class Miembro:
 def test_group_stops_in_reverse_order() -> None:
     """What started last stops first."""
     diario: list[str] = []
-    with Grupo() as grupo:
+    with Supervisor() as supervisor:
         for nombre in "abc":
-            grupo.entrar(Miembro(nombre, diario))
+            supervisor.start(Miembro(nombre, diario))
     assert diario == ["+a", "+b", "+c", "-c", "-b", "-a"]
 
 
@@ -56,9 +56,9 @@ def test_a_member_that_fails_stops_those_before_it() -> None:
     diario: list[str] = []
 
     def arrancar() -> None:
-        with Grupo() as grupo:
-            grupo.entrar(Miembro("a", diario))
-            grupo.entrar(Miembro("b", diario, falla=True))
+        with Supervisor() as supervisor:
+            supervisor.start(Miembro("a", diario))
+            supervisor.start(Miembro("b", diario, falla=True))
 
     with pytest.raises(PermanentError, match="b no arranca"):
         arrancar()
@@ -71,10 +71,10 @@ def test_group_notices_a_member_that_ended() -> None:
     politica = RestartPolicy(espera_s=0.0, fallos=3)
 
     def funcionar() -> None:
-        with Grupo(politica=politica) as grupo:
-            grupo.entrar(Miembro("a", diario))
-            grupo.entrar(Miembro("b", diario)).caida = "b terminó por su cuenta"
-            grupo.esperar(Parada())
+        with Supervisor(politica=politica) as supervisor:
+            supervisor.start(Miembro("a", diario))
+            supervisor.start(Miembro("b", diario)).caida = "b terminó por su cuenta"
+            supervisor.wait()
 
     with pytest.raises(PermanentError, match="b terminó"):
         funcionar()
@@ -87,10 +87,10 @@ def test_signals_are_noted_not_thrown(senal: signal.Signals) -> None:
     # Under ``nohup`` one of them is ignored, and that is respected: here none is.
     antes = signal.signal(senal, signal.default_int_handler)
     try:
-        with Parada() as parada, Grupo() as grupo:
+        with Parada() as parada, Supervisor(parada) as supervisor:
             signal.raise_signal(senal)
             signal.raise_signal(senal)
-            grupo.esperar(parada)
+            supervisor.wait()
             assert parada.pedida
         assert signal.getsignal(senal) == signal.default_int_handler
     finally:
@@ -126,9 +126,9 @@ def test_ctrl_c_waits_for_the_stop_to_be_done() -> None:
             super().__exit__()
 
     def funcionar() -> None:
-        with Grupo() as grupo:
-            grupo.entrar(Miembro("a", diario))
-            grupo.entrar(Impaciente("b", diario))
+        with Supervisor() as supervisor:
+            supervisor.start(Miembro("a", diario))
+            supervisor.start(Impaciente("b", diario))
 
     antes = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -15,7 +15,7 @@ import pytest
 from detection.errors import PermanentError
 from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
 from pipeline.embedded.processes import Proceso
-from pipeline.embedded.supervisor import Grupo, RestartPolicy
+from pipeline.embedded.supervisor import RestartPolicy, Supervisor
 from serving.shutdown import Parada
 
 PRONTO = RestartPolicy(espera_s=0.05, espera_maxima_s=0.2, fallos=4, estable_s=60.0)
@@ -45,10 +45,10 @@ def _servidor(carpeta: Path, nombre: str, puerto: int) -> Proceso:
     return proceso
 
 
-def _vigilar_hasta(grupo: Grupo, condicion: Callable[[], bool]) -> None:
+def _watch_until(supervisor: Supervisor, condicion: Callable[[], bool]) -> None:
     parada = Parada()
     for _ in range(3000):
-        grupo.vigilar()
+        supervisor.watch()
         if condicion():
             return
         parada.esperar(0.01)
@@ -60,17 +60,17 @@ def test_each_part_that_ends_comes_back_as_it_was(tmp_path: Path, senal: signal.
     """Killed or stopped, together or alone: same port, same environment, and a line each time."""
     dicho: list[str] = []
     puertos = {nombre: puerto_del_sistema() for nombre in ("uno", "dos", "tres")}
-    with Grupo(dicho.append, PRONTO) as grupo:
-        partes = [grupo.entrar(_servidor(tmp_path, n, p)) for n, p in puertos.items()]
+    with Supervisor(avisar=dicho.append, politica=PRONTO) as supervisor:
+        partes = [supervisor.start(_servidor(tmp_path, n, p)) for n, p in puertos.items()]
         for victimas in ([partes[0]], [partes[1]], [partes[2]], partes):
             antes = {p.nombre: p.pid for p in victimas}
             for parte in victimas:
                 os.kill(parte.pid, senal)
             dicho.clear()
-            esperadas = grupo.caidas.total() + len(victimas)
-            _vigilar_hasta(
-                grupo,
-                lambda n=esperadas: grupo.caidas.total() == n and grupo.en_marcha,  # type: ignore[misc]
+            esperadas = supervisor.ends.total() + len(victimas)
+            _watch_until(
+                supervisor,
+                lambda n=esperadas: supervisor.ends.total() == n and supervisor.running,  # type: ignore[misc]
             )
             for nombre, pid in antes.items():
                 assert next(p for p in partes if p.nombre == nombre).pid != pid
@@ -96,11 +96,11 @@ time.sleep(60)
     terco = Proceso("terco", [sys.executable, "-c", codigo], tmp_path, listo=marca.exists)
 
     def funcionar() -> None:
-        with Grupo(dicho.append, PRONTO) as grupo:
-            grupo.entrar(otro)
-            grupo.entrar(terco)
+        with Supervisor(avisar=dicho.append, politica=PRONTO) as supervisor:
+            supervisor.start(otro)
+            supervisor.start(terco)
             os.kill(terco.pid, signal.SIGKILL)
-            grupo.esperar(Parada())
+            supervisor.wait()
 
     with pytest.raises(PermanentError, match="terco no se mantiene en marcha: 4 fallos") as error:
         funcionar()
@@ -116,16 +116,16 @@ def test_a_disk_that_is_full_for_a_while_is_a_failed_start(tmp_path: Path) -> No
     """A part whose files cannot be written is tried again, and comes back when they can."""
     dicho: list[str] = []
     parte = Proceso("parte", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
-    with Grupo(dicho.append, PRONTO) as grupo:
-        grupo.entrar(parte)
+    with Supervisor(avisar=dicho.append, politica=PRONTO) as supervisor:
+        supervisor.start(parte)
         # Nothing can be written there.
         parte.archivo_pid.unlink()
         parte.archivo_pid.mkdir()
         os.kill(parte.pid, signal.SIGKILL)
-        _vigilar_hasta(grupo, lambda: grupo.caidas["parte"] == 2)
+        _watch_until(supervisor, lambda: supervisor.ends["parte"] == 2)
         assert "parte no arranca: " in dicho[-1]
         parte.archivo_pid.rmdir()
-        _vigilar_hasta(grupo, lambda: grupo.en_marcha)
+        _watch_until(supervisor, lambda: supervisor.running)
         assert dicho[-1] == "parte funciona de nuevo"
 
 
@@ -133,11 +133,13 @@ def test_a_long_quiet_time_forgets_old_failures(tmp_path: Path) -> None:
     """Failures count only in a row: a part that has run long enough starts from nothing."""
     politica = RestartPolicy(espera_s=0.01, espera_maxima_s=0.01, fallos=2, estable_s=0.0)
     parte = Proceso("parte", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
-    with Grupo(lambda _: None, politica) as grupo:
-        grupo.entrar(parte)
+    with Supervisor(avisar=lambda _: None, politica=politica) as supervisor:
+        supervisor.start(parte)
         for veces in range(1, 4):
             os.kill(parte.pid, signal.SIGKILL)
-            _vigilar_hasta(grupo, lambda n=veces: grupo.caidas["parte"] == n and grupo.en_marcha)  # type: ignore[misc]
+            _watch_until(
+                supervisor, lambda n=veces: supervisor.ends["parte"] == n and supervisor.running
+            )  # type: ignore[misc]
 
 
 def test_ctrl_c_while_a_part_is_away_ends_all_at_once(tmp_path: Path) -> None:
@@ -146,10 +148,12 @@ def test_ctrl_c_while_a_part_is_away_ends_all_at_once(tmp_path: Path) -> None:
     parada = Parada()
     parte = Proceso("parte", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
     viva = Proceso("viva", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
-    with Grupo(lambda _: threading.Timer(0.2, parada.pedir).start(), politica) as grupo:
-        grupo.entrar(viva)
-        grupo.entrar(parte)
+    with Supervisor(
+        parada, lambda _: threading.Timer(0.2, parada.pedir).start(), politica
+    ) as supervisor:
+        supervisor.start(viva)
+        supervisor.start(parte)
         os.kill(parte.pid, signal.SIGKILL)
-        grupo.esperar(parada)
-        assert not grupo.en_marcha
+        supervisor.wait()
+        assert not supervisor.running
     assert viva.caido() is not None

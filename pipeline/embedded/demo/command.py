@@ -2,7 +2,7 @@
 
 Starts the embedded services, the generator and a consumer; sends a past with some suspicious
 customers through Kafka; trains and promotes a first model; says who is most suspicious and why;
-goes on with live data. Its processes are those of ``demo_piezas``: whichever ends is started again.
+goes on with live data. Whichever of its processes ends is started again.
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ from detection.domain import HORAS_POR_DIA, SEGUNDOS_POR_HORA
 from detection.errors import PermanentError
 from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, SOSPECHOSOS_DE_50, scene
 from pipeline.embedded.announcement import announce
-from pipeline.embedded.demo.delivery import Cartero, Guardia
+from pipeline.embedded.demo.delivery import DemoDelivery
 from pipeline.embedded.demo.first_model import (
-    CLIENTES_MINIMOS,
-    DIAS_MINIMOS,
-    Verbos,
+    CLIENTES_PARA_ENTRENAR,
+    DIAS_PARA_ENTRENAR,
     has_model,
     train_first,
 )
-from pipeline.embedded.demo.parts import Piezas
-from pipeline.embedded.demo.report import Informe, barras, describe_hora, show_informe
+from pipeline.embedded.demo.parts import DemoProcesses
+from pipeline.embedded.demo.report import DemoReport, describe_hora, progress_bars, show_report
 from pipeline.embedded.progress import paso
 from pipeline.embedded.services import CARPETA, EmbeddedServices
-from pipeline.embedded.supervisor import PASO_VIGILANCIA_S, Grupo
+from pipeline.embedded.supervisor import PASO_VIGILANCIA_S
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
@@ -47,19 +46,17 @@ from serving.shutdown import Parada
 if TYPE_CHECKING:
     from detection.simulation.synthesis import Cliente
 
-CLIENTES = 50
-DIAS = 60
+CLIENTES_DE_LA_DEMO = 50
+DIAS_DE_LA_DEMO = 60
 POBLACION = 2
 """Which customers ``escena.json`` speaks of: without it, of before names were for life."""
 HORAS_EN_VIVO = 24
 """The last day is kept back and told hour by hour, so that "live" shows something at once."""
 PASO_EN_VIVO_S = 5.0
-PUERTOS_PROPIOS = ("API_PORT", "TABLERO_PORT", "GENERADOR_PORT")
-"""What the other verbs have to know of the demo beside its servers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Escena:
+class DemoScene:
     """What a demo shows; the same scene again goes on where it was left.
 
     Parameters
@@ -106,14 +103,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--clientes",
         type=entero(1, 5000),
-        default=CLIENTES,
+        default=CLIENTES_DE_LA_DEMO,
         metavar="N",
         help="clientes (por defecto: %(default)s)",
     )
     parser.add_argument(
         "--dias",
         type=entero(2, 1000),
-        default=DIAS,
+        default=DIAS_DE_LA_DEMO,
         metavar="N",
         help="días de pasado (por defecto: %(default)s)",
     )
@@ -137,56 +134,63 @@ def main(argv: Sequence[str]) -> int:
         return _play(consola, carpeta, escena, una_vez=opciones.una_vez)
 
 
-def _play(consola: Console, carpeta: Path, escena: Escena, *, una_vez: bool) -> int:
+def _play(consola: Console, carpeta: Path, escena: DemoScene, *, una_vez: bool) -> int:
     inicio = time.monotonic()
-
-    def avisar(texto: str) -> None:
-        consola.print(texto, markup=False, soft_wrap=True)
-
     with ExitStack() as pila:
-        parada = pila.enter_context(Parada())
-        with paso(consola, "") as mostrar:
-            servicios = pila.enter_context(
-                EmbeddedServices(carpeta, parada=parada, avisar=mostrar, avisar_caida=avisar)
-            )
-            guardia = Guardia(servicios, pila.enter_context(Grupo(avisar)), parada)
-            piezas = Piezas(guardia.grupo, parada, servicios, mostrar)
-            entorno = piezas.start()
-            puertos = {nombre: entorno[nombre] for nombre in PUERTOS_PROPIOS}
-            pila.enter_context(announce({**servicios.variables(), **puertos}, crear=not una_vez))
-            settings = Settings.model_validate({k.lower(): v for k, v in entorno.items()})
-            guardia.insist(lambda: migrate(settings))
+        procesos, settings = _start_all(consola, carpeta, pila, una_vez=una_vez)
         historial = PostgresStore(settings)
         anomalias, consultas = MongoAnomalyStore(settings), MongoConsultas(settings)
         for almacen in (historial, anomalias, consultas):
             pila.callback(almacen.close)
-        cartero = Cartero(consola, settings, escena.poblacion(), historial, guardia)
-        verbos = Verbos(carpeta, entorno, guardia)
-        enviado, modelo = _tell_past(consola, escena, cartero, verbos, una_vez=una_vez)
+        envio = DemoDelivery(consola, settings, escena.poblacion(), historial, procesos.supervisor)
+        enviado, modelo = _send_and_train(consola, escena, envio, procesos, una_vez=una_vez)
         with paso(consola, "Sumando los meses"):
-            verbos.run("agregar")
+            procesos.run("agregar")
         if modelo and not una_vez:
             with paso(consola, "Midiendo la deriva"):
-                verbos.run("deriva")
+                procesos.run("deriva")
         segundos = time.monotonic() - inicio if enviado else None
-        informe = Informe(
-            escena, historial, anomalias, consultas, cartero.first_kept(escena.desde_hora),
+        informe = DemoReport(
+            escena, historial, anomalias, consultas, envio.first_kept(escena.desde_hora),
             segundos, modelo and una_vez,
         )  # fmt: skip
-        bien = show_informe(consola, informe, piezas.direcciones, guardia)
+        bien = show_report(consola, informe, procesos.direcciones, procesos.supervisor)
         if una_vez:
             consola.print("[bold green]Todo comprobado.[/]" if bien else "[bold red]No cuadra.[/]")
             return HECHO if bien else FALLO
         if modelo:
-            piezas.start_retraining()
+            procesos.start_retraining()
         consola.print(
-            f"Para confirmar anomalías o promover modelos en el tablero, esta clave: {piezas.clave}"
+            "Para confirmar anomalías o promover modelos en el tablero, esta clave: "
+            f"{procesos.clave}"
         )
         with suppress(KeyboardInterrupt):
-            _go_live(consola, escena, cartero, historial, guardia)
+            _go_live(consola, escena, envio, historial)
         consola.print("Deteniendo todo…")
     consola.print("Detenido. Los datos quedan en " + str(carpeta))
     return HECHO
+
+
+def _start_all(
+    consola: Console, carpeta: Path, pila: ExitStack, *, una_vez: bool
+) -> tuple[DemoProcesses, Settings]:
+    """Start servers and parts, which the stack stops, and return them with their settings."""
+
+    def avisar(texto: str) -> None:
+        consola.print(texto, markup=False, soft_wrap=True)
+
+    parada = pila.enter_context(Parada())
+    with paso(consola, "") as mostrar:
+        servicios = pila.enter_context(
+            EmbeddedServices(carpeta, parada=parada, avisar=mostrar, avisar_caida=avisar)
+        )
+        procesos = DemoProcesses(servicios)
+        procesos.start(mostrar)
+        anuncio = {**servicios.variables(), **procesos.own_ports()}
+        pila.enter_context(announce(anuncio, crear=not una_vez))
+        settings = Settings.model_validate({k.lower(): v for k, v in procesos.entorno.items()})
+        procesos.supervisor.insist(lambda: migrate(settings))
+    return procesos, settings
 
 
 @contextmanager
@@ -204,12 +208,12 @@ def _folder(una_vez: bool, datos: Path | None, opciones: object) -> Iterator[Pat
     yield datos or CARPETA / nombre
 
 
-def _load_escena(carpeta: Path, opciones: object, reservadas: int) -> Escena:
+def _load_escena(carpeta: Path, opciones: object, reservadas: int) -> DemoScene:
     """Return the folder's scene, or a new one that ends with the last full hour."""
     valores = {k: vars(opciones)[k] for k in ("semilla", "clientes", "dias")}
     archivo = carpeta / "escena.json"
     if archivo.exists():
-        guardada = Escena(**{"poblacion_version": 1, **json.loads(archivo.read_text())})
+        guardada = DemoScene(**{"poblacion_version": 1, **json.loads(archivo.read_text())})
         if guardada.poblacion_version != POBLACION:
             raise PermanentError(
                 f"la carpeta {carpeta} tiene la demo de una versión anterior, con otros clientes; "
@@ -224,65 +228,72 @@ def _load_escena(carpeta: Path, opciones: object, reservadas: int) -> Escena:
     if (carpeta / "postgres").exists():
         raise PermanentError(f"la carpeta {carpeta} tiene datos que no son de una demo; use otra")
     hasta = int(time.time()) // SEGUNDOS_POR_HORA - reservadas
-    escena = Escena(desde_hora=hasta - valores["dias"] * HORAS_POR_DIA, hasta_hora=hasta, **valores)
+    escena = DemoScene(
+        desde_hora=hasta - valores["dias"] * HORAS_POR_DIA, hasta_hora=hasta, **valores
+    )
     carpeta.mkdir(parents=True, exist_ok=True)
     archivo.write_text(json.dumps(asdict(escena)))
     return escena
 
 
-def _tell_past(
-    consola: Console, escena: Escena, cartero: Cartero, verbos: Verbos, *, una_vez: bool
+def _send_and_train(
+    consola: Console,
+    escena: DemoScene,
+    envio: DemoDelivery,
+    procesos: DemoProcesses,
+    *,
+    una_vez: bool,
 ) -> tuple[bool, bool]:
     """Send the past and train on it; return whether any was missing, and whether a model scores.
 
     Once only, the model gets the last day of the past: there will be nothing live for it.
     """
-    entrenable = escena.dias >= DIAS_MINIMOS and escena.clientes >= CLIENTES_MINIMOS
+    entrenable = escena.dias >= DIAS_PARA_ENTRENAR and escena.clientes >= CLIENTES_PARA_ENTRENAR
     corte = escena.hasta_hora - HORAS_POR_DIA * (entrenable and una_vez)
-    enviado = _send_past(consola, cartero, escena.desde_hora, corte)
+    enviado = _send_past(consola, envio, escena.desde_hora, corte)
     if not entrenable:
         consola.print(
-            f"Con menos de {DIAS_MINIMOS} días o de {CLIENTES_MINIMOS} clientes no se entrena: "
-            "deciden las reglas."
+            f"Con menos de {DIAS_PARA_ENTRENAR} días o de {CLIENTES_PARA_ENTRENAR} clientes no se "
+            "entrena: deciden las reglas."
         )
         return enviado, False
-    modelo = has_model(verbos.carpeta) or train_first(consola, verbos)
+    modelo = has_model(procesos.carpeta) or train_first(consola, procesos)
     if una_vez:
-        _send_past(consola, cartero, corte, escena.hasta_hora)
+        _send_past(consola, envio, corte, escena.hasta_hora)
     return enviado, modelo
 
 
-def _send_past(consola: Console, cartero: Cartero, desde: int, hasta: int) -> bool:
+def _send_past(consola: Console, envio: DemoDelivery, desde: int, hasta: int) -> bool:
     """Send what is missing of the past; return whether anything was, now that all is stored."""
-    horas = cartero.missing(desde, hasta)
+    horas = envio.missing(desde, hasta)
     if not horas:
         consola.print("El pasado ya estaba guardado: se continúa donde se dejó.")
         return False
-    with barras(consola, len(horas) * len(cartero.propietarios)) as (enviadas, guardadas):
-        cartero.deliver(horas, enviadas, guardadas)
+    with progress_bars(consola, len(horas) * len(envio.propietarios)) as (enviadas, guardadas):
+        envio.deliver(horas, enviadas, guardadas)
     return True
 
 
 def _go_live(
-    consola: Console, escena: Escena, cartero: Cartero, historial: PostgresStore, guardia: Guardia
+    consola: Console, escena: DemoScene, envio: DemoDelivery, historial: PostgresStore
 ) -> None:
     """Send hour after hour: what is missing up to now in quick steps, then as hours pass."""
     consola.print(
         "\n[bold]En vivo[/]: el último día, hora a hora cada 5 segundos, y luego cada hora en "
         "punto. Ctrl-C para terminar."
     )
-    faltan = cartero.missing(escena.hasta_hora, _full_hours())
+    faltan = envio.missing(escena.hasta_hora, _full_hours())
     siguiente = faltan.start if faltan else _full_hours()
     while True:
         if siguiente < _full_hours():
-            cartero.deliver(range(siguiente, siguiente + 1))
+            envio.deliver(range(siguiente, siguiente + 1))
             consola.print(
-                guardia.insist(lambda: describe_hora(historial, siguiente, cartero.zona))  # noqa: B023
+                envio.supervisor.insist(lambda: describe_hora(historial, siguiente, envio.zona))  # noqa: B023
             )
             siguiente += 1
         limite = time.monotonic() + PASO_EN_VIVO_S
         while time.monotonic() < limite:
-            cartero.watch(PASO_VIGILANCIA_S)
+            envio.pause(PASO_VIGILANCIA_S)
 
 
 def _full_hours() -> int:

@@ -10,86 +10,34 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
 from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, EntregaError, TransientError
-from pipeline.embedded.services import EmbeddedServices
-from pipeline.embedded.supervisor import Grupo
+from pipeline.embedded.supervisor import PASO_INSISTIR_S, PLAZO_INSISTIR_S, Supervisor
 from pipeline.producer import Envio, open_envio, send_hours
 from pipeline.stores.postgres.store import PostgresStore
 from pipeline.streaming.kafka_lag import GroupOffsets
 from serving.settings import Settings
-from serving.shutdown import Parada
 
 if TYPE_CHECKING:
     from detection.simulation.synthesis import Cliente
 
-PLAZO_S = 300.0
-"""Without any progress, while every part runs."""
-PASO_S = 0.2
 SIN_AVANCE_S = 10.0
 """A position may be stored late, or its message lost; after this long the history is asked."""
 
-T = TypeVar("T")
-Avance = Callable[[int], None]
+_Told = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Guardia:
-    """The demo's parts, kept running while it does something else."""
-
-    servicios: EmbeddedServices
-    grupo: Grupo
-    parada: Parada
-
-    def watch(self, espera_s: float = 0.0) -> None:
-        """Bring back what has ended, after a pause.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            A stop was asked for.
-        PermanentError
-            A part does not keep running.
-        """
-        if self.parada.esperar(espera_s):
-            raise KeyboardInterrupt
-        self.servicios.vigilar()
-        self.grupo.vigilar()
-
-    @property
-    def en_marcha(self) -> bool:
-        """Return whether every part ran when it was last looked at."""
-        return self.servicios.en_marcha and self.grupo.en_marcha
-
-    @property
-    def caidas(self) -> int:
-        """Return how often any of them has ended."""
-        return self.servicios.caidas.total() + self.grupo.caidas.total()
-
-    def insist(self, preguntar: Callable[[], T]) -> T:
-        """Return an answer of a store, asked again while it is brought back."""
-        limite = time.monotonic() + PLAZO_S
-        while True:
-            try:
-                return preguntar()
-            except TransientError:
-                if time.monotonic() > limite:
-                    raise
-                self.watch(PASO_S)
-
-
-class _VaciadoError(Exception):
+class _EmptiedError(Exception):
     """The broker has ended, and with it what it had."""
 
 
-class Cartero:
+class DemoDelivery:
     """Sends the scene's readings, until they are stored.
 
     Parameters
@@ -104,15 +52,15 @@ class Cartero:
         settings: Settings,
         clientes: Sequence[Cliente],
         historial: PostgresStore,
-        guardia: Guardia,
+        supervisor: Supervisor,
     ) -> None:
         self._consola = consola
         self._settings = settings
         self._clientes = clientes
         self._historial = historial
-        self._guardia = guardia
+        self.supervisor = supervisor
         self._envio: Envio | None = None
-        self._vaciados = 0
+        self._kafka_ends = 0
 
     @property
     def propietarios(self) -> list[str]:
@@ -126,7 +74,7 @@ class Cartero:
 
     def first_kept(self, desde: int) -> int:
         """Return the first hour from ``desde`` on that nobody has deleted for good."""
-        ultimo = self._guardia.insist(self._historial.deleted_until)
+        ultimo = self.supervisor.insist(self._historial.deleted_until)
         if ultimo is None:
             return desde
         zona = ZoneInfo(self.zona)
@@ -138,7 +86,7 @@ class Cartero:
         desde = self.first_kept(desde)
         if desde >= hasta:
             return range(0)
-        cuenta = self._guardia.insist(
+        cuenta = self.supervisor.insist(
             lambda: self._historial.count_by_hour(self.propietarios, desde, hasta)
         )
         todos = len(self._clientes)
@@ -148,8 +96,8 @@ class Cartero:
     def deliver(
         self,
         horas: range,
-        enviadas: Avance = lambda _n: None,
-        guardadas: Avance = lambda _n: None,
+        enviadas: _Told = lambda _n: None,
+        guardadas: _Told = lambda _n: None,
     ) -> None:
         """Return once every reading of these hours is stored in both stores.
 
@@ -176,7 +124,7 @@ class Cartero:
                     "Kafka las tenía solo en memoria: se envían otra vez las lecturas que faltan."
                 )
 
-    def _send(self, horas: range, total: int, enviadas: Avance, guardadas: Avance) -> bool:
+    def _send(self, horas: range, total: int, enviadas: _Told, guardadas: _Told) -> bool:
         """Send, and wait for the consumer; return False if the broker lost them on the way."""
         estas = len(horas) * len(self._clientes)
 
@@ -187,43 +135,43 @@ class Cartero:
         try:
             envio = self._open()
             send_hours(envio, self._clientes, horas.start, horas.stop, self.zona, avanzar)
-            while envio.productor.pending(PASO_S):
+            while envio.productor.pending(PASO_INSISTIR_S):
                 self._check()
             self._wait_read(envio, horas, lambda faltan: guardadas(total - min(estas, faltan)))
-        except (EntregaError, TransientError, _VaciadoError):
+        except (EntregaError, TransientError, _EmptiedError):
             # A producer that has given messages up may have lost its sequence.
             self._envio = None
-            self._guardia.watch(PASO_S)
+            self.supervisor.pause(PASO_INSISTIR_S)
             return False
         return True
 
-    def watch(self, espera_s: float) -> None:
+    def pause(self, espera_s: float) -> None:
         """Keep the parts running; the topics of a broker that starts empty are made anew."""
-        self._guardia.watch(espera_s)
+        self.supervisor.pause(espera_s)
         if self._emptied():
             # A producer that is still there would have the broker make the topic, in its own way.
             self._envio = None
-            if self._guardia.en_marcha:
+            if self.supervisor.running:
                 with suppress(TransientError):  # it has ended again: the next look brings it back
                     self._open()
 
     def _open(self) -> Envio:
-        while not self._guardia.en_marcha:
-            self._guardia.watch(PASO_S)
+        while not self.supervisor.running:
+            self.supervisor.pause(PASO_INSISTIR_S)
         if self._envio is None or self._emptied():
-            vaciados = self._guardia.servicios.caidas["Kafka"]
-            self._envio, self._vaciados = open_envio(self._settings), vaciados
+            ends = self.supervisor.ends["Kafka"]
+            self._envio, self._kafka_ends = open_envio(self._settings), ends
         return self._envio
 
     def _emptied(self) -> bool:
-        return self._guardia.servicios.caidas["Kafka"] != self._vaciados
+        return self.supervisor.ends["Kafka"] != self._kafka_ends
 
     def _check(self, espera_s: float = 0.0) -> None:
-        self._guardia.watch(espera_s)
+        self.supervisor.pause(espera_s)
         if self._emptied():
-            raise _VaciadoError
+            raise _EmptiedError
 
-    def _wait_read(self, envio: Envio, horas: range, faltan: Avance) -> None:
+    def _wait_read(self, envio: Envio, horas: range, faltan: _Told) -> None:
         """Return once the group has committed all of it, or the history has it."""
         quedan, ultimo, mirado = -1, time.monotonic(), time.monotonic()
         with closing(GroupOffsets(self._settings)) as grupo:
@@ -233,14 +181,14 @@ class Cartero:
                 if not quedan:
                     return
                 ahora = time.monotonic()
-                if quedan != antes or not self._guardia.en_marcha:
+                if quedan != antes or not self.supervisor.running:
                     ultimo = mirado = ahora
                 if ahora - mirado > SIN_AVANCE_S:
                     mirado = ahora
                     if not self.missing(horas.start, horas.stop):
                         return
-                if ahora - ultimo > PLAZO_S:
+                if ahora - ultimo > PLAZO_INSISTIR_S:
                     raise ConsumoError(
                         f"el consumidor no avanza: hay {quedan} lecturas enviadas sin guardar"
                     )
-                self._check(PASO_S)
+                self._check(PASO_INSISTIR_S)

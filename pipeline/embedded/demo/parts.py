@@ -1,4 +1,4 @@
-"""The demo's processes beside the servers: generator, consumer, API, dashboard, retraining."""
+"""The demo's processes beside the servers: generator, consumer, API, dashboard, and its verbs."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.embedded.demo.first_model import variables_de
-from pipeline.embedded.probes import ANFITRION, puerto_del_sistema, puerto_libre, responde_http
+from detection.errors import PermanentError
+from pipeline.embedded.probes import ANFITRION, choose_port, responde_http
 from pipeline.embedded.processes import Proceso
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.embedded.supervisor import Grupo
-from serving.shutdown import Parada
 
 PLAZO_S = 120.0
 """By hand, 2026-11-30: the API takes 5 s on two idle cores, 40 s where ten programs share them."""
+PLAZO_ORDEN_S = 600.0
+DESPEDIDA_ORDEN_S = 20.0
+"""That a verb may take to undo what it was about to register."""
+SONDEO_DEMO_S = 2.0
+"""How often the demo's consumer looks for another champion: a visitor does not wait 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Pieza:
+class _DemoPart:
     """A verb; if it serves HTTP: its port's variable, how it is ready, what a visitor opens."""
 
     nombre: str
@@ -33,82 +36,99 @@ class _Pieza:
     visita: str = ""
 
 
-_PIEZAS = (
-    _Pieza("generador", ("generador",), "GENERADOR_PORT", 8000, "/health", "/docs"),
-    _Pieza("consumidor", ("consumir",)),
-    _Pieza("API", ("api",), "API_PORT", 8001, "/salud/viva", "/docs"),
-    _Pieza("tablero", ("tablero",), "TABLERO_PORT", 8501, "/_stcore/health"),
+_PARTES = (
+    _DemoPart("generador", ("generador",), "GENERADOR_PORT", 8000, "/health", "/docs"),
+    _DemoPart("consumidor", ("consumir",)),
+    _DemoPart("API", ("api",), "API_PORT", 8001, "/salud/viva", "/docs"),
+    _DemoPart("tablero", ("tablero",), "TABLERO_PORT", 8501, "/_stcore/health"),
 )
-_REENTRENAMIENTO = _Pieza("reentrenamiento", ("reentrenar", "--cada", "24"))
+_REENTRENAMIENTO = _DemoPart("reentrenamiento", ("reentrenar", "--cada", "24"))
+PUERTOS_PROPIOS = tuple(parte.variable_puerto for parte in _PARTES if parte.variable_puerto)
+"""What the other verbs have to know of the demo beside its servers."""
 
 
-class Piezas:
-    """Starts the demo's processes, in their group.
+class DemoProcesses:
+    """Starts the demo's processes, under the supervisor of its servers, and runs its verbs.
 
     Parameters
     ----------
-    grupo, parada : Grupo, Parada
     servicios : EmbeddedServices
         Started.
-    avisar : callable
-        Told in Spanish what is being started.
     """
 
-    def __init__(
-        self,
-        grupo: Grupo,
-        parada: Parada,
-        servicios: EmbeddedServices,
-        avisar: Callable[[str], None],
-    ) -> None:
-        self._grupo = grupo
-        self._parada = parada
-        self._servicios = servicios
-        self._avisar = avisar
-        self._entorno: dict[str, str] = {}
-        self.clave = _key(servicios.carpeta)
+    def __init__(self, servicios: EmbeddedServices) -> None:
+        self.supervisor = servicios.supervisor
+        self.carpeta = servicios.carpeta
+        self.clave = _key(self.carpeta)
         self.direcciones: dict[str, str] = {}
-
-    def start(self) -> Mapping[str, str]:
-        """Start all but the retraining, and return the environment that they have."""
         huella = hashlib.sha256(self.clave.encode()).hexdigest()
-        self._entorno = {
+        self.entorno: dict[str, str] = {
             **os.environ,
-            **self._servicios.variables(),
-            **variables_de(self._servicios.carpeta),
+            **servicios.variables(),
+            "MODELOS_DIR": str(self.carpeta / "modelos"),
+            "MODELO_SONDEO_S": str(SONDEO_DEMO_S),
             "API_CLAVES": f"demo:administracion:{huella}",
         }
-        for pieza in _PIEZAS:
+        self._servidores = servicios.puertos
+
+    def start(self, avisar: Callable[[str], None]) -> None:
+        """Start all but the retraining; ``avisar`` is told in Spanish what is being started."""
+        for parte in _PARTES:
             listo: Callable[[], bool] | None = None
-            if pieza.variable_puerto:
-                puerto = pieza.puerto if puerto_libre(pieza.puerto) else puerto_del_sistema()
-                self._entorno[pieza.variable_puerto] = str(puerto)
-                self.direcciones[pieza.nombre] = f"http://{ANFITRION}:{puerto}{pieza.visita}"
-                listo = _answers(puerto, pieza.lista)
-            self._avisar(f"Arrancando {pieza.nombre}")
-            self._start(pieza, listo)
+            if parte.variable_puerto:
+                puerto = choose_port(parte.puerto)
+                self.entorno[parte.variable_puerto] = str(puerto)
+                self.direcciones[parte.nombre] = f"http://{ANFITRION}:{puerto}{parte.visita}"
+                listo = _answers(puerto, parte.lista)
+            avisar(f"Arrancando {parte.nombre}")
+            self._start(parte, listo)
         # The first thing to look at, first.
         self.direcciones = {"tablero": self.direcciones.pop("tablero"), **self.direcciones}
-        for nombre, puerto in self._servicios.puertos.items():
+        for nombre, puerto in self._servidores.items():
             web = "http://" if nombre == "MLflow" else ""
             self.direcciones[nombre] = f"{web}{ANFITRION}:{puerto}"
-        return self._entorno
 
     def start_retraining(self) -> None:
         """Look every day whether the model should be trained again."""
         self._start(_REENTRENAMIENTO, None)
 
-    def _start(self, pieza: _Pieza, listo: Callable[[], bool] | None) -> None:
-        self._grupo.entrar(
-            Proceso(
-                pieza.nombre,
-                [sys.executable, "-m", "consumo", *pieza.argv],
-                self._servicios.carpeta / "procesos",
-                env=dict(self._entorno),
-                listo=listo,
-                plazo_s=PLAZO_S,
-                parada=self._parada,
-            )
+    def own_ports(self) -> Mapping[str, str]:
+        """Return the variables that lead to what serves HTTP."""
+        return {nombre: self.entorno[nombre] for nombre in PUERTOS_PROPIOS}
+
+    def run(self, verbo: str) -> None:
+        """Run a verb to its end.
+
+        Raises
+        ------
+        PermanentError
+            It failed, and said why, or did not end in time.
+        KeyboardInterrupt
+            A stop was asked for; the verb has ended.
+        """
+        estado, salida = self.outcome(verbo)
+        if estado != 0:
+            ultima = salida.rstrip().splitlines()[-1:] or ["sin explicación"]
+            raise PermanentError(f"consumo {verbo} ha fallado: {ultima[0].removeprefix('error: ')}")
+
+    def outcome(self, verbo: str) -> tuple[int, str]:
+        """Return exit status and output of a verb, run to its end."""
+        orden = self._process(verbo, (verbo,))
+        orden.plazo_s, orden.gracia_s = PLAZO_ORDEN_S, DESPEDIDA_ORDEN_S
+        return self.supervisor.run(orden)
+
+    def _start(self, parte: _DemoPart, listo: Callable[[], bool] | None) -> None:
+        proceso = self._process(parte.nombre, parte.argv)
+        proceso.listo, proceso.plazo_s = listo, PLAZO_S
+        self.supervisor.start(proceso)
+
+    def _process(self, nombre: str, argv: tuple[str, ...]) -> Proceso:
+        return Proceso(
+            nombre,
+            [sys.executable, "-m", "consumo", *argv],
+            self.carpeta / "procesos",
+            env=dict(self.entorno),
+            parada=self.supervisor.parada,
         )
 
 

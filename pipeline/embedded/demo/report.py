@@ -16,15 +16,15 @@ from rich.table import Table
 
 from detection.domain import Severidad, instante
 from detection.texts import numero
-from pipeline.embedded.demo.delivery import PASO_S, Guardia
 from pipeline.embedded.progress import paso
+from pipeline.embedded.supervisor import PASO_INSISTIR_S, Supervisor
 from pipeline.stores.anomaly_records import ClienteRanking
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore
 
 if TYPE_CHECKING:
-    from pipeline.embedded.demo.command import Escena
+    from pipeline.embedded.demo.command import DemoScene
 
 FILAS = 10
 CALMA_S = 30.0
@@ -40,7 +40,7 @@ _COLORES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Informe:
+class DemoReport:
     """What is known once the past is stored.
 
     Parameters
@@ -55,7 +55,7 @@ class Informe:
         Whether a model was promoted before the last of these readings.
     """
 
-    escena: Escena
+    escena: DemoScene
     historial: PostgresStore
     anomalias: MongoAnomalyStore
     consultas: MongoConsultas
@@ -79,14 +79,14 @@ class Informe:
         }
 
 
-def show_informe(
-    console: Console, informe: Informe, direcciones: Mapping[str, str], guardia: Guardia
+def show_report(
+    console: Console, informe: DemoReport, direcciones: Mapping[str, str], supervisor: Supervisor
 ) -> bool:
     """Print the ranking, the addresses and the checks; return whether all checks hold."""
-    cuenta = guardia.insist(informe.historial.contar)
-    console.print(guardia.insist(lambda: _ranking(informe)))
+    cuenta = supervisor.insist(informe.historial.contar)
+    console.print(supervisor.insist(lambda: _ranking(informe)))
     verdad = informe.verdad()
-    ranking = guardia.insist(lambda: informe.ranking(len(verdad)))
+    ranking = supervisor.insist(lambda: informe.ranking(len(verdad)))
     primeros = {c.propietario_id for c in ranking}
     console.print(
         f"{len(primeros & verdad.keys())} de los {len(verdad)} clientes que el generador hizo "
@@ -99,7 +99,7 @@ def show_informe(
         f"Anomalías: {severidades}."
     )
     bien = True
-    for texto, cierto in _settled_checks(informe, guardia):
+    for texto, cierto in _settled_checks(informe, supervisor):
         bien = bien and cierto
         console.print(f"  {'[green]✓[/]' if cierto else '[red]✗[/]'} {texto}")
     tabla = Table("qué", "dónde", title="En marcha", title_justify="left")
@@ -122,7 +122,7 @@ def describe_hora(historial: PostgresStore, hora: int, zona: str) -> str:
 
 
 @contextmanager
-def barras(
+def progress_bars(
     console: Console, total: int
 ) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
     """Give two functions that move the bars of what is sent and of what is stored."""
@@ -158,7 +158,7 @@ def _by_tenths(console: Console, total: int) -> Callable[[int], None]:
     return guardadas
 
 
-def _ranking(informe: Informe) -> Table:
+def _ranking(informe: DemoReport) -> Table:
     clientes = informe.ranking(FILAS)
     motivos = informe.consultas.motivos([c.propietario_id for c in clientes], 2, informe.hasta)
     verdad = informe.verdad()
@@ -177,20 +177,20 @@ def _ranking(informe: Informe) -> Table:
     return tabla
 
 
-def _settled_checks(informe: Informe, guardia: Guardia) -> list[tuple[str, bool]]:
+def _settled_checks(informe: DemoReport, supervisor: Supervisor) -> list[tuple[str, bool]]:
     """Return what was checked, looked at again while a batch or an archiver is under way.
 
     Both stores are written one after the other: what is true of them is true once nothing moves.
     """
     limite = time.monotonic() + CALMA_S
     while True:
-        hechos = guardia.insist(lambda: list(_checks(informe)))
+        hechos = supervisor.insist(lambda: list(_checks(informe)))
         if all(cierto for _, cierto in hechos) or time.monotonic() > limite:
             return hechos
-        guardia.watch(PASO_S)
+        supervisor.pause(PASO_INSISTIR_S)
 
 
-def _checks(informe: Informe) -> Iterator[tuple[str, bool]]:
+def _checks(informe: DemoReport) -> Iterator[tuple[str, bool]]:
     """Yield each check of the scene's past, whatever else the stores hold, archived or not."""
     clientes = [c.propietario_id for c in informe.escena.poblacion()]
     tramo = informe.desde_hora, informe.escena.hasta_hora
