@@ -151,7 +151,7 @@ def _make_indexes(anomalias: MongoConsultas, modelos: ModelosMongo) -> None:
     modelos.ensure_indexes()
 
 
-def create_app(
+def create_api(
     settings: Settings,
     ahora: Callable[[], datetime] = _ahora,
     *,
@@ -273,7 +273,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def make_server(app: FastAPI) -> server.Servidor:
+def api_server(app: FastAPI) -> server.Servidor:
     """Return a server for an app, which lets its listeners go first when it stops."""
     return server.make_server(app, app.state.recursos.flujos.end)
 
@@ -308,7 +308,7 @@ def main(argv: Sequence[str]) -> int:
         log.warning("no se ha podido comprobar ZONA_HORARIA: %s", error)
     teach_manners(ESPERA_MLFLOW_S)
     enchufe = server.listen(host, puerto)
-    atiende = make_server(create_app(settings, calentar=True))
+    atiende = api_server(create_api(settings, calentar=True))
     _tune_interpreter()
     log.info("API en http://%s:%d (documentación en /docs)", host, puerto)
     with enchufe:

@@ -124,7 +124,7 @@ Ahora = Annotated[datetime, Depends(_ahora)]
 """The time, aware, in UTC."""
 Historico = Annotated[PostgresConsultas, Depends(_historico)]
 """Queries on PostgreSQL; 503 until its schema is known to be there."""
-Anomalias = Annotated[MongoConsultas, Depends(_anomalias)]
+AnomaliasDep = Annotated[MongoConsultas, Depends(_anomalias)]
 """Queries on MongoDB."""
 ModelosDep = Annotated[ModelosMongo, Depends(_modelos)]
 """Drift reports and the runs of the retraining job."""

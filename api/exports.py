@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
-Modelo = TypeVar("Modelo", bound=BaseModel)
+RowT = TypeVar("RowT", bound=BaseModel)
 
-Formato = Literal["json", "csv", "excel", "parquet"]
+ListFormat = Literal["json", "csv", "excel", "parquet"]
 TIPO_CSV = "text/csv; charset=utf-8"
 TIPO_PARQUET = "application/vnd.apache.parquet"
-SEPARADOR_LISTA = "|"
+SEPARADOR_EN_CELDA = "|"
 _BOM = "\ufeff"
 """Without it Excel takes UTF-8 for the local code page."""
 _COMPRESION = "zstd"
 
 
 @dataclass(frozen=True, slots=True)
-class Columna:
+class FileColumn:
     """A column of a file: a field of a model, or a field of a model in a field.
 
     Parameters
@@ -65,19 +65,19 @@ class Columna:
         return fila
 
 
-def columns(modelo: type[BaseModel]) -> list[Columna]:
+def columns(modelo: type[BaseModel]) -> list[FileColumn]:
     """Return the columns of a model; those of a model inside it carry its name before theirs."""
     salida = []
     for atributo, campo in modelo.model_fields.items():
         tipo = _plain(campo.annotation)
         if issubclass(tipo, BaseModel):
             salida += [
-                Columna(f"{atributo}_{interna.nombre}", (atributo, *interna.camino), interna.tipo)
-                for interna in columns(tipo)
+                FileColumn(f"{atributo}_{una.nombre}", (atributo, *una.camino), una.tipo)
+                for una in columns(tipo)
             ]
         else:
             # Files are read by programs: without the accents that JSON's aliases have.
-            salida.append(Columna(atributo, (atributo,), tipo))
+            salida.append(FileColumn(atributo, (atributo,), tipo))
     return salida
 
 
@@ -120,7 +120,7 @@ class _Drenaje(io.RawIOBase):
 
 
 def csv_pieces(
-    columnas: Sequence[Columna], tramos: Iterable[Sequence[object]], *, excel: bool
+    columnas: Sequence[FileColumn], tramos: Iterable[Sequence[object]], *, excel: bool
 ) -> Iterator[bytes]:
     """Yield a CSV, its header first.
 
@@ -158,12 +158,12 @@ def _cell(valor: Any, excel: bool) -> str:
     if isinstance(valor, datetime | date):
         return valor.isoformat()
     if isinstance(valor, list):
-        return protect(SEPARADOR_LISTA.join(map(str, valor)))
+        return protect(SEPARADOR_EN_CELDA.join(map(str, valor)))
     return str(valor)
 
 
 def parquet_pieces(
-    columnas: Sequence[Columna], tramos: Iterable[Sequence[object]]
+    columnas: Sequence[FileColumn], tramos: Iterable[Sequence[object]]
 ) -> Iterator[bytes]:
     """Yield a Parquet file: a row group for each page; instants are in UTC."""
     import pyarrow as pa
@@ -196,7 +196,7 @@ def _arrow(tipo: type) -> pa.DataType:
     }[tipo]
 
 
-class Salida:
+class ListOutput:
     """How a list is wanted: as a page of JSON, or whole, as a file.
 
     Parameters
@@ -205,7 +205,7 @@ class Salida:
     formato : {"json", "csv", "excel", "parquet"}
     """
 
-    def __init__(self, peticion: Request, formato: Formato) -> None:
+    def __init__(self, peticion: Request, formato: ListFormat) -> None:
         self.formato = formato
         self._pedidos = peticion.query_params
 
@@ -217,9 +217,9 @@ class Salida:
     def whole(
         self,
         nombre: str,
-        modelo: type[Modelo],
+        modelo: type[RowT],
         pagina: Callable[[str | None, int], Pagina[T]],
-        convertir: Callable[[T], Modelo],
+        convertir: Callable[[T], RowT],
         por_tramo: int = LIMITE_PAGINA,
     ) -> StreamingResponse:
         """Return a whole list as a file.
@@ -274,7 +274,7 @@ class Salida:
 async def _salida(
     peticion: Request,
     formato: Annotated[
-        Formato,
+        ListFormat,
         Query(
             description="«json», por páginas; o toda la lista en un fichero: «csv» (coma y punto "
             "decimal), «excel» (CSV para Excel en español: «;», coma decimal) o «parquet». En los "
@@ -282,11 +282,11 @@ async def _salida(
             "el que ya empieza por uno; «consumo producir» y «consumo evaluar» lo quitan"
         ),
     ] = "json",
-) -> Salida:
-    return Salida(peticion, formato)
+) -> ListOutput:
+    return ListOutput(peticion, formato)
 
 
-ConSalida = Annotated[Salida, Depends(_salida)]
+ConSalida = Annotated[ListOutput, Depends(_salida)]
 """How a list is wanted."""
 
 EN_FICHERO: dict[int | str, dict[str, Any]] = {

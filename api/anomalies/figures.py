@@ -17,7 +17,7 @@ from api.anomalies.filters import (
     span,
 )
 from api.anomalies.schemas import PuntuacionDetectores, Puntuaciones
-from api.deps import Ahora, Anomalias, Historico, tope
+from api.deps import Ahora, AnomaliasDep, Historico, tope
 from api.errors import respuestas
 from api.params import Archivadas, Desde, Hasta, IdClienteOTodos, make_intervalo
 from api.presentation import Presenta, responder
@@ -44,7 +44,7 @@ PUNTUACIONES_MAXIMAS = 2000
     responses=respuestas(503),
 )
 def serie(
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     ahora: Ahora,
     filtros: ConFiltros,
@@ -82,7 +82,7 @@ def serie(
     responses=respuestas(503),
 )
 def distribuciones(
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     ahora: Ahora,
     filtros: ConFiltros,
@@ -165,7 +165,7 @@ def thresholds(params: Params) -> Umbrales:
     responses=respuestas(503),
 )
 def puntuaciones(
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     ahora: Ahora,
     filtros: ConFiltros,

@@ -14,7 +14,7 @@ from api.anomalies.filters import (
     span,
 )
 from api.anomalies.schemas import Incidencia, Incidencias
-from api.deps import Ahora, Anomalias, CursorPedido, tope
+from api.deps import Ahora, AnomaliasDep, CursorPedido, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import Archivadas
@@ -45,7 +45,7 @@ INCIDENCIAS_MAXIMAS = 500
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def incidencias(
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     ahora: Ahora,
     salida: ConSalida,

@@ -23,7 +23,7 @@ from api.anomalies.schemas import (
     VeredictosPedidos,
 )
 from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, Analista, Anomalias, AuditorDep, Todo, tope
+from api.deps import Ahora, Analista, AnomaliasDep, AuditorDep, Todo, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import IdClienteOTodos
@@ -287,7 +287,7 @@ def deshacer(
 )
 def ultimos(
     recursos: Todo,
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     salida: ConSalida,
     propietario_id: IdClienteOTodos = None,

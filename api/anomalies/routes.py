@@ -13,9 +13,9 @@ from api.anomalies.filters import ConFiltros, FiltrosDeCliente, FiltrosDeCritica
 from api.anomalies.schemas import ID_ANOMALIA, Anomalia, AnomaliaDetalle
 from api.anomalies.schemas import Anomalias as PaginaDeAnomalias
 from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, Anomalias, CursorPedido, Todo, tope
+from api.deps import Ahora, AnomaliasDep, CursorPedido, Todo, tope
 from api.errors import respuestas
-from api.exports import EN_FICHERO, ConSalida, Salida
+from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import Archivadas, IdCliente
 from api.presentation import Presenta, Presentacion, responder
 from pipeline.stores.anomaly_records import Anomalia as Fila
@@ -74,7 +74,7 @@ class Lista:
 
     def answer(
         self,
-        salida: Salida,
+        salida: ListOutput,
         nombre: str,
         limite: int,
         cursor: str | None,
@@ -113,7 +113,7 @@ class Lista:
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def ultimas(
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     ahora: Ahora,
     salida: ConSalida,
@@ -138,7 +138,7 @@ def ultimas(
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def criticas(
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     ahora: Ahora,
     salida: ConSalida,
@@ -164,7 +164,7 @@ def criticas(
 )
 def de_cliente(
     recursos: Todo,
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     ahora: Ahora,
     salida: ConSalida,
@@ -193,7 +193,7 @@ def de_cliente(
     response_model=AnomaliaDetalle,
     responses=respuestas(404, 503, e404="No existe esa anomalía"),
 )
-def una(anomalias: Anomalias, presenta: Presenta, id_anomalia: IdAnomalia) -> Response:
+def una(anomalias: AnomaliasDep, presenta: Presenta, id_anomalia: IdAnomalia) -> Response:
     """Return an anomaly with its explanation."""
     detalle = anomalias.anomalia(id_anomalia)
     if detalle is None:

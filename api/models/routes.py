@@ -24,17 +24,17 @@ from api.deps import (
 )
 from api.errors import PromocionNoAdmitida, respuestas, sin_direcciones
 from api.models.schemas import (
-    Cambio,
+    CambioCampeon,
     CampeonNuevo,
-    Ejecucion,
-    Ejecuciones,
+    ComparacionSombra,
     ExamenVersion,
-    FilaSombra,
+    LecturaSombra,
     ParSombra,
     Promocion,
-    Sombra,
+    Reentrenamiento,
+    Reentrenamientos,
     Version,
-    Versiones,
+    VersionesModelo,
 )
 from detection.errors import PermanentError
 from serving.champion import (
@@ -155,10 +155,10 @@ def _buscar(recursos: Todo, numero: int) -> VersionInfo:
     response_description="Las versiones, la más nueva primero",
     responses=respuestas(503, e503="MLflow no responde"),
 )
-def versiones(recursos: Todo, limite: Annotated[int, tope(50, 500)] = 50) -> Versiones:
+def versiones(recursos: Todo, limite: Annotated[int, tope(50, 500)] = 50) -> VersionesModelo:
     """Return the versions."""
     todas = recursos.versiones.get()
-    return Versiones(
+    return VersionesModelo(
         elementos=[_version(v, todas, recursos.settings) for v in todas[:limite]],
         campeon=_con_alias(todas, CAMPEON),
         aspirante=_con_alias(todas, ASPIRANTE),
@@ -174,12 +174,12 @@ def versiones(recursos: Todo, limite: Annotated[int, tope(50, 500)] = 50) -> Ver
 )
 def historial(
     modelos: ModelosDep, ajustes: Ajustes, limite: Annotated[int, tope(50)] = 50
-) -> Ejecuciones:
+) -> Reentrenamientos:
     """Return the runs of the retraining job."""
     zona = ZoneInfo(ajustes.zona_horaria)
-    return Ejecuciones(
+    return Reentrenamientos(
         elementos=[
-            Ejecucion.model_validate({c: _local(v, zona) for c, v in fila.items()})
+            Reentrenamiento.model_validate({c: _local(v, zona) for c, v in fila.items()})
             for fila in modelos.historial(limite)
         ]
     )
@@ -206,20 +206,20 @@ def sombra(
         ),
     ] = None,
     limite: Annotated[int, tope(50, 500)] = 50,
-) -> Sombra:  # fmt: skip
+) -> ComparacionSombra:  # fmt: skip
     """Return the comparison of a challenger with the champion."""
     if aspirante is None:
         conocidas = historico.sombra_versiones()
         if not conocidas:
-            return Sombra()
+            return ComparacionSombra()
         aspirante = max(conocidas, key=_numero)
     resumen = historico.sombra(aspirante)
     zona = ZoneInfo(ajustes.zona_horaria)
     filas = [
-        FilaSombra.model_validate({c: _local(v, zona) for c, v in fila._asdict().items()})
+        LecturaSombra.model_validate({c: _local(v, zona) for c, v in fila._asdict().items()})
         for fila in historico.sombra_diferencias(aspirante, limite)
     ]
-    return Sombra(
+    return ComparacionSombra(
         version_aspirante=aspirante,
         lecturas=resumen.lecturas,
         coinciden=resumen.coinciden,
@@ -268,7 +268,7 @@ def promover(
     clave: Administrador,
     ahora: Ahora,
     version: Numero,
-    cambio: Cambio,
+    cambio: CambioCampeon,
 ) -> CampeonNuevo:
     """Make a version champion."""
     recursos.versiones.forget()
@@ -294,7 +294,7 @@ def promover(
     ),
 )  # fmt: skip
 def volver(
-    recursos: Todo, auditor: AuditorDep, clave: Administrador, ahora: Ahora, cambio: Cambio
+    recursos: Todo, auditor: AuditorDep, clave: Administrador, ahora: Ahora, cambio: CambioCampeon
 ) -> CampeonNuevo:
     """Make the previous champion champion again."""
     recursos.versiones.forget()
@@ -309,7 +309,12 @@ def volver(
 
 
 def _nombrar(
-    recursos: Todo, auditor: Auditor, clave: ApiKey, ahora: datetime, version: int, cambio: Cambio
+    recursos: Todo,
+    auditor: Auditor,
+    clave: ApiKey,
+    ahora: datetime,
+    version: int,
+    cambio: CambioCampeon,
 ) -> CampeonNuevo:
     """Make a version champion, audited; 409 where that is not possible as things are."""
     cuando = ahora.astimezone(ZoneInfo(recursos.settings.zona_horaria))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 SIN_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 """One line of text: what a log, a tag of MLflow and PostgreSQL can all hold."""
 
-Motivo = Annotated[
+MotivoCambio = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=3, max_length=500, pattern=SIN_CONTROL),
     Field(description="Por qué; queda escrito con la versión", examples=["menos falsas alarmas"]),
@@ -90,7 +90,7 @@ class Version(BaseModel):
     )
 
 
-class Versiones(BaseModel):
+class VersionesModelo(BaseModel):
     """All versions."""
 
     model_config = _de("Las versiones, la más nueva primero.")
@@ -100,11 +100,11 @@ class Versiones(BaseModel):
     aspirante: int | None = Field(None, description="La que espera a ser comparada")
 
 
-class Cambio(BaseModel):
+class CambioCampeon(BaseModel):
     """The body of a promotion."""
 
     model_config = _de("Por qué, y sobre qué campeón se decidió.", estricto=True)
-    motivo: Motivo
+    motivo: MotivoCambio
     campeon: int | None = Field(
         None,
         strict=True,
@@ -141,7 +141,7 @@ class ParSombra(BaseModel):
     lecturas: int = Field(ge=0, description="Cuántas", examples=[12])
 
 
-class FilaSombra(BaseModel):
+class LecturaSombra(BaseModel):
     """A reading that both judged."""
 
     model_config = _de("Una lectura que han puntuado los dos.", atributos=True)
@@ -155,7 +155,7 @@ class FilaSombra(BaseModel):
     severidad_aspirante: str = Field(description="Severidad en la sombra", examples=["alta"])
 
 
-class Sombra(BaseModel):
+class ComparacionSombra(BaseModel):
     """What a challenger in shadow would have said."""
 
     model_config = _de("Qué habría dicho el aspirante, donde importa.")
@@ -167,11 +167,11 @@ class Sombra(BaseModel):
     mas_graves: int = Field(0, ge=0, description="Más graves para el aspirante")
     menos_graves: int = Field(0, ge=0, description="Menos graves para el aspirante")
     pares: list[ParSombra] = Field(default=[], description="Por parejas de severidades")
-    elementos: list[FilaSombra] = Field(default=[], description="Las que más difieren, primero")
+    elementos: list[LecturaSombra] = Field(default=[], description="Las que más difieren, primero")
     siguiente: None = Field(None, description="Siempre nulo")
 
 
-class Ejecucion(BaseModel):
+class Reentrenamiento(BaseModel):
     """One run of the retraining job."""
 
     model_config = _de("Una vez que se pensó en reentrenar.")
@@ -186,11 +186,11 @@ class Ejecucion(BaseModel):
     criterios: list[dict[str, Any]] = Field(default=[], description="Lo que se comparó")
 
 
-class Ejecuciones(BaseModel):
+class Reentrenamientos(BaseModel):
     """The runs of the retraining job."""
 
     model_config = _de("Reentrenamientos, el último primero.")
-    elementos: list[Ejecucion] = Field(description="Las ejecuciones")
+    elementos: list[Reentrenamiento] = Field(description="Las ejecuciones")
     siguiente: None = Field(None, description="Siempre nulo")
 
 

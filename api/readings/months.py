@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Anomalias, CursorPedido, Todo, tope
+from api.deps import AnomaliasDep, CursorPedido, Todo, tope
 from api.errors import Invalida, respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import FORMA_MES, IdCliente, MesPedido
@@ -34,7 +34,7 @@ CLIENTES_DE_MES = 500
 )
 def mensuales(
     recursos: Todo,
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     salida: ConSalida,
     etiqueta: ConEtiqueta,
@@ -64,7 +64,7 @@ def mensuales(
     responses={**EN_FICHERO, **NO_HA_CAMBIADO, **respuestas(503)},
 )
 def meses(
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     salida: ConSalida,
     etiqueta: ConEtiqueta,
@@ -88,7 +88,7 @@ def meses(
     },
 )  # fmt: skip
 def mes(
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     salida: ConSalida,
     etiqueta: ConEtiqueta,

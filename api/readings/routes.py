@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from api.customer_check import NO_EXISTE, check_cliente
 from api.deps import CursorPedido, Historico, tope
 from api.errors import Invalida, respuestas
-from api.exports import EN_FICHERO, ConSalida, Salida
+from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import (
     DIAS_RANGO,
     IdCliente,
@@ -150,7 +150,7 @@ def check_rango(
     propietario_id: str | None,
     intervalo: Intervalo,
     orden: Orden,
-    salida: Salida,
+    salida: ListOutput,
     *,
     con_banda: bool,
 ) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from api.customers.routes import rank
 from api.customers.schemas import Sospechoso, Sospechosos
-from api.deps import Ahora, Anomalias, Historico, Todo, tope
+from api.deps import Ahora, AnomaliasDep, Historico, Todo, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.presentation import Presenta, Presentacion, kwh, responder
@@ -33,7 +33,7 @@ HORAS_SEMANA = 7 * 24
     responses=respuestas(503),
 )
 def resumen(
-    historico: Historico, anomalias: Anomalias, presenta: Presenta, ahora: Ahora
+    historico: Historico, anomalias: AnomaliasDep, presenta: Presenta, ahora: Ahora
 ) -> Response:
     """Return the key figures with their trend."""
     return responder(indicators(historico.resumen(ahora), anomalias.resumen(ahora), presenta))

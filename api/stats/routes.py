@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, Anomalias, Historico, Todo
+from api.deps import Ahora, AnomaliasDep, Historico, Todo
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import IdCliente, Intervalo, MesPedido, Rango
@@ -58,7 +58,7 @@ MESES = 60
 )
 def de_cliente(
     historico: Historico,
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     propietario_id: IdCliente,
     dias: Annotated[
@@ -98,7 +98,7 @@ def _rejected(anomalias: MongoConsultas, cifras: EstadisticasCliente) -> list[An
     responses=respuestas(503),
 )
 def resumen(
-    historico: Historico, anomalias: Anomalias, presenta: Presenta, ahora: Ahora
+    historico: Historico, anomalias: AnomaliasDep, presenta: Presenta, ahora: Ahora
 ) -> Response:
     """Return everybody's figures."""
     historia, halladas = historico.resumen(ahora), anomalias.resumen(ahora)
@@ -129,7 +129,7 @@ def resumen(
 )
 def mensuales(
     recursos: Todo,
-    anomalias: Anomalias,
+    anomalias: AnomaliasDep,
     presenta: Presenta,
     ahora: Ahora,
     etiqueta: ConEtiqueta,

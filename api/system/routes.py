@@ -29,7 +29,7 @@ clave_router = APIRouter(prefix="/api/clave", tags=["sistema"])
 IMPRESCINDIBLES = (POSTGRES, MONGO)
 """Without these the API is alive but not ready."""
 
-Estado = Literal["bien", "mal"]
+EstadoParte = Literal["bien", "mal"]
 
 
 class ParteSalud(BaseModel):
@@ -37,7 +37,7 @@ class ParteSalud(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"description": "Cómo está una parte."})
     nombre: str = Field(description="Qué parte", examples=["PostgreSQL"])
-    estado: Estado = Field(description="«bien» si responde")
+    estado: EstadoParte = Field(description="«bien» si responde")
     detalle: str | None = Field(None, description="Qué le pasa", examples=["no responde"])
     ms: float = Field(ge=0, description="Cuánto ha tardado, en ms", examples=[1.7])
 
@@ -149,7 +149,7 @@ class ClaveDada(BaseModel):
     )
 
 
-class Anotacion(BaseModel):
+class AnotacionAuditoria(BaseModel):
     """One row of the audit."""
 
     model_config = ConfigDict(json_schema_extra={"description": "Un cambio que alguien pidió."})
@@ -171,7 +171,7 @@ class Anotaciones(BaseModel):
     """A page of the audit."""
 
     model_config = ConfigDict(json_schema_extra={"description": "Anotaciones, la última primero."})
-    elementos: list[Anotacion] = Field(description="Las anotaciones")
+    elementos: list[AnotacionAuditoria] = Field(description="Las anotaciones")
     siguiente: int | None = Field(None, description="«antes_de» de la página que sigue")
 
 
@@ -299,7 +299,9 @@ def auditoria(
     pagina = filas[:limite]
     return Anotaciones(
         elementos=[
-            Anotacion.model_validate({c: getattr(f, c) for c in Anotacion.model_fields})
+            AnotacionAuditoria.model_validate(
+                {c: getattr(f, c) for c in AnotacionAuditoria.model_fields}
+            )
             for f in pagina
         ],
         siguiente=pagina[-1].id if len(filas) > limite else None,

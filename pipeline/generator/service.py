@@ -219,7 +219,7 @@ def _ahora() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> FastAPI:
+def create_generator(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> FastAPI:
     """Return the service.
 
     Parameters
@@ -371,7 +371,7 @@ def main(argv: Sequence[str]) -> int:
     puerto = opciones.port or settings.generador_port
     settings = settings.model_copy(update={"generador_host": host})
     enchufe = server.listen(host, puerto)
-    atiende = server.make_server(create_app(settings))
+    atiende = server.make_server(create_generator(settings))
     log.info("generador en http://%s:%d (documentación en /docs)", host, puerto)
     with enchufe:
         atiende.run(sockets=[enchufe])

@@ -16,7 +16,7 @@ import numpy as np
 from fastapi import FastAPI
 
 from api.api_keys import key_hash
-from api.app import create_app, make_server
+from api.app import api_server, create_api
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, Veredictos, hora_absoluta, instante
 from detection.simulation.synthesis import generate, make_poblacion
@@ -108,7 +108,7 @@ def servir(
     settings: Settings, ahora: Callable[[], datetime] = lambda: AHORA
 ) -> Iterator[httpx.Client]:
     """Give a client of the API in a thread, on a free port, as ``consumo api`` serves it."""
-    with servir_app(create_app(settings, ahora)) as http:
+    with servir_app(create_api(settings, ahora)) as http:
         yield http
 
 
@@ -116,7 +116,7 @@ def servir(
 def servir_app(app: FastAPI) -> Iterator[httpx.Client]:
     """Give a client of an app in a thread; at the end its server has stopped in good time."""
     with socket.create_server(("127.0.0.1", 0)) as enchufe:
-        servidor = make_server(app)
+        servidor = api_server(app)
         hilo = threading.Thread(target=servidor.run, kwargs={"sockets": [enchufe]})
         hilo.start()
         try:

@@ -16,7 +16,7 @@ from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
 from api.api_keys import CABECERA_CLAVE
-from api.app import create_app
+from api.app import create_api
 from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
@@ -158,7 +158,7 @@ def test_ninguna_respuesta_se_queda_vieja(settings: Settings) -> None:
     """
     ahora = datetime.now(UTC)
     segundos = Segundos()
-    app = create_app(settings, lambda: ahora, segundos=segundos)
+    app = create_api(settings, lambda: ahora, segundos=segundos)
     with servir_app(app) as http:
         rutas = {ruta for ruta, ops in app.openapi()["paths"].items() if "get" in ops}
         casa = Casa(settings, ahora)

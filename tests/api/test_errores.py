@@ -12,7 +12,7 @@ import pytest
 from apoyo_api import Datos, es_problema, servir
 from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import create_api
 from detection.errors import ConfiguracionError, TransientError
 from serving.web.problems import in_spanish
 
@@ -114,7 +114,7 @@ def test_con_los_almacenes_caidos(datos: Datos) -> None:
 @pytest.fixture
 def rota(datos: Datos) -> FastAPI:
     """Return the app with three routes that fail, each in its way."""
-    app = create_app(datos.settings)
+    app = create_api(datos.settings)
 
     @app.get("/defecto")
     def defecto() -> None:

@@ -19,7 +19,7 @@ from apoyo_api import es_problema, esperar, servir_app, veredictos
 from fastapi import FastAPI
 
 from api.anomalies.streams import EventStreams
-from api.app import create_app
+from api.app import create_api
 from detection.domain import Lecturas
 from detection.errors import TransientError
 from pipeline.stores.mongo.queries import MongoConsultas
@@ -34,7 +34,7 @@ PLAZO_S = 15.0
 @pytest.fixture
 def app(entorno: Settings) -> Iterator[FastAPI]:
     """Give the app over an empty base, whose listeners ask often and hear of all at once."""
-    app = create_app(entorno)
+    app = create_api(entorno)
     recursos = app.state.recursos
     app.state.recursos = replace(
         recursos,

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from apoyo_api import Datos, es_problema, servir, servir_app
 
-from api.app import create_app
+from api.app import create_api
 from serving.web import server
 
 VALORES = {"id_": "CLI_00001", "version": "1", "mes": "2026-11"}
@@ -82,7 +82,7 @@ def test_una_peticion_a_medias_se_cierra_sin_que_falle_nada(
 ) -> None:
     """Neither a head nor a body that never ends keeps a connection, and no error is logged."""
     monkeypatch.setattr(server.Protocolo, "plazo_s", 1.0)
-    with servir_app(create_app(datos.settings)) as http:
+    with servir_app(create_api(datos.settings)) as http:
         puerto = http.base_url.port
         cuerpo = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"
         una = b"POST /api/anomalias/6745a1b2c3d4e5f6a7b8c9d0/veredicto HTTP/1.1\r\n"

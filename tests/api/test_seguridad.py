@@ -16,7 +16,7 @@ import pytest
 from apoyo_api import AHORA, CLAVES, Datos, claves_de_prueba, es_problema, esperar, servir
 
 from api.api_keys import CABECERA_CLAVE, KnownKeys, key_hash, new_key
-from api.app import check_exposure, create_app
+from api.app import check_exposure, create_api
 from detection.errors import ConfiguracionError
 from serving.settings import ROLES, Settings
 
@@ -288,7 +288,7 @@ def test_el_registro_dice_cada_peticion_sin_lo_que_se_pidio(
 
 def test_la_auditoria_solo_admite_altas(datos: Datos) -> None:
     """What was written down stays: the table refuses changes, even from its owner."""
-    app = create_app(datos.settings, lambda: AHORA)
+    app = create_api(datos.settings, lambda: AHORA)
     auditoria = app.state.recursos.auditoria
     with closing(auditoria):
         numero = auditoria.write(

@@ -11,7 +11,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import consumo
-from api.app import create_app
+from api.app import create_api
 from dashboard.page_registry import PAGINAS
 from dashboard.variables import load_variables
 from detection.domain import TIPOS
@@ -262,7 +262,7 @@ def _rutas_de(documento: dict[str, object]) -> set[tuple[str, str]]:
 @cache
 def _rutas() -> frozenset[tuple[str, str]]:
     """Return method and path of every route of the API and of the generator."""
-    ambas = (create_app(Settings()).openapi(), service.create_app(Settings()).openapi())
+    ambas = (create_api(Settings()).openapi(), service.create_generator(Settings()).openapi())
     return frozenset().union(*map(_rutas_de, ambas))
 
 

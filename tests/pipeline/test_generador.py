@@ -24,7 +24,7 @@ from detection.simulation.population import customers
 from detection.simulation.synthesis import ETIQUETAS, TIPOS_SOSPECHOSOS
 from pipeline.generator import service
 from pipeline.generator.schemas import MAX_CUERPO_BYTES
-from pipeline.generator.service import create_app, generate_lecturas
+from pipeline.generator.service import create_generator, generate_lecturas
 from serving.settings import Settings
 from serving.web.server import make_server
 
@@ -46,7 +46,7 @@ def esperar(condicion: object) -> None:
 def cliente() -> Iterator[httpx.Client]:
     """Yield a client of a service in a thread, at a fixed time, on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as enchufe:
-        app = create_app(Settings(_env_file=None), lambda: AHORA)
+        app = create_generator(Settings(_env_file=None), lambda: AHORA)
         servidor = make_server(app)
         hilo = threading.Thread(target=servidor.run, kwargs={"sockets": [enchufe]})
         hilo.start()
@@ -338,7 +338,7 @@ def test_documentation_is_complete_and_spanish(cliente: httpx.Client) -> None:
 def test_a_zone_of_half_hours_is_refused_at_once() -> None:
     """A zone whose hours do not start with UTC's is refused before anything is served."""
     with pytest.raises(ConfiguracionError, match="Asia/Kolkata"):
-        create_app(Settings(_env_file=None, zona_horaria="Asia/Kolkata"))
+        create_generator(Settings(_env_file=None, zona_horaria="Asia/Kolkata"))
 
 
 def test_holidays_are_spains() -> None:
