@@ -274,7 +274,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def api_server(app: FastAPI) -> server.Servidor:
-    """Return a server for an app, which lets its listeners go first when it stops."""
+    """Return a server for an app, which ends its open streams first when it stops."""
     return server.make_server(app, app.state.recursos.flujos.end)
 
 

@@ -67,7 +67,7 @@ class AccessLog:
         self._metricas = metricas
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and tell of it."""
+        """Pass a request on, and write its line."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -83,9 +83,11 @@ class AccessLog:
                 if not respuesta.estado:
                     await problem(scope, 500)(scope, receive, enviar)
                 # An answer that has begun can only be cut: the server does that on our return.
-        self._tell(scope, respuesta, peticion_id, time.perf_counter() - inicio)
+        self._write_line(scope, respuesta, peticion_id, time.perf_counter() - inicio)
 
-    def _tell(self, scope: Scope, respuesta: _Respuesta, peticion_id: str, segundos: float) -> None:
+    def _write_line(
+        self, scope: Scope, respuesta: _Respuesta, peticion_id: str, segundos: float
+    ) -> None:
         plantilla = getattr(scope.get("route"), "path", None) or "otra"
         metodo = scope["method"] if scope["method"] in METODOS else "otro"
         self._metricas.peticion(
@@ -101,7 +103,7 @@ class AccessLog:
 
 
 class CallerLimit:
-    """Says whose key a request carries, and turns away who asks too often.
+    """Notes whose key a request carries, and answers 429 to who asks too often.
 
     Parameters
     ----------

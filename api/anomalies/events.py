@@ -90,13 +90,13 @@ async def eventos(
 
 @dataclass(frozen=True, slots=True)
 class _Filtro:
-    """What a listener wants to hear of; empty = everything."""
+    """What a client has asked for; empty = everything."""
 
     presenta: Presentacion
     severidades: frozenset[str]
     propietario_id: str | None
 
-    def lets(self, anomalia: Fila) -> bool:
+    def admits(self, anomalia: Fila) -> bool:
         return (not self.severidades or anomalia.severidad in self.severidades) and (
             self.propietario_id in {None, anomalia.propietario_id}
         )
@@ -139,14 +139,14 @@ async def _next(
 
 
 def _events(almacen: MongoConsultas, pagina: Pagina[Fila], filtro: _Filtro) -> bytes:
-    """Return the events of a page that a listener wants to hear of."""
+    """Return the events of a page that a client has asked for."""
     return b"".join(
         format_sse_event(
             id=almacen.cursor_de(fila), event="anomalia",
             data_str=Anomalia.of(fila, filtro.presenta).model_dump_json(),
         )
         for fila in pagina.elementos
-        if filtro.lets(fila)
+        if filtro.admits(fila)
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, HTTPException, Response
 
 from api.deps import Ajustes, ModelosDep, tope
 from api.errors import respuestas
-from api.models.schemas import Deriva, Derivas
+from api.models.schemas import Deriva, Derivas, version_number
 
 router = APIRouter(prefix="/api/deriva", tags=["deriva"])
 
@@ -26,14 +26,8 @@ def _informe(documento: dict[str, Any], zona: str) -> Deriva:
     datos = {campo: documento.get(campo) for campo in Deriva.model_fields}
     for campo in ("fecha", "desde", "hasta"):
         datos[campo] = documento[campo].astimezone(ZoneInfo(zona))
-    datos["version"] = _numero(str(documento["version"]))
+    datos["version"] = version_number(str(documento["version"]))
     return Deriva.model_validate(datos)
-
-
-def _numero(version: str) -> int | None:
-    """Return the number at the end of a version's name, as the reports carry it."""
-    numero = version.rpartition("-")[2]
-    return int(numero) if numero.isdecimal() else None
 
 
 @router.get(

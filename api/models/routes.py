@@ -35,6 +35,7 @@ from api.models.schemas import (
     Reentrenamientos,
     Version,
     VersionesModelo,
+    version_number,
 )
 from detection.errors import PermanentError
 from serving.champion import (
@@ -212,7 +213,7 @@ def sombra(
         conocidas = historico.sombra_versiones()
         if not conocidas:
             return ComparacionSombra()
-        aspirante = max(conocidas, key=_numero)
+        aspirante = max(conocidas, key=lambda nombre: (version_number(nombre) or 0, nombre))
     resumen = historico.sombra(aspirante)
     zona = ZoneInfo(ajustes.zona_horaria)
     filas = [
@@ -347,12 +348,6 @@ def _nombrar(
 
 def _texto(version: int | None) -> str:
     return "ninguno" if version is None else f"la versión {version}"
-
-
-def _numero(version: str) -> tuple[int, str]:
-    """Return what orders names of versions: the number at their end, if there is one."""
-    numero = version.rpartition("-")[2]
-    return int(numero) if numero.isdecimal() else 0, version
 
 
 def _local(valor: Any, zona: ZoneInfo) -> Any:

@@ -17,6 +17,18 @@ MotivoCambio = Annotated[
 ]
 
 
+def version_number(nombre: str) -> int | None:
+    """Return the number at the end of a version's name, as reports and heartbeats carry it.
+
+    Examples
+    --------
+    >>> version_number("consumo-detector-3"), version_number("reglas-x")
+    (3, None)
+    """
+    numero = nombre.rpartition("-")[2]
+    return int(numero) if numero.isdecimal() else None
+
+
 def _de(descripcion: str, *, estricto: bool = False, atributos: bool = False) -> ConfigDict:
     """Return a model's settings with its Spanish description; the docstring is for us."""
     return ConfigDict(

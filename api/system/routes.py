@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import Administrador, Ahora, LectorDep, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
+from api.models.schemas import version_number
 from api.startup import MONGO, POSTGRES
 from api.system.consumers import Vista
 from api.system.dependencies import MODELO, Campeon, Parte
@@ -333,7 +334,7 @@ def modelo_de(parte: Parte, latidos: Latidos | None) -> ModeloSalud:
     """
     campeon = parte.dato if isinstance(parte.dato, Campeon) else None
     for fila in latidos.vivos() if latidos else ():
-        version = _number(fila.modelo_rechazado)
+        version = version_number(fila.modelo_rechazado)
         # It may speak of the champion before: it looks again within MODELO_SONDEO_S.
         if version is not None and (parte.mal or (campeon and version == campeon.version)):
             return ModeloSalud(
@@ -348,12 +349,6 @@ def modelo_de(parte: Parte, latidos: Latidos | None) -> ModeloSalud:
     return ModeloSalud(
         estado="rechazado", version=campeon.version, detalle=sin_direcciones(campeon.rechazo)
     )
-
-
-def _number(modelo: str) -> int | None:
-    """Return the number of a version, from its name."""
-    numero = modelo.rpartition("-")[2]
-    return int(numero) if numero.isdecimal() else None
 
 
 def _last_write(partes: dict[str, Parte]) -> UltimaEscritura | None:

@@ -28,7 +28,7 @@ _ANFITRION = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::\d
 
 
 class AllowedHosts:
-    """Turns away requests that call us by a name that is not ours.
+    """Refuses requests that call us by a name that is not ours.
 
     A page of elsewhere may read what a browser can reach as soon as its own name leads there (DNS
     rebinding); its requests carry that name. Ours are those of this machine (``localhost`` and
