@@ -117,8 +117,9 @@ def leer_variables(orden: subprocess.Popen[str], cuantas: int = 12) -> dict[str,
     return dict(linea.split("=", 1) for linea in lineas)
 
 
-def test_the_servers_are_real_and_settings_lead_to_them(entorno: Settings) -> None:
+def test_the_servers_are_real_and_settings_lead_to_them(entorno_vacio: Settings) -> None:
     """Each product's own client library works with the variables, and the names are fresh."""
+    entorno = entorno_vacio
     variables = {clave.upper(): str(valor) for clave, valor in entorno.model_dump().items()}
     assert consultar(variables, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [
         (0,)
@@ -132,14 +133,14 @@ def test_the_servers_are_real_and_settings_lead_to_them(entorno: Settings) -> No
 
 
 def test_saved_means_saved(servicios: EmbeddedServices) -> None:
-    """PostgreSQL confirms only what is on disk, speaks UTF-8, knows the zones."""
+    """PostgreSQL confirms what is on disk (fsync: see the restart), speaks UTF-8, knows zones."""
     variables = servicios.variables()
     consulta = (
-        "SELECT current_setting('fsync'), current_setting('synchronous_commit'), "
+        "SELECT current_setting('synchronous_commit'), "
         "current_setting('server_encoding'), 'crítica'::varchar(7), "
         "extract(hour FROM timestamptz '2026-07-01 00:00+00' AT TIME ZONE 'Europe/Madrid')::int"
     )
-    assert consultar(variables, consulta) == [("on", "on", "UTF8", "crítica", 2)]
+    assert consultar(variables, consulta) == [("on", "UTF8", "crítica", 2)]
 
 
 def test_the_specifications_user_is_known(servicios: EmbeddedServices) -> None:
@@ -170,6 +171,7 @@ def test_restart_on_the_same_data_with_the_ports_taken(tmp_path: Path) -> None:
     with EmbeddedServices(tmp_path, puertos_libres=True, mlflow=False) as servicios:
         variables = servicios.variables()
         assert "MLFLOW_TRACKING_URI" not in variables
+        assert consultar(variables, "SHOW fsync") == [("on",)]
         assert servicios.archivo_env.read_text().splitlines() == [
             f"{clave}={valor}" for clave, valor in variables.items()
         ]
