@@ -92,6 +92,7 @@ def test_un_archivo_llega_una_vez_byte_a_byte(
     comprobar_veredictos(entorno, lecturas)
 
 
+@pytest.mark.lenta
 def test_el_mismo_archivo_dos_veces(
     entorno: Settings, variables: dict[str, str], lecturas: Lecturas, tmp_path: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_el_mismo_archivo_dos_veces(
     assert historico(entorno) == primera
 
 
+@pytest.mark.lenta
 def test_barajado_dentro_de_cada_dia(
     entorno: Settings, variables: dict[str, str], lecturas: Lecturas, tmp_path: Path
 ) -> None:
@@ -117,6 +119,7 @@ def test_barajado_dentro_de_cada_dia(
     comprobar_exactamente_una_vez(entorno, lecturas)
 
 
+@pytest.mark.lenta
 def test_dos_consumidores_se_reparten_el_trabajo(
     entorno: Settings,
     variables: dict[str, str],
@@ -178,6 +181,7 @@ def test_sigterm_termina_el_lote_y_se_va(
     comprobar_veredictos(entorno, lecturas)
 
 
+@pytest.mark.lenta
 def test_postgres_se_va_y_vuelve(
     entorno: Settings, variables: dict[str, str], lecturas: Lecturas, a_medias: AMedias
 ) -> None:

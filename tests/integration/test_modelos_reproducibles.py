@@ -96,6 +96,7 @@ def _votos(entorno: Settings) -> Votos:
         }
 
 
+@pytest.mark.lenta
 def test_muertes_y_repartos_no_cambian_lo_que_dicen_los_modelos(
     entorno: Settings,
     otro_entorno: Settings,

@@ -27,7 +27,13 @@ pytestmark = pytest.mark.timeout(240)
 LOTE = "1500"
 
 
-@pytest.mark.parametrize("paso", PASOS)
+@pytest.mark.parametrize(
+    "paso",
+    [
+        paso if paso == "entre_los_dos_almacenes" else pytest.param(paso, marks=pytest.mark.lenta)
+        for paso in PASOS
+    ],
+)
 def test_muerto_en_cada_paso_los_almacenes_acaban_de_acuerdo(
     entorno: Settings, variables: dict[str, str], tmp_path: Path, paso: str
 ) -> None:
@@ -52,6 +58,7 @@ def test_muerto_en_cada_paso_los_almacenes_acaban_de_acuerdo(
     comprobar_veredictos(entorno, lecturas)
 
 
+@pytest.mark.lenta
 def test_una_correccion_quita_la_anomalia_aunque_se_muera_en_medio(
     entorno: Settings, variables: dict[str, str], tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 
+import pytest
+
 from detection.blend.learned import COLUMNAS
 from detection.domain import Lecturas
 from detection.features.hourly import RASGOS
@@ -93,6 +95,7 @@ print(json.dumps([k for k, v in antes.items() if v]))
 """
 
 
+@pytest.mark.lenta
 def test_la_primera_lectura_no_espera_a_que_se_compile(variables: dict[str, str]) -> None:
     """With a whole version in use and in shadow, from the store and back."""
     r = subprocess.run(

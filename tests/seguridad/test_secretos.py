@@ -103,6 +103,7 @@ def _mandar(
     return r.returncode, texto
 
 
+@pytest.mark.lenta
 def test_el_camino_entero_no_ensena_ningun_secreto(
     variables_secretas: dict[str, str], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from bench.hogares_reales import hay_datos
 pytestmark = pytest.mark.timeout(290)
 
 
+@pytest.mark.lenta
 def test_lo_que_se_halla_no_empeora(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Development households alone, all seeds fixed, against the committed figures."""
     monkeypatch.setenv("CONSUMO_SHARED", str(shared))
