@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 # Plotly looks into pandas without waiting until another visitor's thread has imported all of it.
 import pandas as _pandas  # noqa: F401
 import streamlit as st
 
-from dashboard.components import colores
-from dashboard.navigation import paginas_streamlit
-from dashboard.sidebar import pedir_clave, salud_breve
-from dashboard.style import estilo
+from dashboard import ui
+from dashboard.navigation import page_menu
+from dashboard.session import health_line, key_box
+from dashboard.theme import style_sheet
 
-_ICONO = (
+_ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
     '<rect width="32" height="32" rx="7" fill="#0b7285"/>'
     '<path d="M18 4 8 18h7l-2 10 11-15h-7z" fill="#fff"/></svg>'
@@ -24,24 +22,18 @@ _ICONO = (
 def main() -> None:
     """Draw the frame and the page that the address names."""
     st.set_page_config(
-        page_title="Consumo",
-        page_icon=_ICONO,
-        layout="wide",
-        initial_sidebar_state="auto",
+        page_title="Consumo", page_icon=_ICON, layout="wide", initial_sidebar_state="auto"
     )
-    st.html(estilo(colores()))
+    st.html(style_sheet(ui.palette()))
     # A screen reader has to know the language of what it reads; Streamlit's page says "en".
     st.html("<script>document.documentElement.lang = 'es';</script>", unsafe_allow_javascript=True)
-    secciones: dict[str, list[Any]] = {}
-    for pagina, de_streamlit in paginas_streamlit():
-        secciones.setdefault(pagina.seccion, []).append(de_streamlit)
-    elegida = st.navigation(secciones, expanded=True)
+    page = st.navigation(page_menu(), expanded=True)
     with st.sidebar:
-        pedir_clave()
-    elegida.run()
+        key_box()
+    page.run()
     # Last: what looks after every server may wait for one that is away.
     with st.sidebar:
-        salud_breve()
+        health_line()
 
 
 if __name__ == "__main__":

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import sys
+import threading
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
-from dashboard.theme import opciones_streamlit
+from dashboard.theme import streamlit_theme
 from dashboard.variables import VariableError, Variables, load_variables
 
-_HECHO, _FALLO, _MAL_USO = 0, 1, 2
+_DONE, _FAILED, _WRONG_USAGE = 0, 1, 2
 """Exit statuses by contract; this room imports nothing of the others, so it has its own."""
-_AYUDA = """\
+_HELP = """\
 uso: consumo tablero [-h]
 
 Sirve el tablero en el navegador. Todo lo que enseña se lo pide a la API REST, que ha de
@@ -25,7 +28,7 @@ variables:
 """
 
 
-def opciones(variables: Variables) -> dict[str, str]:
+def streamlit_options(variables: Variables) -> dict[str, str]:
     """Return Streamlit's options: Spanish, calm, and without asking anyone outside."""
     return {
         "server.address": variables.host,
@@ -40,41 +43,56 @@ def opciones(variables: Variables) -> dict[str, str]:
         "runner.magicEnabled": "false",
         "logger.hideWelcomeMessage": "true",
         "logger.level": "warning",
-        **opciones_streamlit(),
+        **streamlit_theme(),
     }
-
-
-def orden(variables: Variables) -> list[str]:
-    """Return the command that serves the dashboard."""
-    banderas = [f"--{nombre}={valor}" for nombre, valor in opciones(variables).items()]
-    guion = str(Path(__file__).with_name("app.py"))
-    return [sys.executable, "-m", "dashboard.server", "run", guion, *banderas]
 
 
 def main(argv: Sequence[str]) -> int:
     """Serve until Ctrl-C or SIGTERM: Streamlit takes this process over."""
-    if any(argumento in {"-h", "--help"} for argumento in argv):
-        sys.stdout.write(_AYUDA)
-        return _HECHO
+    if any(argument in {"-h", "--help"} for argument in argv):
+        sys.stdout.write(_HELP)
+        return _DONE
     if argv:
-        sys.stderr.write(f"{_AYUDA}\nerror: argumentos desconocidos: {' '.join(argv)}\n")
-        return _MAL_USO
+        sys.stderr.write(f"{_HELP}\nerror: argumentos desconocidos: {' '.join(argv)}\n")
+        return _WRONG_USAGE
     try:
         variables = load_variables()
     except VariableError as error:
         sys.stderr.write(f"error: {error}\n")
-        return _MAL_USO
-    visible = f"[{variables.host}]" if ":" in variables.host else variables.host
-    sys.stdout.write(f"tablero en http://{visible}:{variables.port} (API: {variables.api_url})\n")
+        return _WRONG_USAGE
+    host = f"[{variables.host}]" if ":" in variables.host else variables.host
+    sys.stdout.write(f"tablero en http://{host}:{variables.port} (API: {variables.api_url})\n")
     sys.stdout.flush()
+    here = Path(__file__).resolve().parent
+    flags = [f"--{name}={value}" for name, value in streamlit_options(variables).items()]
+    serve = [sys.executable, "-c", "from dashboard.command import serve; serve()", "run"]
     # The project's root has to be found from wherever the verb is called.
-    raiz = str(Path(__file__).resolve().parent.parent)
-    ruta = os.pathsep.join(filter(None, (raiz, os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(here.parent), os.environ.get("PYTHONPATH"))))
     try:
-        os.execve(sys.executable, orden(variables), {**os.environ, "PYTHONPATH": ruta})
+        os.execve(
+            sys.executable, [*serve, str(here / "app.py"), *flags],
+            {**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
     except OSError as error:
         sys.stderr.write(f"error: no se puede arrancar el tablero: {error}\n")
-        return _FALLO
+        return _FAILED
+
+
+def serve() -> None:
+    """Serve with the arguments of ``streamlit``, which this process was started with."""
+    from streamlit.web.cli import main as streamlit
+
+    # Not before: Streamlit makes Plotly look into pandas, which has to be whole or not there.
+    threading.Thread(target=_preload, name="importaciones", daemon=True).start()
+    streamlit(sys.argv[1:], prog_name="streamlit")
+
+
+def _preload() -> None:
+    """Import what the pages draw with: otherwise the first visitor of each waits for it."""
+    import_module("pandas")
+    charts = import_module("dashboard.charts")
+    for chart in pkgutil.iter_modules(charts.__path__, "dashboard.charts."):
+        import_module(chart.name)
 
 
 if __name__ == "__main__":

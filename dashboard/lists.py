@@ -13,237 +13,207 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import data, texts
-from dashboard.charts.base import transparente
-from dashboard.client import ApiError
-from dashboard.components import colores
+from dashboard import texts, ui
+from dashboard.charts.shared import translucent
+from dashboard.client import ApiError, fetch
 
-POR_PAGINA = 50
-_ALTO_FILA = 35
-_GUARDADAS = "_listas"
-_ULTIMA = "_ultima_pagina"
-_PRINCIPIO = ""
+PAGE_SIZE = 50
+_ROW_HEIGHT = 35
+_KEPT = "_listas"
+_LATEST = "_ultima_pagina"
+_START = ""
 """Cursor of the first page."""
 
-Fila = dict[str, Any]
+Row = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Lista:
+class ShownList:
     """A page of a list as it is shown.
 
     Parameters
     ----------
-    ruta, parametros : str, mapping
+    path, params : str, mapping
         What the API is asked for.
-    clave : str
+    key : str
         Tells the lists of a session apart.
-    cursores : list of str
+    cursors : list of str
         Of the pages down to this one.
-    filas : list
+    rows : list
         What is shown.
-    siguiente : str or None
+    following : str or None
         Cursor of the next page; None = this is the last one.
-    truncado : bool
+    truncated : bool
         There is more than the API could look at, and the oldest is missing.
-    numero : int
+    number : int
         Another one for each page that this session has shown; 0 = nothing has been read yet.
     """
 
-    ruta: str
-    parametros: Mapping[str, Any]
-    clave: str
-    cursores: list[str] = field(default_factory=lambda: [_PRINCIPIO])
-    filas: list[Fila] = field(default_factory=list)
-    siguiente: str | None = None
-    truncado: bool = False
-    numero: int = 0
+    path: str
+    params: Mapping[str, Any]
+    key: str
+    cursors: list[str] = field(default_factory=lambda: [_START])
+    rows: list[Row] = field(default_factory=list)
+    following: str | None = None
+    truncated: bool = False
+    number: int = 0
 
     @property
-    def clave_tabla(self) -> str:
+    def table_key(self) -> str:
         """Return the name of the table that shows this page, and of no other one."""
-        return f"{self.clave}_{self.numero}"
+        return f"{self.key}_{self.number}"
 
     @property
-    def primera(self) -> int:
+    def first(self) -> int:
         """Return the place of the page's first row in its list, 1 = the first of all."""
-        return POR_PAGINA * (len(self.cursores) - 1) + 1
+        return PAGE_SIZE * (len(self.cursors) - 1) + 1
 
     def read(self) -> None:
-        """Read the page from the API; what was chosen in it before is chosen no more.
-
-        Raises
-        ------
-        ApiError
-            The API is away, or it refused.
-        """
-        respuesta = self._ask()
-        self.filas, self.siguiente = respuesta["elementos"], respuesta["siguiente"]
-        self.truncado = bool(respuesta.get("truncado"))
-        self.numero = st.session_state[_ULTIMA] = st.session_state.get(_ULTIMA, 0) + 1
+        """Read the page, or raise ``ApiError``; what was chosen in it before is chosen no more."""
+        answer = self._ask()
+        self.rows, self.following = answer["elementos"], answer["siguiente"]
+        self.truncated = bool(answer.get("truncado"))
+        self.number = st.session_state[_LATEST] = st.session_state.get(_LATEST, 0) + 1
 
     def _ask(self) -> Any:
-        return data.leer(
-            data.pedir(
-                self.ruta, data.VIVO_S, **self.parametros, limite=POR_PAGINA,
-                cursor=self.cursores[-1] or None,
-            )
-        )  # fmt: skip
+        return fetch(self.path, **self.params, limite=PAGE_SIZE, cursor=self.cursors[-1])
 
     def news(self) -> str:
         """Return what the API gives by now that is not shown; '' = nothing, or it is away."""
         try:
-            ahora = {fila["id"]: fila["revision"] for fila in self._ask()["elementos"]}
+            now = {row["id"]: row["revision"] for row in self._ask()["elementos"]}
         except ApiError:
             return ""
-        vistas = {fila["id"]: fila["revision"] for fila in self.filas}
-        nuevas = len(ahora.keys() - vistas.keys())
+        shown = {row["id"]: row["revision"] for row in self.rows}
+        new = len(now.keys() - shown.keys())
         # As many as are new have been pushed onto the next page; more than that are gone.
-        idas = max(0, len(vistas.keys() - ahora.keys()) - nuevas)
-        otras = idas + sum(ahora.get(uno, vista) != vista for uno, vista in vistas.items())
-        partes = [f"hay {texts.plural(nuevas, 'nueva', 'nuevas')}"] * bool(nuevas)
-        partes += [f"{texts.numero(otras)} {'ha' if otras == 1 else 'han'} cambiado"] * bool(otras)
-        return " y ".join(partes)
+        gone = max(0, len(shown.keys() - now.keys()) - new)
+        changed = gone + sum(now.get(one, seen) != seen for one, seen in shown.items())
+        parts = [f"hay {texts.count_of(new, 'nueva', 'nuevas')}"] * bool(new)
+        verb = "ha" if changed == 1 else "han"
+        parts += [f"{texts.number(changed)} {verb} cambiado"] * bool(changed)
+        return " y ".join(parts)
 
-    def paginador(self) -> None:
+    def draw_pager(self) -> None:
         """Draw where one is in the list, and the ways back and forth."""
-        if len(self.cursores) == 1 and self.siguiente is None:
+        if len(self.cursors) == 1 and self.following is None:
             return
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button(
-                "Anteriores", key=f"{self.clave}_antes", icon=":material/chevron_left:",
-                disabled=len(self.cursores) == 1,
+                "Anteriores", key=f"{self.key}_antes", icon=":material/chevron_left:",
+                disabled=len(self.cursors) == 1,
             ):  # fmt: skip
-                self.cursores.pop()
+                self.cursors.pop()
                 self._leave()
             if st.button(
-                "Siguientes", key=f"{self.clave}_despues", icon=":material/chevron_right:",
-                disabled=self.siguiente is None,
+                "Siguientes", key=f"{self.key}_despues", icon=":material/chevron_right:",
+                disabled=self.following is None,
             ):  # fmt: skip
-                self.cursores.append(self.siguiente or _PRINCIPIO)
+                self.cursors.append(self.following or _START)
                 self._leave()
-            ultima = self.primera + len(self.filas) - 1
-            st.caption(f"De la {texts.numero(self.primera)} a la {texts.numero(ultima)}")
+            last = texts.number(self.first + len(self.rows) - 1)
+            st.caption(f"De la {texts.number(self.first)} a la {last}")
 
-    def novedades(self) -> None:
+    def draw_news(self) -> None:
         """Draw that there is more than what is shown, and the way to see it."""
-        if texto := self.news():
+        if text := self.news():
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(f"Desde que se muestra esta lista {texto}.")
-                if st.button(
-                    "Actualizar", key=f"{self.clave}_actualizar", icon=":material/refresh:"
-                ):
+                st.caption(f"Desde que se muestra esta lista {text}.")
+                if st.button("Actualizar", key=f"{self.key}_actualizar", icon=":material/refresh:"):
                     self._leave()
 
     def _leave(self) -> None:
-        self.numero = 0
+        self.number = 0
         st.rerun()
 
 
-def pagina_de_lista(
-    ruta: str,
-    parametros: Mapping[str, Any],
-    clave: str,
-    huella: object = None,
-    *,
-    fija: bool = False,
-) -> Lista:
-    """Return the page of a list that is shown; which page it is, is remembered by the filters.
+def shown_list(
+    path: str, params: Mapping[str, Any], key: str, choice: object = None, *, fixed: bool = False
+) -> ShownList:
+    """Return the page of a list that is shown, or raise ``ApiError``.
+
+    Which page it is, is remembered by the filters.
 
     Parameters
     ----------
-    huella : object, optional
-        What the reader has chosen, if that is not all of ``parametros``: days that move on with
-        the readings are no other choice.
-    fija : bool
+    choice : object, optional
+        What the reader has chosen, if that is not all of ``params``: days that move on with the
+        readings are no other choice.
+    fixed : bool
         Whether it stays as it was shown, for as long as its table is on the screen.
-
-    Raises
-    ------
-    ApiError
-        The API is away, or it refused.
     """
-    quien = repr(sorted(parametros.items()) if huella is None else huella)
-    guardadas: dict[str, tuple[str, Lista]] = st.session_state.setdefault(_GUARDADAS, {})
-    elegido, lista = guardadas.get(clave, ("", None))
-    if lista is None or elegido != quien:
-        lista = Lista(ruta, parametros, clave)
-        guardadas[clave] = (quien, lista)
-    if len(lista.cursores) == 1:  # Elsewhere the cursor goes on with what it was given for.
-        lista.parametros = parametros
-    if not (fija and lista.numero and lista.clave_tabla in st.session_state):
-        lista.read()
-    if lista.truncado:
+    wanted = repr(sorted(params.items()) if choice is None else choice)
+    kept: dict[str, tuple[str, ShownList]] = st.session_state.setdefault(_KEPT, {})
+    chosen, shown = kept.get(key, ("", None))
+    if shown is None or chosen != wanted:
+        shown = ShownList(path, params, key)
+        kept[key] = (wanted, shown)
+    if len(shown.cursors) == 1:  # Elsewhere the cursor goes on with what it was given for.
+        shown.params = params
+    if not (fixed and shown.number and shown.table_key in st.session_state):
+        shown.read()
+    if shown.truncated:
         st.warning("Hay más de lo que se puede mirar y falta lo más antiguo: acote las fechas.")
-    return lista
+    return shown
 
 
-def renovar_listas() -> None:
+def refresh_lists() -> None:
     """Make every list of this session be read again: something in them has been changed."""
-    for _, lista in st.session_state.get(_GUARDADAS, {}).values():
-        lista.numero = 0
+    for _, shown in st.session_state.get(_KEPT, {}).values():
+        shown.number = 0
 
 
-def nombre_de(fila: Mapping[str, Any]) -> str:
-    """Return an anomaly as a person would name it."""
-    return f"{fila['propietario_id']} del {texts.fecha_hora_corta(fila['timestamp_consumo'])}"
+def choose_anomalies(shown: ShownList, with_customer: bool = True) -> list[Row]:
+    """Draw a page of anomalies as a table, with its pager, and return the chosen ones."""
+    st.caption("Elija una fila para ver por qué, o varias para darles el mismo veredicto.")
+    chosen = _anomaly_table(shown, with_customer)
+    shown.draw_news()
+    shown.draw_pager()
+    return [shown.rows[i] for i in chosen]
 
 
-def tabla_anomalias(lista: Lista, con_cliente: bool = True) -> list[Fila]:
-    """Draw a page of anomalies as a table and return the chosen ones."""
+def _anomaly_table(shown: ShownList, with_customer: bool) -> Sequence[int]:
+    """Draw the table and return the numbers of its chosen rows."""
     import pandas as pd
 
-    filas = lista.filas
-    marco = pd.DataFrame(
-        {
-            "Cuándo": [_cuando(f) for f in filas],
-            "Cliente": [f["propietario_id"] for f in filas],
-            "Severidad": [f["severidad"].capitalize() for f in filas],
-            "Puntos": [f["score_anomalia"] for f in filas],
-            "kWh": [f["consumo_kwh"] for f in filas],
-            "Esperado": [f["consumo_esperado_kwh"] for f in filas],
-            "Estado": [f["estado"].capitalize() for f in filas],
-            "Tipos": [texts.tipos(f["tipos_anomalia"]) for f in filas],
-        }
+    of = st.column_config
+    columns: dict[str, tuple[Any, Any]] = {
+        "Cuándo": (lambda row: _table_instant(row["timestamp_consumo"]), of.TextColumn(width=130)),
+        "Cliente": (lambda row: row["propietario_id"], of.TextColumn(width=100)),
+        "Severidad": (lambda row: row["severidad"].capitalize(), of.TextColumn(width=80)),
+        "Puntos": (lambda row: row["score_anomalia"], of.NumberColumn(width=70)),
+        "kWh": (lambda row: row["consumo_kwh"], of.NumberColumn(width=80)),
+        "Esperado": (lambda row: row["consumo_esperado_kwh"], of.NumberColumn(width=80)),
+        "Estado": (lambda row: row["estado"].capitalize(), of.TextColumn(width=95)),
+        "Tipos": (
+            lambda row: texts.type_names(row["tipos_anomalia"]), of.TextColumn(width="large")
+        ),
+    }  # fmt: skip
+    if not with_customer:
+        del columns["Cliente"]
+    frame = pd.DataFrame({n: [cell(r) for r in shown.rows] for n, (cell, _) in columns.items()})
+    colours = ui.palette().severity
+    two_decimals: dict[Any, Any] = dict.fromkeys(
+        ("Puntos", "kWh", "Esperado"), lambda value: texts.number(value, 2)
     )
-    if not con_cliente:
-        marco = marco.drop(columns="Cliente")
-    severidades = colores().severidad
-    estilo = marco.style.format(dict.fromkeys(("Puntos", "kWh", "Esperado"), _dos_decimales)).map(
-        lambda s: f"background-color: {transparente(severidades[str(s).lower()], 0.26)}",
+    style = frame.style.format(two_decimals).map(
+        lambda name: f"background-color: {translucent(colours[str(name).lower()], 0.26)}",
         subset=["Severidad"],
     )
-    elegidas: Sequence[int] = st.dataframe(
-        estilo,
+    rows: Sequence[int] = st.dataframe(
+        style,
         hide_index=True,
-        key=lista.clave_tabla,
+        key=shown.table_key,
         on_select="rerun",
         selection_mode="multi-row",
-        height=min(_ALTO_FILA * (len(filas) + 1) + 3, 520),
-        column_config=_columnas(),
+        height=min(_ROW_HEIGHT * (len(shown.rows) + 1) + 3, 520),
+        column_config={name: config for name, (_, config) in columns.items()},
         alt="Tabla de anomalías",
     )["selection"]["rows"]
-    return [filas[i] for i in elegidas]
+    return rows
 
 
-def _cuando(fila: Mapping[str, Any]) -> str:
-    cuando = texts.momento(fila["timestamp_consumo"])
-    return texts.FALTA if cuando is None else f"{cuando:%d/%m/%Y %H:%M}"
-
-
-def _dos_decimales(valor: Any) -> str:
-    return texts.numero(valor, 2)
-
-
-def _columnas() -> dict[str, Any]:
-    de = st.column_config
-    return {
-        "Cuándo": de.TextColumn(width=130),
-        "Cliente": de.TextColumn(width=100),
-        "Severidad": de.TextColumn(width=80),
-        "Puntos": de.NumberColumn(width=70),
-        "kWh": de.NumberColumn(width=80),
-        "Esperado": de.NumberColumn(width=80),
-        "Tipos": de.TextColumn(width="large"),
-        "Estado": de.TextColumn(width=95),
-    }
+def _table_instant(text: str) -> str:
+    """Return an instant that sorts and lines up in a column."""
+    instant = texts.parse_instant(text)
+    return texts.MISSING if instant is None else f"{instant:%d/%m/%Y %H:%M}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,164 +11,136 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import data, texts, url_state
-from dashboard.charts import customer
-from dashboard.client import ApiError
-from dashboard.components import (
-    Columna,
-    Kpi,
-    colores,
-    figura,
-    kpis,
-    motivos,
-    parte,
-    rotulo,
-    severidad,
-    tabla,
-)
-from dashboard.lists import nombre_de, renovar_listas
-from dashboard.session import impedimento
+from dashboard import texts, ui
+from dashboard.charts.buscar_cliente import contribution_waterfall
+from dashboard.client import ApiError, change, fetch
+from dashboard.lists import refresh_lists
+from dashboard.session import missing_role, typed_key
 
-_MOTIVO_MINIMO, _MOTIVO_MAXIMO = 3, 500
-"""Characters, by contract."""
-_BOTONES = (
+MIN_REASON, MAX_REASON = 3, 500
+"""Characters of why something is changed, by contract."""
+_BUTTONS = (
     ("confirmada", "Confirmar", ":material/check_circle:"),
     ("descartada", "Descartar", ":material/cancel:"),
     ("abierta", "Reabrir", ":material/undo:"),
 )
-DESHACER_S = 60.0
+UNDO_S = 60.0
 """How long the way back stays in reach."""
-_NOMBRADAS = 6
+_NAMED = 6
 """Anomalies named in a line; of more their number."""
-_DADOS, _BORRADOR, _FALLO = "_veredictos_dados", "_borrador", "_fallo_veredicto"
-_NO_TOCADAS, _DESHACER, _FALLO_DESHACER = "_no_tocadas", "_deshacer", "_fallo_deshacer"
+_GIVEN, _DRAFT, _FAILURE = "_veredictos_dados", "_borrador", "_fallo_veredicto"
+_OUTCOME, _UNTOUCHED, _UNDO, _UNDO_FAILURE = "_aviso", "_no_tocadas", "_deshacer", "_fallo_deshacer"
 """What a session keeps: verdicts given, a reason not yet given, and what came of the last one."""
-_POR_QUE = {
+_WHY_NOT = {
     "rechazadas": "No se ha tocado, porque ha cambiado desde que se mostró",
     "no_encontradas": "Ya no existe",
     "sin_hacer": "Falta por hacer, porque el almacén ha dejado de responder; repítalo",
 }
 """The lists of an answer with what a change did not touch, and why not."""
-_HECHO = {"confirmada": "Confirmada", "descartada": "Descartada", "abierta": "Reabierta"}
+_DONE = {"confirmada": "Confirmada", "descartada": "Descartada", "abierta": "Reabierta"}
+
+_OTHER_DETECTORS = (
+    ui.TableColumn("Detector", "detector", shown=texts.readable),
+    ui.TableColumn("Puntos", "score", "der", lambda score: texts.number(score, 2)),
+    ui.TableColumn("Qué dice", lambda row: row["frase"] or "Aún no puede opinar."),
+)
+_VERDICTS = (
+    ui.TableColumn("Cuándo", "cuando", "no-partir", texts.date_time),
+    ui.TableColumn("Veredicto", "estado", shown=ui.state_badge, is_html=True),
+    ui.TableColumn("Quién", "quien"),
+    ui.TableColumn("Motivo", "motivo"),
+)
 
 
-def detalle(identificador: str, clave: str) -> None:
+def draw_anomaly(anomaly_id: str, key: str) -> None:
     """Draw an anomaly: figures, contributions of the detectors, sentences, verdicts, the form.
 
     Parameters
     ----------
-    clave : str
-        Of the page's ``formulario``.
+    key : str
+        Of the page's ``verdict_form``.
     """
-    with parte(f"detalle_{identificador}"):
-        una = data.leer(data.pedir(f"/api/anomalias/{identificador}", data.VIVO_S))
+    with ui.section(f"detalle_{anomaly_id}"):
+        one = fetch(f"/api/anomalias/{anomaly_id}")
+        customer, when = html.escape(one["propietario_id"]), one["timestamp_consumo"]
         with st.container(border=True, key="detalle"):
             st.html(
-                f"<b style='font-size:1.1rem'>{_titulo(una)}</b> &nbsp; "
-                f"{severidad(una['severidad'])} &nbsp; {rotulo(una['estado'])}"
+                f"<b style='font-size:1.1rem'>{customer} · {texts.date_time(when)}</b> &nbsp; "
+                f"{ui.severity_badge(one['severidad'])} &nbsp; {ui.state_badge(one['estado'])}"
             )
-            kpis(_cifras(una))
-            _explicacion(una)
-            _historia(una["veredictos"])
-            formulario([una], clave)
+            _figures(one)
+            _explanation(one)
+            if one["veredictos"]:
+                st.markdown("**Veredictos**")
+                ui.table(one["veredictos"][::-1], _VERDICTS)
+            verdict_form([one], key)
 
 
-def _titulo(una: dict[str, Any]) -> str:
-    from html import escape
-
-    return f"{escape(una['propietario_id'])} · {texts.fecha_hora(una['timestamp_consumo'])}"
-
-
-def _cifras(una: dict[str, Any]) -> list[Kpi]:
-    diferencia = una["diferencia_kwh"]
-    return [
-        Kpi("Consumo", texts.kwh(una["consumo_kwh"]), f"a las {una['hora']} h"),
-        Kpi("Esperado", texts.kwh(una["consumo_esperado_kwh"]), _diferencia(diferencia)),
-        Kpi("Puntuación", texts.numero(una["score_anomalia"], 2), "de 0 a 1"),
-        Kpi(
-            "En juego (estimado)",
-            texts.euros(una["energia_en_juego_eur"]),
-            texts.kwh(una["energia_en_juego_kwh"]),
-        ),
-    ]
-
-
-def _diferencia(kwh: float | None) -> str:
-    if kwh is None:
-        return "aún sin historia bastante"
-    return f"{texts.kwh(abs(kwh))} {'más' if kwh >= 0 else 'menos'}"
-
-
-def _explicacion(una: dict[str, Any]) -> None:
-    """Draw what each detector contributed and said."""
-    explicacion = una["explicacion"]
-    izquierda, derecha = st.columns([1, 1.1], gap="medium")
-    with izquierda:
-        st.markdown("**De dónde sale la alarma**")
-        if any((fila["aporte"] or 0) > 0 for fila in explicacion):
-            figura(
-                customer.cascada(explicacion, una["score_anomalia"], colores()),
-                f"cascada_{una['id']}",
-                "Cascada con lo que aporta cada detector",
-            )
-        else:
-            st.caption("No se guardó lo que aportó cada detector.")
-    with derecha:
-        st.markdown("**Por qué**")
-        frases = [fila["frase"] for fila in explicacion if fila["dispara"] and fila["frase"]]
-        if frases:
-            motivos(frases)
-        else:
-            st.caption("Ningún detector llega solo a su definición: la suma de señales leves sí.")
-        otras = [fila for fila in explicacion if not fila["dispara"]]
-        if otras:
-            with st.expander("Lo que dicen los demás detectores"):
-                tabla(
-                    otras,
-                    [
-                        Columna("Detector", lambda f: texts.tipo(f["detector"])),
-                        Columna("Puntos", _puntos, derecha=True),
-                        Columna("Qué dice", lambda f: f["frase"] or "Aún no puede opinar."),
-                    ],
-                )
-        st.caption(f"Puntuado con: {texts.version_modelo(una['version_modelo'])}.")
-
-
-def _puntos(fila: dict[str, Any]) -> str:
-    return texts.numero(fila["score"], 2)
-
-
-def _historia(veredictos: list[dict[str, Any]]) -> None:
-    """Draw what people have said of it, the latest first."""
-    if not veredictos:
-        return
-    st.markdown("**Veredictos**")
-    tabla(
-        veredictos[::-1],
-        [
-            Columna("Cuándo", lambda v: texts.fecha_hora(v["cuando"]), entera=True),
-            Columna("Veredicto", lambda v: rotulo(v["estado"]), es_html=True),
-            Columna("Quién", lambda v: v["quien"]),
-            Columna("Motivo", lambda v: v["motivo"]),
-        ],
+def _figures(one: dict[str, Any]) -> None:
+    more = one["diferencia_kwh"]
+    difference = "aún sin historia bastante"
+    if more is not None:
+        difference = f"{texts.energy(abs(more))} {'más' if more >= 0 else 'menos'}"
+    ui.kpis(
+        ui.Kpi("Consumo", texts.energy(one["consumo_kwh"]), f"a las {one['hora']} h"),
+        ui.Kpi("Esperado", texts.energy(one["consumo_esperado_kwh"]), difference),
+        ui.Kpi("Puntuación", texts.number(one["score_anomalia"], 2), "de 0 a 1"),
+        ui.stake_card(one),
     )
 
 
+def _explanation(one: dict[str, Any]) -> None:
+    """Draw what each detector contributed and said."""
+    explanation = one["explicacion"]
+    left, right = st.columns([1, 1.1], gap="medium")
+    with left:
+        st.markdown("**De dónde sale la alarma**")
+        if any((row["aporte"] or 0) > 0 for row in explanation):
+            ui.figure(
+                "Cascada con lo que aporta cada detector",
+                contribution_waterfall,
+                explanation,
+                one["score_anomalia"],
+            )
+        else:
+            st.caption("No se guardó lo que aportó cada detector.")
+    with right:
+        st.markdown("**Por qué**")
+        sentences = [row["frase"] for row in explanation if row["dispara"] and row["frase"]]
+        if sentences:
+            ui.bullets(sentences)
+        else:
+            st.caption("Ningún detector llega solo a su definición: la suma de señales leves sí.")
+        others = [row for row in explanation if not row["dispara"]]
+        if others:
+            with st.expander("Lo que dicen los demás detectores"):
+                ui.table(others, _OTHER_DETECTORS)
+        st.caption(f"Puntuado con: {texts.model_name(one['version_modelo'])}.")
+
+
 @dataclass(frozen=True, slots=True)
-class Vista:
+class ShownAnomaly:
     """An anomaly as it stands on the screen: a verdict is given on this, and on nothing else."""
 
     id: str
     revision: str
-    nombre: str
+    name: str
 
     @classmethod
-    def of(cls, fila: Mapping[str, Any]) -> Vista:
+    def of(cls, row: Mapping[str, Any]) -> ShownAnomaly:
         """Return a row of the API as it is shown."""
-        return cls(fila["id"], fila["revision"], nombre_de(fila))
+        when = texts.short_date_time(row["timestamp_consumo"])
+        return cls(row["id"], row["revision"], f"{row['propietario_id']} del {when}")
 
 
-def formulario(filas: list[dict[str, Any]], clave: str) -> None:
+def judge_chosen(rows: Sequence[Mapping[str, Any]], key: str) -> None:
+    """Draw which of many anomalies are about to be judged, by their names, and the form."""
+    st.markdown(f"**{texts.count_of(len(rows), 'elegida', 'elegidas')}**")
+    st.text(", ".join(ShownAnomaly.of(row).name for row in rows))
+    verdict_form(rows, key)
+
+
+def verdict_form(rows: Sequence[Mapping[str, Any]], key: str) -> None:
     """Draw the form that confirms, discards or reopens one or many anomalies.
 
     Each button judges the anomalies that it was drawn for, as they were then. What is typed stays
@@ -175,147 +148,141 @@ def formulario(filas: list[dict[str, Any]], clave: str) -> None:
 
     Parameters
     ----------
-    clave : str
+    key : str
         Tells the forms of a page apart.
     """
-    impedido = impedimento("analista", "dar veredictos")
-    if impedido is not None:
-        st.info(impedido, icon=":material/key:")
-        if not url_state.clave():
+    forbidden = missing_role("analista", "dar veredictos")
+    if forbidden is not None:
+        st.info(forbidden, icon=":material/key:")
+        if not typed_key():
             return
-    vistas = tuple(Vista.of(fila) for fila in filas)
-    huella = blake2b(repr(vistas).encode(), digest_size=8).hexdigest()
-    estados = {fila["estado"] for fila in filas}
-    motivo = f"motivo_{clave}_{st.session_state.get(_DADOS, 0)}"
-    with st.form(f"veredicto_{clave}", border=False, enter_to_submit=False):
+    shown = tuple(ShownAnomaly.of(row) for row in rows)
+    digest = blake2b(repr(shown).encode(), digest_size=8).hexdigest()
+    states = {row["estado"] for row in rows}
+    reason = f"motivo_{key}_{st.session_state.get(_GIVEN, 0)}"
+    with st.form(f"veredicto_{key}", border=False, enter_to_submit=False):
         st.text_input(
             "Motivo",
-            value=st.session_state.get(_BORRADOR, {}).get(motivo, ""),
-            max_chars=_MOTIVO_MAXIMO,
+            value=st.session_state.get(_DRAFT, {}).get(reason, ""),
+            max_chars=MAX_REASON,
             placeholder="Por ejemplo: inspección del 20/11, contador manipulado",
-            key=motivo,
+            key=reason,
         )
         with st.container(horizontal=True):
-            for valor, texto, icono in _BOTONES:
-                if estados == {valor} or (valor == "abierta" and "abierta" in estados):
+            for verdict, text, icon in _BUTTONS:
+                if states == {verdict} or (verdict == "abierta" and "abierta" in states):
                     continue
                 st.form_submit_button(
-                    texto,
-                    key=f"{valor}_{clave}_{huella}",
-                    icon=icono,
-                    type="primary" if valor == "confirmada" else "secondary",
-                    disabled=impedido is not None,
-                    on_click=_dar,
-                    args=(vistas, valor, motivo),
+                    text,
+                    key=f"{verdict}_{key}_{digest}",
+                    icon=icon,
+                    type="primary" if verdict == "confirmada" else "secondary",
+                    disabled=forbidden is not None,
+                    on_click=_give_verdict,
+                    args=(shown, verdict, reason),
                 )
-    if fallo := st.session_state.pop(_FALLO, None):
-        st.error(fallo, icon=":material/error:")
+    if failure := st.session_state.pop(_FAILURE, None):
+        st.error(failure, icon=":material/error:")
 
 
-def _dar(vistas: tuple[Vista, ...], veredicto: str, clave_motivo: str) -> None:
+def _give_verdict(shown: tuple[ShownAnomaly, ...], verdict: str, reason_key: str) -> None:
     """Send a verdict on what was on the screen when its button was drawn."""
-    motivo = str(st.session_state.get(clave_motivo) or "").strip()
-    st.session_state[_BORRADOR] = {clave_motivo: motivo}
-    if len(motivo) < _MOTIVO_MINIMO:
-        st.session_state[_FALLO] = f"Escriba el motivo, de {_MOTIVO_MINIMO} caracteres al menos."
+    reason = str(st.session_state.get(reason_key) or "").strip()
+    st.session_state[_DRAFT] = {reason_key: reason}
+    if len(reason) < MIN_REASON:
+        st.session_state[_FAILURE] = f"Escriba el motivo, de {MIN_REASON} caracteres al menos."
         return
-    if len(vistas) == 1:
-        ruta = f"/api/anomalias/{vistas[0].id}/veredicto"
-        cuerpo: dict[str, Any] = {"revision": vistas[0].revision}
+    if len(shown) == 1:
+        path = f"/api/anomalias/{shown[0].id}/veredicto"
+        body: dict[str, Any] = {"revision": shown[0].revision}
     else:
-        ruta = "/api/anomalias/veredictos"
-        cuerpo = {"ids": [v.id for v in vistas], "revisiones": [v.revision for v in vistas]}
+        path = "/api/anomalias/veredictos"
+        body = {"ids": [a.id for a in shown], "revisiones": [a.revision for a in shown]}
     try:
-        dado = data.cambiar(
-            ruta, {**cuerpo, "veredicto": veredicto, "motivo": motivo}, url_state.clave()
-        )
+        done = change(path, {**body, "veredicto": verdict, "motivo": reason}, typed_key())
     except ApiError as error:
-        st.session_state[_FALLO] = f"No se ha guardado: {error}.".replace("..", ".")
+        st.session_state[_FAILURE] = f"No se ha guardado: {error}.".replace("..", ".")
         return
-    st.session_state[_DADOS] = st.session_state.get(_DADOS, 0) + 1
-    st.session_state.pop(_BORRADOR, None)
-    renovar_listas()
-    por_que = left_out(vistas, dado)
-    if juzgadas := [v for v in vistas if v.id not in por_que]:
-        hecho = f"{_HECHO[veredicto]}: {_names(juzgadas)}. Motivo: {motivo}"
-        st.session_state[_DESHACER] = (dado["anotacion"], time.monotonic() + DESHACER_S, hecho)
-    else:
-        hecho = ""
-    _tell(
-        hecho,
+    st.session_state[_GIVEN] = st.session_state.get(_GIVEN, 0) + 1
+    st.session_state.pop(_DRAFT, None)
+    refresh_lists()
+    why_not = left_out(shown, done)
+    outcome = ""
+    if judged := [a for a in shown if a.id not in why_not]:
+        outcome = f"{_DONE[verdict]}: {_names(judged)}. Motivo: {reason}"
+        st.session_state[_UNDO] = (done["anotacion"], time.monotonic() + UNDO_S, outcome)
+    _keep_outcome(
+        outcome,
         [
-            f"{texto}: {_names(suyas)}."
-            for lista, texto in _POR_QUE.items()
-            if (suyas := [v for v in vistas if por_que.get(v.id) == lista])
+            f"{text}: {_names(own)}."
+            for listed, text in _WHY_NOT.items()
+            if (own := [a for a in shown if why_not.get(a.id) == listed])
         ],
     )
 
 
-def left_out(vistas: Sequence[Vista], dado: Mapping[str, Any]) -> dict[str, str]:
+def left_out(shown: Sequence[ShownAnomaly], done: Mapping[str, Any]) -> dict[str, str]:
     """Return the ids that a verdict was not given to, with the list of the answer they are in."""
-    de_una = {"rechazadas": [a["id"] for a in dado.get("rechazadas", ())]}
-    listas = {nombre: de_una.get(nombre, dado.get(nombre, ())) for nombre in _POR_QUE}
-    fuera = {uno: nombre for nombre, ids in listas.items() for uno in ids}
-    return {v.id: fuera[v.id] for v in vistas if v.id in fuera}
+    refused = [anomaly["id"] for anomaly in done.get("rechazadas", ())]
+    lists = {name: done.get(name, ()) for name in _WHY_NOT} | {"rechazadas": refused}
+    outside = {one: name for name, ids in lists.items() for one in ids}
+    return {a.id: outside[a.id] for a in shown if a.id in outside}
 
 
-def _names(vistas: Sequence[Vista]) -> str:
+def _names(shown: Sequence[ShownAnomaly]) -> str:
     """Return which anomalies they are, for people."""
-    primeras = ", ".join(vista.nombre for vista in vistas[:_NOMBRADAS])
-    mas = len(vistas) - _NOMBRADAS
-    return f"{primeras} y {texts.numero(mas)} más" if mas > 0 else primeras
+    first = ", ".join(anomaly.name for anomaly in shown[:_NAMED])
+    more = len(shown) - _NAMED
+    return f"{first} y {texts.number(more)} más" if more > 0 else first
 
 
-def _tell(hecho: str, avisos: Sequence[str]) -> None:
+def _keep_outcome(outcome: str, warnings: Sequence[str]) -> None:
     """Keep what a change did, and what not, for the page that is drawn next."""
-    st.session_state["_aviso"] = hecho
-    st.session_state[_NO_TOCADAS] = "\n\n".join(avisos)
+    announce_outcome(outcome)
+    st.session_state[_UNTOUCHED] = "\n\n".join(warnings)
 
 
-def elegidas(filas: Sequence[Mapping[str, Any]]) -> None:
-    """Draw which anomalies are about to be judged, by their names."""
-    st.markdown(f"**{texts.plural(len(filas), 'elegida', 'elegidas')}**")
-    st.text(", ".join(nombre_de(fila) for fila in filas))
+def announce_outcome(outcome: str) -> None:
+    """Keep what has been done, which the page that is drawn next says once."""
+    st.session_state[_OUTCOME] = outcome
 
 
-def _deshacer(anotacion: int) -> None:
+def _undo(annotation: int) -> None:
     """Take the last verdict back."""
-    deshacer = st.session_state.pop(_DESHACER, None)
+    undo = st.session_state.pop(_UNDO, None)
     try:
-        ruta = f"/api/anomalias/veredictos/{anotacion}/deshacer"
-        dado = data.cambiar(ruta, {}, url_state.clave())
+        done = change(f"/api/anomalias/veredictos/{annotation}/deshacer", {}, typed_key())
     except ApiError as error:
-        st.session_state[_FALLO_DESHACER] = f"No se ha deshecho: {error}.".replace("..", ".")
+        st.session_state[_UNDO_FAILURE] = f"No se ha deshecho: {error}.".replace("..", ".")
         return
-    renovar_listas()
-    vuelven = len(dado["cambiadas"])
-    _tell(
-        f"Deshecho: {texts.plural(vuelven, 'anomalía vuelve', 'anomalías vuelven')} a como "
-        f"estaba{'n' if vuelven != 1 else ''}.",
+    refresh_lists()
+    back = len(done["cambiadas"])
+    _keep_outcome(
+        f"Deshecho: {texts.count_of(back, 'anomalía vuelve', 'anomalías vuelven')} a como "
+        f"estaba{'n' if back != 1 else ''}.",
         [
-            f"{texto}: {texts.plural(len(dado[lista]), 'anomalía', 'anomalías')}."
-            for lista, texto in _POR_QUE.items()
-            if dado[lista]
+            f"{text}: {texts.count_of(len(done[listed]), 'anomalía', 'anomalías')}."
+            for listed, text in _WHY_NOT.items()
+            if done[listed]
         ],
     )
-    if deshacer and dado["sin_hacer"]:  # The same way back is that of the others.
-        st.session_state[_DESHACER] = deshacer
+    if undo and done["sin_hacer"]:  # The same way back is that of the others.
+        st.session_state[_UNDO] = undo
 
 
-def avisar() -> None:
+def draw_outcome() -> None:
     """Draw what the last change of this session did, once, and for a minute the way back."""
-    aviso = st.session_state.pop("_aviso", None)
-    if aviso:
-        st.toast(aviso, icon=":material/check_circle:")
-    if no_tocadas := st.session_state.pop(_NO_TOCADAS, ""):
-        st.warning(no_tocadas, icon=":material/info:")
-    if fallo := st.session_state.pop(_FALLO_DESHACER, None):
-        st.error(fallo, icon=":material/error:")
-    anotacion, hasta, hecho = st.session_state.get(_DESHACER, (0, 0.0, ""))
-    if time.monotonic() < hasta:
+    if outcome := st.session_state.pop(_OUTCOME, None):
+        st.toast(outcome, icon=":material/check_circle:")
+    if untouched := st.session_state.pop(_UNTOUCHED, ""):
+        st.warning(untouched, icon=":material/info:")
+    if failure := st.session_state.pop(_UNDO_FAILURE, None):
+        st.error(failure, icon=":material/error:")
+    annotation, until, outcome = st.session_state.get(_UNDO, (0, 0.0, ""))
+    if time.monotonic() < until:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.text(hecho)
+            st.text(outcome)
             st.button(
-                "Deshacer", key=f"deshacer_{anotacion}", icon=":material/undo:",
-                on_click=_deshacer, args=(anotacion,),
+                "Deshacer", key=f"deshacer_{annotation}", icon=":material/undo:",
+                on_click=_undo, args=(annotation,),
             )  # fmt: skip

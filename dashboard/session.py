@@ -1,92 +1,152 @@
-"""Whose the typed key is and what it may do: asked of the API as soon as it is typed."""
+"""The side bar below the pages: the key, whose it is, and whether the system is well.
+
+A key is kept in the session, never in the URL nor on a disk.
+"""
 
 from __future__ import annotations
 
-import time
+import html
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard import data, url_state
-from dashboard.client import ApiError
+from dashboard.client import ApiError, api_client, fetch
 
-_GUARDADA = "_sesion"
-VALE_S = 60.0
+TYPED_KEY = "_clave"
+"""Where the session keeps the key."""
+_BELIEVED_S = 60
 """How long what the API said of a key is believed: a key may be withdrawn. By hand, 2026-11-30."""
-REINTENTO_S = 5.0
-"""The same where it could not say."""
-ROLES = {"lectura": "lectura", "analista": "analista", "administracion": "administración"}
+ROLE_NAMES = {"lectura": "lectura", "analista": "analista", "administracion": "administración"}
 """Roles of the API -> what they are called on the screen."""
+_HEALTH_EVERY_S = 20
+"""How often the state of the system is asked for; part of the 60 s within which a dead consumer is
+said (serving/consumer_health.py)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sesion:
+class KeyOwner:
     """What is known of a key.
 
     Parameters
     ----------
-    estado : {"buena", "mala", "sin comprobar"}
-        "sin comprobar": the API could not be asked; whoever uses it will be told then.
-    nombre, rol : str
+    state : {"good", "wrong", "unchecked"}
+        "unchecked": the API could not be asked; whoever uses it will be told then.
+    name, role : str
         Whose it is; '' = not known.
-    puede : tuple of str
+    includes : tuple of str
         Roles that it includes.
-    detalle : str
+    detail : str
         Why it is not known.
     """
 
-    estado: Literal["buena", "mala", "sin comprobar"]
-    nombre: str = ""
-    rol: str = ""
-    puede: tuple[str, ...] = ()
-    detalle: str = ""
+    state: Literal["good", "wrong", "unchecked"]
+    name: str = ""
+    role: str = ""
+    includes: tuple[str, ...] = ()
+    detail: str = ""
 
 
-def sesion() -> Sesion | None:
+def typed_key() -> str:
+    """Return the key that the analyst has typed; '' = none."""
+    return str(st.session_state.get(TYPED_KEY) or "").strip()
+
+
+def key_owner() -> KeyOwner | None:
     """Return what the API says of the typed key; None = none has been typed."""
-    clave = url_state.clave()
-    if not clave:
-        st.session_state.pop(_GUARDADA, None)
+    if not (key := typed_key()):
         return None
-    guardada = st.session_state.get(_GUARDADA)
-    # Another API knows other keys.
-    de_que = (data.cliente().url, clave)
-    if guardada is None or guardada[0] != de_que or guardada[1] < time.monotonic():
-        hallada = _ask(clave)
-        vale = REINTENTO_S if hallada.estado == "sin comprobar" else VALE_S
-        guardada = (de_que, time.monotonic() + vale, hallada)
-        st.session_state[_GUARDADA] = guardada
-    dicha: Sesion = guardada[2]
-    return dicha
-
-
-def _ask(clave: str) -> Sesion:
     try:
-        dado = data.cliente().get("/api/clave", clave=clave)
+        # Another API knows other keys.
+        return _ask(api_client().url, key)
     except ApiError as error:
-        return Sesion("mala" if error.clase == "permiso" else "sin comprobar", detalle=str(error))
-    return Sesion("buena", dado["nombre"], dado["rol"], tuple(dado["puede"]))
+        return KeyOwner("unchecked", detail=str(error))
 
 
-def impedimento(rol: str, para: str) -> str | None:
+@st.cache_data(ttl=_BELIEVED_S, max_entries=1, show_spinner=False, scope="session")
+def _ask(url: str, key: str) -> KeyOwner:
+    del url
+    try:
+        said = api_client().get("/api/clave", key=key)
+    except ApiError as error:
+        if error.kind == "permission":
+            return KeyOwner("wrong", detail=str(error))
+        raise
+    return KeyOwner("good", said["nombre"], said["rol"], tuple(said["puede"]))
+
+
+def missing_role(role: str, purpose: str) -> str | None:
     """Return why the typed key does not let its owner do something; None = it does.
 
     Parameters
     ----------
-    rol : str
-        The role that it takes, one of ``ROLES``.
-    para : str
+    role : str
+        The role that it takes, one of ``ROLE_NAMES``.
+    purpose : str
         What for, as in "Para ``dar veredictos``".
     """
-    quien = sesion()
-    if quien is None:
-        return f"Para {para}, escriba su clave de {ROLES[rol]} en «Clave», en la barra lateral."
-    if quien.estado == "mala":
-        return "La clave escrita no es válida: corríjala en «Clave», en la barra lateral."
-    if quien.estado == "buena" and rol not in quien.puede:
+    owner = key_owner()
+    if owner is None:
         return (
-            f"La clave de {quien.nombre} es de {ROLES.get(quien.rol, quien.rol)}: para {para} hace "
-            f"falta una de {ROLES[rol]}."
+            f"Para {purpose}, escriba su clave de {ROLE_NAMES[role]} en «Clave», en la barra "
+            "lateral."
+        )
+    if owner.state == "wrong":
+        return "La clave escrita no es válida: corríjala en «Clave», en la barra lateral."
+    if owner.state == "good" and role not in owner.includes:
+        return (
+            f"La clave de {owner.name} es de {ROLE_NAMES.get(owner.role, owner.role)}: para "
+            f"{purpose} hace falta una de {ROLE_NAMES[role]}."
         )
     return None
+
+
+def key_box() -> None:
+    """Draw where the key is typed, and below it whose it is."""
+    with st.expander("Clave", icon=":material/key:"):
+        st.text_input(
+            "Clave de analista o de administración", type="password", key=TYPED_KEY,
+            autocomplete="off",
+        )  # fmt: skip
+        if typed_key():
+            st.caption("Se enviará con cada cambio que pida; se olvida al cerrar la pestaña.")
+        else:
+            st.caption("Hace falta para dar veredictos y para promover modelos.")
+    # Outside: it is to be seen with the key folded away, too.
+    owner = key_owner()
+    if owner is None:
+        return
+    if owner.state == "wrong":
+        st.error("Esa clave no es válida: la API no la conoce.", icon=":material/key_off:")
+    elif owner.state == "unchecked":
+        st.warning(f"No se ha podido comprobar la clave: {owner.detail}.", icon=":material/key:")
+    else:
+        name = f"{owner.name} · {ROLE_NAMES.get(owner.role, owner.role)}"
+        st.html(f'<div class="salud"><span class="bien">{html.escape(name)}</span></div>')
+        if "analista" not in owner.includes:
+            st.caption("Con esta clave se mira, pero no se cambia nada.")
+
+
+@st.fragment(run_every=_HEALTH_EVERY_S)
+def health_line() -> None:
+    """Draw one line on the state of the system."""
+    try:
+        level, text = health_summary(fetch("/salud"))
+    except ApiError:
+        level, text = "mal", "La API no responde"
+    st.html(f'<div class="salud"><span class="{level}">{html.escape(text)}</span></div>')
+
+
+def health_summary(health: dict[str, Any]) -> tuple[str, str]:
+    """Return how the system is, in a word for the style and in one for people."""
+    consumer, model = health["consumidor"], health["modelo"]
+    problems = [consumer["texto"]] if consumer["gravedad"] == "mal" else []
+    if away := [part["nombre"] for part in health["partes"] if part["estado"] != "bien"]:
+        problems.append(f"No responde: {', '.join(away)}")
+    if model["estado"] == "rechazado":
+        problems.append(f"Los consumidores rechazan el campeón, v{model['version']}")
+    if problems:
+        return "mal", ". ".join(problems)
+    if consumer["gravedad"] != "bien":
+        return "aviso", str(consumer["texto"])
+    return "bien", "Todo en orden"

@@ -1,38 +1,43 @@
-"""Numbers, dates and names as Spanish readers write them."""
+"""Numbers, dates and names as Spanish readers write them.
+
+What is not known is a dash here, which ``detection.texts`` never has to write.
+"""
 
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import datetime
 
-_A_LA_ESPANOLA = str.maketrans(",.-", ".,−")
+from detection.domain import SEVERIDADES, TipoAnomalia
+
+_SPANISH = str.maketrans(",.-", ".,−")
 """The minus that is as wide as a figure, as the figures' axes have it."""
-FALTA = "—"
+MISSING = "—"
 """What stands where there is no value."""
 
-MESES = (
+MONTHS = (
     "enero", "febrero", "marzo", "abril", "mayo", "junio",
     "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
 )  # fmt: skip
-DIAS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
+WEEKDAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 
-SEVERIDADES = ("baja", "media", "alta", "crítica")
+ANOMALY_SEVERITIES = tuple(str(severity) for severity in SEVERIDADES[1:])
 """The severities of an anomaly, in rising order."""
-ESTADOS = ("abierta", "confirmada", "descartada")
+REVIEW_STATES = ("abierta", "confirmada", "descartada")
 
-NOMBRES_TIPO = {
-    "desviacion_estadistica": "Desviación estadística",
-    "pico_consumo": "Pico de consumo",
-    "consumo_noche_anomalo": "Consumo nocturno anómalo",
-    "consumo_constante": "Consumo constante",
-    "plantacion_cannabis": "Posible plantación",
-    "fraude": "Posible fraude",
-    "modelo_online": "Modelo en línea",
-    "modelo_offline": "Modelo entrenado",
+TYPE_NAMES = {
+    TipoAnomalia.DESVIACION_ESTADISTICA.value: "Desviación estadística",
+    TipoAnomalia.PICO_CONSUMO.value: "Pico de consumo",
+    TipoAnomalia.CONSUMO_NOCHE_ANOMALO.value: "Consumo nocturno anómalo",
+    TipoAnomalia.CONSUMO_CONSTANTE.value: "Consumo constante",
+    TipoAnomalia.PLANTACION_CANNABIS.value: "Posible plantación",
+    TipoAnomalia.FRAUDE.value: "Posible fraude",
+    TipoAnomalia.MODELO_ONLINE.value: "Modelo en línea",
+    TipoAnomalia.MODELO_OFFLINE.value: "Modelo entrenado",
 }
 """What each detector is called on the screen."""
 
-_NOMBRES = {
+_READABLE = {
     "precision_media": "Precisión media",
     "precision_media_reglas": "Precisión media (solo reglas)",
     "precision_media_azar": "Precisión media (al azar)",
@@ -59,220 +64,203 @@ _NOMBRES = {
     "score_anomalia": "Puntuación",
     "score_online": "Puntuación del modelo en línea",
     "score_offline": "Puntuación del modelo entrenado",
-    **NOMBRES_TIPO,
+    **TYPE_NAMES,
 }
-"""What metrics and features are called on the screen."""
+"""What detectors, metrics and features are called on the screen."""
 
 
-def numero(valor: float | None, decimales: int = 0) -> str:
+def number(value: float | None, decimals: int = 0) -> str:
     """Return a number with decimal comma and a dot between thousands.
 
     Examples
     --------
-    >>> numero(1234.5, 1), numero(-0.04, 1), numero(None)
+    >>> number(1234.5, 1), number(-0.04, 1), number(None)
     ('1.234,5', '0,0', '—')
     """
-    if valor is None or math.isnan(valor):
-        return FALTA
-    texto = f"{valor:,.{decimales}f}".translate(_A_LA_ESPANOLA)
-    return texto.lstrip("−") if not texto.strip("−0,.") else texto
+    if value is None or math.isnan(value):
+        return MISSING
+    text = f"{value:,.{decimals}f}".translate(_SPANISH)
+    return text.lstrip("−") if not text.strip("−0,.") else text
 
 
-def kwh(valor: float | None) -> str:
+def energy(value: float | None) -> str:
     """Return an amount of energy with as many decimals as it deserves.
 
     Examples
     --------
-    >>> kwh(1.234), kwh(0.004), kwh(123.4), kwh(36020.1), kwh(2_500_000)
-    ('1,23 kWh', '0,004 kWh', '123,4 kWh', '36.020 kWh', '2.500,0 MWh')
+    >>> energy(1.234), energy(0.004), energy(123.4), energy(36020.1)
+    ('1,23 kWh', '0,004 kWh', '123,4 kWh', '36.020 kWh')
+    >>> energy(2_500_000), energy(0)
+    ('2.500,0 MWh', '0 kWh')
     """
-    if valor is None or math.isnan(valor):
-        return FALTA
-    grande = abs(valor)
-    if grande >= 1_000_000:
-        return f"{numero(valor / 1000, 1)} MWh"
-    decimales = 0 if grande >= 10_000 else 1 if grande >= 100 else 2 if grande >= 0.1 else 3
-    return f"{numero(valor, 0 if valor == 0 else decimales)} kWh"
+    if value is None or math.isnan(value):
+        return MISSING
+    size = abs(value)
+    if size >= 1_000_000:
+        return f"{number(value / 1000, 1)} MWh"
+    decimals = 0 if size >= 10_000 else 1 if size >= 100 else 2 if size >= 0.1 else 3
+    return f"{number(value, 0 if value == 0 else decimals)} kWh"
 
 
-def euros(valor: float | None) -> str:
+def money(value: float | None) -> str:
     """Return an amount of money.
 
     Examples
     --------
-    >>> euros(7.9), euros(12345.6)
+    >>> money(7.9), money(12345.6)
     ('7,90 €', '12.346 €')
     """
-    if valor is None or math.isnan(valor):
-        return FALTA
-    return f"{numero(valor, 0 if abs(valor) >= 1000 else 2)} €"
+    if value is None or math.isnan(value):
+        return MISSING
+    return f"{number(value, 0 if abs(value) >= 1000 else 2)} €"
 
 
-def porcentaje(fraccion: float | None, decimales: int = 0, signo: bool = False) -> str:
+def percent(share: float | None, decimals: int = 0, sign: bool = False) -> str:
     """Return a fraction as a percentage.
 
     Examples
     --------
-    >>> porcentaje(0.1234), porcentaje(0.2, signo=True), porcentaje(-0.051, 1)
+    >>> percent(0.1234), percent(0.2, sign=True), percent(-0.051, 1)
     ('12 %', '+20 %', '−5,1 %')
     """
-    if fraccion is None or math.isnan(fraccion):
-        return FALTA
-    mas = "+" if signo and round(fraccion, decimales + 2) > 0 else ""
-    return f"{mas}{numero(100 * fraccion, decimales)} %"
+    if share is None or math.isnan(share):
+        return MISSING
+    plus = "+" if sign and round(share, decimals + 2) > 0 else ""
+    return f"{plus}{number(100 * share, decimals)} %"
 
 
-def comparado(variacion: float | None) -> str:
+def compared(change: float | None) -> str:
     """Return a change in words.
 
     Examples
     --------
-    >>> comparado(0.2), comparado(-0.051), comparado(0.001), comparado(None)
+    >>> compared(0.2), compared(-0.051), compared(0.001), compared(None)
     ('20 % más', '5 % menos', 'lo mismo', '—')
     """
-    if variacion is None or math.isnan(variacion):
-        return FALTA
-    if round(variacion, 2) == 0:
+    if change is None or math.isnan(change):
+        return MISSING
+    if round(change, 2) == 0:
         return "lo mismo"
-    return f"{porcentaje(abs(variacion))} {'más' if variacion > 0 else 'menos'}"
+    return f"{percent(abs(change))} {'más' if change > 0 else 'menos'}"
 
 
-def momento(texto: str | None) -> datetime | None:
+def parse_instant(text: str | None) -> datetime | None:
     """Return the instant of an ISO 8601 text of the API, in the API's own zone."""
-    return datetime.fromisoformat(texto) if texto else None
+    return datetime.fromisoformat(text) if text else None
 
 
-def fecha(valor: date | None, con_ano: bool = True) -> str:
-    """Return a day.
-
-    Examples
-    --------
-    >>> fecha(date(2026, 11, 3)), fecha(date(2026, 11, 3), con_ano=False)
-    ('3 nov 2026', '3 nov')
-    """
-    if valor is None:
-        return FALTA
-    corto = f"{valor.day} {MESES[valor.month - 1][:3]}"
-    return f"{corto} {valor.year}" if con_ano else corto
-
-
-def fecha_hora(valor: datetime | str | None) -> str:
-    """Return an instant, to the minute.
+def date_time(text: str | None, year: bool = True) -> str:
+    """Return an instant of the API, to the minute.
 
     Examples
     --------
-    >>> fecha_hora("2026-11-03T02:00:00+01:00")
+    >>> date_time("2026-11-03T02:00:00+01:00")
     '3 nov 2026, 02:00'
     """
-    cuando = momento(valor) if isinstance(valor, str) else valor
-    return FALTA if cuando is None else f"{fecha(cuando)}, {cuando:%H:%M}"
+    instant = parse_instant(text)
+    if instant is None:
+        return MISSING
+    month = MONTHS[instant.month - 1][:3]
+    return f"{instant.day} {month}{f' {instant.year}' * year}, {instant:%H:%M}"
 
 
-def fecha_hora_corta(valor: datetime | str | None) -> str:
+def short_date_time(text: str | None) -> str:
     """Return an instant without its year.
 
     Examples
     --------
-    >>> fecha_hora_corta("2026-11-03T02:00:00+01:00")
+    >>> short_date_time("2026-11-03T02:00:00+01:00")
     '3 nov, 02:00'
     """
-    cuando = momento(valor) if isinstance(valor, str) else valor
-    return FALTA if cuando is None else f"{fecha(cuando, con_ano=False)}, {cuando:%H:%M}"
+    return date_time(text, year=False)
 
 
-def hace(segundos: float | None) -> str:
+def time_ago(seconds: float | None) -> str:
     """Return how long ago something was.
 
     Examples
     --------
-    >>> hace(12), hace(90), hace(7300), hace(200_000)
+    >>> time_ago(12), time_ago(90), time_ago(7300), time_ago(200_000)
     ('hace 12 s', 'hace 1 min', 'hace 2 h', 'hace 2 días')
     """
-    if segundos is None:
-        return FALTA
-    for unidad, nombre in ((86_400, "día"), (3600, "h"), (60, "min")):
-        cuantos = int(segundos // unidad)
-        if cuantos:
-            plural = "s" if nombre == "día" and cuantos > 1 else ""
-            return f"hace {cuantos} {nombre}{plural}"
-    return f"hace {max(0, int(segundos))} s"
+    if seconds is None:
+        return MISSING
+    for size, name in ((86_400, "día"), (3600, "h"), (60, "min")):
+        if count := int(seconds // size):
+            return f"hace {count} {name}{'s' if name == 'día' and count > 1 else ''}"
+    return f"hace {max(0, int(seconds))} s"
 
 
-def mes(texto: str) -> str:
+def month_name(month: str) -> str:
     """Return the name of a month.
 
     Examples
     --------
-    >>> mes("2026-01")
+    >>> month_name("2026-01")
     'enero de 2026'
     """
-    return f"{MESES[int(texto[5:7]) - 1]} de {texto[:4]}"
+    return f"{MONTHS[int(month[5:7]) - 1]} de {month[:4]}"
 
 
-def mes_corto(texto: str) -> str:
+def short_month(month: str) -> str:
     """Return the short name of a month.
 
     Examples
     --------
-    >>> mes_corto("2026-01")
+    >>> short_month("2026-01")
     'ene 26'
     """
-    return f"{MESES[int(texto[5:7]) - 1][:3]} {texto[2:4]}"
+    return f"{MONTHS[int(month[5:7]) - 1][:3]} {month[2:4]}"
 
 
-def tipo(nombre: str) -> str:
-    """Return what a detector is called on the screen."""
-    return legible(nombre)
+def readable(name: str) -> str:
+    """Return what a detector, a metric or a feature is called on the screen.
+
+    Examples
+    --------
+    >>> readable("nivel_dia"), readable("falsas_alarmas.alta"), readable("otra_cosa")
+    ('Nivel del día', 'Falsas alarmas por 1.000 clientes y día: alta', 'Otra cosa')
+    """
+    group, dot, member = name.partition(".")
+    text = _READABLE.get(group) or group.replace("_", " ").strip()
+    text = text[:1].upper() + text[1:]
+    return f"{text}: {_READABLE.get(member, member.replace('_', ' '))}" if dot else text
 
 
-def tipos(nombres: list[str]) -> str:
+def type_names(names: list[str]) -> str:
     """Return what some detectors are called, with commas.
 
     Examples
     --------
-    >>> tipos(["pico_consumo", "fraude"]), tipos([])
+    >>> type_names(["pico_consumo", "fraude"]), type_names([])
     ('Pico de consumo, Posible fraude', 'Varias señales leves')
     """
-    return ", ".join(map(tipo, nombres)) or "Varias señales leves"
+    return ", ".join(map(readable, names)) or "Varias señales leves"
 
 
-def legible(nombre: str) -> str:
-    """Return what a metric or a feature is called on the screen.
-
-    Examples
-    --------
-    >>> legible("nivel_dia"), legible("falsas_alarmas.alta"), legible("otra_cosa")
-    ('Nivel del día', 'Falsas alarmas por 1.000 clientes y día: alta', 'Otra cosa')
-    """
-    grupo, punto, resto = nombre.partition(".")
-    texto = _NOMBRES.get(grupo) or grupo.replace("_", " ").strip()
-    texto = texto[:1].upper() + texto[1:]
-    return f"{texto}: {_NOMBRES.get(resto, resto.replace('_', ' '))}" if punto else texto
-
-
-def plural(cuantos: int, uno: str, varios: str) -> str:
+def count_of(count: int, one: str, many: str) -> str:
     """Return a count with its noun.
 
     Examples
     --------
-    >>> plural(1, "anomalía", "anomalías"), plural(1200, "anomalía", "anomalías")
+    >>> count_of(1, "anomalía", "anomalías"), count_of(1200, "anomalía", "anomalías")
     ('1 anomalía', '1.200 anomalías')
     """
-    return f"{numero(cuantos)} {uno if cuantos == 1 else varios}"
+    return f"{number(count)} {one if count == 1 else many}"
 
 
-def version_modelo(nombre: str | None) -> str:
+def model_name(version: str | None) -> str:
     """Return the name of what made a verdict, without the fingerprint of the rules.
 
     Examples
     --------
-    >>> version_modelo("consumo-detector-3+reglas-1a2b"), version_modelo("reglas-1a2b")
+    >>> model_name("consumo-detector-3+reglas-1a2b"), model_name("reglas-1a2b")
     ('Modelo v3 y reglas', 'Solo reglas')
     """
-    if not nombre:
-        return FALTA
-    modelo = nombre.partition("+")[0]
-    if modelo.startswith("reglas"):
+    if not version:
+        return MISSING
+    model = version.partition("+")[0]
+    if model.startswith("reglas"):
         return "Solo reglas"
-    final = modelo.rpartition("-")[2]
-    return f"Modelo v{final} y reglas" if final.isdecimal() else nombre
+    number = model.rpartition("-")[2]
+    return f"Modelo v{number} y reglas" if number.isdecimal() else version

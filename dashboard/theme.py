@@ -1,4 +1,7 @@
-"""Colours, light and dark; severities stay apart for colour-blind eyes too."""
+"""Colours, light and dark, and the few rules of style that Streamlit's themes do not reach.
+
+Severities stay apart for colour-blind eyes too.
+"""
 
 from __future__ import annotations
 
@@ -6,96 +9,172 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Paleta:
+class Palette:
     """The colours of a theme; every one is ``#rrggbb``.
 
     Parameters
     ----------
-    severidad : dict of str to str
+    severity : dict of str to str
         Colour of each severity, ``normal`` included.
-    rampa : tuple of str
+    ramp : tuple of str
         From little to much, for heat maps; its first colour lies near the background.
     """
 
-    oscura: bool
-    fondo: str
-    texto: str
-    suave: str
-    rejilla: str
-    principal: str
-    segunda: str
-    tercera: str
-    bien: str
-    aviso: str
-    mal: str
-    severidad: dict[str, str]
-    rampa: tuple[str, ...]
+    background: str
+    text: str
+    muted: str
+    grid: str
+    primary: str
+    second: str
+    third: str
+    good: str
+    warning: str
+    bad: str
+    severity: dict[str, str]
+    ramp: tuple[str, ...]
+    sidebar: str
+    border: str
 
 
 # By hand, 2026-11-24; tests/dashboard/test_charts.py measures how far apart they are for
 # normal, protan, deutan and tritan eyes.
-CLARA = Paleta(
-    oscura=False,
-    fondo="#ffffff",
-    texto="#1b2a32",
-    suave="#5d6f7a",
-    rejilla="#e6ebee",
-    principal="#0b7285",
-    segunda="#8a5a9e",
-    tercera="#94a3ad",
-    bien="#1b7f79",
-    aviso="#b36b00",
-    mal="#b3261e",
-    severidad={
+LIGHT = Palette(
+    background="#ffffff",
+    text="#1b2a32",
+    muted="#5d6f7a",
+    grid="#e6ebee",
+    primary="#0b7285",
+    second="#8a5a9e",
+    third="#94a3ad",
+    good="#1b7f79",
+    warning="#b36b00",
+    bad="#b3261e",
+    severity={
         "normal": "#94a3ad",
         "baja": "#6fb3e3",
         "media": "#e0a020",
         "alta": "#d4561a",
         "crítica": "#7a1152",
     },
-    rampa=("#f1f6f7", "#bfdde1", "#74b7c1", "#2b8c9c", "#0b5b6b", "#06323c"),
+    ramp=("#f1f6f7", "#bfdde1", "#74b7c1", "#2b8c9c", "#0b5b6b", "#06323c"),
+    sidebar="#f4f7f8",
+    border="#d9e1e5",
 )
-OSCURA = Paleta(
-    oscura=True,
-    fondo="#10181d",
-    texto="#e3eaee",
-    suave="#9db0bb",
-    rejilla="#25323a",
-    principal="#52bccd",
-    segunda="#c59adb",
-    tercera="#7d909b",
-    bien="#5cc4bb",
-    aviso="#f0b458",
-    mal="#ff8a7a",
-    severidad={
+DARK = Palette(
+    background="#10181d",
+    text="#e3eaee",
+    muted="#9db0bb",
+    grid="#25323a",
+    primary="#52bccd",
+    second="#c59adb",
+    third="#7d909b",
+    good="#5cc4bb",
+    warning="#f0b458",
+    bad="#ff8a7a",
+    severity={
         "normal": "#71848f",
         "baja": "#4f8fd0",
         "media": "#f2cf66",
         "alta": "#e8702a",
         "crítica": "#ff8fd0",
     },
-    rampa=("#16232a", "#164652", "#1d7284", "#3fa3b3", "#8ccfd8", "#e0f5f7"),
+    ramp=("#16232a", "#164652", "#1d7284", "#3fa3b3", "#8ccfd8", "#e0f5f7"),
+    sidebar="#151f25",
+    border="#2b3a43",
 )
 
+_RULES = """
+[data-testid="stStatusWidget"], [data-testid="InputInstructions"],
+[data-testid="stElementToolbar"], [data-testid="stDataFrameColumnMenu"],
+[data-testid="stAppDeployButton"], [data-testid="stHeaderActionElements"] { display: none; }
+[data-testid="stMainBlockContainer"] { max-width: 1240px; padding-top: 2.6rem;
+  padding-bottom: 3rem; }
+[data-testid="stSidebar"] { min-width: 250px; }
+[data-testid="stSkipToContent"] { font-size: 0 !important; }
+[data-testid="stSkipToContent"]::after { content: "Ir al contenido"; font-size: 1rem; }
+[role="option"][style*="contents"] > span { font-size: 0; }
+[role="option"][style*="contents"] > span::after { content: "Sin resultados"; font-size: .9rem; }
+h1 { font-size: 1.75rem !important; letter-spacing: -0.01em; padding: 0 0 .1rem !important; }
+h2 { font-size: 1.2rem !important; padding: .5rem 0 .1rem !important; }
+h3 { font-size: 1.05rem !important; padding: .9rem 0 .3rem !important; }
+.kpis { display: grid; grid-template-columns: repeat(auto-fit, minmax(148px, 1fr)); gap: .75rem; }
+.kpis.de-tres { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+.kpi { border: 1px solid var(--c-borde); border-radius: .6rem; padding: .7rem .9rem; }
+.kpi b { display: block; font-size: .84rem; font-weight: 500; color: var(--c-suave); }
+.kpi strong { display: block; font-size: clamp(1.25rem, 1.85vw, 1.6rem);
+  font-weight: 600; line-height: 1.35; white-space: nowrap; letter-spacing: -0.02em; }
+.kpi small { display: block; font-size: .8rem; color: var(--c-suave); }
+.kpi .mejor { color: var(--c-bien); } .kpi .peor { color: var(--c-mal); }
+.sev { display: inline-flex; align-items: center; gap: .38em; white-space: nowrap; }
+.sev i { width: .68em; height: .68em; border-radius: 50%; display: inline-block; flex: none; }
+.sev .s-media { border-radius: 1px; transform: rotate(45deg); }
+.sev .s-alta { border-radius: 1px; }
+.sev .s-critica { border-radius: 0; width: .85em; height: .85em; clip-path: polygon(50% 0, 61% 35%,
+  98% 35%, 68% 57%, 79% 91%, 50% 70%, 21% 91%, 32% 57%, 2% 35%, 39% 35%); }
+.rotulo { display: inline-block; border: 1px solid var(--c-borde); border-radius: 1rem;
+  padding: .02rem .6rem; font-size: .8rem; white-space: nowrap; }
+.rotulo.confirmada { color: var(--c-mal); border-color: currentColor; }
+.rotulo.descartada { color: var(--c-suave); }
+.tabla { overflow-x: auto; }
+.tabla table { width: 100%; border-collapse: collapse; font-size: .9rem; margin: 0; }
+.tabla th { text-align: left; font-weight: 500; color: var(--c-suave); font-size: .8rem; }
+.tabla th, .tabla td { padding: .42rem .6rem; border: 0; border-bottom: 1px solid var(--c-borde);
+  vertical-align: top; }
+.tabla tr:last-child td { border-bottom: 0; }
+.tabla .der { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.tabla .no-partir { white-space: nowrap; }
+.suave { color: var(--c-suave); }
+.vacio { text-align: center; padding: 2.2rem 1rem; color: var(--c-suave);
+  border: 1px dashed var(--c-borde); border-radius: .6rem; }
+.vacio b { display: block; color: var(--c-texto); font-size: 1.02rem; margin-bottom: .25rem; }
+.feed { display: flex; flex-direction: column; }
+.feed div { display: flex; gap: .7rem; padding: .45rem 0; font-size: .9rem; align-items: baseline;
+  border-bottom: 1px solid var(--c-borde); flex-wrap: wrap; row-gap: 0; }
+.feed div:last-child { border-bottom: 0; }
+.feed time { color: var(--c-suave); font-size: .82rem; white-space: nowrap; }
+.feed .que { color: var(--c-suave); flex: 1 1 12rem; }
+.motivos { margin: .15rem 0 0; padding-left: 1.1rem; font-size: .9rem; }
+.motivos li { margin: .12rem 0; }
+.salud { display: flex; flex-wrap: wrap; gap: .4rem 1.3rem; font-size: .88rem; }
+.salud > span::before { content: "●"; margin-right: .4em; }
+.salud .bien::before { color: var(--c-bien); } .salud .mal::before { color: var(--c-mal); }
+.salud .aviso::before { color: var(--c-aviso); }
+.luz { display: flex; align-items: center; gap: .9rem; }
+.luz i { width: 2.6rem; height: 2.6rem; border-radius: 50%; flex: none; }
+.luz strong { display: block; font-size: 1.15rem; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding: 3.2rem .9rem 3rem; }
+  .kpis, .kpis.de-tres { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .55rem; }
+  .kpi { padding: .55rem .7rem; }
+  .kpi strong { font-size: 1.25rem; }
+  .tabla .ancha { display: none; }
+}
+"""
 
-def paleta(tema: str | None) -> Paleta:
+
+def palette_of(theme: str | None) -> Palette:
     """Return the colours of a theme that the browser names: 'dark', or anything else for light."""
-    return OSCURA if tema == "dark" else CLARA
+    return DARK if theme == "dark" else LIGHT
 
 
-def opciones_streamlit() -> dict[str, str]:
+def style_sheet(palette: Palette) -> str:
+    """Return the style sheet of a theme, as HTML."""
+    colours = {
+        "borde": palette.border, "suave": palette.muted, "texto": palette.text,
+        "bien": palette.good, "aviso": palette.warning, "mal": palette.bad,
+    }  # fmt: skip
+    variables = " ".join(f"--c-{name}: {colour};" for name, colour in colours.items())
+    return f"<style>:root {{ {variables} }}{_RULES}</style>"
+
+
+def streamlit_theme() -> dict[str, str]:
     """Return Streamlit's own options for both themes."""
-    opciones = {"theme.baseRadius": "0.6rem", "theme.showWidgetBorder": "true"}
-    barra = {False: "#f4f7f8", True: "#151f25"}
-    borde = {False: "#d9e1e5", True: "#2b3a43"}
-    for nombre, p in (("light", CLARA), ("dark", OSCURA)):
-        opciones |= {
-            f"theme.{nombre}.primaryColor": p.principal,
-            f"theme.{nombre}.backgroundColor": p.fondo,
-            f"theme.{nombre}.secondaryBackgroundColor": barra[p.oscura],
-            f"theme.{nombre}.textColor": p.texto,
-            f"theme.{nombre}.linkColor": p.principal,
-            f"theme.{nombre}.borderColor": borde[p.oscura],
-            f"theme.{nombre}.sidebar.backgroundColor": barra[p.oscura],
-        }
-    return opciones
+    options = {"theme.baseRadius": "0.6rem", "theme.showWidgetBorder": "true"}
+    for name, p in (("light", LIGHT), ("dark", DARK)):
+        colours = {
+            "primaryColor": p.primary, "backgroundColor": p.background, "textColor": p.text,
+            "secondaryBackgroundColor": p.sidebar, "linkColor": p.primary,
+            "borderColor": p.border, "sidebar.backgroundColor": p.sidebar,
+        }  # fmt: skip
+        options |= {f"theme.{name}.{option}": colour for option, colour in colours.items()}
+    return options

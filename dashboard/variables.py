@@ -36,13 +36,6 @@ class Variables:
     clave: str = field(repr=False, default="")
 
 
-def _de_archivo(ruta: Path) -> dict[str, str]:
-    """Return the variables of a file of ``NAME=value`` lines; none if there is no such file."""
-    from dotenv import dotenv_values
-
-    return {k: v for k, v in dotenv_values(ruta).items() if v is not None}
-
-
 def _puerto(valores: dict[str, str], nombre: str, defecto: str) -> int:
     texto = valores.get(nombre) or defecto
     if not (texto.isascii() and texto.isdecimal() and 1 <= int(texto) <= _MAXIMO_PUERTO):
@@ -58,9 +51,11 @@ def load_variables() -> Variables:
     VariableError
         One is not valid; the text names it.
     """
+    from dotenv import dotenv_values
+
     valores: dict[str, str] = {}
     for ruta in ARCHIVOS:
-        valores |= _de_archivo(ruta)
+        valores |= {k: v for k, v in dotenv_values(ruta).items() if v is not None}
     valores |= os.environ
     api = valores.get("API_URL") or f"http://127.0.0.1:{_puerto(valores, 'API_PORT', '8001')}"
     try:

@@ -1,1 +1,1 @@
-"""One file a page; each has ``pagina()``, which draws it."""
+"""One file a page; each has ``draw_`` and its name, which draws it."""

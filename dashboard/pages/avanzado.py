@@ -2,268 +2,230 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any
 
 import streamlit as st
 
-from dashboard import data, texts, url_state
-from dashboard.charts import analysis, customer
-from dashboard.client import ApiError
-from dashboard.components import Kpi, cabecera, colores, figura, kpis, parte, problema, vacio
+from dashboard import texts, ui
+from dashboard.charts import avanzado as charts
+from dashboard.charts.buscar_cliente import week_map
+from dashboard.client import api_request, customer_path, fetch, fetch_all, fetch_rows
+from dashboard.filters import choose_one, last_day
 
-_VISTAS = ("Comparar clientes", "Detectores", "Umbrales")
-_MAXIMO_CLIENTES = 8
-_CONOCIDOS = 500
-_DIAS = 60
-_PUNTOS = 1000
+_MAX_CUSTOMERS = 8
+_KNOWN = 500
+_DAYS = 60
+_POINTS = 1000
 _VARIABLES = {
     "Consumo diario": ("consumo_kwh", "kWh al día"),
     "Anomalías al día": ("anomalias", "Anomalías al día"),
     "Lecturas al día": ("lecturas", "Lecturas al día"),
 }
-_ESPERADO = "Consumo y esperado"
+_EXPECTED = "Consumo y esperado"
 
 
-def pagina() -> None:
+def draw_avanzado() -> None:
     """Draw the page."""
-    cabecera("Análisis avanzado", "Compare clientes, detectores y umbrales.")
-    vista = st.segmented_control(
-        "Vista", _VISTAS, default=_VISTAS[0], required=True, key="analisis", bind="query-params",
-        label_visibility="collapsed",
-    )  # fmt: skip
-    with parte(f"vista_{vista}"):
-        if vista == "Detectores":
-            _detectores()
-        elif vista == "Umbrales":
-            _umbrales()
-        else:
-            _comparar()
+    views = {"Comparar clientes": _compare, "Detectores": _detectors, "Umbrales": _thresholds}
+    view = choose_one("Vista", views, "analisis")
+    with ui.section(f"vista_{view}"):
+        views[view]()
 
 
-def _comparar() -> None:
+def _compare() -> None:
     """Draw some customers side by side."""
-    ranking, otros = data.leer_todo(
-        data.pedir("/api/clientes/ranking", limite=_MAXIMO_CLIENTES),
-        data.pedir("/api/clientes", limite=_CONOCIDOS),
+    ranking, others = fetch_all(
+        api_request("/api/clientes/ranking", limite=_MAX_CUSTOMERS),
+        api_request("/api/clientes", limite=_KNOWN),
     )
-    sospechosos = [f["propietario_id"] for f in ranking.elementos()]
-    fichas = otros.elementos()
-    if not fichas:
-        vacio("Todavía no hay clientes", "Envíe lecturas con «consumo producir».")
+    suspects, known = ranking.rows(), others.rows()
+    if not known:
+        ui.empty("Todavía no hay clientes", "Envíe lecturas con «consumo producir».")
         return
-    todos = list(dict.fromkeys([*sospechosos, *(f["propietario_id"] for f in fichas)]))
-    elegidos = st.multiselect(
-        "Clientes", todos, default=todos[:3], max_selections=_MAXIMO_CLIENTES, key="clientes",
+    names = list(dict.fromkeys(row["propietario_id"] for row in [*suspects, *known]))
+    chosen = st.multiselect(
+        "Clientes", names, default=names[:3], max_selections=_MAX_CUSTOMERS, key="clientes",
         placeholder="Elija hasta ocho clientes", bind="query-params", select_all=False,
     )  # fmt: skip
-    variable = st.segmented_control(
-        "Variable", list(_VARIABLES), default="Consumo diario", required=True, key="variable",
-        bind="query-params",
-    )  # fmt: skip
-    if not elegidos:
-        vacio("Elija algún cliente", "Los primeros de la lista son los más sospechosos.")
+    variable = choose_one("Variable", _VARIABLES, "variable")
+    if not chosen:
+        ui.empty("Elija algún cliente", "Los primeros de la lista son los más sospechosos.")
         return
     # The day that is still going on would look like a fall.
-    ultimo = max(url_state.hoy(f["ultima_lectura"]) for f in fichas) - timedelta(days=1)
-    filas = data.elementos(
-        data.leer(
-            data.pedir("/api/consumos/diarios", propietario_id=elegidos, hasta=ultimo,
-                        desde=ultimo - timedelta(days=_DIAS - 1))
-        )
-    )  # fmt: skip
-    if not filas:
-        vacio("Sin lecturas en 60 días", "Elija otros clientes.")
+    last = max(last_day(row["ultima_lectura"]) for row in known) - timedelta(days=1)
+    rows = fetch_rows(
+            "/api/consumos/diarios", propietario_id=chosen, hasta=last,
+            desde=last - timedelta(days=_DAYS - 1),
+        )  # fmt: skip
+    if not rows:
+        ui.empty("Sin lecturas en 60 días", "Elija otros clientes.")
         return
-    kpis(medias(filas, elegidos, variable or "Consumo diario"))
-    _figuras(filas, variable or "Consumo diario")
-    _semana_de(elegidos)
+    ui.kpis(*mean_days(rows, chosen, variable))
+    _days(rows, variable)
+    _weeks(chosen[:4])
 
 
-def medias(filas: list[dict[str, Any]], elegidos: list[str], variable: str) -> list[Kpi]:
+def mean_days(
+    rows: Sequence[Mapping[str, Any]], customers: Sequence[str], variable: str
+) -> list[ui.Kpi]:
     """Return a card for each customer with its mean of a day, in the order in which they come.
 
     Examples
     --------
-    >>> dias = [{"propietario_id": "A", "consumo_kwh": kwh} for kwh in (8.0, 12.0)]
-    >>> medias(dias, ["A", "B"], "Consumo diario")
-    [Kpi(nombre='A', valor='10,0', nota='kWh al día, 2 días', signo=0)]
+    >>> days = [{"propietario_id": "A", "consumo_kwh": kwh} for kwh in (8.0, 12.0)]
+    >>> mean_days(days, ["A", "B"], "Consumo diario")
+    [Kpi(name='A', value='10,0', note='kWh al día, 2 días', sign=0)]
     """
-    campo, unidad = _VARIABLES[variable]
-    de_cada: dict[str, list[float]] = {}
-    for fila in filas:
-        de_cada.setdefault(fila["propietario_id"], []).append(fila[campo])
-    return [
-        Kpi(
-            nombre,
-            texts.numero(sum(suyos) / len(suyos), 1),
-            f"{unidad}, {texts.plural(len(suyos), 'día', 'días')}",
-        )
-        for nombre, suyos in ((nombre, de_cada.get(nombre, [])) for nombre in elegidos)
-        if suyos
-    ]
+    field, unit = _VARIABLES[variable]
+    cards = []
+    for customer in customers:
+        if own := [row[field] for row in rows if row["propietario_id"] == customer]:
+            mean = texts.number(sum(own) / len(own), 1)
+            days = texts.count_of(len(own), "día", "días")
+            cards.append(ui.Kpi(customer, mean, f"{unit}, {days}"))
+    return cards
 
 
-def _figuras(filas: list[dict[str, Any]], variable: str) -> None:
+def _days(rows: list[dict[str, Any]], variable: str) -> None:
     """Draw days, spread and likeness of the chosen customers."""
-    campo, titulo = _VARIABLES[variable]
-    paleta = colores()
-    st.subheader(f"{variable}, últimos {_DIAS} días", anchor=False)
-    figura(analysis.diario(filas, campo, titulo, paleta), "diario",
-           f"{variable} de los clientes elegidos")  # fmt: skip
-    izquierda, derecha = st.columns(2, gap="large")
-    with izquierda:
-        st.subheader("Distribución", anchor=False)
-        figura(analysis.cajas(filas, campo, titulo, paleta), "cajas",
-               f"Distribución: {variable.lower()}")  # fmt: skip
-    with derecha:
-        st.subheader("Correlación entre ellos", anchor=False)
-        nombres, celdas = correlacion(filas, campo)
-        if len(nombres) > 1:
-            figura(analysis.correlaciones(nombres, celdas, paleta), "correlaciones",
-                   "Correlación entre los clientes elegidos")  # fmt: skip
+    field, title = _VARIABLES[variable]
+    st.subheader(f"{variable}, últimos {_DAYS} días", anchor=False)
+    ui.figure(f"{variable} de los clientes elegidos", charts.day_lines, rows, field, title)
+    left, right = st.columns(2, gap="large")
+    with ui.panel(left, "Distribución"):
+        ui.figure(f"Distribución: {variable.lower()}", charts.spread, rows, field, title)
+    with ui.panel(right, "Correlación entre ellos"):
+        names, cells = correlation(rows, field)
+        if len(names) > 1:
+            ui.figure("Correlación entre los clientes elegidos", charts.correlations, names, cells)
         else:
-            vacio("Hace falta más de un cliente", "Añada otro arriba.")
+            ui.empty("Hace falta más de un cliente", "Añada otro arriba.")
 
 
-def correlacion(
-    filas: list[dict[str, Any]], campo: str
+def correlation(
+    rows: Sequence[Mapping[str, Any]], field: str
 ) -> tuple[list[str], list[list[float | None]]]:
     """Return the customers, and how alike their days are, -1 to 1; None = cannot be told."""
     import pandas as pd
 
-    marco = pd.DataFrame(filas).pivot_table(index="fecha", columns="propietario_id", values=campo)
-    matriz = marco.corr(min_periods=3)
-    celdas = [[None if pd.isna(v) else float(v) for v in fila] for fila in matriz.to_numpy()]
-    return list(matriz.columns), celdas
+    frame = pd.DataFrame(rows).pivot_table(index="fecha", columns="propietario_id", values=field)
+    matrix = frame.corr(min_periods=3)
+    cells = [[None if pd.isna(v) else float(v) for v in row] for row in matrix.to_numpy()]
+    return list(matrix.columns), cells
 
 
-def _semana_de(elegidos: list[str]) -> None:
-    """Draw the typical week of the first ones, and how they go with their peers."""
+def _weeks(customers: list[str]) -> None:
+    """Draw the typical week of some customers, and how they go with their peers."""
     st.subheader("Semana típica y parecidos", anchor=False)
-    primeros = elegidos[:4]
-    semanas = data.leer_todo(
-        *(data.pedir(data.de_cliente("/api/consumos/semana/{}", c))
-          for c in primeros),
-        *(data.pedir(data.de_cliente("/api/clientes/{}/pares", c))
-          for c in primeros),
-    )  # fmt: skip
-    columnas = st.columns(2, gap="large")
-    for i, nombre in enumerate(primeros):
-        with columnas[i % 2], parte(f"semana_{nombre}"):
-            pares = semanas[len(primeros) + i].valor()
-            parecido = texts.numero(pares["correlacion"], 2)
-            st.markdown(f"**{nombre}** · correlación con sus parecidos: {parecido}")
-            figura(customer.mapa_semana(semanas[i].elementos(), colores()),
-                   f"semana_{nombre}", f"Semana típica de {nombre}")  # fmt: skip
+    paths = ("/api/consumos/semana/{}", "/api/clientes/{}/pares")
+    answers = fetch_all(*(api_request(customer_path(p, c)) for c in customers for p in paths))
+    columns = st.columns(2, gap="large")
+    for i, name in enumerate(customers):
+        week, peers = answers[2 * i : 2 * i + 2]
+        with columns[i % 2], ui.section(f"semana_{name}"):
+            alike = texts.number(peers.value()["correlacion"], 2)
+            st.markdown(f"**{name}** · correlación con sus parecidos: {alike}")
+            ui.figure(f"Semana típica de {name}", week_map, week.rows())
 
 
-def _detectores() -> None:
+def _detectors() -> None:
     """Draw anomalies by what two detectors say, with the regions where they alarm."""
-    izquierda, derecha = st.columns(2)
-    opciones = [_ESPERADO, *texts.NOMBRES_TIPO]
-    uno = izquierda.selectbox(
-        "Eje horizontal", opciones, format_func=_eje, key="x", bind="query-params",
-        filter_mode=None,
+    left, right = st.columns(2)
+    types = list(texts.TYPE_NAMES)
+    one = left.selectbox(
+        "Eje horizontal", [_EXPECTED, *types], key="x", bind="query-params", filter_mode=None,
+        format_func=lambda name: name if name == _EXPECTED else texts.readable(name),
     )  # fmt: skip
-    otro = derecha.selectbox(
-        "Eje vertical", list(texts.NOMBRES_TIPO), index=len(texts.NOMBRES_TIPO) - 1,
-        format_func=texts.tipo, key="y", bind="query-params", disabled=uno == _ESPERADO,
-        filter_mode=None,
+    other = right.selectbox(
+        "Eje vertical", types, index=len(types) - 1, format_func=texts.readable, key="y",
+        bind="query-params", disabled=one == _EXPECTED, filter_mode=None,
     )  # fmt: skip
-    if uno == _ESPERADO:
-        filas = data.elementos(data.leer(data.pedir("/api/anomalias/últimas", limite=_PUNTOS)))
-    else:
-        filas = data.elementos(data.leer(data.pedir("/api/anomalias/puntuaciones", limite=_PUNTOS)))
-    if not filas:
-        vacio("Ninguna anomalía en 30 días", "Aparecerán aquí en cuanto se detecten.")
-        return
-    if uno == _ESPERADO:
-        figura(analysis.dispersion_esperado(filas, colores()), "dispersion",
-               "Consumo y consumo esperado de las últimas anomalías")  # fmt: skip
+    listed = "últimas" if one == _EXPECTED else "puntuaciones"
+    rows = fetch_rows(f"/api/anomalias/{listed}", limite=_POINTS)
+    if not rows:
+        ui.empty("Ninguna anomalía en 30 días", "Aparecerán aquí en cuanto se detecten.")
+    elif one == _EXPECTED:
+        ui.figure(
+            "Consumo y consumo esperado de las últimas anomalías", charts.against_expected, rows
+        )
         st.caption(
             "Cada punto es una anomalía. Por encima de la línea se consumió más de lo esperado; "
             "en la zona sombreada, más de un 150 % más: ahí dispara «Pico de consumo»."
         )
-    elif not any(juzgada(fila, str(uno), str(otro)) for fila in filas):
-        vacio("Ninguna anomalía que los dos hayan juzgado",
-              "Elija otro detector; los modelos no opinan hasta que se entrena uno.")  # fmt: skip
+    elif not any(judged_by(row, str(one), str(other)) for row in rows):
+        ui.empty(
+            "Ninguna anomalía que los dos hayan juzgado",
+            "Elija otro detector; los modelos no opinan hasta que se entrena uno.",
+        )
     else:
-        figura(analysis.dispersion_detectores(filas, str(uno), str(otro), colores()),
-               "dispersion", "Puntuación de dos detectores en las últimas anomalías")  # fmt: skip
+        ui.figure(
+            "Puntuación de dos detectores en las últimas anomalías",
+            charts.detector_scores,
+            rows,
+            str(one),
+            str(other),
+        )
         st.caption(
             "En las zonas sombreadas un detector empuja hacia la alarma (0,5 o más). Los que aún "
             "no podían opinar no aparecen."
         )
 
 
-def juzgada(fila: dict[str, Any], *detectores: str) -> bool:
+def judged_by(row: Mapping[str, Any], *detectors: str) -> bool:
     """Return whether all of some detectors were ready to say something of an anomaly.
 
     Examples
     --------
-    >>> fila = {"detectores": {"fraude": 0.4, "modelo_offline": None}}
-    >>> juzgada(fila, "fraude"), juzgada(fila, "fraude", "modelo_offline")
+    >>> row = {"detectores": {"fraude": 0.4, "modelo_offline": None}}
+    >>> judged_by(row, "fraude"), judged_by(row, "fraude", "modelo_offline")
     (True, False)
     """
-    return all(fila["detectores"].get(uno) is not None for uno in detectores)
+    return all(row["detectores"].get(one) is not None for one in detectors)
 
 
-def _eje(nombre: str) -> str:
-    return nombre if nombre == _ESPERADO else texts.tipo(nombre)
-
-
-def _umbrales() -> None:
+def _thresholds() -> None:
     """Draw how many alerts another threshold would have given."""
-    try:
-        dado = data.leer(data.pedir("/api/anomalias/histograma"))
-    except ApiError as error:
-        problema(error, "umbrales")
+    answer = fetch("/api/anomalias/histograma")
+    days, today = answer["dias"], answer["umbrales"]
+    alerts = alerts_by_threshold(answer["cuentas"])
+    if not alerts[0]:
+        ui.empty("Sin lecturas en 30 días", "Hace falta historia para poder decirlo.")
         return
-    alertas = por_umbral(dado["cuentas"])
-    if not alertas[0]:
-        vacio("Sin lecturas en 30 días", "Hace falta historia para poder decirlo.")
-        return
-    umbral = st.select_slider(
-        "Umbral de alerta", [i / 100 for i in range(30, 100)], value=dado["umbrales"]["baja"],
-        format_func=_con_coma, key="umbral", bind="query-params",
+    threshold = st.select_slider(
+        "Umbral de alerta", [i / 100 for i in range(30, 100)], value=today["baja"],
+        format_func=lambda value: texts.number(value, 2), key="umbral", bind="query-params",
     )  # fmt: skip
-    actual = alertas[round(100 * dado["umbrales"]["baja"])]
-    nuevas = alertas[round(100 * umbral)]
-    cambio = texts.comparado(nuevas / actual - 1) if actual else texts.FALTA
-    kpis(
-        [
-            Kpi(f"Alertas con {texts.numero(umbral, 2)}", texts.numero(nuevas),
-                f"en {dado['dias']} días"),
-            Kpi("Al día", texts.numero(nuevas / dado["dias"], 1)),
-            Kpi("Frente al umbral de hoy", cambio,
-                f"{texts.numero(actual)} con {texts.numero(dado['umbrales']['baja'], 2)}"),
-            Kpi("De todas las lecturas", texts.porcentaje(nuevas / alertas[0], 2),
-                f"{texts.numero(alertas[0])} lecturas"),
-        ]
-    )  # fmt: skip
-    figura(analysis.umbrales(alertas, umbral, dado["umbrales"], colores()), "umbrales",
-           "Alertas que habría dado cada umbral")  # fmt: skip
+    current, new = (alerts[round(100 * value)] for value in (today["baja"], threshold))
+    ui.kpis(
+        ui.Kpi(f"Alertas con {texts.number(threshold, 2)}", texts.number(new), f"en {days} días"),
+        ui.Kpi("Al día", texts.number(new / days, 1)),
+        ui.Kpi(
+            "Frente al umbral de hoy",
+            texts.compared(new / current - 1 if current else None),
+            f"{texts.number(current)} con {texts.number(today['baja'], 2)}",
+        ),
+        ui.Kpi(
+            "De todas las lecturas",
+            texts.percent(new / alerts[0], 2),
+            f"{texts.number(alerts[0])} lecturas",
+        ),
+    )
+    ui.figure("Alertas que habría dado cada umbral", charts.alert_curve, alerts, threshold, today)
     st.caption(
         "Es una simulación sobre lo ya puntuado: no cambia nada. Las líneas son los umbrales de "
         "hoy de cada severidad."
     )
 
 
-def _con_coma(valor: float) -> str:
-    return texts.numero(valor, 2)
-
-
-def por_umbral(cuentas: list[int]) -> list[int]:
+def alerts_by_threshold(counts: Sequence[int]) -> list[int]:
     """Return the readings with at least each score, of those with just each.
 
     Examples
     --------
-    >>> por_umbral([5, 3, 1])
+    >>> alerts_by_threshold([5, 3, 1])
     [9, 4, 1]
     """
-    quedan, alertas = sum(cuentas), []
-    for cuenta in cuentas:
-        alertas.append(quedan)
-        quedan -= cuenta
-    return alertas
+    return list(accumulate(reversed(counts)))[::-1]

@@ -3,308 +3,243 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from dashboard import data, texts, url_state
-from dashboard.charts import customer
-from dashboard.client import ApiError
-from dashboard.components import (
-    Columna,
-    Kpi,
-    cabecera,
-    colores,
-    exportar,
-    figura,
-    kpis,
-    parte,
-    problema,
-    rotulo,
-    severidad,
-    tabla,
-    vacio,
+from dashboard import texts, ui
+from dashboard.charts import buscar_cliente as charts
+from dashboard.client import api_request, customer_path, fetch_all, fetch_rows
+from dashboard.filters import DayRange, choose_one, choose_range, last_day
+from dashboard.lists import choose_anomalies, shown_list
+from dashboard.navigation import MAX_ID, choose_customer, chosen_customer, forget_customer
+from dashboard.reviews import draw_anomaly, draw_outcome, judge_chosen
+
+_RESULTS = 12
+_MAX_DAYS_WITH_BAND = 35
+_MAP_DAYS = 60
+_HOURS = "/api/consumos/rango"
+_VERDICT_COLUMNS = (
+    ui.TableColumn("Cuándo", lambda r: r["veredicto"]["cuando"], "no-partir", texts.date_time),
+    ui.TableColumn("Veredicto", lambda r: r["veredicto"]["estado"], "", ui.state_badge, True),
+    ui.TableColumn(
+        "Anomalía", lambda r: r["anomalia"]["timestamp_consumo"], "no-partir", texts.date_time
+    ),
+    ui.TableColumn("Severidad", lambda r: r["anomalia"]["severidad"], "", ui.severity_badge, True),
+    ui.TableColumn("Quién", lambda r: r["veredicto"]["quien"], "ancha"),
+    ui.TableColumn("Motivo", lambda r: r["veredicto"]["motivo"]),
 )
-from dashboard.lists import pagina_de_lista, tabla_anomalias
-from dashboard.reviews import avisar, detalle, elegidas, formulario
-
-_RESULTADOS = 12
-_VISTAS = ("Consumo", "Perfil", "Anomalías", "Veredictos")
-_MAXIMO_BANDA_DIAS = 35
-_DIAS_MAPA = 60
 
 
-def pagina() -> None:
+def draw_buscar_cliente() -> None:
     """Draw the page."""
-    cabecera("Buscar cliente", "Su consumo frente a lo esperado, sus anomalías y por qué lo son.")
-    avisar()
-    _buscador()
-    elegido = url_state.cliente()
-    if elegido is None:
-        vacio("Elija un cliente", "Escriba parte de su identificador, o pulse uno de la lista.")
+    draw_outcome()
+    _search()
+    customer = chosen_customer()
+    if customer is None:
+        ui.empty("Elija un cliente", "Escriba parte de su identificador, o pulse uno de la lista.")
         return
-    with parte("cliente"):
-        _ficha(elegido)
+    with ui.section("cliente", (f"No existe el cliente {customer}", "Busque otro arriba.")):
+        _customer(customer)
 
 
 @st.fragment
-def _buscador() -> None:
+def _search() -> None:
     """Draw the search, which answers as one types."""
-    texto = st.text_input(
+    text = st.text_input(
         "Cliente",
         key="buscar",
         type="search",
         live="300ms",
-        max_chars=url_state.MAXIMO_ID,
+        max_chars=MAX_ID,
         placeholder="Escriba parte del identificador: CLI_0004…",
         label_visibility="collapsed",
     )
-    elegido = url_state.cliente()
-    if elegido and not texto:
+    chosen = chosen_customer()
+    if chosen and not text:
         return
-    try:
-        if texto:
-            busqueda = data.pedir("/api/clientes", buscar=texto, limite=_RESULTADOS)
+    with ui.section("buscador"):
+        if text:
+            rows = fetch_rows("/api/clientes", buscar=text, limite=_RESULTS)
         else:
-            busqueda = data.pedir("/api/clientes/ranking", limite=_RESULTADOS)
-        filas = data.elementos(data.leer(busqueda))
-    except ApiError as error:
-        problema(error, "buscador")
+            rows = fetch_rows("/api/clientes/ranking", limite=_RESULTS)
+        _results(rows, "Resultados:" if text else "Los más sospechosos:", chosen)
+
+
+def _results(rows: list[dict[str, Any]], title: str, chosen: str | None) -> None:
+    if not rows:
+        ui.empty("Ningún cliente se llama así", "Pruebe con menos letras.")
         return
-    if not filas:
-        vacio("Ningún cliente se llama así", "Pruebe con menos letras.")
-        return
-    st.caption("Los más sospechosos:" if not texto else "Resultados:")
+    st.caption(title)
     with st.container(horizontal=True, gap="small"):
-        for fila in filas:
-            nombre = fila["propietario_id"]
-            icono = ":material/warning:" if fila["es_sospechoso"] else None
+        for row in rows:
+            name = row["propietario_id"]
             if st.button(
-                nombre, key=f"elegir_{nombre}", icon=icono,
-                type="primary" if nombre == elegido else "secondary",
+                name, key=f"elegir_{name}",
+                icon=":material/warning:" if row["es_sospechoso"] else None,
+                type="primary" if name == chosen else "secondary",
             ):  # fmt: skip
-                url_state.elegir_cliente(nombre)
+                choose_customer(name)
                 st.rerun()
 
 
-def _ficha(cliente: str) -> None:
+def _customer(customer: str) -> None:
     """Draw one customer."""
-    cifras, conocidos = data.leer_todo(
-        data.pedir(data.de_cliente("/api/estadisticas/cliente/{}", cliente)),
-        data.pedir("/api/clientes", buscar=cliente, limite=_RESULTADOS),
+    figures, known = fetch_all(
+        api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
+        api_request("/api/clientes", buscar=customer, limite=_RESULTS),
     )
-    if (error := cifras.error()) is not None and error.clase == "no existe":
-        vacio(f"No existe el cliente {cliente}", "Busque otro arriba.")
-        return
-    resumen = cifras.valor()
-    suyo = next((c for c in conocidos.elementos() if c["propietario_id"] == cliente), {})
-    _titulo(cliente, resumen, suyo)
-    kpis(_kpis(resumen))
-    vista = st.segmented_control(
-        "Vista", _VISTAS, default=_VISTAS[0], required=True, key="vista", bind="query-params",
-        label_visibility="collapsed",
-    )  # fmt: skip
-    ultimo = url_state.hoy(resumen["ultima_lectura"] or suyo.get("ultima_lectura"))
-    with parte(f"vista_{vista}"):
-        if vista == "Perfil":
-            _perfil(cliente)
-        elif vista == "Anomalías":
-            _anomalias(cliente)
-        elif vista == "Veredictos":
-            _veredictos(cliente)
-        else:
-            _consumo(cliente, ultimo)
+    summary = figures.value()
+    own = next((c for c in known.rows() if c["propietario_id"] == customer), {})
+    _title(customer, summary, own.get("severidad"))
+    _figures(summary)
+    last = last_day(summary["ultima_lectura"] or own.get("ultima_lectura"))
+    views: dict[str, Callable[[str], None]] = {
+        "Consumo": partial(_consumption, last=last),
+        "Perfil": _profile,
+        "Anomalías": _anomalies,
+        "Veredictos": _verdicts,
+    }
+    view = choose_one("Vista", views, "vista")
+    with ui.section(f"vista_{view}"):
+        views[view](customer)
 
 
-def _titulo(cliente: str, resumen: dict[str, Any], suyo: dict[str, Any]) -> None:
-    sospecha = (
+def _title(customer: str, summary: dict[str, Any], severity: str | None) -> None:
+    suspicion = (
         '<span class="rotulo confirmada">Sospechoso</span>'
-        if resumen["es_sospechoso"]
+        if summary["es_sospechoso"]
         else '<span class="rotulo">Sin sospecha</span>'
     )
-    ultima = texts.fecha_hora(resumen["ultima_lectura"])
-    nivel = f"Última hora: {severidad(suyo['severidad'])}" if suyo.get("severidad") else ""
+    latest = texts.date_time(summary["ultima_lectura"])
+    level = f"Última hora: {ui.severity_badge(severity)}" if severity else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.html(
-            f"<b style='font-size:1.35rem'>{html.escape(cliente)}</b> &nbsp; {sospecha} &nbsp; "
-            f"<span class='suave'>{nivel} &nbsp; Última lectura: {ultima}</span>"
+            f"<b style='font-size:1.35rem'>{html.escape(customer)}</b> &nbsp; {suspicion} &nbsp; "
+            f"<span class='suave'>{level} &nbsp; Última lectura: {latest}</span>"
         )
         if st.button("Otro cliente", icon=":material/close:", type="tertiary"):
-            url_state.olvidar_cliente()
+            forget_customer()
             st.rerun()
 
 
-def _kpis(resumen: dict[str, Any]) -> list[Kpi]:
-    semana = resumen["semana"]
-    cambio = texts.comparado(semana["variacion"])
-    graves, descartadas = resumen["anomalias"]["crítica"], resumen["descartadas"] or 0
-    return [
-        Kpi(
-            "Última semana",
-            texts.kwh(semana["valor"]),
-            f"{cambio} que antes"
-            if semana["variacion"] is not None
-            else "sin semana anterior completa",
-        ),
-        Kpi(
+def _figures(summary: dict[str, Any]) -> None:
+    week, discarded = summary["semana"], summary["descartadas"] or 0
+    change = "sin semana anterior completa"
+    if week["variacion"] is not None:
+        change = f"{texts.compared(week['variacion'])} que antes"
+    anomalies = texts.count_of(summary["anomalias"]["crítica"], "crítica", "críticas")
+    if discarded:
+        anomalies += f", {texts.count_of(discarded, 'descartada', 'descartadas')}"
+    read, possible = (texts.number(summary[f]) for f in ("lecturas", "lecturas_posibles"))
+    ui.kpis(
+        ui.Kpi("Última semana", texts.energy(week["valor"]), change),
+        ui.Kpi(
             "28 días",
-            texts.kwh(resumen["consumo_total_kwh"]),
-            f"≈ {texts.euros(resumen['coste_estimado_eur'])}",
+            texts.energy(summary["consumo_total_kwh"]),
+            f"≈ {texts.money(summary['coste_estimado_eur'])}",
         ),
-        Kpi(
-            "Anomalías",
-            texts.numero(resumen["anomalias_total"]),
-            texts.plural(graves, "crítica", "críticas")
-            + (f", {texts.plural(descartadas, 'descartada', 'descartadas')}" * bool(descartadas)),
-        ),
-        Kpi(
-            "En juego (estimado)",
-            texts.euros(resumen["energia_en_juego_eur"]),
-            texts.kwh(resumen["energia_en_juego_kwh"]),
-        ),
-        Kpi(
-            "Lecturas",
-            texts.porcentaje(resumen["cobertura"]),
-            f"{texts.numero(resumen['lecturas'])} de "
-            f"{texts.numero(resumen['lecturas_posibles'])} horas",
-        ),
-    ]
+        ui.Kpi("Anomalías", texts.number(summary["anomalias_total"]), anomalies),
+        ui.stake_card(summary),
+        ui.Kpi("Lecturas", texts.percent(summary["cobertura"]), f"{read} de {possible} horas"),
+    )
 
 
-def _consumo(cliente: str, ultimo: date) -> None:
+def _consumption(customer: str, last: date) -> None:
     """Draw consumption with its band, and hour × day."""
-    rango = url_state.elegir_rango("c_", ultimo, "7 días", _MAXIMO_BANDA_DIAS)
-    detras = st.toggle(
+    days = choose_range("c_", last, _MAX_DAYS_WITH_BAND)
+    behind = st.toggle(
         "Periodo anterior por detrás", value=True, key="anterior", bind="query-params"
     )
-    antes = rango.anterior()
-    comunes: dict[str, Any] = {"propietario_id": cliente, "limite": 5000}
-    rangos = "/api/consumos/rango"
-    puntos, previos, mapa = data.leer_todo(
-        data.pedir(rangos, desde=rango.desde, hasta=rango.hasta, con_banda=True, **comunes),
-        data.pedir(rangos, desde=antes.desde, hasta=antes.hasta, **comunes),
-        data.pedir(
-            data.de_cliente("/api/consumos/mapa-calor/{}", cliente),
-            desde=ultimo - timedelta(days=_DIAS_MAPA - 1),
-            hasta=ultimo,
+    before = days.before()
+    of_customer = partial(api_request, _HOURS, propietario_id=customer, limite=5000)
+    points, previous, cells = fetch_all(
+        of_customer(desde=days.first, hasta=days.last, con_banda=True),
+        of_customer(desde=before.first, hasta=before.last),
+        api_request(
+            customer_path("/api/consumos/mapa-calor/{}", customer),
+            desde=last - timedelta(days=_MAP_DAYS - 1),
+            hasta=last,
         ),
     )
-    with parte("consumo"):
-        _serie(cliente, rango, puntos.elementos(), previos.elementos() if detras else [])
+    with ui.section("consumo"):
+        _hours(customer, days, points.rows(), previous.rows() if behind else [])
     st.subheader("Hora a hora, día a día", anchor=False)
-    with parte("mapa"):
-        celdas = mapa.elementos()
-        if celdas:
-            figura(
-                customer.mapa_dias(celdas, colores()),
-                "mapa",
-                f"Mapa de calor de {_DIAS_MAPA} días por hora",
-            )
+    with ui.section("mapa"):
+        if rows := cells.rows():
+            ui.figure(f"Mapa de calor de {_MAP_DAYS} días por hora", charts.day_map, rows)
         else:
-            vacio("Sin lecturas en 60 días", "No hay nada que pintar todavía.")
+            ui.empty("Sin lecturas en 60 días", "No hay nada que pintar todavía.")
 
 
-def _serie(
-    cliente: str, rango: url_state.Rango, horas: list[dict[str, Any]], previas: list[dict[str, Any]]
+def _hours(
+    customer: str, days: DayRange, hours: list[dict[str, Any]], previous: list[dict[str, Any]]
 ) -> None:
     """Draw consumption hour by hour."""
-    if not horas:
-        vacio("Sin lecturas en esos días", "Elija otro periodo.")
+    if not hours:
+        ui.empty("Sin lecturas en esos días", "Elija otro periodo.")
         return
-    figura(
-        customer.consumo(horas, previas, rango.dias, colores()),
-        "consumo",
-        f"Consumo por hora de {cliente} con su banda esperada y sus anomalías",
+    ui.figure(
+        f"Consumo por hora de {customer} con su banda esperada y sus anomalías",
+        charts.consumption,
+        hours,
+        previous,
+        days.days,
     )
     st.caption("Arrastre sobre la gráfica para ampliar; doble clic para volver.")
-    pedido = data.pedir("", propietario_id=cliente, desde=rango.desde, hasta=rango.hasta)
-    exportar("/api/consumos/rango", pedido.parametros, f"consumo_{cliente}", "exportar_consumo")
+    ui.export(
+        _HOURS, f"consumo_{customer}", "exportar_consumo",
+        propietario_id=customer, desde=days.first, hasta=days.last,
+    )  # fmt: skip
 
 
-def _perfil(cliente: str) -> None:
+def _profile(customer: str) -> None:
     """Draw the load profile against its own past and its peers, and the typical week."""
-    perfil, semana, pares = data.leer_todo(
-        data.pedir(data.de_cliente("/api/clientes/{}/perfil", cliente)),
-        data.pedir(data.de_cliente("/api/consumos/semana/{}", cliente)),
-        data.pedir(data.de_cliente("/api/clientes/{}/pares", cliente)),
-    )
-    suyo = perfil.valor()
-    izquierda, derecha = st.columns(2, gap="large")
-    for caja, clase, nombre in (
-        (izquierda, "laborable", "Días laborables"),
-        (derecha, "fin_de_semana", "Fines de semana"),
-    ):
-        with caja:
-            st.subheader(nombre, anchor=False)
-            if any(f["clase"] == clase for f in suyo["ahora"] + suyo["antes"]):
-                figura(
-                    customer.perfil(suyo, clase, colores()), f"perfil_{clase}",
-                    f"Perfil de carga: {nombre.lower()}",
-                )  # fmt: skip
+    paths = ("/api/clientes/{}/perfil", "/api/consumos/semana/{}", "/api/clientes/{}/pares")
+    profile, week, peers = fetch_all(*(api_request(customer_path(p, customer)) for p in paths))
+    own = profile.value()
+    classes = {"laborable": "Días laborables", "fin_de_semana": "Fines de semana"}
+    for box, (day_class, title) in zip(st.columns(2, gap="large"), classes.items(), strict=True):
+        with ui.panel(box, title):
+            if any(row["clase"] == day_class for row in own["ahora"] + own["antes"]):
+                ui.figure(f"Perfil de carga: {title.lower()}", charts.load_profile, own, day_class)
             else:
-                vacio("Sin lecturas bastantes", "Hacen falta unos días de historia.")
-    st.caption(
-        f"Clientes parecidos: {texts.numero(suyo['clientes_pares'])}, llevados al nivel de este."
-    )
-    izquierda, derecha = st.columns(2, gap="large")
-    with izquierda:
-        st.subheader("Su semana típica", anchor=False)
-        with parte("semana"):
-            figura(
-                customer.mapa_semana(semana.elementos(), colores()), "semana",
-                "Mapa de calor por día de la semana y hora",
-            )  # fmt: skip
-    with derecha:
-        st.subheader("La última semana y sus parecidos", anchor=False)
-        with parte("pares"):
-            juntos = pares.valor()
-            figura(customer.pares(juntos["elementos"], colores()), "pares",
-                   "Consumo del cliente y de sus parecidos")  # fmt: skip
-            if juntos["correlacion"] is not None:
-                st.caption(f"Correlación: {texts.numero(juntos['correlacion'], 2)} (de −1 a 1).")
+                ui.empty("Sin lecturas bastantes", "Hacen falta unos días de historia.")
+    count = texts.number(own["clientes_pares"])
+    st.caption(f"Clientes parecidos: {count}, llevados al nivel de este.")
+    left, right = st.columns(2, gap="large")
+    with ui.panel(left, "Su semana típica"):
+        ui.figure("Mapa de calor por día de la semana y hora", charts.week_map, week.rows())
+    with ui.panel(right, "La última semana y sus parecidos"):
+        ui.figure("Consumo del cliente y de sus parecidos", charts.beside_peers, peers.rows())
+        if (correlation := peers.value()["correlacion"]) is not None:
+            st.caption(f"Correlación: {texts.number(correlation, 2)} (de −1 a 1).")
 
 
-def _anomalias(cliente: str) -> None:
+def _anomalies(customer: str) -> None:
     """Draw the customer's anomalies; the chosen one in full."""
-    ruta = data.de_cliente("/api/anomalias/cliente/{}", cliente)
-    lista = pagina_de_lista(ruta, {"orden": "consumo"}, f"cliente_{cliente}", fija=True)
-    if not lista.filas:
-        vacio("Ninguna anomalía", "Este cliente consume como se espera de él.")
+    path = customer_path("/api/anomalias/cliente/{}", customer)
+    shown = shown_list(path, {"orden": "consumo"}, f"cliente_{customer}", fixed=True)
+    if not shown.rows:
+        ui.empty("Ninguna anomalía", "Este cliente consume como se espera de él.")
         return
-    st.caption("Elija una fila para ver por qué, o varias para darles el mismo veredicto.")
-    escogidas = tabla_anomalias(lista, con_cliente=False)
-    lista.novedades()
-    lista.paginador()
-    if len(escogidas) > 1:
-        elegidas(escogidas)
-        formulario(escogidas, lista.clave)
+    chosen = choose_anomalies(shown, with_customer=False)
+    if len(chosen) > 1:
+        judge_chosen(chosen, shown.key)
     else:
-        detalle((escogidas or lista.filas)[0]["id"], lista.clave)
+        draw_anomaly((chosen or shown.rows)[0]["id"], shown.key)
 
 
-def _veredictos(cliente: str) -> None:
+def _verdicts(customer: str) -> None:
     """Draw what people have said of the customer's anomalies."""
-    filas = data.elementos(
-        data.leer(data.pedir("/api/anomalias/veredictos", data.VIVO_S, propietario_id=cliente))
-    )
-    if not filas:
-        vacio(
+    rows = fetch_rows("/api/anomalias/veredictos", propietario_id=customer)
+    if rows:
+        ui.table(rows, _VERDICT_COLUMNS)
+    else:
+        ui.empty(
             "Nadie ha dado veredictos",
             "En «Anomalías» se confirma o se descarta cada una; el entrenamiento aprende de ello.",
         )
-        return
-    tabla(
-        filas,
-        [
-            Columna("Cuándo", lambda f: texts.fecha_hora(f["veredicto"]["cuando"]), entera=True),
-            Columna("Veredicto", lambda f: rotulo(f["veredicto"]["estado"]), es_html=True),
-            Columna(
-                "Anomalía", lambda f: texts.fecha_hora(f["anomalia"]["timestamp_consumo"]),
-                entera=True,
-            ),
-            Columna("Severidad", lambda f: severidad(f["anomalia"]["severidad"]), es_html=True),
-            Columna("Quién", lambda f: f["veredicto"]["quien"], ancha=True),
-            Columna("Motivo", lambda f: f["veredicto"]["motivo"]),
-        ],
-    )  # fmt: skip

@@ -3,241 +3,234 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import streamlit as st
 
-from dashboard import data, texts, url_state
-from dashboard.charts import analysis, monthly
-from dashboard.client import ApiError
-from dashboard.components import (
-    Columna,
-    Kpi,
-    cabecera,
-    colores,
-    exportar,
-    figura,
-    kpis,
-    parte,
-    problema,
-    tabla,
-    vacio,
+from dashboard import texts, ui
+from dashboard.charts import mensual as charts
+from dashboard.client import ApiRequest, api_request, customer_path, fetch, fetch_all, fetch_rows
+from dashboard.filters import choose_one
+from dashboard.lists import shown_list
+from dashboard.navigation import MAX_ID, chosen_customer, customer_button
+
+_YEAR = 13
+"""Months: a year and the month it is compared with."""
+_THREE_YEARS = 37
+"""Months: three years and the month they are compared with."""
+_ORDERS = {"Consumo": "consumo_total", "Anomalías": "anomalias_detectadas"}
+_RANKING_COLUMNS = (
+    ui.TableColumn("", "puesto", "der"),
+    ui.TableColumn("Cliente", "propietario_id", "no-partir"),
+    ui.TableColumn("Consumo", "consumo_total", "der", texts.energy),
+    ui.TableColumn("Coste estimado", "coste_estimado_eur", "der ancha", texts.money),
+    ui.TableColumn("Noche", "parte_noche", "der", texts.percent),
+    ui.TableColumn("Punta", "parte_punta", "der ancha", texts.percent),
+    ui.TableColumn("Máximo", "consumo_maximo", "der ancha", texts.energy),
+    ui.number_column("Anomalías", "anomalias_detectadas"),
 )
-from dashboard.lists import pagina_de_lista
-from dashboard.navigation import ir_a_cliente
-
-_MESES = 13
-"""A year and the month it is compared with."""
-_MESES_TODOS = 37
-"""Three years and the month they are compared with."""
-_ORDENES = {"Consumo": "consumo_total", "Anomalías": "anomalias_detectadas"}
 
 
-def pagina() -> None:
+def draw_mensual() -> None:
     """Draw the page."""
-    cabecera("Consumo mensual", "Mes a mes, frente al año anterior, de noche y en punta.")
-    try:
-        meses = data.elementos(data.leer(data.pedir("/api/consumos/meses", limite=_MESES_TODOS)))
-    except ApiError as error:
-        problema(error, "mensual")
-        return
-    if not meses:
-        vacio(
+    with ui.section("mensual"):
+        _months(fetch_rows("/api/consumos/meses", limite=_THREE_YEARS))
+
+
+def _months(months: list[dict[str, Any]]) -> None:
+    if not months:
+        ui.empty(
             "Todavía no hay meses sumados",
             "Súmelos con «consumo agregar»; cada noche conviene repetirlo.",
         )
         return
-    _todos(meses)
-    _anos(meses)
-    _ranking(meses)
-    _cliente()
+    _everybody(months)
+    left, right = st.columns(2, gap="large")
+    with ui.panel(left, "Un año sobre otro, por cliente", small=True):
+        ui.figure(
+            "Consumo medio por cliente de cada mes, un año sobre otro",
+            charts.years,
+            months,
+            "consumo_promedio",
+            "kWh por cliente",
+        )
+    with ui.panel(right, "De noche y en punta, por cliente", small=True):
+        ui.figure(
+            "Consumo de una hora de la noche y de una hora punta, mes a mes",
+            charts.night_and_peak,
+            months[:_YEAR][::-1],
+        )
+    _ranking(months)
+    _customer()
 
 
-def _todos(meses: list[dict[str, Any]]) -> None:
-    """Draw the months of all customers together, newest first in ``meses``."""
-    ultimo = meses[0]
-    en_curso = ultimo["mes_str"] >= f"{date.today():%Y-%m}"
-    cerrado = meses[1] if en_curso and len(meses) > 1 else ultimo
-    par = next(p for p in monthly.interanual(meses) if p["mes_str"] == cerrado["mes_str"])
-    interanual = texts.porcentaje(par["variacion"], signo=True)
-    st.subheader(texts.mes(ultimo["mes_str"]).capitalize(), anchor=False)
-    kpis(
-        [
-            Kpi("Consumo", texts.kwh(ultimo["consumo_total"]),
-                "hasta hoy" if en_curso else ""),
-            Kpi("Por cliente", texts.kwh(ultimo["consumo_promedio"]),
-                texts.plural(ultimo["clientes"], "cliente", "clientes")),
-            Kpi("Coste estimado", texts.euros(ultimo["coste_estimado_eur"])),
-            Kpi("Anomalías", texts.numero(ultimo["anomalias_detectadas"]),
-                texts.plural(ultimo["anomalias_criticas"], "crítica", "críticas")),
-            Kpi(f"{texts.mes_corto(cerrado['mes_str']).capitalize()}, en un año", interanual,
-                "por cliente" if par["variacion"] is not None else "sin dos años completos"),
-        ]
-    )  # fmt: skip
-    figura(analysis.meses_total(meses[:_MESES][::-1], colores()), "meses",
-           "Consumo y anomalías de cada mes")  # fmt: skip
-    if not all(mes["completo"] for mes in meses[:_MESES]):
+def change_in_a_year(months: Sequence[Mapping[str, Any]], month: Mapping[str, Any]) -> float | None:
+    """Return how much more each customer consumed in a month than a year before (0,05 = 5 %).
+
+    Per customer: between years, customers come and go. None = cannot be said, as where one of
+    the two months is missing or not whole.
+    """
+    name = month["mes_str"]
+    year_before = f"{int(name[:4]) - 1}{name[4:]}"
+    before = next((row for row in months if row["mes_str"] == year_before), None)
+    if not (before and before["completo"] and month["completo"] and before["consumo_promedio"]):
+        return None
+    return float(month["consumo_promedio"] / before["consumo_promedio"] - 1)
+
+
+def _everybody(months: list[dict[str, Any]]) -> None:
+    """Draw the months of all customers together, newest first in ``months``."""
+    latest = months[0]
+    unfinished = latest["mes_str"] >= f"{date.today():%Y-%m}"
+    finished = months[1] if unfinished and len(months) > 1 else latest
+    change = change_in_a_year(months, finished)
+    st.subheader(texts.month_name(latest["mes_str"]).capitalize(), anchor=False)
+    ui.kpis(
+        ui.Kpi("Consumo", texts.energy(latest["consumo_total"]), "hasta hoy" * unfinished),
+        ui.Kpi(
+            "Por cliente",
+            texts.energy(latest["consumo_promedio"]),
+            texts.count_of(latest["clientes"], "cliente", "clientes"),
+        ),
+        ui.Kpi("Coste estimado", texts.money(latest["coste_estimado_eur"])),
+        ui.Kpi(
+            "Anomalías",
+            texts.number(latest["anomalias_detectadas"]),
+            texts.count_of(latest["anomalias_criticas"], "crítica", "críticas"),
+        ),
+        ui.Kpi(
+            f"{texts.short_month(finished['mes_str']).capitalize()}, en un año",
+            texts.percent(change, sign=True),
+            "sin dos años completos" if change is None else "por cliente",
+        ),
+    )
+    shown = months[:_YEAR]
+    ui.figure("Consumo y anomalías de cada mes", charts.all_months, shown[::-1])
+    if not all(month["completo"] for month in shown):
         st.caption("* Mes sin terminar, o con huecos: no se compara con los demás.")
 
 
-def _anos(meses: list[dict[str, Any]]) -> None:
-    """Draw years over each other, and what an hour of the night and of the peak takes."""
-    izquierda, derecha = st.columns(2, gap="large")
-    with izquierda:
-        st.markdown("**Un año sobre otro, por cliente**")
-        figura(
-            monthly.por_anos(meses, "consumo_promedio", "kWh por cliente", colores()),
-            "por_anos", "Consumo medio por cliente de cada mes, un año sobre otro",
-        )  # fmt: skip
-    with derecha:
-        st.markdown("**De noche y en punta, por cliente**")
-        figura(monthly.noche_y_punta(meses[:_MESES][::-1], colores()), "noche_y_punta",
-               "Consumo de una hora de la noche y de una hora punta, mes a mes")  # fmt: skip
-
-
-def _ranking(meses: list[dict[str, Any]]) -> None:
+def _ranking(months: list[dict[str, Any]]) -> None:
     """Draw who consumed most, or had most anomalies, in a month."""
     st.subheader("Clasificación del mes", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        mes = st.selectbox(
-            "Mes", [m["mes_str"] for m in meses], format_func=texts.mes, key="mes", width=220,
-            bind="query-params", filter_mode=None,
+        month = st.selectbox(
+            "Mes", [m["mes_str"] for m in months], format_func=texts.month_name, key="mes",
+            width=220, bind="query-params", filter_mode=None,
         )  # fmt: skip
-        orden = st.segmented_control(
-            "Por", list(_ORDENES), default="Consumo", required=True, key="por", bind="query-params"
-        )
-    ruta = f"/api/consumos/meses/{mes}"
-    parametros = {"orden": _ORDENES[orden or "Consumo"]}
-    with parte("ranking"):
-        clave = f"mes_{mes}"
-        lista = pagina_de_lista(ruta, parametros, clave)
-        filas = [{**fila, "puesto": i} for i, fila in enumerate(lista.filas, start=lista.primera)]
-        tabla(
-            filas,
-            [
-                Columna("", lambda f: str(f["puesto"]), derecha=True),
-                Columna("Cliente", lambda f: f["propietario_id"], entera=True),
-                Columna("Consumo", lambda f: texts.kwh(f["consumo_total"]), derecha=True),
-                Columna("Coste estimado", lambda f: texts.euros(f["coste_estimado_eur"]),
-                        derecha=True, ancha=True),
-                Columna("Noche", lambda f: texts.porcentaje(f["parte_noche"]), derecha=True),
-                Columna("Punta", lambda f: texts.porcentaje(f["parte_punta"]), derecha=True,
-                        ancha=True),
-                Columna("Máximo", lambda f: texts.kwh(f["consumo_maximo"]), derecha=True,
-                        ancha=True),
-                Columna("Anomalías", lambda f: texts.numero(f["anomalias_detectadas"]),
-                        derecha=True),
-            ],
-        )  # fmt: skip
-        lista.paginador()
-        exportar(ruta, tuple(parametros.items()), f"meses_{mes}", "exportar_mes")
+        order = choose_one("Por", _ORDERS, "por")
+    path = f"/api/consumos/meses/{month}"
+    params = {"orden": _ORDERS[order]}
+    with ui.section("ranking"):
+        shown = shown_list(path, params, f"mes_{month}")
+        rows = [{**row, "puesto": i} for i, row in enumerate(shown.rows, start=shown.first)]
+        ui.table(rows, _RANKING_COLUMNS)
+        shown.draw_pager()
+        ui.export(path, f"meses_{month}", "exportar_mes", **params)
 
 
-def _cliente() -> None:
+def _customer() -> None:
     """Draw one customer's months."""
     st.subheader("Un cliente, mes a mes", anchor=False)
-    nombre = st.text_input(
+    name = st.text_input(
         "Cliente",
         key="de_mes",
-        max_chars=url_state.MAXIMO_ID,
-        value=url_state.cliente() or "",
+        max_chars=MAX_ID,
+        value=chosen_customer() or "",
         placeholder="Por ejemplo CLI_00001",
         bind="query-params",
         width=320,
     ).strip()
-    if not nombre:
-        vacio("Elija un cliente", "Escriba su identificador para comparar sus meses.")
+    if not name:
+        ui.empty("Elija un cliente", "Escriba su identificador para comparar sus meses.")
         return
-    with parte("mes_cliente"):
-        try:
-            dado = data.leer(
-                data.pedir(data.de_cliente("/api/estadisticas/mensuales/{}", nombre), meses=_MESES)
-            )
-        except ApiError as error:
-            if error.clase != "no existe":
-                raise
-            vacio(f"No hay meses de {nombre}", "Compruebe el identificador.")
-            return
-        _meses_de(nombre, dado)
+    with ui.section("mes_cliente", (f"No hay meses de {name}", "Compruebe el identificador.")):
+        path = customer_path("/api/estadisticas/mensuales/{}", name)
+        _months_of(name, fetch(path, meses=_YEAR))
 
 
-def _meses_de(nombre: str, dado: dict[str, Any]) -> None:
-    filas = [_comparable(f) for f in dado["elementos"][::-1] if f["actual"] or f["anterior"]]
-    puesto = (
-        f"{dado['posicion']}.º de {texts.numero(dado['de'])}" if dado["posicion"] else texts.FALTA
-    )
-    kpis(
-        [
-            Kpi("Suma", texts.kwh(dado["consumo_total"]),
-                texts.plural(len([f for f in filas if f["actual"]]), "mes", "meses")),
-            Kpi("Media mensual", texts.kwh(dado["consumo_promedio_mensual"]),
-                "de los meses completos"),
-            Kpi("Último mes completo", texts.comparado(dado["variacion_mensual"]),
-                "por hora, frente al anterior" if dado["variacion_mensual"] is not None
-                else "sin mes anterior completo"),
-            Kpi("Puesto por consumo", puesto, "1.º = el que más"),
-        ]
-    )  # fmt: skip
-    izquierda, derecha = st.columns(2, gap="large")
-    with izquierda:
-        st.markdown("**Frente al año anterior**")
-        figura(analysis.meses_interanual(filas, colores()), "interanual",
-               f"Meses de {nombre} frente al año anterior")  # fmt: skip
-        if not any(fila["anterior"] for fila in filas):
+def _months_of(name: str, answer: dict[str, Any]) -> None:
+    # Without the month of the year before, unless both are whole.
+    months = [
+        pair if pair["variacion"] is not None else {**pair, "anterior": None}
+        for pair in answer["elementos"][::-1]
+        if pair["actual"] or pair["anterior"]
+    ]
+    own = [month["actual"] for month in months if month["actual"]]
+    _customer_figures(answer, len(own))
+    left, right = st.columns(2, gap="large")
+    with ui.panel(left, "Frente al año anterior", small=True):
+        ui.figure(f"Meses de {name} frente al año anterior", charts.year_before, months)
+        if not any(month["anterior"] for month in months):
             st.caption("Aún no hay meses completos de hace un año con que comparar.")
-    with derecha:
-        st.markdown("**Parte de noche y de punta**")
-        suyos = [fila["actual"] for fila in filas if fila["actual"]]
-        figura(analysis.partes(suyos, colores()), "partes",
-               f"Parte de la energía de {nombre} de noche y en punta")  # fmt: skip
-    _acumulado(nombre, [fila["mes_str"] for fila in suyos[::-1]])
+    with ui.panel(right, "Parte de noche y de punta", small=True):
+        ui.figure(
+            f"Parte de la energía de {name} de noche y en punta", charts.night_and_peak_shares, own
+        )
+    _day_by_day(name, [month["mes_str"] for month in own[::-1]])
     with st.container(horizontal=True):
-        exportar(data.de_cliente("/api/consumos/mensuales/{}", nombre), (),
-                 f"meses_{nombre}", "exportar_meses")  # fmt: skip
-        if st.button(f"Ficha de {nombre}", icon=":material/person_search:"):
-            ir_a_cliente(nombre)
+        ui.export(
+            customer_path("/api/consumos/mensuales/{}", name), f"meses_{name}", "exportar_meses"
+        )
+        customer_button(name, f"Ficha de {name}")
 
 
-def _comparable(par: dict[str, Any]) -> dict[str, Any]:
-    """Return a month without that of the year before, unless both are whole."""
-    return par if par["variacion"] is not None else {**par, "anterior": None}
+def _customer_figures(answer: dict[str, Any], months: int) -> None:
+    place = texts.MISSING
+    if answer["posicion"]:
+        place = f"{answer['posicion']}.º de {texts.number(answer['de'])}"
+    change = answer["variacion_mensual"]
+    ui.kpis(
+        ui.Kpi(
+            "Suma", texts.energy(answer["consumo_total"]), texts.count_of(months, "mes", "meses")
+        ),
+        ui.Kpi(
+            "Media mensual",
+            texts.energy(answer["consumo_promedio_mensual"]),
+            "de los meses completos",
+        ),
+        ui.Kpi(
+            "Último mes completo",
+            texts.compared(change),
+            "sin mes anterior completo" if change is None else "por hora, frente al anterior",
+        ),
+        ui.Kpi("Puesto por consumo", place, "1.º = el que más"),
+    )
 
 
-def _acumulado(nombre: str, meses: list[str]) -> None:
+def _day_by_day(name: str, months: list[str]) -> None:
     """Draw how chosen months of a customer add up, day by day.
 
     Parameters
     ----------
-    meses : list of str
+    months : list of str
         Those that can be chosen, newest first.
     """
-    if not meses:
+    if not months:
         return
     st.markdown("**Mes sobre mes, día a día**")
-    elegidos = st.multiselect(
-        "Meses", meses, default=_de_partida(meses), format_func=texts.mes, key="meses_dia",
-        max_selections=monthly.MAXIMO_MESES, placeholder="Elija meses",
+    # The two newest ones, and that of a year before, if there is one.
+    year_before = f"{int(months[0][:4]) - 1}{months[0][4:]}"
+    chosen = st.multiselect(
+        "Meses", months, default=[*months[:2], *(m for m in months[2:] if m == year_before)],
+        format_func=texts.month_name, key="meses_dia", max_selections=charts.MAX_MONTHS,
+        placeholder="Elija meses",
     )  # fmt: skip
-    with parte("acumulado"):
-        respuestas = data.leer_todo(
-            *(
-                data.pedir(
-                    "/api/consumos/diarios", propietario_id=nombre,
-                    desde=f"{mes}-01", hasta=f"{mes}-{monthrange(int(mes[:4]), int(mes[5:]))[1]}",
-                )
-                for mes in elegidos
+    with ui.section("acumulado"):
+        answers = fetch_all(*(_days_request(name, month) for month in chosen))
+        days = [day for answer in answers for day in answer.rows()]
+        if days:
+            ui.figure(
+                f"Consumo acumulado de {name} por día del mes", charts.running_total, days, chosen
             )
-        )  # fmt: skip
-        dias = [dia for respuesta in respuestas for dia in respuesta.elementos()]
-        if dias:
-            figura(monthly.acumulado(dias, elegidos, colores()), "acumulado",
-                   f"Consumo acumulado de {nombre} por día del mes")  # fmt: skip
         else:
-            vacio("Sin días que sumar", "Elija algún mes con lecturas guardadas.")
+            ui.empty("Sin días que sumar", "Elija algún mes con lecturas guardadas.")
 
 
-def _de_partida(meses: list[str]) -> list[str]:
-    """Return the two newest months, and that of a year before, if there is one."""
-    un_ano_antes = f"{int(meses[0][:4]) - 1}{meses[0][4:]}"
-    return [*meses[:2], *(mes for mes in meses[2:] if mes == un_ano_antes)]
+def _days_request(name: str, month: str) -> ApiRequest:
+    last = monthrange(int(month[:4]), int(month[5:]))[1]
+    return api_request(
+        "/api/consumos/diarios", propietario_id=name, desde=f"{month}-01", hasta=f"{month}-{last}"
+    )

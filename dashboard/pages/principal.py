@@ -7,201 +7,170 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import data, texts
-from dashboard.charts import base
-from dashboard.components import (
-    Kpi,
-    cabecera,
-    colores,
-    figura,
-    kpis,
-    motivos,
-    parte,
-    problema,
-    severidad,
-    vacio,
-    variacion,
-)
-from dashboard.navigation import ir_a_cliente
-from dashboard.sidebar import resumen_salud
+from dashboard import texts, ui
+from dashboard.charts.shared import severity_series
+from dashboard.client import api_request, fetch, fetch_all, fetch_rows
+from dashboard.navigation import open_customer
+from dashboard.session import health_summary
 
-_TOP = 10
-_EN_VIVO = 12
-_VIVO_S = 10
+_LIVE_EVERY_S = 10
 """How often the live parts ask again. By hand, 2026-11-24."""
-_ALTO_VIVO = 310
+_LIVE_HEIGHT = 310
 """Five of them to the pixel; the others by scrolling."""
-_VIVAS = data.pedir("/api/anomalias/últimas", data.VIVO_S, limite=_EN_VIVO)
-_SALUD = data.pedir("/salud", data.VIVO_S)
+_LIVE_ROWS = 12
+_LATEST = "/api/anomalias/últimas"
 
 
-def pagina() -> None:
+def draw_principal() -> None:
     """Draw the page."""
-    cabecera("Dashboard principal", "La última semana frente a la anterior, y lo que llega ahora.")
-    resumen, serie, _, top, _ = data.leer_todo(
-        data.pedir("/api/dashboard/resumen"),
-        data.pedir("/api/anomalias/serie"),
-        _VIVAS,
-        data.pedir("/api/dashboard/top-anomalias", limite=_TOP),
-        _SALUD,
+    summary, series, top, *_ = fetch_all(
+        api_request("/api/dashboard/resumen"),
+        api_request("/api/anomalias/serie"),
+        api_request("/api/dashboard/top-anomalias", limite=10),
+        api_request(_LATEST, limite=_LIVE_ROWS),
+        api_request("/salud"),
     )
-    if (error := resumen.error()) is not None and error.clase == "sin conexión":
-        problema(error, "principal")
+    if (error := summary.error()) is not None and error.kind == "unreachable":
+        ui.api_error(error, "principal")
         return
-    with parte("kpis"):
-        _cifras(resumen.valor())
-    ancha, estrecha = st.columns([1.9, 1], gap="large")
-    with ancha:
+    with ui.section("kpis"):
+        _week(summary.value())
+    wide, narrow = st.columns([1.9, 1], gap="large")
+    with wide:
         st.subheader("Anomalías de los últimos 30 días", anchor=False)
-        grafica = st.container()
-    with estrecha:
+        chart = st.container()
+    with narrow:
         st.subheader("En vivo", anchor=False)
-        _en_vivo()
+        _live()
     st.subheader("Los diez clientes más sospechosos", anchor=False)
-    with parte("top"):
-        if top.valor()["truncado"]:
+    with ui.section("top"):
+        if top.value()["truncado"]:
             st.caption("Hay más anomalías de las que se pueden mirar: cuentan las últimas.")
-        _top(top.elementos())
+        _suspects(top.rows())
     st.subheader("Salud del sistema", anchor=False)
-    _salud()
+    _health()
     # Last: while a browser reads in what draws figures it shows nothing else that has come.
-    with grafica, parte("serie"):
-        _serie(serie.elementos())
+    with chart, ui.section("serie"):
+        rows = series.rows()
+        if any(row["total"] for row in rows):
+            ui.figure("Barras apiladas de anomalías por día y severidad", severity_series, rows)
+        else:
+            ui.empty("Ninguna anomalía en 30 días", "Si esperaba alguna, mire si llegan lecturas.")
 
 
-def _cifras(resumen: dict[str, Any]) -> None:
+def _week(summary: dict[str, Any]) -> None:
     """Draw the figures of the week."""
-    if resumen["ultima_lectura"] is None:
-        vacio(
+    if summary["ultima_lectura"] is None:
+        ui.empty(
             "Todavía no hay lecturas",
             "Envíelas con «consumo producir» y póngalas a puntuar con «consumo consumir»; o vea "
             "una demostración completa con «consumo demo».",
         )
         return
-    if not resumen["completo"]:
+    if not summary["completo"]:
         st.warning("Hay más anomalías de las que se pueden mirar: estas cifras son de las últimas.")
-    abiertas = resumen["por_estado"]["abierta"]
-    cartas = (
-        ("Anomalías", "anomalias", texts.numero, True),
-        ("Críticas", "criticas", texts.numero, True),
-        ("Clientes sospechosos", "sospechosos", texts.numero, True),
-        ("En juego (estimado)", "energia_en_juego_eur", texts.euros, True),
-        ("Consumo", "consumo_kwh", texts.kwh, False),
+    cards = (
+        ("Anomalías", "anomalias", texts.number),
+        ("Críticas", "criticas", texts.number),
+        ("Clientes sospechosos", "sospechosos", texts.number),
+        ("En juego (estimado)", "energia_en_juego_eur", texts.money),
+        ("Consumo", "consumo_kwh", texts.energy),
     )
-    kpis(
-        [
-            *(
-                variacion(nombre, resumen[campo], escribir(resumen[campo]["valor"]), peor)
-                for nombre, campo, escribir, peor in cartas
-            ),
-            Kpi("Por revisar", texts.numero(abiertas), "abiertas en 30 días"),
-        ]
+    to_review = texts.number(summary["por_estado"]["abierta"])
+    ui.kpis(
+        *(
+            ui.week_change(
+                name, summary[field], shown(summary[field]["valor"]), field != "consumo_kwh"
+            )
+            for name, field, shown in cards
+        ),
+        ui.Kpi("Por revisar", to_review, "abiertas en 30 días"),
     )
     st.caption(
-        f"Última lectura: {texts.fecha_hora(resumen['ultima_lectura'])}. "
-        f"Los euros estiman {texts.numero(resumen['precio_kwh_eur'], 2)} € por kWh de diferencia "
-        "con lo esperado en las horas anómalas; no son una pérdida probada."
+        f"Última lectura: {texts.date_time(summary['ultima_lectura'])}. "
+        f"Los euros estiman {texts.number(summary['precio_kwh_eur'], 2)} € por kWh de "
+        "diferencia con lo esperado en las horas anómalas; no son una pérdida probada."
     )
 
 
-def _serie(elementos: list[dict[str, Any]]) -> None:
-    if not any(fila["total"] for fila in elementos):
-        vacio("Ninguna anomalía en 30 días", "Si esperaba alguna, mire si llegan lecturas.")
-        return
-    figura(
-        base.serie_severidad(elementos, "dia", colores()),
-        "serie_severidad",
-        "Barras apiladas de anomalías por día y severidad",
-    )
-
-
-@st.fragment(run_every=_VIVO_S)
-def _en_vivo() -> None:
+@st.fragment(run_every=_LIVE_EVERY_S)
+def _live() -> None:
     """Draw the newest anomalies, asked for again by itself."""
-    with parte("vivo"):
-        filas = data.elementos(data.leer(_VIVAS))
-        if not filas:
-            vacio("Sin anomalías todavía", "Aparecerán aquí en cuanto se detecten.")
+    with ui.section("vivo"):
+        rows = fetch_rows(_LATEST, limite=_LIVE_ROWS)
+        if not rows:
+            ui.empty("Sin anomalías todavía", "Aparecerán aquí en cuanto se detecten.")
             return
-        lineas = "".join(
-            f"<div>{severidad(fila['severidad'])}"
-            f"<b>{html.escape(fila['propietario_id'])}</b>"
-            f"<time>{texts.fecha_hora_corta(fila['timestamp_consumo'])}</time>"
-            f'<span class="que">{html.escape(texts.tipos(fila["tipos_anomalia"]))}</span></div>'
-            for fila in filas
+        lines = "".join(
+            f"<div>{ui.severity_badge(row['severidad'])}"
+            f"<b>{html.escape(row['propietario_id'])}</b>"
+            f"<time>{texts.short_date_time(row['timestamp_consumo'])}</time>"
+            f'<span class="que">{html.escape(texts.type_names(row["tipos_anomalia"]))}</span></div>'
+            for row in rows
         )
-        with st.container(height=_ALTO_VIVO, border=False):
-            st.html(f'<div class="feed">{lineas}</div>')
+        with st.container(height=_LIVE_HEIGHT, border=False):
+            st.html(f'<div class="feed">{lines}</div>')
 
 
-def _top(filas: list[dict[str, Any]]) -> None:
+def _suspects(rows: list[dict[str, Any]]) -> None:
     """Draw the customers under most suspicion, each with its reasons."""
-    if not filas:
-        vacio("Ningún cliente bajo sospecha", "Es una buena noticia: nadie acumula indicios.")
-        return
-    for fila in filas:
+    if not rows:
+        ui.empty("Ningún cliente bajo sospecha", "Es una buena noticia: nadie acumula indicios.")
+    for row in rows:
+        customer = row["propietario_id"]
         with st.container(border=True):
-            nombre, cuerpo, cifras = st.columns([1.1, 3, 1.2], vertical_alignment="top")
-            with nombre:
-                st.button(
-                    fila["propietario_id"],
-                    key=f"top_{fila['propietario_id']}",
-                    icon=":material/person_search:",
+            name, reasons, figures = st.columns([1.1, 3, 1.2], vertical_alignment="top")
+            with name:
+                chosen = st.button(
+                    customer, key=f"top_{customer}", icon=":material/person_search:",
                     help="Abrir su ficha",
-                    on_click=_recordar,
-                    args=(fila["propietario_id"],),
-                )
-                st.html(severidad(fila["severidad"]))
-            with cuerpo:
-                st.html(f"<b>{html.escape(texts.tipos(fila['tipos_anomalia'][:3]))}</b>")
-                motivos(fila["motivos"] or ["Sin motivos guardados."])
-            with cifras:
-                st.html(_cifras_de(fila))
-    if abrir := st.session_state.pop("_abrir", None):
-        ir_a_cliente(abrir)
+                )  # fmt: skip
+                st.html(ui.severity_badge(row["severidad"]))
+            with reasons:
+                st.html(f"<b>{html.escape(texts.type_names(row['tipos_anomalia'][:3]))}</b>")
+                ui.bullets(row["motivos"] or ["Sin motivos guardados."])
+            figures.html(_suspect_figures(row))
+        if chosen:
+            open_customer(customer)
 
 
-def _recordar(cliente: str) -> None:
-    st.session_state["_abrir"] = cliente
-
-
-def _cifras_de(fila: dict[str, Any]) -> str:
-    confirmadas = (
-        f"<br>{texts.plural(fila['confirmadas'], 'confirmada', 'confirmadas')}"
-        if fila["confirmadas"]
-        else ""
-    )
+def _suspect_figures(row: dict[str, Any]) -> str:
+    counts = [
+        texts.count_of(row["anomalias"], "anomalía", "anomalías")
+        + f", {texts.count_of(row['criticas'], 'crítica', 'críticas')}"
+    ]
+    if row["confirmadas"]:
+        counts.append(texts.count_of(row["confirmadas"], "confirmada", "confirmadas"))
     return (
-        f"<b>{texts.euros(fila['energia_en_juego_eur'])}</b> <span class='suave'>estimados</span>"
-        f"<br><span class='suave'>{texts.kwh(fila['energia_en_juego_kwh'])} en 28 días<br>"
-        f"{texts.porcentaje(fila['probabilidad'])} de que haya algo<br>"
-        f"{texts.plural(fila['anomalias'], 'anomalía', 'anomalías')}, "
-        f"{texts.plural(fila['criticas'], 'crítica', 'críticas')}{confirmadas}</span>"
+        f"<b>{texts.money(row['energia_en_juego_eur'])}</b> "
+        "<span class='suave'>estimados</span>"
+        f"<br><span class='suave'>{texts.energy(row['energia_en_juego_kwh'])} en 28 días<br>"
+        f"{texts.percent(row['probabilidad'])} de que haya algo<br>"
+        f"{'<br>'.join(counts)}</span>"
     )
 
 
-@st.fragment(run_every=_VIVO_S)
-def _salud() -> None:
+@st.fragment(run_every=_LIVE_EVERY_S)
+def _health() -> None:
     """Draw how every part of the system is, asked for again by itself."""
-    with parte("salud"):
-        salud = data.leer(_SALUD)
-        clase, texto = resumen_salud(salud)
-        trozos = [f'<span class="{clase}"><b>{html.escape(texto)}</b></span>']
-        for una in salud["partes"]:
-            detalle = (
-                f"{texts.numero(una['ms'], 0)} ms" if una["estado"] == "bien" else "no responde"
-            )
-            trozos.append(
-                f'<span class="{una["estado"]}">{html.escape(una["nombre"])} '
-                f'<span class="suave">{html.escape(detalle)}</span></span>'
-            )
-        consumidor = salud["consumidor"]
-        quien = html.escape(consumidor["gravedad"])
-        antiguedad = texts.hace(consumidor["antiguedad_s"])
-        trozos.append(
-            f'<span class="{quien}">Consumidor {html.escape(consumidor["estado"])} '
-            f'<span class="suave">{antiguedad}</span></span>'
+    with ui.section("salud"):
+        health = fetch("/salud")
+        level, text = health_summary(health)
+        consumer = health["consumidor"]
+        parts = [
+            (part["estado"], part["nombre"],
+             f"{texts.number(part['ms'])} ms" if part["estado"] == "bien" else "no responde")
+            for part in health["partes"]
+        ]  # fmt: skip
+        parts += [
+            (consumer["gravedad"], f"Consumidor {consumer['estado']}",
+             texts.time_ago(consumer["antiguedad_s"])),
+            ("bien", "", texts.model_name(consumer["version_modelo"])),
+        ]  # fmt: skip
+        pieces = "".join(
+            f'<span class="{html.escape(state)}">{html.escape(name)} '
+            f'<span class="suave">{html.escape(detail)}</span></span>'
+            for state, name, detail in parts
         )
-        version = texts.version_modelo(consumidor["version_modelo"])
-        trozos.append(f'<span class="bien"><span class="suave">{version}</span></span>')
-        st.html(f'<div class="salud">{"".join(trozos)}</div>')
+        whole = f'<span class="{level}"><b>{html.escape(text)}</b></span>'
+        st.html(f'<div class="salud">{whole}{pieces}</div>')

@@ -12,16 +12,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 from banco_mundo import fill, serve_api
 from rich.console import Console
 from rich.table import Table
+from served_dashboard import browser_path, serve_dashboard, wait_for
 
-from dashboard.page_registry import PAGINAS
+from dashboard.navigation import PAGES
 from detection.errors import ConfiguracionError
 from detection.texts import numero
 from pipeline.embedded.services import EmbeddedServices
@@ -41,9 +36,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 META_S = 2.0
-ARRANQUE_S = 60.0
 PLAZO_MS = 60_000
-NAVEGADORES = ("chromium", "chromium-browser", "google-chrome")
 UTIL = (
     "[data-testid=stMain] :is(.kpi, .tabla, .vacio, .luz, .js-plotly-plot .main-svg, "
     "[data-testid=stDataFrame] canvas)"
@@ -77,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--semilla", type=entero(0), default=1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="ARCHIVO", help="guarda las cifras")
     opciones = parser.parse_args(argv)
-    camino = next(filter(None, map(shutil.which, NAVEGADORES)), None)
+    camino = browser_path()
     if camino is None:
         raise ConfiguracionError("no hay ningún navegador: instale el paquete chromium")
     consola = Console(highlight=False)
@@ -94,60 +87,22 @@ def main(argv: Sequence[str]) -> int:
             f"{platform.python_version()}; {opciones.clientes} clientes, {opciones.dias} días, "
             f"{len(mundo.anomalias)} anomalías."
         )
-        with (
-            serve_api(settings, Path(carpeta)) as puerto,
-            _tablero(puerto, Path(carpeta)) as url,
-        ):
-            cifras = _measure(url, camino, mundo.graves[0], opciones.veces)
+        with serve_api(settings, Path(carpeta)) as puerto:
+            api = f"http://127.0.0.1:{puerto}"
+            wait_for(f"{api}/salud/lista")
+            with serve_dashboard(api, Path(carpeta)) as url:
+                cifras = _measure(url, camino, mundo.graves[0], opciones.veces)
     _show(consola, cifras)
     if opciones.json:
         opciones.json.write_text(json.dumps(cifras, indent=2, ensure_ascii=False))
     return HECHO
 
 
-@contextmanager
-def _tablero(puerto_api: int, carpeta: Path) -> Iterator[str]:
-    """Give the address of the dashboard, in a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as enchufe:
-        puerto = enchufe.getsockname()[1]
-    entorno = {
-        **os.environ,
-        "API_URL": f"http://127.0.0.1:{puerto_api}",
-        "TABLERO_PORT": str(puerto),
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-    }
-    with (carpeta / "tablero.log").open("wb") as registro:
-        proceso = subprocess.Popen(
-            [sys.executable, "-m", "dashboard.command"], cwd=carpeta, env=entorno, stdout=registro,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    url = f"http://127.0.0.1:{puerto}"
-    try:
-        for direccion in (f"http://127.0.0.1:{puerto_api}/salud/lista", f"{url}/_stcore/health"):
-            limite = time.monotonic() + ARRANQUE_S
-            while not _answers(direccion):
-                if proceso.poll() is not None or time.monotonic() > limite:
-                    raise RuntimeError((carpeta / "tablero.log").read_text())
-                time.sleep(0.05)
-        yield url
-    finally:
-        proceso.terminate()
-        proceso.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as respuesta:
-            return bool(respuesta.status == 200)
-    except OSError:
-        return False
-
-
 def _measure(url: str, camino: str, cliente: str, veces: int) -> dict[str, dict[str, Any]]:
     """Return the seconds of each page: of the first visit, and of those after it."""
     from playwright.sync_api import sync_playwright
 
-    rutas = {p.titulo: p.url for p in PAGINAS}
+    rutas = {p.title: p.url for p in PAGES}
     rutas["Ficha de un cliente"] = f"buscar-cliente?cliente={cliente}"
     cifras: dict[str, dict[str, Any]] = {}
     with sync_playwright() as motor:

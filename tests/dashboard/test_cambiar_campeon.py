@@ -9,7 +9,7 @@ import pytest
 from apoyo_api import CLAVES
 from streamlit.testing.v1 import AppTest
 
-from dashboard.url_state import CLAVE
+from dashboard.session import TYPED_KEY
 
 PLAZO_S = 60
 RAZON = "hallados: plantacion: 0,200, y se pide ≥ 0,850"
@@ -17,11 +17,11 @@ RAZON = "hallados: plantacion: 0,200, y se pide ≥ 0,850"
 
 def _guion(dado: dict) -> None:  # type: ignore[type-arg]
     """Draw the part of the page where the champion is changed."""
-    from dashboard.pages.modelos import _cambiar, _cifras
+    from dashboard.pages.modelos import _change_champion, _figures
 
     campeon = next(v for v in dado["elementos"] if v["version"] == dado["campeon"])
-    _cifras(dado, campeon)
-    _cambiar(dado, campeon)
+    _figures(dado, campeon)
+    _change_champion(dado, campeon)
 
 
 def version(numero: int, **campos: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def pagina(monkeypatch: pytest.MonkeyPatch, api_llena: str) -> AppTest:
     elementos = [version(2, razones=[RAZON], examen=examen), una]
     dado = {"elementos": elementos, "campeon": 1, "aspirante": 2}
     prueba = AppTest.from_function(_guion, default_timeout=PLAZO_S, kwargs={"dado": dado})
-    prueba.session_state[CLAVE] = CLAVES["administracion"]
+    prueba.session_state[TYPED_KEY] = CLAVES["administracion"]
     return prueba.run()
 
 

@@ -10,8 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from dashboard.client import ApiError, Cliente
-from dashboard.data import de_cliente, informe_deriva, pedir
+from dashboard.client import ApiClient, ApiError, api_request, customer_path, drift_report
 
 Respuesta = tuple[int, dict[str, str], bytes]
 
@@ -67,12 +66,12 @@ def servidor() -> Iterator[Servidor]:
 
 
 @pytest.fixture
-def nuevo(servidor: Servidor) -> Iterator[Callable[..., Cliente]]:
+def nuevo(servidor: Servidor) -> Iterator[Callable[..., ApiClient]]:
     """Give clients of that server."""
-    hechos: list[Cliente] = []
+    hechos: list[ApiClient] = []
 
-    def hacer(**opciones: object) -> Cliente:
-        cliente = Cliente(f"http://127.0.0.1:{servidor.server_port}", **opciones)  # type: ignore[arg-type]
+    def hacer(**opciones: object) -> ApiClient:
+        cliente = ApiClient(f"http://127.0.0.1:{servidor.server_port}", **opciones)  # type: ignore[arg-type]
         hechos.append(cliente)
         return cliente
 
@@ -81,18 +80,20 @@ def nuevo(servidor: Servidor) -> Iterator[Callable[..., Cliente]]:
         cliente.close()
 
 
-def test_pide_con_acentos_y_filtros(servidor: Servidor, nuevo: Callable[..., Cliente]) -> None:
+def test_pide_con_acentos_y_filtros(servidor: Servidor, nuevo: Callable[..., ApiClient]) -> None:
     """Paths with accents and repeated filters arrive; the reading key goes along."""
     servidor.dar(200, {"elementos": []})
-    peticion = pedir("/api/anomalias/últimas", severidad=["alta", "crítica"], tipo=[], limite=5)
-    assert nuevo(clave="lee").get(peticion.ruta, peticion.parametros) == {"elementos": []}
+    peticion = api_request(
+        "/api/anomalias/últimas", severidad=["alta", "crítica"], tipo=[], limite=5
+    )
+    assert nuevo(key="lee").get(*peticion) == {"elementos": []}
     metodo, ruta, clave, _ = servidor.peticiones[0]
     assert metodo == "GET"
     assert ruta == ("/api/anomalias/%C3%BAltimas?severidad=alta&severidad=cr%C3%ADtica&limite=5")
     assert clave == "lee"
 
 
-def test_espera_lo_que_la_api_pide(servidor: Servidor, nuevo: Callable[..., Cliente]) -> None:
+def test_espera_lo_que_la_api_pide(servidor: Servidor, nuevo: Callable[..., ApiClient]) -> None:
     """A 503 with Retry-After is asked again after that time, and the answer is given."""
     servidor.dar(503, {"detail": "PostgreSQL no responde"}, Retry_After="1")
     servidor.dar(200, {"ya": True})
@@ -101,35 +102,35 @@ def test_espera_lo_que_la_api_pide(servidor: Servidor, nuevo: Callable[..., Clie
     assert 0.95 < time.monotonic() - antes < 5
 
 
-def test_no_espera_mas_de_lo_que_puede(servidor: Servidor, nuevo: Callable[..., Cliente]) -> None:
+def test_no_espera_mas_de_lo_que_puede(servidor: Servidor, nuevo: Callable[..., ApiClient]) -> None:
     """A page does not hang on an API that asks to come back much later."""
     servidor.dar(503, {"detail": "MongoDB no responde"}, Retry_After="60")
     antes = time.monotonic()
     with pytest.raises(ApiError, match="MongoDB no responde") as fallo:
         nuevo().get("/x")
-    assert fallo.value.clase == "ocupada"
-    assert fallo.value.pasajero
+    assert fallo.value.kind == "busy"
+    assert fallo.value.transient
     assert time.monotonic() - antes < 5
 
 
 @pytest.mark.parametrize(
     ("estado", "clase"),
-    [(401, "permiso"), (403, "permiso"), (404, "no existe"), (409, "conflicto"),
-     (422, "no válida"), (500, "fallo"), (418, "fallo"), (301, "fallo")],
+    [(401, "permission"), (403, "permission"), (404, "not_found"), (409, "conflict"),
+     (422, "invalid"), (500, "failure"), (418, "failure"), (301, "failure")],
 )  # fmt: skip
 def test_cada_problema_con_su_texto(
-    servidor: Servidor, nuevo: Callable[..., Cliente], estado: int, clase: str
+    servidor: Servidor, nuevo: Callable[..., ApiClient], estado: int, clase: str
 ) -> None:
     """A problem's ``detail`` is what the user reads, and its class what the page does about it."""
     servidor.dar(estado, {"title": "Título", "detail": "por esto"})
     with pytest.raises(ApiError, match=r"^por esto$") as fallo:
         nuevo().get("/x")
-    assert fallo.value.clase == clase
+    assert fallo.value.kind == clase
 
 
 @pytest.mark.parametrize("cuerpo", [b"", b"<html>", b"[1]", b"\xff", b"null"])
 def test_lo_que_no_es_un_problema(
-    servidor: Servidor, nuevo: Callable[..., Cliente], cuerpo: bytes
+    servidor: Servidor, nuevo: Callable[..., ApiClient], cuerpo: bytes
 ) -> None:
     """A proxy's page in the place of a problem still gives a Spanish sentence."""
     servidor.dar(502, cuerpo)
@@ -137,7 +138,7 @@ def test_lo_que_no_es_un_problema(
         nuevo().get("/x")
 
 
-def test_lo_que_no_es_la_api(servidor: Servidor, nuevo: Callable[..., Cliente]) -> None:
+def test_lo_que_no_es_la_api(servidor: Servidor, nuevo: Callable[..., ApiClient]) -> None:
     """Another server at that address is told apart from the API."""
     servidor.dar(200, b"<html>hola")
     with pytest.raises(ApiError, match="no es la API"):
@@ -148,7 +149,7 @@ def test_sin_nadie_al_otro_lado(servidor: Servidor) -> None:
     """A closed port is an API that is away, said with its address."""
     puerto = servidor.server_port
     servidor.server_close()
-    cliente = Cliente(f"http://127.0.0.1:{puerto}")
+    cliente = ApiClient(f"http://127.0.0.1:{puerto}")
     for preguntar in (
         lambda: cliente.get("/x"),
         lambda: cliente.post("/x", {}, "k"),
@@ -156,29 +157,29 @@ def test_sin_nadie_al_otro_lado(servidor: Servidor) -> None:
     ):
         with pytest.raises(ApiError, match=f"no responde en http://127.0.0.1:{puerto}") as fallo:
             preguntar()
-        assert fallo.value.clase == "sin conexión"
+        assert fallo.value.kind == "unreachable"
     cliente.close()
 
 
-def test_un_cambio_se_pide_una_vez(servidor: Servidor, nuevo: Callable[..., Cliente]) -> None:
+def test_un_cambio_se_pide_una_vez(servidor: Servidor, nuevo: Callable[..., ApiClient]) -> None:
     """A change goes with the analyst's key, and is never repeated by itself."""
     servidor.dar(503, {"detail": "ahora no"}, Retry_After="0")
     with pytest.raises(ApiError, match="ahora no"):
-        nuevo(clave="lee").post("/v", {"motivo": "ñ"}, "ana")
+        nuevo(key="lee").post("/v", {"motivo": "ñ"}, "ana")
     assert len(servidor.peticiones) == 1
     metodo, _, clave, cuerpo = servidor.peticiones[0]
     assert (metodo, clave, json.loads(cuerpo)) == ("POST", "ana", {"motivo": "ñ"})
 
 
 @pytest.mark.parametrize("clave", ["clavé", "a\nb", "a\x00"])
-def test_una_clave_imposible_no_sale(nuevo: Callable[..., Cliente], clave: str) -> None:
+def test_una_clave_imposible_no_sale(nuevo: Callable[..., ApiClient], clave: str) -> None:
     """What cannot be a header is a wrong key, not a crash."""
     with pytest.raises(ApiError, match="clave no es válida") as fallo:
         nuevo().post("/v", {}, clave)
-    assert fallo.value.clase == "permiso"
+    assert fallo.value.kind == "permission"
 
 
-def test_descargar(servidor: Servidor, nuevo: Callable[..., Cliente]) -> None:
+def test_descargar(servidor: Servidor, nuevo: Callable[..., ApiClient]) -> None:
     """A whole list comes as it is; a refusal says why."""
     servidor.dar(200, b"a;b\n1;2\n")
     assert nuevo().download("/l", (("formato", "excel"),)) == b"a;b\n1;2\n"
@@ -189,7 +190,7 @@ def test_descargar(servidor: Servidor, nuevo: Callable[..., Cliente]) -> None:
 
 def test_un_identificador_no_se_sale_de_su_ruta() -> None:
     """A customer's name cannot name another path."""
-    assert de_cliente("/api/clientes/{}/perfil", "../x?y#z/ñ") == (
+    assert customer_path("/api/clientes/{}/perfil", "../x?y#z/ñ") == (
         "/api/clientes/..%2Fx%3Fy%23z%2F%C3%B1/perfil"
     )
 
@@ -201,13 +202,13 @@ def test_cada_informe_de_deriva_tiene_su_pagina(
     monkeypatch.setenv("API_URL", f"http://127.0.0.1:{servidor.server_address[1]}")
     servidor.dar(200, b"<p>uno</p>")
     servidor.dar(200, b"<p>dos</p>")
-    dados = [informe_deriva(uno) for uno in ("1", "1", "2", "2")]
+    dados = [drift_report(uno) for uno in ("1", "1", "2", "2")]
     assert dados == ["<p>uno</p>", "<p>uno</p>", "<p>dos</p>", "<p>dos</p>"]
     assert len(servidor.peticiones) == 2
 
 
 def test_las_razones_de_un_rechazo_llegan(
-    servidor: Servidor, nuevo: Callable[..., Cliente]
+    servidor: Servidor, nuevo: Callable[..., ApiClient]
 ) -> None:
     """A refused promotion comes with its reasons; another conflict with none."""
     servidor.dar(409, {"detail": "no se promueve", "razones": ["hallados: 0,200"]})
@@ -215,4 +216,4 @@ def test_las_razones_de_un_rechazo_llegan(
     for razones in (["hallados: 0,200"], []):
         with pytest.raises(ApiError) as fallo:
             nuevo().post("/x", {}, "clave")
-        assert (fallo.value.clase, fallo.value.razones) == ("conflicto", razones)
+        assert (fallo.value.kind, fallo.value.reasons) == ("conflict", razones)

@@ -10,16 +10,15 @@ import pytest
 from apoyo_api import CLAVES
 from streamlit.testing.v1 import AppTest
 
-from dashboard.data import olvidar
-from dashboard.page_registry import PAGINAS
-from dashboard.session import ROLES
-from dashboard.texts import numero
-from dashboard.url_state import CLAVE
+from dashboard.client import forget_answers
+from dashboard.navigation import PAGES
+from dashboard.session import ROLE_NAMES, TYPED_KEY
+from dashboard.texts import number
 
 PLAZO_S = 60
 LEJOS = "http://127.0.0.1:9"
 """Nothing listens on the discard port."""
-PAGINA = pytest.mark.parametrize("modulo", [p.modulo for p in PAGINAS])
+PAGINA = pytest.mark.parametrize("modulo", [p.module for p in PAGES])
 VISTAS = (
     ("buscar_cliente", {"vista": "Perfil"}),
     ("buscar_cliente", {"vista": "Anomalías"}),
@@ -41,18 +40,18 @@ Abrir = Callable[..., AppTest]
 
 def _guion(modulo: str) -> None:
     """Draw a page inside the frame's own script."""
-    from dashboard.page_registry import pagina_de
-    from dashboard.sidebar import pedir_clave, salud_breve
+    from dashboard.navigation import page_of
+    from dashboard.session import health_line, key_box
 
-    pedir_clave()
-    pagina_de(modulo).draw()
-    salud_breve()
+    key_box()
+    page_of(modulo).draw()
+    health_line()
 
 
 @pytest.fixture
 def abrir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Abrir]:
     """Give a way to open a page over an API."""
-    olvidar()
+    forget_answers()
 
     def hacer(modulo: str, api: str, clave: str = "", **url: str) -> AppTest:
         monkeypatch.setenv("API_URL", api)
@@ -60,11 +59,11 @@ def abrir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Abrir]:
         for nombre, valor in url.items():
             prueba.query_params[nombre] = valor
         if clave:
-            prueba.session_state[CLAVE] = clave
+            prueba.session_state[TYPED_KEY] = clave
         return prueba.run()
 
     yield hacer
-    olvidar()
+    forget_answers()
 
 
 def _texto(pagina: AppTest) -> str:
@@ -166,8 +165,8 @@ def test_la_lista_dice_cuantas_hay(abrir: Abrir, api_llena: str) -> None:
         f"{api_llena}/api/anomalias/distribuciones", params={"severidad": "crítica"},
         trust_env=False,
     ).json()["total"]  # fmt: skip
-    assert re.search(rf"Anomalías\s+{numero(total)}\s", texto)
-    assert re.search(rf"Críticas\s+{numero(total)}\s", texto)
+    assert re.search(rf"Anomalías\s+{number(total)}\s", texto)
+    assert re.search(rf"Críticas\s+{number(total)}\s", texto)
 
 
 def test_comparar_ensena_la_media_de_cada_uno(abrir: Abrir, api_llena: str) -> None:
@@ -178,7 +177,7 @@ def test_comparar_ensena_la_media_de_cada_uno(abrir: Abrir, api_llena: str) -> N
         params={"propietario_id": "CLI_00002", "desde": "2026-09-20", "hasta": "2026-11-19"},
     ).json()["elementos"]  # fmt: skip
     media = sum(d["consumo_kwh"] for d in dias) / len(dias)
-    assert re.search(rf"CLI_00002\s+{numero(media, 1)}\s+kWh al día, {len(dias)} días", texto)
+    assert re.search(rf"CLI_00002\s+{number(media, 1)}\s+kWh al día, {len(dias)} días", texto)
 
 
 def test_sin_clave_no_hay_formulario(abrir: Abrir, api_llena: str) -> None:
@@ -251,7 +250,7 @@ def test_una_clave_que_no_puede_se_dice_antes_de_usarla(
 def test_de_quien_es_la_clave(abrir: Abrir, api_llena: str, rol: str) -> None:
     """Whoever types a key reads at once whose it is and what role it has."""
     texto = _texto(abrir("anomalias", api_llena, CLAVES[rol]))
-    assert f"{rol}-1 · {ROLES[rol]}" in texto
+    assert f"{rol}-1 · {ROLE_NAMES[rol]}" in texto
 
 
 def test_con_la_api_caida_la_clave_queda_sin_comprobar(abrir: Abrir) -> None:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from apoyo_api import AHORA, CLAVES, base_nueva, claves_de_prueba, esperar, servir
+from apoyo_api import AHORA, CLAVES, claves_de_prueba, esperar, servir
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 from streamlit.testing.v1 import AppTest
 
-from dashboard.data import olvidar
-from dashboard.reviews import Vista, left_out
-from dashboard.url_state import CLAVE
+from dashboard.client import forget_answers
+from dashboard.reviews import ShownAnomaly, left_out
+from dashboard.session import TYPED_KEY
 from detection.domain import hora_absoluta
-from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.store import MongoAnomalyStore
-from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
 PLAZO_S = 60
@@ -73,42 +72,37 @@ class Casa:
         return {fila["propietario_id"]: fila["estado"] for fila in filas}
 
 
-@contextmanager
-def _casa(servicios: EmbeddedServices) -> Iterator[Casa]:
-    with base_nueva(servicios, api_claves=claves_de_prueba(), api_limite_minuto=0) as settings:
-        migrate(settings)
-        with servir(settings) as http:
-            casa = Casa(settings, http)
-            casa.llegan(PRIMERAS)
-            yield casa
-
-
 @pytest.fixture
-def casa(servicios: EmbeddedServices) -> Iterator[Casa]:
+def casa(nueva_base: Callable[..., AbstractContextManager[Settings]]) -> Iterator[Casa]:
     """Give sixty anomalies, and a way to let more arrive."""
-    with _casa(servicios) as abierta:
-        yield abierta
+    with nueva_base() as vacia:
+        claves = {"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
+        settings = Settings.model_validate(vacia.model_dump() | claves)
+        with servir(settings) as http:
+            abierta = Casa(settings, http)
+            abierta.llegan(PRIMERAS)
+            yield abierta
 
 
 def _guion() -> None:
     """Draw the page inside the frame's own script."""
-    from dashboard.page_registry import pagina_de
-    from dashboard.sidebar import pedir_clave
+    from dashboard.navigation import page_of
+    from dashboard.session import key_box
 
-    pedir_clave()
-    pagina_de("anomalias").draw()
+    key_box()
+    page_of("anomalias").draw()
 
 
 @pytest.fixture
 def pagina(casa: Casa, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
     """Give the page of anomalies, with an analyst's key typed."""
-    olvidar()
+    forget_answers()
     monkeypatch.setenv("API_URL", str(casa.http.base_url).rstrip("/"))
     prueba = AppTest.from_function(_guion, default_timeout=PLAZO_S)
-    prueba.session_state[CLAVE] = CLAVES["analista"]
+    prueba.session_state[TYPED_KEY] = CLAVES["analista"]
     prueba.query_params["periodo"] = "30 días"
     yield prueba.run()
-    olvidar()
+    forget_answers()
 
 
 def _filas(pagina: AppTest) -> list[str]:
@@ -127,7 +121,7 @@ def _enterarse(pagina: AppTest, texto: str) -> None:
     """Draw the page until it says so: the API remembers a page for some seconds."""
 
     def dicho() -> bool:
-        olvidar()
+        forget_answers()
         pagina.run()
         return any(texto in c.value for c in pagina.caption)
 
@@ -168,7 +162,7 @@ def test_lo_que_llega_entre_marcar_y_confirmar_no_se_juzga(casa: Casa, pagina: A
     elegidas = _filas(pagina)[:2]
     _marcar(pagina, 0, 1)
     casa.llegan(3)
-    olvidar()
+    forget_answers()
     _juzgar(pagina, "Descartar")
     assert casa.estados() == dict.fromkeys(elegidas, "descartada")
 
@@ -230,7 +224,7 @@ def test_lo_que_ya_no_existe_se_dice_con_sus_palabras(casa: Casa, pagina: AppTes
 
 def test_de_lo_que_no_se_toco_se_dice_por_que() -> None:
     """Each anomaly that a verdict was not given to goes with the reason why."""
-    vistas = [Vista(f"{i:024x}", "r", f"N{i}") for i in range(4)]
+    vistas = [ShownAnomaly(f"{i:024x}", "r", f"N{i}") for i in range(4)]
     dado = {
         "cambiadas": [{"anomalia": {"id": vistas[0].id}}],
         "rechazadas": [{"id": vistas[1].id}],
@@ -259,7 +253,7 @@ def test_pasado_un_minuto_no_se_ofrece_deshacer(
     casa: Casa, pagina: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way back is not there for ever."""
-    monkeypatch.setattr("dashboard.reviews.DESHACER_S", 0.0)
+    monkeypatch.setattr("dashboard.reviews.UNDO_S", 0.0)
     _marcar(pagina, 0)
     _juzgar(pagina, "Confirmar")
     assert len(casa.estados()) == 1

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import doctest
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dashboard
 from dashboard import texts
-from dashboard.command import main, opciones
+from dashboard.command import main, streamlit_options
 from dashboard.variables import VariableError, load_variables
 from detection.domain import SEVERIDADES, TIPOS
 
@@ -28,7 +32,7 @@ def carpeta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @given(st.floats(-1e9, 1e9), st.integers(0, 4))
 def test_los_numeros_vuelven_a_ser_ellos(valor: float, decimales: int) -> None:
     """Read back by a Spaniard, a number is the one written, to its decimals."""
-    texto = texts.numero(valor, decimales)
+    texto = texts.number(valor, decimales)
     leido = texto.translate({ord("."): "", ord(","): ".", ord("−"): "-"})
     assert float(leido) == pytest.approx(valor, abs=0.5000001 * 10**-decimales)
     assert texto not in {"−0", "−0,0", "−0,00"}
@@ -36,17 +40,17 @@ def test_los_numeros_vuelven_a_ser_ellos(valor: float, decimales: int) -> None:
 
 def test_cada_tipo_y_cada_severidad_tiene_nombre() -> None:
     """No detector appears on the screen by its machine's name."""
-    assert set(texts.NOMBRES_TIPO) == {str(t) for t in TIPOS}
-    assert tuple(str(s) for s in SEVERIDADES[1:]) == texts.SEVERIDADES
-    assert not any("_" in texts.tipo(str(t)) for t in TIPOS)
+    assert set(texts.TYPE_NAMES) == {str(t) for t in TIPOS}
+    assert tuple(str(s) for s in SEVERIDADES[1:]) == texts.ANOMALY_SEVERITIES
+    assert not any("_" in texts.readable(str(t)) for t in TIPOS)
 
 
-@pytest.mark.parametrize("funcion", [texts.numero, texts.kwh, texts.euros, texts.porcentaje,
-                                     texts.comparado, texts.hace, texts.fecha_hora])  # fmt: skip
+@pytest.mark.parametrize("funcion", [texts.number, texts.energy, texts.money, texts.percent,
+                                     texts.compared, texts.time_ago, texts.date_time])  # fmt: skip
 def test_lo_que_falta_es_una_raya(funcion: object) -> None:
     """What the API does not know is a dash, never «None» nor «nan»."""
     assert callable(funcion)
-    assert funcion(None) == texts.FALTA
+    assert funcion(None) == texts.MISSING
 
 
 def test_las_variables_por_defecto(carpeta: Path) -> None:
@@ -104,7 +108,20 @@ def test_streamlit_conoce_todas_las_opciones(carpeta: Path) -> None:
     """Every option is one that the installed Streamlit has, and nothing is told to anyone."""
     from streamlit import config
 
-    dadas = opciones(load_variables())
+    dadas = streamlit_options(load_variables())
     conocidas = config.get_config_options()
     assert set(dadas) <= set(conocidas)
     assert dadas["browser.gatherUsageStats"] == "false"
+
+
+@pytest.mark.parametrize(
+    "modulo",
+    [
+        m.name
+        for m in pkgutil.walk_packages(dashboard.__path__, "dashboard.")
+        if m.name[10:] != "app"
+    ],
+)
+def test_los_ejemplos_son_verdad(modulo: str) -> None:
+    """What the examples of the documentation show is what comes out."""
+    assert doctest.testmod(import_module(modulo)).failed == 0

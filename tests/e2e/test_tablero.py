@@ -7,14 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +18,10 @@ import numpy as np
 import pytest
 from apoyo_api import AHORA, CLAVES, base_nueva, claves_de_prueba, sembrar, servir
 from apoyo_versiones import registrar
+from bench.served_dashboard import browser_path, serve_dashboard
 from contracts.fakes import explicar, hacer_lote
 
-from dashboard.page_registry import PAGINAS
+from dashboard.navigation import PAGES
 from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.store import MongoAnomalyStore
@@ -44,7 +39,6 @@ PLAZO_S = 45
 PLAZO_MS = PLAZO_S * 1000
 ALTO_FILA = 35
 """Of the table of anomalies, its head too, in pixels."""
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 INGLES = re.compile(
     r"\b(Deploy|Running|Stop|Press Enter|Search|Choose|Select|No results|Loading|Download|"
     r"Fullscreen|Error|Connecting|Settings|Rerun|Show|Hide|Reset|Jan|Apr|Aug|Dec|Monday|Mon)\b"
@@ -85,7 +79,6 @@ class Tablero:
 def tablero(
     servicios: EmbeddedServices,
     mlflow_uri: str,
-    raiz: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Tablero]:
     """Give a dashboard over 5 customers × 36 days and two versions, the first one champion."""
@@ -105,7 +98,7 @@ def tablero(
                 f"/api/modelos/{versiones[0]}/promover", json={"motivo": "de partida"},
                 headers={"X-API-Key": CLAVES["administracion"]},
             ).raise_for_status()  # fmt: skip
-            with _serve(api, raiz, carpeta) as url:
+            with serve_dashboard(api, carpeta) as url:
                 yield Tablero(url, api, versiones, settings)
 
 
@@ -120,45 +113,11 @@ def _examine(settings: Settings, versiones: tuple[int, int]) -> None:
     registro.tag(versiones[1], Examen(versiones[0], False, "no", cuando, (caida,)).tags())
 
 
-@contextmanager
-def _serve(api: str, raiz: Path, carpeta: Path) -> Iterator[str]:
-    """Give the address of ``consumo tablero``, in a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as enchufe:
-        puerto = enchufe.getsockname()[1]
-    entorno = {**os.environ, "API_URL": api, "TABLERO_PORT": str(puerto), "PYTHONPATH": str(raiz)}
-    salida = carpeta / "tablero.log"
-    with salida.open("wb") as registro:
-        proceso = subprocess.Popen(
-            [sys.executable, "-m", "consumo", "tablero"],
-            cwd=carpeta, env=entorno, stdout=registro, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    url = f"http://127.0.0.1:{puerto}"
-    try:
-        limite = time.monotonic() + PLAZO_S
-        while not _answers(f"{url}/_stcore/health"):
-            assert proceso.poll() is None, salida.read_text()
-            assert time.monotonic() < limite, salida.read_text()
-            time.sleep(0.05)
-        yield url
-    finally:
-        proceso.terminate()
-        proceso.wait(20)
-    assert "Traceback" not in salida.read_text(), salida.read_text()
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as respuesta:
-            return bool(respuesta.status == 200)
-    except OSError:
-        return False
-
-
 @pytest.fixture(scope="module")
 def navegador() -> Iterator[Browser]:
     """Give Debian's Chromium, or skip."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="falta playwright")
-    camino = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    camino = browser_path()
     if camino is None:
         pytest.skip("no hay ningún navegador: instale el paquete chromium")
     with sync_api.sync_playwright() as motor:
@@ -238,31 +197,31 @@ def _give_key(pagina: Page, clave: str) -> None:
 def test_todas_las_paginas(
     ventana: Ventana, tablero: Tablero, capturas: Path, ancho: int, tema: str
 ) -> None:
-    """Every page has its title, fits the width, and says nothing in English nor as a machine."""
+    """Every page has its title, fits the width, and says nothing in English nor as a machine.
+
+    The menu leads to every page, and so does its address.
+    """
     abierta = ventana("", ancho, tema)
-    for pagina in PAGINAS:
-        abierta.goto(f"{tablero.url}/{pagina.url}")
+    for pagina in PAGES:
+        if ancho > 1000:
+            menu = abierta.get_by_test_id("stSidebarNav")
+            menu.get_by_text(pagina.title, exact=True).click()
+            abierta.locator("h1", has_text=pagina.title).wait_for()
+        else:
+            abierta.goto(f"{tablero.url}/{pagina.url}")
         _ready(abierta)
-        assert abierta.locator("h1").inner_text() == pagina.titulo
+        assert abierta.locator("h1").inner_text() == pagina.title
         assert abierta.evaluate("document.documentElement.lang") == "es"
-        _photo(abierta, capturas / f"{pagina.modulo}-{ancho}-{tema}.png")
+        _photo(abierta, capturas / f"{pagina.module}-{ancho}-{tema}.png")
         texto = abierta.evaluate(VISIBLE)
-        assert not INGLES.search(texto), (pagina.modulo, INGLES.findall(texto))
-        assert not re.search(r"Traceback|\bNone\b|\bnan\b|\{\"", texto), pagina.modulo
-        assert "Algo ha fallado" not in texto, pagina.modulo
+        assert not INGLES.search(texto), (pagina.module, INGLES.findall(texto))
+        assert not re.search(r"Traceback|\bNone\b|\bnan\b|\{\"", texto), pagina.module
+        assert "Algo ha fallado" not in texto, pagina.module
         sobra = abierta.evaluate(
             "(() => { const m = document.querySelector('[data-testid=stMain]');"
             " return m.scrollWidth - m.clientWidth })()"
         )
-        assert sobra <= 0, f"{pagina.modulo}: {sobra} px wider than the window"
-
-
-def test_se_navega_por_el_menu(ventana: Ventana) -> None:
-    """The menu leads to every page."""
-    abierta = ventana()
-    for pagina in PAGINAS[::-1]:
-        abierta.get_by_test_id("stSidebarNav").get_by_text(pagina.titulo, exact=True).click()
-        abierta.locator("h1", has_text=pagina.titulo).wait_for()
+        assert sobra <= 0, f"{pagina.module}: {sobra} px wider than the window"
 
 
 def test_buscar_confirmar_y_recargar(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
@@ -357,6 +316,7 @@ def test_dos_filas_marcadas_y_ninguna_otra(
     assert cambiadas() == {}
 
 
+@pytest.mark.lenta  # tests/dashboard/test_paginas.py keeps the same promises without a browser.
 def test_una_clave_mala_se_dice_y_el_motivo_no_se_pierde(
     ventana: Ventana, tablero: Tablero
 ) -> None:

@@ -1,0 +1,143 @@
+"""Choices that live in the URL: a view, some days, which anomalies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from dashboard import texts
+from dashboard.navigation import MAX_ID
+
+PERIODS = {"24 h": 1, "7 días": 7, "30 días": 30, "90 días": 90}
+_CUSTOM = "A medida"
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """Some days, both included; ``period`` = the ready-made choice that they come from, if any."""
+
+    first: date
+    last: date
+    period: str = ""
+
+    @property
+    def days(self) -> int:
+        """Return how many days they are."""
+        return (self.last - self.first).days + 1
+
+    def before(self) -> DayRange:
+        """Return as many days just before these."""
+        return DayRange(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyFilters:
+    """Which anomalies a view shows."""
+
+    range: DayRange
+    severidad: list[str]
+    tipo: list[str]
+    estado: list[str]
+    propietario_id: str
+
+    def params(self) -> dict[str, Any]:
+        """Return them as the API's parameters."""
+        return {
+            "desde": self.range.first,
+            "hasta": self.range.last,
+            "severidad": self.severidad,
+            "tipo": self.tipo,
+            "estado": self.estado,
+            "propietario_id": self.propietario_id or None,
+        }
+
+    def choice(self) -> tuple[object, ...]:
+        """Return what was chosen: «7 días» stays the same choice when a day goes by."""
+        days = self.range.period or (self.range.first, self.range.last)
+        return (days, self.severidad, self.tipo, self.estado, self.propietario_id)
+
+
+def last_day(latest: str | None) -> date:
+    """Return the day that views end with: that of the newest reading, or today without any.
+
+    Parameters
+    ----------
+    latest : str or None
+        ISO 8601 instant of the newest reading.
+    """
+    return (texts.parse_instant(latest) or datetime.now()).date()
+
+
+def choose_one(name: str, options: Iterable[str], key: str, default: str = "") -> str:
+    """Draw the choice of one of some options and return it; the first one, if not ``default``."""
+    all_of_them = list(options)
+    chosen = st.segmented_control(
+        name, all_of_them, default=default or all_of_them[0], required=True, key=key,
+        bind="query-params", label_visibility="collapsed" if name == "Vista" else "visible",
+    )  # fmt: skip
+    return chosen or default or all_of_them[0]
+
+
+def choose_range(prefix: str, last: date, max_days: int) -> DayRange:
+    """Draw the choice of days and return them.
+
+    Parameters
+    ----------
+    prefix : str
+        Start of the names of its parameters in the URL, so that pages do not share them.
+    last : date
+        Last day of the ready-made periods.
+    max_days : int
+        Longest range that the API gives.
+    """
+    periods = [name for name, days in PERIODS.items() if days <= max_days]
+    period = choose_one("Periodo", [*periods, _CUSTOM], f"{prefix}periodo", "7 días")
+    if period != _CUSTOM:
+        return DayRange(last - timedelta(days=PERIODS[period] - 1), last, period)
+    with st.container(horizontal=True):
+        first = _choose_day("Desde", f"{prefix}desde", last - timedelta(days=6))
+        last = _choose_day("Hasta", f"{prefix}hasta", last)
+    if first > last:
+        st.warning("«Desde» es posterior a «Hasta»: se muestran al revés.", icon=":material/info:")
+        first, last = last, first
+    if (last - first).days >= max_days:
+        st.info(f"Son como mucho {max_days} días: se muestran los últimos.", icon=":material/info:")
+        first = last - timedelta(days=max_days - 1)
+    return DayRange(first, last)
+
+
+def _choose_day(name: str, key: str, default: date) -> date:
+    chosen = st.date_input(
+        name, value=default, min_value=date(2000, 1, 1), max_value=date(2100, 12, 31),
+        format="DD/MM/YYYY", key=key, width=160, bind="query-params",
+    )  # fmt: skip
+    return chosen if isinstance(chosen, date) else default
+
+
+def _choose_some(box: Any, name: str, options: Iterable[str], readable: Any) -> list[str]:
+    return list(
+        box.pills(
+            name, list(options), selection_mode="multi", format_func=readable, key=name.lower(),
+            bind="query-params",
+        )
+    )  # fmt: skip
+
+
+def choose_filters(last: date, max_days: int) -> AnomalyFilters:
+    """Draw the filters of the anomalies and return them."""
+    with st.container(border=True):
+        days = choose_range("", last, max_days)
+        left, right = st.columns(2)
+        severities = _choose_some(left, "Severidad", texts.ANOMALY_SEVERITIES, str.capitalize)
+        states = _choose_some(right, "Estado", texts.REVIEW_STATES, str.capitalize)
+        with st.expander("Más filtros", icon=":material/tune:"):
+            types = _choose_some(st, "Tipo", texts.TYPE_NAMES, texts.readable)
+            customer = st.text_input(
+                "Cliente", key="de", max_chars=MAX_ID, bind="query-params",
+                placeholder="Todos; por ejemplo CLI_00001",
+            )  # fmt: skip
+    return AnomalyFilters(days, severities, types, states, (customer or "").strip())
