@@ -17,7 +17,7 @@ import pytest
 from apoyo_api import SIN_MLFLOW, base_nueva, esperar, servir
 from streamlit.testing.v1 import AppTest
 
-from dashboard.data import olvidar
+from dashboard.client import forget_answers
 from detection.domain import Lecturas
 from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.embedded.services import EmbeddedServices
@@ -82,12 +82,12 @@ def _barra(api: str, parche: pytest.MonkeyPatch) -> str:
     """Return what the side bar says."""
 
     def guion() -> None:
-        from dashboard.sidebar import salud_breve
+        from dashboard.session import health_line
 
-        salud_breve()
+        health_line()
 
     parche.setenv("API_URL", api)
-    olvidar()
+    forget_answers()
     prueba = AppTest.from_function(guion, default_timeout=60).run()
     return re.sub(r"<[^>]+>", "", "\n".join(h.value for h in prueba.get("html")))
 

@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 
 import consumo
 from api.app import create_api
-from dashboard.page_registry import PAGINAS
+from dashboard.navigation import PAGES
 from dashboard.variables import load_variables
 from detection.domain import TIPOS
 from detection.params import CALIBRACIONES
@@ -333,7 +333,7 @@ def test_cada_ataque_simulado_esta_explicado() -> None:
 def test_cada_pagina_del_tablero_esta_explicada() -> None:
     """docs/tablero.md has the pages by their titles, in their order."""
     filas = re.findall(r"^\| ([A-ZÁÉÍÓÚ][^|]+) \| [^|]+ \|$", _doc("tablero"), re.MULTILINE)
-    assert filas == [pagina.titulo for pagina in PAGINAS]
+    assert filas == [page.title for page in PAGES]
 
 
 def test_cada_rol_y_cada_cuaderno_estan_en_su_tabla() -> None:
