@@ -149,15 +149,15 @@ def parse_instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def date_time(text: str | None, year: bool = True) -> str:
-    """Return an instant of the API, to the minute.
+def date_time(value: str | datetime | None, year: bool = True) -> str:
+    """Return an instant, to the minute.
 
     Examples
     --------
     >>> date_time("2026-11-03T02:00:00+01:00")
     '3 nov 2026, 02:00'
     """
-    instant = parse_instant(text)
+    instant = parse_instant(value) if isinstance(value, str) else value
     if instant is None:
         return MISSING
     month = MONTHS[instant.month - 1][:3]
