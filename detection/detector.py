@@ -9,34 +9,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.blend.learned import COLUMNAS, make_columnas
-from detection.blend.shadow import Sombra
-from detection.blend.votes import Turno, Votos
-from detection.blend.weighted import OFFLINE, ONLINE, Blend, WeightedBlend
-from detection.domain import (
-    MASCARA_DTYPE,
-    Calendario,
-    Explicacion,
-    Historia,
-    Lecturas,
-    Veredictos,
-)
-from detection.features.evidence import INDICIOS, compute_indicios
+from detection.blend.learned import COLUMNAS, LearnedBlend, blend_columns
+from detection.blend.weighted import OFFLINE, ONLINE, Arrivals, Votes, WeightedBlend
+from detection.domain import MASCARA_DTYPE, Calendario, Explicacion, Historia, Lecturas, Veredictos
+from detection.features.context import Context, make_context
+from detection.features.evidence import INDICIOS, compute_evidence
 from detection.features.hourly import RASGOS
-from detection.memory.context import MEDIDAS, Contexto, Detector, clock_changes, make_contexto
-from detection.memory.hourly_ring import Ventanas, extract
-from detection.models.half_space_trees import Estados, build_arboles
-from detection.models.scoring_model import MezclaAprendida, Modelo
-from detection.params import CALIBRACIONES, HORAS_VENTANA, Params
-from detection.rules.rarity import ModeloOffline, ModeloOnline
-from detection.rules.registry import DETECTORES
+from detection.measurement import MEDIDAS
+from detection.memory.hourly_ring import HourlyRing, extract_windows
+from detection.memory.windows import make_windows
+from detection.models.detectors import OfflineModelDetector, OnlineModelDetector
+from detection.models.half_space_trees import build_trees
+from detection.models.partition_states import PartitionStates
+from detection.params import HORAS_VENTANA, Params
+from detection.rules.registry import CALIBRACIONES, DETECTORES, rules_fingerprint
+from detection.scoring_model import ScoringModel
+from detection.shadow import Shadow
 
 _TROZO = 512
 """Readings scored at once: their windows (1.4 MB) stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
-class Crudos:
+class ScoringTrace:
     """What the detectors measured before calibration, for training and reports.
 
     Parameters
@@ -51,7 +46,7 @@ class Crudos:
     sombra_centesimas, sombra_severidad : ndarray (n,), uint8
         What the challenger in shadow would have said; zeros without one.
     columnas : ndarray (n, c), float32
-        What a learned blend looks at (``aprendida.COLUMNAS``); no columns unless asked for.
+        What a learned blend looks at (``learned.COLUMNAS``); no columns unless asked for.
     """
 
     rasgos: NDArray[np.float32]
@@ -71,9 +66,6 @@ class DetectorConsumo:
     calendario : Calendario
         Local time.
     params : Params
-    detectores : sequence of Detector
-        The rules; their order, and the two models after them, is that of the bits of
-        ``Veredictos.tipos``.
     sin : collection of str
         Detectors that have no vote: what would be without them? The learned blend goes with
         "modelo_offline", whose version it belongs to.
@@ -98,50 +90,49 @@ class DetectorConsumo:
         self,
         calendario: Calendario,
         params: Params | None = None,
-        detectores: tuple[Detector, ...] = DETECTORES,
         sin: Collection[str] = (),
         con_columnas: bool = False,
     ) -> None:
         self.calendario = calendario
         self.params = params or Params()
-        self.reglas = detectores
         self.sin = frozenset(sin)
         self.con_columnas = con_columnas
-        self.ventanas = Ventanas()
+        self.ring = HourlyRing()
         p = self.params
-        self.arboles = build_arboles(
+        self.trees = build_trees(
             RASGOS, arboles=p.online_arboles, altura=p.online_altura, ventana=p.online_ventana,
             semilla=p.online_semilla,
         )  # fmt: skip
-        self.estados = Estados(self.arboles)
-        self.sombra: Sombra | None = None
+        self.partitions = PartitionStates(self.trees)
+        self.shadow: Shadow | None = None
         self.use(None)
 
-    def use(self, modelo: Modelo | None) -> None:
+    def use(self, modelo: ScoringModel | None) -> None:
         """Score with a version from now on; None = with the rules alone."""
-        self.modelo = modelo
-        self.mezcla: MezclaAprendida | None
-        self.detectores: tuple[Detector, ...] = (
-            *self.reglas, ModeloOnline(), ModeloOffline(modelo),
-        )  # fmt: skip
-        con_mezcla = modelo is not None and "modelo_offline" not in self.sin
-        self.mezcla = modelo.mezcla if modelo is not None and con_mezcla else None
-        calibraciones = CALIBRACIONES | dict(modelo.calibraciones if modelo else {})
-        con_voto = modelo is not None and modelo.huella_online == self.arboles.huella()
-        if "modelo_online" in self.sin:
-            con_voto = False
-        self.blend: Blend = WeightedBlend(
-            self.params,
-            [calibraciones[str(d.nombre)] for d in self.detectores],
-            self.arboles,
-            modelo.cola_online if modelo is not None and con_voto else None,
+        reglas = f"reglas-{rules_fingerprint(self.params)}"
+        calibraciones = dict(CALIBRACIONES)
+        offline, online_tail = OfflineModelDetector(), None
+        self.learned: LearnedBlend | None = None
+        self.version_modelo = reglas
+        if modelo is not None:
+            self.version_modelo = f"{modelo.version}+{reglas}"
+            calibraciones |= modelo.calibraciones
+            offline = OfflineModelDetector(modelo.bosque, modelo.cola_offline)
+            con_voto = modelo.huella_online == self.trees.huella()
+            if con_voto and "modelo_online" not in self.sin:
+                online_tail = modelo.cola_online
+            if "modelo_offline" not in self.sin:
+                self.learned = modelo.mezcla
+        self.detectores = (*DETECTORES, OnlineModelDetector(), offline)
+        self.blend = WeightedBlend(
+            self.params, [calibraciones[str(d.nombre)] for d in self.detectores], online_tail
         )
-        reglas = f"reglas-{self.params.fingerprint()}"
-        self.version_modelo = reglas if modelo is None else f"{modelo.version}+{reglas}"
 
-    def use_shadow(self, modelo: Modelo | None) -> None:
+    def use_shadow(self, modelo: ScoringModel | None) -> None:
         """Let a challenger say of each reading what it would have said; None = nobody."""
-        self.sombra = None if modelo is None else Sombra(modelo, self.params, self.arboles)
+        self.shadow = None
+        if modelo is not None:
+            self.shadow = Shadow(modelo, self.params, self.trees.huella())
 
     def score(self, lecturas: Lecturas, particion: NDArray[np.integer] | None = None) -> Veredictos:
         """Return the verdicts of readings in order of arrival, and remember them.
@@ -158,11 +149,13 @@ class DetectorConsumo:
         """
         return self.measure(lecturas, particion).veredictos
 
-    def measure(self, lecturas: Lecturas, particion: NDArray[np.integer] | None = None) -> Crudos:
+    def measure(
+        self, lecturas: Lecturas, particion: NDArray[np.integer] | None = None
+    ) -> ScoringTrace:
         """Score like ``score``, and return also what was measured on the way."""
         for propietario_id in dict.fromkeys(lecturas.propietario_id):
-            self.ventanas.add(propietario_id)
-        fila = self.ventanas.rows(lecturas.propietario_id)
+            self.ring.add(propietario_id)
+        fila = self.ring.rows(lecturas.propietario_id)
         return self.score_rows(lecturas, fila, fila, particion)
 
     def score_rows(
@@ -172,14 +165,14 @@ class DetectorConsumo:
         propia: NDArray[np.int64],
         particion: NDArray[np.integer] | None = None,
         ensena: NDArray[np.bool_] | None = None,
-    ) -> Crudos:
+    ) -> ScoringTrace:
         """Return the verdicts against given rows of the rings.
 
         Parameters
         ----------
         fila, propia : ndarray (n,), int64
         ensena : ndarray (n,), bool, optional
-            As in ``Turno``; all may teach if not given.
+            As in ``Arrivals``; all may teach if not given.
 
         Raises
         ------
@@ -188,18 +181,17 @@ class DetectorConsumo:
         """
         n = len(lecturas)
         self._check_calendar(lecturas.hora_utc)
-        hora_local = self.calendario.local(lecturas.hora_utc)
-        crudos = self._empty(n, hora_local)
-        turno = Turno(
+        trace = self._empty(n, self.calendario.local(lecturas.hora_utc))
+        arrivals = Arrivals(
             fila, propia, lecturas.hora_utc, np.empty(n, np.bool_),
             np.ones(n, np.bool_) if ensena is None else ensena,
-            self._partition_rows(particion, n), crudos.rasgos,
+            self._partition_rows(particion, n), trace.rasgos,
         )  # fmt: skip
         ventana = np.empty((min(n, _TROZO), HORAS_VENTANA + 1), np.float32)
         for inicio in range(0, n, _TROZO):
             trozo = slice(inicio, min(inicio + _TROZO, n))
-            self._score_chunk(turno, lecturas.consumo_kwh, trozo, ventana, crudos)
-        return crudos
+            self._score_chunk(arrivals, lecturas.consumo_kwh, trozo, ventana, trace)
+        return trace
 
     def _partition_rows(self, particion: NDArray[np.integer] | None, n: int) -> NDArray[np.int64]:
         if particion is None:
@@ -207,20 +199,20 @@ class DetectorConsumo:
         distintas, cual = np.unique(particion, return_inverse=True)
         filas = np.empty(distintas.shape[0], np.int64)
         for k, numero in enumerate(distintas.tolist()):
-            fila = self.estados.row(numero)
-            filas[k] = self.estados.add(numero, None) if fila < 0 else fila
+            fila = self.partitions.row(numero)
+            filas[k] = self.partitions.add(numero, None) if fila < 0 else fila
         return filas[cual]
 
     def load(self, propietario_id: list[str], historia: Historia) -> None:
         """Replace what is remembered of some customers by what the store remembers."""
         self.forget(propietario_id)
-        filas = np.array([self.ventanas.add(p) for p in propietario_id], np.int64)
-        self.ventanas.load(filas, historia, self.params.umbral_media)
+        filas = np.array([self.ring.add(p) for p in propietario_id], np.int64)
+        self.ring.load(filas, historia, self.params.umbral_media)
 
     def forget(self, propietario_id: Iterable[str]) -> None:
         """Drop customers from memory."""
         for propietario in propietario_id:
-            self.ventanas.forget(propietario)
+            self.ring.forget(propietario)
 
     def explain(self, veredictos: Veredictos, i: int, consumo_kwh: float) -> list[Explicacion]:
         """Return what each detector says of reading i, in the registry's order."""
@@ -246,92 +238,74 @@ class DetectorConsumo:
 
     def _score_chunk(
         self,
-        turno: Turno,
+        todas: Arrivals,
         consumo_kwh: NDArray[np.float64],
         trozo: slice,
         ventana: NDArray[np.float32],
-        crudos: Crudos,
+        trace: ScoringTrace,
     ) -> None:
-        veredictos = crudos.veredictos
-        hora = turno.hora[trozo]
+        out = trace.veredictos
+        arrivals = todas.part(trozo)
         kwh = consumo_kwh[trozo]
-        ventana = ventana[: hora.shape[0]]
-        v = self.ventanas
-        extract(
-            v.valores, v.ultima_valor, turno.fila[trozo], turno.propia[trozo], hora, kwh, ventana,
-            turno.repetida[trozo],
+        ventana = ventana[: kwh.shape[0]]
+        extract_windows(
+            self.ring.valores, self.ring.ultimo_valor, arrivals.fila, arrivals.propia,
+            arrivals.hora, kwh, ventana, arrivals.repetida,
         )  # fmt: skip
-        contexto = self._contexto(hora, kwh, ventana, veredictos.hora_local[trozo])
-        turno.rasgos[trozo] = contexto.rasgos
-        votos = self._measure_all(contexto, veredictos.medidas[trozo])
-        columnas = self._columns(contexto, votos)
+        context = make_context(
+            make_windows(self.calendario, arrivals.hora, kwh, ventana), self.params
+        )
+        arrivals.rasgos[:] = context.rasgos
+        votes = self._measure_all(context, out.medidas[trozo])
+        columnas = self._columns(context, votes)
         if self.con_columnas:
-            crudos.columnas[trozo] = columnas
-        if self.mezcla is not None:
-            _hear(self.mezcla, columnas, votos, veredictos.medidas[trozo])
-        mio = Turno(
-            turno.fila[trozo], turno.propia[trozo], hora, turno.repetida[trozo],
-            turno.ensena[trozo], turno.particion[trozo], contexto.rasgos,
-        )  # fmt: skip
-        mezcla = self.blend.combine(v, self.estados, mio, votos)
+            trace.columnas[trozo] = columnas
+        if self.learned is not None:
+            _ask_learned(self.learned, columnas, votes, out.medidas[trozo])
+        blended = self.blend.combine(self.ring, self.partitions, arrivals, votes)
         with np.errstate(divide="ignore"):
-            veredictos.medidas[trozo, ONLINE, 0] = (
-                votos.exceso[:, ONLINE] / CALIBRACIONES["modelo_online"].tasa
+            out.medidas[trozo, ONLINE, 0] = (
+                votes.exceso[:, ONLINE] / OnlineModelDetector.calibracion.tasa
             )
-        if self.sombra is not None:
-            crudos.sombra_centesimas[trozo], crudos.sombra_severidad[trozo] = self.sombra.preview(
-                contexto, votos, mezcla, columnas[:, : len(INDICIOS)]
+        if self.shadow is not None:
+            trace.sombra_centesimas[trozo], trace.sombra_severidad[trozo] = self.shadow.preview(
+                context, votes, blended, columnas[:, : len(INDICIOS)]
             )
-        crudos.exceso[trozo] = votos.exceso
-        crudos.online[trozo] = mezcla.online
-        veredictos.scores[trozo] = mezcla.scores
-        veredictos.score_centesimas[trozo] = mezcla.score_centesimas
-        veredictos.severidad[trozo] = mezcla.severidad
-        veredictos.tipos[trozo] = mezcla.tipos
-        veredictos.es_sospechoso[trozo] = mezcla.es_sospechoso
-        r = contexto.referencia
+        trace.exceso[trozo] = votes.exceso
+        trace.online[trozo] = blended.online
+        out.scores[trozo] = blended.scores
+        out.score_centesimas[trozo] = blended.score_centesimas
+        out.severidad[trozo] = blended.severidad
+        out.tipos[trozo] = blended.tipos
+        out.es_sospechoso[trozo] = blended.es_sospechoso
+        r = context.reference
         margen = self.params.sigmas * r.sigma_kwh
-        veredictos.esperado_kwh[trozo] = r.media_kwh
-        veredictos.banda_inferior_kwh[trozo] = np.maximum(r.media_kwh - margen, 0.0)
-        veredictos.banda_superior_kwh[trozo] = r.media_kwh + margen
+        out.esperado_kwh[trozo] = r.media_kwh
+        out.banda_inferior_kwh[trozo] = np.maximum(r.media_kwh - margen, 0.0)
+        out.banda_superior_kwh[trozo] = r.media_kwh + margen
 
-    def _measure_all(self, contexto: Contexto, medidas: NDArray[np.float32]) -> Votos:
-        n, d = len(contexto), len(self.detectores)
-        votos = Votos(
+    def _measure_all(self, context: Context, medidas: NDArray[np.float32]) -> Votes:
+        n, d = len(context), len(self.detectores)
+        votes = Votes(
             np.empty((n, d), np.float32),
             np.empty((n, d), np.bool_),
-            ~np.isnan(contexto.referencia.media_kwh),
-            None if self.mezcla is None else np.empty(n, np.float64),
+            ~np.isnan(context.reference.media_kwh),
+            np.full(n, np.nan),
         )
         for k, detector in enumerate(self.detectores):
-            medida = detector.measure(contexto, self.params)
+            measured = detector.measure(context, self.params)
             sin_voto = str(detector.nombre) in self.sin
-            votos.exceso[:, k] = np.nan if sin_voto else medida.exceso
-            votos.dispara[:, k] = False if sin_voto else medida.dispara
-            medidas[:, k] = medida.datos
-        return votos
+            votes.exceso[:, k] = np.nan if sin_voto else measured.exceso
+            votes.dispara[:, k] = False if sin_voto else measured.dispara
+            medidas[:, k] = measured.datos
+        return votes
 
-    def _columns(self, contexto: Contexto, votos: Votos) -> NDArray[np.float32]:
+    def _columns(self, context: Context, votes: Votes) -> NDArray[np.float32]:
         """Return what learned blends look at, nothing (0, 0) where there is none."""
-        sombra = self.sombra is not None and self.sombra.modelo.mezcla is not None
-        if not (self.con_columnas or self.mezcla is not None or sombra):
+        de_sombra = self.shadow is not None and self.shadow.modelo.mezcla is not None
+        if not (self.con_columnas or self.learned is not None or de_sombra):
             return np.empty((0, 0), np.float32)
-        return make_columnas(compute_indicios(contexto, self.params), votos.exceso)
-
-    def _contexto(
-        self,
-        hora: NDArray[np.int64],
-        kwh: NDArray[np.float64],
-        ventana: NDArray[np.float32],
-        hora_local: NDArray[np.int64],
-    ) -> Contexto:
-        salto_indice = np.empty(hora.shape[0], np.int64)
-        salto_horas = np.empty(hora.shape[0], np.int64)
-        clock_changes(
-            self.calendario.desfase_horas, self.calendario.desde_hora, hora, salto_indice,
-            salto_horas,
-        )  # fmt: skip
-        return make_contexto(kwh, ventana, hora_local, salto_indice, salto_horas, self.params)
+        return blend_columns(compute_evidence(context.windows, self.params), votes.exceso)
 
     def _check_calendar(self, hora: NDArray[np.int64]) -> None:
         # The compiled loops look hours up without asking.
@@ -340,7 +314,7 @@ class DetectorConsumo:
         if hora.size and not primera <= hora.min() <= hora.max() < ultima:
             raise ValueError("hay lecturas fuera de los años del calendario")
 
-    def _empty(self, n: int, hora_local: NDArray[np.int64]) -> Crudos:
+    def _empty(self, n: int, hora_local: NDArray[np.int64]) -> ScoringTrace:
         d = len(self.detectores)
         veredictos = Veredictos(
             hora_local=hora_local,
@@ -355,7 +329,7 @@ class DetectorConsumo:
             scores=np.empty((n, d), np.float32),
             medidas=np.empty((n, d, MEDIDAS), np.float32),
         )
-        return Crudos(
+        return ScoringTrace(
             rasgos=np.empty((n, len(RASGOS)), np.float32),
             exceso=np.empty((n, d), np.float32),
             online=np.empty(n, np.float64),
@@ -366,18 +340,17 @@ class DetectorConsumo:
         )
 
 
-def _hear(
-    mezcla: MezclaAprendida,
+def _ask_learned(
+    learned: LearnedBlend,
     columnas: NDArray[np.float32],
-    votos: Votos,
+    votes: Votes,
     medidas: NDArray[np.float32],
 ) -> None:
     """Fill what the learned blend says, and let ``modelo_offline`` vote with the rarer of both."""
-    assert votos.aprendida is not None
-    votos.aprendida[:] = mezcla.log_p(columnas)
-    tasa = CALIBRACIONES["modelo_offline"].tasa
+    votes.aprendida[:] = learned.log_p(columnas)
+    tasa = OfflineModelDetector.calibracion.tasa
     with np.errstate(invalid="ignore"):
-        rareza = np.fmax(votos.exceso[:, OFFLINE], tasa * np.exp(-votos.aprendida))
-    votos.exceso[:, OFFLINE] = rareza
-    votos.dispara[:, OFFLINE] = rareza > 1.0
+        rareza = np.fmax(votes.exceso[:, OFFLINE], tasa * np.exp(-votes.aprendida))
+    votes.exceso[:, OFFLINE] = rareza
+    votes.dispara[:, OFFLINE] = rareza > 1.0
     medidas[:, OFFLINE, 0] = rareza / tasa

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,16 +34,31 @@ SEVERIDADES: tuple[Severidad, ...] = tuple(Severidad)
 
 
 class TipoAnomalia(StrEnum):
-    """The detectors, each by the name of what it finds."""
+    """The detectors, each by the name of what it finds, and by that for the screen (``rotulo``).
 
-    DESVIACION_ESTADISTICA = "desviacion_estadistica"
-    PICO_CONSUMO = "pico_consumo"
-    CONSUMO_NOCHE_ANOMALO = "consumo_noche_anomalo"
-    CONSUMO_CONSTANTE = "consumo_constante"
-    PLANTACION_CANNABIS = "plantacion_cannabis"
-    FRAUDE = "fraude"
-    MODELO_ONLINE = "modelo_online"
-    MODELO_OFFLINE = "modelo_offline"
+    Examples
+    --------
+    >>> TipoAnomalia("fraude"), TipoAnomalia.FRAUDE.rotulo
+    (<TipoAnomalia.FRAUDE: 'fraude'>, 'Posible fraude')
+    """
+
+    rotulo: str
+
+    DESVIACION_ESTADISTICA = "desviacion_estadistica", "Desviación estadística"
+    PICO_CONSUMO = "pico_consumo", "Pico de consumo"
+    CONSUMO_NOCHE_ANOMALO = "consumo_noche_anomalo", "Consumo nocturno anómalo"
+    CONSUMO_CONSTANTE = "consumo_constante", "Consumo constante"
+    PLANTACION_CANNABIS = "plantacion_cannabis", "Posible plantación"
+    FRAUDE = "fraude", "Posible fraude"
+    MODELO_ONLINE = "modelo_online", "Modelo en línea"
+    MODELO_OFFLINE = "modelo_offline", "Modelo entrenado"
+
+    def __new__(cls, nombre: str, rotulo: str) -> Self:
+        """Return a type that is its own name."""
+        tipo = str.__new__(cls, nombre)
+        tipo._value_ = nombre
+        tipo.rotulo = rotulo
+        return tipo
 
 
 TIPOS: tuple[TipoAnomalia, ...] = tuple(TipoAnomalia)

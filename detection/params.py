@@ -7,9 +7,7 @@ false alarms; never on the data that a figure is reported on.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 HORAS_VENTANA = 672
 """Hours of the past that a verdict looks at: 28 days, four of each weekday (contract 5)."""
@@ -29,8 +27,6 @@ class Params:
     --------
     >>> Params().sigmas
     3.0
-    >>> Params().fingerprint() == Params(sigmas=4.0).fingerprint()
-    False
     """
 
     # --- reference: the same hour of day of the last 28 days (contract 5) ---
@@ -157,16 +153,10 @@ class Params:
             self.frecuencia_maxima_puntuacion,
         )
 
-    def fingerprint(self) -> str:
-        """Return 12 hexadecimal digits that change when any threshold or calibration does."""
-        calibraciones = {nombre: asdict(c) for nombre, c in CALIBRACIONES.items()}
-        texto = json.dumps([asdict(self), calibraciones], sort_keys=True)
-        return hashlib.sha256(texto.encode()).hexdigest()[:12]
-
 
 @dataclass(frozen=True, slots=True)
 class Calibracion:
-    """How a detector's excess over its threshold becomes a frequency.
+    """How a detector's excess over its threshold becomes a frequency; each class names its own.
 
     A value ``exceso`` times the threshold is expected ``tasa * exceso ** -alfa`` times an hour:
     a Pareto tail, which fits the tails of household consumption well beyond 3 sigma.
@@ -188,20 +178,3 @@ class Calibracion:
     alfa: float
     fraccion: float
     peso: float
-
-
-# Rates and exponents of the first two: measured on 321 clean public households (Switzerland,
-# Belgium, California, London): |z| > 3 in 2.6 to 3.5 % of hours with exponent 1.9 to 2.6, rises
-# over 150 % in 2.2 to 5.9 % with exponent 1.5 to 1.7. The others by hand, 2026-11-24.
-CALIBRACIONES: dict[str, Calibracion] = {
-    "desviacion_estadistica": Calibracion(3.0e-2, 2.0, 1.0, 0.60),
-    "pico_consumo": Calibracion(4.5e-2, 1.6, 1.0, 0.60),
-    "consumo_noche_anomalo": Calibracion(3.0e-2, 2.5, 0.125, 0.80),
-    "consumo_constante": Calibracion(5.0e-3, 4.0, 1.0, 0.90),
-    "plantacion_cannabis": Calibracion(6.0e-3, 3.5, 1.0, 1.00),
-    "fraude": Calibracion(6.0e-3, 5.0, 1.0, 1.00),
-    # A model's excess is tasa / p, p being its empirical tail probability: exponent 1 gives p back.
-    # It fires where p says once a month: at once a week each of them would spend the whole budget.
-    "modelo_online": Calibracion(1.5e-3, 1.0, 1.0, 0.15),
-    "modelo_offline": Calibracion(1.5e-3, 1.0, 1.0, 0.60),
-}

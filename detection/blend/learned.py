@@ -1,4 +1,4 @@
-"""The learned blend's columns: evidence with a memory, and what each detector says.
+"""The learned blend, and its columns: evidence with a memory, and what each detector says.
 
 The online model is not among them: it is asked reading after reading, and what it says depends on
 what the blend has said before.
@@ -6,19 +6,24 @@ what the blend has said before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.domain import TIPOS, TipoAnomalia
 from detection.features.evidence import INDICIOS
-from detection.features.extremes import MARCAS
+from detection.features.extremes import STANDALONE_RECORDS
+from detection.models.boosted_trees import FlatBoostedTrees
+from detection.models.tails import EmpiricalTail
 
 _MIRADOS = tuple(k for k, tipo in enumerate(TIPOS) if tipo is not TipoAnomalia.MODELO_ONLINE)
 COLUMNAS: tuple[str, ...] = (*INDICIOS, *(f"exceso_{TIPOS[k]}" for k in _MIRADOS))
 """Names, in order."""
 CRECIENTES: tuple[str, ...] = tuple(nombre for nombre in COLUMNAS if nombre.startswith("exceso_"))
 """Those of which more can only mean more suspicion: a detector's excess over its threshold."""
-COLUMNAS_MARCAS: tuple[int, ...] = tuple(COLUMNAS.index(nombre) for nombre in MARCAS)
+RECORD_COLUMNS: tuple[int, ...] = tuple(COLUMNAS.index(nombre) for nombre in STANDALONE_RECORDS)
 """Where the records are that speak for themselves."""
 NO_LISTO = -1.0
 """Excess of a detector that is not ready: below all there are."""
@@ -26,7 +31,7 @@ EXCESO_MAXIMO = 1e3
 """Against a past of zeros an excess has no bound. By hand, 2026-11-24."""
 
 
-def make_columnas(
+def blend_columns(
     indicios: NDArray[np.float32], exceso: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return the columns (n, len(COLUMNAS)) of readings; NaN in the first = not ready.
@@ -42,3 +47,43 @@ def make_columnas(
     votos = np.minimum(exceso[:, _MIRADOS], EXCESO_MAXIMO)
     columnas[:, len(INDICIOS) :] = np.where(np.isnan(votos), NO_LISTO, votos)
     return columnas
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearnedBlend:
+    """A blend that was learnt from injected attacks and from the analysts' verdicts.
+
+    Boosted trees rank whole attacks above all; what a first hour or a first day says they put
+    behind. So the records (``STANDALONE_RECORDS``) speak for themselves where they are rare: the
+    rarest of what the trees and the records say counts (L. H. C. Tippett, "The Methods of
+    Statistics", 1931), and its own tail makes it a frequency again.
+
+    Parameters
+    ----------
+    arboles : FlatBoostedTrees
+        Over ``COLUMNAS``.
+    colas : tuple of EmpiricalTail
+        Tails on clean readings of customers that the trees did not learn from: of the trees'
+        scores, then of each record.
+    cola : EmpiricalTail
+        Tail of the rarest of them, as ``-log p``.
+    """
+
+    arboles: FlatBoostedTrees
+    colas: tuple[EmpiricalTail, ...]
+    cola: EmpiricalTail
+
+    def log_p(self, columnas: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return log tail probabilities (n,) of rows; NaN = not ready."""
+        return self.cola.log_p_of(rarest(self.arboles.scores(columnas), columnas, self.colas))
+
+
+def rarest(
+    scores: NDArray[np.float64], columnas: NDArray[np.float32], colas: Sequence[EmpiricalTail]
+) -> NDArray[np.float64]:
+    """Return ``-log p`` (n,) of the rarest of what the trees' scores and the records say."""
+    salida = -colas[0].log_p_of(scores)
+    for j, limite, cola in zip(RECORD_COLUMNS, STANDALONE_RECORDS.values(), colas[1:], strict=True):
+        rareza = -cola.log_p_of(columnas[:, j].astype(np.float64))
+        np.maximum(salida, np.where(rareza >= -np.log(limite), rareza, 0.0), out=salida)
+    return salida

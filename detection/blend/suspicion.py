@@ -12,15 +12,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.compiled import compilado
+from detection.jit import jit
 from detection.memory.hourly_ring import (
-    CONTABLES,
+    COUNTED,
+    COUNTED_SHIFT,
     DIAS_ANILLO,
-    MARCA_CONTABLES,
-    MARCA_LECTURA,
-    MARCA_REFERENCIA,
-    MARCA_SCORE,
-    MARCA_SOSPECHOSO,
+    GAIN,
+    REFERENCE_BIT,
+    SCORE_BITS,
+    SUSPECT_BIT,
+    VERDICT_BIT,
 )
 from detection.params import DIAS_VENTANA, HORAS_ANILLO, HORAS_VENTANA
 
@@ -70,9 +71,9 @@ def probability(evidencia_horas: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1.0 / (1.0 + np.exp(-previa - ventaja)))
 
 
-@compilado()
-def look_back(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, ganancia, pesos, veces):  # type: ignore[no-untyped-def]
-    """Return what the marks before an hour say: today's and those of the 27 UTC days before.
+@jit()
+def look_back(ring, fila, hora, pesos, veces):  # type: ignore[no-untyped-def]
+    """Return what the verdicts before an hour say: today's and those of the 27 UTC days before.
 
     Returns
     -------
@@ -90,24 +91,24 @@ def look_back(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, ganancia, pe
     evidencia = 0.0
     listas = 0
     veces[:] = 0
-    primero = max(hoy - DIAS_VENTANA + 1, ultima[fila] // 24 - DIAS_ANILLO + 1)
+    primero = max(hoy - DIAS_VENTANA + 1, ring.ultimo[fila] // 24 - DIAS_ANILLO + 1)
     for dia in range(primero, hoy):
         d = dia % DIAS_ANILLO
-        evidencia += pesos[hoy - dia] * ganancia_dia[fila, d]
-        listas += cuenta_dia[fila, d, CONTABLES]
-        for k in range(CONTABLES):
-            veces[k] += cuenta_dia[fila, d, k]
-    for h in range(max(24 * hoy, ultima[fila] - HORAS_ANILLO + 1), hora):
-        m = marcas[fila, h % HORAS_ANILLO]
-        evidencia += pesos[0] * ganancia[m & MARCA_SCORE]
-        if m & MARCA_REFERENCIA:
+        evidencia += pesos[hoy - dia] * ring.ganancia_dia[fila, d]
+        listas += ring.cuenta_dia[fila, d, COUNTED]
+        for k in range(COUNTED):
+            veces[k] += ring.cuenta_dia[fila, d, k]
+    for h in range(max(24 * hoy, ring.ultimo[fila] - HORAS_ANILLO + 1), hora):
+        v = ring.veredictos[fila, h % HORAS_ANILLO]
+        evidencia += pesos[0] * GAIN[v & SCORE_BITS]
+        if v & REFERENCE_BIT:
             listas += 1
-            for k in range(CONTABLES):
-                veces[k] += m >> (MARCA_CONTABLES + k) & 1
+            for k in range(COUNTED):
+                veces[k] += v >> (COUNTED_SHIFT + k) & 1
     antes = False
-    for h in range(hora - 1, max(hora - HORAS_VENTANA - 1, ultima[fila] - HORAS_ANILLO), -1):
-        m = marcas[fila, h % HORAS_ANILLO]
-        if m & MARCA_LECTURA:
-            antes = m & MARCA_SOSPECHOSO != 0
+    for h in range(hora - 1, max(hora - HORAS_VENTANA - 1, ring.ultimo[fila] - HORAS_ANILLO), -1):
+        v = ring.veredictos[fila, h % HORAS_ANILLO]
+        if v & VERDICT_BIT:
+            antes = v & SUSPECT_BIT != 0
             break
     return evidencia, listas, antes

@@ -12,14 +12,10 @@ shuffled was left out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.compiled import compilado
-from detection.features.extremes import DIAS_ORDEN, LAMPARA_KWH, RECORDS, fill_records
-from detection.memory.daily_layout import (
+from detection.features.day_table import (
     ASIMETRIA,
     CEROS,
     CUENTAS,
@@ -36,7 +32,6 @@ from detection.memory.daily_layout import (
     TOTAL,
     ULTIMA,
     VARIACION,
-    compare,
     count_days,
     lay_out,
     mirror,
@@ -44,11 +39,11 @@ from detection.memory.daily_layout import (
     recent_days,
     usual_days,
 )
-from detection.memory.recent_days import PRIMER_DIA_PASADO
+from detection.features.extremes import DIAS_ORDEN, LAMPARA_KWH, RECORDS, fill_records
+from detection.jit import jit
+from detection.memory.recent_days import PRIMER_DIA_PASADO, share_of
+from detection.memory.windows import Windows
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
-
-if TYPE_CHECKING:
-    from detection.memory.context import Contexto
 
 _DE_LA_HORA = (
     "nivel_hora", "desviacion_hora", "salto_hora", "rango_hora", "parte_del_maximo",
@@ -77,23 +72,20 @@ INDICIOS: tuple[str, ...] = (
 """Names, in the order of the columns."""
 
 
-def compute_indicios(contexto: Contexto, params: Params) -> NDArray[np.float32]:
+def compute_evidence(windows: Windows, params: Params) -> NDArray[np.float32]:
     """Return the evidence (n, len(INDICIOS)) of a chunk; a row of NaN = not ready."""
-    salida = np.empty((len(contexto), len(INDICIOS)), np.float32)
-    _compute(
-        contexto.ventana, contexto.hora_local, contexto.salto_indice, contexto.salto_horas,
-        params.noche_desde, params.noche_hasta, salida,
-    )  # fmt: skip
+    salida = np.empty((windows.ventana.shape[0], len(INDICIOS)), np.float32)
+    _compute(windows, params.noche_desde, params.noche_hasta, salida)
     return salida
 
 
-@compilado()
+@jit()
 def _signed(x, mitad):  # type: ignore[no-untyped-def]
     return x / (abs(x) + mitad)
 
 
-@compilado()
-def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, salida):  # type: ignore[no-untyped-def]
+@jit()
+def _compute(windows, noche_desde, noche_hasta, salida):  # type: ignore[no-untyped-def]
     w = np.empty(HORAS_VENTANA + 1, np.float64)
     valida = np.empty(DIAS_VENTANA, np.bool_)
     dias = np.empty((CUENTAS, DIAS_VENTANA), np.float64)
@@ -107,12 +99,14 @@ def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, sa
     cuantos = np.empty(len(MEMORIAS), np.int64)
     orden = np.zeros((24, DIAS_ORDEN), np.float32)
     noche_horas = noche_hasta - noche_desde
-    for i in range(ventana.shape[0]):
-        antiguo = lay_out(ventana, i, salto_i[i], salto_h[i], w, valida)
+    for i in range(salida.shape[0]):
+        antiguo = lay_out(
+            windows.ventana, i, windows.salto_indice[i], windows.salto_horas[i], w, valida
+        )
         if antiguo < 0:
             salida[i] = np.nan
             continue
-        hora = hora_local[i] % 24
+        hora = windows.hora_local[i] % 24
         noche_c = (noche_desde - hora - 1) % 24
         profile(w, valida, PRIMER_DIA_PASADO, perfil[0], desvio[0])
         profile(w, valida, antiguo, perfil[1], desvio[1])
@@ -141,7 +135,7 @@ def _compute(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, sa
         fill_records(w, valida, dias, ahora, usual[0], suelo, orden, o, j + 4)
 
 
-@compilado()
+@jit()
 def _hour(w, valida, usual, perfil, suelo, o):  # type: ignore[no-untyped-def]
     """Fill what is about the hour itself; return the next place."""
     x = w[ULTIMA]
@@ -156,19 +150,19 @@ def _hour(w, valida, usual, perfil, suelo, o):  # type: ignore[no-untyped-def]
             n += 1
     media = suma / n
     sigma = np.sqrt(max(cuadrados / n - media * media, 0.0))
-    o[0] = compare(x, media, suelo)
+    o[0] = share_of(x, media, suelo)
     o[1] = _signed((x - media) / max(sigma, suelo), 3.0)
     o[2] = _signed((x - w[ULTIMA - 1]) / max(usual[TOTAL], 1e-3), 1.0)
     o[3] = rango / n
-    o[4] = compare(x, usual[MAXIMO], suelo)
-    o[5] = compare(x, usual[TOTAL], suelo)
+    o[4] = share_of(x, usual[MAXIMO], suelo)
+    o[5] = share_of(x, usual[TOTAL], suelo)
     tres = _same_hour(w, valida, 3)
     siete = _same_hour(w, valida, 7)
-    o[6] = compare(tres, perfil[0, 23], suelo)
-    o[7] = compare(siete, perfil[0, 23], suelo)
-    o[8] = compare(x, perfil[1, 23], suelo)
-    o[9] = compare(tres, perfil[1, 23], suelo)
-    o[10] = compare(siete, perfil[1, 23], suelo)
+    o[6] = share_of(tres, perfil[0, 23], suelo)
+    o[7] = share_of(siete, perfil[0, 23], suelo)
+    o[8] = share_of(x, perfil[1, 23], suelo)
+    o[9] = share_of(tres, perfil[1, 23], suelo)
+    o[10] = share_of(siete, perfil[1, 23], suelo)
     racha = 0
     while racha < 48 and w[ULTIMA - racha] == x:
         racha += 1
@@ -176,7 +170,7 @@ def _hour(w, valida, usual, perfil, suelo, o):  # type: ignore[no-untyped-def]
     return 12
 
 
-@compilado()
+@jit()
 def _same_hour(w, valida, k):  # type: ignore[no-untyped-def]
     suma = 0.0
     n = 0
@@ -187,10 +181,10 @@ def _same_hour(w, valida, k):  # type: ignore[no-untyped-def]
     return suma / n
 
 
-@compilado()
+@jit()
 def _memory(ahora, n, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
     for q in range(CEROS):
-        o[j + q] = compare(ahora[q], usual[q], suelo if q < RUGOSIDAD else SUELO_RELATIVO)
+        o[j + q] = share_of(ahora[q], usual[q], suelo if q < RUGOSIDAD else SUELO_RELATIVO)
     for q in range(CEROS, IGUALES + 1):
         o[j + q] = ahora[q] - usual[q]
     raiz = np.sqrt(n)
@@ -200,7 +194,7 @@ def _memory(ahora, n, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def
     return j + 10
 
 
-@compilado()
+@jit()
 def _remember(w, valida, ahora, cuantos, p, usual, sigma, perfil, inversa, noche_horas, suelo,  # type: ignore[no-untyped-def]
               reciente, o, j):  # fmt: skip
     """Fill what each memory says against one of the pasts; return the next place."""
@@ -221,7 +215,7 @@ def _remember(w, valida, ahora, cuantos, p, usual, sigma, perfil, inversa, noche
     return j
 
 
-@compilado(fastmath=REORDENA)
+@jit(fastmath=REORDENA)
 def _likelihood(dia, p, perfil, inversa, reciente):  # type: ignore[no-untyped-def]
     """Return how much better a day fits the mirror image than the usual day; add it to the recent.
 
@@ -238,7 +232,7 @@ def _likelihood(dia, p, perfil, inversa, reciente):  # type: ignore[no-untyped-d
     return razon
 
 
-@compilado(fastmath=REORDENA)
+@jit(fastmath=REORDENA)
 def _fit(a, b, espejo):  # type: ignore[no-untyped-def]
     """Return the correlations of a day with another and with that one's mirror image."""
     media_a = a.sum() / 24.0
@@ -257,15 +251,15 @@ def _fit(a, b, espejo):  # type: ignore[no-untyped-def]
     return ab / raiz, ae / raiz
 
 
-@compilado()
+@jit()
 def _night_contrast(ahora, horas, usual, suelo):  # type: ignore[no-untyped-def]
     """Return how much more of the night than of the day is there, against what is usual."""
     dia = (24.0 * ahora[TOTAL] - horas * ahora[NOCHE]) / (24.0 - horas)
     dia_usual = (24.0 * usual[TOTAL] - horas * usual[NOCHE]) / (24.0 - horas)
-    return compare(ahora[NOCHE], usual[NOCHE], suelo) - compare(dia, dia_usual, suelo)
+    return share_of(ahora[NOCHE], usual[NOCHE], suelo) - share_of(dia, dia_usual, suelo)
 
 
-@compilado()
+@jit()
 def _cycle(w, valida, k, hora_usual, suelo, media, o, j):  # type: ignore[no-untyped-def]
     """Fill how well a two-level cycle of 12 or 18 hours explains k days, and its step.
 
@@ -294,14 +288,14 @@ def _cycle(w, valida, k, hora_usual, suelo, media, o, j):  # type: ignore[no-unt
             mayor = max(mayor, dentro)
         escalon = max((mayor / horas - (suma - mayor) / (24 - horas)) / n, 0.0)
         o[j] = min(n * horas * (24 - horas) / 24.0 * escalon * escalon / total, 1.0)
-        o[j + 1] = compare(escalon, hora_usual, suelo)
+        o[j + 1] = share_of(escalon, hora_usual, suelo)
         mayor_escalon = max(mayor_escalon, escalon)
         j += 2
     o[j] = mayor_escalon / (mayor_escalon + LAMPARA_KWH)
     return j + 1
 
 
-@compilado()
+@jit()
 def _weeks(dias, valida, ahora, usual, sigma, suelo, o, j):  # type: ignore[no-untyped-def]
     """Fill the level against the same weekdays, the skew of the steps, and both cumulated sums.
 
@@ -317,7 +311,7 @@ def _weeks(dias, valida, ahora, usual, sigma, suelo, o, j):  # type: ignore[no-u
                     suma += dias[TOTAL, d + s]
                     n += 1
         total = ahora[m, TOTAL]
-        o[j] = compare(total, suma / n if n > 0 else total, suelo)
+        o[j] = share_of(total, suma / n if n > 0 else total, suelo)
         o[j + 3] = ahora[m, ASIMETRIA] - usual[1, ASIMETRIA]
         j += 1
     bajo = alto = 0.0

@@ -1,7 +1,7 @@
 """Records: the last days against the highest and the lowest that four weeks had.
 
 What is far from usual happens to everybody; what is far beyond all that ever was, to few. For the
-compiled loops of ``indicios``. Chosen on the development half of Swiss households with injected
+compiled loops of ``evidence``. Chosen on the development half of Swiss households with injected
 attacks, by hand, 2026-11-29.
 """
 
@@ -12,24 +12,16 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.compiled import compilado
-from detection.memory.daily_layout import (
-    MAXIMO,
-    MEMORIAS,
-    MINIMO,
-    NOCHE,
-    TOTAL,
-    ULTIMA,
-    compare,
-)
-from detection.memory.recent_days import PRIMER_DIA_PASADO
+from detection.features.day_table import MAXIMO, MEMORIAS, MINIMO, NOCHE, TOTAL, ULTIMA
+from detection.jit import jit
+from detection.memory.recent_days import PRIMER_DIA_PASADO, share_of
 from detection.params import DIAS_VENTANA
 
 _DE_LOS_DIAS = (
     "total_alto", "total_bajo", "noche_alta", "noche_baja", "minimo_alto", "minimo_bajo",
     "horas_altas", "horas_bajas",
 )  # fmt: skip
-MARCAS: Mapping[str, float] = {"marca_hora_fuerte": 5e-4, "meseta_17h": 2e-3}
+STANDALONE_RECORDS: Mapping[str, float] = {"marca_hora_fuerte": 5e-4, "meseta_17h": 2e-3}
 """Records that the learned blend listens to by themselves, too, and how rare each has to be before
 it does: an hour, and the level that 17 of the last 24 hours reach (lamps are lit 18), against the
 highest of four weeks. Their floors are in kWh, for a home that is lived in again passes all its
@@ -54,7 +46,7 @@ DIAS_ORDEN = 32
 """Days that are sorted at once: four more than there are, for processors take 8 or 16 at a time."""
 
 
-@compilado()
+@jit()
 def fill_records(w, valida, dias, ahora, usual, suelo, orden, o, j):  # type: ignore[no-untyped-def]
     """Fill the columns of a row from place j on.
 
@@ -63,20 +55,20 @@ def fill_records(w, valida, dias, ahora, usual, suelo, orden, o, j):  # type: ig
     """
     o[j] = w[ULTIMA] / (w[ULTIMA] + HORA_FUERTE_KWH)
     siempre = _highest(dias[MAXIMO], valida, 1)
-    o[j + 1] = compare(w[ULTIMA], siempre, suelo)
-    o[j + 2] = compare(w[ULTIMA], _highest(dias[MAXIMO], valida, PRIMER_DIA_PASADO), suelo)
-    o[j + 3] = compare(w[ULTIMA], siempre, HORA_KWH)
+    o[j + 1] = share_of(w[ULTIMA], siempre, suelo)
+    o[j + 2] = share_of(w[ULTIMA], _highest(dias[MAXIMO], valida, PRIMER_DIA_PASADO), suelo)
+    o[j + 3] = share_of(w[ULTIMA], siempre, HORA_KWH)
     _sort_days(w, orden)
-    o[j + 4] = compare(orden[_DOCE, 0], _highest(orden[_DOCE], valida, 1), LAMPARA_KWH)
+    o[j + 4] = share_of(orden[_DOCE, 0], _highest(orden[_DOCE], valida, 1), LAMPARA_KWH)
     meseta = orden[_DIECISIETE]
-    o[j + 5] = compare(meseta[0], _highest(meseta, valida, 1), LAMPARA_KWH)
+    o[j + 5] = share_of(meseta[0], _highest(meseta, valida, 1), LAMPARA_KWH)
     j += 6
     altas = bajas = horas = d = 0
     for m in range(len(MEMORIAS)):
         for q in (TOTAL, NOCHE, MINIMO):
             mayor, menor = _extremes(dias[q], valida, MEMORIAS[m])
-            o[j] = compare(ahora[m, q], mayor, suelo)
-            o[j + 1] = compare(ahora[m, q], menor, suelo)
+            o[j] = share_of(ahora[m, q], mayor, suelo)
+            o[j + 1] = share_of(ahora[m, q], menor, suelo)
             j += 2
         while d < MEMORIAS[m]:
             if valida[d]:
@@ -91,7 +83,7 @@ def fill_records(w, valida, dias, ahora, usual, suelo, orden, o, j):  # type: ig
         j += 2
 
 
-@compilado()
+@jit()
 def _highest(fila, valida, desde):  # type: ignore[no-untyped-def]
     mayor = 0.0
     for d in range(desde, DIAS_VENTANA):
@@ -100,7 +92,7 @@ def _highest(fila, valida, desde):  # type: ignore[no-untyped-def]
     return mayor
 
 
-@compilado()
+@jit()
 def _extremes(fila, valida, k):  # type: ignore[no-untyped-def]
     """Return the highest and the lowest mean of a row over k days in a row of the past."""
     mayor, menor = -np.inf, np.inf
@@ -141,7 +133,7 @@ _DOCE, _DIECISIETE = 24 - 12, 24 - 17
 _RED = _network(24)
 
 
-@compilado()
+@jit()
 def _sort_days(w, orden):  # type: ignore[no-untyped-def]
     """Fill the hours (24, 32) of each day in rising order: all days at once, pair by pair."""
     for d in range(DIAS_VENTANA):

@@ -8,18 +8,16 @@ and twice the usual gives 0.67. A row is NaN as a whole where the past is too sh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.compiled import compilado
-from detection.memory.recent_days import PRIMER_DIA_PASADO, Dias
-from detection.params import DIAS_VENTANA, HORAS_VENTANA
-from detection.texts import numero, porcentaje
-
-if TYPE_CHECKING:
-    from detection.memory.context import Referencia
+from detection.jit import jit
+from detection.memory.recent_days import DaySummaries, past_mean, share_of
+from detection.memory.reference import Reference
+from detection.memory.windows import Windows
+from detection.number_format import numero, porcentaje
+from detection.params import HORAS_VENTANA
 
 RASGOS: tuple[str, ...] = (
     "nivel_hora",
@@ -56,28 +54,12 @@ _HOLGURA = np.array(
 )
 
 
-def compute_rasgos(
-    consumo_kwh: NDArray[np.float64],
-    ventana: NDArray[np.float32],
-    referencia: Referencia,
-    dias: Dias,
+def compute_features(
+    windows: Windows, reference: Reference, days: DaySummaries
 ) -> NDArray[np.float32]:
-    """Return the features (n, F) of readings, each in [0, 1]; a row of NaN = not ready.
-
-    Parameters
-    ----------
-    consumo_kwh : ndarray (n,), kWh
-    ventana : ndarray (n, 673), kWh
-        As in ``Contexto``.
-    referencia : Referencia
-    dias : Dias
-    """
-    rasgos = np.empty((consumo_kwh.shape[0], len(RASGOS)), np.float32)
-    _compute(
-        consumo_kwh, ventana, referencia.media_kwh, referencia.sigma_kwh, dias.total_kwh,
-        dias.minimo_kwh, dias.maximo_kwh, dias.noche_kwh, dias.ceros, dias.perfil_reciente,
-        dias.perfil_pasado, rasgos,
-    )  # fmt: skip
+    """Return the features (n, F) of readings, each in [0, 1]; a row of NaN = not ready."""
+    rasgos = np.empty((windows.consumo_kwh.shape[0], len(RASGOS)), np.float32)
+    _compute(windows, reference, days, rasgos)
     return rasgos
 
 
@@ -88,12 +70,12 @@ def most_unusual(rasgos: NDArray[np.float32]) -> NDArray[np.float32]:
     return salida
 
 
-def describe(indice: int, valor: float) -> str:
+def describe_feature(indice: int, valor: float) -> str:
     """Return what one feature says, as a part of a Spanish sentence.
 
     Examples
     --------
-    >>> describe(RASGOS.index("nivel_dia"), 0.75)
+    >>> describe_feature(RASGOS.index("nivel_dia"), 0.75)
     'las últimas 24 horas a unas 3,0 veces lo habitual'
     """
     return _FRASES[indice](valor)
@@ -142,30 +124,20 @@ _FRASES: tuple[Callable[[float], str], ...] = (
 )
 
 
-@compilado()
-def _compare(a, b, suelo):  # type: ignore[no-untyped-def]
-    return (a + suelo) / (a + b + 2.0 * suelo)
-
-
-@compilado()
+@jit()
 def _signed(x, mitad):  # type: ignore[no-untyped-def]
     """Return [0, 1] out of a signed amount: 0.5 at 0, 0.75 at ``mitad``."""
     return 0.5 + 0.5 * x / (abs(x) + mitad)
 
 
-@compilado()
-def _past_mean(dia, i):  # type: ignore[no-untyped-def]
+@jit()
+def _usual(dia, i):  # type: ignore[no-untyped-def]
     """Return the mean of one's usual days, NaN if there are too few."""
-    suma = 0.0
-    n = 0
-    for d in range(PRIMER_DIA_PASADO, DIAS_VENTANA):
-        if not np.isnan(dia[i, d]):
-            suma += dia[i, d]
-            n += 1
-    return suma / n if n >= _DIAS_PASADOS_MINIMOS else np.nan
+    media, n = past_mean(dia, i)
+    return media if n >= _DIAS_PASADOS_MINIMOS else np.nan
 
 
-@compilado()
+@jit()
 def _similarity(a, b, i):  # type: ignore[no-untyped-def]
     """Return the correlation of two daily profiles as [0, 1]; 0.5 where one does not vary."""
     media_a = 0.0
@@ -189,7 +161,7 @@ def _similarity(a, b, i):  # type: ignore[no-untyped-def]
     return min(max(0.5 + 0.5 * ab / np.sqrt(aa * bb), 0.0), 1.0)
 
 
-@compilado()
+@jit()
 def _run_and_plateau(ventana, i, maximo):  # type: ignore[no-untyped-def]
     """Return the run of equal readings up to now, 24 at most, and the hours near the maximum."""
     x = ventana[i, HORAS_VENTANA]
@@ -204,7 +176,7 @@ def _run_and_plateau(ventana, i, maximo):  # type: ignore[no-untyped-def]
     return racha, meseta
 
 
-@compilado()
+@jit()
 def _recent_level(total, i):  # type: ignore[no-untyped-def]
     suma = 0.0
     n = 0
@@ -215,38 +187,40 @@ def _recent_level(total, i):  # type: ignore[no-untyped-def]
     return suma / n
 
 
-@compilado()
-def _compute(kwh, ventana, media, sigma, total, minimo, maximo, noche, ceros,  # type: ignore[no-untyped-def]
-             reciente, pasado, rasgos):  # fmt: skip
+@jit()
+def _compute(windows, reference, days, rasgos):  # type: ignore[no-untyped-def]
+    kwh, ventana = windows.consumo_kwh, windows.ventana
+    media, sigma = reference.media_kwh, reference.sigma_kwh
+    total, minimo, maximo, noche = days.total_kwh, days.minimo_kwh, days.maximo_kwh, days.noche_kwh
     for i in range(kwh.shape[0]):
-        usual = _past_mean(total, i)
+        usual = _usual(total, i)
         if np.isnan(media[i]) or np.isnan(total[i, 0]) or not usual > 0.0:
             rasgos[i] = np.nan
             continue
         x = kwh[i]
         hora = usual / 24.0
         suelo = _SUELO * hora
-        usual_max = _past_mean(maximo, i)
+        usual_max = _usual(maximo, i)
         antes = ventana[i, HORAS_VENTANA - 1]
         r = rasgos[i]
-        r[0] = _compare(x, media[i], suelo)
+        r[0] = share_of(x, media[i], suelo)
         r[1] = _signed((x - media[i]) / max(sigma[i], suelo), 3.0)
         r[2] = 0.5 if np.isnan(antes) else _signed((x - antes) / hora, 1.0)
-        r[3] = _compare(total[i, 0], usual, suelo)
-        r[4] = _compare(_recent_level(total, i), usual, suelo)
-        r[5] = _compare(minimo[i, 0], _past_mean(minimo, i), suelo)
-        r[6] = _compare(maximo[i, 0], usual_max, suelo)
-        r[7] = _compare(noche[i, 0], _past_mean(noche, i), suelo)
-        r[8] = _similarity(reciente, pasado, i)
+        r[3] = share_of(total[i, 0], usual, suelo)
+        r[4] = share_of(_recent_level(total, i), usual, suelo)
+        r[5] = share_of(minimo[i, 0], _usual(minimo, i), suelo)
+        r[6] = share_of(maximo[i, 0], usual_max, suelo)
+        r[7] = share_of(noche[i, 0], _usual(noche, i), suelo)
+        r[8] = _similarity(days.perfil_reciente, days.perfil_pasado, i)
         llano = total[i, 0] / (24.0 * max(maximo[i, 0], suelo))
-        r[9] = _compare(llano, hora / max(usual_max, suelo), _SUELO)
+        r[9] = share_of(llano, hora / max(usual_max, suelo), _SUELO)
         racha, meseta = _run_and_plateau(ventana, i, maximo[i, 0])
         r[10] = racha / 24.0
-        r[11] = min(ceros[i, 0], 24) / 24.0
+        r[11] = min(days.ceros[i, 0], 24) / 24.0
         r[12] = meseta / 24.0
 
 
-@compilado()
+@jit()
 def _most_unusual(rasgos, habitual, holgura, salida):  # type: ignore[no-untyped-def]
     for i in range(rasgos.shape[0]):
         primero = segundo = 0

@@ -5,44 +5,81 @@ is one store, so late, repeated and corrected readings need no path of their own
 visible as NaN, summer time cannot disturb it, and writing twice equals once.
 
 Two rings go side by side, each with its own newest hour: the consumption, and what was decided
-(16 bits an hour, see ``MARCA_*``), the latter with sums by UTC day so that nobody has to walk
-through 672 hours to count. Whole numbers all of them: adding and taking away is exact, and the
-sums never depend on the order in which readings came. Together 4 880 bytes a customer.
+(16 bits an hour, see ``SCORE_BITS`` and the bits after it), the latter with sums by UTC day so
+that nobody has to walk through 672 hours to count. Whole numbers all of them: adding and taking
+away is exact, and the sums never depend on the order in which readings came. Together 4 880 bytes
+a customer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.compiled import compilado
 from detection.domain import Historia
+from detection.jit import jit
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
 
-SIN_HORA = np.iinfo(np.int64).min
+NO_HOUR = np.iinfo(np.int64).min
 """Newest hour of a customer without any reading."""
 
-MARCA_SCORE = 0x007F
-"""Bits 0-6: ``score_anomalia`` in hundredths."""
-MARCA_SOSPECHOSO = 1 << 7
-MARCA_CONTABLES = 8
-CONTABLES = 3
+SCORE_BITS = 0x007F
+"""Bits 0-6 of a past verdict: ``score_anomalia`` in hundredths."""
+SUSPECT_BIT = 1 << 7
+COUNTED_SHIFT = 8
+COUNTED = 3
 """Bits 8-10: detector i met its definition, in a reading that was not flagged above low severity:
 what counts as this customer's ordinary behaviour. Not so for the others: what lasts for days (a
 constant, a plantation, fraud) must not become ordinary, and a model's tail is a frequency already.
 """
-MARCA_REFERENCIA = 1 << 14
+REFERENCE_BIT = 1 << 14
 """The reading could be compared with a reference."""
-MARCA_LECTURA = 1 << 15
+VERDICT_BIT = 1 << 15
 """There is a verdict in this slot."""
 
 DIAS_ANILLO = HORAS_ANILLO // 24
-_MASCARA_CONTABLES = (1 << CONTABLES) - 1
-_CAPACIDAD_INICIAL = 64
+COUNTED_MASK = (1 << COUNTED) - 1
+GAIN = np.array(
+    [round(10_000 * (2 * max(min(c, 100) - 50, 0) / 100) ** 2) for c in range(128)], np.int64
+)
+"""What a score in hundredths contributes to suspicion, (128,), in ten-thousandths:
+``(2 * (score - 0.5)) ** 2``, nothing below 0.5 (by hand, 2026-11-24: doubt counts little)."""
+
+_INITIAL_CAPACITY = 64
+_EMPTY: Mapping[str, float] = {
+    "valores": np.nan, "veredictos": 0, "ultimo_valor": NO_HOUR, "ultimo_veredicto": NO_HOUR,
+    "ganancia_dia": 0, "cuenta_dia": 0,
+}  # fmt: skip
+"""What a row of each array holds that nobody has."""
 
 
-class Ventanas:
+class VerdictRing(NamedTuple):
+    """What was decided, for the compiled loops.
+
+    Parameters
+    ----------
+    veredictos : ndarray (c, HORAS_ANILLO), uint16
+    ultimo : ndarray (c,), int64
+        Newest hour with a verdict.
+    ganancia_dia : ndarray (c, DIAS_ANILLO), int32
+        Sum of ``GAIN`` by UTC day.
+    cuenta_dia : ndarray (c, DIAS_ANILLO, COUNTED + 1), int8
+        Readings by UTC day that met each counted definition; at last, all with a reference.
+    """
+
+    veredictos: NDArray[np.uint16]
+    ultimo: NDArray[np.int64]
+    ganancia_dia: NDArray[np.int32]
+    cuenta_dia: NDArray[np.int8]
+
+
+class HourlyRing:
     """The rings of all customers in memory.
+
+    The arrays are replaced when they grow: take them anew after ``add``.
 
     Parameters
     ----------
@@ -51,21 +88,21 @@ class Ventanas:
 
     Examples
     --------
-    >>> ventanas = Ventanas()
-    >>> fila = ventanas.add("CLI_00001")
-    >>> ventanas.row("CLI_00001") == fila, ventanas.row("CLI_00002")
+    >>> ring = HourlyRing()
+    >>> fila = ring.add("CLI_00001")
+    >>> ring.row("CLI_00001") == fila, ring.row("CLI_00002")
     (True, -1)
     """
 
-    def __init__(self, capacidad: int = _CAPACIDAD_INICIAL) -> None:
+    def __init__(self, capacidad: int = _INITIAL_CAPACITY) -> None:
         self._filas: dict[str, int] = {}
         self._libres: list[int] = []
         self.valores = np.full((capacidad, HORAS_ANILLO), np.nan, np.float32)
-        self.marcas = np.zeros((capacidad, HORAS_ANILLO), np.uint16)
-        self.ultima_valor = np.full(capacidad, SIN_HORA, np.int64)
-        self.ultima_marca = np.full(capacidad, SIN_HORA, np.int64)
+        self.veredictos = np.zeros((capacidad, HORAS_ANILLO), np.uint16)
+        self.ultimo_valor = np.full(capacidad, NO_HOUR, np.int64)
+        self.ultimo_veredicto = np.full(capacidad, NO_HOUR, np.int64)
         self.ganancia_dia = np.zeros((capacidad, DIAS_ANILLO), np.int32)
-        self.cuenta_dia = np.zeros((capacidad, DIAS_ANILLO, CONTABLES + 1), np.int8)
+        self.cuenta_dia = np.zeros((capacidad, DIAS_ANILLO, COUNTED + 1), np.int8)
 
     def __len__(self) -> int:
         return len(self._filas)
@@ -102,24 +139,23 @@ class Ventanas:
         fila = self._filas.pop(propietario_id, -1)
         if fila < 0:
             return
-        self.valores[fila] = np.nan
-        self.marcas[fila] = 0
-        self.ultima_valor[fila] = SIN_HORA
-        self.ultima_marca[fila] = SIN_HORA
-        self.ganancia_dia[fila] = 0
-        self.cuenta_dia[fila] = 0
+        for nombre, vacio in _EMPTY.items():
+            getattr(self, nombre)[fila] = vacio
         self._libres.append(fila)
 
     def _grow(self) -> None:
         nueva = 2 * self.valores.shape[0]
-        for nombre, relleno in (
-            ("valores", np.nan), ("marcas", 0), ("ultima_valor", SIN_HORA),
-            ("ultima_marca", SIN_HORA), ("ganancia_dia", 0), ("cuenta_dia", 0),
-        ):  # fmt: skip
+        for nombre, vacio in _EMPTY.items():
             vieja = getattr(self, nombre)
-            crecida = np.full((nueva, *vieja.shape[1:]), relleno, vieja.dtype)
+            crecida = np.full((nueva, *vieja.shape[1:]), vacio, vieja.dtype)
             crecida[: vieja.shape[0]] = vieja
             setattr(self, nombre, crecida)
+
+    def verdicts(self) -> VerdictRing:
+        """Return the ring of what was decided, for the compiled loops."""
+        return VerdictRing(
+            self.veredictos, self.ultimo_veredicto, self.ganancia_dia, self.cuenta_dia
+        )
 
     def load(self, filas: NDArray[np.int64], historia: Historia, umbral_contable: int) -> None:
         """Fill rows with what the store remembers.
@@ -134,111 +170,92 @@ class Ventanas:
             Hundredths of score from which a reading does not count as ordinary.
         """
         contable = historia.score_centesimas < umbral_contable
-        marcas = (
+        veredictos = (
             historia.score_centesimas.astype(np.int64)
-            | np.where(historia.es_sospechoso, MARCA_SOSPECHOSO, 0)
-            | np.where(historia.con_referencia, MARCA_REFERENCIA, 0)
-            | np.where(contable, historia.tipos & _MASCARA_CONTABLES, 0).astype(np.int64)
-            << MARCA_CONTABLES
-            | MARCA_LECTURA
+            | np.where(historia.es_sospechoso, SUSPECT_BIT, 0)
+            | np.where(historia.con_referencia, REFERENCE_BIT, 0)
+            | np.where(contable, historia.tipos & COUNTED_MASK, 0).astype(np.int64) << COUNTED_SHIFT
+            | VERDICT_BIT
         ).astype(np.uint16)
         fila = filas[historia.indice]
-        _load(self.valores, self.ultima_valor, fila, historia.hora_utc, historia.consumo_kwh)
-        _load_marks(
-            self.marcas, self.ultima_marca, self.ganancia_dia, self.cuenta_dia, fila,
-            historia.hora_utc, marcas, GANANCIA,
-        )  # fmt: skip
-
-    def _rings(self) -> tuple[NDArray, ...]:
-        return self.valores, self.marcas, self.ultima_valor, self.ultima_marca
+        _load(self.valores, self.ultimo_valor, fila, historia.hora_utc, historia.consumo_kwh)
+        _load_verdicts(self.verdicts(), fila, historia.hora_utc, veredictos)
 
     def bytes_per_customer(self) -> int:
         """Return the bytes of state of one customer."""
-        return int(
-            sum(
-                a.itemsize * int(np.prod(a.shape[1:], dtype=np.int64))
-                for a in (*self._rings(), self.ganancia_dia, self.cuenta_dia)
-            )
-        )
+        return sum(getattr(self, nombre)[0].nbytes for nombre in _EMPTY)
 
 
-GANANCIA = np.array(
-    [round(10_000 * (2 * max(min(c, 100) - 50, 0) / 100) ** 2) for c in range(128)], np.int64
-)
-"""What a score in hundredths contributes to suspicion, (128,), in ten-thousandths:
-``(2 * (score - 0.5)) ** 2``, nothing below 0.5 (by hand, 2026-11-24: doubt counts little)."""
-
-
-@compilado()
-def _load(valores, ultima, fila, hora, kwh):  # type: ignore[no-untyped-def]
+@jit()
+def _load(valores, ultimo, fila, hora, kwh):  # type: ignore[no-untyped-def]
     for i in range(hora.shape[0]):
-        _advance(valores, ultima, fila[i], hora[i])
-        if hora[i] > ultima[fila[i]] - HORAS_ANILLO:
+        _advance(valores, ultimo, fila[i], hora[i])
+        if hora[i] > ultimo[fila[i]] - HORAS_ANILLO:
             valores[fila[i], hora[i] % HORAS_ANILLO] = kwh[i]
 
 
-@compilado()
-def _load_marks(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, marca, ganancia):  # type: ignore[no-untyped-def]
+@jit()
+def _load_verdicts(ring, fila, hora, veredicto):  # type: ignore[no-untyped-def]
     for i in range(hora.shape[0]):
-        advance_marks(marcas, ultima, ganancia_dia, cuenta_dia, fila[i], hora[i])
-        write_mark(marcas, ultima, ganancia_dia, cuenta_dia, fila[i], hora[i], marca[i], ganancia)
+        advance_verdicts(ring, fila[i], hora[i])
+        write_verdict(ring, fila[i], hora[i], veredicto[i])
 
 
-@compilado()
-def _advance(valores, ultima, fila, hora):  # type: ignore[no-untyped-def]
+@jit()
+def _advance(valores, ultimo, fila, hora):  # type: ignore[no-untyped-def]
     """Make ``hora`` the newest hour of a row if it is newer, emptying the hours in between."""
-    anterior = ultima[fila]
-    if anterior == SIN_HORA:
-        ultima[fila] = hora
+    anterior = ultimo[fila]
+    if anterior == NO_HOUR:
+        ultimo[fila] = hora
     elif hora > anterior:
         for paso in range(min(hora - anterior, HORAS_ANILLO)):
             valores[fila, (hora - paso) % HORAS_ANILLO] = np.nan
-        ultima[fila] = hora
+        ultimo[fila] = hora
 
 
-@compilado()
-def advance_marks(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora):  # type: ignore[no-untyped-def]
-    """Do the same for the ring of marks and its sums by UTC day."""
-    anterior = ultima[fila]
-    if anterior == SIN_HORA:
-        ultima[fila] = hora
+@jit()
+def advance_verdicts(ring, fila, hora):  # type: ignore[no-untyped-def]
+    """Do the same for the ring of what was decided and its sums by UTC day."""
+    anterior = ring.ultimo[fila]
+    if anterior == NO_HOUR:
+        ring.ultimo[fila] = hora
     elif hora > anterior:
         for paso in range(min(hora - anterior, HORAS_ANILLO)):
-            marcas[fila, (hora - paso) % HORAS_ANILLO] = 0
+            ring.veredictos[fila, (hora - paso) % HORAS_ANILLO] = 0
         for dia in range(hora // 24, max(anterior // 24, hora // 24 - DIAS_ANILLO), -1):
-            ganancia_dia[fila, dia % DIAS_ANILLO] = 0
-            cuenta_dia[fila, dia % DIAS_ANILLO] = 0
-        ultima[fila] = hora
+            ring.ganancia_dia[fila, dia % DIAS_ANILLO] = 0
+            ring.cuenta_dia[fila, dia % DIAS_ANILLO] = 0
+        ring.ultimo[fila] = hora
 
 
-@compilado()
-def write_mark(marcas, ultima, ganancia_dia, cuenta_dia, fila, hora, marca, ganancia):  # type: ignore[no-untyped-def]
-    """Put a mark in its slot and keep its day's sums; an hour too old for the ring is dropped.
+@jit()
+def write_verdict(ring, fila, hora, veredicto):  # type: ignore[no-untyped-def]
+    """Put a verdict in its slot and keep its day's sums; an hour too old for the ring is dropped.
 
     A day that the ring holds only in part counts with the hours that are left of it.
     """
     dia = hora // 24
-    if dia <= ultima[fila] // 24 - DIAS_ANILLO:
+    if dia <= ring.ultimo[fila] // 24 - DIAS_ANILLO:
         return
     ranura = hora % HORAS_ANILLO
     d = dia % DIAS_ANILLO
-    for m, signo in ((marcas[fila, ranura], -1), (marca, 1)):
-        ganancia_dia[fila, d] += signo * ganancia[m & MARCA_SCORE]
-        if m & MARCA_REFERENCIA:
-            cuenta_dia[fila, d, CONTABLES] += signo
-            for k in range(CONTABLES):
-                if m >> (MARCA_CONTABLES + k) & 1:
-                    cuenta_dia[fila, d, k] += signo
-    marcas[fila, ranura] = marca
+    for v, signo in ((ring.veredictos[fila, ranura], -1), (veredicto, 1)):
+        ring.ganancia_dia[fila, d] += signo * GAIN[v & SCORE_BITS]
+        if v & REFERENCE_BIT:
+            ring.cuenta_dia[fila, d, COUNTED] += signo
+            for k in range(COUNTED):
+                if v >> (COUNTED_SHIFT + k) & 1:
+                    ring.cuenta_dia[fila, d, k] += signo
+    ring.veredictos[fila, ranura] = veredicto
 
 
-@compilado()
-def extract(valores, ultima, fila, propia, hora, kwh, ventana, repetida):  # type: ignore[no-untyped-def]
+@jit()
+def extract_windows(valores, ultimo, fila, propia, hora, kwh, ventana, repetida):  # type: ignore[no-untyped-def]
     """Write readings into the ring, one after the other, and copy out each one's window.
 
     Parameters
     ----------
-    valores, ultima : ndarray (c, HORAS_ANILLO) float32, (c,) int64
+    valores, ultimo : ndarray (c, HORAS_ANILLO) float32, (c,) int64
         The ring of consumption and its newest hours; changed.
     fila, hora, kwh : ndarray (n,)
         Readings in order of arrival, each with the row whose past it is compared with.
@@ -256,7 +273,7 @@ def extract(valores, ultima, fila, propia, hora, kwh, ventana, repetida):  # typ
         h = hora[i]
         x = np.float32(kwh[i])
         ranura = h % HORAS_ANILLO
-        _advance(valores, ultima, f, h)
+        _advance(valores, ultimo, f, h)
         inicio = (h - HORAS_VENTANA) % HORAS_ANILLO
         primera = min(HORAS_VENTANA, HORAS_ANILLO - inicio)
         for j in range(primera):
@@ -264,15 +281,15 @@ def extract(valores, ultima, fila, propia, hora, kwh, ventana, repetida):  # typ
         for j in range(primera, HORAS_VENTANA):
             ventana[i, j] = valores[f, j - primera]
         # Of a late reading's window, the hours that newer ones have overwritten are unknown.
-        perdidas = ultima[f] - HORAS_ANILLO - (h - HORAS_VENTANA) + 1
+        perdidas = ultimo[f] - HORAS_ANILLO - (h - HORAS_VENTANA) + 1
         for j in range(min(max(perdidas, 0), HORAS_VENTANA)):
             ventana[i, j] = np.nan
         ventana[i, HORAS_VENTANA] = x
         repetida[i] = False
-        if h > ultima[f] - HORAS_ANILLO:
+        if h > ultimo[f] - HORAS_ANILLO:
             repetida[i] = valores[f, ranura] == x
             valores[f, ranura] = x
         p = propia[i]
-        if p != f and h > ultima[p] - HORAS_ANILLO:
+        if p != f and h > ultimo[p] - HORAS_ANILLO:
             repetida[i] = valores[p, ranura] == x
             valores[p, ranura] = x

@@ -5,12 +5,13 @@ Also what those days look like hour by hour: lately, and before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.compiled import compilado
+from detection.jit import jit
+from detection.memory.windows import Windows
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 
 HORAS_VALIDAS_DIA = 20
@@ -22,8 +23,7 @@ PRIMER_DIA_PASADO = 7
 change is not yet part of what it is compared with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dias:
+class DaySummaries(NamedTuple):
     """The last 28 times 24 hours, this reading's hour included, as days that end with it.
 
     Day 0 is the last 24 hours. Each such day has every hour of day once, and seven of them every
@@ -49,16 +49,10 @@ class Dias:
     perfil_pasado: NDArray[np.float32]
 
 
-def make_dias(
-    ventana: NDArray[np.float32],
-    hora_local: NDArray[np.int64],
-    salto_indice: NDArray[np.int64],
-    salto_horas: NDArray[np.int64],
-    params: Params,
-) -> Dias:
-    """Return the days of a chunk of readings; the columns are those of ``contexto.Contexto``."""
-    n = ventana.shape[0]
-    dias = Dias(
+def summarize_days(windows: Windows, params: Params) -> DaySummaries:
+    """Return the days of a chunk of readings."""
+    n = windows.ventana.shape[0]
+    days = DaySummaries(
         np.empty((n, DIAS_VENTANA), np.float32),
         np.empty((n, DIAS_VENTANA), np.float32),
         np.empty((n, DIAS_VENTANA), np.float32),
@@ -67,25 +61,21 @@ def make_dias(
         np.empty((n, 24), np.float32),
         np.empty((n, 24), np.float32),
     )
-    _days(
-        ventana, hora_local, salto_indice, salto_horas, params.noche_desde, params.noche_hasta,
-        dias.total_kwh, dias.minimo_kwh, dias.maximo_kwh, dias.noche_kwh, dias.ceros,
-        dias.perfil_reciente, dias.perfil_pasado,
-    )  # fmt: skip
-    return dias
+    _summarize(windows, params.noche_desde, params.noche_hasta - params.noche_desde, days)
+    return days
 
 
-@compilado()
-def _days(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, total,  # type: ignore[no-untyped-def]
-          minimo, maximo, noche, ceros, reciente, antes):  # fmt: skip
+@jit()
+def _summarize(windows, noche_desde, noche_horas, days):  # type: ignore[no-untyped-def]
+    ventana, salto_i, salto_h = windows.ventana, windows.salto_indice, windows.salto_horas
+    reciente, antes = days.perfil_reciente, days.perfil_pasado
     parcial = np.empty(4, np.float32)
     veces = np.empty(24, np.int32)
-    noche_horas = noche_hasta - noche_desde
     for i in range(ventana.shape[0]):
         reciente[i] = 0.0
         antes[i] = 0.0
         # Column of the day at which the night begins, time running from left to right.
-        noche_c = (noche_desde - hora_local[i] - 1) % 24
+        noche_c = (noche_desde - windows.hora_local[i] - 1) % 24
         for d in range(DIAS_VENTANA):
             base = HORAS_VENTANA + 1 - 24 * (d + 1)
             # Four sums side by side: a fixed order, and four times the speed of one.
@@ -99,15 +89,18 @@ def _days(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, total
                     bajo = v if v < bajo else bajo
                     alto = v if v > alto else alto
             suma = (parcial[0] + parcial[1]) + (parcial[2] + parcial[3])
+            ceros = 0
             if np.isnan(suma):
-                _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo, noche,
-                           ceros)  # fmt: skip
+                suma, bajo, alto, noche, ceros = _holed_day(ventana, i, base, noche_c, noche_horas)
             else:
-                total[i, d] = suma
-                minimo[i, d] = bajo
-                maximo[i, d] = alto
-                noche[i, d] = _night_mean(ventana, i, base, noche_c, noche_horas)
-                ceros[i, d] = (ventana[i, base : base + 24] == 0.0).sum() if bajo == 0.0 else 0
+                noche = _night_mean(ventana, i, base, noche_c, noche_horas)
+                if bajo == 0.0:
+                    ceros = (ventana[i, base : base + 24] == 0.0).sum()
+            days.total_kwh[i, d] = suma
+            days.minimo_kwh[i, d] = bajo
+            days.maximo_kwh[i, d] = alto
+            days.noche_kwh[i, d] = noche
+            days.ceros[i, d] = ceros
             if d < DIAS_RECIENTES:
                 for c in range(24):
                     reciente[i, c] += ventana[i, base + c]
@@ -125,7 +118,7 @@ def _days(ventana, hora_local, salto_i, salto_h, noche_desde, noche_hasta, total
             _mean_profile(ventana, i, 0, DIAS_RECIENTES, salto_i[i], salto_h[i], veces, reciente)
 
 
-@compilado()
+@jit()
 def _night_mean(ventana, i, base, noche_c, noche_horas):  # type: ignore[no-untyped-def]
     s = np.float32(0.0)
     for k in range(noche_horas):
@@ -134,9 +127,8 @@ def _night_mean(ventana, i, base, noche_c, noche_horas):  # type: ignore[no-unty
     return s / noche_horas
 
 
-@compilado()
-def _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo, noche,  # type: ignore[no-untyped-def]
-               ceros):  # fmt: skip
+@jit()
+def _holed_day(ventana, i, base, noche_c, noche_horas):  # type: ignore[no-untyped-def]
     suma = suma_noche = np.float32(0.0)
     bajo = np.float32(np.inf)
     alto = np.float32(0.0)
@@ -153,19 +145,37 @@ def _holed_day(ventana, i, base, d, noche_c, noche_horas, total, minimo, maximo,
         if (c - noche_c) % 24 < noche_horas:
             suma_noche += v
             n_noche += 1
-    completo = n >= HORAS_VALIDAS_DIA and n_noche > 0
-    total[i, d] = 24.0 * suma / n if completo else np.nan
-    minimo[i, d] = bajo if completo else np.nan
-    maximo[i, d] = alto if completo else np.nan
-    noche[i, d] = suma_noche / n_noche if completo else np.nan
-    ceros[i, d] = z
+    if n < HORAS_VALIDAS_DIA or n_noche == 0:
+        nada = np.float32(np.nan)
+        return nada, nada, nada, nada, z
+    # In 64 bits, and rounded once.
+    total, noche = np.float32(24.0 * suma / n), np.float32(suma_noche / n_noche)
+    return total, bajo, alto, noche, z
 
 
-@compilado()
+@jit()
+def share_of(a, b, suelo):  # type: ignore[no-untyped-def]
+    """Return ``a / (a + b)`` with a floor under both: 0.5 = alike."""
+    return (a + suelo) / (a + b + 2.0 * suelo)
+
+
+@jit()
+def past_mean(dia, i):  # type: ignore[no-untyped-def]
+    """Return the mean of row i's days 7 to 27 that are there, NaN = none, and how many they are."""
+    suma = 0.0
+    n = 0
+    for d in range(PRIMER_DIA_PASADO, DIAS_VENTANA):
+        if not np.isnan(dia[i, d]):
+            suma += dia[i, d]
+            n += 1
+    return (suma / n if n > 0 else np.nan), n
+
+
+@jit()
 def _mean_profile(ventana, i, desde_dia, hasta_dia, cambio, horas, veces, perfil):  # type: ignore[no-untyped-def]
     """Fill a profile by local time, out of the readings that there are.
 
-    As ``contexto.same_hour`` says, a day at a time: of its 24 columns, those before the hour at
+    As ``windows.same_hour`` says, a day at a time: of its 24 columns, those before the hour at
     which the clock changed in the last day, those of which the change lies between, and the rest.
     """
     ultimo = HORAS_VENTANA - 23
@@ -183,7 +193,7 @@ def _mean_profile(ventana, i, desde_dia, hasta_dia, cambio, horas, veces, perfil
         perfil[i, c] = perfil[i, c] / veces[c] if veces[c] > 0 else np.nan
 
 
-@compilado()
+@jit()
 def _add_hours(ventana, i, base, desde, hasta, veces, perfil):  # type: ignore[no-untyped-def]
     for c in range(desde, hasta):
         v = ventana[i, base + c]

@@ -1,45 +1,90 @@
 """The online model: River's HalfSpaceTrees as flat arrays, one state per Kafka partition.
 
 River draws the trees (its seed, its thresholds) and stays the definition: every score equals
-``HalfSpaceTrees.score_one`` to the last bit, and a state goes to River and back without loss.
-Only where River says 0 because its first window is not full, the score is NaN: not ready.
+``HalfSpaceTrees.score_one`` to the last bit. Only where River says 0 because its first window is
+not full, the score is NaN: not ready. Nodes lie in heap order: the children of node k are 2k + 1
+and 2k + 2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.compiled import compilado
-from detection.errors import ModeloInvalidoError
-from detection.models.online_state import (
-    ALTURA_MAXIMA,
-    VENTANA_MAXIMA,
-    Arboles,
-    Estado,
-    Estados,
-    Instantanea,
-    sum_up,
-)
+from detection.jit import jit
 
-if TYPE_CHECKING:
-    from river.anomaly import HalfSpaceTrees
+MAX_WINDOW = 65_535
+"""Readings of a window: what the 16 bits of a mass can count."""
+MAX_HEIGHT = 15
+"""Levels of a tree, by hand, 2026-11-24: River's default is 8, and the state doubles with each."""
 
-__all__ = [
-    "ALTURA_MAXIMA", "VENTANA_MAXIMA", "Arboles", "Estado", "Estados", "Instantanea",
-    "build_arboles", "from_river", "learn_at", "score_at", "score_stream", "to_river",
-]  # fmt: skip
-
-DOS = np.uint64(2)
+_TWO = np.uint64(2)
 """Unsigned, as the index of a node is: what cannot be negative needs no test for it, and numba
 would make a float of an unsigned number and a signed one."""
 
 
-def build_arboles(
+@dataclass(frozen=True, slots=True, eq=False)
+class TreeStructure:
+    """The structure of the trees, the same for every partition.
+
+    Parameters
+    ----------
+    rasgo : ndarray (t, 2**altura - 1), uint32
+        Index into ``rasgos`` that a node looks at.
+    umbral : ndarray (t, 2**altura - 1), float64
+        A value goes left when it is < this: River's own.
+    altura : int
+        Levels below the root, in [1, MAX_HEIGHT].
+    ventana : int
+        Readings learnt between two renewals of the masses, in [1, MAX_WINDOW].
+    semilla : int
+        The seed that River drew them with.
+    rasgos : tuple of str
+        Names of the features, in the order of the columns.
+
+    Attributes
+    ----------
+    corte : ndarray (t, 2**altura - 1), float32
+        ``umbral`` rounded up, for the kernels: no float32 lies between the two, so every
+        comparison of a float32 comes out the same.
+
+    Examples
+    --------
+    >>> rasgo, umbral = np.zeros((3, 7), np.uint32), np.full((3, 7), 0.5)
+    >>> len(TreeStructure(rasgo, umbral, altura=3, ventana=10, semilla=1, rasgos=("a",)).huella())
+    12
+    """
+
+    rasgo: NDArray[np.uint32]
+    umbral: NDArray[np.float64]
+    altura: int
+    ventana: int
+    semilla: int
+    rasgos: tuple[str, ...]
+    corte: NDArray[np.float32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        cerca = self.umbral.astype(np.float32)
+        encima = np.nextafter(cerca, np.float32(np.inf))
+        object.__setattr__(self, "corte", np.where(cerca < self.umbral, encima, cerca))
+
+    def huella(self) -> str:
+        """Return 12 hex digits that change with any of it."""
+        digesto = hashlib.sha256(
+            repr((self.rasgos, self.rasgo.shape, self.altura, self.ventana, self.semilla)).encode()
+        )
+        digesto.update(self.rasgo.astype("<u4").tobytes())
+        digesto.update(self.umbral.astype("<f8").tobytes())
+        return digesto.hexdigest()[:12]
+
+
+def build_trees(
     rasgos: tuple[str, ...], *, arboles: int, altura: int, ventana: int, semilla: int
-) -> Arboles:
+) -> TreeStructure:
     """Return trees drawn by River for features in [0, 1].
 
     Parameters
@@ -56,8 +101,8 @@ def build_arboles(
 
     Examples
     --------
-    >>> arboles = build_arboles(("a", "b"), arboles=3, altura=2, ventana=10, semilla=1)
-    >>> arboles.umbral.shape, bool((arboles.umbral > 0).all() and (arboles.umbral < 1).all())
+    >>> trees = build_trees(("a", "b"), arboles=3, altura=2, ventana=10, semilla=1)
+    >>> trees.umbral.shape, bool((trees.umbral > 0).all() and (trees.umbral < 1).all())
     ((3, 3), True)
     """
     from river.anomaly import HalfSpaceTrees
@@ -72,13 +117,13 @@ def build_arboles(
 def _check(rasgos: tuple[str, ...], arboles: int, altura: int, ventana: int) -> None:
     if not rasgos or len(set(rasgos)) != len(rasgos):
         raise ValueError("los rasgos del modelo en línea están vacíos o repetidos")
-    if arboles < 1 or not 1 <= altura <= ALTURA_MAXIMA or not 1 <= ventana <= VENTANA_MAXIMA:
+    if arboles < 1 or not 1 <= altura <= MAX_HEIGHT or not 1 <= ventana <= MAX_WINDOW:
         raise ValueError(
             f"un modelo en línea de {arboles} árboles, altura {altura} y ventana {ventana} no cabe"
         )
 
 
-def _structure(modelo: Any, rasgos: tuple[str, ...]) -> Arboles:
+def _structure(modelo: Any, rasgos: tuple[str, ...]) -> TreeStructure:
     indice = {nombre: j for j, nombre in enumerate(rasgos)}
     forma = (modelo.n_trees, 2**modelo.height - 1)
     rasgo = np.empty(forma, np.uint32)
@@ -87,7 +132,7 @@ def _structure(modelo: Any, rasgos: tuple[str, ...]) -> Arboles:
         for k, nodo in enumerate(_heap(raiz)[: forma[1]]):
             rasgo[t, k] = indice[nodo.feature]
             umbral[t, k] = nodo.threshold
-    return Arboles(rasgo, umbral, modelo.height, modelo.window_size, modelo.seed, rasgos)
+    return TreeStructure(rasgo, umbral, modelo.height, modelo.window_size, modelo.seed, rasgos)
 
 
 def _heap(raiz: Any) -> list[Any]:
@@ -98,157 +143,70 @@ def _heap(raiz: Any) -> list[Any]:
     return nodos
 
 
-def to_river(arboles: Arboles, estados: Estados, fila: int) -> HalfSpaceTrees:
-    """Return a model of River's own that goes on from the state of a row."""
-    from river.anomaly import HalfSpaceTrees
-    from river.tree import padded
+class OnlineModel(NamedTuple):
+    """The trees and what every partition has learnt in them, for the compiled loops.
 
-    rama: Any = padded.PaddedBranch
-    hoja: Any = padded.PaddedLeaf
-    modelo: Any = HalfSpaceTrees(
-        n_trees=arboles.rasgo.shape[0],
-        height=arboles.altura,
-        window_size=arboles.ventana,
-        seed=arboles.semilla,
-    )
-    internos = arboles.rasgo.shape[1]
-    masas_l = sum_up(estados.masa_l[fila])
-    for t in range(modelo.n_trees):
-        masa_l = masas_l[t].tolist()
-        masa_r = estados.masa_r[fila, t].tolist()
-        nodos: list[Any] = [None] * len(masa_l)
-        for k in range(len(masa_l) - 1, -1, -1):
-            masas = {"l_mass": masa_l[k], "r_mass": masa_r[k]}
-            nodos[k] = (
-                hoja(**masas)
-                if k >= internos
-                else rama(
-                    nodos[2 * k + 1],
-                    nodos[2 * k + 2],
-                    arboles.rasgos[arboles.rasgo[t, k]],
-                    float(arboles.umbral[t, k]),
-                    **masas,
-                )
-            )
-        modelo.trees.append(nodos[0])
-    modelo._tree_nodes = [list(raiz.iter_dfs()) for raiz in modelo.trees]
-    modelo.counter = int(estados.cuenta[fila])
-    modelo._first_window = not bool(estados.listo[fila])
-    return cast("HalfSpaceTrees", modelo)
-
-
-def from_river(modelo: HalfSpaceTrees, rasgos: tuple[str, ...]) -> tuple[Arboles, Estados]:
-    """Return trees and state of a model of River's; the state is partition 0.
-
-    Raises
-    ------
-    ModeloInvalidoError
-        It has not learnt anything yet, has no seed, looks at other features, or does not fit.
+    As in ``TreeStructure`` and, partition by partition, in ``PartitionStates``.
     """
-    if not modelo.trees or modelo.seed is None:
-        raise ModeloInvalidoError("el modelo de River no ha aprendido nada o no tiene semilla")
-    try:
-        _check(rasgos, modelo.n_trees, modelo.height, modelo.window_size)
-        arboles = _structure(modelo, rasgos)
-    except ValueError as error:
-        raise ModeloInvalidoError(str(error)) from error
-    except KeyError as error:
-        raise ModeloInvalidoError(f"el modelo de River mira un rasgo ajeno: {error}") from error
-    nodos = [_heap(raiz) for raiz in modelo.trees]
-    internos = arboles.rasgo.shape[1]
-    estados = Estados(arboles, 1)
-    estados.put(
-        0,
-        Estado(
-            np.array([[n.l_mass for n in arbol[internos:]] for arbol in nodos], np.uint16),
-            np.array([[n.r_mass for n in arbol] for arbol in nodos], np.uint16),
-            modelo.counter,
-            not modelo._first_window,
-        ),
-    )
-    return arboles, estados
+
+    rasgo: NDArray[np.uint32]
+    corte: NDArray[np.float32]
+    altura: int
+    ventana: int
+    masa_l: NDArray[np.uint16]
+    masa_r: NDArray[np.uint16]
+    cuenta: NDArray[np.int64]
+    listo: NDArray[np.bool_]
 
 
-def score_stream(
-    estados: Estados,
-    fila: NDArray[np.int64],
-    x: NDArray[np.float32],
-    aprende: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Return the scores (n,) of readings, each scored and then, if so marked, learnt.
-
-    Parameters
-    ----------
-    estados : Estados
-        Changed.
-    fila : ndarray (n,), int64
-        Row of each reading's partition.
-    x : ndarray (n, f), float32
-        Features in [0, 1]; a row of NaN is not ready.
-    aprende : ndarray (n,), bool
-    """
-    esperados = len(estados.arboles.rasgos)
-    if x.dtype != np.float32 or x.ndim != 2 or x.shape[1] != esperados:
-        raise ModeloInvalidoError(
-            f"el modelo en línea espera {esperados} rasgos float32 y recibe {x.dtype} {x.shape}"
-        )
-    a = estados.arboles
-    salida = np.empty(x.shape[0], np.float64)
-    _score_stream(
-        a.rasgo, a.corte, a.altura, a.ventana, estados.masa_l, estados.masa_r, estados.cuenta,
-        estados.listo, fila, x, aprende, salida,
-    )  # fmt: skip
-    return salida
-
-
-@compilado()
-def score_at(rasgo, corte, altura, ventana, masa_r, listo, p, x, i):  # type: ignore[no-untyped-def]
+@jit()
+def score_at(model, p, x, i):  # type: ignore[no-untyped-def]
     """Return the score in [0, 1] of reading i in the partition of row p, NaN = not ready.
 
     A partition that is not in memory (p = -1), or in its first window, and a reading without
     features are not ready.
     """
-    if p < 0 or not listo[p] or np.isnan(x[i, 0]):
+    if p < 0 or not model.listo[p] or np.isnan(x[i, 0]):
         return np.nan
-    arboles = rasgo.shape[0]
+    arboles = model.rasgo.shape[0]
     # River compares whole numbers with 0.1 * window; rounded up, it is the same comparison.
-    limite = int(np.ceil(0.1 * ventana))
+    limite = int(np.ceil(0.1 * model.ventana))
     fila = x[i]
-    masa = masa_r[p]
+    masa = model.masa_r[p]
     suma = np.int64(0)
     for t in range(arboles):
-        rasgo_t, corte_t, masa_t = rasgo[t], corte[t], masa[t]
+        rasgo_t, corte_t, masa_t = model.rasgo[t], model.corte[t], masa[t]
         k = np.uint64(0)
         nivel = 0
-        while nivel < altura and masa_t[k] >= limite:
+        while nivel < model.altura and masa_t[k] >= limite:
             suma += np.int64(masa_t[k]) << nivel
-            k = DOS * k + DOS - np.uint64(fila[rasgo_t[k]] < corte_t[k])
+            k = _TWO * k + _TWO - np.uint64(fila[rasgo_t[k]] < corte_t[k])
             nivel += 1
         suma += np.int64(masa_t[k]) << nivel
-    return 1.0 - suma / (arboles * ventana * (2 ** (altura + 1) - 1))
+    return 1.0 - suma / (arboles * model.ventana * (2 ** (model.altura + 1) - 1))
 
 
-@compilado()
-def learn_at(rasgo, corte, altura, ventana, masa_l, masa_r, cuenta, listo, p, x, i):  # type: ignore[no-untyped-def]
+@jit()
+def learn_at(model, p, x, i):  # type: ignore[no-untyped-def]
     """Learn reading i in the partition of row p; what is not ready is not learnt."""
     if p < 0 or np.isnan(x[i, 0]):
         return
     fila = x[i]
-    masa = masa_l[p]
-    for t in range(rasgo.shape[0]):
-        rasgo_t, corte_t = rasgo[t], corte[t]
+    masa = model.masa_l[p]
+    for t in range(model.rasgo.shape[0]):
+        rasgo_t, corte_t = model.rasgo[t], model.corte[t]
         k = np.uint64(0)
-        for _ in range(altura):
-            k = DOS * k + DOS - np.uint64(fila[rasgo_t[k]] < corte_t[k])
-        masa[t, k - np.uint64(rasgo.shape[1])] += np.uint16(1)
-    cuenta[p] += 1
-    if cuenta[p] == ventana:
-        _pivot(masa, masa_r[p])
-        listo[p] = True
-        cuenta[p] = 0
+        for _ in range(model.altura):
+            k = _TWO * k + _TWO - np.uint64(fila[rasgo_t[k]] < corte_t[k])
+        masa[t, k - np.uint64(model.rasgo.shape[1])] += np.uint16(1)
+    model.cuenta[p] += 1
+    if model.cuenta[p] == model.ventana:
+        _pivot(masa, model.masa_r[p])
+        model.listo[p] = True
+        model.cuenta[p] = 0
 
 
-@compilado()
+@jit()
 def _pivot(masa_l, masa_r):  # type: ignore[no-untyped-def]
     """Make the window that was learnt the one that is scored with, and begin an empty one."""
     arboles, hojas = masa_l.shape
@@ -258,13 +216,3 @@ def _pivot(masa_l, masa_r):  # type: ignore[no-untyped-def]
             masa_l[t, k] = 0
         for k in range(hojas - 2, -1, -1):
             masa_r[t, k] = masa_r[t, 2 * k + 1] + masa_r[t, 2 * k + 2]
-
-
-@compilado()
-def _score_stream(rasgo, corte, altura, ventana, masa_l, masa_r, cuenta,  # type: ignore[no-untyped-def]
-                  listo, fila, x, aprende, salida):  # fmt: skip
-    for i in range(x.shape[0]):
-        p = fila[i]
-        salida[i] = score_at(rasgo, corte, altura, ventana, masa_r, listo, p, x, i)
-        if aprende[i]:
-            learn_at(rasgo, corte, altura, ventana, masa_l, masa_r, cuenta, listo, p, x, i)

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detection.compiled import compilado
 from detection.domain import TipoAnomalia
-from detection.memory.context import MEDIDAS, Contexto, Medida
+from detection.features.context import Context
+from detection.jit import jit
+from detection.measurement import Measurement
 from detection.memory.recent_days import PRIMER_DIA_PASADO
-from detection.params import HORAS_VENTANA, Params
-from detection.texts import kwh, numero, porcentaje
+from detection.number_format import kwh, porcentaje
+from detection.params import DIAS_VENTANA, HORAS_VENTANA, Calibracion, Params
 
 DIAS_CICLO = 3
 """Days of the longer fit. By hand, 2026-11-24: three equal days are a cycle, two may be chance."""
@@ -31,27 +32,22 @@ class PlantacionCannabis:
     """A lamp-like load: a high, flat plateau on a 12/12 or 18/6 cycle."""
 
     nombre = TipoAnomalia.PLANTACION_CANNABIS
+    calibracion = Calibracion(6.0e-3, 3.5, 1.0, 1.00)  # by hand, 2026-11-24
 
-    def measure(self, contexto: Contexto, params: Params) -> Medida:
+    def measure(self, context: Context, params: Params) -> Measurement:
         """Return how clearly the cycle stands out; not ready before three complete days.
 
         The excess is the least of three: unexplained variance allowed over unexplained variance
         found, the step in kWh over one lamp, the step over the customer's usual hourly mean.
         """
-        n = len(contexto)
-        medida = Medida(
-            np.full(n, np.nan, np.float32),
-            np.zeros(n, np.bool_),
-            np.zeros((n, MEDIDAS), np.float32),
-        )
+        measurement = Measurement.not_ready(len(context))
         _fit(
-            contexto.ventana, contexto.hora_local % 24,
-            contexto.dias.total_kwh, contexto.dias.perfil_pasado, params.plantacion_r2,
-            params.plantacion_r2_un_dia, params.plantacion_contraste_kwh,
-            params.plantacion_contraste, medida.exceso, medida.datos,
+            context.windows, context.days, params.plantacion_r2, params.plantacion_r2_un_dia,
+            params.plantacion_contraste_kwh, params.plantacion_contraste, measurement.exceso,
+            measurement.datos,
         )  # fmt: skip
-        np.greater(medida.exceso, 1.0, out=medida.dispara)
-        return medida
+        np.greater(measurement.exceso, 1.0, out=measurement.dispara)
+        return measurement
 
     def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
         """Return the cycle, its hours, its step and how well it fits."""
@@ -63,11 +59,11 @@ class PlantacionCannabis:
         return (
             f"Carga de {kwh(escalon)} por hora encendida {int(horas)} horas, de {int(desde)} a "
             f"{hasta} h, durante {cuanto}; ese ciclo explica el {porcentaje(r2)} de la variación "
-            f"(lámparas {int(horas)}/{numero(24 - horas, 0)})."
+            f"(lámparas {int(horas)}/{int(24 - horas)})."
         )
 
 
-@compilado()
+@jit()
 def _best_cycle(perfil, total_ss, dias):  # type: ignore[no-untyped-def]
     """Return (r2, hours on, first column, step) of the two-level cycle that explains most.
 
@@ -97,7 +93,7 @@ def _best_cycle(perfil, total_ss, dias):  # type: ignore[no-untyped-def]
     return mejor
 
 
-@compilado()
+@jit()
 def _profile(ventana, i, dias, perfil):  # type: ignore[no-untyped-def]
     """Fill the mean of the last days, twice in a row; return their sum of squares, NaN if holed."""
     suma = 0.0
@@ -117,7 +113,7 @@ def _profile(ventana, i, dias, perfil):  # type: ignore[no-untyped-def]
     return cuadrados - suma * suma / (24 * dias)
 
 
-@compilado()
+@jit()
 def _already_so(antes, i, horas, primera, escalon):  # type: ignore[no-untyped-def]
     """Return whether the customer had such a step, at those hours, before."""
     dentro = 0.0
@@ -130,16 +126,15 @@ def _already_so(antes, i, horas, primera, escalon):  # type: ignore[no-untyped-d
     return dentro - fuera > _YA_ERA_ASI * escalon
 
 
-@compilado()
-def _fit(ventana, hora, total, antes, r2_min, r2_min_dia, paso_kwh, paso, exceso,  # type: ignore[no-untyped-def]
-         datos):  # fmt: skip
+@jit()
+def _fit(windows, days, r2_min, r2_min_dia, paso_kwh, paso, exceso, datos):  # type: ignore[no-untyped-def]
     perfil = np.empty(48, np.float64)
-    for i in range(ventana.shape[0]):
+    for i in range(exceso.shape[0]):
         habitual = 0.0
         n_habitual = 0
-        for d in range(PRIMER_DIA_PASADO, total.shape[1]):
-            if not np.isnan(total[i, d]):
-                habitual += total[i, d] / 24.0
+        for d in range(PRIMER_DIA_PASADO, DIAS_VENTANA):
+            if not np.isnan(days.total_kwh[i, d]):
+                habitual += days.total_kwh[i, d] / 24.0
                 n_habitual += 1
         paso_minimo = paso_kwh
         if n_habitual > 0:
@@ -148,18 +143,18 @@ def _fit(ventana, hora, total, antes, r2_min, r2_min_dia, paso_kwh, paso, exceso
         for dias in (DIAS_CICLO, 1):
             if dias == 1 and n_habitual == 0:
                 continue
-            ss = _profile(ventana, i, dias, perfil)
+            ss = _profile(windows.ventana, i, dias, perfil)
             if np.isnan(ss):
                 continue
             r2, horas, primera, escalon = _best_cycle(perfil, ss, dias)
             minimo = r2_min if dias == DIAS_CICLO else r2_min_dia
             e = min((1.0 - minimo) / (1.0 - r2), escalon / paso_minimo)
-            if e > 1.0 and _already_so(antes, i, horas, primera, escalon):
+            if e > 1.0 and _already_so(days.perfil_pasado, i, horas, primera, escalon):
                 e = min(e, _EXCESO_YA_ERA_ASI)
             if e > mejor:
                 mejor = e
                 datos[i, 0] = horas
-                datos[i, 1] = (hora[i] + 1 + primera) % 24
+                datos[i, 1] = (windows.hora_local[i] + 1 + primera) % 24
                 datos[i, 2] = escalon
                 datos[i, 3] = r2
                 datos[i, 4] = dias

@@ -1,6 +1,6 @@
 """Fraud: a lasting drop, or a load that is no longer the customer's own.
 
-Seven marks, each after the way a meter is cheated (Jokar, Arianpoo and Leung, "Electricity Theft
+Seven signs, each after the way a meter is cheated (Jokar, Arianpoo and Leung, "Electricity Theft
 Detection in AMI Using Customers' Consumption Patterns", IEEE Trans. Smart Grid 7(1), 2016, and a
 bypass by night), always against the customer's own 21 days before the last seven:
 
@@ -21,16 +21,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detection.compiled import compilado
 from detection.domain import TipoAnomalia
-from detection.memory.context import MEDIDAS, Contexto, Medida
-from detection.memory.recent_days import PRIMER_DIA_PASADO
-from detection.params import Params
-from detection.texts import kwh, numero, porcentaje
+from detection.features.context import Context
+from detection.jit import jit
+from detection.measurement import Measurement
+from detection.memory.recent_days import PRIMER_DIA_PASADO, past_mean
+from detection.number_format import kwh, numero, porcentaje
+from detection.params import Calibracion, Params
 
 NIVEL, CEROS, NOCHE, INVERSION, COPIA, RECORTE, MINIMO = range(7)
 _NOCHE_SIGMAS = 6
-"""Place of the second threshold of ``NOCHE``, behind those of the marks."""
+"""Place of the second threshold of ``NOCHE``, behind those of the signs."""
 
 _DIAS_PASADOS_MINIMOS = 14
 """Complete days, of the 21, that make a past. By hand, 2026-11-24: two weeks."""
@@ -47,16 +48,11 @@ class Fraude:
     """A lasting drop against the customer's own past, or a load that is not its own."""
 
     nombre = TipoAnomalia.FRAUDE
+    calibracion = Calibracion(6.0e-3, 5.0, 1.0, 1.00)  # by hand, 2026-11-24
 
-    def measure(self, contexto: Contexto, params: Params) -> Medida:
-        """Return the strongest of the marks over its threshold; not ready without a past."""
-        n = len(contexto)
-        medida = Medida(
-            np.full(n, np.nan, np.float32),
-            np.zeros(n, np.bool_),
-            np.zeros((n, MEDIDAS), np.float32),
-        )
-        d = contexto.dias
+    def measure(self, context: Context, params: Params) -> Measurement:
+        """Return the strongest of the signs over its threshold; not ready without a past."""
+        measurement = Measurement.not_ready(len(context))
         umbrales = np.array(
             [
                 params.fraude_nivel, params.fraude_dias_cero, params.fraude_noche,
@@ -64,93 +60,83 @@ class Fraude:
                 params.fraude_noche_sigmas,
             ]
         )  # fmt: skip
-        _marks(
-            contexto.ventana, contexto.hora_local % 24, d.total_kwh, d.minimo_kwh, d.maximo_kwh,
-            d.noche_kwh, d.ceros, d.perfil_reciente, d.perfil_pasado, params.fraude_dias, umbrales,
-            medida.exceso, medida.datos,
+        _signs(
+            context.windows, context.days, params.fraude_dias, umbrales, measurement.exceso,
+            measurement.datos,
         )  # fmt: skip
-        np.greater(medida.exceso, 1.0, out=medida.dispara)
-        return medida
+        np.greater(measurement.exceso, 1.0, out=measurement.dispara)
+        return measurement
 
     def sentence(self, consumo_kwh: float, datos: Sequence[float], params: Params) -> str:
-        """Return the mark that stands out most, with its numbers."""
-        marca, valor, usual, ahora, _ = datos
+        """Return the sign that stands out most, with its numbers."""
+        sign, valor, usual, ahora, _ = datos
         dias = params.fraude_dias
-        if marca == NIVEL:
+        if sign == NIVEL:
             return (
                 f"Sus últimos {dias} días no pasan del {porcentaje(valor)} de su nivel y de su "
                 f"mínimo habituales ({kwh(ahora)} al día frente a {kwh(usual)})."
             )
-        if marca == CEROS:
+        if sign == CEROS:
             return (
                 f"{int(valor)} de los últimos 7 días tienen tres o más horas a cero; en las tres "
                 f"semanas anteriores, {int(usual)} días."
             )
-        if marca == NOCHE:
+        if sign == NOCHE:
             return (
                 f"Sus últimas {dias} noches no pasan del {porcentaje(valor)} de lo habitual "
-                f"({kwh(ahora)} por hora frente a {kwh(usual)}) y sus días siguen igual."
+                f"({kwh(ahora)} por hora frente a {kwh(usual)}) y sus días siguen "
+                "igual."
             )
-        if marca == MINIMO:
+        if sign == MINIMO:
             return (
-                f"En sus últimos {dias} días la hora más baja no pasa del {porcentaje(valor)} de "
-                f"lo habitual ({kwh(ahora)} frente a {kwh(usual)}) y sus días siguen igual."
+                f"En sus últimos {dias} días la hora más baja no pasa del {porcentaje(valor)} "
+                f"de lo habitual ({kwh(ahora)} frente a {kwh(usual)}) y sus días "
+                "siguen igual."
             )
-        if marca == INVERSION:
+        if sign == INVERSION:
             return (
                 "El perfil del día se parece más a su imagen invertida (correlación "
                 f"{numero(ahora, 2)}) que a sí mismo ({numero(usual, 2)})."
             )
-        if marca == COPIA:
+        if sign == COPIA:
             antes = "un día" if usual == 1 else "una semana"
             return (
                 f"{int(valor)} de las últimas 48 horas repiten exactamente el valor de "
                 f"{antes} antes."
             )
         return (
-            f"{int(valor)} horas de la última semana están en el mismo máximo, {kwh(ahora)}, "
-            f"por debajo de los {kwh(usual)} de antes."
+            f"{int(valor)} horas de la última semana están en el mismo máximo, "
+            f"{kwh(ahora)}, por debajo de los {kwh(usual)} de antes."
         )
 
 
-@compilado()
-def _mean_past(dias, i):  # type: ignore[no-untyped-def]
-    """Return the mean of row i's days 7 to 27 that are there, and how many they are."""
-    suma = 0.0
-    n = 0
-    for d in range(PRIMER_DIA_PASADO, dias.shape[1]):
-        if not np.isnan(dias[i, d]):
-            suma += dias[i, d]
-            n += 1
-    return (suma / n if n > 0 else np.nan), n
-
-
-@compilado()
+@jit()
 def _usual(dias, i, media):  # type: ignore[no-untyped-def]
     """Return what is usual: the lower of mean and median, so that a few high days are no past."""
     return min(media, np.nanmedian(dias[i, PRIMER_DIA_PASADO:]))
 
 
-@compilado()
-def _keep(i, exceso, marca, valor, usual, ahora, mejor, datos):  # type: ignore[no-untyped-def]
+@jit()
+def _keep(i, exceso, sign, valor, usual, ahora, mejor, datos):  # type: ignore[no-untyped-def]
     if exceso <= mejor:
         return mejor
-    datos[i, 0] = marca
+    datos[i, 0] = sign
     datos[i, 1] = valor
     datos[i, 2] = usual
     datos[i, 3] = ahora
     return exceso
 
 
-@compilado()
-def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, dias, umbrales,  # type: ignore[no-untyped-def]
-           exceso, datos):  # fmt: skip
+@jit()
+def _signs(windows, days, dias, umbrales, exceso, datos):  # type: ignore[no-untyped-def]
+    ventana = windows.ventana
+    total, minimo, noche = days.total_kwh, days.minimo_kwh, days.noche_kwh
     for i in range(ventana.shape[0]):
-        total_usual, n = _mean_past(total, i)
+        total_usual, n = past_mean(total, i)
         if n < _DIAS_PASADOS_MINIMOS or total_usual <= 0.0:
             continue
-        minimo_usual, _ = _mean_past(minimo, i)
-        noche_usual, _ = _mean_past(noche, i)
+        minimo_usual, _ = past_mean(minimo, i)
+        noche_usual, _ = past_mean(noche, i)
         usual = (total_usual, minimo_usual, noche_usual)
         mejor = _drops(i, total, minimo, noche, usual, (0.0, 0.0), dias, umbrales, datos)
         if np.isnan(mejor):
@@ -164,13 +150,16 @@ def _marks(ventana, hora, total, minimo, maximo, noche, ceros, reciente, antes, 
             )
             sigmas = (_spread(minimo, i, usual[1]), _spread(noche, i, usual[2]))
             mejor = _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos)
-        mejor = _zero_days(i, ceros, umbrales[CEROS], mejor, datos)
-        mejor = _mirror(i, hora[i], reciente, antes, umbrales[INVERSION], mejor, datos)
+        mejor = _zero_days(i, days.ceros, umbrales[CEROS], mejor, datos)
+        mejor = _mirror(
+            i, windows.hora_local[i] % 24, days.perfil_reciente, days.perfil_pasado,
+            umbrales[INVERSION], mejor, datos,
+        )  # fmt: skip
         mejor = _copies(i, ventana, umbrales[COPIA], mejor, datos)
-        exceso[i] = _clipped(i, ventana, maximo, umbrales[RECORTE], mejor, datos)
+        exceso[i] = _clipped(i, ventana, days.maximo_kwh, umbrales[RECORTE], mejor, datos)
 
 
-@compilado()
+@jit()
 def _spread(dias, i, centro):  # type: ignore[no-untyped-def]
     """Return a sigma that outliers do not move: 1.4826 times the median absolute deviation.
 
@@ -180,7 +169,7 @@ def _spread(dias, i, centro):  # type: ignore[no-untyped-def]
     return max(1.4826 * np.nanmedian(desvios), 0.05 * centro)
 
 
-@compilado()
+@jit()
 def _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos):  # type: ignore[no-untyped-def]
     total_usual, minimo_usual, noche_usual = usual
     sigma_minimo, sigma_noche = sigmas
@@ -221,7 +210,7 @@ def _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos):  # ty
     return mejor
 
 
-@compilado()
+@jit()
 def _fall(ahora, usual, sigma, umbrales):  # type: ignore[no-untyped-def]
     e = umbrales[NOCHE] / max(ahora / usual, 1e-3)
     if sigma > 0.0:
@@ -229,7 +218,7 @@ def _fall(ahora, usual, sigma, umbrales):  # type: ignore[no-untyped-def]
     return e
 
 
-@compilado()
+@jit()
 def _used_to_be_low(i, total, ahora):  # type: ignore[no-untyped-def]
     """Return whether a third of the days before were as low: a weekend home is, five in seven."""
     bajos = 0
@@ -240,7 +229,7 @@ def _used_to_be_low(i, total, ahora):  # type: ignore[no-untyped-def]
     return 3 * bajos > dias
 
 
-@compilado()
+@jit()
 def _zero_days(i, ceros, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     con = 0
     for d in range(PRIMER_DIA_PASADO):
@@ -253,7 +242,7 @@ def _zero_days(i, ceros, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     return _keep(i, con / (umbral * (1.0 + antes)), CEROS, con, antes, 0.0, mejor, datos)
 
 
-@compilado()
+@jit()
 def _mirror(i, hora, reciente, antes, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     media_r = 0.0
     media_a = 0.0
@@ -280,7 +269,7 @@ def _mirror(i, hora, reciente, antes, umbral, mejor, datos):  # type: ignore[no-
     return _keep(i, e, INVERSION, e, propia, inversa, mejor, datos)
 
 
-@compilado()
+@jit()
 def _copies(i, ventana, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     ultima = ventana.shape[1] - 1
     for retraso, nombre in ((24, 1.0), (168, 7.0)):
@@ -300,7 +289,7 @@ def _copies(i, ventana, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     return mejor
 
 
-@compilado()
+@jit()
 def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     tope = 0.0
     antes = 0.0

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA
-from detection.simulation.draws import Floats, Tiempo
+from detection.simulation.draws import Floats, TimeAxis
 
 NORMAL = "normal"
 FRAUDES = (
@@ -72,7 +72,7 @@ _CANALES_DIA = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Ataque:
+class Attack:
     """A suspicious behaviour with all that it draws once.
 
     Parameters
@@ -112,9 +112,9 @@ class Ataque:
     noche: tuple[int, int]
 
 
-def make_ataque(
+def make_attack(
     semilla: int, indice: int, tipo: str, inicio_hora: int, visible: bool = False
-) -> Ataque:
+) -> Attack:
     """Return a behaviour of customer ``indice``, drawn from its seed.
 
     Parameters
@@ -134,7 +134,7 @@ def make_ataque(
     bypass = rng.uniform(0.3, 0.8) if rng.random() < 0.25 and not visible else 1.0
     de_noche = rng.random() < 0.8
     rango = FACTOR_VISIBLE if visible else FACTOR_PUBLICADO
-    return Ataque(
+    return Attack(
         tipo=tipo,
         inicio_hora=inicio_hora,
         factor=float(rng.uniform(*((0.05, 0.30) if tipo == "puente_nocturno" else rango))),
@@ -150,7 +150,7 @@ def make_ataque(
 
 
 @dataclass(frozen=True, slots=True)
-class Escena:
+class AttackInput:
     """What an attack has before it: the honest readings of whole local days, and its draws.
 
     Parameters
@@ -169,7 +169,7 @@ class Escena:
         Draws of each local day.
     """
 
-    tiempo: Tiempo
+    tiempo: TimeAxis
     honesto_kwh: Floats
     media_kwh: Floats
     ultima_kwh: float
@@ -178,10 +178,10 @@ class Escena:
     u_dia: Floats
 
 
-def aplicar(
-    ataque: Ataque,
+def apply_attack(
+    ataque: Attack,
     clave: tuple[int, int],
-    tiempo: Tiempo,
+    tiempo: TimeAxis,
     honesto_kwh: Floats,
     *,
     ultima_kwh: float,
@@ -203,7 +203,7 @@ def aplicar(
     """
     dias, numero = np.unique(tiempo.dia, return_inverse=True)
     suma = np.bincount(numero, honesto_kwh, minlength=dias.shape[0])
-    escena = Escena(
+    escena = AttackInput(
         tiempo,
         honesto_kwh,
         suma[numero] / tiempo.horas_del_dia,
@@ -220,20 +220,20 @@ def aplicar(
 _Efecto = tuple[Floats, NDArray[np.bool_]]
 
 
-def _siempre(escena: Escena) -> NDArray[np.bool_]:
+def _siempre(escena: AttackInput) -> NDArray[np.bool_]:
     return np.ones(escena.honesto_kwh.shape[0], np.bool_)
 
 
-def _factor_horario(escena: Escena) -> Floats:
+def _factor_horario(escena: AttackInput) -> Floats:
     menor, mayor = FACTOR_PUBLICADO
     return menor + (mayor - menor) * escena.u[:, 0]
 
 
-def _escala(ataque: Ataque, escena: Escena) -> _Efecto:
+def _escala(ataque: Attack, escena: AttackInput) -> _Efecto:
     return ataque.factor * escena.honesto_kwh, _siempre(escena)
 
 
-def _ceros(ataque: Ataque, escena: Escena) -> _Efecto:
+def _ceros(ataque: Attack, escena: AttackInput) -> _Efecto:
     horas = escena.tiempo.horas_del_dia
     duracion = _VENTANA_MINIMA_H + np.floor(escena.u_dia[:, 0] * (horas - _VENTANA_MINIMA_H + 1))
     comienzo = np.floor(escena.u_dia[:, 1] * (horas - duracion + 1))
@@ -242,25 +242,25 @@ def _ceros(ataque: Ataque, escena: Escena) -> _Efecto:
     return np.zeros_like(escena.honesto_kwh), dentro
 
 
-def _escala_aleatoria(ataque: Ataque, escena: Escena) -> _Efecto:
+def _escala_aleatoria(ataque: Attack, escena: AttackInput) -> _Efecto:
     return _factor_horario(escena) * escena.honesto_kwh, _siempre(escena)
 
 
-def _media_aleatoria(ataque: Ataque, escena: Escena) -> _Efecto:
+def _media_aleatoria(ataque: Attack, escena: AttackInput) -> _Efecto:
     return _factor_horario(escena) * escena.media_kwh, _siempre(escena)
 
 
-def _media(ataque: Ataque, escena: Escena) -> _Efecto:
+def _media(ataque: Attack, escena: AttackInput) -> _Efecto:
     return escena.media_kwh, _siempre(escena)
 
 
-def _inversion(ataque: Ataque, escena: Escena) -> _Efecto:
+def _inversion(ataque: Attack, escena: AttackInput) -> _Efecto:
     tiempo = escena.tiempo
     espejo = np.arange(tiempo.dia.shape[0]) - 2 * tiempo.posicion + tiempo.horas_del_dia - 1
     return escena.honesto_kwh[espejo], _siempre(escena)
 
 
-def _puente_nocturno(ataque: Ataque, escena: Escena) -> _Efecto:
+def _puente_nocturno(ataque: Attack, escena: AttackInput) -> _Efecto:
     desde, hasta = ataque.noche
     hora = escena.tiempo.hora
     de_noche = (hora >= desde) | (hora < hasta)
@@ -269,7 +269,7 @@ def _puente_nocturno(ataque: Ataque, escena: Escena) -> _Efecto:
     return factor * escena.honesto_kwh, de_noche
 
 
-def _picos(ataque: Ataque, escena: Escena) -> _Efecto:
+def _picos(ataque: Attack, escena: AttackInput) -> _Efecto:
     """Return one to three hours a day at 3 to 10 times the larger of the hour and the mean."""
     tiempo, u = escena.tiempo, escena.u_dia
     cuantos = 1 + np.floor(3.0 * u[:, 0])
@@ -282,11 +282,11 @@ def _picos(ataque: Ataque, escena: Escena) -> _Efecto:
     return factor * np.maximum(escena.honesto_kwh, escena.media_kwh), elegida
 
 
-def _congelado(ataque: Ataque, escena: Escena) -> _Efecto:
+def _congelado(ataque: Attack, escena: AttackInput) -> _Efecto:
     return np.full_like(escena.honesto_kwh, escena.ultima_kwh), _siempre(escena)
 
 
-def encendidas(ataque: Ataque, hora_utc: NDArray[np.int64], hora_inicio: int) -> NDArray[np.bool_]:
+def lamps_lit(ataque: Attack, hora_utc: NDArray[np.int64], hora_inicio: int) -> NDArray[np.bool_]:
     """Return where (n,) the lamps of a plantation are lit.
 
     The plants count hours of light, not the clock that the household sets twice a year: the
@@ -301,8 +301,8 @@ def encendidas(ataque: Ataque, hora_utc: NDArray[np.int64], hora_inicio: int) ->
     return (pasadas >= 0) & (turno < luz)
 
 
-def _cannabis(ataque: Ataque, escena: Escena) -> _Efecto:
-    luz = encendidas(ataque, escena.tiempo.hora_utc, escena.hora_inicio)
+def _cannabis(ataque: Attack, escena: AttackInput) -> _Efecto:
+    luz = lamps_lit(ataque, escena.tiempo.hora_utc, escena.hora_inicio)
     # Ballasts hold the lamps' power within 1 or 2 %; fans slow down in the dark, when the
     # dehumidifier has its turn.
     lamparas = ataque.lamparas_kw * luz * (0.99 + 0.02 * escena.u[:, 0])
@@ -310,23 +310,23 @@ def _cannabis(ataque: Ataque, escena: Escena) -> _Efecto:
     return escena.honesto_kwh + ataque.medida * (lamparas + auxiliar), _siempre(escena)
 
 
-def _antes(ataque: Ataque, escena: Escena) -> Floats:
+def _antes(ataque: Attack, escena: AttackInput) -> Floats:
     """Return the honest readings before the start; the first of all if there are none."""
     antes = escena.tiempo.hora_utc < ataque.inicio_hora
     return escena.honesto_kwh[antes] if antes.any() else escena.honesto_kwh[:1]
 
 
-def _recorte(ataque: Ataque, escena: Escena) -> _Efecto:
+def _recorte(ataque: Attack, escena: AttackInput) -> _Efecto:
     techo = ataque.factor * np.quantile(_antes(ataque, escena), _NIVEL_RECORTE)
     return np.minimum(escena.honesto_kwh, techo), escena.honesto_kwh > techo
 
 
-def _resta(ataque: Ataque, escena: Escena) -> _Efecto:
+def _resta(ataque: Attack, escena: AttackInput) -> _Efecto:
     resta = (1.0 - ataque.factor) * _antes(ataque, escena).mean()
     return np.maximum(escena.honesto_kwh - resta, 0.0), escena.honesto_kwh > 0.0
 
 
-def _repeticion(ataque: Ataque, escena: Escena) -> _Efecto:
+def _repeticion(ataque: Attack, escena: AttackInput) -> _Efecto:
     """Return the week before the start again and again, or what days there are of it."""
     horas = escena.tiempo.hora_utc
     inicio = max(int(np.searchsorted(horas, ataque.inicio_hora)), 1)
@@ -337,20 +337,20 @@ def _repeticion(ataque: Ataque, escena: Escena) -> _Efecto:
     return repetido, _siempre(escena)
 
 
-def _gradual(ataque: Ataque, escena: Escena) -> _Efecto:
+def _gradual(ataque: Attack, escena: AttackInput) -> _Efecto:
     pasadas = escena.tiempo.hora_utc - ataque.inicio_hora + 1
     avance = np.clip(pasadas / (ataque.crecimiento_dias * HORAS_POR_DIA), 0.0, 1.0)
     return (1.0 - avance * (1.0 - ataque.factor)) * escena.honesto_kwh, _siempre(escena)
 
 
-def _carga_nocturna(ataque: Ataque, escena: Escena) -> _Efecto:
+def _carga_nocturna(ataque: Attack, escena: AttackInput) -> _Efecto:
     desde, hasta = ataque.noche
     hora = escena.tiempo.hora
     carga = ataque.auxiliar_kw * (0.97 + 0.06 * escena.u[:, 0])
     return escena.honesto_kwh + carga, (hora >= desde) | (hora < hasta)
 
 
-_FUNCIONES: dict[str, Callable[[Ataque, Escena], _Efecto]] = {
+_FUNCIONES: dict[str, Callable[[Attack, AttackInput], _Efecto]] = {
     "cannabis": _cannabis,
     "fraude_escala": _escala,
     "fraude_ceros": _ceros,

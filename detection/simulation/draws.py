@@ -29,7 +29,7 @@ _INERCIA_CLIMA = 0.75
 """Day-to-day correlation of the mean temperature's anomaly, typical of inland Spain."""
 
 
-def sortear(clave: tuple[int, ...], desde: int, hasta: int, cuantos: int) -> Floats:
+def draw_uniform(clave: tuple[int, ...], desde: int, hasta: int, cuantos: int) -> Floats:
     """Return uniform draws in [0, 1) (hasta - desde, cuantos), row r at address ``desde + r``.
 
     Parameters
@@ -41,7 +41,7 @@ def sortear(clave: tuple[int, ...], desde: int, hasta: int, cuantos: int) -> Flo
 
     Examples
     --------
-    >>> bool((sortear((1, 2, 3), 5, 9, 6)[2:] == sortear((1, 2, 3), 7, 9, 6)).all())
+    >>> bool((draw_uniform((1, 2, 3), 5, 9, 6)[2:] == draw_uniform((1, 2, 3), 7, 9, 6)).all())
     True
     """
     # Philox hands out four numbers for each step of its counter.
@@ -54,7 +54,7 @@ def sortear(clave: tuple[int, ...], desde: int, hasta: int, cuantos: int) -> Flo
 
 
 @dataclass(frozen=True, slots=True)
-class Tiempo:
+class TimeAxis:
     """The hours that are asked, completed to whole local days and one day before them.
 
     Parameters
@@ -81,18 +81,18 @@ class Tiempo:
     def por_dia(self, clave: tuple[int, ...], cuantos: int) -> Floats:
         """Return draws (n, cuantos) that are the same in all hours of a local day."""
         primero, ultimo = int(self.dia[0]), int(self.dia[-1])
-        return sortear(clave, primero, ultimo + 1, cuantos)[self.dia - primero]
+        return draw_uniform(clave, primero, ultimo + 1, cuantos)[self.dia - primero]
 
     def por_hora(self, clave: tuple[int, ...], cuantos: int) -> Floats:
         """Return draws (n, cuantos), new in each hour."""
         primero, ultimo = int(self.dia[0]), int(self.dia[-1])
-        sorteos = sortear(clave, primero, ultimo + 1, HUECOS_POR_DIA * cuantos)
+        sorteos = draw_uniform(clave, primero, ultimo + 1, HUECOS_POR_DIA * cuantos)
         return sorteos.reshape(-1, HUECOS_POR_DIA, cuantos)[self.dia - primero, self.hueco]
 
 
-def make_tiempo(
+def make_time_axis(
     semilla: int, desde_hora: int, hasta_hora: int, calendario: Calendario, festivos: Set[int]
-) -> Tiempo:
+) -> TimeAxis:
     """Return the hours ``[desde_hora, hasta_hora)`` with their days and the weather of a seed.
 
     Parameters
@@ -115,7 +115,7 @@ def make_tiempo(
     # 1970-01-01 was a Thursday, so Monday is 0 after adding 3.
     semana = (dia + 3) % 7
     festivo = np.isin(dia, np.fromiter(festivos, np.int64, len(festivos)))
-    return Tiempo(
+    return TimeAxis(
         hora_utc,
         dia,
         hora,
@@ -135,7 +135,7 @@ def normal(u: Floats, v: Floats) -> Floats:
 def _temperatura(semilla: int, dia: NDArray[np.int64], hora: NDArray[np.int64]) -> Floats:
     """Return °C (n,): the year's and the day's wave of inland Spain, and the seed's weather."""
     primero, ultimo = int(dia[0]), int(dia[-1])
-    u = sortear((semilla, 0, _CLIMA), primero - _MEMORIA_CLIMA_DIAS, ultimo + 2, 2)
+    u = draw_uniform((semilla, 0, _CLIMA), primero - _MEMORIA_CLIMA_DIAS, ultimo + 2, 2)
     sorpresa = normal(u[:, 0], u[:, 1])
     # A finite sum instead of a recursion: a day's weather depends on no starting point.
     dias = ultimo - primero + 2

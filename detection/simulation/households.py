@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA
-from detection.simulation.draws import Floats, Tiempo, normal, sortear
+from detection.simulation.draws import Floats, TimeAxis, draw_uniform, normal
 
 _HORARIO, _DIARIO, _AUSENCIAS, _FINDES = 1, 2, 3, 4
 """Streams of draws of one household; the attacks have streams of their own."""
@@ -18,7 +18,7 @@ _AUSENCIA_MAXIMA_DIAS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Arquetipo:
+class Archetype:
     """A kind of customer; ranges are (lowest, highest), uniform between them.
 
     Parameters
@@ -68,28 +68,28 @@ _TIENDA = (0, 0, 0, 0, 0, 0, 0, 1, 4, 10, 12, 12, 12, 12, 10, 9, 10, 12, 12, 12,
 _CERRADO = (1,) * 24
 # fmt: on
 
-ARQUETIPOS: dict[str, Arquetipo] = {
-    "piso_pequeno": Arquetipo(0.22, (0.05, 0.10), (0.06, 0.16), 0.45, _FUERA, _FINDE),
-    "familia": Arquetipo(0.22, (0.08, 0.20), (0.14, 0.34), 1.0, _FUERA, _FINDE, viajes=0.2),
-    "jubilados": Arquetipo(0.11, (0.06, 0.14), (0.10, 0.22), 0.6, _MAYORES, _MAYORES),
-    "teletrabajo": Arquetipo(0.12, (0.08, 0.18), (0.14, 0.30), 0.7, _CASA, _FINDE),
-    "calefaccion_electrica": Arquetipo(
+ARQUETIPOS: dict[str, Archetype] = {
+    "piso_pequeno": Archetype(0.22, (0.05, 0.10), (0.06, 0.16), 0.45, _FUERA, _FINDE),
+    "familia": Archetype(0.22, (0.08, 0.20), (0.14, 0.34), 1.0, _FUERA, _FINDE, viajes=0.2),
+    "jubilados": Archetype(0.11, (0.06, 0.14), (0.10, 0.22), 0.6, _MAYORES, _MAYORES),
+    "teletrabajo": Archetype(0.12, (0.08, 0.18), (0.14, 0.30), 0.7, _CASA, _FINDE),
+    "calefaccion_electrica": Archetype(
         0.09, (0.08, 0.18), (0.12, 0.28), 0.8, _FUERA, _FINDE, calefaccion=(0.05, 0.13)
     ),
-    "aire_acondicionado": Arquetipo(
+    "aire_acondicionado": Archetype(
         0.07, (0.07, 0.16), (0.12, 0.28), 0.8, _CASA, _FINDE, (0.01, 0.04), frio=1.0
     ),
-    "tarifa_nocturna": Arquetipo(
+    "tarifa_nocturna": Archetype(
         0.05, (0.07, 0.15), (0.10, 0.24), 0.7, _FUERA, _FINDE, acumulador_kw=(1.0, 2.5)
     ),
-    "coche_electrico": Arquetipo(
+    "coche_electrico": Archetype(
         0.05, (0.09, 0.20), (0.14, 0.32), 1.0, _FUERA, _FINDE, coche_kw=(2.3, 7.4)
     ),
-    "comercio": Arquetipo(
+    "comercio": Archetype(
         0.04, (0.10, 0.35), (0.35, 0.90), 0.0, _TIENDA, _CERRADO,
         (0.0, 0.02), viajes=0.05, sabado_laborable=True,
     ),
-    "segunda_residencia": Arquetipo(0.03, (0.02, 0.07), (0.10, 0.25), 0.6, _FINDE, _FINDE),
+    "segunda_residencia": Archetype(0.03, (0.02, 0.07), (0.10, 0.25), 0.6, _FINDE, _FINDE),
 }  # fmt: skip
 
 # Median kWh in the hour of use, uses a day in a family of four, share that runs
@@ -116,7 +116,7 @@ _CANALES_DIA = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Hogar:
+class Household:
     """A household (or a shop): all that tells it from its neighbours, fixed for life.
 
     Parameters
@@ -155,12 +155,12 @@ class Hogar:
     viajes: float
 
 
-def make_hogar(semilla: int, indice: int) -> Hogar:
+def make_household(semilla: int, indice: int) -> Household:
     """Return household ``indice`` of a seed; the others do not matter to it.
 
     Examples
     --------
-    >>> make_hogar(1, 7) == make_hogar(1, 7), make_hogar(1, 7) == make_hogar(1, 8)
+    >>> make_household(1, 7) == make_household(1, 7), make_household(1, 7) == make_household(1, 8)
     (True, False)
     """
     rng = np.random.default_rng(np.random.SeedSequence([semilla, indice]))
@@ -170,7 +170,7 @@ def make_hogar(semilla: int, indice: int) -> Hogar:
     tipo = ARQUETIPOS[nombre]
     sorteo = float(rng.random())
     coche_kw = float(rng.uniform(*tipo.coche_kw))
-    return Hogar(
+    return Household(
         semilla=semilla,
         indice=indice,
         arquetipo=nombre,
@@ -191,7 +191,7 @@ def make_hogar(semilla: int, indice: int) -> Hogar:
     )
 
 
-def consumo_honesto(hogar: Hogar, tiempo: Tiempo) -> Floats:
+def honest_consumption(hogar: Household, tiempo: TimeAxis) -> Floats:
     """Return kWh (n,) of each hour of ``tiempo``, >= 0, not yet rounded by the meter.
 
     The first day is only there for what runs over midnight: it is not to be used.
@@ -221,7 +221,7 @@ def consumo_honesto(hogar: Hogar, tiempo: Tiempo) -> Floats:
     return np.asarray(total + _noche(hogar, tiempo, por_dia, en_casa))
 
 
-def redondear(hogar: Hogar, consumo_kwh: Floats) -> Floats:
+def round_to_meter(hogar: Household, consumo_kwh: Floats) -> Floats:
     """Return kWh (n,) as the household's meter reports them."""
     return np.asarray(np.round(np.maximum(consumo_kwh, 0.0), hogar.decimales), np.float64)
 
@@ -240,12 +240,12 @@ def _perfil(forma: tuple[float, ...], desfase_h: float, costumbre: tuple[float, 
     return np.asarray(movida / movida.mean(), np.float64)
 
 
-def _en_casa(hogar: Hogar, tiempo: Tiempo) -> Floats:
+def _en_casa(hogar: Household, tiempo: TimeAxis) -> Floats:
     """Return 1 where somebody is there and 0 in absences (n,)."""
     clave = (hogar.semilla, hogar.indice)
     semana = (tiempo.dia + 3) // 7
     primera = int(semana[0])
-    u_semana = sortear((*clave, _FINDES), primera, int(semana[-1]) + 1, 1)[semana - primera, 0]
+    u_semana = draw_uniform((*clave, _FINDES), primera, int(semana[-1]) + 1, 1)[semana - primera, 0]
     dia_semana = (tiempo.dia + 3) % 7
     finde = (dia_semana >= 5) | ((dia_semana == 4) & (tiempo.hora >= 18))
     fuera = _de_viaje(hogar, tiempo)
@@ -256,12 +256,12 @@ def _en_casa(hogar: Hogar, tiempo: Tiempo) -> Floats:
     return np.where(sin_nadie, 0.0, 1.0)
 
 
-def _de_viaje(hogar: Hogar, tiempo: Tiempo) -> NDArray[np.bool_]:
+def _de_viaje(hogar: Household, tiempo: TimeAxis) -> NDArray[np.bool_]:
     """Return where (n,) an absence of 3 to 14 days runs; August has most of them."""
     bloque = tiempo.dia // _DIAS_POR_BLOQUE
     primero = int(bloque[0]) - 1
     clave = (hogar.semilla, hogar.indice, _AUSENCIAS)
-    u = sortear(clave, primero, int(bloque[-1]) + 1, 3)
+    u = draw_uniform(clave, primero, int(bloque[-1]) + 1, 3)
     numero = np.arange(primero, int(bloque[-1]) + 1)
     del_anio = (numero * _DIAS_POR_BLOQUE + 14) % 365.25
     # Middle of the block in July or August (days 196 to 240): three times as likely.
@@ -276,7 +276,7 @@ def _de_viaje(hogar: Hogar, tiempo: Tiempo) -> NDArray[np.bool_]:
     return fuera
 
 
-def _aparatos(hogar: Hogar, tiempo: Tiempo, u: Floats, perfil: Floats) -> Floats:
+def _aparatos(hogar: Household, tiempo: TimeAxis, u: Floats, perfil: Floats) -> Floats:
     """Return kWh (n,) of the appliances: rare, large, sometimes longer than their hour."""
     total: Floats = np.zeros(tiempo.hora.shape[0])
     # A day at home (a flat profile) has its uses at other hours than a day at work.
@@ -290,7 +290,7 @@ def _aparatos(hogar: Hogar, tiempo: Tiempo, u: Floats, perfil: Floats) -> Floats
     return total
 
 
-def _clima(hogar: Hogar, tiempo: Tiempo, u: Floats, en_casa: Floats) -> Floats:
+def _clima(hogar: Household, tiempo: TimeAxis, u: Floats, en_casa: Floats) -> Floats:
     """Return kWh (n,) of heating and cooling; an empty house keeps a quarter of its heating."""
     falta = np.maximum(hogar.confort_c - tiempo.temperatura_c, 0.0)
     sobra = np.maximum(tiempo.temperatura_c - hogar.confort_c - 7.0, 0.0)
@@ -300,7 +300,7 @@ def _clima(hogar: Hogar, tiempo: Tiempo, u: Floats, en_casa: Floats) -> Floats:
     return np.asarray(termostato * (calor + hogar.frio_kwh_c * sobra * en_casa))
 
 
-def _noche(hogar: Hogar, tiempo: Tiempo, por_dia: Floats, en_casa: Floats) -> Floats:
+def _noche(hogar: Household, tiempo: TimeAxis, por_dia: Floats, en_casa: Floats) -> Floats:
     """Return kWh (n,) of storage heaters (23 to 7 h) and of a car that charges after midnight."""
     total: Floats = np.zeros(tiempo.hora.shape[0])
     if hogar.acumulador_kw > 0.0:

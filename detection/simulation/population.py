@@ -19,11 +19,11 @@ from detection.domain import HORAS_POR_DIA
 from detection.errors import ConfiguracionError
 from detection.simulation.synthesis import (
     REPARTO,
-    Cliente,
+    SimulatedCustomer,
+    attack_start,
+    customer_id,
     free_household,
-    inicio_de_ataque,
-    make_cliente,
-    propietario_de,
+    make_customer,
 )
 
 SEMILLA = 7
@@ -56,10 +56,10 @@ def name_of(semilla: int, indice: int) -> str:
     >>> name_of(SEMILLA, 45), name_of(9, 45)
     ('CLI_00045', 'S9_00045')
     """
-    return propietario_de(indice) if semilla == SEMILLA else f"S{semilla}_{indice:05d}"
+    return customer_id(indice) if semilla == SEMILLA else f"S{semilla}_{indice:05d}"
 
 
-def customer(semilla: int, indice: int) -> Cliente:
+def customer(semilla: int, indice: int) -> SimulatedCustomer:
     """Return customer ``indice`` of a seed, from 1 on, the same one whoever asks and when.
 
     Examples
@@ -69,7 +69,7 @@ def customer(semilla: int, indice: int) -> Cliente:
     """
     check_seed(semilla)
     tipo, inicio = _suspects(semilla, (indice - 1) // _BLOQUE).get(indice, (None, 0))
-    cliente = make_cliente(semilla, indice, tipo, inicio, visible=True)
+    cliente = make_customer(semilla, indice, tipo, inicio, visible=True)
     ciclo = None if tipo is None else (_ACTIVO_H, _CICLO_H)
     return replace(cliente, propietario_id=name_of(semilla, indice), ciclo_horas=ciclo)
 
@@ -82,7 +82,7 @@ def check_seed(semilla: int) -> None:
 
 def customers(
     semilla: int, clientes: int, sospechosos: int | None, desde_hora: int, hasta_hora: int
-) -> list[Cliente]:
+) -> list[SimulatedCustomer]:
     """Return the first customers of a seed, in the order of their numbers.
 
     Parameters
@@ -98,7 +98,7 @@ def customers(
             f"no puede haber {sospechosos} sospechosos entre {clientes} clientes"
         )
     faltan = {True: sospechosos, False: clientes - sospechosos}
-    elegidos: list[Cliente] = []
+    elegidos: list[SimulatedCustomer] = []
     for i in count(1):
         if len(elegidos) == clientes:
             break
@@ -113,10 +113,10 @@ def customers(
 @lru_cache(maxsize=4)
 def scene(
     semilla: int, clientes: int, sospechosos: int, desde_hora: int, hasta_hora: int
-) -> Sequence[Cliente]:
+) -> Sequence[SimulatedCustomer]:
     """Return customers whose spells begin where a look at the interval sees them best.
 
-    ``sospechosos`` of them begin after clean days and go on at its end (``inicio_de_ataque``), of
+    ``sospechosos`` of them begin after clean days and go on at its end (``attack_start``), of
     all kinds in turn; the others are always honest. They are drawn from all over the first
     numbers, and the first honest one is always among them.
     """
@@ -130,7 +130,7 @@ def scene(
     iniciales = {i for suyos in por_tipo.values() for i in suyos}
     numeros: set[int] = set()
     for k in range(sospechosos):
-        buscado = inicio_de_ataque(k * _AUREA % 1.0, desde, hasta_hora)
+        buscado = attack_start(k * _AUREA % 1.0, desde, hasta_hora)
         suyos = por_tipo[REPARTO[k % len(REPARTO)]]
         numero = min(suyos, key=lambda i: (suyos[i] >= hasta_hora, abs(suyos[i] - buscado), i))
         numeros.add(numero)

@@ -15,23 +15,14 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import ConfiguracionError
-from detection.simulation.attacks import ETIQUETAS, NORMAL, Ataque, aplicar, make_ataque
-from detection.simulation.draws import Floats, Tiempo, make_tiempo
-from detection.simulation.households import Hogar, consumo_honesto, make_hogar, redondear
-
-__all__ = [
-    "ETIQUETAS",
-    "NORMAL",
-    "REPARTO",
-    "TIPOS_SOSPECHOSOS",
-    "Cliente",
-    "Sinteticas",
-    "free_household",
-    "generate",
-    "make_cliente",
-    "make_poblacion",
-    "propietario_de",
-]
+from detection.simulation.attacks import ETIQUETAS, NORMAL, Attack, apply_attack, make_attack
+from detection.simulation.draws import Floats, TimeAxis, make_time_axis
+from detection.simulation.households import (
+    Household,
+    honest_consumption,
+    make_household,
+    round_to_meter,
+)
 
 TIPOS_SOSPECHOSOS: tuple[str, ...] = ("fraude", *ETIQUETAS[1:])
 """What can be asked for: every label but "normal", and "fraude" for any of the frauds."""
@@ -63,22 +54,22 @@ _MARGEN_INICIO_DIAS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Cliente:
+class SimulatedCustomer:
     """A customer: a household and, perhaps, what it does to its meter.
 
     Parameters
     ----------
     propietario_id : str
         ``CLI_00001`` for customer 1 of the seed.
-    ataque : Ataque or None
+    ataque : Attack or None
         None = honest for ever.
     ciclo_horas : tuple of int or None
         How long its attack lasts and after how long it begins again, h; None = it never ends.
     """
 
     propietario_id: str
-    hogar: Hogar
-    ataque: Ataque | None
+    hogar: Household
+    ataque: Attack | None
     ciclo_horas: tuple[int, int] | None = None
 
     @property
@@ -86,7 +77,7 @@ class Cliente:
         """Return the label of its suspicious readings, "normal" if it has none."""
         return NORMAL if self.ataque is None else self.ataque.tipo
 
-    def ataques(self, desde_hora: int, hasta_hora: int) -> Iterator[tuple[Ataque, int]]:
+    def ataques(self, desde_hora: int, hasta_hora: int) -> Iterator[tuple[Attack, int]]:
         """Yield each attack on the absolute hours ``[desde, hasta)``, and the hour it ends at."""
         if self.ataque is None:
             return
@@ -102,7 +93,7 @@ class Cliente:
 
 
 @dataclass(frozen=True, slots=True)
-class Sinteticas:
+class LabelledReadings:
     """Generated readings with the truth beside them, hour after hour, customers in their order.
 
     Parameters
@@ -129,24 +120,24 @@ class Sinteticas:
         return Lecturas(self.propietario_id, self.hora_utc, self.consumo_kwh)
 
 
-def propietario_de(indice: int) -> str:
+def customer_id(indice: int) -> str:
     """Return the id of a seed's customer.
 
     Examples
     --------
-    >>> propietario_de(45)
+    >>> customer_id(45)
     'CLI_00045'
     """
     return f"CLI_{indice:05d}"
 
 
-def make_cliente(
+def make_customer(
     semilla: int,
     indice: int,
     sospechoso: str | None = None,
     inicio_ataque_hora: int = 0,
     visible: bool = False,
-) -> Cliente:
+) -> SimulatedCustomer:
     """Return customer ``indice`` of a seed, the same one however many others there are.
 
     Parameters
@@ -158,11 +149,11 @@ def make_cliente(
     inicio_ataque_hora : int
         Absolute UTC hour from which on the readings are touched.
     visible : bool
-        See ``make_ataque``.
+        See ``make_attack``.
 
     Examples
     --------
-    >>> make_cliente(1, 7, "picos", 500_000).sospechoso
+    >>> make_customer(1, 7, "picos", 500_000).sospechoso
     'picos'
     """
     if semilla < 0 or indice < 1:
@@ -173,17 +164,17 @@ def make_cliente(
         )
     ataque = None
     if sospechoso is not None:
-        ataque = make_ataque(semilla, indice, sospechoso, inicio_ataque_hora, visible)
-    return Cliente(propietario_de(indice), make_hogar(semilla, indice), ataque)
+        ataque = make_attack(semilla, indice, sospechoso, inicio_ataque_hora, visible)
+    return SimulatedCustomer(customer_id(indice), make_household(semilla, indice), ataque)
 
 
-def make_poblacion(
+def make_population(
     semilla: int, clientes: int, sospechosos: int, desde_hora: int, hasta_hora: int
-) -> list[Cliente]:
+) -> list[SimulatedCustomer]:
     """Return ``clientes`` customers, ``sospechosos`` of them with a behaviour that can be seen.
 
     Their ids are spread evenly with some chance, their kinds follow ``REPARTO``, and each
-    starts within ``[desde_hora, hasta_hora)`` after a clean time (see ``inicio_de_ataque``).
+    starts within ``[desde_hora, hasta_hora)`` after a clean time (see ``attack_start``).
     """
     if not 0 <= sospechosos <= clientes:
         raise ConfiguracionError(
@@ -193,12 +184,12 @@ def make_poblacion(
     inicios: dict[int, int] = {}
     for k in range(sospechosos):
         sitio = 1 + int((k + rng.uniform(0.15, 0.85)) * clientes / sospechosos)
-        inicio = inicio_de_ataque(float(rng.random()), desde_hora, hasta_hora)
+        inicio = attack_start(float(rng.random()), desde_hora, hasta_hora)
         vuelta = [(sitio - 1 + paso) % clientes + 1 for paso in range(clientes)]
         inicios[free_household(semilla, [i for i in vuelta if i not in inicios])] = inicio
     orden = {indice: k for k, indice in enumerate(sorted(inicios))}
     return [
-        make_cliente(
+        make_customer(
             semilla,
             i,
             REPARTO[orden[i] % len(REPARTO)] if i in orden else None,
@@ -209,7 +200,7 @@ def make_poblacion(
     ]
 
 
-def inicio_de_ataque(u: float, desde_hora: int, hasta_hora: int) -> int:
+def attack_start(u: float, desde_hora: int, hasta_hora: int) -> int:
     """Return the absolute hour at which an attack starts within an interval.
 
     After 28 clean days, or 55 % of an interval that is shorter than 51 days; at least 8 days
@@ -222,9 +213,9 @@ def inicio_de_ataque(u: float, desde_hora: int, hasta_hora: int) -> int:
 
     Examples
     --------
-    >>> [inicio_de_ataque(u, 0, 60 * 24) / 24 for u in (0.0, 1.0)]
+    >>> [attack_start(u, 0, 60 * 24) / 24 for u in (0.0, 1.0)]
     [28.0, 44.0]
-    >>> [inicio_de_ataque(u, 0, 40 * 24) / 24 for u in (0.0, 1.0)]
+    >>> [attack_start(u, 0, 40 * 24) / 24 for u in (0.0, 1.0)]
     [22.0, 32.0]
     """
     dias = (hasta_hora - desde_hora) / HORAS_POR_DIA
@@ -234,12 +225,12 @@ def inicio_de_ataque(u: float, desde_hora: int, hasta_hora: int) -> int:
 
 
 def generate(
-    clientes: Sequence[Cliente],
+    clientes: Sequence[SimulatedCustomer],
     desde_hora: int,
     hasta_hora: int,
     calendario: Calendario,
     festivos: Set[int] = frozenset(),
-) -> Sinteticas:
+) -> LabelledReadings:
     """Return the readings of every customer in the absolute hours ``[desde_hora, hasta_hora)``.
 
     Parameters
@@ -248,21 +239,21 @@ def generate(
         Holidays as local days since 1970-01-01.
     """
     if not clientes or hasta_hora <= desde_hora:
-        return Sinteticas([], np.empty(0, np.int64), np.empty(0, np.float64), [])
+        return LabelledReadings([], np.empty(0, np.int64), np.empty(0, np.float64), [])
     horas = hasta_hora - desde_hora
     consumo = np.empty((horas, len(clientes)), np.float64)
     etiquetas = np.empty((horas, len(clientes)), object)
-    tiempos: dict[int, Tiempo] = {}
+    tiempos: dict[int, TimeAxis] = {}
     for columna, cliente in enumerate(clientes):
         semilla = cliente.hogar.semilla
         if semilla not in tiempos:
-            tiempos[semilla] = make_tiempo(semilla, desde_hora, hasta_hora, calendario, festivos)
+            tiempos[semilla] = make_time_axis(semilla, desde_hora, hasta_hora, calendario, festivos)
         tiempo = tiempos[semilla]
         corte = slice(desde_hora - int(tiempo.hora_utc[0]), hasta_hora - int(tiempo.hora_utc[0]))
         leido, tocado = _leer(cliente, tiempo, calendario, festivos)
         consumo[:, columna] = leido[corte]
         etiquetas[:, columna] = np.where(tocado[corte], cliente.sospechoso, NORMAL)
-    return Sinteticas(
+    return LabelledReadings(
         [cliente.propietario_id for cliente in clientes] * horas,
         np.repeat(np.arange(desde_hora, hasta_hora, dtype=np.int64), len(clientes)),
         consumo.ravel(),
@@ -271,27 +262,27 @@ def generate(
 
 
 def _leer(
-    cliente: Cliente, tiempo: Tiempo, calendario: Calendario, festivos: Set[int]
+    cliente: SimulatedCustomer, tiempo: TimeAxis, calendario: Calendario, festivos: Set[int]
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return what the meter reports (n,), and where it is not the truth."""
     hogar, horas = cliente.hogar, tiempo.hora_utc
-    honesto = redondear(hogar, consumo_honesto(hogar, tiempo))
+    honesto = round_to_meter(hogar, honest_consumption(hogar, tiempo))
     leido, tocado = honesto, np.zeros(honesto.shape[0], np.bool_)
     for ataque, fin in cliente.ataques(int(horas[0]), int(horas[-1]) + 1):
-        antes = make_tiempo(
+        antes = make_time_axis(
             hogar.semilla, ataque.inicio_hora - 1, ataque.inicio_hora, calendario, festivos
         )
         ultima = ataque.inicio_hora - 1 - int(antes.hora_utc[0])
-        movido, suyas = aplicar(
+        movido, suyas = apply_attack(
             ataque,
             (hogar.semilla, hogar.indice),
             tiempo,
             honesto,
-            ultima_kwh=float(redondear(hogar, consumo_honesto(hogar, antes))[ultima]),
+            ultima_kwh=float(round_to_meter(hogar, honest_consumption(hogar, antes))[ultima]),
             hora_inicio=int(calendario.local(np.array([ataque.inicio_hora]))[0]) % HORAS_POR_DIA,
         )
         suyas &= horas < fin
-        leido = np.where(suyas, redondear(hogar, movido), leido)
+        leido = np.where(suyas, round_to_meter(hogar, movido), leido)
         tocado |= suyas
     return leido, tocado
 
@@ -301,5 +292,7 @@ def free_household(semilla: int, libres: Sequence[int]) -> int:
 
     Under-reporting in a second home, empty most of the time, can be seen by nobody.
     """
-    habitados = (i for i in libres[:50] if make_hogar(semilla, i).arquetipo != "segunda_residencia")
+    habitados = (
+        i for i in libres[:50] if make_household(semilla, i).arquetipo != "segunda_residencia"
+    )
     return next(habitados, libres[0])

@@ -6,7 +6,10 @@ import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 RAIZ = Path(__file__).resolve().parents[2]
 HABITACIONES = ("detection", "serving", "pipeline", "training", "api", "dashboard")
@@ -53,6 +56,9 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "pyod": ("training/evaluation/baselines.py",),
     "httpx": ("dashboard/client.py",),
 }
+
+CIRCULOS: frozenset[tuple[str, str]] = frozenset({("training.fit", "training.promotion")})
+"""Imports, of the first by the second, that close a circle today: to be emptied."""
 
 PERMITIDO_EN_DETECTION = {"numpy", "numba", "sklearn", "river", "scipy", "detection"}
 IMPURO = {
@@ -110,6 +116,58 @@ def test_una_habitacion_solo_importa_las_que_debe() -> None:
             if not any(f"{modulo}.".startswith(f"{p}.") for p in PUEDE_IMPORTAR[propia]):
                 malos.append(f"{_nombre(ruta)}:{linea} imports {modulo}")
     assert not malos
+
+
+def _modulo(ruta: Path) -> str:
+    return _nombre(ruta).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _en_marcha(ruta: Path) -> Iterator[str]:
+    """Yield what a file imports when it runs, inside its functions too; not for types alone."""
+    de_tipos = {
+        id(hijo)
+        for nodo in _nodos(ruta)
+        if isinstance(nodo, ast.If) and ast.unparse(nodo.test) == "TYPE_CHECKING"
+        for sentencia in nodo.body
+        for hijo in ast.walk(sentencia)
+    }
+    for nodo in _nodos(ruta):
+        if id(nodo) in de_tipos:
+            continue
+        if isinstance(nodo, ast.Import):
+            yield from (alias.name for alias in nodo.names)
+        elif isinstance(nodo, ast.ImportFrom):
+            # "from a import b" is of the module a.b where there is one, of a otherwise.
+            yield from (f"{nodo.module}.{alias.name}" for alias in nodo.names)
+
+
+def _grafo() -> dict[str, set[str]]:
+    modulos = {_modulo(ruta): ruta for ruta in TODOS}
+    return {
+        modulo: {
+            de
+            for nombre in _en_marcha(ruta)
+            for de in (nombre if nombre in modulos else nombre.rpartition(".")[0],)
+            if de in modulos and de != modulo and (de, modulo) not in CIRCULOS
+        }
+        for modulo, ruta in modulos.items()
+    }
+
+
+def test_nadie_importa_en_circulo() -> None:
+    """No module needs itself by way of others, nor does a folder of detection."""
+    grafo = _grafo()
+    carpetas: dict[str, set[str]] = {}
+    for modulo, suyos in grafo.items():
+        if modulo.startswith("detection."):
+            carpeta = ".".join(modulo.split(".")[:2])
+            otras = {".".join(de.split(".")[:2]) for de in suyos} - {carpeta}
+            carpetas.setdefault(carpeta, set()).update(otras)
+    for donde in (grafo, carpetas):
+        try:
+            TopologicalSorter(donde).prepare()
+        except CycleError as error:
+            pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_cada_biblioteca_tiene_una_puerta() -> None:

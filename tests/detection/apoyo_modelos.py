@@ -11,16 +11,18 @@ from sklearn.ensemble import IsolationForest
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas
 from detection.features.hourly import RASGOS
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, Modelo
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
 from detection.params import Params
+from detection.rules.registry import rules_fingerprint
+from detection.scoring_model import ScoringModel
 
 PARAMS = Params(online_ventana=200)
 """With so short a window the online model is ready after some days of two customers."""
 
 
 @lru_cache(maxsize=4)
-def modelo_de_prueba(version: str = "consumo-detector-1", semilla: int = 1) -> Modelo:
+def modelo_de_prueba(version: str = "consumo-detector-1", semilla: int = 1) -> ScoringModel:
     """Return a version whose two models are calibrated and so have a vote."""
     n, clientes = 24 * 60, 6
     detector = DetectorConsumo(MADRID, PARAMS)
@@ -28,10 +30,10 @@ def modelo_de_prueba(version: str = "consumo-detector-1", semilla: int = 1) -> M
     ids = [f"C{c}" for _ in range(n) for c in range(clientes)]
     crudos = detector.measure(Lecturas(ids, np.repeat(horas(n), clientes), kwh.T.ravel()))
     rasgos = crudos.rasgos[~np.isnan(crudos.rasgos[:, 0])]
-    bosque = Bosque.from_sklearn(
+    bosque = FlatIsolationForest.from_sklearn(
         IsolationForest(n_estimators=20, max_samples=64, random_state=semilla).fit(rasgos)
     )
-    return Modelo(
-        version, bosque, Cola.fit(bosque.scores(rasgos)), Cola.fit(crudos.online),
-        detector.arboles.huella(), {}, RASGOS, PARAMS.fingerprint(),
+    return ScoringModel(
+        version, bosque, EmpiricalTail.fit(bosque.scores(rasgos)), EmpiricalTail.fit(crudos.online),
+        detector.trees.huella(), {}, RASGOS, rules_fingerprint(PARAMS),
     )  # fmt: skip

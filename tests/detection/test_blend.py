@@ -6,38 +6,40 @@ import numpy as np
 import pytest
 from apoyo import LUNES
 
-from detection.blend.votes import Mezcla, Turno, Votos
-from detection.blend.weighted import WeightedBlend
-from detection.memory.hourly_ring import Ventanas
-from detection.models.half_space_trees import Estados, build_arboles
-from detection.params import CALIBRACIONES, Calibracion, Params
+from detection.blend.weighted import Arrivals, Blended, Votes, WeightedBlend
+from detection.memory.hourly_ring import HourlyRing
+from detection.models.half_space_trees import build_trees
+from detection.models.partition_states import PartitionStates
+from detection.params import Calibracion, Params
+from detection.rules.registry import CALIBRACIONES
 
 CINCO = Calibracion(6e-3, 1.0, 1.0, 1.0)
 """At its threshold exactly 0.50: expected as often as the lowest severity allows."""
-ARBOLES = build_arboles(("x",), arboles=1, altura=1, ventana=10, semilla=1)
+NO_LEARNED = np.full(1, np.nan)
+ARBOLES = build_trees(("x",), arboles=1, altura=1, ventana=10, semilla=1)
 
 
 def _mezclar(
     excesos: list[float],
     dispara: list[bool] | None = None,
     pesos: list[float] | None = None,
-    ventanas: Ventanas | None = None,
+    ring: HourlyRing | None = None,
     hora: int = LUNES,
-) -> Mezcla:
+) -> Blended:
     # Three silent detectors in front: the first three learn a rate of their own.
     d = len(excesos)
     calibraciones = [CINCO] * 3 + [Calibracion(6e-3, 1.0, 1.0, p) for p in (pesos or [1.0] * d)]
-    ventanas = ventanas or Ventanas()
-    fila = np.array([ventanas.add("A")])
+    ring = ring or HourlyRing()
+    fila = np.array([ring.add("A")])
     exceso = np.array([[np.nan] * 3 + excesos], np.float32)
     si = np.array([[False] * 3 + (dispara or [e > 1 for e in excesos])])
     sin_rasgos = np.full((1, 1), np.nan, np.float32)
     una = np.zeros(1, np.int64)
-    turno = Turno(fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos)
-    estados = Estados(ARBOLES)
+    turno = Arrivals(fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos)
+    estados = PartitionStates(ARBOLES)
     estados.add(0)
-    return WeightedBlend(Params(), calibraciones, ARBOLES).combine(
-        ventanas, estados, turno, Votos(exceso, si, np.array([True]))
+    return WeightedBlend(Params(), calibraciones).combine(
+        ring, estados, turno, Votes(exceso, si, np.array([True]), NO_LEARNED)
     )
 
 
@@ -89,26 +91,29 @@ def test_lo_que_un_cliente_hace_a_menudo_no_es_noticia() -> None:
     """The same z counts less for a customer whose ordinary readings often pass the threshold."""
 
     def z_de(veces_al_dia: int) -> float:
-        ventanas = Ventanas()
-        fila = np.array([ventanas.add("A")])
-        blend = WeightedBlend(Params(), list(CALIBRACIONES.values()), ARBOLES)
+        ring = HourlyRing()
+        fila = np.array([ring.add("A")])
+        blend = WeightedBlend(Params(), list(CALIBRACIONES.values()))
         n_detectores = len(CALIBRACIONES)
-        estados = Estados(ARBOLES)
+        estados = PartitionStates(ARBOLES)
         estados.add(0)
 
-        def turno(hora: int) -> Turno:
+        def turno(hora: int) -> Arrivals:
             sin_rasgos = np.full((1, 1), np.nan, np.float32)
             una = np.zeros(1, np.int64)
-            return Turno(fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos)
+            return Arrivals(fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos)
 
         for h in range(24 * 20):
             exceso = np.full((1, n_detectores), np.nan, np.float32)
             exceso[0, 0] = 1.01 if h % 24 < veces_al_dia else 0.2
-            votos = Votos(exceso, exceso > 1, np.array([True]))
-            blend.combine(ventanas, estados, turno(LUNES + h), votos)
+            votos = Votes(exceso, exceso > 1, np.array([True]), NO_LEARNED)
+            blend.combine(ring, estados, turno(LUNES + h), votos)
         exceso[0, 0] = 3.0
         m = blend.combine(
-            ventanas, estados, turno(LUNES + 24 * 20), Votos(exceso, exceso > 1, np.array([True]))
+            ring,
+            estados,
+            turno(LUNES + 24 * 20),
+            Votes(exceso, exceso > 1, np.array([True]), NO_LEARNED),
         )
         return float(m.scores[0, 0])
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from detection.detector import DetectorConsumo
 from detection.domain import TIPOS, Lecturas, Veredictos, nombres_de_tipos
-from detection.params import CALIBRACIONES, Params
-from detection.rules.registry import DETECTORES
+from detection.params import Params
+from detection.rules.registry import CALIBRACIONES, DETECTORES
 
 N = 24 * 35
 SEMILLAS = st.integers(0, 10_000)
@@ -84,17 +84,17 @@ def test_dos_veces_es_igual_que_una(semilla: int) -> None:
     kwh = hogar(N, semilla)
     kwh[N - 40 :] *= 3
     detector, primera = score(horas(N), kwh)
-    valores = detector.ventanas.valores.copy()
-    marcas = detector.ventanas.marcas.copy()
-    ganancia = detector.ventanas.ganancia_dia.copy()
-    cuenta = detector.ventanas.cuenta_dia.copy()
+    valores = detector.ring.valores.copy()
+    veredictos = detector.ring.veredictos.copy()
+    ganancia = detector.ring.ganancia_dia.copy()
+    cuenta = detector.ring.cuenta_dia.copy()
     desde = N - 90
     otra = detector.score(lecturas(horas(N)[desde:], kwh[desde:]))
     _iguales(otra, primera.elegir(np.arange(desde, N)))
-    np.testing.assert_array_equal(valores, detector.ventanas.valores)
-    np.testing.assert_array_equal(marcas, detector.ventanas.marcas)
-    np.testing.assert_array_equal(ganancia, detector.ventanas.ganancia_dia)
-    np.testing.assert_array_equal(cuenta, detector.ventanas.cuenta_dia)
+    np.testing.assert_array_equal(valores, detector.ring.valores)
+    np.testing.assert_array_equal(veredictos, detector.ring.veredictos)
+    np.testing.assert_array_equal(ganancia, detector.ring.ganancia_dia)
+    np.testing.assert_array_equal(cuenta, detector.ring.cuenta_dia)
 
 
 @settings(max_examples=15, deadline=None)
@@ -163,7 +163,7 @@ def test_cada_lectura_se_explica_con_todos_los_detectores() -> None:
 def test_el_registro_sigue_el_orden_de_los_tipos_y_todos_tienen_calibracion() -> None:
     """Bit i of a verdict is detector i, and each one is calibrated."""
     detector = DetectorConsumo(UTC)
-    assert detector.reglas == DETECTORES
+    assert detector.detectores[:-2] == DETECTORES
     assert [d.nombre for d in detector.detectores] == list(TIPOS)
     assert set(CALIBRACIONES) == {str(t) for t in TIPOS}
 
@@ -171,12 +171,12 @@ def test_el_registro_sigue_el_orden_de_los_tipos_y_todos_tienen_calibracion() ->
 def test_cinco_kilobytes_por_cliente() -> None:
     """The state of a customer is at most 5 000 bytes, and forgetting gives its row back."""
     detector, _ = score(horas(10), hogar(10))
-    assert detector.ventanas.bytes_per_customer() <= 5_000
+    assert detector.ring.bytes_per_customer() <= 5_000
     detector.forget(["CLI_00001"])
-    assert len(detector.ventanas) == 0
-    otra = detector.ventanas.add("CLI_00002")
+    assert len(detector.ring) == 0
+    otra = detector.ring.add("CLI_00002")
     assert otra == 0
-    assert np.isnan(detector.ventanas.valores[otra]).all()
+    assert np.isnan(detector.ring.valores[otra]).all()
 
 
 def test_muchos_clientes_crecen_sin_perder_a_nadie() -> None:
@@ -185,8 +185,8 @@ def test_muchos_clientes_crecen_sin_perder_a_nadie() -> None:
     ids = [f"CLI_{i:05d}" for i in range(500)]
     for hora in range(3):
         detector.score(Lecturas(ids, np.full(500, LUNES + hora), np.arange(500) + hora / 10))
-    fila = detector.ventanas.row("CLI_00321")
-    vistos = detector.ventanas.valores[fila]
+    fila = detector.ring.row("CLI_00321")
+    vistos = detector.ring.valores[fila]
     np.testing.assert_allclose(np.sort(vistos[~np.isnan(vistos)]), [321.0, 321.1, 321.2], rtol=1e-6)
 
 

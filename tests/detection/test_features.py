@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detection.detector import DetectorConsumo
 from detection.domain import hora_absoluta
-from detection.features.hourly import RASGOS, describe
+from detection.features.hourly import RASGOS, describe_feature
 
 N = 24 * 35
 
@@ -67,7 +67,7 @@ def test_lo_habitual_es_un_medio_y_el_doble_dos_tercios() -> None:
     doble = _rasgos(horas(N), kwh)[-1]
     for nombre in ("nivel_hora", "nivel_dia", "nivel_tres_dias", "maximo_dia"):
         assert doble[RASGOS.index(nombre)] == pytest.approx(2 / 3, abs=0.02)
-    assert "unas 2,0 veces lo habitual" in describe(
+    assert "unas 2,0 veces lo habitual" in describe_feature(
         RASGOS.index("nivel_dia"), float(doble[RASGOS.index("nivel_dia")])
     )
 
@@ -95,4 +95,4 @@ def test_cada_rasgo_se_puede_decir() -> None:
     """Every feature has words, at both ends of its range too."""
     for k in range(len(RASGOS)):
         for valor in (0.0, 0.3, 0.5, 1.0):
-            assert len(describe(k, valor)) > 10
+            assert len(describe_feature(k, valor)) > 10

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.errors import ConfiguracionError
+from detection.simulation.attacks import NORMAL
 from detection.simulation.population import (
     SEMILLA,
     SEMILLA_MAXIMA,
@@ -18,7 +19,7 @@ from detection.simulation.population import (
     name_of,
     scene,
 )
-from detection.simulation.synthesis import NORMAL, Cliente
+from detection.simulation.synthesis import SimulatedCustomer
 from pipeline.generator.service import generate_lecturas
 
 DIA = 24
@@ -27,7 +28,9 @@ ENERO = 490_896
 instantes = st.integers(ENERO, ENERO + 365 * DIA)
 
 
-def leer(clientes: Sequence[Cliente], desde: int, hasta: int) -> dict[tuple[str, int], tuple]:
+def leer(
+    clientes: Sequence[SimulatedCustomer], desde: int, hasta: int
+) -> dict[tuple[str, int], tuple]:
     s = generate_lecturas(clientes, desde, hasta, "Europe/Madrid")
     identidades = zip(s.propietario_id, s.hora_utc.tolist(), strict=True)
     return dict(zip(identidades, zip(s.consumo_kwh.tolist(), s.etiqueta, strict=True), strict=True))

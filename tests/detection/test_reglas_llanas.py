@@ -15,7 +15,7 @@ import pytest
 
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, hora_absoluta, nombres_de_tipos
-from detection.simulation.synthesis import generate, make_poblacion
+from detection.simulation.synthesis import generate, make_population
 from serving.local_time import load_calendario
 
 ZONA = "Europe/Madrid"
@@ -46,7 +46,7 @@ def _plain_module() -> ModuleType:
 def _hogares(dia: datetime, semilla: int) -> Lecturas:
     desde = hora_absoluta(dia)
     hasta = desde + 24 * DIAS
-    poblacion = make_poblacion(semilla, CLIENTES, CLIENTES // 2, desde, hasta)
+    poblacion = make_population(semilla, CLIENTES, CLIENTES // 2, desde, hasta)
     return generate(poblacion, desde, hasta, MADRID).lecturas()
 
 

@@ -15,8 +15,8 @@ from apoyo import MADRID
 from detection.blend.suspicion import day_weights
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, Veredictos, hora_absoluta
-from detection.memory.hourly_ring import GANANCIA
-from detection.simulation.synthesis import make_poblacion
+from detection.memory.hourly_ring import GAIN
+from detection.simulation.synthesis import make_population
 from pipeline.generator.service import generate_lecturas
 
 CLIENTES, SOSPECHOSOS, DIAS = 50, 8, 60
@@ -29,7 +29,7 @@ def sesenta_dias(semilla: int) -> tuple[Lecturas, Veredictos, np.ndarray, Mappin
 
     hasta = hora_absoluta(datetime(2026, 11, 20, tzinfo=UTC))
     desde = hasta - 24 * DIAS
-    clientes = make_poblacion(semilla, CLIENTES, SOSPECHOSOS, desde, hasta)
+    clientes = make_population(semilla, CLIENTES, SOSPECHOSOS, desde, hasta)
     lecturas = generate_lecturas(clientes, desde, hasta, "Europe/Madrid").lecturas()
     veredictos = DetectorConsumo(MADRID).score(lecturas)
     verdad = {c.propietario_id: c.ataque.tipo for c in clientes if c.ataque is not None}
@@ -41,7 +41,7 @@ def ranking(lecturas: Lecturas, v: Veredictos, ids: np.ndarray) -> list[str]:
     ultimo = int(lecturas.hora_utc.max()) // 24
     edad = ultimo - lecturas.hora_utc // 24
     peso = np.where(edad < 28, day_weights(7.0)[np.minimum(edad, 27)], 0.0)
-    evidencia = GANANCIA[v.score_centesimas] * peso
+    evidencia = GAIN[v.score_centesimas] * peso
     total = {c: float(evidencia[ids == c].sum()) for c in np.unique(ids)}
     return sorted(total, key=lambda c: total[c], reverse=True)
 

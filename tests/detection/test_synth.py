@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 from detection.domain import hora_absoluta
 from detection.errors import ConfiguracionError
 from detection.simulation import synthesis
-from detection.simulation.attacks import FACTOR_PUBLICADO, FACTOR_VISIBLE, FRAUDES, encendidas
-from detection.simulation.draws import make_tiempo
-from detection.simulation.synthesis import (
+from detection.simulation.attacks import (
     ETIQUETAS,
-    Cliente,
-    Sinteticas,
-    make_cliente,
-    make_poblacion,
+    FACTOR_PUBLICADO,
+    FACTOR_VISIBLE,
+    FRAUDES,
+    lamps_lit,
+)
+from detection.simulation.draws import make_time_axis
+from detection.simulation.synthesis import (
+    LabelledReadings,
+    SimulatedCustomer,
+    make_customer,
+    make_population,
 )
 from serving.local_time import load_calendario
 
@@ -33,18 +38,20 @@ INDICES = st.integers(1, 99_999)
 TIPOS = st.sampled_from((None, *synthesis.TIPOS_SOSPECHOSOS))
 
 
-def generar(*clientes: Cliente, desde: int = INICIO, hasta: int = FIN) -> Sinteticas:
+def generar(
+    *clientes: SimulatedCustomer, desde: int = INICIO, hasta: int = FIN
+) -> LabelledReadings:
     return synthesis.generate(clientes, desde, hasta, MADRID)
 
 
-def kwh(cliente: Cliente, desde: int = INICIO, hasta: int = FIN) -> np.ndarray:
+def kwh(cliente: SimulatedCustomer, desde: int = INICIO, hasta: int = FIN) -> np.ndarray:
     return generar(cliente, desde=desde, hasta=hasta).consumo_kwh
 
 
 def atacado(tipo: str, indice: int = 3, semilla: int = 5, **extra: bool) -> tuple[np.ndarray, ...]:
     """Return the honest readings, those under attack, and where they are labelled."""
-    honesto = kwh(make_cliente(semilla, indice))
-    datos = generar(make_cliente(semilla, indice, tipo, ATAQUE, **extra))
+    honesto = kwh(make_customer(semilla, indice))
+    datos = generar(make_customer(semilla, indice, tipo, ATAQUE, **extra))
     return honesto, datos.consumo_kwh, np.array(datos.etiqueta) != "normal"
 
 
@@ -52,8 +59,8 @@ def dias_locales(desde: int = INICIO, hasta: int = FIN) -> np.ndarray:
     return MADRID.local(np.arange(desde, hasta)) // DIA
 
 
-def arquetipo(nombre: str) -> Cliente:
-    clientes = (make_cliente(11, i) for i in range(1, 2000))
+def arquetipo(nombre: str) -> SimulatedCustomer:
+    clientes = (make_customer(11, i) for i in range(1, 2000))
     return next(c for c in clientes if c.hogar.arquetipo == nombre)
 
 
@@ -65,7 +72,7 @@ def test_hours_can_be_cut_anywhere(
     """[a, b) and [b, c) are [a, c): live data continue the history, also over clock changes."""
     a = ATAQUE + desde
     b, c = a + primeras, a + primeras + segundas
-    cliente = make_cliente(semilla, indice, tipo, ATAQUE)
+    cliente = make_customer(semilla, indice, tipo, ATAQUE)
     entero = generar(cliente, desde=a, hasta=c)
     antes, despues = generar(cliente, desde=a, hasta=b), generar(cliente, desde=b, hasta=c)
     np.testing.assert_array_equal(
@@ -78,7 +85,7 @@ def test_hours_can_be_cut_anywhere(
 @given(SEMILLAS, INDICES, TIPOS)
 def test_readings_are_what_a_meter_reports(semilla: int, indice: int, tipo: str | None) -> None:
     """Readings are finite, never negative, and whole steps of the meter's resolution."""
-    cliente = make_cliente(semilla, indice, tipo, ATAQUE)
+    cliente = make_customer(semilla, indice, tipo, ATAQUE)
     leido = kwh(cliente)
     assert np.isfinite(leido).all()
     assert (leido >= 0).all()
@@ -87,9 +94,9 @@ def test_readings_are_what_a_meter_reports(semilla: int, indice: int, tipo: str 
 
 def test_a_customer_does_not_depend_on_the_others() -> None:
     """Customer 7 of a seed is the same alone, among 20, and among 200."""
-    solo = kwh(make_cliente(3, 7))
+    solo = kwh(make_customer(3, 7))
     for cuantos in (20, 200):
-        poblacion = make_poblacion(3, cuantos, 0, INICIO, FIN)
+        poblacion = make_population(3, cuantos, 0, INICIO, FIN)
         datos = generar(*poblacion)
         np.testing.assert_array_equal(datos.consumo_kwh[6::cuantos], solo)
         assert datos.propietario_id[6] == "CLI_00007"
@@ -97,12 +104,12 @@ def test_a_customer_does_not_depend_on_the_others() -> None:
 
 def test_another_seed_is_another_town() -> None:
     """The same customer of two seeds differs in nearly every hour."""
-    assert (kwh(make_cliente(3, 7)) == kwh(make_cliente(4, 7))).mean() < 0.1
+    assert (kwh(make_customer(3, 7)) == kwh(make_customer(4, 7))).mean() < 0.1
 
 
 def test_rows_come_hour_after_hour() -> None:
     """Readings are ordered as a live stream brings them: by hour, then by customer."""
-    datos = generar(make_cliente(1, 1), make_cliente(1, 2), hasta=INICIO + 2)
+    datos = generar(make_customer(1, 1), make_customer(1, 2), hasta=INICIO + 2)
     assert datos.propietario_id == ["CLI_00001", "CLI_00002"] * 2
     assert datos.hora_utc.tolist() == [INICIO, INICIO, INICIO + 1, INICIO + 1]
     assert len(datos.lecturas()) == len(datos) == 4
@@ -112,7 +119,7 @@ def test_rows_come_hour_after_hour() -> None:
 @given(SEMILLAS, INDICES, st.sampled_from(synthesis.TIPOS_SOSPECHOSOS))
 def test_labels_tell_the_truth(semilla: int, indice: int, tipo: str) -> None:
     """All is normal before the start; what is "normal" is honest; a customer has one kind."""
-    cliente = make_cliente(semilla, indice, tipo, ATAQUE)
+    cliente = make_customer(semilla, indice, tipo, ATAQUE)
     datos = generar(cliente)
     etiqueta = np.array(datos.etiqueta)
     assert set(etiqueta) <= {"normal", cliente.sospechoso} <= set(ETIQUETAS)
@@ -120,20 +127,20 @@ def test_labels_tell_the_truth(semilla: int, indice: int, tipo: str) -> None:
     assert (etiqueta[ATAQUE - INICIO :] != "normal").any()
     normal = etiqueta == "normal"
     np.testing.assert_array_equal(
-        datos.consumo_kwh[normal], kwh(make_cliente(semilla, indice))[normal]
+        datos.consumo_kwh[normal], kwh(make_customer(semilla, indice))[normal]
     )
 
 
 def test_fraude_is_one_of_the_seven() -> None:
     """Asking for "fraude" draws among the seven frauds, and all of them come up."""
-    vistos = {make_cliente(1, i, "fraude", ATAQUE).sospechoso for i in range(1, 200)}
+    vistos = {make_customer(1, i, "fraude", ATAQUE).sospechoso for i in range(1, 200)}
     assert vistos == set(FRAUDES)
 
 
 def test_escala_reports_a_constant_share() -> None:
     """Every reading is the same share of the truth, between 0.1 and 0.8."""
     honesto, leido, tocado = atacado("fraude_escala")
-    factor = make_cliente(5, 3, "fraude_escala", ATAQUE).ataque.factor
+    factor = make_customer(5, 3, "fraude_escala", ATAQUE).ataque.factor
     assert FACTOR_PUBLICADO[0] <= factor <= FACTOR_PUBLICADO[1]
     assert tocado.sum() == FIN - ATAQUE
     np.testing.assert_allclose(leido[tocado], factor * honesto[tocado], atol=0.051)
@@ -179,8 +186,8 @@ def test_media_is_flat_at_the_days_mean() -> None:
 def test_inversion_turns_the_day_round() -> None:
     """Each whole day is the honest day from its last hour to its first, also one of 25 hours."""
     octubre = hora_absoluta(datetime(2026, 10, 24, 22, tzinfo=UTC))
-    cliente = make_cliente(5, 3, "fraude_inversion", octubre)
-    honesto = kwh(make_cliente(5, 3), octubre, octubre + 25)
+    cliente = make_customer(5, 3, "fraude_inversion", octubre)
+    honesto = kwh(make_customer(5, 3), octubre, octubre + 25)
     np.testing.assert_array_equal(kwh(cliente, octubre, octubre + 25), honesto[::-1])
 
 
@@ -217,13 +224,13 @@ def test_congelado_repeats_its_last_value() -> None:
 
 def test_cannabis_lights_18_hours_then_12() -> None:
     """Lamps burn 18 h a day for 3 to 4 weeks, then 12 h, as flat plateaus far above the rest."""
-    cliente = make_cliente(5, 3, "cannabis", INICIO, visible=True)
+    cliente = make_customer(5, 3, "cannabis", INICIO, visible=True)
     ataque = cliente.ataque
-    extra = kwh(cliente) - kwh(make_cliente(5, 3))
+    extra = kwh(cliente) - kwh(make_customer(5, 3))
     encendida = extra > 0.7 * ataque.lamparas_kw
     np.testing.assert_array_equal(
         encendida,
-        encendidas(ataque, np.arange(INICIO, FIN), int(MADRID.local(np.array([INICIO]))[0]) % DIA),
+        lamps_lit(ataque, np.arange(INICIO, FIN), int(MADRID.local(np.array([INICIO]))[0]) % DIA),
     )
     al_dia = encendida.reshape(-1, DIA).sum(axis=1)
     cambio = ataque.crecimiento_dias
@@ -238,10 +245,10 @@ def test_cannabis_lights_18_hours_then_12() -> None:
 
 def test_cannabis_harvests_and_starts_again() -> None:
     """After flowering the lamps rest some days, and the next crop begins with 18 hours."""
-    cliente = make_cliente(5, 3, "cannabis", INICIO, visible=True)
+    cliente = make_customer(5, 3, "cannabis", INICIO, visible=True)
     ataque = cliente.ataque
     ciclo = ataque.crecimiento_dias + ataque.floracion_dias + ataque.pausa_dias
-    luz = encendidas(ataque, np.arange(INICIO, INICIO + (ciclo + 1) * DIA), 0)
+    luz = lamps_lit(ataque, np.arange(INICIO, INICIO + (ciclo + 1) * DIA), 0)
     al_dia = luz.reshape(-1, DIA).sum(axis=1)
     assert (al_dia[ciclo - ataque.pausa_dias : ciclo] == 0).all()
     assert al_dia[ciclo] == 18
@@ -256,7 +263,7 @@ def test_days_have_the_hours_that_the_clock_gives_them(mes: int, dia: int, horas
         datetime(2026, mes, dia, tzinfo=UTC).toordinal() - datetime(1970, 1, 1).toordinal()
     )
     desde = int(intervalo[del_dia][0])
-    datos = generar(make_cliente(2, 9), desde=desde, hasta=desde + int(del_dia.sum()))
+    datos = generar(make_customer(2, 9), desde=desde, hasta=desde + int(del_dia.sum()))
     assert len(datos) == horas
     hora = MADRID.local(datos.hora_utc) % DIA
     assert (hora == 2).sum() == horas - 23
@@ -271,7 +278,7 @@ def test_population_of_the_demo(dias: int, limpios: int) -> None:
     """Eight suspicious of fifty: spread ids, varied kinds, clean days first, 8 days to be seen."""
     hasta = INICIO + dias * DIA
     for semilla in range(8):
-        poblacion = make_poblacion(semilla, 50, 8, INICIO, hasta)
+        poblacion = make_population(semilla, 50, 8, INICIO, hasta)
         sospechosos = [c for c in poblacion if c.ataque]
         assert [c.propietario_id for c in poblacion] == [f"CLI_{i:05d}" for i in range(1, 51)]
         assert [c.sospechoso for c in sospechosos] == [
@@ -297,8 +304,8 @@ def test_population_of_the_demo(dias: int, limpios: int) -> None:
 
 def test_suspects_are_the_households_that_they_would_be() -> None:
     """Being suspicious changes the readings, never the household."""
-    malos = make_poblacion(1, 12, 12, INICIO, FIN)
-    buenos = make_poblacion(1, 12, 0, INICIO, FIN)
+    malos = make_population(1, 12, 12, INICIO, FIN)
+    buenos = make_population(1, 12, 0, INICIO, FIN)
     assert [c.hogar for c in malos] == [c.hogar for c in buenos]
     assert {c.sospechoso for c in malos} == set(ETIQUETAS[1:])
 
@@ -311,7 +318,7 @@ def test_population_looks_like_real_meters() -> None:
     than 2.5 times the same-hour mean in 1.2-7.7 %, repeated values 0-19 %.
     """
     n = 60
-    x = generar(*make_poblacion(9, n, 0, INICIO, FIN)).consumo_kwh.reshape(-1, n).T
+    x = generar(*make_population(9, n, 0, INICIO, FIN)).consumo_kwh.reshape(-1, n).T
     media = x.mean(axis=1)
     assert 0.3 < np.median(media) < 1.0
     assert 0.6 < np.median(x.std(axis=1) / media) < 1.2
@@ -330,10 +337,10 @@ def test_population_looks_like_real_meters() -> None:
 def test_weather_moves_every_heated_house() -> None:
     """Cold days are dear ones in each electrically heated house: they share one weather."""
     enero = hora_absoluta(datetime(2026, 1, 1, 23, tzinfo=UTC))
-    tiempo = make_tiempo(11, enero, enero + 60 * DIA, MADRID, frozenset())
+    tiempo = make_time_axis(11, enero, enero + 60 * DIA, MADRID, frozenset())
     frio = tiempo.temperatura_c[DIA:].reshape(-1, DIA).mean(axis=1)
     assert 0 < frio.mean() < 12
-    for cliente in make_poblacion(11, 100, 0, enero, enero + 1):
+    for cliente in make_population(11, 100, 0, enero, enero + 1):
         if cliente.hogar.arquetipo == "calefaccion_electrica":
             por_dia = kwh(cliente, enero, enero + 60 * DIA).reshape(-1, DIA).sum(axis=1)
             assert np.corrcoef(frio, por_dia)[0, 1] < -0.3
@@ -357,7 +364,7 @@ def test_an_absence_leaves_the_base_load() -> None:
     verano = hora_absoluta(datetime(2026, 7, 1, 22, tzinfo=UTC))
     con_ausencia = 0
     for indice in range(1, 60):
-        cliente = make_cliente(21, indice)
+        cliente = make_customer(21, indice)
         if cliente.hogar.arquetipo == "familia":
             por_dia = kwh(cliente, verano, verano + 60 * DIA).reshape(-1, DIA)
             vacios = por_dia.sum(axis=1) < 0.5 * np.median(por_dia.sum(axis=1))
@@ -370,7 +377,7 @@ def test_an_absence_leaves_the_base_load() -> None:
 
 def test_every_archetype_lives_somewhere() -> None:
     """A large population holds every kind of customer, none of them more than a third."""
-    cuales = [make_cliente(4, i).hogar.arquetipo for i in range(1, 1001)]
+    cuales = [make_customer(4, i).hogar.arquetipo for i in range(1, 1001)]
     cuentas = {nombre: cuales.count(nombre) for nombre in set(cuales)}
     assert len(cuentas) == 10
     assert max(cuentas.values()) < 333
@@ -379,16 +386,16 @@ def test_every_archetype_lives_somewhere() -> None:
 def test_nothing_asked_is_nothing_given() -> None:
     """No customers or no hours give no readings."""
     assert len(generar()) == 0
-    assert len(generar(make_cliente(1, 1), desde=INICIO, hasta=INICIO)) == 0
+    assert len(generar(make_customer(1, 1), desde=INICIO, hasta=INICIO)) == 0
 
 
 def test_nonsense_is_refused() -> None:
     """Unknown kinds, customer 0, too many suspects, hours before 2000: one clear line."""
     with pytest.raises(ConfiguracionError, match="no existe el tipo «robo»"):
-        make_cliente(1, 1, "robo", INICIO)
+        make_customer(1, 1, "robo", INICIO)
     with pytest.raises(ConfiguracionError, match="desde 1"):
-        make_cliente(1, 0)
+        make_customer(1, 0)
     with pytest.raises(ConfiguracionError, match="3 sospechosos entre 2 clientes"):
-        make_poblacion(1, 2, 3, INICIO, FIN)
+        make_population(1, 2, 3, INICIO, FIN)
     with pytest.raises(ConfiguracionError, match="antes de 2000"):
-        generar(make_cliente(1, 1), desde=0, hasta=24)
+        generar(make_customer(1, 1), desde=0, hasta=24)

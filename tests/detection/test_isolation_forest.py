@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from detection.errors import ModeloInvalidoError
-from detection.models.isolation_forest import BLOQUE, Bosque
+from detection.models.heap_trees import BLOCK
+from detection.models.isolation_forest import FlatIsolationForest
 
 RASGOS = 13
 
@@ -49,8 +50,8 @@ def forest() -> IsolationForest:
 
 
 @pytest.fixture(scope="module")
-def bosque(forest: IsolationForest) -> Bosque:
-    return Bosque.from_sklearn(forest)
+def bosque(forest: IsolationForest) -> FlatIsolationForest:
+    return FlatIsolationForest.from_sklearn(forest)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_cada_score_es_el_de_scikit_learn(
 ) -> None:
     """Forests of any size score as scikit-learn does, bit for bit, on thresholds as off them."""
     forest, x = _entrenado(filas, semilla, **opciones)
-    bosque = Bosque.from_sklearn(forest)
+    bosque = FlatIsolationForest.from_sklearn(forest)
     lejos = np.random.default_rng(semilla).normal(0.5, 3.0, (5_000, RASGOS)).astype(np.float32)
     lejos[:100] = np.inf
     lejos[100:200] = -np.inf
@@ -96,19 +97,19 @@ def test_un_umbral_entre_dos_float32_parte_donde_debe(forest: IsolationForest) -
             np.nextafter(float(encima), -np.inf),
         ):
             arbol.threshold[0] = umbral
-            bosque = Bosque.from_sklearn(forest)
-            assert bosque.corte[0, 0] == debajo
+            bosque = FlatIsolationForest.from_sklearn(forest)
+            assert bosque.trees.corte[0, 0] == debajo
             np.testing.assert_array_equal(bosque.scores(x), -forest.score_samples(x))
     finally:
         arbol.threshold[0] = antes
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(0, 3 * BLOQUE + 1), min_size=1, max_size=12))
+@given(st.lists(st.integers(0, 3 * BLOCK + 1), min_size=1, max_size=12))
 def test_el_corte_en_trozos_no_cambia_nada(trozos: list[int]) -> None:
     """A row's score does not depend on the rows that it is scored with."""
     forest, _ = _entrenado(500, 8, n_estimators=20)
-    bosque = Bosque.from_sklearn(forest)
+    bosque = FlatIsolationForest.from_sklearn(forest)
     x = _al_filo(forest, sum(trozos), 8)
     partes = np.split(x, np.cumsum(trozos)[:-1])
     np.testing.assert_array_equal(
@@ -119,7 +120,9 @@ def test_el_corte_en_trozos_no_cambia_nada(trozos: list[int]) -> None:
     )
 
 
-def test_una_fila_con_nan_no_esta_lista(forest: IsolationForest, bosque: Bosque) -> None:
+def test_una_fila_con_nan_no_esta_lista(
+    forest: IsolationForest, bosque: FlatIsolationForest
+) -> None:
     """Any NaN in a row makes its score NaN, and leaves its neighbours' as they were."""
     x = _al_filo(forest, 1_000, 9)
     esperado = bosque.scores(x)
@@ -135,7 +138,7 @@ def test_una_fila_con_nan_no_esta_lista(forest: IsolationForest, bosque: Bosque)
 def test_entrenado_con_casi_nada(filas: int) -> None:
     """A forest of one or two training rows scores as scikit-learn's, NaN rows included."""
     forest, _ = _entrenado(filas, 10, n_estimators=5)
-    bosque = Bosque.from_sklearn(forest)
+    bosque = FlatIsolationForest.from_sklearn(forest)
     x = np.random.default_rng(10).random((100, RASGOS)).astype(np.float32)
     np.testing.assert_array_equal(bosque.scores(x), -forest.score_samples(x))
     x[7, 2] = np.nan
@@ -146,7 +149,7 @@ def test_arboles_de_una_sola_hoja() -> None:
     """Columns that never change give trees without a split, and one score for all."""
     forest = IsolationForest(n_estimators=7, random_state=1).fit(np.full((300, 4), 0.25))
     assert forest.estimators_[0].tree_.node_count == 1
-    bosque = Bosque.from_sklearn(forest)
+    bosque = FlatIsolationForest.from_sklearn(forest)
     x = np.random.default_rng(1).random((100, 4)).astype(np.float32)
     np.testing.assert_array_equal(bosque.scores(x), -forest.score_samples(x))
 
@@ -155,26 +158,26 @@ def test_lo_que_no_sabe_imitar_lo_rechaza() -> None:
     """A forest that is not fitted, sees a part of the features, or is too deep, is refused."""
     x = np.random.default_rng(1).random((300, 4)).astype(np.float32)
     with pytest.raises(ModeloInvalidoError, match="no está entrenado"):
-        Bosque.from_sklearn(IsolationForest())
+        FlatIsolationForest.from_sklearn(IsolationForest())
     with pytest.raises(ModeloInvalidoError, match="todos los rasgos"):
-        Bosque.from_sklearn(IsolationForest(n_estimators=3, max_features=0.5).fit(x))
+        FlatIsolationForest.from_sklearn(IsolationForest(n_estimators=3, max_features=0.5).fit(x))
     hondo = IsolationForest(n_estimators=1, max_samples=1.0, random_state=1)
     hondo.fit(np.random.default_rng(1).random((2**17 + 1, 1), np.float32))
     with pytest.raises(ModeloInvalidoError, match="niveles"):
-        Bosque.from_sklearn(hondo)
+        FlatIsolationForest.from_sklearn(hondo)
 
 
-def test_otro_numero_de_rasgos_se_rechaza(bosque: Bosque) -> None:
+def test_otro_numero_de_rasgos_se_rechaza(bosque: FlatIsolationForest) -> None:
     """Rows of another width never reach the kernel."""
     for forma in ((5, RASGOS - 1), (5, RASGOS + 1), (RASGOS,)):
         with pytest.raises(ModeloInvalidoError, match="rasgos"):
             bosque.scores(np.zeros(forma, np.float32))
 
 
-def test_ida_y_vuelta_por_matrices(forest: IsolationForest, bosque: Bosque) -> None:
+def test_ida_y_vuelta_por_matrices(forest: IsolationForest, bosque: FlatIsolationForest) -> None:
     """A forest comes back from its arrays as it was, and does not share them."""
     arrays = bosque.to_arrays()
-    vuelto = Bosque.from_arrays(arrays)
+    vuelto = FlatIsolationForest.from_arrays(arrays)
     x = _al_filo(forest, 2_000, 11)
     esperado = bosque.scores(x)
     np.testing.assert_array_equal(vuelto.scores(x), esperado)
@@ -231,11 +234,11 @@ ROTURAS = {
 
 
 @pytest.mark.parametrize("rotura", ROTURAS)
-def test_matrices_rotas_se_rechazan(bosque: Bosque, rotura: str) -> None:
+def test_matrices_rotas_se_rechazan(bosque: FlatIsolationForest, rotura: str) -> None:
     """Damaged arrays are refused with one Spanish line, whatever is wrong with them."""
     arrays = bosque.to_arrays()
     ROTURAS[rotura](arrays)
     with pytest.raises(ModeloInvalidoError) as error:
-        Bosque.from_arrays(arrays)
+        FlatIsolationForest.from_arrays(arrays)
     assert "\n" not in str(error.value)
     assert "bosque" in str(error.value)

@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detection.compiled import code_key, compilado
+from detection.jit import code_key, jit
 
 RAIZ = Path(__file__).resolve().parents[2]
-MARCA = """
-from detection.blend.weighted import _mark
-print(_mark(0, False, False, False, 0), sum(_mark.stats.cache_hits.values()))
+SCRIPT = """
+from detection.blend.weighted import _pack
+print(_pack(0, False, False, False, 0), sum(_pack.stats.cache_hits.values()))
 """
 
 
 def _run(carpeta: Path) -> tuple[int, int]:
-    """Return a mark as a new process computes it, and how often it found compiled code."""
+    """Return a verdict as a new process computes it, and how often it found compiled code."""
     r = subprocess.run(
-        [sys.executable, "-B", "-c", MARCA],
+        [sys.executable, "-B", "-c", SCRIPT],
         cwd=carpeta, env={**os.environ, "PYTHONPATH": str(carpeta), "NUMBA_CACHE_DIR": ""},
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
@@ -42,8 +42,8 @@ def test_una_constante_de_otro_fichero_cambia_el_codigo(tmp_path: Path) -> None:
     assert _run(tmp_path) == (1 << 15, 1)
     ventanas = tmp_path / "detection" / "memory" / "hourly_ring.py"
     texto = ventanas.read_text()
-    assert "MARCA_LECTURA = 1 << 15" in texto
-    ventanas.write_text(texto.replace("MARCA_LECTURA = 1 << 15", "MARCA_LECTURA = 1 << 13"))
+    assert "VERDICT_BIT = 1 << 15" in texto
+    ventanas.write_text(texto.replace("VERDICT_BIT = 1 << 15", "VERDICT_BIT = 1 << 13"))
     assert _run(tmp_path) == (1 << 13, 0)
     assert _run(tmp_path) == (1 << 13, 1)
 
@@ -58,14 +58,14 @@ def _suma(x: float) -> float:
 
 def test_la_clave_mira_constantes_tablas_y_bucles_llamados(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another number, another table, another loop that is called: another key."""
-    from detection import compiled as modulo
+    from detection import jit as modulo
 
     def clave(uno: object, tabla: object, llamada: object) -> str:
         nombres = {"UNO": uno, "TABLA": tabla, "llamada": llamada, "np": np}
         exec("def bucle(x):\n    return llamada(x) + UNO + TABLA[0] + np.pi", nombres)
         return code_key(nombres["bucle"])  # type: ignore[arg-type]
 
-    suma, otra = compilado()(_suma), compilado(fastmath={"nsz"})(_suma)
+    suma, otra = jit()(_suma), jit(fastmath={"nsz"})(_suma)
     base = clave(UNO, TABLA, suma)
     assert base == clave(1, np.array([1.0, 2.0]), suma)
     distintas = {

@@ -9,20 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from apoyo_river import from_river, new_river, score_stream, to_river
 from numpy.typing import NDArray
 from river.anomaly import HalfSpaceTrees
 
-from detection.errors import ModeloInvalidoError
-from detection.models.half_space_trees import (
-    ALTURA_MAXIMA,
-    VENTANA_MAXIMA,
-    Arboles,
-    Estados,
-    build_arboles,
-    from_river,
-    score_stream,
-    to_river,
-)
+from detection.models.half_space_trees import MAX_HEIGHT, MAX_WINDOW, TreeStructure, build_trees
+from detection.models.partition_states import PartitionStates
 
 RASGOS = tuple(f"rasgo_{(7 * j) % 13}" for j in range(13))
 """Out of alphabetical order, in which River draws them."""
@@ -30,11 +22,11 @@ VENTANA = 250
 
 
 @pytest.fixture(scope="module")
-def arboles() -> Arboles:
-    return build_arboles(RASGOS, arboles=10, altura=8, ventana=VENTANA, semilla=42)
+def arboles() -> TreeStructure:
+    return build_trees(RASGOS, arboles=10, altura=8, ventana=VENTANA, semilla=42)
 
 
-def _lecturas(arboles: Arboles, n: int, semilla: int) -> NDArray[np.float32]:
+def _lecturas(arboles: TreeStructure, n: int, semilla: int) -> NDArray[np.float32]:
     """Return rows in [0, 1]: a crowd that drifts, loners, and values exactly on thresholds."""
     rng = np.random.default_rng(semilla)
     f = len(arboles.rasgos)
@@ -68,39 +60,32 @@ def _river(
     return salida
 
 
-def _nuevo(arboles: Arboles) -> HalfSpaceTrees:
-    return HalfSpaceTrees(
-        n_trees=len(arboles.rasgo), height=arboles.altura, window_size=arboles.ventana,
-        seed=arboles.semilla,
-    )  # fmt: skip
-
-
 def _seguir(
-    estados: Estados, particion: int, x: NDArray, aprende: NDArray | None = None
+    estados: PartitionStates, particion: int, x: NDArray, aprende: NDArray | None = None
 ) -> NDArray:
     fila = np.full(len(x), estados.row(particion), np.int64)
     return score_stream(estados, fila, x, np.ones(len(x), bool) if aprende is None else aprende)
 
 
-def _igual(a: Estados, fila_a: int, b: Estados, fila_b: int) -> None:
+def _igual(a: PartitionStates, fila_a: int, b: PartitionStates, fila_b: int) -> None:
     for nombre in ("masa_l", "masa_r", "cuenta", "listo"):
         np.testing.assert_array_equal(getattr(a, nombre)[fila_a], getattr(b, nombre)[fila_b])
 
 
-def _frio(arboles: Arboles, particion: int = 0) -> Estados:
-    estados = Estados(arboles)
+def _frio(arboles: TreeStructure, particion: int = 0) -> PartitionStates:
+    estados = PartitionStates(arboles)
     estados.add(particion)
     return estados
 
 
 @pytest.mark.parametrize("parte", [1.0, 0.7])
-def test_cada_score_es_el_de_river(arboles: Arboles, parte: float) -> None:
+def test_cada_score_es_el_de_river(arboles: TreeStructure, parte: float) -> None:
     """100 000 readings score as River scores them, learning from all or from a part of them."""
     x = _lecturas(arboles, 100_000, 1)
     aprende = np.random.default_rng(2).random(len(x)) < parte
     estados = _frio(arboles)
     scores = _seguir(estados, 0, x, aprende)
-    modelo = _nuevo(arboles)
+    modelo = new_river(arboles)
     np.testing.assert_array_equal(scores, _river(modelo, RASGOS, x, aprende))
     listos = scores[~np.isnan(scores)]
     assert np.isnan(scores).sum() == np.searchsorted(np.cumsum(aprende), VENTANA) + 1
@@ -117,27 +102,27 @@ def test_cada_score_es_el_de_river(arboles: Arboles, parte: float) -> None:
         (3, 2, 7, ("b", "a"), 2_000),
         (25, 5, 33, ("z", "a", "m"), 3_000),
         (2, 11, 1_000, RASGOS, 3_000),
-        (2, 2, VENTANA_MAXIMA, ("b", "a"), VENTANA_MAXIMA + 500),
+        (2, 2, MAX_WINDOW, ("b", "a"), MAX_WINDOW + 500),
     ],
 )
 def test_cualquier_forma_de_modelo(
     numero: int, altura: int, ventana: int, rasgos: tuple[str, ...], n: int
 ) -> None:
     """Trees of any number, height and window score as River's, up to full 16-bit masses."""
-    arboles = build_arboles(rasgos, arboles=numero, altura=altura, ventana=ventana, semilla=5)
+    arboles = build_trees(rasgos, arboles=numero, altura=altura, ventana=ventana, semilla=5)
     x = _lecturas(arboles, n, 3)
     aprende = np.ones(n, bool)
     scores = _seguir(_frio(arboles), 0, x)
-    np.testing.assert_array_equal(scores, _river(_nuevo(arboles), rasgos, x, aprende))
+    np.testing.assert_array_equal(scores, _river(new_river(arboles), rasgos, x, aprende))
     assert np.isnan(scores).sum() == ventana
 
 
 @pytest.mark.parametrize("corte", [1, 249, 250, 251, 5_123])
-def test_de_river_a_matrices_a_mitad(arboles: Arboles, corte: int) -> None:
+def test_de_river_a_matrices_a_mitad(arboles: TreeStructure, corte: int) -> None:
     """A River model taken over in mid-stream goes on as River itself does."""
     x = _lecturas(arboles, corte + 2_000, 4)
     aprende = np.ones(len(x), bool)
-    modelo = _nuevo(arboles)
+    modelo = new_river(arboles)
     _river(modelo, RASGOS, x[:corte], aprende[:corte])
     tomados, estados = from_river(modelo, RASGOS)
     assert tomados.huella() == arboles.huella()
@@ -147,18 +132,18 @@ def test_de_river_a_matrices_a_mitad(arboles: Arboles, corte: int) -> None:
 
 
 @pytest.mark.parametrize("corte", [0, 1, 249, 250, 251, 5_123])
-def test_de_matrices_a_river_a_mitad(arboles: Arboles, corte: int) -> None:
+def test_de_matrices_a_river_a_mitad(arboles: TreeStructure, corte: int) -> None:
     """A state given to River in mid-stream goes on there as it does here, and comes back equal."""
     x = _lecturas(arboles, corte + 2_000, 5)
     estados = _frio(arboles, 7)
     _seguir(estados, 7, x[:corte])
-    modelo = to_river(arboles, estados, estados.row(7))
+    modelo = to_river(estados, estados.row(7))
     vueltos, estado = from_river(modelo, RASGOS)
     assert vueltos.huella() == arboles.huella()
     _igual(estados, estados.row(7), estado, 0)
     # Values that are no float32 too: the model is River's own, with River's own thresholds.
     lectura = dict.fromkeys(RASGOS, 0.1)
-    entero = _nuevo(arboles)
+    entero = new_river(arboles)
     _river(entero, RASGOS, x[:corte], np.ones(corte, bool))
     assert modelo.score_one(lectura) == entero.score_one(lectura)
     np.testing.assert_array_equal(
@@ -168,13 +153,13 @@ def test_de_matrices_a_river_a_mitad(arboles: Arboles, corte: int) -> None:
 
 
 @pytest.mark.parametrize("corte", [0, 100, 250, 3_333])
-def test_lo_guardado_sigue_donde_estaba(arboles: Arboles, corte: int) -> None:
+def test_lo_guardado_sigue_donde_estaba(arboles: TreeStructure, corte: int) -> None:
     """A state that was stored and read again scores what comes next as if nothing had been."""
     x = _lecturas(arboles, corte + 3_000, 6)
     antes = _frio(arboles, 2)
     _seguir(antes, 2, x[:corte])
     guardado = antes.dump(2)
-    despues = Estados(arboles, 1)
+    despues = PartitionStates(arboles, 1)
     despues.add(9)
     _seguir(despues, 9, x[:77])
     for crudo in (guardado, memoryview(guardado)):
@@ -185,7 +170,7 @@ def test_lo_guardado_sigue_donde_estaba(arboles: Arboles, corte: int) -> None:
 
 
 @pytest.mark.parametrize("trozo", [1, 97, 1_000])
-def test_el_corte_en_lotes_no_cambia_nada(arboles: Arboles, trozo: int) -> None:
+def test_el_corte_en_lotes_no_cambia_nada(arboles: TreeStructure, trozo: int) -> None:
     """Any cut into batches gives the scores of the whole."""
     x = _lecturas(arboles, 3_000, 7)
     estados = _frio(arboles)
@@ -193,13 +178,13 @@ def test_el_corte_en_lotes_no_cambia_nada(arboles: Arboles, trozo: int) -> None:
     np.testing.assert_array_equal(np.concatenate(partes), _seguir(_frio(arboles), 0, x))
 
 
-def test_las_particiones_no_se_estorban(arboles: Arboles) -> None:
+def test_las_particiones_no_se_estorban(arboles: TreeStructure) -> None:
     """Each partition scores as it would alone, while others come, grow the arrays and go."""
     rng = np.random.default_rng(8)
     x = _lecturas(arboles, 12_000, 8)
     particion = rng.choice([0, 3, 11, 200], len(x))
     aprende = rng.random(len(x)) < 0.9
-    estados = Estados(arboles, 1)
+    estados = PartitionStates(arboles, 1)
     scores = []
     for lote in np.split(np.arange(len(x)), 8):
         for p in np.unique(particion[lote]).tolist():
@@ -218,9 +203,9 @@ def test_las_particiones_no_se_estorban(arboles: Arboles) -> None:
     assert len(estados) == 4
 
 
-def test_filas_y_olvido(arboles: Arboles) -> None:
+def test_filas_y_olvido(arboles: TreeStructure) -> None:
     """A partition keeps its row; one that is forgotten is unknown, and cold when it returns."""
-    estados = Estados(arboles, 2)
+    estados = PartitionStates(arboles, 2)
     filas = {p: estados.add(p) for p in (5, 0, 64, 2)}
     assert len(set(filas.values())) == 4
     assert estados.rows(np.array([64, 1, 0, -1, 5, 10**6], np.int32)).tolist() == [
@@ -240,7 +225,7 @@ def test_filas_y_olvido(arboles: Arboles) -> None:
     _igual(estados, fila, _frio(arboles), 0)
 
 
-def test_anadir_otra_vez_empieza_de_nuevo(arboles: Arboles) -> None:
+def test_anadir_otra_vez_empieza_denew_river(arboles: TreeStructure) -> None:
     """Adding a partition that is in memory replaces its state, in the same row."""
     estados = _frio(arboles, 1)
     fila = estados.row(1)
@@ -250,10 +235,10 @@ def test_anadir_otra_vez_empieza_de_nuevo(arboles: Arboles) -> None:
     _igual(estados, fila, _frio(arboles), 0)
 
 
-def test_una_instantanea_devuelve_todo(arboles: Arboles) -> None:
+def test_una_instantanea_devuelve_todo(arboles: TreeStructure) -> None:
     """What a discarded draft learnt is undone exactly, in its rows and in no others."""
     x = _lecturas(arboles, 2_000, 11)
-    estados = Estados(arboles, 4)
+    estados = PartitionStates(arboles, 4)
     for p in (0, 1, 2):
         estados.add(p)
         _seguir(estados, p, x[: 400 + 200 * p])
@@ -275,7 +260,7 @@ def test_una_instantanea_devuelve_todo(arboles: Arboles) -> None:
     _igual(estados, estados.row(30), _frio(arboles), 0)
 
 
-def test_bytes_danados_son_un_arranque_en_frio(arboles: Arboles) -> None:
+def test_bytes_danados_son_un_arranque_en_frio(arboles: TreeStructure) -> None:
     """Any byte changed, missing or added is noticed, and the partition starts cold."""
     estados = _frio(arboles)
     _seguir(estados, 0, _lecturas(arboles, 1_100, 12))
@@ -292,7 +277,7 @@ def test_bytes_danados_son_un_arranque_en_frio(arboles: Arboles) -> None:
     _igual(estados, fila, _frio(arboles), 0)
 
 
-def test_cuentas_que_no_salen_son_un_arranque_en_frio(arboles: Arboles) -> None:
+def test_cuentas_que_no_salen_son_un_arranque_en_frio(arboles: TreeStructure) -> None:
     """Well-formed bytes whose masses no stream could have left are refused as damaged."""
     estados = _frio(arboles)
     _seguir(estados, 0, _lecturas(arboles, 1_100, 13))
@@ -322,7 +307,7 @@ def test_cuentas_que_no_salen_son_un_arranque_en_frio(arboles: Arboles) -> None:
         assert estados.decode(falso) is None
 
 
-def test_la_huella_cambia_con_todo(arboles: Arboles) -> None:
+def test_la_huella_cambia_con_todo(arboles: TreeStructure) -> None:
     """Two models that could score differently never share a fingerprint, nor a stored state."""
     rasgo, umbral = arboles.rasgo.copy(), arboles.umbral.copy()
     rasgo[9, 254] = (rasgo[9, 254] + 1) % 13
@@ -334,19 +319,19 @@ def test_la_huella_cambia_con_todo(arboles: Arboles) -> None:
         replace(arboles, semilla=43),
         replace(arboles, rasgos=(*RASGOS[:-1], "otro")),
         replace(arboles, rasgos=RASGOS[::-1]),
-        build_arboles(RASGOS, arboles=10, altura=7, ventana=VENTANA, semilla=42),
-        build_arboles(RASGOS, arboles=9, altura=8, ventana=VENTANA, semilla=42),
+        build_trees(RASGOS, arboles=10, altura=7, ventana=VENTANA, semilla=42),
+        build_trees(RASGOS, arboles=9, altura=8, ventana=VENTANA, semilla=42),
     ]
     huellas = {a.huella() for a in (arboles, *otros)}
     assert len(huellas) == 1 + len(otros)
     assert all(len(h) == 12 and int(h, 16) >= 0 for h in huellas)
-    iguales = build_arboles(RASGOS, arboles=10, altura=8, ventana=VENTANA, semilla=42)
+    iguales = build_trees(RASGOS, arboles=10, altura=8, ventana=VENTANA, semilla=42)
     assert iguales.huella() == arboles.huella()
     guardado = _frio(arboles).dump(0)
-    assert all(Estados(otro).decode(guardado) is None for otro in otros)
+    assert all(PartitionStates(otro).decode(guardado) is None for otro in otros)
 
 
-def test_lo_que_no_esta_listo_no_cuenta(arboles: Arboles) -> None:
+def test_lo_que_no_esta_listo_no_cuenta(arboles: TreeStructure) -> None:
     """Rows of NaN and partitions that are not in memory have no score and teach nothing."""
     x = _lecturas(arboles, 2_000, 14)
     vacias = np.random.default_rng(14).random(len(x)) < 0.3
@@ -364,28 +349,14 @@ def test_lo_que_no_esta_listo_no_cuenta(arboles: Arboles) -> None:
     np.testing.assert_array_equal(estados.masa_l, antes[1])
 
 
-def test_lo_imposible_se_rechaza(arboles: Arboles) -> None:
-    """Parameters out of range and River models that are not ours are refused by name."""
+def test_lo_imposible_se_rechaza() -> None:
+    """Parameters out of range are refused by name."""
     for numero, altura, ventana in (
-        (0, 8, 250), (10, 0, 250), (10, ALTURA_MAXIMA + 1, 250), (10, 8, 0),
-        (10, 8, VENTANA_MAXIMA + 1),
+        (0, 8, 250), (10, 0, 250), (10, MAX_HEIGHT + 1, 250), (10, 8, 0),
+        (10, 8, MAX_WINDOW + 1),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="no cabe"):
-            build_arboles(RASGOS, arboles=numero, altura=altura, ventana=ventana, semilla=1)
+            build_trees(RASGOS, arboles=numero, altura=altura, ventana=ventana, semilla=1)
     for rasgos in ((), ("a", "a")):
         with pytest.raises(ValueError, match="rasgos"):
-            build_arboles(rasgos, arboles=10, altura=8, ventana=250, semilla=1)
-    with pytest.raises(ModeloInvalidoError, match="no ha aprendido"):
-        from_river(HalfSpaceTrees(seed=1), RASGOS)
-    ajeno = HalfSpaceTrees(seed=1)
-    ajeno.learn_one({"a": 0.1, "b": 0.2})
-    with pytest.raises(ModeloInvalidoError, match="rasgo ajeno"):
-        from_river(ajeno, ("a", "c"))
-    ancho = HalfSpaceTrees(seed=1, window_size=VENTANA_MAXIMA + 1)
-    ancho.learn_one({"a": 0.1})
-    with pytest.raises(ModeloInvalidoError, match="no cabe"):
-        from_river(ancho, ("a",))
-    estados = _frio(arboles)
-    for x in (np.zeros((3, 12), np.float32), np.zeros((3, 13)), np.zeros(13, np.float32)):
-        with pytest.raises(ModeloInvalidoError, match="rasgos"):
-            score_stream(estados, np.zeros(3, np.int64), x, np.ones(3, bool))  # type: ignore[arg-type]
+            build_trees(rasgos, arboles=10, altura=8, ventana=250, semilla=1)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.domain import Historia
-from detection.memory.hourly_ring import SIN_HORA, Ventanas, extract
+from detection.memory.hourly_ring import NO_HOUR, HourlyRing, extract_windows
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
 
 ESCRITURAS = st.lists(
@@ -16,15 +16,15 @@ ESCRITURAS = st.lists(
 )
 
 
-def _escribir(escrituras: list[tuple[int, float]]) -> tuple[Ventanas, np.ndarray]:
-    ventanas = Ventanas()
-    fila = np.full(len(escrituras), ventanas.add("A"), np.int64)
+def _escribir(escrituras: list[tuple[int, float]]) -> tuple[HourlyRing, np.ndarray]:
+    ring = HourlyRing()
+    fila = np.full(len(escrituras), ring.add("A"), np.int64)
     hora = np.array([LUNES + h for h, _ in escrituras], np.int64)
     kwh = np.array([x for _, x in escrituras])
     ventana = np.empty((len(escrituras), HORAS_VENTANA + 1), np.float32)
     repetida = np.empty(len(escrituras), np.bool_)
-    extract(ventanas.valores, ventanas.ultima_valor, fila, fila, hora, kwh, ventana, repetida)
-    return ventanas, ventana
+    extract_windows(ring.valores, ring.ultimo_valor, fila, fila, hora, kwh, ventana, repetida)
+    return ring, ventana
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,39 +58,39 @@ def _historia(horas: list[int], kwh: float = 1.0, score: int = 70) -> Historia:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 2_000), min_size=1, max_size=150), st.integers(0, 100))
-def test_las_sumas_por_dia_son_las_de_las_marcas(horas: list[int], score: int) -> None:
-    """Whatever the order, gaps and repeats: the sums by day are those of the marks in the ring."""
-    ventanas = Ventanas()
-    fila = np.array([ventanas.add("A")])
+def test_las_sumas_por_dia_son_las_de_los_veredictos(horas: list[int], score: int) -> None:
+    """Whatever the order, gaps and repeats: the sums by day are those of the ring."""
+    ring = HourlyRing()
+    fila = np.array([ring.add("A")])
     for hora in horas:
-        ventanas.load(fila, _historia([hora], score=score), 65)
-    ultimo_dia = int(ventanas.ultima_marca[0]) // 24
-    guardadas = {h for h in horas if h + LUNES > ventanas.ultima_marca[0] - HORAS_ANILLO}
+        ring.load(fila, _historia([hora], score=score), 65)
+    ultimo_dia = int(ring.ultimo_veredicto[0]) // 24
+    guardadas = {h for h in horas if h + LUNES > ring.ultimo_veredicto[0] - HORAS_ANILLO}
     for dia in range(ultimo_dia - HORAS_ANILLO // 24 + 2, ultimo_dia + 1):
         del_dia = len({h for h in guardadas if (h + LUNES) // 24 == dia})
-        cuenta = ventanas.cuenta_dia[0, dia % (HORAS_ANILLO // 24)]
+        cuenta = ring.cuenta_dia[0, dia % (HORAS_ANILLO // 24)]
         assert cuenta[-1] == del_dia
         assert cuenta[0] == (del_dia if score < 65 else 0)
 
 
 def test_olvidar_deja_la_fila_como_nueva() -> None:
     """A forgotten customer leaves nothing to the next owner of its row."""
-    ventanas = Ventanas()
-    ventanas.load(np.array([ventanas.add("A")]), _historia([1, 2, 3]), 65)
-    ventanas.forget("A")
-    ventanas.forget("nunca visto")
-    fila = ventanas.add("B")
+    ring = HourlyRing()
+    ring.load(np.array([ring.add("A")]), _historia([1, 2, 3]), 65)
+    ring.forget("A")
+    ring.forget("nunca visto")
+    fila = ring.add("B")
     assert fila == 0
-    assert ventanas.ultima_valor[fila] == SIN_HORA
-    assert np.isnan(ventanas.valores[fila]).all()
-    assert not ventanas.marcas[fila].any()
-    assert not ventanas.ganancia_dia[fila].any()
-    assert not ventanas.cuenta_dia[fila].any()
-    assert ventanas.customers() == ["B"]
+    assert ring.ultimo_valor[fila] == NO_HOUR
+    assert np.isnan(ring.valores[fila]).all()
+    assert not ring.veredictos[fila].any()
+    assert not ring.ganancia_dia[fila].any()
+    assert not ring.cuenta_dia[fila].any()
+    assert ring.customers() == ["B"]
 
 
 def test_rows_dice_quien_no_esta() -> None:
     """Customers out of memory have row -1."""
-    ventanas = Ventanas()
-    ventanas.add("A")
-    assert ventanas.rows(["A", "B", "A"]).tolist() == [0, -1, 0]
+    ring = HourlyRing()
+    ring.add("A")
+    assert ring.rows(["A", "B", "A"]).tolist() == [0, -1, 0]

@@ -19,7 +19,7 @@ _PASO = 1e-3
 
 
 @lru_cache(maxsize=1)
-def huella_rasgos() -> str:
+def feature_fingerprint() -> str:
     """Return 12 hex digits that change when the same readings would get other features or evidence.
 
     The probe is 50 days of one home with gaps, zeros, a constant stretch, a spike and the end of
@@ -27,7 +27,7 @@ def huella_rasgos() -> str:
 
     Examples
     --------
-    >>> len(huella_rasgos())
+    >>> len(feature_fingerprint())
     12
     """
     n = 24 * _DIAS

@@ -1,91 +1,31 @@
-"""What the online model has learnt, partition by partition, and the trees that it counts in.
+"""What the online model has learnt, partition by partition: in memory, as bytes, and undone.
 
-Nodes lie in heap order: the children of node k are 2k + 1 and 2k + 2. A node's mass is the number
-of readings of one window that passed it, so it is the sum of its children's: of the window that
-is being learnt only the leaves are counted, of a stored state only the leaves are kept, and a
-state whose leaves do not sum up to its count is damaged.
+A node's mass is the number of readings of one window that passed it, so it is the sum of its
+children's: of the window that is being learnt only the leaves are counted, of a stored state only
+the leaves are kept, and a state whose leaves do not sum up to its count is damaged.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-VENTANA_MAXIMA = 65_535
-"""Readings of a window: what the 16 bits of a mass can count."""
-ALTURA_MAXIMA = 15
-"""Levels of a tree, by hand, 2026-11-24: River's default is 8, and the state doubles with each."""
+from detection.models.half_space_trees import OnlineModel, TreeStructure
 
 _CABECERA = struct.Struct("<4s12s")
-_MARCA = b"hst1"
+_MAGIC = b"hst1"
 _CUENTA = struct.Struct("<q?")
 _CAPACIDAD_INICIAL = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arboles:
-    """The structure of the trees, the same for every partition.
-
-    Parameters
-    ----------
-    rasgo : ndarray (t, 2**altura - 1), uint32
-        Index into ``rasgos`` that a node looks at.
-    umbral : ndarray (t, 2**altura - 1), float64
-        A value goes left when it is < this: River's own.
-    altura : int
-        Levels below the root, in [1, ALTURA_MAXIMA].
-    ventana : int
-        Readings learnt between two renewals of the masses, in [1, VENTANA_MAXIMA].
-    semilla : int
-        The seed that River drew them with.
-    rasgos : tuple of str
-        Names of the features, in the order of the columns.
-
-    Attributes
-    ----------
-    corte : ndarray (t, 2**altura - 1), float32
-        ``umbral`` rounded up, for the kernels: no float32 lies between the two, so every
-        comparison of a float32 comes out the same.
-
-    Examples
-    --------
-    >>> rasgo, umbral = np.zeros((3, 7), np.uint32), np.full((3, 7), 0.5)
-    >>> len(Arboles(rasgo, umbral, altura=3, ventana=10, semilla=1, rasgos=("a",)).huella())
-    12
-    """
-
-    rasgo: NDArray[np.uint32]
-    umbral: NDArray[np.float64]
-    altura: int
-    ventana: int
-    semilla: int
-    rasgos: tuple[str, ...]
-    corte: NDArray[np.float32] = field(init=False)
-
-    def __post_init__(self) -> None:
-        cerca = self.umbral.astype(np.float32)
-        encima = np.nextafter(cerca, np.float32(np.inf))
-        object.__setattr__(self, "corte", np.where(cerca < self.umbral, encima, cerca))
-
-    def huella(self) -> str:
-        """Return 12 hex digits that change with any of it."""
-        digesto = hashlib.sha256(
-            repr((self.rasgos, self.rasgo.shape, self.altura, self.ventana, self.semilla)).encode()
-        )
-        digesto.update(self.rasgo.astype("<u4").tobytes())
-        digesto.update(self.umbral.astype("<f8").tobytes())
-        return digesto.hexdigest()[:12]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Estado:
-    """What one partition has learnt, as a row of ``Estados``."""
+class PartitionState:
+    """What one partition has learnt, as a row of ``PartitionStates``."""
 
     masa_l: NDArray[np.uint16]
     masa_r: NDArray[np.uint16]
@@ -94,21 +34,21 @@ class Estado:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Instantanea:
-    """An exact copy of some rows of ``Estados``."""
+class Snapshot:
+    """An exact copy of some rows of ``PartitionStates``."""
 
     filas: NDArray[np.int64]
     columnas: tuple[NDArray[Any], ...]
 
 
-class Estados:
+class PartitionStates:
     """What all partitions in memory have learnt.
 
     The arrays are replaced when they grow: take them anew after ``add``.
 
     Parameters
     ----------
-    arboles : Arboles
+    trees : TreeStructure
     capacidad : int
         Rows to begin with; they grow as partitions come.
 
@@ -126,22 +66,30 @@ class Estados:
     Examples
     --------
     >>> rasgo, umbral = np.zeros((3, 7), np.uint32), np.full((3, 7), 0.5)
-    >>> estados = Estados(Arboles(rasgo, umbral, altura=3, ventana=10, semilla=1, rasgos=("a",)))
-    >>> fila = estados.add(3)
-    >>> estados.row(3) == fila, estados.row(0), estados.rows(np.array([0, 3])).tolist()
+    >>> trees = TreeStructure(rasgo, umbral, altura=3, ventana=10, semilla=1, rasgos=("a",))
+    >>> states = PartitionStates(trees)
+    >>> fila = states.add(3)
+    >>> states.row(3) == fila, states.row(0), states.rows(np.array([0, 3])).tolist()
     (True, -1, [-1, 0])
     """
 
-    def __init__(self, arboles: Arboles, capacidad: int = _CAPACIDAD_INICIAL) -> None:
-        t, hojas = arboles.rasgo.shape[0], 2**arboles.altura
-        self.arboles = arboles
+    def __init__(self, trees: TreeStructure, capacidad: int = _CAPACIDAD_INICIAL) -> None:
+        t, hojas = trees.rasgo.shape[0], 2**trees.altura
+        self.trees = trees
         self.masa_l = np.zeros((capacidad, t, hojas), np.uint16)
         self.masa_r = np.zeros((capacidad, t, 2 * hojas - 1), np.uint16)
         self.cuenta = np.zeros(capacidad, np.int64)
         self.listo = np.zeros(capacidad, np.bool_)
         self._fila_de = np.full(capacidad, -1, np.int64)
         self._libres = list(range(capacidad - 1, -1, -1))
-        self._huella = arboles.huella().encode()
+        self._huella = trees.huella().encode()
+
+    def online_model(self) -> OnlineModel:
+        """Return the trees with all states, for the compiled loops."""
+        t = self.trees
+        return OnlineModel(
+            t.rasgo, t.corte, t.altura, t.ventana, self.masa_l, self.masa_r, self.cuenta, self.listo
+        )
 
     def __len__(self) -> int:
         return self.cuenta.shape[0] - len(self._libres)
@@ -178,7 +126,7 @@ class Estados:
         leido = None if estado is None else self.decode(estado)
         return self.put(particion, leido)
 
-    def put(self, particion: int, estado: Estado | None) -> int:
+    def put(self, particion: int, estado: PartitionState | None) -> int:
         """Return the row of a partition, which then holds this state, None = cold."""
         if particion < 0:
             raise ValueError(f"la partición {particion} no existe")
@@ -226,7 +174,7 @@ class Estados:
         fila = self.row(particion)
         if fila < 0:
             raise KeyError(particion)
-        internos = self.arboles.rasgo.shape[1]
+        internos = self.trees.rasgo.shape[1]
         cuerpo = b"".join(
             (
                 _CUENTA.pack(int(self.cuenta[fila]), bool(self.listo[fila])),
@@ -234,38 +182,39 @@ class Estados:
                 self.masa_r[fila, :, internos:].astype("<u2").tobytes(),
             )
         )
-        return _CABECERA.pack(_MARCA, self._huella) + zlib.compress(cuerpo, 1)
+        return _CABECERA.pack(_MAGIC, self._huella) + zlib.compress(cuerpo, 1)
 
-    def decode(self, estado: bytes | memoryview) -> Estado | None:
+    def decode(self, estado: bytes | memoryview) -> PartitionState | None:
         """Return the state in what ``dump`` gave, None if it is of other trees or damaged."""
         forma = self.masa_l.shape[1:]
-        if estado[: _CABECERA.size] != _CABECERA.pack(_MARCA, self._huella):
+        if estado[: _CABECERA.size] != _CABECERA.pack(_MAGIC, self._huella):
             return None
         cuerpo = _inflate(estado[_CABECERA.size :], _CUENTA.size + 4 * forma[0] * forma[1])
         if cuerpo is None:
             return None
         cuenta, listo = _CUENTA.unpack_from(cuerpo)
         hojas = np.frombuffer(cuerpo, "<u2", offset=_CUENTA.size).reshape(2, *forma)
-        llena = self.arboles.ventana if listo else 0
-        if not 0 <= cuenta < self.arboles.ventana:
+        llena = self.trees.ventana if listo else 0
+        if not 0 <= cuenta < self.trees.ventana:
             return None
         sumas = hojas.sum(axis=2, dtype=np.int64)
         if (sumas[0] != cuenta).any() or (sumas[1] != llena).any():
             return None
-        return Estado(hojas[0].astype(np.uint16), sum_up(hojas[1]), cuenta, listo)
+        return PartitionState(hojas[0].astype(np.uint16), sum_up(hojas[1]), cuenta, listo)
 
-    def snapshot(self, filas: NDArray[np.int64]) -> Instantanea:
+    def snapshot(self, filas: NDArray[np.int64]) -> Snapshot:
         """Return a copy of rows (n,), for ``restore``; repeated ones and -1 are passed over."""
         unicas = np.unique(filas)
         unicas = unicas[unicas >= 0]
-        columnas = (self.masa_l, self.masa_r, self.cuenta, self.listo)
-        return Instantanea(unicas, tuple(c[unicas] for c in columnas))
+        return Snapshot(unicas, tuple(c[unicas] for c in self._columns()))
 
-    def restore(self, instantanea: Instantanea) -> None:
+    def restore(self, snapshot: Snapshot) -> None:
         """Put rows back as they were when the snapshot was taken."""
-        columnas = (self.masa_l, self.masa_r, self.cuenta, self.listo)
-        for columna, copia in zip(columnas, instantanea.columnas, strict=True):
-            columna[instantanea.filas] = copia
+        for columna, copia in zip(self._columns(), snapshot.columnas, strict=True):
+            columna[snapshot.filas] = copia
+
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return self.masa_l, self.masa_r, self.cuenta, self.listo
 
 
 def _inflate(comprimido: bytes | memoryview, bytes_esperados: int) -> bytes | None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detection.errors import ModeloInvalidoError
-from detection.models.boosted_trees import Potenciado
-from detection.models.isolation_forest import BLOQUE
+from detection.models.boosted_trees import FlatBoostedTrees
+from detection.models.heap_trees import BLOCK
 
 RASGOS = 9
 
@@ -32,13 +32,13 @@ def clasificador() -> HistGradientBoostingClassifier:
 
 
 @pytest.fixture(scope="module")
-def potenciado(clasificador: HistGradientBoostingClassifier) -> Potenciado:
-    return Potenciado.from_sklearn(clasificador)
+def potenciado(clasificador: HistGradientBoostingClassifier) -> FlatBoostedTrees:
+    return FlatBoostedTrees.from_sklearn(clasificador)
 
 
-@pytest.mark.parametrize("filas", [1, BLOQUE - 1, BLOQUE, 3 * BLOQUE + 5, 5_000])
+@pytest.mark.parametrize("filas", [1, BLOCK - 1, BLOCK, 3 * BLOCK + 5, 5_000])
 def test_puntua_como_scikit_learn_hasta_el_ultimo_bit(
-    clasificador: HistGradientBoostingClassifier, potenciado: Potenciado, filas: int
+    clasificador: HistGradientBoostingClassifier, potenciado: FlatBoostedTrees, filas: int
 ) -> None:
     """Whatever the number of rows, every score is that of ``decision_function``."""
     x, _ = _datos(filas, 2)
@@ -46,20 +46,22 @@ def test_puntua_como_scikit_learn_hasta_el_ultimo_bit(
 
 
 def test_tambien_justo_en_cada_corte(
-    clasificador: HistGradientBoostingClassifier, potenciado: Potenciado
+    clasificador: HistGradientBoostingClassifier, potenciado: FlatBoostedTrees
 ) -> None:
     """Values that are a threshold, or the float32 beside it, go the way that they should."""
     rng = np.random.default_rng(3)
     x, _ = _datos(6_000, 4)
     for j in range(RASGOS):
-        cortes = potenciado.corte[(potenciado.rasgo == j) & (potenciado.corte != 0.0)]
+        cortes = potenciado.trees.corte[
+            (potenciado.trees.rasgo == j) & (potenciado.trees.corte != 0.0)
+        ]
         al_filo = rng.choice(cortes, x.shape[0])
         lado = rng.choice(np.array([-np.inf, np.inf], np.float32), x.shape[0])
         x[:, j] = np.where(rng.random(x.shape[0]) < 0.5, al_filo, np.nextafter(al_filo, lado))
     assert (potenciado.scores(x) == clasificador.decision_function(x)).all()
 
 
-def test_lo_que_no_esta_listo_no_puntua(potenciado: Potenciado) -> None:
+def test_lo_que_no_esta_listo_no_puntua(potenciado: FlatBoostedTrees) -> None:
     """A row whose first column is NaN has no score, and its neighbours keep theirs."""
     x, _ = _datos(10, 5)
     sin_huecos = potenciado.scores(x)
@@ -69,10 +71,10 @@ def test_lo_que_no_esta_listo_no_puntua(potenciado: Potenciado) -> None:
     assert (np.delete(puntuadas, 4) == np.delete(sin_huecos, 4)).all()
 
 
-def test_va_y_vuelve_como_matrices(potenciado: Potenciado) -> None:
+def test_va_y_vuelve_como_matrices(potenciado: FlatBoostedTrees) -> None:
     """What is written is what is read."""
     x, _ = _datos(200, 6)
-    vuelta = Potenciado.from_arrays(potenciado.to_arrays())
+    vuelta = FlatBoostedTrees.from_arrays(potenciado.to_arrays())
     assert (vuelta.scores(x) == potenciado.scores(x)).all()
 
 
@@ -88,15 +90,15 @@ def test_va_y_vuelve_como_matrices(potenciado: Potenciado) -> None:
     ],
 )
 def test_no_se_lee_nada_sin_mirar(
-    potenciado: Potenciado, cambio: dict[str, Any], texto: str
+    potenciado: FlatBoostedTrees, cambio: dict[str, Any], texto: str
 ) -> None:
     """An array that is missing, or is not what it should be, is refused in one Spanish line."""
     arrays = potenciado.to_arrays() | cambio
     with pytest.raises(ModeloInvalidoError, match=texto):
-        Potenciado.from_arrays({n: a for n, a in arrays.items() if a is not None})
+        FlatBoostedTrees.from_arrays({n: a for n, a in arrays.items() if a is not None})
 
 
-def test_otro_numero_de_columnas(potenciado: Potenciado) -> None:
+def test_otro_numero_de_columnas(potenciado: FlatBoostedTrees) -> None:
     """Rows of another width are refused, not read past their end."""
     with pytest.raises(ModeloInvalidoError, match="espera 9 columnas"):
         potenciado.scores(np.zeros((2, 8), np.float32))
@@ -107,6 +109,6 @@ def test_solo_de_dos_clases_y_entrenado() -> None:
     x, _ = _datos(300, 7)
     tres = HistGradientBoostingClassifier(max_iter=2).fit(x, np.arange(300) % 3)
     with pytest.raises(ModeloInvalidoError, match="dos clases"):
-        Potenciado.from_sklearn(tres)
+        FlatBoostedTrees.from_sklearn(tres)
     with pytest.raises(ModeloInvalidoError, match="no está entrenado"):
-        Potenciado.from_sklearn(HistGradientBoostingClassifier())
+        FlatBoostedTrees.from_sklearn(HistGradientBoostingClassifier())

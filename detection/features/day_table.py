@@ -1,6 +1,6 @@
 """The last 28 days of a reading as days that end with it: laid out, counted, averaged.
 
-For the compiled loops of ``indicios``. Day 0 is the last 24 hours; a day with too few of its hours
+For the compiled loops of ``evidence``. Day 0 is the last 24 hours; a day with too few of its hours
 stands for nothing, and the missing hours of the others are filled with that hour's mean.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detection.compiled import compilado
+from detection.jit import jit
 from detection.memory.recent_days import HORAS_VALIDAS_DIA, PRIMER_DIA_PASADO
 from detection.params import DIAS_VENTANA, HORAS_VENTANA
 
@@ -35,13 +35,7 @@ REORDENA = {"reassoc", "contract", "nsz"}
 """Of loops that add up: in whatever order the processor adds fastest. NaN stays NaN."""
 
 
-@compilado()
-def compare(a, b, suelo):  # type: ignore[no-untyped-def]
-    """Return ``a / (a + b)`` with a floor under both: 0.5 = alike."""
-    return (a + suelo) / (a + b + 2.0 * suelo)
-
-
-@compilado()
+@jit()
 def recent_days(dias, valida, ahora, cuantos):  # type: ignore[no-untyped-def]
     """Fill the mean of each row over the valid days of each memory (3, CUENTAS), and their number.
 
@@ -59,7 +53,7 @@ def recent_days(dias, valida, ahora, cuantos):  # type: ignore[no-untyped-def]
             ahora[m, q] /= cuantos[m]
 
 
-@compilado()
+@jit()
 def lay_out(ventana, i, salto_i, salto_h, w, valida):  # type: ignore[no-untyped-def]
     """Fill the window by local time and its valid days; return the first old day, -1 = not ready.
 
@@ -94,7 +88,7 @@ def lay_out(ventana, i, salto_i, salto_h, w, valida):  # type: ignore[no-untyped
     return antiguo
 
 
-@compilado()
+@jit()
 def _fill(w, valida):  # type: ignore[no-untyped-def]
     for c in range(24):
         suma = 0.0
@@ -112,7 +106,7 @@ def _fill(w, valida):  # type: ignore[no-untyped-def]
         w[0] = w[1]
 
 
-@compilado()
+@jit()
 def profile(w, valida, desde, perfil, desvio):  # type: ignore[no-untyped-def]
     """Fill mean and sample standard deviation by hour of the valid days from ``desde`` on."""
     perfil[:] = 0.0
@@ -132,7 +126,7 @@ def profile(w, valida, desde, perfil, desvio):  # type: ignore[no-untyped-def]
         desvio[c] = np.sqrt(max(resto, 0.0) / max(n - 1, 1))
 
 
-@compilado()
+@jit()
 def mirror(hora, suelo, perfil, desvio, inversa):  # type: ignore[no-untyped-def]
     """Fill the days in reverse, and the inverse spreads of each day and of its mirror image.
 
@@ -148,7 +142,7 @@ def mirror(hora, suelo, perfil, desvio, inversa):  # type: ignore[no-untyped-def
             inversa[2 + p, c] = inversa[p, m]
 
 
-@compilado(fastmath=REORDENA)
+@jit(fastmath=REORDENA)
 def count_days(w, valida, noche_c, noche_horas, dias):  # type: ignore[no-untyped-def]
     """Fill the table (CUENTAS, 28) of the valid days; the night begins at column ``noche_c``."""
     for d in range(DIAS_VENTANA):
@@ -187,7 +181,7 @@ def count_days(w, valida, noche_c, noche_horas, dias):  # type: ignore[no-untype
         dias[ASIMETRIA, d] = pasos3 / max(24.0 * medio * np.sqrt(medio), 1e-9)
 
 
-@compilado()
+@jit()
 def usual_days(dias, valida, desde, usual, sigma):  # type: ignore[no-untyped-def]
     """Fill mean and sample standard deviation of each row over the valid days from ``desde``."""
     # Days outside, rows inside: nine sums side by side instead of one that waits for itself.

@@ -9,8 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from detection.domain import Calendario, hora_absoluta
-from detection.memory.context import clock_changes, make_contexto
-from detection.memory.recent_days import DIAS_RECIENTES, HORAS_VALIDAS_DIA, PRIMER_DIA_PASADO, Dias
+from detection.memory.recent_days import (
+    DIAS_RECIENTES,
+    HORAS_VALIDAS_DIA,
+    PRIMER_DIA_PASADO,
+    DaySummaries,
+    summarize_days,
+)
+from detection.memory.windows import make_windows
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 from serving.local_time import load_calendario
 
@@ -33,12 +39,11 @@ def _ventanas(hora: NDArray[np.int64], huecos: float) -> NDArray[np.float32]:
     return ventana
 
 
-def _compute(calendario: Calendario, hora: NDArray[np.int64], ventana: NDArray[np.float32]) -> Dias:
-    cambio, horas = np.empty(hora.size, np.int64), np.empty(hora.size, np.int64)
-    clock_changes(calendario.desfase_horas, calendario.desde_hora, hora, cambio, horas)
-    local = calendario.local(hora)
+def _compute(
+    calendario: Calendario, hora: NDArray[np.int64], ventana: NDArray[np.float32]
+) -> DaySummaries:
     kwh = ventana[:, -1].astype(np.float64)
-    return make_contexto(kwh, ventana, local, cambio, horas, PARAMS).dias
+    return summarize_days(make_windows(calendario, hora, kwh, ventana), PARAMS)
 
 
 def _profile_hour(

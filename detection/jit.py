@@ -30,7 +30,7 @@ class _Cache(FunctionCache):
         return (*suya, code_key(self._py_func))
 
 
-def compilado(*, fastmath: Set[str] = frozenset()) -> Callable[[F], F]:
+def jit(*, fastmath: Set[str] = frozenset()) -> Callable[[F], F]:
     """Return the decorator of every compiled loop: compiled at its first call, and kept.
 
     It runs off the interpreter's lock.

@@ -1,0 +1,47 @@
+"""What a registered version holds for scoring: forest, tails, calibration, learned blend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from detection.blend.learned import LearnedBlend
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
+from detection.params import Calibracion
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoringModel:
+    """A version of ``consumo-detector``, as the detector uses it.
+
+    Parameters
+    ----------
+    version : str
+        As verdicts carry it, e.g. "consumo-detector-3".
+    bosque : FlatIsolationForest
+        The offline model.
+    cola_offline, cola_online : EmpiricalTail
+        Tails of both models' raw scores on clean readings that neither learnt from.
+    huella_online : str
+        Fingerprint of the online model that ``cola_online`` was measured with; another online
+        model has no vote.
+    calibraciones : mapping of str to Calibracion
+        The rules', by name.
+    rasgos : tuple of str
+        Names of the features, in the order of the forest's columns.
+    huella_params : str
+        ``rules_fingerprint`` of the thresholds at training.
+    mezcla : LearnedBlend or None
+        None = there was too little to learn it from, and the weighted blend decides.
+    """
+
+    version: str
+    bosque: FlatIsolationForest
+    cola_offline: EmpiricalTail
+    cola_online: EmpiricalTail
+    huella_online: str
+    calibraciones: Mapping[str, Calibracion]
+    rasgos: tuple[str, ...]
+    huella_params: str
+    mezcla: LearnedBlend | None = None
