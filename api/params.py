@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from api.deps import Ahora
 from api.errors import Invalida
 from api.presentation import Presenta, Presentacion
+from detection.domain import TIPOS
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
 CLIENTE_MAXIMO = 20
@@ -71,10 +72,10 @@ SeveridadAnomalia = Annotated[
 SeveridadCualquiera = Annotated[
     Literal["normal", "baja", "media", "alta", "crítica"], BeforeValidator(_con_tilde)
 ]
-Tipo = Literal[
-    "desviacion_estadistica", "pico_consumo", "consumo_noche_anomalo", "consumo_constante",
-    "plantacion_cannabis", "fraude", "modelo_online", "modelo_offline",
-]  # fmt: skip
+if TYPE_CHECKING:
+    Tipo = str
+else:
+    Tipo = Literal[tuple(map(str, TIPOS))]
 Estado = Literal["abierta", "confirmada", "descartada"]
 
 Severidades = Annotated[

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from detection.domain import SEVERIDADES, TipoAnomalia
+from detection.domain import SEVERIDADES, TIPOS
 
 _SPANISH = str.maketrans(",.-", ".,−")
 """The minus that is as wide as a figure, as the figures' axes have it."""
@@ -25,16 +25,7 @@ ANOMALY_SEVERITIES = tuple(str(severity) for severity in SEVERIDADES[1:])
 """The severities of an anomaly, in rising order."""
 REVIEW_STATES = ("abierta", "confirmada", "descartada")
 
-TYPE_NAMES = {
-    TipoAnomalia.DESVIACION_ESTADISTICA.value: "Desviación estadística",
-    TipoAnomalia.PICO_CONSUMO.value: "Pico de consumo",
-    TipoAnomalia.CONSUMO_NOCHE_ANOMALO.value: "Consumo nocturno anómalo",
-    TipoAnomalia.CONSUMO_CONSTANTE.value: "Consumo constante",
-    TipoAnomalia.PLANTACION_CANNABIS.value: "Posible plantación",
-    TipoAnomalia.FRAUDE.value: "Posible fraude",
-    TipoAnomalia.MODELO_ONLINE.value: "Modelo en línea",
-    TipoAnomalia.MODELO_OFFLINE.value: "Modelo entrenado",
-}
+TYPE_NAMES = {str(tipo): tipo.rotulo for tipo in TIPOS}
 """What each detector is called on the screen."""
 
 _READABLE = {

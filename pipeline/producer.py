@@ -27,7 +27,7 @@ from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from detection.simulation.synthesis import Cliente
+    from detection.simulation.synthesis import SimulatedCustomer
 
 LECTURAS_POR_TROZO = 20_000
 LECTURAS_GENERADAS = 200_000
@@ -85,7 +85,7 @@ def open_envio(settings: Settings) -> Envio:
 
 def send_hours(
     envio: Envio,
-    clientes: Sequence[Cliente],
+    clientes: Sequence[SimulatedCustomer],
     desde_hora: int,
     hasta_hora: int,
     zona: str,
@@ -116,7 +116,7 @@ def send_hours(
 
 def send_live(
     envio: Envio,
-    clientes: Sequence[Cliente],
+    clientes: Sequence[SimulatedCustomer],
     desde_hora: int,
     zona: str,
     minutos: float,

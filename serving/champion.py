@@ -24,8 +24,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from detection.errors import ModeloInvalidoError, PermanentError
-from detection.models.scoring_model import Modelo
-from detection.texts import numero
+from detection.number_format import numero
+from detection.scoring_model import ScoringModel
 from serving.model_package import load_paquete
 from serving.model_versions import (
     CAMPEON,
@@ -320,7 +320,7 @@ def _promotion_tags(
 
 def load_version(
     registro: Versiones, version: int, carpeta: Path, papel: str
-) -> tuple[Modelo, Path]:
+) -> tuple[ScoringModel, Path]:
     """Return a version's model and the folder, below ``carpeta``, with its files.
 
     Parameters

@@ -30,15 +30,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.blend.learned import COLUMNAS
+from detection.blend.learned import COLUMNAS, LearnedBlend
 from detection.errors import ModeloInvalidoError
-from detection.features.extremes import MARCAS
-from detection.features.fingerprint import huella_rasgos
+from detection.feature_fingerprint import feature_fingerprint
+from detection.features.extremes import STANDALONE_RECORDS
 from detection.features.hourly import RASGOS
-from detection.models.boosted_trees import Potenciado
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, MezclaAprendida, Modelo
+from detection.models.boosted_trees import FlatBoostedTrees
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
 from detection.params import Calibracion
+from detection.scoring_model import ScoringModel
 from serving.model_versions import other_params
 
 FORMATO = 3
@@ -46,7 +47,7 @@ MANIFIESTO = "modelo.json"
 BOSQUE = "bosque.npz"
 COLAS = "colas.npz"
 MEZCLA = "mezcla.npz"
-_COLAS_MEZCLA = ("arboles", *MARCAS, "mezcla")
+_COLAS_MEZCLA = ("arboles", *STANDALONE_RECORDS, "mezcla")
 """Tails of a learned blend: of its trees, of each record, of the rarest of them."""
 _PROPIOS = frozenset({BOSQUE, COLAS, MEZCLA})
 
@@ -54,7 +55,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def save_paquete(
-    modelo: Modelo, carpeta: Path, *, extras: Mapping[str, bytes] | None = None
+    modelo: ScoringModel, carpeta: Path, *, extras: Mapping[str, bytes] | None = None
 ) -> None:
     """Write a model and its side files into a folder, made if needed.
 
@@ -80,7 +81,7 @@ def save_paquete(
         "formato": FORMATO,
         "rasgos": list(modelo.rasgos),
         "columnas": list(COLUMNAS) if modelo.mezcla is not None else [],
-        "huella_rasgos": huella_rasgos(),
+        "huella_rasgos": feature_fingerprint(),
         "huella_params": modelo.huella_params,
         "huella_online": modelo.huella_online,
         "calibraciones": {n: asdict(c) for n, c in modelo.calibraciones.items()},
@@ -93,7 +94,7 @@ def save_paquete(
     (carpeta / MANIFIESTO).write_bytes(_render(datos | {"huella": _seal(datos)}))
 
 
-def _files(modelo: Modelo, extras: Mapping[str, bytes]) -> dict[str, bytes]:
+def _files(modelo: ScoringModel, extras: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return all files of a package but the manifest, by name."""
     ficheros = dict(extras)
     for nombre in ficheros:
@@ -118,7 +119,7 @@ def _files(modelo: Modelo, extras: Mapping[str, bytes]) -> dict[str, bytes]:
     return ficheros
 
 
-def load_paquete(carpeta: Path, version: str) -> Modelo:
+def load_paquete(carpeta: Path, version: str) -> ScoringModel:
     """Return the model of a folder.
 
     Every file that the manifest names is read and hashed, also the side files (the drift
@@ -144,16 +145,16 @@ def load_paquete(carpeta: Path, version: str) -> Modelo:
     for nombre in (BOSQUE, COLAS):
         if nombre not in ficheros:
             raise ModeloInvalidoError(f"al paquete le falta «{nombre}»")
-    bosque = Bosque.from_arrays(_arrays(BOSQUE, ficheros[BOSQUE]))
-    if bosque.n_rasgos != len(RASGOS):
+    bosque = FlatIsolationForest.from_arrays(_arrays(BOSQUE, ficheros[BOSQUE]))
+    if bosque.trees.n_rasgos != len(RASGOS):
         raise ModeloInvalidoError(
-            f"el bosque mira {bosque.n_rasgos} rasgos y el modelo declara {len(RASGOS)}"
+            f"el bosque mira {bosque.trees.n_rasgos} rasgos y el modelo declara {len(RASGOS)}"
         )
     colas = _arrays(COLAS, ficheros[COLAS])
     huella_params = _text(datos, "huella_params")
     if (aviso := other_params(version, huella_params)) is not None:
         _LOG.warning("%s", aviso)
-    return Modelo(
+    return ScoringModel(
         version=version,
         bosque=bosque,
         cola_offline=_cola(colas, "offline"),
@@ -290,15 +291,15 @@ def _check_rasgos(datos: Mapping[str, Any]) -> None:
     """Return if a model is for the features that this code measures."""
     if (rasgos := datos.get("rasgos")) != list(RASGOS):
         raise ModeloInvalidoError(f"el modelo usa otros rasgos que este detector: {rasgos}")
-    if (huella := _text(datos, "huella_rasgos")) != huella_rasgos():
+    if (huella := _text(datos, "huella_rasgos")) != feature_fingerprint():
         # The names agree, the numbers do not: it would score, and nobody would see the skew.
         raise ModeloInvalidoError(
             f"el modelo se entrenó con otro código de rasgos ({huella}) que el de este detector "
-            f"({huella_rasgos()}); vuelva a entrenar"
+            f"({feature_fingerprint()}); vuelva a entrenar"
         )
 
 
-def _mezcla(datos: Mapping[str, Any], ficheros: Mapping[str, bytes]) -> MezclaAprendida | None:
+def _mezcla(datos: Mapping[str, Any], ficheros: Mapping[str, bytes]) -> LearnedBlend | None:
     """Return the learned blend of a package, None if it has none."""
     columnas = datos.get("columnas")
     if not columnas and MEZCLA not in ficheros:
@@ -310,13 +311,13 @@ def _mezcla(datos: Mapping[str, Any], ficheros: Mapping[str, bytes]) -> MezclaAp
     if MEZCLA not in ficheros:
         raise ModeloInvalidoError(f"al paquete le falta «{MEZCLA}»")
     arrays = _arrays(MEZCLA, ficheros[MEZCLA])
-    arboles = Potenciado.from_arrays(arrays)
-    if arboles.n_rasgos != len(COLUMNAS):
+    arboles = FlatBoostedTrees.from_arrays(arrays)
+    if arboles.trees.n_rasgos != len(COLUMNAS):
         raise ModeloInvalidoError(
-            f"la mezcla aprendida mira {arboles.n_rasgos} columnas y hay {len(COLUMNAS)}"
+            f"la mezcla aprendida mira {arboles.trees.n_rasgos} columnas y hay {len(COLUMNAS)}"
         )
     *colas, cola = (_cola(arrays, cual, MEZCLA) for cual in _COLAS_MEZCLA)
-    return MezclaAprendida(arboles, tuple(colas), cola)
+    return LearnedBlend(arboles, tuple(colas), cola)
 
 
 def _arrays(nombre: str, contenido: bytes) -> dict[str, NDArray[Any]]:
@@ -327,7 +328,7 @@ def _arrays(nombre: str, contenido: bytes) -> dict[str, NDArray[Any]]:
         raise ModeloInvalidoError(f"«{nombre}» no es un archivo de matrices: {error}") from error
 
 
-def _cola(arrays: Mapping[str, NDArray[Any]], cual: str, fichero: str = COLAS) -> Cola:
+def _cola(arrays: Mapping[str, NDArray[Any]], cual: str, fichero: str = COLAS) -> EmpiricalTail:
     """Return one tail: scores that rise, log probabilities that never do, none above 0."""
     nombres = (f"{cual}_scores", f"{cual}_log_p")
     if faltan := [n for n in nombres if n not in arrays]:
@@ -341,7 +342,7 @@ def _cola(arrays: Mapping[str, NDArray[Any]], cual: str, fichero: str = COLAS) -
         raise ModeloInvalidoError(f"la cola «{cual}» tiene valores que no son números")
     if (np.diff(scores) <= 0).any() or (np.diff(log_p) > 0).any() or log_p[0] > 0:
         raise ModeloInvalidoError(f"la cola «{cual}» no está ordenada")
-    return Cola(scores, log_p)
+    return EmpiricalTail(scores, log_p)
 
 
 _LIMITES: Mapping[str, tuple[str, Callable[[float], bool]]] = {

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 
 from detection.params import Params
+from detection.rules.registry import rules_fingerprint
 
 EXPERIMENTO = "consumo"
 MODELO = "consumo-detector"
@@ -19,7 +20,7 @@ ASPIRANTE = "challenger"
 ETIQUETA_HUELLA = "huella_paquete"
 """Tag of a version with its package's fingerprint (``paquete.huella_de``)."""
 ETIQUETA_PARAMS = "huella_params"
-"""Tag of a version with ``Params.fingerprint()`` at its training."""
+"""Tag of a version with ``rules_fingerprint`` at its training."""
 ETIQUETA_PROCESO = "proceso"
 """Tag of a run with the machine and the process that registers it."""
 ETIQUETA_PROMOCIONES = "promociones"
@@ -109,9 +110,9 @@ def other_params(version: str, huella: str) -> str | None:
     version : str
         As verdicts carry it, e.g. "consumo-detector-3".
     huella : str
-        ``Params.fingerprint()`` at its training.
+        ``rules_fingerprint`` at its training.
     """
-    if huella == Params().fingerprint():
+    if huella == rules_fingerprint(Params()):
         return None
     return (
         f"los pesos de detection/params.py no se usan: deciden los de {version}, que se entrenó "

@@ -29,7 +29,7 @@ from typing import Protocol
 import numpy as np
 
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from detection.models.scoring_model import Modelo
+from detection.scoring_model import ScoringModel
 from serving.model_package import huella_de, load_paquete
 from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, Rechazo
 
@@ -105,7 +105,7 @@ class EstadoModelos:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _EnUso:
-    modelo: Modelo
+    modelo: ScoringModel
     numero: int
     huella: str
     desde: datetime
@@ -127,7 +127,7 @@ class _Alias:
         self.por_anotar: dict[str, str | None] | None = None
         self.error: str | None = None
 
-    def take(self) -> Modelo | None:
+    def take(self) -> ScoringModel | None:
         actual = self.actual
         if actual is self.tomado:
             return None
@@ -221,16 +221,16 @@ class Vigilante(AbstractContextManager["Vigilante"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def take(self) -> Modelo | None:
+    def take(self) -> ScoringModel | None:
         """Return a champion that is new since the last call; never waits. One caller only."""
         return self._campeon.take()
 
-    def take_challenger(self) -> Modelo | None:
+    def take_challenger(self) -> ScoringModel | None:
         """Return a challenger that is new since the last call, likewise."""
         return self._aspirante.take()
 
     @property
-    def challenger(self) -> Modelo | None:
+    def challenger(self) -> ScoringModel | None:
         """Return who is to score in shadow now; None = nobody (any more)."""
         actual = self._aspirante.actual
         return None if actual is None else actual.modelo
@@ -369,7 +369,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
     def _load(self, carpeta: Path, numero: int, huella: str) -> _EnUso:
         modelo = load_paquete(carpeta, self._named(numero))
         # Compiled here, so that the consumer's first batch with it does not wait.
-        crudo = modelo.bosque.scores(np.full((1, modelo.bosque.n_rasgos), 0.5, np.float32))
+        crudo = modelo.bosque.scores(np.full((1, modelo.bosque.trees.n_rasgos), 0.5, np.float32))
         modelo.cola_offline.log_p_of(crudo)
         return _EnUso(modelo, numero, huella, self._reloj())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.models.scoring_model import Modelo
+from detection.scoring_model import ScoringModel
 from serving.model_package import load_paquete
 from serving.model_versions import MODELO
 
@@ -25,7 +25,7 @@ class Puntuador:
     modelo : Modelo
     """
 
-    def __init__(self, modelo: Modelo) -> None:
+    def __init__(self, modelo: ScoringModel) -> None:
         self.modelo = modelo
 
     def predict(

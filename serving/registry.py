@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError, TransientError
-from detection.models.scoring_model import Modelo
+from detection.scoring_model import ScoringModel
 from serving import model_versions, puntuador
 from serving.model_package import (
     check_paquete,
@@ -405,7 +405,7 @@ def _log_numbers(
 
 
 def _write_mlmodel(
-    temporal: Path, hecho: Any, modelo: Modelo, paquete: Path, ejemplo: NDArray[np.float32]
+    temporal: Path, hecho: Any, modelo: ScoringModel, paquete: Path, ejemplo: NDArray[np.float32]
 ) -> Path:
     """Return a folder inside ``temporal`` with an MLflow model around a package."""
     import mlflow.pyfunc

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from detection.detector import DetectorConsumo
 from detection.domain import Historia, Lecturas, Veredictos
 from detection.errors import LoteEnVueloError, TransientError
-from detection.memory.hourly_ring import SIN_HORA
-from detection.models.scoring_model import Modelo
+from detection.memory.hourly_ring import NO_HOUR
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
+from detection.scoring_model import ScoringModel
 
 _RETRASO_HORAS = HORAS_ANILLO - HORAS_VENTANA
 """A reading this many hours older than the newest misses the oldest hour of its window."""
@@ -122,13 +122,13 @@ class Scorer:
         self._aprendido: dict[int, int] = {}
         self._registro: str | None = None
 
-    def use(self, modelo: Modelo) -> None:
+    def use(self, modelo: ScoringModel) -> None:
         """Score with another version from the next draft on; drafts in flight keep theirs."""
         self.detector.use(modelo)
 
-    def use_shadow(self, modelo: Modelo | None) -> None:
+    def use_shadow(self, modelo: ScoringModel | None) -> None:
         """Let a challenger score beside from the next draft on; None = nobody."""
-        sombra = self.detector.sombra
+        sombra = self.detector.shadow
         if (None if sombra is None else sombra.modelo) is not modelo:
             self.detector.use_shadow(modelo)
 
@@ -156,9 +156,11 @@ class Scorer:
         self, lecturas: Lecturas, origen: Origen, particiones: list[int], nuevos: list[str]
     ) -> Borrador:
         detector = self.detector
-        propia = detector.ventanas.rows(lecturas.propietario_id)
+        propia = detector.ring.rows(lecturas.propietario_id)
         fila, prestadas = self._lend_rows(lecturas, propia)
-        antes = detector.estados.snapshot(detector.estados.rows(np.array(particiones, np.int64)))
+        antes = detector.partitions.snapshot(
+            detector.partitions.rows(np.array(particiones, np.int64))
+        )
         aprendido = {p: self._aprendido.get(p, 0) for p in particiones}
         ensena = origen.offset >= _of_each(origen.particion, aprendido)
         try:
@@ -168,11 +170,11 @@ class Scorer:
         for p in particiones:
             self._aprendido[p] = max(aprendido[p], origen.siguiente[p])
         sombra = None
-        if detector.sombra is not None:
-            sombra = detector.sombra.veredictos(
+        if detector.shadow is not None:
+            sombra = detector.shadow.veredictos(
                 crudos.veredictos, crudos.sombra_centesimas, crudos.sombra_severidad
             )
-        online = {p: (self._aprendido[p], detector.estados.dump(p)) for p in particiones}
+        online = {p: (self._aprendido[p], detector.partitions.dump(p)) for p in particiones}
         borrador = Borrador(lecturas, crudos.veredictos, nuevos, online, sombra, antes, aprendido)
         self._en_vuelo.append(borrador)
         return borrador
@@ -184,7 +186,7 @@ class Scorer:
     def discard(self, borrador: Borrador) -> None:
         """Undo a draft that will not be stored, the newest first; its customers are forgotten."""
         self._en_vuelo.remove(borrador)
-        self.detector.estados.restore(borrador.antes)
+        self.detector.partitions.restore(borrador.antes)
         self._aprendido.update(borrador.aprendido_antes)
         self.detector.forget(dict.fromkeys(borrador.lecturas.propietario_id))
 
@@ -192,11 +194,11 @@ class Scorer:
         """Drop customers and partitions that belong to another consumer from now on."""
         self.detector.forget(propietario_id)
         for particion in particiones:
-            self.detector.estados.forget(particion)
+            self.detector.partitions.forget(particion)
             self._aprendido.pop(particion, None)
 
     def _load_online(self, particiones: list[int], registro: str) -> None:
-        estados = self.detector.estados
+        estados = self.detector.partitions
         if registro != self._registro:
             if self._en_vuelo:
                 raise LoteEnVueloError
@@ -213,7 +215,7 @@ class Scorer:
             self._aprendido[particion] = siguiente
 
     def _load_new(self, lecturas: Lecturas) -> list[str]:
-        ventanas = self.detector.ventanas
+        ventanas = self.detector.ring
         nuevos = [p for p in dict.fromkeys(lecturas.propietario_id) if ventanas.row(p) < 0]
         if nuevos:
             historia = self._historia.load_latest(nuevos, HORAS_ANILLO)
@@ -222,8 +224,8 @@ class Scorer:
 
     def _late(self, lecturas: Lecturas, propia: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the indices of readings that do not find their window in memory."""
-        ultima = self.detector.ventanas.ultima_valor[propia]
-        conocida = ultima != SIN_HORA
+        ultima = self.detector.ring.ultimo_valor[propia]
+        conocida = ultima != NO_HOUR
         limite = np.where(conocida, ultima, 0) - _RETRASO_HORAS
         return np.flatnonzero(conocida & (lecturas.hora_utc <= limite))
 
@@ -251,7 +253,7 @@ class Scorer:
         # Longer than a customer's name can be, so never one of them.
         nombres = [f"{k}".rjust(_PROPIETARIO_MAXIMO + 1) for k in range(primeras.size)]
         self.detector.load(nombres, historia)
-        prestadas = self.detector.ventanas.rows(nombres)
+        prestadas = self.detector.ring.rows(nombres)
         fila = propia.copy()
         fila[viejas] = prestadas[np.cumsum(corte) - 1]
         return fila, nombres

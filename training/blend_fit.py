@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.blend.learned import COLUMNAS, COLUMNAS_MARCAS, CRECIENTES
+from detection.blend.learned import COLUMNAS, CRECIENTES, RECORD_COLUMNS, LearnedBlend, rarest
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import PermanentError
-from detection.models.boosted_trees import Potenciado
-from detection.models.scoring_model import Cola, MezclaAprendida, Modelo, rarest
+from detection.models.boosted_trees import FlatBoostedTrees
+from detection.models.tails import EmpiricalTail
 from detection.params import Params
+from detection.scoring_model import ScoringModel
 from detection.simulation.attacks import AMPLIADOS
 from training.binning import CAJAS, find_cortes, to_cajas
 from training.calibrate import LOTE
@@ -100,13 +101,13 @@ class Ejemplos:
 
 def learn_mezcla(
     limpias: Lecturas,
-    modelo: Modelo,
+    modelo: ScoringModel,
     calendario: Calendario,
     params: Params,
     *,
     semilla: int,
     dichos: Ejemplos | None = None,
-) -> MezclaAprendida | None:
+) -> LearnedBlend | None:
     """Return a blend, None where there is too little to learn it from, or it is no better.
 
     Parameters
@@ -132,7 +133,7 @@ def learn_mezcla(
 
 def fit_mezcla(
     ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None
-) -> MezclaAprendida | None:
+) -> LearnedBlend | None:
     """Return the blend that examples teach, None if it is no better than the weighted one.
 
     Better: a higher average precision than the weighted blend's, on customers left out.
@@ -146,14 +147,16 @@ def fit_mezcla(
     )  # fmt: skip
     if aprendida <= pesada:
         return None
-    return MezclaAprendida(fit_arboles(ejemplos, semilla, dichos), *_tails(ejemplos, fuera))
+    return LearnedBlend(fit_arboles(ejemplos, semilla, dichos), *_tails(ejemplos, fuera))
 
 
-def fit_arboles(ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None) -> Potenciado:
+def fit_arboles(
+    ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None
+) -> FlatBoostedTrees:
     """Return the trees that examples, and what analysts said, teach."""
     juntos = _with(ejemplos, dichos)
     cortes = find_cortes(juntos.columnas, juntos.peso, semilla)
-    return Potenciado.from_sklearn(_fit(juntos, cortes, semilla), cortes)
+    return FlatBoostedTrees.from_sklearn(_fit(juntos, cortes, semilla), cortes)
 
 
 def without(ejemplos: Ejemplos, tipo: str) -> Ejemplos:
@@ -162,7 +165,9 @@ def without(ejemplos: Ejemplos, tipo: str) -> Ejemplos:
     return replace(quedan, peso=_weights(quedan.tipo))
 
 
-def _tails(ejemplos: Ejemplos, fuera: NDArray[np.float64]) -> tuple[tuple[Cola, ...], Cola]:
+def _tails(
+    ejemplos: Ejemplos, fuera: NDArray[np.float64]
+) -> tuple[tuple[EmpiricalTail, ...], EmpiricalTail]:
     """Return the tails of clean readings: of the trees, of each record, of the rarest of all.
 
     Plain ones: what a few odd customers do is in them as it came, for the alert budget is a mean
@@ -171,15 +176,15 @@ def _tails(ejemplos: Ejemplos, fuera: NDArray[np.float64]) -> tuple[tuple[Cola, 
     limpia = ~ejemplos.sospechosa & ~np.isnan(fuera)
     columnas = ejemplos.columnas[limpia]
     colas = (
-        Cola.fit(fuera[limpia]),
-        *(Cola.fit(columnas[:, j].astype(np.float64)) for j in COLUMNAS_MARCAS),
+        EmpiricalTail.fit(fuera[limpia]),
+        *(EmpiricalTail.fit(columnas[:, j].astype(np.float64)) for j in RECORD_COLUMNS),
     )
-    return colas, Cola.fit(rarest(fuera[limpia], columnas, colas))
+    return colas, EmpiricalTail.fit(rarest(fuera[limpia], columnas, colas))
 
 
 def make_ejemplos(
     limpias: Lecturas,
-    modelo: Modelo,
+    modelo: ScoringModel,
     calendario: Calendario,
     params: Params,
     semilla: int,
@@ -234,7 +239,7 @@ def _with(ejemplos: Ejemplos, dichos: Ejemplos | None) -> Ejemplos:
 
 def _measure(
     poblacion: Poblacion,
-    modelo: Modelo,
+    modelo: ScoringModel,
     calendario: Calendario,
     params: Params,
     semilla: int,

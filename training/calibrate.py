@@ -1,7 +1,7 @@
 """What a raw score is worth: tails of the models and rates of the rules, on held-out clean days.
 
-Models: the empirical tail of their scores on readings that neither learnt from (``Cola``). The
-online model has followed the same customers for weeks before, and scores before it learns; each
+Models: the empirical tail of their scores on readings that neither learnt from (``EmpiricalTail``).
+The online model has followed the same customers for weeks before, and scores before it learns; each
 of its states follows about as many of them as a partition has live, for the tail depends on it.
 Readings of one customer come in spells: a journey is a hundred rare readings, and one customer
 more or less with a journey moves the tail. So it is taken one standard error between customers
@@ -24,13 +24,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.detector import Crudos, DetectorConsumo
+from detection.detector import DetectorConsumo, ScoringTrace
 from detection.domain import Calendario, Veredictos
 from detection.features.hourly import RASGOS
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, Modelo
-from detection.params import CALIBRACIONES, Calibracion, Params
-from detection.rules.registry import DETECTORES
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
+from detection.params import Calibracion, Params
+from detection.rules.registry import CALIBRACIONES, DETECTORES, rules_fingerprint
+from detection.scoring_model import ScoringModel
 from training.dataset import HistoriaCortaError, Retenidas
 
 HORAS_PREVIAS = 1e6
@@ -46,7 +47,7 @@ LOTE = 50_000
 """Readings measured at once, so that what explains a verdict does not fill the memory."""
 
 
-def measure_retenidas(retenidas: Retenidas, detector: DetectorConsumo) -> Crudos:
+def measure_retenidas(retenidas: Retenidas, detector: DetectorConsumo) -> ScoringTrace:
     """Return what was measured on the held-out readings (m,), in the order of the log.
 
     All readings, the past before them too, go through the detector; verdicts keep no measures.
@@ -60,7 +61,7 @@ def measure_retenidas(retenidas: Retenidas, detector: DetectorConsumo) -> Crudos
     return replace(
         partes[0],
         veredictos=_join([parte.veredictos for parte in partes]),
-        **_columns(partes, tuple(f.name for f in fields(Crudos) if f.name != "veredictos")),
+        **_columns(partes, tuple(f.name for f in fields(ScoringTrace) if f.name != "veredictos")),
     )
 
 
@@ -74,9 +75,9 @@ def _columns(partes: Sequence[object], nombres: Sequence[str]) -> dict[str, Any]
     return {n: np.concatenate([getattr(parte, n) for parte in partes]) for n in nombres}
 
 
-def _choose(crudos: Crudos, indices: NDArray[np.int64]) -> Crudos:
+def _choose(crudos: ScoringTrace, indices: NDArray[np.int64]) -> ScoringTrace:
     veredictos = crudos.veredictos.elegir(indices)
-    return Crudos(
+    return ScoringTrace(
         crudos.rasgos[indices],
         crudos.exceso[indices],
         crudos.online[indices],
@@ -87,7 +88,7 @@ def _choose(crudos: Crudos, indices: NDArray[np.int64]) -> Crudos:
     )
 
 
-def fit_tail(scores: NDArray[np.float64], cliente: NDArray[np.int64]) -> Cola:
+def fit_tail(scores: NDArray[np.float64], cliente: NDArray[np.int64]) -> EmpiricalTail:
     """Return the tail of clean readings' raw scores, cautious where customers differ.
 
     Parameters
@@ -108,7 +109,7 @@ def fit_tail(scores: NDArray[np.float64], cliente: NDArray[np.int64]) -> Cola:
     >>> round(float(np.exp(fit_tail(scores, cliente).log_p_of(np.array([0.5]))[0])), 2)
     0.5
     """
-    cola = Cola.fit(scores)
+    cola = EmpiricalTail.fit(scores)
     listo = ~np.isnan(scores)
     _, numero = np.unique(cliente[listo], return_inverse=True)
     partes = np.split(
@@ -117,12 +118,16 @@ def fit_tail(scores: NDArray[np.float64], cliente: NDArray[np.int64]) -> Cola:
     alcanzan = np.array([1.0 - np.searchsorted(x, cola.scores) / x.size for x in partes])
     error = alcanzan.std(axis=0, ddof=1) / np.sqrt(len(partes)) if len(partes) > 1 else 0.0
     p = np.clip(alcanzan.mean(axis=0) + ERRORES_TIPICOS * error, np.exp(cola.log_p), 1.0)
-    return Cola(cola.scores, np.log(np.minimum.accumulate(p)))
+    return EmpiricalTail(cola.scores, np.log(np.minimum.accumulate(p)))
 
 
 def calibrate(
-    version: str, bosque: Bosque, retenidas: Retenidas, calendario: Calendario, params: Params
-) -> Modelo:
+    version: str,
+    bosque: FlatIsolationForest,
+    retenidas: Retenidas,
+    calendario: Calendario,
+    params: Params,
+) -> ScoringModel:
     """Return the model: the forest, calibrated on held-out clean readings.
 
     Parameters
@@ -139,19 +144,19 @@ def calibrate(
     crudos = measure_retenidas(retenidas, detector)
     ids = np.array(retenidas.lecturas.propietario_id)[retenidas.retenida]
     _, cliente = np.unique(ids, return_inverse=True)
-    return Modelo(
+    return ScoringModel(
         version=version,
         bosque=bosque,
         cola_offline=_tail(bosque.scores(crudos.rasgos), cliente, "offline"),
         cola_online=_tail(crudos.online, cliente, "online"),
-        huella_online=detector.arboles.huella(),
+        huella_online=detector.trees.huella(),
         calibraciones=recalibrate(crudos.exceso),
         rasgos=RASGOS,
-        huella_params=params.fingerprint(),
+        huella_params=rules_fingerprint(params),
     )
 
 
-def _tail(scores: NDArray[np.float64], cliente: NDArray[np.int64], cual: str) -> Cola:
+def _tail(scores: NDArray[np.float64], cliente: NDArray[np.int64], cual: str) -> EmpiricalTail:
     if np.isnan(scores).all():
         raise HistoriaCortaError(
             f"el modelo {cual} no llega a opinar de ninguna lectura retenida: hay pocas lecturas"

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from detection.domain import HORAS_POR_DIA, Calendario, hora_absoluta, instante
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from detection.models.scoring_model import Modelo
+from detection.number_format import numero
 from detection.params import Params
-from detection.texts import numero
+from detection.scoring_model import ScoringModel
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.cli import HECHO, Parser, entero, run
@@ -95,7 +95,7 @@ class Campeon:
     """
 
     version: int
-    modelo: Modelo
+    modelo: ScoringModel
     referencia: pd.DataFrame
 
 
@@ -198,7 +198,7 @@ def read_actual(
     almacen: Lector,
     calendario: Calendario,
     params: Params,
-    modelo: Modelo,
+    modelo: ScoringModel,
     recientes: Recientes,
     *,
     particiones: int,

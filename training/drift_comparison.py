@@ -19,7 +19,7 @@ import pandas as pd
 
 from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
-from detection.texts import numero, porcentaje
+from detection.number_format import numero, porcentaje
 
 SCORES: tuple[str, ...] = ("score_offline", "score_anomalia")
 VERDE, AMBAR, ROJO = "verde", "ámbar", "rojo"

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from detection.detector import Crudos, DetectorConsumo
+from detection.detector import DetectorConsumo, ScoringTrace
 from detection.domain import HORAS_POR_DIA, Calendario
 from detection.features.hourly import RASGOS
-from detection.models.scoring_model import Modelo
 from detection.params import Params
+from detection.scoring_model import ScoringModel
 from training.calibrate import measure_retenidas
 from training.dataset import Lector, Retenidas, load_retenidas
 from training.history_reader import PASADO_HORAS, Elegidos, choose
@@ -65,7 +65,7 @@ def read_sample(
 
 
 def measure_columns(
-    retenidas: Retenidas, modelo: Modelo, calendario: Calendario, params: Params
+    retenidas: Retenidas, modelo: ScoringModel, calendario: Calendario, params: Params
 ) -> dict[str, Any]:
     """Return what held-out readings look like to a version, column by column.
 
@@ -77,7 +77,7 @@ def measure_columns(
     return _columns(measure_retenidas(retenidas, detector), modelo)
 
 
-def _columns(crudos: Crudos, modelo: Modelo) -> dict[str, Any]:
+def _columns(crudos: ScoringTrace, modelo: ScoringModel) -> dict[str, Any]:
     listas = ~np.isnan(crudos.rasgos).any(axis=1)
     rasgos, veredictos = crudos.rasgos[listas], crudos.veredictos
     local = veredictos.hora_local[listas]
@@ -92,7 +92,7 @@ def _columns(crudos: Crudos, modelo: Modelo) -> dict[str, Any]:
 
 
 def make_referencia(
-    retenidas: Retenidas, modelo: Modelo, calendario: Calendario, params: Params, semilla: int
+    retenidas: Retenidas, modelo: ScoringModel, calendario: Calendario, params: Params, semilla: int
 ) -> bytes:
     """Return the drift reference of a version as Parquet, the columns of ``measure_columns``."""
     import pyarrow as pa

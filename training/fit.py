@@ -28,10 +28,10 @@ from detection.domain import (
 )
 from detection.errors import ModeloInvalidoError
 from detection.features.hourly import RASGOS
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Modelo
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.number_format import numero
 from detection.params import Params
-from detection.texts import numero
+from detection.scoring_model import ScoringModel
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.cli import HECHO, Parser, entero, run
@@ -108,7 +108,7 @@ class Aprendido:
         Drift reference, Parquet.
     """
 
-    modelo: Modelo
+    modelo: ScoringModel
     muestra: Muestra
     conjunto: Conjunto
     metricas: Metricas
@@ -143,7 +143,7 @@ class ResultadoEntrenamiento:
     version: int
     metricas: Metricas
     solo_reglas: Metricas
-    modelo: Modelo
+    modelo: ScoringModel
     conjunto: Conjunto
     elegidos: Elegidos
 
@@ -254,7 +254,9 @@ def learn(
     )  # fmt: skip
 
 
-def _fit_modelo(muestra: Muestra, calendario: Calendario, params: Params, semilla: int) -> Modelo:
+def _fit_modelo(
+    muestra: Muestra, calendario: Calendario, params: Params, semilla: int
+) -> ScoringModel:
     """Return forest and calibrations of a sample, without a learned blend."""
     from sklearn.ensemble import IsolationForest
 
@@ -264,7 +266,11 @@ def _fit_modelo(muestra: Muestra, calendario: Calendario, params: Params, semill
     ).fit(muestra.rasgos)
     _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES, muestra.rasgos.shape[0])
     modelo = calibrate(
-        SIN_REGISTRAR, Bosque.from_sklearn(bosque), muestra.calibracion, calendario, params
+        SIN_REGISTRAR,
+        FlatIsolationForest.from_sklearn(bosque),
+        muestra.calibracion,
+        calendario,
+        params,
     )
     _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
     return modelo

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Calendario, Historia, Lecturas
 from detection.features.hourly import RASGOS
+from detection.number_format import numero
 from detection.params import HORAS_VENTANA, Params
-from detection.texts import numero
 
 _LOG = logging.getLogger("entrenamiento")
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import ModeloInvalidoError
-from detection.simulation.attacks import ETIQUETAS, NORMAL, Ataque, aplicar, make_ataque
-from detection.simulation.draws import Tiempo, make_tiempo
+from detection.simulation.attacks import ETIQUETAS, NORMAL, Attack, apply_attack, make_attack
+from detection.simulation.draws import TimeAxis, make_time_axis
 from training.dataset import Retenidas, partition_of, partitions_for
 
 ATAQUES: tuple[str, ...] = tuple(etiqueta for etiqueta in ETIQUETAS if etiqueta != NORMAL)
@@ -151,7 +151,7 @@ def make_conjunto(
     lecturas = retenidas.lecturas
     corte = int(lecturas.hora_utc[retenidas.retenida].min())
     hasta = int(lecturas.hora_utc.max()) + 1
-    tiempo = make_tiempo(semilla, corte, hasta, calendario, frozenset())
+    tiempo = make_time_axis(semilla, corte, hasta, calendario, frozenset())
     reales = _by_customer(lecturas)
     gemelos = max(len(reales), GEMELOS_POR_ATAQUE * len(ATAQUES))
     partes = [
@@ -163,7 +163,7 @@ def make_conjunto(
     for k in range(gemelos):
         quien = (k + k // vuelta) % len(reales)
         hora, kwh = reales[quien]
-        ataque = make_ataque(semilla, k + 1, ATAQUES[k % len(ATAQUES)], corte)
+        ataque = make_attack(semilla, k + 1, ATAQUES[k % len(ATAQUES)], corte)
         nombre = f"{_name(quien)}{GEMELO}{k + 1:04d}"
         partes.append(_attack(nombre, hora, kwh, ataque, k, tiempo, calendario))
     return _join(partes, partitions_for(len(partes), clientes_por_particion))
@@ -221,9 +221,9 @@ def _attack(
     nombre: str,
     hora_utc: NDArray[np.int64],
     consumo_kwh: NDArray[np.float64],
-    ataque: Ataque,
+    ataque: Attack,
     indice: int,
-    tiempo: Tiempo,
+    tiempo: TimeAxis,
     calendario: Calendario,
 ) -> _Parte:
     """Return the twin of a customer, under attack from its first judged hour on."""
@@ -236,7 +236,7 @@ def _attack(
         lamparas_kw=ataque.lamparas_kw * factor,
         auxiliar_kw=ataque.auxiliar_kw * factor,
     )
-    leido, tocado = aplicar(
+    leido, tocado = apply_attack(
         ataque,
         (tiempo.hora_utc.shape[0], indice + 1),
         tiempo,

@@ -21,8 +21,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from detection.models.scoring_model import Modelo
 from detection.params import Params
+from detection.scoring_model import ScoringModel
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.store import migrate
 from serving.champion import (
@@ -172,8 +172,8 @@ def judge(
 def _compare(
     settings: Settings,
     conjunto: Conjunto,
-    viejo: Modelo | None,
-    nuevo: Modelo,
+    viejo: ScoringModel | None,
+    nuevo: ScoringModel,
     politica: Politica,
     renovacion: bool,
 ) -> Decision:

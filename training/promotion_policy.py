@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass, field
 
 from detection.domain import SEVERIDADES
+from detection.number_format import numero
 from detection.params import Params
-from detection.texts import numero
 from training.evaluation.gain import Ganancia
 from training.evaluation.version_metrics import MIL, Metricas
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from detection.detector import DetectorConsumo
 from detection.domain import Calendario
-from detection.models.scoring_model import Modelo
 from detection.params import HORAS_VENTANA, Params
+from detection.scoring_model import ScoringModel
 from training.blend_fit import PESO_VEREDICTO, SIEMPRE, Ejemplos, join_ejemplos
 from training.history_reader import Lector, readings_of
 
@@ -28,7 +28,7 @@ CLIENTES_POR_BLOQUE = 50
 def read_dichos(
     almacen: Lector,
     casos: Mapping[tuple[str, int], bool],
-    modelo: Modelo,
+    modelo: ScoringModel,
     calendario: Calendario,
     params: Params,
 ) -> Ejemplos | None:
@@ -63,7 +63,7 @@ def _read(
     almacen: Lector,
     ids: Sequence[str],
     casos: Mapping[tuple[str, int], bool],
-    modelo: Modelo,
+    modelo: ScoringModel,
     calendario: Calendario,
     params: Params,
 ) -> Ejemplos:

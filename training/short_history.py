@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from detection.detector import DetectorConsumo
 from detection.domain import Calendario, Lecturas
 from detection.errors import PermanentError
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Modelo
+from detection.models.isolation_forest import FlatIsolationForest
 from detection.params import Params
+from detection.scoring_model import ScoringModel
 from training.calibrate import calibrate, measure_retenidas
 from training.dataset import MINIMO_CLIENTES, MINIMO_FILAS, Retenidas, partition_of, partitions_for
 from training.fit import ARBOLES, FILAS_POR_ARBOL
@@ -40,7 +40,7 @@ class Corto:
         Customers that it has grown on, and others that it was calibrated on.
     """
 
-    modelo: Modelo
+    modelo: ScoringModel
     filas: int
     clientes: int
     calibran: int
@@ -91,10 +91,9 @@ def learn_short(
             f"solo {rasgos.shape[0]} lecturas tienen {params.dias_minimos} días de pasado con que "
             f"compararse y hacen falta al menos {MINIMO_FILAS}"
         )
-    bosque = IsolationForest(
-        n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=semilla
-    ).fit(rasgos)
-    modelo = calibrate(VERSION, Bosque.from_sklearn(bosque), calibra, calendario, params)
+    iso = IsolationForest(n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=semilla)
+    bosque = FlatIsolationForest.from_sklearn(iso.fit(rasgos))
+    modelo = calibrate(VERSION, bosque, calibra, calendario, params)
     return Corto(modelo, rasgos.shape[0], medio, len(orden) - medio)
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from detection.simulation.attacks import ETIQUETAS
 from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, name_of
-from detection.simulation.synthesis import ETIQUETAS, TIPOS_SOSPECHOSOS
+from detection.simulation.synthesis import TIPOS_SOSPECHOSOS
 from serving.web.problems import TIPO_PROBLEMA, ProblemaSinPeticion
 
 MAX_CLIENTES = 10_000

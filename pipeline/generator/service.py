@@ -18,11 +18,11 @@ from detection.domain import HORAS_POR_DIA, hora_absoluta, instante
 from detection.errors import ConfiguracionError
 from detection.simulation.population import SEMILLA, customer, customers, name_of
 from detection.simulation.synthesis import (
-    Cliente,
-    Sinteticas,
+    LabelledReadings,
+    SimulatedCustomer,
+    attack_start,
     generate,
-    inicio_de_ataque,
-    make_cliente,
+    make_customer,
 )
 from pipeline.generator.schemas import (
     CLIENTES_PEDIDOS,
@@ -61,8 +61,8 @@ _DESDE_ANIO = PRIMER_ANIO + 1
 
 
 def generate_lecturas(
-    clientes: Sequence[Cliente], desde_hora: int, hasta_hora: int, zona: str
-) -> Sinteticas:
+    clientes: Sequence[SimulatedCustomer], desde_hora: int, hasta_hora: int, zona: str
+) -> LabelledReadings:
     """Return the readings of the absolute hours ``[desde_hora, hasta_hora)``, hour after hour.
 
     Days, hours of day and Spain's national holidays are those of ``zona``.
@@ -139,7 +139,7 @@ class Generador:
             raise HTTPException(422, f"el intervalo sale de {_DESDE_ANIO} a {ULTIMO_ANIO - 1}")
         return desde, hasta
 
-    def poblacion(self, lote: LotePedido, desde: int, hasta: int) -> list[Cliente]:
+    def poblacion(self, lote: LotePedido, desde: int, hasta: int) -> list[SimulatedCustomer]:
         """Return the customers that a batch asks for."""
         if lote.propietarios is not None and lote.clientes is not None:
             raise HTTPException(422, "clientes y propietarios no se admiten juntos")
@@ -167,7 +167,7 @@ class Generador:
         poblacion = []
         for i in indices:
             tipo, inicio = ataques.get(i, (None, 0))
-            cliente = make_cliente(lote.semilla, i, tipo, inicio, visible)
+            cliente = make_customer(lote.semilla, i, tipo, inicio, visible)
             poblacion.append(replace(cliente, propietario_id=name_of(lote.semilla, i)))
         return poblacion
 
@@ -196,13 +196,15 @@ class Generador:
             indice = next(reparto) if id_ is None else indice_de(id_, 422, semilla)
             if indice in ataques or indice not in pedidos_de:
                 raise HTTPException(422, f"sospechosos: {id_} está repetido o no se pide")
-            inicio = desde if corto else inicio_de_ataque(0.0, desde, hasta)
+            inicio = desde if corto else attack_start(0.0, desde, hasta)
             if pedido.desde is not None:
                 inicio = self.hora("sospechosos.desde", pedido.desde)
             ataques[indice] = (pedido.tipo, inicio)
         return ataques
 
-    def json(self, clientes: Sequence[Cliente], desde: int, hasta: int) -> Iterator[bytes]:
+    def json(
+        self, clientes: Sequence[SimulatedCustomer], desde: int, hasta: int
+    ) -> Iterator[bytes]:
         """Yield a JSON list of messages (contract 2 and ``etiqueta``), some days at a time."""
         codificador = Codificador(self.zona)
         dias = max(1, _LECTURAS_POR_TROZO // (HORAS_POR_DIA * max(1, len(clientes))))

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from detection.errors import ConsumoError, TransientError
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.jobs.reporting import megabytes, progress_bar
 from pipeline.stores.archive import Avance, Movidos
 from pipeline.stores.mongo.archive import MongoArchive

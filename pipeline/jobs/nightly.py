@@ -32,7 +32,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from detection.errors import ConsumoError, TransientError
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.archive import PostgresArchive
 from serving.cli import FALLO, HECHO, Parser, run

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.stores.archive import MesArchivo
 from pipeline.stores.months import mes_str
 

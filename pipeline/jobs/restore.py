@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import date
 
 from detection.errors import PermanentError
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.jobs.archive_stores import AMBOS, Almacen, Tarea, in_each, one_at_a_time
 from pipeline.jobs.reporting import show_months
 from pipeline.stores.archive import UN_DIA

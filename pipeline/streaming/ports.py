@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 from detection.domain import Lecturas
 from detection.errors import LecturaInvalidaError
-from detection.models.scoring_model import Modelo
+from detection.scoring_model import ScoringModel
 from serving.scorer import Origen
 
 Borrador: TypeAlias = Any
@@ -44,12 +44,12 @@ class Procesador(Protocol):
 class Modelos(Protocol):
     """Where new versions of the model come from. Adapter: ``serving.model_watcher.Vigilante``."""
 
-    def take(self) -> Modelo | None:
+    def take(self) -> ScoringModel | None:
         """Return a champion that is new since the last call; must not wait for anything."""
         ...
 
     @property
-    def challenger(self) -> Modelo | None:
+    def challenger(self) -> ScoringModel | None:
         """Return who is to score in shadow now; None = nobody."""
         ...
 

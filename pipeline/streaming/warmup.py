@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from detection.blend.learned import COLUMNAS
+from detection.blend.learned import COLUMNAS, LearnedBlend
 from detection.detector import DetectorConsumo
 from detection.domain import Historia, Lecturas, Veredictos
-from detection.features.extremes import MARCAS
+from detection.features.extremes import STANDALONE_RECORDS
 from detection.features.hourly import RASGOS
-from detection.models.boosted_trees import Potenciado
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, MezclaAprendida, Modelo
+from detection.models.boosted_trees import FlatBoostedTrees
+from detection.models.heap_trees import HeapTrees
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
 from detection.params import HORAS_VENTANA
+from detection.rules.registry import rules_fingerprint
+from detection.scoring_model import ScoringModel
 from pipeline.stores.postgres.copy_rows import by_identity, encode
 
 _HORAS = 24 * 29
@@ -26,7 +29,7 @@ def warm_up(detector: DetectorConsumo) -> None:
     that a store gives back.
     """
     modelo = _smallest(detector)
-    desechable = DetectorConsumo(detector.calendario, detector.params, detector.reglas)
+    desechable = DetectorConsumo(detector.calendario, detector.params)
     desechable.use(modelo)
     desechable.use_shadow(modelo)
     hora = desechable.calendario.desde_hora + HORAS_VENTANA + np.arange(_HORAS, dtype=np.int64)
@@ -51,20 +54,20 @@ def _historia(lecturas: Lecturas, veredictos: Veredictos) -> Historia:
     )
 
 
-def _smallest(detector: DetectorConsumo) -> Modelo:
+def _smallest(detector: DetectorConsumo) -> ScoringModel:
     """Return a version of one tree of one node each, which says nothing of anybody."""
-    cola = Cola(np.array([0.0, 1.0]), np.array([0.0, -1.0]))
+    cola = EmpiricalTail(np.array([0.0, 1.0]), np.array([0.0, -1.0]))
     rasgo, corte = np.zeros((1, 1), np.uint32), np.zeros((1, 1), np.float32)
     hoja = np.zeros((1, 2), np.float64)
-    arboles = Potenciado(rasgo, corte, hoja, 0.0, len(COLUMNAS))
-    return Modelo(
+    arboles = FlatBoostedTrees(HeapTrees(rasgo, corte, hoja, len(COLUMNAS)), 0.0)
+    return ScoringModel(
         version="-",
-        bosque=Bosque(rasgo, corte, hoja, 1.0, len(RASGOS)),
+        bosque=FlatIsolationForest(HeapTrees(rasgo, corte, hoja, len(RASGOS)), 1.0),
         cola_offline=cola,
         cola_online=cola,
-        huella_online=detector.arboles.huella(),
+        huella_online=detector.trees.huella(),
         calibraciones={},
         rasgos=RASGOS,
-        huella_params=detector.params.fingerprint(),
-        mezcla=MezclaAprendida(arboles, (cola,) * (1 + len(MARCAS)), cola),
+        huella_params=rules_fingerprint(detector.params),
+        mezcla=LearnedBlend(arboles, (cola,) * (1 + len(STANDALONE_RECORDS)), cola),
     )

@@ -19,7 +19,7 @@ from api.api_keys import key_hash
 from api.app import api_server, create_api
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, Veredictos, hora_absoluta, instante
-from detection.simulation.synthesis import generate, make_poblacion
+from detection.simulation.synthesis import generate, make_population
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.store import MongoAnomalyStore
@@ -76,7 +76,7 @@ def sembrar(settings: Settings, clientes: int, sospechosos: int, dias: int) -> D
     """Store, judge and aggregate the days before ``AHORA`` of some customers, frauds among them."""
     hasta = hora_absoluta(AHORA.replace(minute=0))
     desde = hasta - 24 * dias
-    poblacion = make_poblacion(SEMILLA, clientes, sospechosos, desde, hasta)
+    poblacion = make_population(SEMILLA, clientes, sospechosos, desde, hasta)
     lecturas = generate(poblacion, desde, hasta, load_calendario(ZONA)).lecturas()
     migrate(settings)
     llenar(settings, lecturas, hasta)

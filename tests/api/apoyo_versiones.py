@@ -12,9 +12,11 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 
 from detection.features.hourly import RASGOS
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, Modelo
-from detection.params import CALIBRACIONES, Params
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
+from detection.params import Params
+from detection.rules.registry import CALIBRACIONES, rules_fingerprint
+from detection.scoring_model import ScoringModel
 from serving.model_package import save_paquete
 from serving.model_versions import MODELO
 from serving.registry import Registro
@@ -22,19 +24,19 @@ from serving.settings import Settings
 
 
 @lru_cache(maxsize=1)
-def _modelo() -> Modelo:
+def _modelo() -> ScoringModel:
     filas = np.random.default_rng(0).random((300, len(RASGOS)), np.float32)
     bosque = IsolationForest(n_estimators=5, random_state=0).fit(filas)
-    cola = Cola(np.array([0.0, 1.0]), np.array([0.0, -0.001]))
-    return Modelo(
+    cola = EmpiricalTail(np.array([0.0, 1.0]), np.array([0.0, -0.001]))
+    return ScoringModel(
         version="sin registrar",
-        bosque=Bosque.from_sklearn(bosque),
+        bosque=FlatIsolationForest.from_sklearn(bosque),
         cola_offline=cola,
         cola_online=cola,
         huella_online="ninguna",
         calibraciones=CALIBRACIONES,
         rasgos=RASGOS,
-        huella_params=Params().fingerprint(),
+        huella_params=rules_fingerprint(Params()),
     )
 
 

@@ -15,7 +15,7 @@ from api.app import create_api
 from dashboard.navigation import PAGES
 from dashboard.variables import load_variables
 from detection.domain import TIPOS
-from detection.params import CALIBRACIONES
+from detection.rules.registry import CALIBRACIONES
 from detection.simulation.attacks import AMPLIADOS, ETIQUETAS, NORMAL
 from pipeline.generator import service
 from serving.metrics import MetricasApi, MetricasConsumidor

@@ -28,10 +28,10 @@ from detection.domain import (
     hora_absoluta,
     instante,
 )
-from detection.models.scoring_model import Modelo
+from detection.number_format import numero
 from detection.params import Params
-from detection.simulation.synthesis import make_poblacion
-from detection.texts import numero
+from detection.scoring_model import ScoringModel
+from detection.simulation.synthesis import make_population
 from pipeline.generator.service import generate_lecturas
 from serving.cli import HECHO, Parser, entero, run
 from serving.local_time import load_calendario
@@ -90,7 +90,7 @@ _COLUMNAS = (
 def poblacion(semilla: int) -> tuple[Lecturas, NDArray[np.bool_], NDArray[np.bool_]]:
     """Return readings, which are attacked, and which are of customers that never are."""
     desde = HASTA - 24 * DIAS
-    clientes = make_poblacion(semilla, CLIENTES, SOSPECHOSOS, desde, HASTA)
+    clientes = make_population(semilla, CLIENTES, SOSPECHOSOS, desde, HASTA)
     generadas = generate_lecturas(clientes, desde, HASTA, ZONA)
     malos = [c.propietario_id for c in clientes if c.ataque is not None]
     atacada = np.array([e != "normal" for e in generadas.etiqueta])
@@ -119,7 +119,7 @@ class Cuenta:
         )
 
 
-def score(lecturas: Lecturas, modelo: Modelo | None, sin: Sequence[str] = ()) -> Veredictos:
+def score(lecturas: Lecturas, modelo: ScoringModel | None, sin: Sequence[str] = ()) -> Veredictos:
     """Return a version's verdicts; None = the rules alone."""
     detector = DetectorConsumo(load_calendario(ZONA), sin=sin)
     detector.use(modelo)

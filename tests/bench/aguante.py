@@ -31,8 +31,8 @@ from rich.table import Table
 
 from detection.domain import SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import PermanentError
-from detection.simulation.synthesis import Cliente, make_poblacion
-from detection.texts import numero
+from detection.number_format import numero
+from detection.simulation.synthesis import SimulatedCustomer, make_population
 from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.embedded.processes import cola
 from pipeline.embedded.services import EmbeddedServices
@@ -118,7 +118,7 @@ class Carga:
         self._envio = envio
         self._por_segundo = por_segundo
         self._zona = zona
-        poblacion = make_poblacion(semilla, clientes, clientes // 12, desde - HISTORIA_H, hasta)
+        poblacion = make_population(semilla, clientes, clientes // 12, desde - HISTORIA_H, hasta)
         self._trozos = _por_dias(poblacion, desde, hasta, zona)
         self._trozo = next(self._trozos)
         self._hechas = 0
@@ -156,7 +156,9 @@ class Carga:
         self.enviadas += len(lecturas)
 
 
-def _por_dias(clientes: list[Cliente], desde: int, hasta: int, zona: str) -> Iterator[Lecturas]:
+def _por_dias(
+    clientes: list[SimulatedCustomer], desde: int, hasta: int, zona: str
+) -> Iterator[Lecturas]:
     for hora in range(desde, hasta, 24):
         yield generate_lecturas(clientes, hora, min(hasta, hora + 24), zona).lecturas()
 

@@ -30,8 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from detection.domain import Lecturas, hora_absoluta
-from detection.simulation.synthesis import make_poblacion
-from detection.texts import numero
+from detection.number_format import numero
+from detection.simulation.synthesis import make_population
 from pipeline.consumer import open_procesador
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.generator.service import generate_lecturas
@@ -256,7 +256,7 @@ def measure(consola: Console, settings: Settings, clientes: int, semilla: int) -
 def make_lecturas(clientes: int, semilla: int) -> Lecturas:
     """Return the local year's readings of the generator's customers, hour after hour."""
     desde, hasta = (hora_absoluta(_local(date(anio, 1, 1))) for anio in (ANIO, ANIO + 1))
-    poblacion = make_poblacion(semilla, clientes, clientes * 8 // 50, desde, hasta)
+    poblacion = make_population(semilla, clientes, clientes * 8 // 50, desde, hasta)
     return generate_lecturas(poblacion, desde, hasta, str(ZONA)).lecturas()
 
 

@@ -23,7 +23,7 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.postgres.store import migrate
 from serving.cli import FALLO, HECHO, Parser, entero, run

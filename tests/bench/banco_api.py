@@ -29,7 +29,7 @@ from banco_mundo import Mundo, fill, serve_api
 from rich.console import Console
 from rich.table import Table
 
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.embedded.services import EmbeddedServices
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings

@@ -21,7 +21,7 @@ from datos import SOSPECHOSOS_DE_100, TROZO, ZONA, make_detector
 from pymongo import MongoClient
 
 from detection.domain import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
-from detection.simulation.synthesis import make_poblacion
+from detection.simulation.synthesis import make_population
 from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.generator.service import generate_lecturas
 from pipeline.jobs.aggregate import aggregate
@@ -54,7 +54,7 @@ def fill(settings: Settings, clientes: int, dias: int, semilla: int) -> Mundo:
     hasta = hora_absoluta(ahora.replace(minute=0, second=0, microsecond=0))
     desde = hasta - dias * HORAS_POR_DIA
     sospechosos = clientes * SOSPECHOSOS_DE_100 // 100
-    poblacion = make_poblacion(semilla, clientes, sospechosos, desde + 28 * HORAS_POR_DIA, hasta)
+    poblacion = make_population(semilla, clientes, sospechosos, desde + 28 * HORAS_POR_DIA, hasta)
     todas = generate_lecturas(poblacion, desde, hasta, ZONA)
     detector = make_detector()
     cliente: MongoClient[dict[str, Any]] = MongoClient(settings.mongo_host, settings.mongo_port)

@@ -38,7 +38,7 @@ from rich.console import Console
 from rich.table import Table
 
 from detection.domain import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, nombres_de_tipos
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.consumer import hora_actual, open_procesador
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.ingest.messages import Decodificador
@@ -304,7 +304,7 @@ def _memory() -> dict[str, float]:
         for i in range(0, CLIENTES_MEMORIA, LOTE):
             trozo = ids[i : i + LOTE]
             detector.score(Lecturas(trozo, np.full(LOTE, hora), np.full(LOTE, 0.3)))
-    por_cliente = detector.ventanas.bytes_per_customer()
+    por_cliente = detector.ring.bytes_per_customer()
     return {"mb": resident_mb() - antes, "estado_por_cliente": por_cliente}
 
 

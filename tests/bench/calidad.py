@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from detection.texts import numero
+from detection.number_format import numero
 from serving.cli import HECHO, Parser, entero, run
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ from sklearn.ensemble import IsolationForest
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, hora_absoluta
 from detection.features.hourly import RASGOS
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, Modelo
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
 from detection.params import HORAS_VENTANA
-from detection.simulation.synthesis import Cliente, make_poblacion
+from detection.rules.registry import rules_fingerprint
+from detection.scoring_model import ScoringModel
+from detection.simulation.synthesis import SimulatedCustomer, make_population
 from pipeline.generator.service import generate_lecturas
 from pipeline.ingest.messages import Codificador
 from serving.local_time import load_calendario
@@ -88,7 +90,7 @@ def make_datos(lecturas: int, clientes: int, semilla: int, *, con_ataques: bool)
     horas = -(-lecturas // clientes)
     desde = PRIMERA_HORA + HORAS_VENTANA
     sospechosos = clientes * SOSPECHOSOS_DE_100 // 100 if con_ataques else 0
-    poblacion = make_poblacion(semilla, clientes, sospechosos, PRIMERA_HORA, desde + horas)
+    poblacion = make_population(semilla, clientes, sospechosos, PRIMERA_HORA, desde + horas)
     return _generate(poblacion, lecturas, horas)
 
 
@@ -99,7 +101,7 @@ def make_edificios(lecturas: int, clientes: int, semilla: int) -> Datos:
     the nearest to 1 anomaly in 1 000 readings that the generator gives without touching it.
     """
     horas = HORAS_VENTANA - (-lecturas // clientes)
-    vecinos = make_poblacion(semilla, VECINOS, 0, PRIMERA_HORA, PRIMERA_HORA)
+    vecinos = make_population(semilla, VECINOS, 0, PRIMERA_HORA, PRIMERA_HORA)
     todas = generate_lecturas(vecinos, PRIMERA_HORA, PRIMERA_HORA + horas, ZONA)
     kwh = todas.consumo_kwh.reshape(horas, VECINOS)
     rng = np.random.default_rng(semilla)
@@ -113,7 +115,7 @@ def make_edificios(lecturas: int, clientes: int, semilla: int) -> Datos:
     return Datos(leidas, ["normal"] * n, n - lecturas, clientes)
 
 
-def _generate(poblacion: Sequence[Cliente], lecturas: int, horas: int) -> Datos:
+def _generate(poblacion: Sequence[SimulatedCustomer], lecturas: int, horas: int) -> Datos:
     hasta = PRIMERA_HORA + HORAS_VENTANA + horas
     todas = generate_lecturas(poblacion, PRIMERA_HORA, hasta, ZONA)
     historia = HORAS_VENTANA * len(poblacion)
@@ -131,7 +133,7 @@ def make_detector() -> DetectorConsumo:
     return DetectorConsumo(load_calendario(ZONA))
 
 
-def make_modelo(detector: DetectorConsumo, datos: Datos) -> Modelo:
+def make_modelo(detector: DetectorConsumo, datos: Datos) -> ScoringModel:
     """Return a version of full size learnt from the history, which the detector remembers."""
     rasgos, online = [], []
     for inicio in range(0, datos.historia, TROZO):
@@ -140,12 +142,13 @@ def make_modelo(detector: DetectorConsumo, datos: Datos) -> Modelo:
         online.append(crudos.online)
     filas = np.concatenate(rasgos)
     elegidas = filas[np.random.default_rng(1).permutation(len(filas))[:FILAS_MODELO]]
-    bosque = Bosque.from_sklearn(
+    bosque = FlatIsolationForest.from_sklearn(
         IsolationForest(n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=1).fit(
             elegidas
         )
     )
-    return Modelo(
-        "banco-1", bosque, Cola.fit(bosque.scores(elegidas)), Cola.fit(np.concatenate(online)),
-        detector.arboles.huella(), {}, RASGOS, detector.params.fingerprint(),
+    return ScoringModel(
+        "banco-1", bosque, EmpiricalTail.fit(bosque.scores(elegidas)),
+        EmpiricalTail.fit(np.concatenate(online)),
+        detector.trees.huella(), {}, RASGOS, rules_fingerprint(detector.params),
     )  # fmt: skip

@@ -36,7 +36,7 @@ from escala_recta import (
 from rich.console import Console
 from rich.table import Table
 
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.embedded.services import EmbeddedServices
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings

@@ -24,7 +24,7 @@ from medidas import CpuDeProcesos, ProcesadorMedido, Tiempos
 from numpy.typing import NDArray
 
 from detection.errors import PermanentError
-from detection.models.scoring_model import Modelo
+from detection.scoring_model import ScoringModel
 from pipeline.consumer import hora_actual, open_procesador
 from pipeline.ingest.messages import Decodificador
 from pipeline.streaming.consumer_loop import Bucle
@@ -50,7 +50,7 @@ class Pasado:
     kwh : ndarray (c, h)
     """
 
-    modelo: Modelo
+    modelo: ScoringModel
     clientes: list[str]
     kwh: NDArray[np.float64]
 
@@ -127,7 +127,7 @@ class FuenteEnEspera(FuenteKafka):
         return not self._esperando and super().al_dia()
 
 
-def remember(datos: Datos, modelo: Modelo) -> Pasado:
+def remember(datos: Datos, modelo: ScoringModel) -> Pasado:
     """Return what comes before the measured readings, for consumers to begin with."""
     horas = datos.historia // datos.clientes
     kwh = datos.lecturas.consumo_kwh[: datos.historia].reshape(horas, datos.clientes)

@@ -23,8 +23,8 @@ from medidas import timed
 
 from detection.domain import Lecturas, hora_absoluta, instante
 from detection.errors import PermanentError
+from detection.number_format import numero
 from detection.params import HORAS_ANILLO
-from detection.texts import numero
 from pipeline.stores.postgres.query_readings import ConsultasLecturas
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Historia, Lecturas
 from detection.errors import PermanentError
-from detection.memory.hourly_ring import Ventanas
-from detection.models.scoring_model import Modelo
+from detection.memory.hourly_ring import HourlyRing
+from detection.number_format import numero
 from detection.params import HORAS_VENTANA
-from detection.texts import numero
+from detection.scoring_model import ScoringModel
 from pipeline.streaming.warmup import warm_up
 
 LOTE = 5_000
@@ -74,7 +74,7 @@ def rows_for(clientes: int) -> int:
     >>> [rows_for(c) for c in (1, 65, 1_000_000)]
     [64, 128, 1048576]
     """
-    filas = len(Ventanas().ultima_valor)
+    filas = len(HourlyRing().ultimo_valor)
     while filas < clientes:
         filas *= 2
     return filas
@@ -82,7 +82,7 @@ def rows_for(clientes: int) -> int:
 
 def check_memory(clientes: int) -> None:
     """Return if so many customers fit in the memory that is free; raise otherwise."""
-    estado = rows_for(clientes) * Ventanas().bytes_per_customer()
+    estado = rows_for(clientes) * HourlyRing().bytes_per_customer()
     hacen_falta = AL_CRECER * estado / 1e9 + APARTE_GB
     libres = psutil.virtual_memory().available / 1e9
     if hacen_falta > libres:
@@ -93,7 +93,7 @@ def check_memory(clientes: int) -> None:
 
 
 def measure_sizes(
-    modelo: Modelo, clientes: Sequence[int], lecturas: int, semilla: int
+    modelo: ScoringModel, clientes: Sequence[int], lecturas: int, semilla: int
 ) -> tuple[float, list[Tamano]]:
     """Return the memory without customers, MB, and what each number of them takes.
 
@@ -130,7 +130,7 @@ def make_historia(kwh: NDArray[np.float64], primera_hora: int) -> Historia:
 
 
 def _measure_sizes(
-    modelo: Modelo, clientes: Sequence[int], lecturas: int, semilla: int
+    modelo: ScoringModel, clientes: Sequence[int], lecturas: int, semilla: int
 ) -> tuple[float, list[Tamano]]:
     detector = make_detector()
     detector.use(modelo)
@@ -147,8 +147,8 @@ def _measure_sizes(
         puntuadas, puntuar_s = (sum(columna) for columna in zip(*tiempos, strict=True))
         tamanos.append(
             Tamano(
-                cuantos, len(detector.ventanas.ultima_valor), resident_mb(), _peak_mb(),
-                detector.ventanas.bytes_per_customer(), cargar_s, puntuadas,
+                cuantos, len(detector.ring.ultimo_valor), resident_mb(), _peak_mb(),
+                detector.ring.bytes_per_customer(), cargar_s, puntuadas,
                 puntuadas / puntuar_s,
             )
         )  # fmt: skip

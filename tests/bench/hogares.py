@@ -27,9 +27,9 @@ from bench.hogares_reales import FUENTES, SUIZA, Hogares, hay_datos, read_hogare
 
 from detection.detector import DetectorConsumo
 from detection.domain import Calendario
-from detection.models.scoring_model import Modelo
+from detection.number_format import numero
 from detection.params import Params
-from detection.texts import numero
+from detection.scoring_model import ScoringModel
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.settings import Settings
 from training.blend_fit import Ejemplos, fit_arboles, fit_mezcla, make_ejemplos, without
@@ -115,7 +115,7 @@ class Puntuada:
 def score(
     poblacion: Poblacion,
     calendario: Calendario,
-    modelo: Modelo | None,
+    modelo: ScoringModel | None,
     aprende: NDArray[np.float32],
 ) -> Puntuada:
     """Return a population scored by a version, from its first reading on, and by the baselines."""
@@ -177,7 +177,7 @@ def populations(hogares: Iterable[Hogares], cuantas: int) -> Iterator[tuple[Pobl
 
 
 def unseen(
-    modelo: Modelo, ejemplos: Ejemplos, prueba: Hogares, tipos: Sequence[str]
+    modelo: ScoringModel, ejemplos: Ejemplos, prueba: Hogares, tipos: Sequence[str]
 ) -> dict[str, float | None]:
     """Return the ROC-AUC of each kind of attack where the blend's trees were learnt without it.
 

@@ -20,7 +20,7 @@ Pasado = dict[int, float]
 """kWh of one customer by absolute hour."""
 
 HORAS_DE_UN_DIA_VALIDO = 20
-"""Hours of 24 that a day must have to count as a day (``detection/memory/context.py``)."""
+"""Hours of 24 that a day must have to count as a day (``detection/memory/recent_days.py``)."""
 SIN_VARIACION = 1e-6
 """Share of the mean below which a sigma is rounding, not spread."""
 

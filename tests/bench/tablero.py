@@ -27,7 +27,7 @@ from served_dashboard import browser_path, serve_dashboard, wait_for
 
 from dashboard.navigation import PAGES
 from detection.errors import ConfiguracionError
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.embedded.services import EmbeddedServices
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings

@@ -19,7 +19,7 @@ import pymongo
 
 from detection.detector import DetectorConsumo
 from detection.domain import SEVERIDADES, Lecturas, instante, nombres_de_tipos
-from detection.simulation.synthesis import make_poblacion
+from detection.simulation.synthesis import make_population
 from pipeline.generator.service import generate_lecturas
 from serving.local_time import load_calendario
 from serving.settings import Settings
@@ -45,7 +45,7 @@ def _said(registros: Sequence[Path]) -> str:
 def lecturas_de_prueba(clientes: int = 12, dias: int = 36, semilla: int = 5) -> Lecturas:
     """Return readings with attacks, hour by hour, ending some days ago, odd decimals among them."""
     hasta = int(datetime(2026, 9, 1, tzinfo=UTC).timestamp()) // 3600
-    poblacion = make_poblacion(semilla, clientes, 4, hasta - 24 * dias, hasta)
+    poblacion = make_population(semilla, clientes, 4, hasta - 24 * dias, hasta)
     lecturas = generate_lecturas(poblacion, hasta - 24 * dias, hasta, "Europe/Madrid").lecturas()
     rng = np.random.default_rng(semilla)
     raras = rng.random(len(lecturas)) < 0.02

@@ -28,8 +28,10 @@ from sklearn.ensemble import IsolationForest
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas
 from detection.features.hourly import RASGOS
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, Modelo
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
+from detection.rules.registry import rules_fingerprint
+from detection.scoring_model import ScoringModel
 from pipeline.embedded.services import EmbeddedServices
 from serving.local_time import load_calendario
 from serving.model_package import huella_de, save_paquete
@@ -52,10 +54,13 @@ def modelos_dir(lecturas: Lecturas, tmp_path_factory: pytest.TempPathFactory) ->
     detector = DetectorConsumo(load_calendario("Europe/Madrid"))
     crudos = detector.measure(lecturas)
     rasgos = crudos.rasgos[~np.isnan(crudos.rasgos[:, 0])]
-    bosque = Bosque.from_sklearn(IsolationForest(n_estimators=30, random_state=1).fit(rasgos))
-    modelo = Modelo(
-        "sin registrar", bosque, Cola.fit(bosque.scores(rasgos)), Cola.fit(crudos.online),
-        detector.arboles.huella(), {}, RASGOS, detector.params.fingerprint(),
+    bosque = FlatIsolationForest.from_sklearn(
+        IsolationForest(n_estimators=30, random_state=1).fit(rasgos)
+    )
+    modelo = ScoringModel(
+        "sin registrar", bosque, EmpiricalTail.fit(bosque.scores(rasgos)),
+        EmpiricalTail.fit(crudos.online),
+        detector.trees.huella(), {}, RASGOS, rules_fingerprint(detector.params),
     )  # fmt: skip
     carpeta = tmp_path_factory.mktemp("modelos")
     save_paquete(modelo, carpeta / "1")

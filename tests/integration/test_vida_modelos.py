@@ -24,7 +24,7 @@ from integration.camino import (
 )
 
 from detection.domain import Lecturas
-from detection.simulation.synthesis import make_poblacion
+from detection.simulation.synthesis import make_population
 from pipeline.generator.service import generate_lecturas
 from serving.settings import Settings
 
@@ -39,7 +39,7 @@ PLAZO_CAMBIO_S = 30.0
 def _dias(desde: int, hasta: int, factor: float = 1.0) -> Lecturas:
     """Return the population's readings of some days after the first 60, times a factor."""
     inicio = HASTA - 24 * DIAS
-    clientes = make_poblacion(SEMILLA, CLIENTES, 4, inicio, HASTA)
+    clientes = make_population(SEMILLA, CLIENTES, 4, inicio, HASTA)
     lecturas = generate_lecturas(
         clientes, inicio + 24 * desde, inicio + 24 * hasta, "Europe/Madrid"
     ).lecturas()

@@ -20,8 +20,9 @@ from apoyo_modelos import modelo_de_prueba
 
 from detection.domain import Lecturas, instante
 from detection.features.hourly import RASGOS
-from detection.params import CALIBRACIONES, Params
-from detection.simulation.synthesis import generate, make_poblacion
+from detection.params import Params
+from detection.rules.registry import CALIBRACIONES, rules_fingerprint
+from detection.simulation.synthesis import generate, make_population
 from serving.local_time import load_calendario
 from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON
@@ -181,7 +182,7 @@ def test_se_ejecutan_sobre_hogares_reales(ruta: Path, taller: Path, shared: Path
 def test_se_exploran_lecturas_propias(taller: Path, tmp_path: Path) -> None:
     """``CUADERNOS_DATOS`` names a file of one's own; of a customer switched off nothing is said."""
     calendario, hasta = load_calendario("Europe/Madrid"), 490_000
-    poblacion = make_poblacion(3, 5, 0, hasta - 15 * 24, hasta)
+    poblacion = make_population(3, 5, 0, hasta - 15 * 24, hasta)
     lecturas = generate(poblacion, hasta - 15 * 24, hasta, calendario).lecturas()
     filas = ["propietario_id,timestamp,consumo_kwh"]
     for quien, hora, kwh in zip(
@@ -215,7 +216,7 @@ def _registrar(settings: Settings, peso: float) -> int:
     """Return the number of a small version, with the metrics of its own evaluation."""
     calibraciones = {n: replace(c, peso=c.peso * peso) for n, c in CALIBRACIONES.items()}
     version = replace(
-        modelo_de_prueba(), calibraciones=calibraciones, huella_params=Params().fingerprint()
+        modelo_de_prueba(), calibraciones=calibraciones, huella_params=rules_fingerprint(Params())
     )
     picos = _picos()
     metricas = evaluate(

@@ -11,7 +11,7 @@ from contracts.fakes import FakeAnomalyStore, FakeHistoryStore
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas
 from detection.errors import TransientError
-from detection.models.scoring_model import Modelo
+from detection.scoring_model import ScoringModel
 from pipeline.streaming.batch import Procesador
 from serving.scorer import Origen, Scorer
 
@@ -86,17 +86,17 @@ def test_las_particiones_que_se_van_se_llevan_a_sus_clientes() -> None:
     _pasar(procesador, _lecturas(hogar(10), cliente="A"), particion=0)
     _pasar(procesador, _lecturas(hogar(10), cliente="B"), particion=1)
     procesador.forget([0, 7])
-    assert procesador._scorer.detector.ventanas.customers() == ["B"]
+    assert procesador._scorer.detector.ring.customers() == ["B"]
 
 
 class ModelosDeGuion:
     """A source of versions that gives what a test puts into it."""
 
     def __init__(self) -> None:
-        self.nuevo: Modelo | None = None
-        self.challenger: Modelo | None = None
+        self.nuevo: ScoringModel | None = None
+        self.challenger: ScoringModel | None = None
 
-    def take(self) -> Modelo | None:
+    def take(self) -> ScoringModel | None:
         nuevo, self.nuevo = self.nuevo, None
         return nuevo
 

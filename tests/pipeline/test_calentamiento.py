@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 LIMITE_S = 240
 
 GUION = """
@@ -18,15 +20,15 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 
-import pytest
-
-from detection.blend.learned import COLUMNAS
+from detection.blend.learned import COLUMNAS, LearnedBlend
 from detection.domain import Lecturas
+from detection.features.extremes import STANDALONE_RECORDS
 from detection.features.hourly import RASGOS
-from detection.features.extremes import MARCAS
-from detection.models.scoring_model import Cola, MezclaAprendida, Modelo
-from detection.models.isolation_forest import Bosque
-from detection.models.boosted_trees import Potenciado
+from detection.models.boosted_trees import FlatBoostedTrees
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
+from detection.rules.registry import rules_fingerprint
+from detection.scoring_model import ScoringModel
 from pipeline.consumer import open_procesador
 from serving.model_package import load_paquete, save_paquete
 from serving.scorer import Origen
@@ -47,16 +49,25 @@ def make_version(detector):
     rng = np.random.default_rng(1)
     rasgos = rng.random((300, len(RASGOS)), np.float32)
     columnas = rng.random((300, len(COLUMNAS)), np.float32)
-    bosque = Bosque.from_sklearn(IsolationForest(n_estimators=5, random_state=1).fit(rasgos))
+    bosque = FlatIsolationForest.from_sklearn(
+        IsolationForest(n_estimators=5, random_state=1).fit(rasgos)
+    )
     clasificador = HistGradientBoostingClassifier(max_iter=5, random_state=1)
     clasificador.fit(columnas, columnas[:, 0] > 0.5)
-    cola = Cola.fit(rng.random(500))
-    mezcla = MezclaAprendida(
-        Potenciado.from_sklearn(clasificador), (cola,) * (1 + len(MARCAS)), cola
+    cola = EmpiricalTail.fit(rng.random(500))
+    mezcla = LearnedBlend(
+        FlatBoostedTrees.from_sklearn(clasificador), (cola,) * (1 + len(STANDALONE_RECORDS)), cola
     )
-    modelo = Modelo(
-        "v", bosque, cola, cola, detector.arboles.huella(), {}, RASGOS,
-        detector.params.fingerprint(), mezcla,
+    modelo = ScoringModel(
+        "v",
+        bosque,
+        cola,
+        cola,
+        detector.trees.huella(),
+        {},
+        RASGOS,
+        rules_fingerprint(detector.params),
+        mezcla,
     )
     with tempfile.TemporaryDirectory() as carpeta:
         save_paquete(modelo, Path(carpeta))
@@ -107,8 +118,7 @@ def test_la_primera_lectura_no_espera_a_que_se_compile(variables: dict[str, str]
     assert nuevos == {}
     assert {
         "detection.features.evidence._compute",
-        "detection.models.isolation_forest._path_lengths",
-        "detection.models.boosted_trees._add_up",
+        "detection.models.heap_trees._add_up",
         "detection.memory.hourly_ring._load",
         "pipeline.stores.postgres.copy_rows._encode_rows",
     } <= set(de_antes)

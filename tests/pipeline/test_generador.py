@@ -20,8 +20,9 @@ import pytest
 
 from detection.domain import hora_absoluta
 from detection.errors import ConfiguracionError
+from detection.simulation.attacks import ETIQUETAS
 from detection.simulation.population import customers
-from detection.simulation.synthesis import ETIQUETAS, TIPOS_SOSPECHOSOS
+from detection.simulation.synthesis import TIPOS_SOSPECHOSOS
 from pipeline.generator import service
 from pipeline.generator.schemas import MAX_CUERPO_BYTES
 from pipeline.generator.service import create_generator, generate_lecturas

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from detection.domain import hora_absoluta
 from detection.errors import EntregaError
-from detection.simulation.synthesis import make_poblacion
+from detection.simulation.synthesis import make_population
 from pipeline import producer
 from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
 from pipeline.producer import open_envio, send_live
@@ -188,7 +188,7 @@ def test_live_sends_each_full_hour_once(entorno: Settings) -> None:
         return ahora
 
     envio = open_envio(entorno)
-    poblacion = make_poblacion(1, 2, 0, hora - 24, hora)
+    poblacion = make_population(1, 2, 0, hora - 24, hora)
     send_live(envio, poblacion, hora - 3, entorno.zona_horaria, 1e-6, parar, tell_time)
     mensajes = read_all(entorno, 10)
     assert len(mensajes) == 2 * 5

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from detection.features.hourly import RASGOS
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, Modelo
-from detection.params import CALIBRACIONES, Params
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
+from detection.params import Params
+from detection.rules.registry import CALIBRACIONES, rules_fingerprint
+from detection.scoring_model import ScoringModel
 from serving.model_package import save_paquete
 from serving.registry import Registro
 from serving.settings import Settings
@@ -31,20 +33,22 @@ def rasgos(n: int = 200, semilla: int = 1) -> NDArray[np.float32]:
     return np.random.default_rng(semilla).random((n, len(RASGOS))).astype(np.float32)
 
 
-def modelo(semilla: int = 1) -> Modelo:
+def modelo(semilla: int = 1) -> ScoringModel:
     """Return a model; another seed gives another."""
     x = rasgos(semilla=semilla)
-    bosque = Bosque.from_sklearn(IsolationForest(n_estimators=5, random_state=semilla).fit(x))
+    bosque = FlatIsolationForest.from_sklearn(
+        IsolationForest(n_estimators=5, random_state=semilla).fit(x)
+    )
     scores = bosque.scores(x)
-    return Modelo(
+    return ScoringModel(
         version="sin registrar",
         bosque=bosque,
-        cola_offline=Cola.fit(scores),
-        cola_online=Cola.fit(scores / 2),
+        cola_offline=EmpiricalTail.fit(scores),
+        cola_online=EmpiricalTail.fit(scores / 2),
         huella_online="0123456789ab",
         calibraciones=CALIBRACIONES,
         rasgos=RASGOS,
-        huella_params=Params().fingerprint(),
+        huella_params=rules_fingerprint(Params()),
     )
 
 

@@ -19,10 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.errors import ModeloInvalidoError
-from detection.features.fingerprint import huella_rasgos
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola
-from detection.params import CALIBRACIONES, Calibracion
+from detection.feature_fingerprint import feature_fingerprint
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
+from detection.params import Calibracion
+from detection.rules.registry import CALIBRACIONES
 from serving.model_package import (
     holds_paquete,
     huella_de,
@@ -127,18 +128,20 @@ def test_una_carpeta_que_no_es_un_paquete(tmp_path: Path) -> None:
 def test_un_paquete_que_no_es_para_este_detector(tmp_path: Path) -> None:
     """Whole but made for others, or with numbers that cannot be: refused, and said why."""
     base = modelo()
-    menos = Bosque.from_arrays(
+    menos = FlatIsolationForest.from_arrays(
         base.bosque.to_arrays()
-        | {"n_rasgos": np.array(3), "rasgo": np.zeros_like(base.bosque.rasgo)}
+        | {"n_rasgos": np.array(3), "rasgo": np.zeros_like(base.bosque.trees.rasgo)}
     )
     cola = base.cola_offline
     casos = {
         "otros rasgos": {"rasgos": ("nivel_hora",)},
         "mira 3 rasgos": {"bosque": menos},
-        "«online» no está ordenada": {"cola_online": Cola(cola.scores[::-1], cola.log_p)},
-        "«offline» no está ordenada": {"cola_offline": Cola(cola.scores, cola.log_p[::-1])},
-        "«offline» tiene formas": {"cola_offline": Cola(cola.scores[1:], cola.log_p)},
-        "no son números": {"cola_offline": Cola(cola.scores, cola.log_p * np.nan)},
+        "«online» no está ordenada": {"cola_online": EmpiricalTail(cola.scores[::-1], cola.log_p)},
+        "«offline» no está ordenada": {
+            "cola_offline": EmpiricalTail(cola.scores, cola.log_p[::-1])
+        },
+        "«offline» tiene formas": {"cola_offline": EmpiricalTail(cola.scores[1:], cola.log_p)},
+        "no son números": {"cola_offline": EmpiricalTail(cola.scores, cola.log_p * np.nan)},
         "tasa = -1": {
             "calibraciones": CALIBRACIONES | {"fraude": Calibracion(-1.0, 1.0, 1.0, 1.0)}
         },
@@ -180,7 +183,7 @@ def test_un_manifiesto_de_otros(
 def test_un_paquete_dice_con_que_codigo_se_miden_sus_rasgos(original: Path) -> None:
     """What is written is the fingerprint of the code that runs, and not of the names alone."""
     datos = json.loads((original / "modelo.json").read_text("utf-8"))
-    assert datos["huella_rasgos"] == huella_rasgos()
+    assert datos["huella_rasgos"] == feature_fingerprint()
 
 
 class _Bomba:

@@ -156,8 +156,8 @@ def test_una_correccion_antigua_se_puntua_contra_su_propio_pasado() -> None:
     _iguales(borrador.veredictos, _draft(otro, corregida).veredictos)
     assert borrador.veredictos.severidad[0] >= 3
     # It is remembered too: the window of what comes next has the corrected value.
-    fila = scorer.detector.ventanas.row("CLI_0")
-    valores = scorer.detector.ventanas.valores[fila]
+    fila = scorer.detector.ring.row("CLI_0")
+    valores = scorer.detector.ring.valores[fila]
     assert valores[int(corregida.hora_utc[0]) % valores.size] == 50.0
 
 
@@ -191,7 +191,7 @@ def test_quien_llega_con_un_borrador_que_no_sale_vuelve_a_ser_nuevo() -> None:
     )
     with pytest.raises(LoteEnVueloError):
         _draft(scorer, con_otro)
-    assert scorer.detector.ventanas.row("CLI_NUEVO") < 0
+    assert scorer.detector.ring.row("CLI_NUEVO") < 0
     _save(historia, en_vuelo)
     scorer.accept(en_vuelo)
     assert _draft(scorer, con_otro).nuevos == ["CLI_NUEVO"]
@@ -206,7 +206,7 @@ def test_descartar_olvida_y_lo_guardado_vuelve() -> None:
     final = lecturas.elegir(np.arange(N - 50, N))
     disparate = Lecturas(final.propietario_id, final.hora_utc, final.consumo_kwh * 1000)
     scorer.discard(_draft(scorer, disparate))
-    assert len(scorer.detector.ventanas) == 0
+    assert len(scorer.detector.ring) == 0
     esperado = _draft(_scorer(historia), final).veredictos
     _iguales(_draft(scorer, final).veredictos, esperado)
 
@@ -236,7 +236,7 @@ def test_sin_almacen_no_cambia_nada() -> None:
     historia.caido = True
     with pytest.raises(TransientError):
         _draft(scorer, _lecturas(2, 24))
-    assert len(scorer.detector.ventanas) == 0
+    assert len(scorer.detector.ring) == 0
     historia.caido = False
     assert len(_draft(scorer, _lecturas(2, 24)).veredictos) == 48
 
@@ -248,4 +248,4 @@ def test_olvidar_clientes_que_pasan_a_otro_consumidor() -> None:
     borrador = _draft(scorer, _lecturas(3, 10))
     assert sorted(borrador.nuevos) == ["CLI_0", "CLI_1", "CLI_2"]
     scorer.forget(["CLI_1"])
-    assert sorted(scorer.detector.ventanas.customers()) == ["CLI_0", "CLI_2"]
+    assert sorted(scorer.detector.ring.customers()) == ["CLI_0", "CLI_2"]

@@ -12,6 +12,7 @@ from contracts.fakes import FakeHistoryStore
 
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, Veredictos
+from detection.rules.registry import rules_fingerprint
 from pipeline.stores.ports import PuntoOnline
 from serving.scorer import Borrador, Origen, Scorer
 
@@ -87,7 +88,7 @@ def test_los_dos_modelos_votan(lecturas: Lecturas) -> None:
     assert listos[-24 * CLIENTES :].all()
     assert (todo["scores"][:, 6:][listos[:, 0] & listos[:, 1]] > 0.5).any(axis=0).all()
     assert {f.version_modelo for f in historia.filas.values()} == {
-        f"consumo-detector-1+reglas-{PARAMS.fingerprint()}"
+        f"consumo-detector-1+reglas-{rules_fingerprint(PARAMS)}"
     }
 
 
@@ -182,9 +183,9 @@ def test_las_mismas_lecturas_otra_vez_no_cambian_nada(lecturas: Lecturas) -> Non
     scorer = _scorer(historia)
     _pasar(scorer, historia, lecturas, 0, N, 500)
     filas = dict(historia.filas)
-    ventanas = scorer.detector.ventanas
+    ventanas = scorer.detector.ring
     ids = [f"CLI_{c}" for c in range(CLIENTES)]
-    marcas = ventanas.marcas[ventanas.rows(ids)].copy()
+    marcas = ventanas.veredictos[ventanas.rows(ids)].copy()
     evidencia = ventanas.ganancia_dia[ventanas.rows(ids)].copy()
     modelos = historia.load_online("registro", [0, 1])
     for i in range(0, N, 600):
@@ -196,7 +197,7 @@ def test_las_mismas_lecturas_otra_vez_no_cambian_nada(lecturas: Lecturas) -> Non
     # The model has moved on in the log, and learnt nothing new.
     ahora = historia.load_online("registro", [0, 1])
     assert [g and g[1] for g in ahora] == [g and g[1] for g in modelos]
-    np.testing.assert_array_equal(ventanas.marcas[ventanas.rows(ids)], marcas)
+    np.testing.assert_array_equal(ventanas.veredictos[ventanas.rows(ids)], marcas)
     np.testing.assert_array_equal(ventanas.ganancia_dia[ventanas.rows(ids)], evidencia)
 
 

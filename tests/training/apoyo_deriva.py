@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Historia, hora_absoluta
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Modelo
+from detection.models.isolation_forest import FlatIsolationForest
 from detection.params import Params
-from detection.simulation.synthesis import Sinteticas, generate, make_poblacion
+from detection.scoring_model import ScoringModel
+from detection.simulation.synthesis import LabelledReadings, generate, make_population
 from serving.local_time import load_calendario
 from training.calibrate import calibrate
 from training.dataset import Retenidas, readings_of
@@ -39,7 +39,7 @@ Cambio = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float32]]
 class EnMemoria:
     """A ``Lector`` over generated readings."""
 
-    def __init__(self, sinteticas: Sinteticas, cambio: Cambio | None = None) -> None:
+    def __init__(self, sinteticas: LabelledReadings, cambio: Cambio | None = None) -> None:
         self._ids, indice = np.unique(sinteticas.propietario_id, return_inverse=True)
         orden = np.lexsort((sinteticas.hora_utc, indice))
         self._indice, self._hora = indice[orden], sinteticas.hora_utc[orden]
@@ -78,14 +78,14 @@ SEMANA = Recientes(MES.hasta_hora + 24, MES.hasta_hora + 8 * 24)
 
 
 @lru_cache(maxsize=4)
-def poblacion(semilla: int, clientes: int = 50, sospechosos: int = 3) -> Sinteticas:
+def poblacion(semilla: int, clientes: int = 50, sospechosos: int = 3) -> LabelledReadings:
     """Return readings from 1 January to the end of ``SEMANA``."""
-    gente = make_poblacion(semilla, clientes, sospechosos, INICIO, SEMANA.hasta_hora)
+    gente = make_population(semilla, clientes, sospechosos, INICIO, SEMANA.hasta_hora)
     return generate(gente, INICIO, SEMANA.hasta_hora, MADRID)
 
 
 @lru_cache(maxsize=4)
-def version(semilla: int, clientes: int = 50, sospechosos: int = 3) -> Modelo:
+def version(semilla: int, clientes: int = 50, sospechosos: int = 3) -> ScoringModel:
     """Return a version that was fitted and calibrated on ``MES``."""
     from sklearn.ensemble import IsolationForest
 
@@ -99,7 +99,9 @@ def version(semilla: int, clientes: int = 50, sospechosos: int = 3) -> Modelo:
     retenidas = Retenidas(
         lecturas, np.zeros(len(lecturas), np.int32), lecturas.hora_utc >= MES.desde_hora
     )
-    return calibrate("consumo-detector-1", Bosque.from_sklearn(bosque), retenidas, MADRID, PARAMS)
+    return calibrate(
+        "consumo-detector-1", FlatIsolationForest.from_sklearn(bosque), retenidas, MADRID, PARAMS
+    )
 
 
 def filas(semilla: int, cuando: Recientes, cambio: Cambio | None = None) -> pd.DataFrame:

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from detection.detector import Crudos, DetectorConsumo
+from detection.detector import DetectorConsumo, ScoringTrace
 from detection.domain import Historia, Lecturas, Veredictos, hora_absoluta, instante
 from detection.params import Params
-from detection.simulation.synthesis import generate, make_poblacion
+from detection.simulation.synthesis import generate, make_population
 from serving.local_time import load_calendario
 from training.dataset import Limites, Muestra, Ventana, make_ventana, read_muestra
 
@@ -67,16 +67,16 @@ class HistoriaEnMemoria:
 
 
 @lru_cache(maxsize=4)
-def puntuadas(dias: int = DIAS, clientes: int = CLIENTES) -> tuple[Lecturas, Crudos]:
+def puntuadas(dias: int = DIAS, clientes: int = CLIENTES) -> tuple[Lecturas, ScoringTrace]:
     """Return a seeded population's readings, and what the live path made of them in batches."""
     desde = HASTA - 24 * dias
     sospechosos = min(SOSPECHOSOS, clientes - 1)
-    poblacion = make_poblacion(SEMILLA, clientes, sospechosos, desde, HASTA)
+    poblacion = make_population(SEMILLA, clientes, sospechosos, desde, HASTA)
     lecturas = generate(poblacion, desde, HASTA, MADRID).lecturas()
     return lecturas, en_vivo(lecturas)
 
 
-def en_vivo(lecturas: Lecturas, lote: int = 997) -> Crudos:
+def en_vivo(lecturas: Lecturas, lote: int = 997) -> ScoringTrace:
     """Return what a consumer's detector measured on readings that came in batches."""
     detector = DetectorConsumo(MADRID, PARAMS)
     n = len(lecturas)
@@ -91,10 +91,10 @@ def en_vivo(lecturas: Lecturas, lote: int = 997) -> Crudos:
     veredictos = replace(partes[0].veredictos, **columnas)
     crudos = {
         nombre: np.concatenate([getattr(p, nombre) for p in partes])
-        for nombre in Crudos.__slots__
+        for nombre in ScoringTrace.__slots__
         if nombre != "veredictos"
     }
-    return Crudos(veredictos=veredictos, **crudos)
+    return ScoringTrace(veredictos=veredictos, **crudos)
 
 
 def en_memoria(dias: int = DIAS, clientes: int = CLIENTES) -> HistoriaEnMemoria:

@@ -16,9 +16,11 @@ from sklearn.ensemble import IsolationForest
 
 from detection.domain import Lecturas
 from detection.features.hourly import RASGOS
-from detection.models.isolation_forest import Bosque
-from detection.models.scoring_model import Cola, Modelo
-from detection.params import CALIBRACIONES, Params
+from detection.models.isolation_forest import FlatIsolationForest
+from detection.models.tails import EmpiricalTail
+from detection.params import Params
+from detection.rules.registry import CALIBRACIONES, rules_fingerprint
+from detection.scoring_model import ScoringModel
 from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON, MODELO, VersionInfo
 from serving.registry import Registro
@@ -50,23 +52,23 @@ def conjunto(semilla: int = 1) -> Conjunto:
 
 
 @lru_cache(maxsize=4)
-def modelo(peso: float = 1.0) -> Modelo:
+def modelo(peso: float = 1.0) -> ScoringModel:
     """Return the rules, their weights times ``peso``, beside two models that never raise alarm.
 
     With 0 nothing is ever found; with 1 it is the rules alone.
     """
     filas = np.random.default_rng(0).random((300, len(RASGOS)), np.float32)
     bosque = IsolationForest(n_estimators=5, random_state=0).fit(filas)
-    muda = Cola(np.array([0.0, 1.0]), np.array([0.0, -0.001]))
-    return Modelo(
+    muda = EmpiricalTail(np.array([0.0, 1.0]), np.array([0.0, -0.001]))
+    return ScoringModel(
         version="sin registrar",
-        bosque=Bosque.from_sklearn(bosque),
+        bosque=FlatIsolationForest.from_sklearn(bosque),
         cola_offline=muda,
         cola_online=muda,
         huella_online="ninguna",
         calibraciones={n: replace(c, peso=c.peso * peso) for n, c in CALIBRACIONES.items()},
         rasgos=RASGOS,
-        huella_params=Params().fingerprint(),
+        huella_params=rules_fingerprint(Params()),
     )
 
 

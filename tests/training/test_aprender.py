@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from apoyo_entrenamiento import HASTA, MADRID, PARAMS, HistoriaEnMemoria, en_vivo
 
-from detection.blend.learned import COLUMNAS
+from detection.blend.learned import COLUMNAS, LearnedBlend
 from detection.detector import DetectorConsumo
 from detection.domain import TIPOS, Lecturas, TipoAnomalia
 from detection.errors import ModeloInvalidoError
-from detection.models.scoring_model import MezclaAprendida, Modelo
-from detection.simulation.synthesis import generate, make_poblacion
+from detection.scoring_model import ScoringModel
+from detection.simulation.synthesis import generate, make_population
 from serving.model_package import MEZCLA, load_paquete, save_paquete
 from training import blend_fit
 from training.blend_fit import CLIENTES_MINIMOS, Ejemplos, learn_mezcla
@@ -29,12 +29,12 @@ OFFLINE = TIPOS.index(TipoAnomalia.MODELO_OFFLINE)
 
 @lru_cache(maxsize=1)
 def _limpias() -> Lecturas:
-    poblacion = make_poblacion(11, CLIENTES, 0, DESDE, HASTA)
+    poblacion = make_population(11, CLIENTES, 0, DESDE, HASTA)
     return generate(poblacion, DESDE, HASTA, MADRID).lecturas()
 
 
 @lru_cache(maxsize=1)
-def _modelo() -> Modelo:
+def _modelo() -> ScoringModel:
     lecturas = _limpias()
     ids = sorted(set(lecturas.propietario_id))
     return learn_short(ids, lecturas, MADRID, 3, 2).modelo
@@ -42,12 +42,12 @@ def _modelo() -> Modelo:
 
 def _aprende(
     limpias: Lecturas | None = None, dichos: Ejemplos | None = None
-) -> MezclaAprendida | None:
+) -> LearnedBlend | None:
     return learn_mezcla(limpias or _limpias(), _modelo(), MADRID, PARAMS, semilla=4, dichos=dichos)
 
 
 @pytest.fixture(scope="module")
-def mezcla() -> MezclaAprendida:
+def mezcla() -> LearnedBlend:
     with pytest.MonkeyPatch.context() as parche:
         # Two rounds of attacks and ten trees say enough here.
         parche.setattr(blend_fit, "VUELTAS", 2)
@@ -58,7 +58,7 @@ def mezcla() -> MezclaAprendida:
 
 
 @pytest.fixture(scope="module")
-def con_mezcla(mezcla: MezclaAprendida) -> Modelo:
+def con_mezcla(mezcla: LearnedBlend) -> ScoringModel:
     return replace(_modelo(), mezcla=mezcla)
 
 
@@ -69,17 +69,17 @@ def test_con_pocos_clientes_no_se_aprende() -> None:
     assert _aprende(_limpias().elegir(filas)) is None
 
 
-def test_dos_veces_es_lo_mismo(mezcla: MezclaAprendida, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dos_veces_es_lo_mismo(mezcla: LearnedBlend, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same readings and seed give the same trees and the same tail."""
     monkeypatch.setattr(blend_fit, "VUELTAS", 2)
     monkeypatch.setattr(blend_fit, "ARBOLES", 10)
     otra = _aprende()
     assert otra is not None
-    assert (otra.arboles.hoja == mezcla.arboles.hoja).all()
+    assert (otra.arboles.trees.hoja == mezcla.arboles.trees.hoja).all()
     assert (otra.cola.scores == mezcla.cola.scores).all()
 
 
-def test_decide_donde_esta_lista(con_mezcla: Modelo) -> None:
+def test_decide_donde_esta_lista(con_mezcla: ScoringModel) -> None:
     """The score is the tail's; what it flags bears modelo_offline; before, the weighted decides."""
     detector = DetectorConsumo(MADRID, PARAMS, con_columnas=True)
     detector.use(con_mezcla)
@@ -101,14 +101,14 @@ def test_decide_donde_esta_lista(con_mezcla: Modelo) -> None:
     assert (v.score_centesimas[:primera] == ponderada.score_centesimas[:primera]).all()
 
 
-def test_sin_modelo_offline_no_hay_mezcla(con_mezcla: Modelo) -> None:
+def test_sin_modelo_offline_no_hay_mezcla(con_mezcla: ScoringModel) -> None:
     """Left out with the version that it belongs to."""
     detector = DetectorConsumo(MADRID, PARAMS, sin=["modelo_offline"])
     detector.use(con_mezcla)
-    assert detector.mezcla is None
+    assert detector.learned is None
 
 
-def test_en_sombra_dice_lo_que_diria_de_campeona(con_mezcla: Modelo) -> None:
+def test_en_sombra_dice_lo_que_diria_de_campeona(con_mezcla: ScoringModel) -> None:
     """A challenger with a learned blend gives the scores that it would give in use."""
     lecturas = _limpias()
     campeona = DetectorConsumo(MADRID, PARAMS)
@@ -124,7 +124,7 @@ def test_en_sombra_dice_lo_que_diria_de_campeona(con_mezcla: Modelo) -> None:
     assert (en_sombra.sombra_centesimas[lista] == suyas.veredictos.score_centesimas[lista]).all()
 
 
-def test_va_y_vuelve_en_el_paquete(con_mezcla: Modelo, tmp_path: Path) -> None:
+def test_va_y_vuelve_en_el_paquete(con_mezcla: ScoringModel, tmp_path: Path) -> None:
     """A package gives back the same blend, and one without it is refused."""
     save_paquete(con_mezcla, tmp_path / "p")
     vuelta = load_paquete(tmp_path / "p", "consumo-detector-9")

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from detection.models.boosted_trees import Potenciado
+from detection.models.boosted_trees import FlatBoostedTrees
 from training.binning import CAJAS, MUESTRA, find_cortes, to_cajas
 
 FILAS, COLUMNAS = 5_000, 6
@@ -64,7 +64,7 @@ def test_los_arboles_de_cajas_puntuan_valores() -> None:
     x, y, peso = _datos(3)
     cortes = find_cortes(x, peso, 1)
     clasificador = _fit(to_cajas(x, cortes), y, peso)
-    potenciado = Potenciado.from_sklearn(clasificador, cortes)
+    potenciado = FlatBoostedTrees.from_sklearn(clasificador, cortes)
     rng = np.random.default_rng(4)
     for j, corte in enumerate(cortes):
         if corte.size:
@@ -81,7 +81,7 @@ def test_con_pocos_valores_es_lo_que_haria_scikit_learn() -> None:
     x, y, peso = _datos(5)
     x = np.round(np.minimum(x, 10.0), 1)
     cortes = find_cortes(x, peso, 1)
-    potenciado = Potenciado.from_sklearn(_fit(to_cajas(x, cortes), y, peso), cortes)
+    potenciado = FlatBoostedTrees.from_sklearn(_fit(to_cajas(x, cortes), y, peso), cortes)
     assert (potenciado.scores(x) == _fit(x, y, peso).decision_function(x)).all()
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detection.params import CALIBRACIONES, Calibracion
+from detection.params import Calibracion
+from detection.rules.registry import CALIBRACIONES
 from training.calibrate import HORAS_PREVIAS, fit_tail, recalibrate, shrink
 
 PREVIA = Calibracion(tasa=3e-2, alfa=2.0, fraccion=1.0, peso=0.6)

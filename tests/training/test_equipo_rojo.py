@@ -9,7 +9,7 @@ from apoyo_entrenamiento import HASTA, MADRID
 from detection.domain import Lecturas
 from detection.errors import PermanentError
 from detection.simulation.synthesis import generate
-from detection.simulation.synthesis import make_poblacion as make_hogares
+from detection.simulation.synthesis import make_population as make_hogares
 from training.evaluation.attacked_homes import TODOS, Poblacion, make_poblacion
 from training.holdout import meter_step, to_meter
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from detection.memory.hourly_ring import GANANCIA
+from detection.memory.hourly_ring import GAIN
 from training.evaluation.metrics import (
     GRACIA_HORAS,
     HUECO_DIAS,
@@ -291,12 +291,12 @@ def test_los_empates_de_la_cabeza_se_sortean() -> None:
 
 def test_los_clientes_se_ordenan_por_lo_mas_que_reunieron() -> None:
     """Two alarms on one day; one, and its half after a half-life and another: a half-life apart."""
-    cien = GANANCIA[100] / 10_000
+    cien = GAIN[100] / 10_000
     cliente = np.array([0, 0, 1, 1, 2])
     hora = np.array([0, 1, 0, 7 * DIA, 3])
     score = np.array([100, 100, 100, 100, 0])
     picos = rank_customers(cliente, hora, score, 4, semivida_dias=7.0)
-    assert picos.tolist() == pytest.approx([2 * cien, 1.5 * cien, GANANCIA[0] / 10_000, 0.0])
+    assert picos.tolist() == pytest.approx([2 * cien, 1.5 * cien, GAIN[0] / 10_000, 0.0])
     nadie = rank_customers(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, int), 2, 7.0)
     assert nadie.tolist() == [0.0, 0.0]
 

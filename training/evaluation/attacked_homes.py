@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import PermanentError
-from detection.simulation.attacks import AMPLIADOS, Ataque, aplicar, make_ataque
-from detection.simulation.draws import Tiempo, make_tiempo
+from detection.simulation.attacks import AMPLIADOS, Attack, apply_attack, make_attack
+from detection.simulation.draws import TimeAxis, make_time_axis
 from training.dataset import partition_of
 from training.history_reader import by_lot
 from training.holdout import (
@@ -43,7 +43,7 @@ CALENTAMIENTO_DIAS = 14
 MINIMO_ATAQUE_DIAS = 5
 """Shortest attack, and the least that is left of the data when one starts. By hand, 2026-11-24."""
 _SORTEO = 20
-"""Stream of the draws of start and end; those of ``make_ataque`` are in 10."""
+"""Stream of the draws of start and end; those of ``make_attack`` are in 10."""
 
 
 def es_desarrollo(propietario_id: str) -> bool:
@@ -125,7 +125,7 @@ def make_poblacion(
     proporcion : float
         Share of the customers that is attacked, 0 to 1.
     visible : bool
-        Blatant attacks only, as in ``make_ataque``.
+        Blatant attacks only, as in ``make_attack``.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def make_poblacion(
     desde = int(hora[0]) + calentamiento_dias * HORAS_POR_DIA
     hasta = int(hora[-1]) + 1
     _check_span(int(hora[0]), desde, hasta)
-    tiempo = make_tiempo(semilla, int(hora[0]), hasta, calendario, frozenset())
+    tiempo = make_time_axis(semilla, int(hora[0]), hasta, calendario, frozenset())
     nombres = clientes.tolist()
     quienes = by_lot(nombres, semilla, "ataque")[: round(proporcion * len(nombres))]
     ataque = dict.fromkeys(nombres, "") | {q: tipos[k % len(tipos)] for k, q in enumerate(quienes)}
@@ -159,7 +159,7 @@ def _attack_all(
     cliente: NDArray[np.int64],
     hora_utc: NDArray[np.int64],
     leido: Floats,
-    tiempo: Tiempo,
+    tiempo: TimeAxis,
     calendario: Calendario,
 ) -> tuple[NDArray[np.bool_], Floats]:
     """Return what (n,) the attacks touch and what is lost; ``leido`` and ``ataque`` are changed.
@@ -208,14 +208,14 @@ class _Caso:
         resumen = hashlib.blake2b(self.nombre.encode(), digest_size=4).digest()
         return int.from_bytes(resumen, "big")
 
-    def make(self) -> tuple[Ataque, int]:
+    def make(self) -> tuple[Attack, int]:
         """Return the attack, and the hour at which it is over."""
         desde, hasta = self.horas
         rng = np.random.default_rng(np.random.SeedSequence([self.semilla, self.indice, _SORTEO]))
         minimo = MINIMO_ATAQUE_DIAS * HORAS_POR_DIA
         inicio = int(rng.integers(desde, hasta - minimo + 1))
         fin = int(rng.integers(inicio + minimo, hasta + 1)) if rng.random() < 0.5 else hasta
-        return make_ataque(self.semilla, self.indice, self.tipo, inicio, self.visible), fin
+        return make_attack(self.semilla, self.indice, self.tipo, inicio, self.visible), fin
 
 
 def _lost(caso: _Caso, honesto_kwh: Floats, leido_kwh: Floats) -> Floats:
@@ -232,7 +232,7 @@ def _attack(
     caso: _Caso,
     hora_utc: NDArray[np.int64],
     consumo_kwh: Floats,
-    tiempo: Tiempo,
+    tiempo: TimeAxis,
     calendario: Calendario,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return one customer's readings (m,) under its attack, and where it has its hand in them."""
@@ -249,7 +249,7 @@ def _attack(
         lamparas_kw=ataque.lamparas_kw * factor,
         auxiliar_kw=ataque.auxiliar_kw * factor,
     )
-    leido, tocado = aplicar(
+    leido, tocado = apply_attack(
         ataque,
         (caso.semilla, caso.indice),
         tiempo,

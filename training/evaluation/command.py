@@ -19,7 +19,7 @@ import numpy as np
 
 from detection.domain import SEVERIDADES, instante
 from detection.errors import PermanentError
-from detection.texts import numero
+from detection.number_format import numero
 from serving.cli import FALLO, HECHO, Parser, describe_os, entero, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.detector import Crudos, DetectorConsumo
+from detection.detector import DetectorConsumo, ScoringTrace
 from detection.domain import (
     HORAS_POR_DIA,
     MASCARA_DTYPE,
@@ -31,9 +31,9 @@ from detection.domain import (
     Veredictos,
 )
 from detection.errors import PermanentError
-from detection.models.scoring_model import Modelo
+from detection.number_format import numero
 from detection.params import Params
-from detection.texts import numero
+from detection.scoring_model import ScoringModel
 from serving.local_time import load_calendario
 from serving.settings import Settings
 from training.evaluation.baselines import Z_SEMANAL, alone, pyod_scores, weekly_z
@@ -64,7 +64,7 @@ class Aprendizaje:
         Spanish: what could be learnt, or why nothing.
     """
 
-    modelo: Modelo | None
+    modelo: ScoringModel | None
     frase: str
 
 
@@ -99,7 +99,7 @@ class Recuerdo:
             np.zeros(n, np.bool_), np.zeros(n, np.bool_),
         )  # fmt: skip
 
-    def add(self, filas: slice, crudos: Crudos, *, todo: bool) -> None:
+    def add(self, filas: slice, crudos: ScoringTrace, *, todo: bool) -> None:
         """Keep a batch; features and scores only if all is asked."""
         v = crudos.veredictos
         self.score_centesimas[filas] = v.score_centesimas

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA
-from detection.memory.hourly_ring import GANANCIA
+from detection.memory.hourly_ring import GAIN
 
 HUECO_DIAS = 7
 """Honest days that end an event. By hand, 2026-11-24: who pauses over a weekend goes on."""
@@ -361,7 +361,7 @@ def rank_customers(
 ) -> Floats:
     """Return (c,) what customers are ranked by: the most evidence that each ever gathered.
 
-    A reading contributes what it does to suspicion (``detection.memory.hourly_ring.GANANCIA``),
+    A reading contributes what it does to suspicion (``detection.memory.hourly_ring.GAIN``),
     halved with every half-life. The peak and not the end: an attack that is over is still one to
     look into.
 
@@ -375,7 +375,7 @@ def rank_customers(
     dia = dia - dia.min()
     dias = int(dia.max()) + 1
     ganancia = np.bincount(
-        dia * clientes + cliente, GANANCIA[score_centesimas] / 10_000, minlength=dias * clientes
+        dia * clientes + cliente, GAIN[score_centesimas] / 10_000, minlength=dias * clientes
     ).reshape(dias, clientes)
     resto = 0.5 ** (1.0 / semivida_dias)
     evidencia, pico = np.zeros(clientes), np.zeros(clientes)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.domain import SEVERIDADES
-from detection.texts import numero
+from detection.number_format import numero
 from training.evaluation.metrics import (
     Casos,
     Cifra,

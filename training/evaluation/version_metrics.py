@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, SEVERIDADES, TIPOS, Calendario, Veredictos
 from detection.errors import ModeloInvalidoError
-from detection.models.scoring_model import Modelo
+from detection.number_format import numero, porcentaje
 from detection.params import Params
-from detection.texts import numero, porcentaje
+from detection.scoring_model import ScoringModel
 from training.holdout import Conjunto
 
 MEDIA = 2
@@ -109,7 +109,7 @@ class Metricas:
 
 def score_conjunto(
     conjunto: Conjunto,
-    modelo: Modelo | None,
+    modelo: ScoringModel | None,
     calendario: Calendario,
     params: Params,
     sin: Collection[str] = (),
@@ -128,7 +128,7 @@ def score_conjunto(
 
 def evaluate(
     conjunto: Conjunto,
-    modelo: Modelo | None,
+    modelo: ScoringModel | None,
     calendario: Calendario,
     params: Params,
     *,
@@ -200,7 +200,7 @@ def _precision(conjunto: Conjunto, scores: NDArray) -> float:
 
 
 def permutation_importance(
-    conjunto: Conjunto, modelo: Modelo, calendario: Calendario, params: Params, semilla: int
+    conjunto: Conjunto, modelo: ScoringModel, calendario: Calendario, params: Params, semilla: int
 ) -> dict[str, float]:
     """Return, by feature, the average precision that the forest alone loses when it is shuffled.
 

@@ -44,7 +44,7 @@ from serving.settings import Settings
 from serving.shutdown import Parada
 
 if TYPE_CHECKING:
-    from detection.simulation.synthesis import Cliente
+    from detection.simulation.synthesis import SimulatedCustomer
 
 CLIENTES_DE_LA_DEMO = 50
 DIAS_DE_LA_DEMO = 60
@@ -80,7 +80,7 @@ class DemoScene:
         """Return how many of the customers are suspicious: 8 of 50, in proportion."""
         return max(1, self.clientes * SOSPECHOSOS_DE_50 // 50)
 
-    def poblacion(self) -> Sequence[Cliente]:
+    def poblacion(self) -> Sequence[SimulatedCustomer]:
         """Return the customers, always the same ones: chosen among those of the producer."""
         return scene(
             self.semilla, self.clientes, self.sospechosos, self.desde_hora, self.hasta_hora

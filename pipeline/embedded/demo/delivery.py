@@ -25,7 +25,7 @@ from pipeline.streaming.kafka_lag import GroupOffsets
 from serving.settings import Settings
 
 if TYPE_CHECKING:
-    from detection.simulation.synthesis import Cliente
+    from detection.simulation.synthesis import SimulatedCustomer
 
 SIN_AVANCE_S = 10.0
 """A position may be stored late, or its message lost; after this long the history is asked."""
@@ -50,7 +50,7 @@ class DemoDelivery:
         self,
         consola: Console,
         settings: Settings,
-        clientes: Sequence[Cliente],
+        clientes: Sequence[SimulatedCustomer],
         historial: PostgresStore,
         supervisor: Supervisor,
     ) -> None:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from detection.domain import Severidad, instante
-from detection.texts import numero
+from detection.number_format import numero
 from pipeline.embedded.progress import paso
 from pipeline.embedded.supervisor import PASO_INSISTIR_S, Supervisor
 from pipeline.stores.anomaly_records import ClienteRanking

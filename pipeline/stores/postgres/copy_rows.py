@@ -16,7 +16,6 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.compiled import compilado
 from detection.domain import (
     HORAS_POR_DIA,
     MASCARA_DTYPE,
@@ -29,6 +28,7 @@ from detection.domain import (
     Veredictos,
     nombres_de_tipos,
 )
+from detection.jit import jit
 
 COLUMNAS = (
     "propietario_id",
@@ -259,13 +259,13 @@ def _tabla_de_lentos(consumo_kwh: NDArray[np.float64]) -> _Tabla:
     return _tabla([encode_numeric(v) for v in consumo_kwh[_slow(consumo_kwh)].tolist()])
 
 
-@compilado()
+@jit()
 def _is_fast(kwh: float) -> bool:
     """Return whether a reading has at most 8 decimals and 15 digits."""
     return 0.0 <= kwh < KWH_RAPIDO and np.floor(kwh * ESCALA_RAPIDA + 0.5) / ESCALA_RAPIDA == kwh
 
 
-@compilado()
+@jit()
 def _slow(consumo_kwh: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the indices of the readings that are not fast."""
     indices = np.empty(consumo_kwh.shape[0], np.int64)
@@ -277,7 +277,7 @@ def _slow(consumo_kwh: NDArray[np.float64]) -> NDArray[np.int64]:
     return indices[:total]
 
 
-@compilado()
+@jit()
 def _put(salida: _Bytes, p: int, valor: int | np.integer, ancho: int) -> int:
     """Write ``valor`` in ``ancho`` bytes at ``p``, the highest first; return the next place."""
     for i in range(ancho):
@@ -285,7 +285,7 @@ def _put(salida: _Bytes, p: int, valor: int | np.integer, ancho: int) -> int:
     return p + ancho
 
 
-@compilado()
+@jit()
 def _copy(salida: _Bytes, p: int, datos: _Bytes, desde: int, hasta: int) -> int:
     """Copy ``datos[desde:hasta]`` to ``p``; return the next place."""
     for i in range(hasta - desde):
@@ -293,7 +293,7 @@ def _copy(salida: _Bytes, p: int, datos: _Bytes, desde: int, hasta: int) -> int:
     return p + hasta - desde
 
 
-@compilado()
+@jit()
 def _put_kwh(salida: _Bytes, p: int, kwh: float) -> int:
     """Write a fast reading: four groups, of which the server drops the zeros at both ends."""
     unidades = np.int64(np.floor(kwh * ESCALA_RAPIDA + 0.5))
@@ -317,7 +317,7 @@ def _put_kwh(salida: _Bytes, p: int, kwh: float) -> int:
     return _put(salida, p, fraccion % 10_000, 2)
 
 
-@compilado()
+@jit()
 def _put_fixed(salida: _Bytes, p: int, fila: _Fila, i: int) -> int:
     """Write ``timestamp_consumo``, ``fecha`` and ``hora`` of row ``i``; return the next place."""
     p = _put(salida, p, 8, 4)
@@ -328,7 +328,7 @@ def _put_fixed(salida: _Bytes, p: int, fila: _Fila, i: int) -> int:
     return _put(salida, p, fila.hora_local[i] % HORAS_POR_DIA, 4)
 
 
-@compilado()
+@jit()
 def _put_real(salida: _Bytes, p: int, bits: int) -> int:
     """Write a float32 given by its bits, NaN as NULL; return the next place."""
     if bits & 0x7FFFFFFF > 0x7F800000:
@@ -337,7 +337,7 @@ def _put_real(salida: _Bytes, p: int, bits: int) -> int:
     return _put(salida, p, bits, 4)
 
 
-@compilado()
+@jit()
 def _encode_rows(
     salida: _Bytes,
     p: int,

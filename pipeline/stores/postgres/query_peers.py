@@ -192,7 +192,8 @@ class ConsultasPares(ConsultasClientes):
             At most ``DIAS_BANDA`` days apart.
         """
         # Compiled loops take a second to import, and only who draws a band needs them.
-        from detection.memory.context import clock_changes, make_referencia
+        from detection.memory.reference import make_reference
+        from detection.memory.windows import make_windows
 
         check_id(propietario_id)
         check_range(desde, hasta, DIAS_BANDA)
@@ -209,14 +210,8 @@ class ConsultasPares(ConsultasClientes):
         ventana = _windows(horas, kwh, pedidas)
         calendario = load_calendario(self._settings.zona_horaria)
         params = Params()
-        salto_indice, salto_horas = np.empty((2, pedidas.size), np.int64)
-        clock_changes(
-            calendario.desfase_horas, calendario.desde_hora, horas[pedidas], salto_indice,
-            salto_horas,
-        )  # fmt: skip
-        referencia = make_referencia(
-            ventana, calendario.local(horas[pedidas]), salto_indice, salto_horas, params
-        )
+        windows = make_windows(calendario, horas[pedidas], kwh[pedidas].astype(np.float64), ventana)
+        referencia = make_reference(windows, params)
         medias = referencia.media_kwh.tolist()
         margenes = (params.sigmas * referencia.sigma_kwh).tolist()
         return [
