@@ -42,7 +42,7 @@ from contextlib import closing
 from typing import get_args
 import numpy as np
 from api.params import Tipo
-from dashboard.texts import NOMBRES_TIPO
+from dashboard.texts import TYPE_NAMES
 from detection.blend.weighted import Blended
 from detection.detector import DetectorConsumo
 from detection.domain import MASCARA_DTYPE, TIPOS, Calendario, Lecturas, Veredictos
@@ -51,7 +51,7 @@ from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import load_settings
 
 assert len(TIPOS) == 9 and MASCARA_DTYPE == np.uint16
-assert "noveno" in get_args(Tipo) and NOMBRES_TIPO["noveno"] == "El noveno"
+assert "noveno" in get_args(Tipo) and TYPE_NAMES["noveno"] == "El noveno"
 n, d = 3, 9
 assert Blended.empty(n, d).tipos.dtype == MASCARA_DTYPE
 detector = DetectorConsumo(Calendario("UTC", 0, np.zeros(1_000_000, np.int8)))
