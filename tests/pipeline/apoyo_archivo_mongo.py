@@ -92,11 +92,6 @@ class Testigo(CommandListener):
             self._antes = _nada
 
 
-def al_azar(azar: np.random.Generator) -> Callable[[list[str]], str]:
-    """Return who draws lots."""
-    return lambda activas: activas[int(azar.integers(len(activas)))]
-
-
 def a_rachas(azar: np.random.Generator, largo: float) -> Callable[[list[str]], str]:
     """Return who draws lots, and lets whoever it drew go on for ``largo`` turns in the mean.
 

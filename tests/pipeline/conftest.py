@@ -1,4 +1,4 @@
-"""What the tests of this folder share: a history that is dear to fill."""
+"""What the tests of this folder share: a history that is dear to fill, and MongoDB's listener."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from apoyo_archivo_mongo import Testigo
 from apoyo_consultas import (
     AHORA,
     LIMITE_ARCHIVO,
@@ -18,7 +19,7 @@ from apoyo_consultas import (
     hacer_datos,
     limite_archivo,
 )
-from pymongo import MongoClient
+from pymongo import MongoClient, monitoring
 
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.queries import MongoConsultas
@@ -48,6 +49,14 @@ def historia(servicios: EmbeddedServices) -> Iterator[Settings]:
         archivo.close()
         ejecutar(entorno, "ANALYZE")
         yield entorno
+
+
+@pytest.fixture(scope="session")
+def testigo() -> Testigo:
+    """Give the listener that every client made afterwards has; there is no way to remove one."""
+    uno = Testigo()
+    monitoring.register(uno)
+    return uno
 
 
 @pytest.fixture(scope="session")

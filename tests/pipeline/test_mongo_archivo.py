@@ -13,7 +13,6 @@ import pytest
 from apoyo_archivo_mongo import MuerteError, Orden, Testigo
 from contracts.fakes import Identidad, explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo, anomalias_de
-from pymongo import monitoring
 
 from detection.domain import hora_absoluta
 from detection.errors import PermanentError, TransientError
@@ -40,14 +39,6 @@ NUEVAS = [("A", datetime(2026, 1, 31, 23, tzinfo=UTC)), ("B", datetime(2026, 3, 
 Documentos = dict[Identidad, dict[str, Any]]
 """Whole documents by their reading."""
 DIA_11 = ("A", hora_absoluta(datetime(2026, 1, 11, 2, tzinfo=UTC)))
-
-
-@pytest.fixture(scope="module")
-def testigo() -> Testigo:
-    """Give the listener that every client made afterwards has; there is no way to remove one."""
-    uno = Testigo()
-    monitoring.register(uno)
-    return uno
 
 
 class Casa(AnomaliasMongo):
@@ -244,8 +235,11 @@ def test_eliminar_es_solo_del_archivo_y_para_siempre(casa: Casa) -> None:
     assert casa.crudas(ARCHIVO).keys() == {DIA_11}
 
 
+@pytest.mark.parametrize("cada", [8, pytest.param(1, marks=pytest.mark.lenta)])
 @pytest.mark.parametrize("operacion", ["archivar", "restaurar", "eliminar"])
-def test_morir_entre_dos_ordenes_cualesquiera(casa: Casa, testigo: Testigo, operacion: str) -> None:
+def test_morir_entre_dos_ordenes_cualesquiera(
+    casa: Casa, testigo: Testigo, operacion: str, cada: int
+) -> None:
     """Killed before any command: nothing is missing then, and after the next run nothing is double.
 
     What died leaves ``interrumpido`` in the log.
@@ -265,7 +259,7 @@ def test_morir_entre_dos_ordenes_cualesquiera(casa: Casa, testigo: Testigo, oper
         "eliminar": (casa.nuevas, {}),
     }[operacion]
     marcas = casa.marcas()
-    for ordenes in range(999):
+    for ordenes in range(0, 999, cada):
         casa.poner(*antes, marcas)
         try:
             with testigo.muerte_tras(ordenes):

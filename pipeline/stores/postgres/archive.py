@@ -180,8 +180,7 @@ class PostgresArchive:
             # Not one of an earlier day, which may have come since: its day is not marked.
             if dia in marcados:
                 yield from self._move_day(run, DIARIOS, ARCHIVO, dia)
-        self._drop_empty(limite, retenidos)
-        self._vacuum(run.partes)
+        self._drop_empty(run, limite, retenidos)
 
     def _restore(self, run: _Run, desde: date, hasta: date, retenido_hasta: date) -> Iterator[int]:
         for dia in self._days_with_readings(ARCHIVO, desde, hasta):
@@ -294,15 +293,17 @@ class PostgresArchive:
                         run.add(cursor, parte, n)
             give_back(cursor, dias, retenido_hasta)
 
-    def _drop_empty(self, limite: date, retenidos: set[date]) -> None:
-        """Drop the partitions of which every day is archived, and nothing is left."""
+    def _drop_empty(self, run: _Run, limite: date, retenidos: set[date]) -> None:
+        """Vacuum what the run has taken readings from, and drop what has none of any day left."""
+        vacias = []
         for _, parte in self._whole_months(limite, retenidos):
             with self._conexion.transaction() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = 0")
-                if not is_empty(cursor, parte):
-                    continue
-            # Or all the others would wait while what was deleted is looked through again.
-            self._vacuum([parte])
+                if is_empty(cursor, parte):
+                    vacias.append(parte)
+        # First: or all the others would wait while what was deleted is looked through again.
+        self._vacuum(run.partes.union(vacias))
+        for parte in vacias:
             si_no = "%s está en uso: su espacio se devuelve la próxima vez"
             with self._unless_busy(si_no, parte) as cursor:
                 lock_marks(cursor)

@@ -6,17 +6,11 @@ Archived or not makes no difference here: a model and a window see the same past
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detection.domain import SEGUNDOS_POR_HORA, TIPOS, Historia, instante
-from pipeline.stores.postgres.connection import Conexion
+from detection.domain import SEGUNDOS_POR_HORA, TIPOS, Historia
 from pipeline.stores.postgres.copy_rows import decode_history
-from serving.settings import Settings
 
 MASCARA = " + ".join(
     f"CASE WHEN '{tipo}' = ANY(d.tipos_anomalia) THEN {1 << bit} ELSE 0 END"
@@ -99,63 +93,12 @@ def customers_query(desde_hora: int, hasta_hora: int, partes: int) -> str:
     return _CLIENTES.format(presente=" AND ".join(tramos))
 
 
-class HistoriaPostgres:
-    """The history, to be read only.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> HistoriaPostgres(Settings()).close()
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._lectura = Conexion(settings, "consumo lectura")
-
-    def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
-        """Return, for each customer, the ``horas`` hours up to and including its latest row."""
-        return self._load(ULTIMAS, {"ids": list(propietario_id), "horas": int(horas)})
-
-    def load_before(
-        self, propietario_id: Sequence[str], antes_de_hora: NDArray[np.int64], horas: int
-    ) -> Historia:
-        """Return, for each customer i, its rows of the ``horas`` before ``antes_de_hora[i]``."""
-        antes = [int(hora) for hora in antes_de_hora]
-        ids = list(propietario_id)
-        return self._load(ANTERIORES, {"ids": ids, "antes": antes, "horas": int(horas)})
-
-    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
-        """Return the customers with a reading in each of ``partes`` of the hours, sorted.
-
-        The hours are [``desde_hora``, ``hasta_hora``), the parts equal.
-        """
-        with self._lectura.transaction() as cursor:
-            cursor.execute(customers_query(desde_hora, hasta_hora, partes))
-            return [cliente for (cliente,) in cursor]
-
-    def load_range(
-        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
-    ) -> Historia:
-        """Return the customers' rows of [``desde_hora``, ``hasta_hora``), by customer and hour."""
-        limites = {"desde": instante(desde_hora), "hasta": instante(hasta_hora)}
-        return self._load(RANGO, {"ids": list(propietario_id), **limites})
-
-    def _load(self, consulta: str, parametros: dict[str, Any]) -> Historia:
-        if not parametros["ids"]:
-            return Historia.vacia()
-        salida = io.BytesIO()
-        with self._lectura.transaction() as cursor:
-            sql = cursor.mogrify(consulta, parametros).decode()
-            cursor.copy_expert(f"COPY ({sql}) TO STDOUT (FORMAT binary)", salida)
-        historia = decode_history(salida.getbuffer())
-        # WITH ORDINALITY counts from 1.
-        historia.indice[:] -= 1
-        return historia
-
-    def ping(self) -> None:
-        """Return if PostgreSQL answers; raise ``TransientError`` otherwise."""
-        with self._lectura.transaction() as cursor:
-            cursor.execute("SELECT 1")
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._lectura.close()
+def load(cursor: Any, consulta: str, parametros: dict[str, Any]) -> Historia:
+    """Return the rows of ``ULTIMAS``, ``ANTERIORES`` or ``RANGO``, by customer and hour."""
+    salida = io.BytesIO()
+    sql = cursor.mogrify(consulta, parametros).decode()
+    cursor.copy_expert(f"COPY ({sql}) TO STDOUT (FORMAT binary)", salida)
+    historia = decode_history(salida.getbuffer())
+    # WITH ORDINALITY counts from 1.
+    historia.indice[:] -= 1
+    return historia

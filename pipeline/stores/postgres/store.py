@@ -1,4 +1,4 @@
-"""The history of readings in PostgreSQL: the only room with its SQL, beside the migrations."""
+"""The history of readings in PostgreSQL, with the models that learn from it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ import numpy as np
 import psycopg2.errors
 from numpy.typing import NDArray
 
-from detection.domain import HORAS_POR_DIA, SEVERIDADES, Lecturas, Veredictos, instante
+from detection.domain import (
+    HORAS_POR_DIA,
+    SEVERIDADES,
+    Historia,
+    Lecturas,
+    Veredictos,
+    instante,
+)
 from pipeline.stores.ports import Guardado, PuntoOnline
 from pipeline.stores.postgres.connection import Conexion
 from pipeline.stores.postgres.copy_rows import by_identity
 from pipeline.stores.postgres.day_marks import archived
-from pipeline.stores.postgres.history import HistoriaPostgres
+from pipeline.stores.postgres.history import ANTERIORES, RANGO, ULTIMAS, customers_query, load
 from pipeline.stores.postgres.merge import copy_new, merge
 from pipeline.stores.postgres.model_state import (
     drop_shadow,
@@ -57,6 +64,8 @@ _CUENTA = """
 SELECT severidad, count(*), min(timestamp_consumo), max(timestamp_consumo)
 FROM consumos_historia GROUP BY severidad
 """
+_CLIENTES = "SELECT count(DISTINCT propietario_id) FROM consumos_historia"
+_VERSIONES = "SELECT version_modelo, count(*) FROM consumos_historia GROUP BY 1 ORDER BY 1"
 
 
 def migrate(settings: Settings) -> str:
@@ -67,7 +76,7 @@ def migrate(settings: Settings) -> str:
     return aplicar(settings)
 
 
-class PostgresStore(HistoriaPostgres):
+class PostgresStore:
     """``HistoryStore`` over ``consumos_diarios``, its archive and the models' tables.
 
     A reading is stored where its day lives: late ones of an archived day go to the archive.
@@ -82,7 +91,7 @@ class PostgresStore(HistoriaPostgres):
     """
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+        self._lectura = Conexion(settings, "consumo lectura")
         self._escritura = Conexion(settings, "consumo escritura")
         self._topic = settings.kafka_topic
         self._hubo_repetidas = False
@@ -182,16 +191,45 @@ class PostgresStore(HistoriaPostgres):
         with self._lectura.transaction() as cursor:
             return shadow_pairs(cursor, version_aspirante)
 
+    def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
+        """Return, for each customer, the ``horas`` hours up to and including its latest row."""
+        return self._load(ULTIMAS, propietario_id, horas=int(horas))
+
+    def load_before(
+        self, propietario_id: Sequence[str], antes_de_hora: NDArray[np.int64], horas: int
+    ) -> Historia:
+        """Return, for each customer i, its rows of the ``horas`` before ``antes_de_hora[i]``."""
+        antes = [int(hora) for hora in antes_de_hora]
+        return self._load(ANTERIORES, propietario_id, antes=antes, horas=int(horas))
+
+    def load_range(
+        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> Historia:
+        """Return the customers' rows of [``desde_hora``, ``hasta_hora``), by customer and hour."""
+        desde, hasta = instante(desde_hora), instante(hasta_hora)
+        return self._load(RANGO, propietario_id, desde=desde, hasta=hasta)
+
+    def _load(self, consulta: str, ids: Sequence[str], **limites: Any) -> Historia:
+        if not ids:
+            return Historia.vacia()
+        with self._lectura.transaction() as cursor:
+            return load(cursor, consulta, {"ids": list(ids), **limites})
+
+    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
+        """Return the customers with a reading in each of ``partes`` of the hours, sorted.
+
+        The hours are [``desde_hora``, ``hasta_hora``), the parts equal.
+        """
+        filas = self._rows(customers_query(desde_hora, hasta_hora, partes))
+        return [cliente for (cliente,) in filas]
+
     def anomalias_de_hora(self, hora_utc: int) -> list[tuple[str, str, list[str]]]:
         """Return customer, severidad and types of each anomaly of an absolute hour.
 
         The highest score comes first.
         """
         momento = instante(hora_utc)
-        with self._lectura.transaction() as cursor:
-            cursor.execute(_DE_HORA, {"momento": momento, "dia": momento.date()})
-            filas: list[tuple[str, str, list[str]]] = cursor.fetchall()
-        return filas
+        return self._rows(_DE_HORA, {"momento": momento, "dia": momento.date()})
 
     def contar(self) -> dict[str, Any]:
         """Return what is stored.
@@ -199,11 +237,8 @@ class PostgresStore(HistoriaPostgres):
         Keys: ``lecturas`` and ``clientes`` (int), ``anomalias`` (int for each severidad but
         normal), ``desde`` and ``hasta`` (datetime of the first and last reading, None if empty).
         """
-        with self._lectura.transaction() as cursor:
-            cursor.execute(_CUENTA)
-            filas = cursor.fetchall()
-            cursor.execute("SELECT count(DISTINCT propietario_id) FROM consumos_historia")
-            (clientes,) = cursor.fetchone()
+        filas = self._rows(_CUENTA)
+        ((clientes,),) = self._rows(_CLIENTES)
         cuenta = {severidad: n for severidad, n, _, _ in filas}
         limites: list[datetime] = [t for _, _, desde, hasta in filas for t in (desde, hasta)]
         return {
@@ -228,9 +263,8 @@ class PostgresStore(HistoriaPostgres):
         desde_hora, hasta_hora : int
             Absolute hours, the last one excluded.
         """
-        with self._lectura.transaction() as cursor:
-            cursor.execute(_POR_HORA, _stretch(propietario_ids, desde_hora, hasta_hora))
-            return {hora: (lecturas, clientes) for hora, lecturas, clientes in cursor.fetchall()}
+        filas = self._rows(_POR_HORA, _stretch(propietario_ids, desde_hora, hasta_hora))
+        return {hora: (lecturas, clientes) for hora, lecturas, clientes in filas}
 
     def count_anomalies(
         self, propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int
@@ -239,30 +273,30 @@ class PostgresStore(HistoriaPostgres):
 
         Parameters as in ``count_by_hour``; ``MongoAnomalyStore.count_anomalies`` counts the same.
         """
-        with self._lectura.transaction() as cursor:
-            cursor.execute(_ANOMALIAS_DE, _stretch(propietario_ids, desde_hora, hasta_hora))
-            return dict(cursor.fetchall())
+        return dict(self._rows(_ANOMALIAS_DE, _stretch(propietario_ids, desde_hora, hasta_hora)))
 
     def deleted_until(self) -> date | None:
         """Return the last local day that was deleted from the archive for good, None = none."""
-        with self._lectura.transaction() as cursor:
-            cursor.execute(_ELIMINADO)
-            (ultimo,) = cursor.fetchone()
-            return ultimo  # type: ignore[no-any-return]
+        ((ultimo,),) = self._rows(_ELIMINADO)
+        return ultimo  # type: ignore[no-any-return]
 
     def contar_versiones(self) -> dict[str, int]:
         """Return how many readings each ``version_modelo`` has judged."""
+        return dict(self._rows(_VERSIONES))
+
+    def ping(self) -> None:
+        """Return if PostgreSQL answers; raise ``TransientError`` otherwise."""
+        self._rows("SELECT 1")
+
+    def _rows(self, consulta: str, parametros: dict[str, Any] | None = None) -> list[Any]:
         with self._lectura.transaction() as cursor:
-            cursor.execute(
-                "SELECT version_modelo, count(*) FROM consumos_historia GROUP BY 1 ORDER BY 1"
-            )
-            filas: list[tuple[str, int]] = cursor.fetchall()
-        return dict(filas)
+            cursor.execute(consulta, parametros)
+            return list(cursor)
 
     def close(self) -> None:
         """Close both connections."""
         self._escritura.close()
-        super().close()
+        self._lectura.close()
 
 
 def _stretch(propietario_ids: Sequence[str], desde_hora: int, hasta_hora: int) -> dict[str, Any]:
