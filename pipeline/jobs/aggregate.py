@@ -21,12 +21,13 @@ from detection.domain import SEGUNDOS_POR_HORA
 from pipeline.jobs.reporting import progress_bar
 from pipeline.stores.mongo.months import MesesMongo
 from pipeline.stores.months import Huella, mes_str, siguiente
+from pipeline.stores.postgres.migrations.apply import migrate
 from pipeline.stores.postgres.month_totals import MesesPostgres
 from serving.settings import Settings, horas_de
 
 _LOG = logging.getLogger("agregador")
 
-AvanceMes = Callable[[date, int], None]
+OnMonth = Callable[[date, int], None]
 """Told a month and how many more of its readings are in their documents."""
 FORMATO = 1
 """Raise it when a document's fields change their meaning: every month is then made again."""
@@ -106,7 +107,7 @@ class Agregador:
         return pendientes, len(huellas.keys() | marcas.keys()) - len(pendientes)
 
     def aggregate(
-        self, meses: Sequence[date], avanzar: AvanceMes = lambda _mes, _lecturas: None
+        self, meses: Sequence[date], avanzar: OnMonth = lambda _mes, _lecturas: None
     ) -> Agregado:
         """Make months, each complete before the next one begins. Twice equals once.
 
@@ -123,7 +124,7 @@ class Agregador:
             _LOG.debug("mes %s: %d clientes, %d lecturas", mes_str(mes), clientes, leidas)
         return Agregado(tuple(meses), documentos, lecturas, retirados)
 
-    def _make(self, mes: date, avanzar: AvanceMes) -> tuple[int, int, int]:
+    def _make(self, mes: date, avanzar: OnMonth) -> tuple[int, int, int]:
         """Make one month; return its customers, its readings and the documents removed."""
         horas, parcial = self._horas(mes)
         comunes = {"horas_esperadas": horas, "parcial": parcial}
@@ -164,9 +165,6 @@ def aggregate(settings: Settings, mes: date | None, ahora: datetime) -> Agregado
     TransientError
         A store is away, or another aggregation is running.
     """
-    # Alembic takes longer to import than everything else here, and --help does not need it.
-    from pipeline.stores.postgres.migrations.apply import migrate
-
     migrate(settings)
     with closing(MesesPostgres(settings)) as origen, closing(MesesMongo(settings)) as destino:
         origen.lock()

@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 from detection.errors import ConsumoError, TransientError
 from detection.number_format import numero
 from pipeline.jobs.reporting import megabytes, progress_bar
-from pipeline.stores.archive import Avance, Movidos
+from pipeline.stores.archive import Movidos, OnProgress
 from pipeline.stores.mongo.archive import MongoArchive
 from pipeline.stores.ports import Archive
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.archive import PostgresArchive
+from pipeline.stores.postgres.migrations.apply import migrate
 from pipeline.stores.postgres.time_zone import check_zone
 from serving.cli import FALLO, HECHO
 from serving.settings import Settings
@@ -49,9 +50,6 @@ class Almacen:
 
 
 def _open_postgres(settings: Settings) -> Archive:
-    # Alembic takes longer to import than everything else here, and --help does not need it.
-    from pipeline.stores.postgres.migrations.apply import migrate
-
     migrate(settings)
     return PostgresArchive(settings)
 
@@ -84,7 +82,7 @@ class Tarea:
     cuales: str
     nada: str | None
     contar: Callable[[Archive], int]
-    mover: Callable[[Archive, Avance], Movidos]
+    mover: Callable[[Archive, OnProgress], Movidos]
 
     def run(self, almacen: Almacen, archivo: Archive) -> None:
         """Do it, and say in a line what was done."""

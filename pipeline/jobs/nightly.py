@@ -35,6 +35,7 @@ from detection.errors import ConsumoError, TransientError
 from detection.number_format import numero
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.archive import PostgresArchive
+from pipeline.stores.postgres.migrations.apply import migrate
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
@@ -183,9 +184,6 @@ def _lines(salida: Any) -> list[str]:
 
 
 def _make_partitions(settings: Settings) -> ResultadoPaso:
-    # Alembic takes long to import, and --help does not need it.
-    from pipeline.stores.postgres.migrations.apply import migrate
-
     migrate(settings)
     with closing(PostgresArchive(settings)) as archivo:
         nuevas = archivo.ensure_partitions(datetime.now(UTC).date(), MESES_ADELANTE)

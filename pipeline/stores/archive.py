@@ -18,10 +18,11 @@ from detection.errors import ConsumoError
 
 log = logging.getLogger(__name__)
 
+EPOCA = date(1970, 1, 1)
 UN_DIA = timedelta(days=1)
 MEGABYTE = 1_000_000
 
-Avance = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Told how many more records are in their new place."""
 
 
@@ -80,7 +81,7 @@ def ignore(_movidos: int) -> None:
     """Show no progress."""
 
 
-def carry_out(run: ArchiveRun, pasos: Iterable[int], avance: Avance) -> Movidos:
+def run_steps(run: ArchiveRun, pasos: Iterable[int], avance: OnProgress) -> Movidos:
     """Return what a run has moved, step by step; an error that ends it makes it "fallido".
 
     Parameters

@@ -26,7 +26,7 @@ from detection.domain import (
     Mascaras,
     Veredictos,
 )
-from pipeline.stores.archive import Avance, MesArchivo, Movidos
+from pipeline.stores.archive import MesArchivo, Movidos, OnProgress
 
 DIFERENCIA_CENTESIMAS = 10
 """Scores this far apart, in hundredths, are worth comparing: the span of a severidad, about. By
@@ -271,18 +271,20 @@ class Archive(Protocol):
         """Return how many of the days before ``antes_de`` are in the archive."""
         ...
 
-    def archivar(self, limite: date, hoy: date, avance: Avance) -> Movidos:
+    def archivar(self, limite: date, hoy: date, avance: OnProgress) -> Movidos:
         """Move what is of the days before ``limite`` to the archive.
 
         Days that were restored stay until they are no longer retained at ``hoy``.
         """
         ...
 
-    def restaurar(self, desde: date, hasta: date, retenido_hasta: date, avance: Avance) -> Movidos:
+    def restaurar(
+        self, desde: date, hasta: date, retenido_hasta: date, avance: OnProgress
+    ) -> Movidos:
         """Bring days back, ``hasta`` included, to stay at least until ``retenido_hasta``."""
         ...
 
-    def eliminar(self, antes_de: date, avance: Avance) -> Movidos:
+    def eliminar(self, antes_de: date, avance: OnProgress) -> Movidos:
         """Delete from the archive what is of the days before ``antes_de``, for good.
 
         What still comes of one of those days goes to the archive, as before.

@@ -50,7 +50,7 @@ By hand, 2026-11-25, as the two before."""
 
 
 @dataclass(eq=False, slots=True)
-class Espera:
+class Waiter:
     """Somebody who waits, and by which socket; ``cortada`` tells that it was shut down."""
 
     paciencia: Paciencia
@@ -79,7 +79,7 @@ class Watchdog:
     def __init__(self, answers: Callable[[], bool]) -> None:
         self._answers = answers
         self._mutex = threading.Lock()
-        self._esperan: set[Espera] = set()
+        self._esperan: set[Waiter] = set()
         self._callado_desde: float | None = None
         self._contestado = -math.inf
         self._alguien = threading.Event()
@@ -91,7 +91,7 @@ class Watchdog:
         return desde is not None and time.monotonic() - desde >= paciencia.silencio_s
 
     @contextmanager
-    def guard(self, paciencia: Paciencia, enchufe: socket.socket | None) -> Iterator[Espera]:
+    def guard(self, paciencia: Paciencia, enchufe: socket.socket | None) -> Iterator[Waiter]:
         """Watch over a block that waits for the server; its socket is shut down in time.
 
         Parameters
@@ -99,7 +99,7 @@ class Watchdog:
         enchufe : socket or None
             Of our own (a ``dup``): nobody else closes it. None = there is none yet.
         """
-        espera = Espera(paciencia, enchufe, time.monotonic())
+        espera = Waiter(paciencia, enchufe, time.monotonic())
         with self._mutex:
             self._esperan.add(espera)
             # A process that was forked off has none of its parent's threads.

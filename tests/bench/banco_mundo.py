@@ -25,7 +25,7 @@ from detection.simulation.synthesis import make_population
 from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.generator.service import generate_lecturas
 from pipeline.jobs.aggregate import aggregate
-from pipeline.stores.mongo.anomalies import ANOMALIAS, Lote
+from pipeline.stores.mongo.anomalies import ANOMALIAS, LoteAnomalias
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
@@ -71,7 +71,7 @@ def fill(settings: Settings, clientes: int, dias: int, semilla: int) -> Mundo:
         explicaciones = [
             detector.explain(veredictos, i, float(lecturas.consumo_kwh[i])) for i in cuales.tolist()
         ]
-        lote = Lote(
+        lote = LoteAnomalias(
             lecturas.elegir(cuales), veredictos.elegir(cuales), explicaciones,
             np.zeros(len(cuales), np.bool_), conservado=False,
         )  # fmt: skip

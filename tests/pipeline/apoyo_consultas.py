@@ -24,7 +24,7 @@ from detection.domain import (
     nombres_de_tipos,
 )
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.stores.mongo.anomalies import Lote
+from pipeline.stores.mongo.anomalies import LoteAnomalias
 from serving.local_time import load_calendario
 from serving.settings import Settings
 
@@ -119,7 +119,7 @@ def hacer_anomalias() -> list[dict[str, Any]]:
     todas = np.concatenate([anomalas, normal])
     lecturas, veredictos = lecturas.elegir(todas), veredictos.elegir(todas)
     ex = [[Explicacion("fraude", 0.9, 0.5, True, f"Frase {i}.")] for i in range(len(todas))]
-    lote = Lote(lecturas, veredictos, ex, np.zeros(len(todas), np.bool_), conservado=False)
+    lote = LoteAnomalias(lecturas, veredictos, ex, np.zeros(len(todas), np.bool_), conservado=False)
     azar = np.random.default_rng(7).choice(ESTADOS, len(todas), p=(0.8, 0.1, 0.1)).tolist()
     azar[-3:] = ["confirmada"] * 3
     return [

@@ -16,8 +16,10 @@ import time
 import traceback
 from datetime import date
 
+import sqlalchemy
+from alembic import command
+
 from pipeline import archivador, restaurador
-from pipeline.stores.postgres.migrations import apply
 from serving.cli import run
 
 VERBOS = {"archivar": archivador.main, "restaurar": restaurador.main}
@@ -50,7 +52,8 @@ def wait(pid: int, segundos: float | None) -> int:
 
 
 def main() -> None:
-    assert apply.migrate  # imported before any fork, like all else
+    assert command
+    assert sqlalchemy  # imported before any fork, like all else
     for linea in sys.stdin:
         verbo, argv, hoy, segundos = json.loads(linea)
         inicio = time.perf_counter()

@@ -27,7 +27,7 @@ SIN_EXPLICACION = {"explicacion": 0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lote:
+class LoteAnomalias:
     """A batch for the anomalies.
 
     Parameters
@@ -49,9 +49,9 @@ class Lote:
     def __len__(self) -> int:
         return len(self.lecturas)
 
-    def elegir(self, indices: NDArray[np.int64]) -> Lote:
+    def elegir(self, indices: NDArray[np.int64]) -> LoteAnomalias:
         """Return the readings at ``indices``, in that order."""
-        return Lote(
+        return LoteAnomalias(
             self.lecturas.elegir(indices),
             self.veredictos.elegir(indices),
             [self.explicaciones[i] for i in indices],
@@ -93,7 +93,7 @@ class ColeccionAnomalias:
             [("propietario_id", ASCENDING), ("timestamp_consumo", ASCENDING)], unique=True
         )
 
-    def write(self, lote: Lote, retirar: bool = True) -> bool:
+    def write(self, lote: LoteAnomalias, retirar: bool = True) -> bool:
         """Store the batch so that its anomalies, and only they, stand for its readings.
 
         Returns whether none went while this was done: of one that did, the verdict may be lost.
@@ -113,7 +113,7 @@ class ColeccionAnomalias:
         self._upsert(lote, np.flatnonzero(anomalias & lote.repetida))
         return self._retract(lote, np.flatnonzero(~anomalias & lote.repetida), retirar)
 
-    def renew(self, lote: Lote) -> NDArray[np.int64] | None:
+    def renew(self, lote: LoteAnomalias) -> NDArray[np.int64] | None:
         """Give the anomalies that are here their verdicts, and return of which readings they are.
 
         Nothing comes or goes. None = something has gone while this was done; ask again.
@@ -129,14 +129,14 @@ class ColeccionAnomalias:
             return None
         return np.array(hay, np.int64)
 
-    def _insert_new(self, lote: Lote, indices: NDArray[np.int64]) -> None:
+    def _insert_new(self, lote: LoteAnomalias, indices: NDArray[np.int64]) -> None:
         """Insert anomalies; those that are there after all get the new verdict."""
         if indices.size:
             alta = _alta()
             duplicados = insert_missing(self._coleccion, [lote.document(i, alta) for i in indices])
             self._upsert(lote, indices[duplicados])
 
-    def _upsert(self, lote: Lote, indices: NDArray[np.int64]) -> None:
+    def _upsert(self, lote: LoteAnomalias, indices: NDArray[np.int64]) -> None:
         """Give anomalies the new verdict, whether they are there or not."""
         if indices.size:
             alta = {"$setOnInsert": _alta()}
@@ -148,7 +148,7 @@ class ColeccionAnomalias:
             ]
             bulk_write(self._coleccion, cambios)
 
-    def _retract(self, lote: Lote, indices: NDArray[np.int64], retirar: bool) -> bool:
+    def _retract(self, lote: LoteAnomalias, indices: NDArray[np.int64], retirar: bool) -> bool:
         """Take back the anomalies of readings that are normal now.
 
         One that a person has dealt with stays, with the new verdict.
@@ -161,7 +161,7 @@ class ColeccionAnomalias:
         hallados = self._remove_open(retirados) if retirar else 0
         return hallados + bulk_write(self._coleccion, cambios) >= len(cambios)
 
-    def _mend(self, lote: Lote, retirar: bool) -> bool:
+    def _mend(self, lote: LoteAnomalias, retirar: bool) -> bool:
         """Insert the anomalies that are missing, take back or mend those that say otherwise."""
         faltan = set(np.flatnonzero(lote.anomalias()).tolist())
         cambios: list[UpdateOne] = []
@@ -185,7 +185,10 @@ class ColeccionAnomalias:
         return bulk_write(self._coleccion, [DeleteOne({"_id": i, "estado": ABIERTA}) for i in ids])
 
     def stored(
-        self, lote: Lote, indices: NDArray[np.int64], campos: Mapping[str, Any] = SIN_EXPLICACION
+        self,
+        lote: LoteAnomalias,
+        indices: NDArray[np.int64],
+        campos: Mapping[str, Any] = SIN_EXPLICACION,
     ) -> Iterator[tuple[dict[str, Any], int]]:
         """Give the anomalies of readings, each with the index of its reading.
 

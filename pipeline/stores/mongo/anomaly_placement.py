@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA
-from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, ColeccionAnomalias, Lote
+from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, ColeccionAnomalias, LoteAnomalias
 from pipeline.stores.mongo.day_marks import HORAS_SIEMPRE_VIVAS, Base, Sitio, places
 from pipeline.stores.mongo.transfer import Traslado, raw
 
@@ -31,7 +31,7 @@ class AnomaliasRepartidas:
         self._vivas.ensure_indexes()
         self._archivadas.ensure_indexes()
 
-    def write(self, lote: Lote, ahora_hora: int) -> None:
+    def write(self, lote: LoteAnomalias, ahora_hora: int) -> None:
         """Store the batch as ``ColeccionAnomalias.write`` does, each reading where its day lives.
 
         Parameters
@@ -57,7 +57,9 @@ class AnomaliasRepartidas:
             # What we have written where the day was may be a second one of its reading.
             self._unite(suyas)
 
-    def _write_by(self, lote: Lote, dias: NDArray[np.int64], sitios: dict[int, Sitio]) -> None:
+    def _write_by(
+        self, lote: LoteAnomalias, dias: NDArray[np.int64], sitios: dict[int, Sitio]
+    ) -> None:
         """Store each reading of the batch as its day's mark says."""
         if not sitios:
             self._write_live(lote)
@@ -72,12 +74,12 @@ class AnomaliasRepartidas:
         if volviendo.any():
             self._write_returning(lote.elegir(np.flatnonzero(volviendo)))
 
-    def _write_live(self, lote: Lote) -> None:
+    def _write_live(self, lote: LoteAnomalias) -> None:
         """Store readings of days that are not marked."""
         while not self._vivas.write(lote):
             log.debug("unas anomalías cambian de sitio mientras se guardan: otra vez")
 
-    def _write_archived(self, lote: Lote) -> None:
+    def _write_archived(self, lote: LoteAnomalias) -> None:
         """Store readings of archived days where their anomalies are; new ones in the archive."""
         while True:
             # Those that are still on their way; copies of them in the archive do not count yet.
@@ -90,12 +92,12 @@ class AnomaliasRepartidas:
             if self._archivadas.write(lote.elegir(resto)):
                 return
 
-    def _unite(self, lote: Lote) -> None:
+    def _unite(self, lote: LoteAnomalias) -> None:
         """Leave one anomaly of each reading of which both collections have one of their own."""
         vivas = self._vivas.stored(lote, np.arange(len(lote)))
         self._al_archivo.unite([doc["_id"] for doc, _ in vivas])
 
-    def _write_returning(self, lote: Lote) -> None:
+    def _write_returning(self, lote: LoteAnomalias) -> None:
         """Store readings of days that are on their way back."""
         posibles = np.flatnonzero(lote.posibles())
         while True:

@@ -21,11 +21,11 @@ from detection.errors import PermanentError
 from pipeline.stores.archive import (
     MEGABYTE,
     UN_DIA,
-    Avance,
     MesArchivo,
     Movidos,
-    carry_out,
+    OnProgress,
     ignore,
+    run_steps,
 )
 from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, ColeccionAnomalias
 from pipeline.stores.mongo.chunks import bulk_write
@@ -100,7 +100,7 @@ class MongoArchive:
         with traducidos(self._settings):
             return self._archivadas.count_documents(self._tramo(None, antes_de))
 
-    def archivar(self, limite: date, hoy: date, avance: Avance = ignore) -> Movidos:
+    def archivar(self, limite: date, hoy: date, avance: OnProgress = ignore) -> Movidos:
         """Move every anomaly of the local days before ``limite`` to the archive.
 
         Days that were restored stay until they are no longer retained at ``hoy``, and so do the
@@ -110,25 +110,25 @@ class MongoArchive:
         limite = _not_too_young(limite, hoy)
         with traducidos(self._settings):
             run = _Run(self._settings, self._base, "archivar", ANOMALIAS, None, limite - UN_DIA)
-            return carry_out(run, self._archive(run, limite, hoy), avance)
+            return run_steps(run, self._archive(run, limite, hoy), avance)
 
     def restaurar(
-        self, desde: date, hasta: date, retenido_hasta: date, avance: Avance = ignore
+        self, desde: date, hasta: date, retenido_hasta: date, avance: OnProgress = ignore
     ) -> Movidos:
         """Bring the anomalies of local days back, ``hasta`` included."""
         self.ensure_indexes()
         with traducidos(self._settings):
             run = _Run(self._settings, self._base, "restaurar", ARCHIVO, desde, hasta)
-            return carry_out(run, self._restore(run, desde, hasta, retenido_hasta), avance)
+            return run_steps(run, self._restore(run, desde, hasta, retenido_hasta), avance)
 
-    def eliminar(self, antes_de: date, avance: Avance = ignore) -> Movidos:
+    def eliminar(self, antes_de: date, avance: OnProgress = ignore) -> Movidos:
         """Delete the archive's anomalies of the days before ``antes_de``, for good.
 
         Their days stay marked: an anomaly that still comes of one of them goes to the archive.
         """
         with traducidos(self._settings):
             run = _Run(self._settings, self._base, "eliminar", ARCHIVO, None, antes_de - UN_DIA)
-            return carry_out(run, self._delete(run, antes_de), avance)
+            return run_steps(run, self._delete(run, antes_de), avance)
 
     def close(self) -> None:
         """Close every connection."""

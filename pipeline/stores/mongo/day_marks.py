@@ -24,12 +24,11 @@ from zoneinfo import ZoneInfo
 from pymongo import UpdateOne
 from pymongo.database import Database
 
-from pipeline.stores.archive import UN_DIA
+from pipeline.stores.archive import EPOCA, UN_DIA
 from pipeline.stores.mongo.chunks import bulk_write
 
 DIAS = "dias_archivados"
 
-EPOCA = date(1970, 1, 1)
 
 DIAS_SIEMPRE_VIVOS = 2
 """Days before today that are never archived, so that a save of fresh readings need not ask."""

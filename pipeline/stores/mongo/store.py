@@ -18,7 +18,7 @@ from detection.domain import (
     Veredictos,
     instante,
 )
-from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, Lote
+from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, LoteAnomalias
 from pipeline.stores.mongo.anomaly_placement import AnomaliasRepartidas
 from pipeline.stores.mongo.chunks import bulk_write, insert_missing
 from pipeline.stores.mongo.connection import connect, traducidos
@@ -79,7 +79,7 @@ class MongoAnomalyStore:
         Anomalies that were there keep their ``estado`` and ``timestamp_deteccion``: what people
         have said of them survives a new verdict. Those of archived days are in the archive.
         """
-        lote = Lote(lecturas, veredictos, explicaciones, repetida, conservado=False)
+        lote = LoteAnomalias(lecturas, veredictos, explicaciones, repetida, conservado=False)
         with traducidos(self._settings):
             self._anomalias.write(lote, ahora_hora)
             self._save_hours(lecturas, veredictos, repetida, ahora_hora)
@@ -96,7 +96,7 @@ class MongoAnomalyStore:
         What agrees already is not touched at all, nor is what a person has said of an anomaly.
         """
         repetida = np.ones(len(lecturas), np.bool_)
-        lote = Lote(lecturas, veredictos, explicaciones, repetida, conservado=True)
+        lote = LoteAnomalias(lecturas, veredictos, explicaciones, repetida, conservado=True)
         with traducidos(self._settings):
             self._anomalias.write(lote, ahora_hora)
             self._restore_hours(lecturas, veredictos, ahora_hora)

@@ -20,11 +20,11 @@ from detection.errors import TransientError
 from pipeline.stores.archive import (
     MEGABYTE,
     UN_DIA,
-    Avance,
     MesArchivo,
     Movidos,
-    carry_out,
+    OnProgress,
     ignore,
+    run_steps,
 )
 from pipeline.stores.months import mes_str, siguiente
 from pipeline.stores.postgres.connection import Conexion, connect, guarded, traducidos
@@ -45,7 +45,7 @@ from pipeline.stores.postgres.partitions import (
     parts_of_day,
     size_bytes,
 )
-from pipeline.stores.postgres.transfer import delete, move, unite
+from pipeline.stores.postgres.transfer import move, remove, unite
 from pipeline.stores.watchdog import TRABAJO
 from serving.settings import Settings
 
@@ -127,28 +127,28 @@ class PostgresArchive:
             cursor.execute(f"SELECT count(*) FROM {ARCHIVO} WHERE fecha < %s", (antes_de,))
             return int(cursor.fetchone()[0])
 
-    def archivar(self, limite: date, hoy: date, avance: Avance = ignore) -> Movidos:
+    def archivar(self, limite: date, hoy: date, avance: OnProgress = ignore) -> Movidos:
         """Move every reading of the local days before ``limite`` to the archive.
 
         Days that were restored stay until they are no longer retained at ``hoy``.
         """
         run = _Run(self._conexion, "archivar", DIARIOS, None, limite - UN_DIA)
-        return carry_out(run, self._archive(run, limite, hoy), avance)
+        return run_steps(run, self._archive(run, limite, hoy), avance)
 
     def restaurar(
-        self, desde: date, hasta: date, retenido_hasta: date, avance: Avance = ignore
+        self, desde: date, hasta: date, retenido_hasta: date, avance: OnProgress = ignore
     ) -> Movidos:
         """Bring the readings of local days back, ``hasta`` included."""
         run = _Run(self._conexion, "restaurar", ARCHIVO, desde, hasta)
-        return carry_out(run, self._restore(run, desde, hasta, retenido_hasta), avance)
+        return run_steps(run, self._restore(run, desde, hasta, retenido_hasta), avance)
 
-    def eliminar(self, antes_de: date, avance: Avance = ignore) -> Movidos:
+    def eliminar(self, antes_de: date, avance: OnProgress = ignore) -> Movidos:
         """Delete the archive's readings of the days before ``antes_de``, for good.
 
         Their days stay marked: a reading that still comes of one of them goes to the archive.
         """
         run = _Run(self._conexion, "eliminar", ARCHIVO, None, antes_de - UN_DIA)
-        return carry_out(run, self._delete(run, antes_de), avance)
+        return run_steps(run, self._delete(run, antes_de), avance)
 
     def ensure_partitions(self, hoy: date, meses: int) -> int:
         """Return how many partitions were missing, of this UTC month and of ``meses`` more."""
@@ -202,7 +202,7 @@ class PostgresArchive:
             if siguiente(mes) < antes_de:
                 yield self._truncate(run, parte)
             for dia in self._days_with_readings(parte, date.min, antes_de - UN_DIA):
-                yield from self._in_steps(run, parte, delete, dia)
+                yield from self._in_steps(run, parte, remove, dia)
         self._vacuum(run.partes)
 
     def _mark_before(self, limite: date, hoy: date) -> tuple[set[date], set[date]]:

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.stores.postgres.partitions import ARCHIVO, EPOCA, ensure_months, months_around
+from pipeline.stores.archive import EPOCA
+from pipeline.stores.postgres.partitions import ARCHIVO, ensure_months, months_around
 
 # Any number that no other program on the same server uses: "dias" in hex.
 CERROJO = 0x64696173

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from pipeline.stores.postgres.store import migrate
+from pipeline.stores.postgres.migrations.apply import migrate
 from serving.cli import HECHO, Parser, run
 from serving.logs import configure_logs
 from serving.settings import load_settings

@@ -5,7 +5,7 @@ Everything is added up by the server; what leaves it is a row for each customer 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -74,22 +74,18 @@ class LecturaDeMes:
 
     def tramos(self) -> Iterator[list[ResumenCliente]]:
         """Give the month's customers by name, at most a chunk at a time."""
-        while filas := self._fetch():
-            self._remember(filas)
+        while True:
+            with self._conexion.transaction() as cursor:
+                cursor.execute(f"FETCH {int(self._tramo)} FROM resumen")
+                filas = cursor.fetchall()
+            if not filas:
+                return
+            self.huella = Huella(
+                self.huella.lecturas + sum(fila[1] for fila in filas),
+                max(self.huella.procesado_hasta, *(fila[-2].isoformat() for fila in filas)),
+                self.huella.suma + sum(int(fila[-1]) for fila in filas),
+            )
             yield [ResumenCliente(*fila[:-2]) for fila in filas]
-
-    def _fetch(self) -> list[tuple[Any, ...]]:
-        with self._conexion.transaction() as cursor:
-            cursor.execute(f"FETCH {int(self._tramo)} FROM resumen")
-            filas: list[tuple[Any, ...]] = cursor.fetchall()
-        return filas
-
-    def _remember(self, filas: Sequence[tuple[Any, ...]]) -> None:
-        self.huella = Huella(
-            self.huella.lecturas + sum(fila[1] for fila in filas),
-            max(self.huella.procesado_hasta, *(fila[-2].isoformat() for fila in filas)),
-            self.huella.suma + sum(int(fila[-1]) for fila in filas),
-        )
 
 
 class MesesPostgres:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.stores.archive import EPOCA
 from pipeline.stores.months import siguiente
 
 DIARIOS = "consumos_diarios"
 ARCHIVO = "consumos_diarios_archivo"
-EPOCA = date(1970, 1, 1)
 
 _PARTICIONES = """
 SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid

@@ -25,6 +25,7 @@ from pipeline.stores.postgres.copy_rows import by_identity
 from pipeline.stores.postgres.day_marks import archived
 from pipeline.stores.postgres.history import ANTERIORES, RANGO, ULTIMAS, customers_query, load
 from pipeline.stores.postgres.merge import copy_new, merge
+from pipeline.stores.postgres.migrations.apply import migrate
 from pipeline.stores.postgres.model_state import (
     drop_shadow,
     get_online,
@@ -35,6 +36,8 @@ from pipeline.stores.postgres.model_state import (
 )
 from pipeline.stores.postgres.partitions import ARCHIVO, DIARIOS, ensure_months, months_of
 from serving.settings import Settings
+
+__all__ = ["PostgresStore", "migrate"]
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +69,6 @@ FROM consumos_historia GROUP BY severidad
 """
 _CLIENTES = "SELECT count(DISTINCT propietario_id) FROM consumos_historia"
 _VERSIONES = "SELECT version_modelo, count(*) FROM consumos_historia GROUP BY 1 ORDER BY 1"
-
-
-def migrate(settings: Settings) -> str:
-    """Return the revision of the schema after bringing it to the newest one (see ``aplicar``)."""
-    # Alembic takes longer to import than everything else here, and only start-up needs it.
-    from pipeline.stores.postgres.migrations.apply import migrate as aplicar
-
-    return aplicar(settings)
 
 
 class PostgresStore:

@@ -103,7 +103,7 @@ def move(cursor: Any, parte: str, dia: date, tanda: int, destino: str) -> int:
     return int(copiadas[0])
 
 
-def delete(cursor: Any, parte: str, dia: date, tanda: int) -> int:
+def remove(cursor: Any, parte: str, dia: date, tanda: int) -> int:
     """Return how many readings of a marked day, at most ``tanda``, are gone for good."""
     lock_day(cursor, dia)
     cursor.execute(_ELIMINAR.format(parte=parte), (dia, tanda))

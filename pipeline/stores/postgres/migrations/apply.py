@@ -1,17 +1,16 @@
-"""Brings the database to a revision of the schema, one process at a time."""
+"""Brings the database to a revision of the schema, one process at a time.
+
+Alembic takes longer to import than everything else that a verb needs, so whoever only asks for help
+does not import it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg2
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from pipeline.stores.postgres.connection import connect, guarded, traducir
 from pipeline.stores.postgres.time_zone import settle_zone
@@ -36,8 +35,9 @@ def migrate(settings: Settings) -> str:
     ConfiguracionError
         It refuses the user, the password or the database, or its data are of another zone.
     """
+    from alembic import command
 
-    def upgrade(config: Config) -> None:
+    def upgrade(config: Any) -> None:
         command.upgrade(config, "head")
         settle_zone(config.attributes["connection"].connection.cursor(), settings)
 
@@ -46,11 +46,19 @@ def migrate(settings: Settings) -> str:
 
 def downgrade(settings: Settings, revision: str) -> str:
     """Return the revision of the schema after taking it back to ``revision`` ("base" = empty)."""
+    from alembic import command
+
     return _run(settings, lambda config: command.downgrade(config, revision))
 
 
-def _run(settings: Settings, orden: Callable[[Config], None]) -> str:
+def _run(settings: Settings, orden: Callable[[Any], None]) -> str:
     """Return the revision after ``orden``, run under the lock and in one transaction."""
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
+
     config = Config()
     # Alembic reads the folder through configparser, for which a "%" is special.
     config.set_main_option("script_location", str(CARPETA).replace("%", "%%"))
