@@ -1,11 +1,11 @@
-"""A client's own deadline: whoever waits for a server that answers nobody is cut off.
+"""A client-side timeout that a frozen server cannot escape.
 
 A frozen server (stopped, swapped out, its disk gone) keeps every connection: its kernel confirms
 what is sent, so that neither keep-alives nor ``tcp_user_timeout`` notice, and its own limits, such
-as ``statement_timeout``, are frozen with it. So while somebody waits, the server is greeted over a
-connection of its own. As long as it answers, work takes the time that it takes; when it falls
-silent, the sockets of those who wait are shut down as their patience ends, and whoever comes after
-that is turned away at once instead of holding a thread, until it answers again.
+as ``statement_timeout``, are frozen with it. So while somebody waits, the server is probed over
+another connection. As long as it answers probes, work takes the time that it takes; when it does
+not, the sockets of those who wait are shut down as their patience ends, and whoever comes after
+that fails at once instead of holding a thread, until it answers again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 PASO_S = 0.25
 """Between two looks at who is waiting."""
 SIN_PREGUNTAR_S = 0.75
-"""What takes no longer costs no greeting: nearly everything. Nor does an answer age faster."""
+"""What takes no longer costs no probe: nearly everything. Nor does an answer age faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Paciencia:
 
 
 PREGUNTA = Paciencia(1.0, 15.0)
-"""Whoever looks at a screen: told within ``SIN_PREGUNTAR_S``, two greetings and two steps."""
+"""Whoever looks at a screen: told within ``SIN_PREGUNTAR_S``, two probes and two steps."""
 GUARDADO = Paciencia(10.0, 120.0)
 """The consumer: its saves may be sent again; four of its longest statements."""
 TRABAJO = Paciencia(60.0)
@@ -72,8 +72,8 @@ class Watchdog:
     Parameters
     ----------
     answers : callable
-        Greets the server and returns whether it answered, within a limit of its own. It is silent
-        when two greetings in a row have had no answer.
+        Probes the server and returns whether it answered, within a limit of its own. It is silent
+        when two probes in a row have had no answer.
     """
 
     def __init__(self, answers: Callable[[], bool]) -> None:
@@ -124,12 +124,12 @@ class Watchdog:
                 antes = min((e.desde for e in self._esperan), default=math.inf)
             hace = time.monotonic() - max(antes, self._contestado)
             if self._callado_desde is not None or hace >= SIN_PREGUNTAR_S:
-                self._ask()
+                self._probe()
             self._cut_late()
 
-    def _ask(self) -> None:
+    def _probe(self) -> None:
         inicio = time.monotonic()
-        # One greeting may be lost on its way.
+        # One probe may be lost on its way.
         if self._answers() or self._answers():
             self._callado_desde = None
             self._contestado = time.monotonic()

@@ -45,13 +45,13 @@ _INSEGURAS = (
 ESPERA_RESPUESTA_MS = 20_000
 REINTENTO_S = 2.0
 """A server that is silent stays so for longer than one that starts again."""
-# Between two greetings of a server, and for an answer to one or for a server to be found, ms: by
+# Between two heartbeats of a server, and for an answer to one or for a server to be found, ms: by
 # them pymongo tells whoever waits that it is frozen (the specification "Server Discovery And
 # Monitoring", a timeout of the monitor). Whoever looks at a screen is told within 0.5 s + twice
 # 1.5 s, and half a second of pymongo's; the others at pymongo's own pace, for a busy server's pause
 # must not stop them.
-_SALUDOS_PREGUNTA_MS = (500, 1_500)
-_SALUDOS_MS = (10_000, 3_000)
+_LATIDOS_PREGUNTA_MS = (500, 1_500)
+_LATIDOS_MS = (10_000, 3_000)
 
 
 def connect(
@@ -66,7 +66,7 @@ def connect(
     paciencia : Paciencia
         Who waits: ``PREGUNTA`` is told sooner than the others.
     """
-    cada_ms, espera_ms = _SALUDOS_PREGUNTA_MS if paciencia is PREGUNTA else _SALUDOS_MS
+    cada_ms, espera_ms = _LATIDOS_PREGUNTA_MS if paciencia is PREGUNTA else _LATIDOS_MS
     return MongoClient(
         settings.mongo_host,
         settings.mongo_port,
@@ -89,9 +89,9 @@ def connect(
 
 
 def check_awake(settings: Settings, cliente: MongoClient[dict[str, Any]]) -> None:
-    """Return unless every server has left the latest greeting without an answer.
+    """Return unless every server has left the latest heartbeat without an answer.
 
-    Whoever asks nevertheless waits in vain; the client goes on greeting by itself.
+    Whoever asks nevertheless waits in vain; the client goes on by itself.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Anomalies with their explanation, and the last hours of readings, in MongoDB: its only door."""
+"""Anomalies with their explanation, and the last hours of readings, in MongoDB."""
 
 from __future__ import annotations
 
