@@ -22,15 +22,8 @@ _PAGINA = """<!doctype html>
 <title>{titulo}: API</title><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/swagger-ui.css"></head>
 <body><div id="swagger-ui"></div>
-<script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/inicio.js"></script>
+<script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/docs.js"></script>
 </body></html>
-"""
-# A key that is typed in is forgotten when the page is closed. The validator would be another host.
-_INICIO = """SwaggerUIBundle({
-  url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, filter: true,
-  docExpansion: "list", defaultModelsExpandDepth: 0, displayRequestDuration: true,
-  persistAuthorization: false, validatorUrl: null,
-});
 """
 _POLITICA = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -53,10 +46,10 @@ async def pagina(peticion: Request) -> Response:
     return Response(texto, headers=cabeceras, media_type="text/html")
 
 
-@router.get("/docs/inicio.js")
+@router.get("/docs/docs.js")
 async def guion() -> Response:
-    """Return what opens the document in the page."""
-    return Response(_INICIO, headers=_UN_RATO, media_type="text/javascript")
+    """Return what opens the document in the page, in Spanish."""
+    return FileResponse(Path(__file__).parent / "estaticos" / "docs.js", headers=_UN_RATO)
 
 
 @router.get("/docs/{nombre}")

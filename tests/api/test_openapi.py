@@ -162,6 +162,6 @@ def test_la_pagina_no_pide_nada_fuera(cliente: httpx.Client) -> None:
     for ruta in ficheros:
         assert ruta.startswith("/docs/")
         assert cliente.get(ruta).status_code == 200, ruta
-    assert '"/openapi.json"' in cliente.get("/docs/inicio.js").text
+    assert '"/openapi.json"' in cliente.get("/docs/docs.js").text
     assert cliente.get("/docs/otro.js").status_code == 404
     assert cliente.get("/", follow_redirects=True).text == pagina
