@@ -157,7 +157,7 @@ def test_la_pagina_no_pide_nada_fuera(cliente: httpx.Client) -> None:
     assert "default-src 'none'" in politica
     assert "script-src 'self'" in politica
     assert not re.search(r"unsafe|https?:|\*", politica)
-    ficheros = re.findall(r'(?:src|href)="([^"]+)"', pagina)
+    ficheros = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', pagina)
     assert len(ficheros) == 3
     for ruta in ficheros:
         assert ruta.startswith("/docs/")

@@ -311,7 +311,7 @@ def test_documentation_is_complete_and_spanish(cliente: httpx.Client) -> None:
     pagina = cliente.get("/docs")
     assert pagina.status_code == 200
     assert "default-src 'none'" in pagina.headers["content-security-policy"]
-    for ruta in re.findall(r'(?:src|href)="([^"]+)"', pagina.text):
+    for ruta in re.findall(r'(?:src|href)="(?!data:)([^"]+)"', pagina.text):
         assert ruta.startswith("/docs/"), "another host's"
         assert cliente.get(ruta).status_code == 200, ruta
     documento = cliente.get("/openapi.json").json()
