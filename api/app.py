@@ -32,9 +32,7 @@ from api.openapi import DESCRIPCION, ETIQUETAS, RESUMEN, TITULO, VERSION, make_d
 from api.presentation import make_presentacion
 from api.rate_limit import RequestLimit
 from api.routers import ROUTERS
-from api.startup import MONGO, POSTGRES, StorePreparation, WarmUp
-from api.system.consumers import Consumidores
-from api.system.dependencies import MODELO, Vigia, look_at_champion, reach_kafka, reach_mlflow
+from api.startup import StorePreparation, WarmUp
 from api.system.routes import auditoria_router, clave_router, metricas_router
 from api.system.routes import router as sistema_router
 from detection.errors import ConfiguracionError, TransientError
@@ -42,19 +40,28 @@ from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.audit import AuditoriaPostgres
-from pipeline.stores.postgres.health import SaludPostgres, UltimaEscritura
-from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.health import PostgresHealth
 from pipeline.stores.postgres.queries import PostgresConsultas
 from pipeline.stores.postgres.store import migrate
 from pipeline.stores.postgres.time_zone import check_zone
 from pipeline.stores.watchdog import PREGUNTA
-from pipeline.streaming.kafka_lag import LectorRetraso
+from pipeline.streaming.kafka import ping_kafka
+from pipeline.streaming.kafka_lag import LagReader
 from serving.cli import HECHO, Parser, entero, run
-from serving.consumer_health import Latidos
+from serving.consumer_health import LATIDOS, RETRASO, ConsumerWatch, Heartbeats, LatestWrite
+from serving.health import (
+    CHAMPION,
+    KAFKA,
+    MLFLOW,
+    MONGO,
+    POSTGRES,
+    HealthMonitor,
+    look_at_champion,
+    ping_mlflow,
+)
 from serving.logs import configure_logs
-from serving.metrics import MetricasApi
-from serving.reachability import teach_manners
-from serving.registry import Registro
+from serving.metrics import ApiMetrics
+from serving.registry import Registro, configure_client
 from serving.settings import (
     ROLES,
     Settings,
@@ -100,30 +107,31 @@ def open_recursos(
     """Return what an app holds; nothing has been sent to any server yet."""
     anomalias = MongoConsultas(settings, segundos=segundos)
     modelos = ModelosMongo(settings, PREGUNTA)
-    salud, registro = SaludPostgres(settings), Registro(settings, paciencia_s=ESPERA_MLFLOW_S)
+    salud, registro = PostgresHealth(settings), Registro(settings, paciencia_s=ESPERA_MLFLOW_S)
     preparacion = StorePreparation(
         {POSTGRES: partial(migrate, settings), MONGO: partial(_make_indexes, anomalias, modelos)}
     )
 
-    def latest_write() -> UltimaEscritura | None:
+    def latest_write() -> LatestWrite | None:
         preparacion.check()
         return salud.latest_write()
 
-    versiones = Recuerdo(registro.versions, VERSIONES_S, segundos)
+    def read_heartbeats() -> Heartbeats:
+        preparacion.check()
+        return salud.heartbeats()
+
+    retraso = LagReader(settings)
+    consumidores = ConsumerWatch(read_heartbeats, retraso.read)
     partes: dict[str, Callable[[], object]] = {
         POSTGRES: latest_write,
         MONGO: anomalias.ping,
-        "Kafka": partial(reach_kafka, settings.kafka_broker),
-        "MLflow": partial(reach_mlflow, settings.mlflow_tracking_uri),
-        MODELO: partial(look_at_champion, registro),
+        KAFKA: partial(ping_kafka, settings),
+        MLFLOW: partial(ping_mlflow, settings.mlflow_tracking_uri),
+        CHAMPION: partial(look_at_champion, registro),
+        LATIDOS: consumidores.heartbeats,
+        RETRASO: consumidores.lag,
     }
-    latidos, retraso = LatidosPostgres(settings), LectorRetraso(settings)
-
-    def read_heartbeats() -> Latidos:
-        preparacion.check()
-        return latidos.read()
-
-    metricas = MetricasApi()
+    metricas = ApiMetrics()
     return Recursos(
         settings=settings,
         ahora=ahora,
@@ -134,13 +142,11 @@ def open_recursos(
         salud=salud,
         modelos=modelos,
         registro=registro,
-        versiones=versiones,
+        versiones=Recuerdo(registro.versions, VERSIONES_S, segundos),
         metricas=metricas,
         claves=KnownKeys(settings),
         preparacion=preparacion,
-        vigia=Vigia(partes, segundos),
-        consumidores=Consumidores(read_heartbeats, retraso.read),
-        latidos=latidos,
+        vigia=HealthMonitor(partes, segundos),
         retraso=retraso,
         flujos=EventStreams(metricas.oyentes),
     )
@@ -306,7 +312,7 @@ def main(argv: Sequence[str]) -> int:
     except TransientError as error:
         # Whoever fills the stores has checked it before there was anything to read.
         log.warning("no se ha podido comprobar ZONA_HORARIA: %s", error)
-    teach_manners(ESPERA_MLFLOW_S)
+    configure_client(ESPERA_MLFLOW_S)
     enchufe = server.listen(host, puerto)
     atiende = api_server(create_api(settings, calentar=True))
     _tune_interpreter()

@@ -20,18 +20,16 @@ from api.answer_cache import Recuerdo
 from api.api_keys import ApiKey, KnownKeys, RoleRequired
 from api.middleware import address_of
 from api.startup import StorePreparation
-from api.system.consumers import Consumidores
-from api.system.dependencies import Vigia
 from detection.errors import TransientError
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.audit import AuditoriaPostgres
-from pipeline.stores.postgres.health import SaludPostgres
-from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.health import PostgresHealth
 from pipeline.stores.postgres.queries import PostgresConsultas
-from pipeline.streaming.kafka_lag import LectorRetraso
-from serving.metrics import MetricasApi
+from pipeline.streaming.kafka_lag import LagReader
+from serving.health import HealthMonitor
+from serving.metrics import ApiMetrics
 from serving.model_versions import VersionInfo
 from serving.registry import Registro
 from serving.settings import Settings
@@ -57,27 +55,24 @@ class Recursos:
     anomalias: MongoConsultas
     veredictos: VeredictosMongo
     auditoria: AuditoriaPostgres
-    salud: SaludPostgres
+    salud: PostgresHealth
     modelos: ModelosMongo
     registro: Registro
     versiones: Recuerdo[list[VersionInfo]]
-    metricas: MetricasApi
+    metricas: ApiMetrics
     claves: KnownKeys
     preparacion: StorePreparation
-    vigia: Vigia
-    consumidores: Consumidores
-    latidos: LatidosPostgres
-    retraso: LectorRetraso
+    vigia: HealthMonitor
+    retraso: LagReader
     flujos: EventStreams
 
     def close(self) -> None:
         """Stop what runs in the background and close every store."""
         self.preparacion.close()
         self.vigia.close()
-        self.consumidores.close()
         for almacen in (
             self.historico, self.anomalias, self.veredictos, self.auditoria, self.salud,
-            self.modelos, self.latidos, self.retraso,
+            self.modelos, self.retraso,
         ):  # fmt: skip
             almacen.close()
 

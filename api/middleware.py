@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.api_keys import CABECERA_CLAVE, KnownKeys
 from api.rate_limit import RequestLimit, sender
-from serving.metrics import MetricasApi
+from serving.metrics import ApiMetrics
 from serving.web.problems import problem
 
 log = logging.getLogger("api")
@@ -59,10 +59,10 @@ class AccessLog:
 
     Parameters
     ----------
-    metricas : MetricasApi
+    metricas : ApiMetrics
     """
 
-    def __init__(self, app: ASGIApp, metricas: MetricasApi) -> None:
+    def __init__(self, app: ASGIApp, metricas: ApiMetrics) -> None:
         self.app = app
         self._metricas = metricas
 

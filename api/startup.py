@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from detection.errors import ConsumoError, TransientError
+from serving.health import POSTGRES
 
 log = logging.getLogger("api")
 
-POSTGRES = "PostgreSQL"
-MONGO = "MongoDB"
 ESPERA_S = 2.0
 """Between two tries."""
 DESPEDIDA_S = 5.0

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 SEGUNDOS_POR_HORA = 3600
 HORAS_POR_DIA = 24
+LARGO_MAXIMO_ID = 20
+"""Characters of ``propietario_id``: VARCHAR(20) in the specification."""
 _EPOCA = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -11,26 +11,24 @@ from typing import TypeVar
 
 from detection.detector import DetectorConsumo
 from detection.errors import TransientError
-from pipeline.ingest.messages import Decodificador
+from pipeline.ingest.messages import MessageDecoder
 from pipeline.stores.mongo.store import MongoAnomalyStore
-from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.health import PostgresHealth
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from pipeline.streaming.batch import Procesador
-from pipeline.streaming.consumer_loop import Bucle, Parada, Resumen, stop_on_signals
-from pipeline.streaming.heartbeat import Latido, Observado
-from pipeline.streaming.instrumented import FuenteMedida, ProcesadorMedido
-from pipeline.streaming.kafka import FuenteKafka
-from pipeline.streaming.ports import Fuente, Modelos
-from pipeline.streaming.ports import Procesador as PuertoProcesador
+from pipeline.streaming.batch import ModelSource, ScoringProcessor
+from pipeline.streaming.consumer_loop import ConsumerLoop, RunSummary
+from pipeline.streaming.heartbeat import ConsumerStatus, HeartbeatThread
+from pipeline.streaming.kafka_source import KafkaSource
 from pipeline.streaming.warmup import warm_up
 from serving.cli import HECHO, Parser, run
 from serving.local_time import load_calendario
 from serving.logs import configure_logs
-from serving.metrics import MetricasConsumidor
-from serving.model_watcher import Vigilante
+from serving.metrics import ConsumerMetrics
+from serving.model_watcher import ModelWatcher
 from serving.registry import Registro
 from serving.scorer import Scorer
 from serving.settings import Settings, load_settings
+from serving.shutdown import Parada
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,7 +42,11 @@ def hora_actual() -> int:
 
 
 @contextmanager
-def open_procesador(settings: Settings, modelos: Modelos | None = None) -> Iterator[Procesador]:
+def open_procesador(
+    settings: Settings,
+    modelos: ModelSource | None = None,
+    metricas: ConsumerMetrics | None = None,
+) -> Iterator[ScoringProcessor]:
     """Give the processor of this process, its two stores ready; close them at the end."""
     migrate(settings)
     historial = PostgresStore(settings)
@@ -53,7 +55,8 @@ def open_procesador(settings: Settings, modelos: Modelos | None = None) -> Itera
         anomalias.ensure_indexes()
         detector = DetectorConsumo(load_calendario(settings.zona_horaria))
         warm_up(detector)
-        yield Procesador(Scorer(detector, historial), historial, anomalias, hora_actual, modelos)
+        scorer = Scorer(detector, historial)
+        yield ScoringProcessor(scorer, historial, anomalias, hora_actual, modelos, metricas)
     finally:
         historial.close()
         anomalias.close()
@@ -85,63 +88,53 @@ def main(argv: Sequence[str]) -> int:
     return HECHO
 
 
-def _consume(settings: Settings, *, hasta_vacio: bool) -> Resumen:
+def _consume(settings: Settings, *, hasta_vacio: bool) -> RunSummary:
     """Return what was done until we were asked to stop, which may be before the first reading."""
-    parada = Parada()
     with ExitStack() as pila:
         # The outermost: whoever is stopped while it still waits for a store says so too.
-        pila.enter_context(stop_on_signals(parada.stop))
+        parada = pila.enter_context(Parada())
         modelos = pila.enter_context(
-            Vigilante(
+            ModelWatcher(
                 Registro(settings), settings.modelos_dir, settings.modelo_sondeo_s,
                 en_sombra=settings.modelo_en_sombra,
             )
         )  # fmt: skip
         metricas = _serve_metrics(settings, pila)
-        kafka = FuenteKafka(settings)
-        observado = Observado(modelos, kafka.particiones)
-        pila.enter_context(Latido(LatidosPostgres(settings), observado.situacion))
-        propio = wait_for_stores(
-            lambda: pila.enter_context(open_procesador(settings, modelos)),
-            observado.waits,
-            parada.wait,
+        fuente = KafkaSource(settings)
+        estado = ConsumerStatus(modelos, fuente.particiones)
+        pila.enter_context(HeartbeatThread(PostgresHealth(settings), estado.situacion))
+        procesador = wait_for_stores(
+            lambda: pila.enter_context(open_procesador(settings, modelos, metricas)),
+            estado.waits,
+            parada.esperar,
         )
-        if propio is None:
-            return Resumen()
-        fuente, procesador = _watched(kafka, propio, metricas)
-        bucle = Bucle(
+        if procesador is None:
+            return RunSummary()
+        bucle = ConsumerLoop(
             fuente,
             procesador,
-            Decodificador(settings.zona_horaria, settings.consumo_maximo_kwh),
+            MessageDecoder(settings.zona_horaria, settings.consumo_maximo_kwh),
             lote_maximo=settings.lote_maximo,
             hasta_vacio=hasta_vacio,
             reloj=hora_actual,
+            parada=parada,
+            metricas=metricas,
         )
-        observado.runs(bucle)
-        parada.heed(bucle.stop)
+        estado.runs(bucle)
         _LOG.info("consumidor en marcha: grupo %s", settings.kafka_grupo)
         return bucle.run()
 
 
-def _serve_metrics(settings: Settings, pila: ExitStack) -> MetricasConsumidor | None:
+def _serve_metrics(settings: Settings, pila: ExitStack) -> ConsumerMetrics | None:
     """Return metrics that somebody can read; None = nobody wants them (port 0)."""
     if not settings.metricas_port:
         return None
-    metricas = MetricasConsumidor()
+    metricas = ConsumerMetrics()
     host, pedido = settings.metricas_host, settings.metricas_port
-    puerto = pila.enter_context(metricas.servir(host, pedido)).puerto
+    puerto = pila.enter_context(metricas.servir(host, pedido))
     nota = "" if puerto == pedido else f" (el puerto {pedido} está ocupado)"
     _LOG.info("métricas en http://%s:%d/metrics%s", host, puerto, nota)
     return metricas
-
-
-def _watched(
-    fuente: FuenteKafka, procesador: Procesador, metricas: MetricasConsumidor | None
-) -> tuple[Fuente, PuertoProcesador]:
-    """Return source and processor, counted if there are metrics."""
-    if metricas is None:
-        return fuente, procesador
-    return FuenteMedida(fuente, metricas), ProcesadorMedido(procesador, metricas)
 
 
 def wait_for_stores(

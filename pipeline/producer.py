@@ -18,11 +18,10 @@ from detection.errors import EntregaError, LecturaInvalidaError
 from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, customers
 from pipeline.ingest.files.column_chunk import Etiqueta
 from pipeline.ingest.files.recognition import NOMBRES, read_archivo
-from pipeline.ingest.messages import Codificador
+from pipeline.ingest.messages import MessageEncoder
 from pipeline.ingest.validation import Reglas
-from pipeline.streaming.kafka import Productor
-from pipeline.streaming.kafka_topics import ensure_topics
-from serving.cli import FALLO, HECHO, Parser, entero, numero, run
+from pipeline.streaming.kafka import KafkaProducer, ensure_topics
+from serving.cli import FALLO, HECHO, Parser, entero, greater_than, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
 
@@ -38,17 +37,11 @@ TRAMOS_MOSTRADOS = 100
 
 
 @dataclass(slots=True)
-class Envio:
-    """Readings on their way to the topic, and what is known of them.
+class ReadingSender:
+    """Readings on their way to the topic, and what is known of them."""
 
-    Parameters
-    ----------
-    productor : Productor
-    codificador : Codificador
-    """
-
-    productor: Productor
-    codificador: Codificador
+    productor: KafkaProducer
+    codificador: MessageEncoder
     clientes: set[str] = field(default_factory=set)
 
     def send(
@@ -71,7 +64,7 @@ class Envio:
         )
 
 
-def open_envio(settings: Settings) -> Envio:
+def open_envio(settings: Settings) -> ReadingSender:
     """Return a way to the topic, which exists from now on.
 
     Raises
@@ -80,11 +73,11 @@ def open_envio(settings: Settings) -> Envio:
         The broker does not answer.
     """
     ensure_topics(settings)
-    return Envio(Productor(settings), Codificador(settings.zona_horaria))
+    return ReadingSender(KafkaProducer(settings), MessageEncoder(settings.zona_horaria))
 
 
 def send_hours(
-    envio: Envio,
+    envio: ReadingSender,
     clientes: Sequence[SimulatedCustomer],
     desde_hora: int,
     hasta_hora: int,
@@ -115,7 +108,7 @@ def send_hours(
 
 
 def send_live(
-    envio: Envio,
+    envio: ReadingSender,
     clientes: Sequence[SimulatedCustomer],
     desde_hora: int,
     zona: str,
@@ -140,7 +133,7 @@ def send_live(
 
 
 def send_file(
-    envio: Envio,
+    envio: ReadingSender,
     ruta: Path,
     settings: Settings,
     avanzar: Callable[[float], None] = lambda _parte: None,
@@ -213,7 +206,7 @@ def _build_parser() -> Parser:
     )
     parser.add_argument(
         "--interval",
-        type=numero(0),
+        type=greater_than(0),
         default=1.0,
         metavar="MINUTOS",
         help="minutos entre dos envíos de continuous (por defecto, 1)",
@@ -328,7 +321,7 @@ def _run_synthetic(
 
 
 @contextlib.contextmanager
-def _delivery(envio: Envio) -> Iterator[None]:
+def _delivery(envio: ReadingSender) -> Iterator[None]:
     """Wait for every confirmation at the end, and say how many there were, whatever ended it."""
     try:
         yield

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 from detection.errors import ModeloInvalidoError, PermanentError
 from detection.number_format import numero
@@ -32,7 +32,8 @@ from serving.model_versions import (
     ETIQUETA_EXAMEN,
     MODELO,
     PREFIJO_PROMOCION,
-    Rechazo,
+    ModelRejection,
+    ModelVersions,
     VersionInfo,
     promotions_of,
 )
@@ -41,26 +42,6 @@ EXAMEN, VUELTA, FORZADA = "examen", "vuelta atrás", "a la fuerza"
 FUERA = "fuera de la puerta"
 """The champion's alias was moved by hand, as in MLflow's own page, or before exams were kept."""
 _VIA = f"{PREFIJO_PROMOCION}via"
-
-
-class Versiones(Protocol):
-    """What is asked of the registry (``serving.registry.Registro`` gives it)."""
-
-    def version_of(self, alias: str) -> int | None:
-        """Return the version that an alias points to; None = it points nowhere."""
-        ...
-
-    def tags_of(self, version: int) -> Mapping[str, str]:
-        """Return the tags of a version."""
-        ...
-
-    def download(self, version: int, destino: Path) -> Path:
-        """Return ``destino``, which then holds a version's package."""
-        ...
-
-    def set_alias(self, alias: str, version: int, etiquetas: dict[str, str]) -> None:
-        """Point an alias to a version and tag it."""
-        ...
 
 
 class CampeonCambiadoError(PermanentError):
@@ -157,7 +138,7 @@ def refusals(
     >>> refusals(3, Examen(2, True, "es mejor", "2026-11-24T10:00:00+01:00").tags(), 2)
     ()
     """
-    rechazo = Rechazo.from_tags(etiquetas)
+    rechazo = ModelRejection.from_tags(etiquetas)
     razones = [] if rechazo is None else [f"los consumidores la rechazan: {rechazo.motivo}"]
     if goes_back(version, etiquetas, campeon, anterior):
         return tuple(razones)
@@ -245,7 +226,7 @@ def way_of(versiones: Sequence[VersionInfo]) -> str | None:
 
 
 def appoint(
-    registro: Versiones,
+    registro: ModelVersions,
     version: int,
     *,
     quien: str,
@@ -284,23 +265,16 @@ def appoint(
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         load_version(registro, version, Path(carpeta), "no se promueve")
     etiquetas = registro.tags_of(version)
-    razones = _refusals_now(registro, version, etiquetas, antes)
+    anterior = None if antes is None else replaced_by(registro.tags_of(antes))
+    razones = refusals(version, etiquetas, antes, anterior)
     if razones and not forzar:
         raise PromocionRechazadaError(version, razones)
     razones = (*en_contra, *razones) if razones else ()
     via = FORZADA if razones else EXAMEN if _accepted(etiquetas, antes) else VUELTA
     if registro.version_of(CAMPEON) != antes:
         raise CampeonCambiadoError("el campeón ha cambiado mientras tanto y no se toca; repítalo")
-    nuevas = _promotion_tags(quien, ahora, motivo, antes, via, razones)
-    registro.set_alias(CAMPEON, version, nuevas)
+    registro.set_alias(CAMPEON, version, _promotion_tags(quien, ahora, motivo, antes, via, razones))
     return via
-
-
-def _refusals_now(
-    registro: Versiones, version: int, etiquetas: Mapping[str, str], campeon: int | None
-) -> tuple[str, ...]:
-    anterior = None if campeon is None else replaced_by(registro.tags_of(campeon))
-    return refusals(version, etiquetas, campeon, anterior)
 
 
 def _promotion_tags(
@@ -319,7 +293,7 @@ def _promotion_tags(
 
 
 def load_version(
-    registro: Versiones, version: int, carpeta: Path, papel: str
+    registro: ModelVersions, version: int, carpeta: Path, papel: str
 ) -> tuple[ScoringModel, Path]:
     """Return a version's model and the folder, below ``carpeta``, with its files.
 

@@ -1,4 +1,4 @@
-"""The command line's manners: Spanish help, one Spanish line per error, exit status by contract."""
+"""Every verb on the command line: Spanish help, a Spanish line per error, status by contract."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def entero(minimo: int, maximo: int | None = None) -> Callable[[str], int]:
     return convertir
 
 
-def numero(minimo: float) -> Callable[[str], float]:
+def greater_than(minimo: float) -> Callable[[str], float]:
     """Return an argument type: a finite number greater than ``minimo``."""
 
     def convertir(texto: str) -> float:

@@ -12,6 +12,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from detection.errors import ConsumoError
+from serving.health import PartHealth
+
+LATIDOS, RETRASO = "latidos", "retraso"
+"""What heartbeats and lag are called among the parts that are looked at."""
 SENAL_S = 5.0
 """Between two heartbeats."""
 MUDO = timedelta(seconds=30)
@@ -23,7 +28,7 @@ MIRADAS = 256
 SIN_LECTURAS = timedelta(hours=2)
 """After which hourly readings are missed. By hand, 2026-11-24."""
 
-Estado = Literal[
+ConsumerState = Literal[
     "al día", "atrasado", "esperando", "muerto", "parado", "sin consumidor", "sin datos",
     "sin lecturas nuevas", "desconocido",
 ]  # fmt: skip
@@ -31,7 +36,7 @@ Gravedad = Literal["bien", "aviso", "mal"]
 
 
 @dataclass(frozen=True, slots=True)
-class Situacion:
+class SelfReport:
     """What a consumer says of itself; its times are seconds ago, since its clock is its own.
 
     Parameters
@@ -63,7 +68,7 @@ class Situacion:
 
 
 @dataclass(frozen=True, slots=True)
-class Latido:
+class Heartbeat:
     """A consumer's row; every time is the store's clock.
 
     Parameters
@@ -78,7 +83,7 @@ class Latido:
         The error that it ended with; '' = it was asked to stop, or had read all.
     ultimo_lote, espera_desde : datetime or None
     particiones, lecturas, version_modelo, modelo_rechazado, rechazo, espera
-        See ``Situacion``.
+        See ``SelfReport``.
     """
 
     maquina: str
@@ -98,7 +103,7 @@ class Latido:
 
 
 @dataclass(frozen=True, slots=True)
-class Latidos:
+class Heartbeats:
     """All heartbeats of a group, as of a moment of the store's clock.
 
     Parameters
@@ -106,19 +111,19 @@ class Latidos:
     ahora : datetime
     fiable_desde : datetime
         Since when the store has been there to be written to: silence before that says nothing.
-    filas : sequence of Latido
+    filas : sequence of Heartbeat
         The latest first.
     """
 
     ahora: datetime
     fiable_desde: datetime
-    filas: Sequence[Latido] = ()
+    filas: Sequence[Heartbeat] = ()
 
-    def vivos(self) -> list[Latido]:
+    def vivos(self) -> list[Heartbeat]:
         """Return the consumers that are heard of."""
         return [f for f in self.filas if f.fin is None and self.ahora - f.latido <= MUDO]
 
-    def sin_relevo(self) -> list[Latido]:
+    def sin_relevo(self) -> list[Heartbeat]:
         """Return those that fell silent, and whose work nobody has taken over.
 
         Whoever has started since has, and so have those who read all the partitions it read.
@@ -136,7 +141,24 @@ class Latidos:
 
 
 @dataclass(frozen=True, slots=True)
-class Retraso:
+class LatestWrite:
+    """The latest row that was added to the history.
+
+    Parameters
+    ----------
+    procesada, consumo : datetime
+        Aware: when it was stored, and when its hour begins.
+    version_modelo : str
+        What judged it.
+    """
+
+    procesada: datetime
+    consumo: datetime
+    version_modelo: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
     """What the broker has and the group has not read.
 
     Parameters
@@ -162,15 +184,15 @@ class Retraso:
         """Return how many wait."""
         return sum(self.por_particion.values())
 
-    def moves_past(self, antes: Retraso) -> bool:
+    def moves_past(self, antes: Lag) -> bool:
         """Return whether the group has passed all that an earlier look found waiting.
 
         Examples
         --------
-        >>> antes = Retraso({0: 1, 1: 2}, primeras={0: 7, 1: 9})
-        >>> Retraso({0: 0, 1: 1}, primeras={1: 10}).moves_past(antes)
+        >>> antes = Lag({0: 1, 1: 2}, primeras={0: 7, 1: 9})
+        >>> Lag({0: 0, 1: 1}, primeras={1: 10}).moves_past(antes)
         True
-        >>> Retraso({0: 0, 1: 3}, primeras={1: 9}).moves_past(antes)
+        >>> Lag({0: 0, 1: 3}, primeras={1: 9}).moves_past(antes)
         False
         """
         return all(
@@ -178,31 +200,58 @@ class Retraso:
         )
 
 
-class Espera:
-    """How long readings wait, for whoever looks again and again: by the clock of who looks.
+class ConsumerWatch:
+    """Reads heartbeats and lag again and again, and knows from one look what the next one means.
 
     What a look found at the end of a partition, and the group has not passed, has waited since
-    that look. Neither the producers' clocks nor how often one looks can make that untrue.
+    that look, by the clock of who looks: neither the producers' clocks nor how often one looks can
+    make that untrue. And where heartbeats could not be read, nor could they be written.
 
     Parameters
     ----------
+    leer_latidos, leer_retraso : callable
+        Each raises one of our errors where there is no answer.
     reloj : callable
         Rising seconds.
 
     Examples
     --------
     >>> reloj = iter((0.0, 40.0, 80.0)).__next__
-    >>> espera = Espera(reloj)
-    >>> [espera.note(Retraso({0: 9}, primeras={0: n})).visto_s for n in (1, 5, 15)]
+    >>> retrasos = iter(Lag({0: 9}, primeras={0: n}) for n in (1, 5, 15))
+    >>> watch = ConsumerWatch(lambda: None, retrasos.__next__, reloj)
+    >>> [watch.lag().visto_s for _ in range(3)]
     [0.0, 40.0, 0.0]
     """
 
-    def __init__(self, reloj: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        leer_latidos: Callable[[], Heartbeats],
+        leer_retraso: Callable[[], Lag],
+        reloj: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._leer_latidos = leer_latidos
+        self._leer_retraso = leer_retraso
         self._reloj = reloj
         self._miradas: dict[int, list[tuple[float, int, int]]] = {}
+        self._hubo_silencio = False
+        self._vuelta: datetime | None = None
 
-    def note(self, retraso: Retraso) -> Retraso:
-        """Return the lag just read with how long the oldest of it has been seen to wait."""
+    def heartbeats(self) -> Heartbeats:
+        """Return the heartbeats, to be relied on since they can be read again."""
+        try:
+            latidos = self._leer_latidos()
+        except ConsumoError:
+            self._hubo_silencio = True
+            raise
+        if self._hubo_silencio:
+            self._hubo_silencio, self._vuelta = False, latidos.ahora
+        if self._vuelta is None:
+            return latidos
+        return replace(latidos, fiable_desde=max(latidos.fiable_desde, self._vuelta))
+
+    def lag(self) -> Lag:
+        """Return the lag, with how long the oldest of it has been seen to wait."""
+        retraso = self._leer_retraso()
         ahora = self._reloj()
         self._miradas = {
             particion: self._seen(particion, ahora, primera, retraso.por_particion[particion])
@@ -226,7 +275,7 @@ class Espera:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnostico:
+class Diagnosis:
     """How the consumers are.
 
     Parameters
@@ -239,91 +288,113 @@ class Diagnostico:
         Since when it is so, where that is known.
     """
 
-    estado: Estado
+    estado: ConsumerState
     gravedad: Gravedad
     texto: str
     desde: datetime | None = None
 
 
-def judge(
-    latidos: Latidos | None,
-    retraso: Retraso | None,
-    ultima: datetime | None,
-    ahora: datetime,
-    zona: ZoneInfo,
-) -> Diagnostico:
-    """Return how the consumers are.
+@dataclass(frozen=True, slots=True)
+class ConsumersView:
+    """The three facts that say how the consumers are; None = it could not be read.
 
     Parameters
     ----------
-    latidos : Latidos or None
-        None = the store that keeps them does not answer.
-    retraso : Retraso or None
-        None = the broker does not say.
-    ultima : datetime or None
-        When a reading was last stored; None = never.
-    ahora : datetime
-        Of whoever asks, to say how old the last write is.
-    zona : ZoneInfo
-        In which hours are told.
+    latidos : Heartbeats or None
+    retraso : Lag or None
+    ultima : LatestWrite or None
+        None = nothing is stored, too.
     """
-    if latidos is None:
-        return Diagnostico(
-            "desconocido", "aviso", "No se sabe cómo está el consumidor: PostgreSQL no responde"
+
+    latidos: Heartbeats | None
+    retraso: Lag | None
+    ultima: LatestWrite | None = None
+
+    @staticmethod
+    def of(partes: Mapping[str, PartHealth], historia: str) -> ConsumersView:
+        """Return what a look at ``LATIDOS``, ``RETRASO`` and the part ``historia`` has found.
+
+        Where the history does not answer, nothing is known of who writes it.
+        """
+        latidos, retraso, ultima = (partes[n].dato for n in (LATIDOS, RETRASO, historia))
+        return ConsumersView(
+            latidos if isinstance(latidos, Heartbeats) and not partes[historia].mal else None,
+            retraso if isinstance(retraso, Lag) else None,
+            ultima if isinstance(ultima, LatestWrite) else None,
         )
-    if latidos.vivos():
-        return _with_consumer(latidos, retraso, ultima, ahora, zona)
-    return _without_consumer(latidos, retraso, ultima, zona)
+
+    @property
+    def topic_hidden(self) -> bool:
+        """Return whether no topic is seen though a living consumer reads it: we may not look."""
+        if self.latidos is None or self.retraso is None or self.retraso.por_particion:
+            return False
+        return any(vivo.particiones for vivo in self.latidos.vivos())
+
+    def judge(self, ahora: datetime, zona: ZoneInfo) -> Diagnosis:
+        """Return how the consumers are.
+
+        Parameters
+        ----------
+        ahora : datetime
+            Of whoever asks, to say how old the last write is.
+        zona : ZoneInfo
+            In which hours are told.
+        """
+        if self.latidos is None:
+            return Diagnosis(
+                "desconocido", "aviso", "No se sabe cómo está el consumidor: PostgreSQL no responde"
+            )
+        ultima = self.ultima.procesada if self.ultima else None
+        if self.latidos.vivos():
+            retraso = None if self.topic_hidden else self.retraso
+            visto = _working(self.latidos, retraso, _Hace(self.latidos.ahora, zona))
+            return visto or _fresh(self.topic_hidden, retraso, ultima, _Hace(ahora, zona))
+        return _without_consumer(self.latidos, self.retraso, ultima, zona)
 
 
-def _with_consumer(
-    latidos: Latidos,
-    retraso: Retraso | None,
-    ultima: datetime | None,
-    ahora: datetime,
-    zona: ZoneInfo,
-) -> Diagnostico:
-    oculto = is_hidden(latidos, retraso)
-    retraso = None if oculto else retraso
+def seconds_since(cuando: datetime, ahora: datetime) -> float:
+    """Return how old something is, s, to a tenth; what is to come is 0 old."""
+    return round(max(0.0, (ahora - cuando).total_seconds()), 1)
+
+
+def _working(latidos: Heartbeats, retraso: Lag | None, hace: _Hace) -> Diagnosis | None:
+    """Return what is amiss with consumers of which one lives; None = nothing."""
     parados = [v for v in latidos.vivos() if v.espera_desde is not None]
     espera = min(parados, key=lambda v: v.espera_desde or v.latido, default=None)
-    hace = _Hace(latidos.ahora, zona)
     if retraso is not None and (desde := _behind_since(latidos, retraso)):
         motivo = f" ({espera.espera})" if espera else ""
         texto = f"El consumidor va atrasado{motivo}: {_waiting(retraso)}"
         antigua = retraso.mas_antigua
         if antigua is not None and antigua <= latidos.ahora:
             texto = f"{texto}, la más antigua desde {hace(antigua)}"
-        return Diagnostico("atrasado", "mal", texto, desde)
+        return Diagnosis("atrasado", "mal", texto, desde)
     if espera and espera.espera_desde and latidos.ahora - espera.espera_desde > MUDO:
         texto = f"El consumidor espera desde {hace(espera.espera_desde)}: {espera.espera}"
-        return Diagnostico("esperando", "mal", texto, espera.espera_desde)
+        return Diagnosis("esperando", "mal", texto, espera.espera_desde)
     if mudos := latidos.sin_relevo():
         otros = "otro" if len(mudos) == 1 else f"otros {len(mudos)}"
         verbo = "no da señales" if len(mudos) == 1 else "no dan señales"
         ultimo = max(mudos, key=lambda f: f.latido).latido
         texto = f"Hay consumidor, pero {otros} {verbo} desde {hace(ultimo)}: {_waiting(retraso)}"
-        return Diagnostico("al día", "aviso", texto, ultimo)
+        return Diagnosis("al día", "aviso", texto, ultimo)
+    return None
+
+
+def _fresh(oculto: bool, retraso: Lag | None, ultima: datetime | None, hace: _Hace) -> Diagnosis:
+    """Return whether consumers with which nothing is amiss get readings."""
     if retraso is None:
         motivo = "Kafka no enseña el topic" if oculto else "Kafka no responde"
         texto = f"El consumidor da señales; {_waiting(None)}: {motivo}"
-        return Diagnostico("desconocido", "aviso", texto)
+        return Diagnosis("desconocido", "aviso", texto)
     if ultima is None and not retraso.total:
-        return Diagnostico("sin datos", "aviso", "Todavía no hay lecturas")
-    if ultima is not None and ahora - ultima > SIN_LECTURAS:
-        texto = f"Sin lecturas nuevas desde {_Hace(ahora, zona)(ultima)}"
-        return Diagnostico("sin lecturas nuevas", "aviso", texto, ultima)
-    return Diagnostico("al día", "bien", "El consumidor está al día")
+        return Diagnosis("sin datos", "aviso", "Todavía no hay lecturas")
+    if ultima is not None and hace.ahora - ultima > SIN_LECTURAS:
+        texto = f"Sin lecturas nuevas desde {hace(ultima)}"
+        return Diagnosis("sin lecturas nuevas", "aviso", texto, ultima)
+    return Diagnosis("al día", "bien", "El consumidor está al día")
 
 
-def is_hidden(latidos: Latidos | None, retraso: Retraso | None) -> bool:
-    """Return whether no topic is seen though a living consumer reads it: we may not look."""
-    if latidos is None or retraso is None or retraso.por_particion:
-        return False
-    return any(vivo.particiones for vivo in latidos.vivos())
-
-
-def _behind_since(latidos: Latidos, retraso: Retraso) -> datetime | None:
+def _behind_since(latidos: Heartbeats, retraso: Lag) -> datetime | None:
     """Return since when readings have waited for too long; None = they have not.
 
     Who has looked once only knows that readings wait and nobody has saved any for too long.
@@ -338,43 +409,43 @@ def _behind_since(latidos: Latidos, retraso: Retraso) -> datetime | None:
 
 
 def _without_consumer(
-    latidos: Latidos, retraso: Retraso | None, ultima: datetime | None, zona: ZoneInfo
-) -> Diagnostico:
+    latidos: Heartbeats, retraso: Lag | None, ultima: datetime | None, zona: ZoneInfo
+) -> Diagnosis:
     esperan = retraso.total if retraso else 0
     hace = _Hace(latidos.ahora, zona)
     if not latidos.filas:
         if esperan:
             texto = f"Ningún consumidor ha arrancado: {_waiting(retraso)}"
             desde = retraso.mas_antigua if retraso else None
-            return Diagnostico("sin consumidor", "mal", texto, desde)
+            return Diagnosis("sin consumidor", "mal", texto, desde)
         if ultima is None:
             texto = "Todavía no hay lecturas ni ha arrancado ningún consumidor"
-            return Diagnostico("sin datos", "aviso", texto)
+            return Diagnosis("sin datos", "aviso", texto)
         texto = f"No hay ningún consumidor: {_waiting(retraso)}"
-        return Diagnostico("sin consumidor", "aviso", texto)
+        return Diagnosis("sin consumidor", "aviso", texto)
     ultimo = latidos.filas[0]
     if ultimo.fin is None:
         if latidos.ahora - latidos.fiable_desde <= MUDO:
             texto = "PostgreSQL acaba de volver: se espera la señal del consumidor"
-            return Diagnostico("desconocido", "aviso", texto, latidos.fiable_desde)
+            return Diagnosis("desconocido", "aviso", texto, latidos.fiable_desde)
         texto = f"El consumidor no da señales desde {hace(ultimo.latido)}: {_waiting(retraso)}"
-        return Diagnostico("muerto", "mal", texto, ultimo.latido)
+        return Diagnosis("muerto", "mal", texto, ultimo.latido)
     if ultimo.motivo:
         texto = (
             f"El consumidor acabó con un error ({ultimo.motivo}) a {hace(ultimo.fin)}: "
             f"{_waiting(retraso)}"
         )
-        return Diagnostico("muerto", "mal", texto, ultimo.fin)
+        return Diagnosis("muerto", "mal", texto, ultimo.fin)
     texto = f"El consumidor está parado desde {hace(ultimo.fin)}: {_waiting(retraso)}"
-    return Diagnostico("parado", "mal" if esperan else "aviso", texto, ultimo.fin)
+    return Diagnosis("parado", "mal" if esperan else "aviso", texto, ultimo.fin)
 
 
-def _waiting(retraso: Retraso | None) -> str:
+def _waiting(retraso: Lag | None) -> str:
     """Return how many readings wait, as the end of a sentence.
 
     Examples
     --------
-    >>> _waiting(Retraso({0: 1000, 1: 200})), _waiting(Retraso({0: 1})), _waiting(Retraso({}))
+    >>> _waiting(Lag({0: 1000, 1: 200})), _waiting(Lag({0: 1})), _waiting(Lag({}))
     ('1.200 lecturas esperan', '1 lectura espera', 'no espera ninguna lectura')
     """
     if retraso is None:
@@ -390,16 +461,16 @@ class _Hace:
     """Tells instants as people do: the hour, the day where it is another one, and how long ago."""
 
     def __init__(self, ahora: datetime, zona: ZoneInfo) -> None:
-        self._ahora = ahora
+        self.ahora = ahora
         self._zona = zona
 
     def __call__(self, cuando: datetime) -> str:
         local = cuando.astimezone(self._zona)
         articulo = "la" if local.hour == 1 else "las"
         hora = f"{articulo} {local:%-H:%M}"
-        if local.date() != self._ahora.astimezone(self._zona).date():
+        if local.date() != self.ahora.astimezone(self._zona).date():
             hora = f"{hora} del {local:%d/%m/%Y}"
-        return f"{hora} ({_ago(self._ahora - cuando)})"
+        return f"{hora} ({_ago(self.ahora - cuando)})"
 
 
 def _ago(edad: timedelta) -> str:

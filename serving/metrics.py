@@ -10,7 +10,10 @@ import errno
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
+from datetime import datetime
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,7 @@ from prometheus_client import (
 
 from detection.domain import SEVERIDADES
 from detection.errors import ConfiguracionError
-from serving.consumer_health import Diagnostico, Latidos, Retraso
+from serving.consumer_health import ConsumersView, seconds_since
 
 _TRAMOS_PETICION_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Around the goals: p50 < 10 ms, p99 < 50 ms (issue 5)."""
@@ -39,36 +42,66 @@ PUERTOS_SEGUIDOS = 10
 hold. By hand, 2026-11-30: no more run on a machine than it has cores."""
 
 
-class MetricasApi:
-    """Requests by route and status, their time, and who is listening.
+class _Metricas:
+    """A registry with what a process costs, and the text that Prometheus reads of it."""
+
+    def __init__(self) -> None:
+        self._series = CollectorRegistry()
+        ProcessCollector(registry=self._series)
+
+    def _gauge(self, nombre: str, texto: str, *etiquetas: str) -> Gauge:
+        return Gauge(nombre, texto, etiquetas, registry=self._series)
+
+    def _counter(self, nombre: str, texto: str, *etiquetas: str) -> Counter:
+        return Counter(nombre, texto, etiquetas, registry=self._series)
+
+    def texto(self) -> bytes:
+        """Return everything in Prometheus's text format."""
+        return generate_latest(self._series)
+
+
+class ApiMetrics(_Metricas):
+    """Requests by route and status, their time, who is listening, and what ``/salud`` says.
 
     Examples
     --------
-    >>> metricas = MetricasApi()
+    >>> metricas = ApiMetrics()
     >>> metricas.peticion("GET", "/salud", 200, 0.001)
     >>> b'consumo_api_peticiones_total{estado="200"' in metricas.texto()
     True
     """
 
     def __init__(self) -> None:
-        self._registro = CollectorRegistry()
-        ProcessCollector(registry=self._registro)
-        self._peticiones = Counter(
-            "consumo_api_peticiones", "Peticiones atendidas", ("metodo", "ruta", "estado"),
-            registry=self._registro,
-        )  # fmt: skip
+        super().__init__()
+        self._peticiones = self._counter(
+            "consumo_api_peticiones", "Peticiones atendidas", "metodo", "ruta", "estado"
+        )
         self._segundos = Histogram(
             "consumo_api_peticion_segundos", "Tiempo hasta la última parte de la respuesta",
-            ("ruta",), buckets=_TRAMOS_PETICION_S, registry=self._registro,
+            ("ruta",), buckets=_TRAMOS_PETICION_S, registry=self._series,
         )  # fmt: skip
-        self._abiertas = Gauge(
-            "consumo_api_peticiones_en_curso", "Peticiones sin terminar", registry=self._registro
+        self._abiertas = self._gauge("consumo_api_peticiones_en_curso", "Peticiones sin terminar")
+        self._oyentes = self._gauge("consumo_api_oyentes", "Clientes que escuchan anomalías nuevas")
+        self._bien = self._gauge(
+            "consumo_consumidor_bien", "1 si el consumidor no está mal; NaN = no se sabe"
         )
-        self._oyentes = Gauge(
-            "consumo_api_oyentes", "Clientes que escuchan anomalías nuevas", registry=self._registro
+        self._vivos = self._gauge("consumo_consumidores_vivos", "Consumidores que dan señales")
+        self._senal = self._gauge(
+            "consumo_senal_segundos", "Desde la última señal de un consumidor"
         )
-
-        self._salud = _MetricasSalud(self._registro)
+        self._esperan = self._gauge(
+            "consumo_lecturas_esperando", "Lecturas sin leer en Kafka", "particion"
+        )
+        self._espera = self._gauge(
+            "consumo_espera_segundos",
+            "Desde que se vio esperar la más antigua de las que esperan",
+        )
+        self._guardado = self._gauge(
+            "consumo_ultima_escritura_segundos", "Desde lo último guardado"
+        )
+        self._consumo = self._gauge(
+            "consumo_ultimo_consumo_segundos", "Desde la hora de la última lectura guardada"
+        )
 
     @contextmanager
     def en_curso(self) -> Iterator[None]:
@@ -94,115 +127,68 @@ class MetricasApi:
         """Say how many listen to new anomalies."""
         self._oyentes.set(cuantos)
 
-    def consumidores(
-        self,
-        diagnostico: Diagnostico,
-        latidos: Latidos | None,
-        retraso: Retraso | None,
-        *,
-        guardado_s: float | None,
-        consumo_s: float | None,
-    ) -> None:
-        """Say how the consumers are and how fresh the history is; None = not known."""
-        self._salud.set(diagnostico, latidos, retraso, guardado_s, consumo_s)
-
-    def texto(self) -> bytes:
-        """Return everything in Prometheus's text format."""
-        return generate_latest(self._registro)
-
-
-class _MetricasSalud:
-    """Gauges of what ``/salud`` says of the consumers; NaN = not known."""
-
-    def __init__(self, registro: CollectorRegistry) -> None:
-        def gauge(nombre: str, texto: str, *etiquetas: str) -> Gauge:
-            return Gauge(nombre, texto, etiquetas, registry=registro)
-
-        self._bien = gauge(
-            "consumo_consumidor_bien", "1 si el consumidor no está mal; NaN = no se sabe"
-        )
-        self._vivos = gauge("consumo_consumidores_vivos", "Consumidores que dan señales")
-        self._senal = gauge("consumo_senal_segundos", "Desde la última señal de un consumidor")
-        self._esperan = gauge(
-            "consumo_lecturas_esperando", "Lecturas sin leer en Kafka", "particion"
-        )
-        self._espera = gauge(
-            "consumo_espera_segundos",
-            "Desde que se vio esperar la más antigua de las que esperan",
-        )
-        self._guardado = gauge("consumo_ultima_escritura_segundos", "Desde lo último guardado")
-        self._consumo = gauge(
-            "consumo_ultimo_consumo_segundos", "Desde la hora de la última lectura guardada"
-        )
-
-    def set(
-        self,
-        diagnostico: Diagnostico,
-        latidos: Latidos | None,
-        retraso: Retraso | None,
-        guardado_s: float | None,
-        consumo_s: float | None,
-    ) -> None:
-        """Set all of them."""
+    def consumidores(self, vista: ConsumersView, ahora: datetime, zona: ZoneInfo) -> None:
+        """Say how the consumers are and how fresh the history is; NaN = not known."""
         nada = float("nan")
+        diagnostico, latidos, retraso = vista.judge(ahora, zona), vista.latidos, vista.retraso
         sabido = diagnostico.estado != "desconocido"
         self._bien.set(diagnostico.gravedad != "mal" if sabido else nada)
         self._vivos.set(len(latidos.vivos()) if latidos else nada)
-        senal, visto = nada, nada
+        senal, visto, guardado, consumo = nada, nada, nada, nada
         if latidos and latidos.filas:
             senal = (latidos.ahora - latidos.filas[0].latido).total_seconds()
         if retraso and retraso.por_particion and retraso.visto_s is not None:
             visto = retraso.visto_s
+        if vista.ultima:
+            guardado = seconds_since(vista.ultima.procesada, ahora)
+            consumo = seconds_since(vista.ultima.consumo, ahora)
         self._senal.set(senal)
         self._espera.set(visto)
-        self._esperan.clear()
-        for particion, mensajes in (retraso.por_particion if retraso else {}).items():
-            self._esperan.labels(str(particion)).set(mensajes)
-        self._guardado.set(nada if guardado_s is None else guardado_s)
-        self._consumo.set(nada if consumo_s is None else consumo_s)
+        self._guardado.set(guardado)
+        self._consumo.set(consumo)
+        _set_each(self._esperan, retraso.por_particion if retraso else {})
 
 
-class MetricasConsumidor:
+def _set_each(gauge: Gauge, por_particion: Mapping[int, int]) -> None:
+    """Set a gauge by partition; those that are not told of any more are gone."""
+    gauge.clear()
+    for particion, mensajes in por_particion.items():
+        gauge.labels(str(particion)).set(mensajes)
+
+
+class ConsumerMetrics(_Metricas):
     """What a consumer has done, how far behind it is, and which model it uses.
 
     Told once a batch; a reading costs nothing.
 
     Examples
     --------
-    >>> metricas = MetricasConsumidor()
+    >>> metricas = ConsumerMetrics()
     >>> metricas.lote(np.array([0, 0, 4], np.uint8), 0.02, "consumo-detector-3")
     >>> b'consumo_lecturas_total{severidad="normal"} 2.0' in metricas.texto()
     True
     """
 
     def __init__(self) -> None:
-        self._registro = CollectorRegistry()
-        ProcessCollector(registry=self._registro)
-        lecturas = Counter(
-            "consumo_lecturas", "Lecturas puntuadas y guardadas", ("severidad",),
-            registry=self._registro,
-        )  # fmt: skip
+        super().__init__()
+        lecturas = self._counter("consumo_lecturas", "Lecturas puntuadas y guardadas", "severidad")
         self._lecturas = [lecturas.labels(str(severidad)) for severidad in SEVERIDADES]
         self._lote = Histogram(
             "consumo_lote_segundos", "Tiempo de un lote, de puntuarlo a guardarlo",
-            buckets=_TRAMOS_LOTE_S, registry=self._registro,
+            buckets=_TRAMOS_LOTE_S, registry=self._series,
         )  # fmt: skip
-        self._invalidas = Counter(
-            "consumo_mensajes_no_validos", "Mensajes apartados", ("motivo",),
-            registry=self._registro,
-        )  # fmt: skip
-        self._retraso = Gauge(
-            "consumo_retraso_mensajes", "Mensajes que faltan por leer", ("particion",),
-            registry=self._registro,
-        )  # fmt: skip
-        self._modelo = Gauge(
-            "consumo_modelo", "Versión del modelo en uso: 1 la de ahora", ("version",),
-            registry=self._registro,
-        )  # fmt: skip
-        self._guardado = Gauge(
-            "consumo_ultimo_lote_timestamp_seconds", "Instante en que se guardó el último lote",
-            registry=self._registro,
-        )  # fmt: skip
+        self._invalidas = self._counter(
+            "consumo_mensajes_no_validos", "Mensajes apartados", "motivo"
+        )
+        self._retraso = self._gauge(
+            "consumo_retraso_mensajes", "Mensajes que faltan por leer", "particion"
+        )
+        self._modelo = self._gauge(
+            "consumo_modelo", "Versión del modelo en uso: 1 la de ahora", "version"
+        )
+        self._guardado = self._gauge(
+            "consumo_ultimo_lote_timestamp_seconds", "Instante en que se guardó el último lote"
+        )
         self._version: str | None = None
 
     def lote(self, severidad: NDArray[np.uint8], segundos: float, version_modelo: str) -> None:
@@ -231,57 +217,36 @@ class MetricasConsumidor:
 
     def retraso(self, por_particion: Mapping[int, int]) -> None:
         """Say how many messages are still to be read of each partition that is ours."""
-        self._retraso.clear()
-        for particion, mensajes in por_particion.items():
-            self._retraso.labels(str(particion)).set(mensajes)
+        _set_each(self._retraso, por_particion)
 
-    def texto(self) -> bytes:
-        """Return everything in Prometheus's text format."""
-        return generate_latest(self._registro)
+    @contextmanager
+    def servir(self, host: str, puerto: int) -> Iterator[int]:
+        """Serve them on ``/metrics`` from a thread while the block runs; give the port.
 
-    def servir(self, host: str, puerto: int) -> ServidorMetricas:
-        """Return a server of these metrics that already listens, on that port or another free one.
-
-        Several consumers of one machine have the same setting.
+        Several consumers of one machine have the same setting: a port that is taken gives way to
+        the next ones, and those to one that the system chooses.
 
         Raises
         ------
         ConfiguracionError
             The address is not ours, or the port may not be ours.
         """
-        return ServidorMetricas(self._registro, host, puerto)
+        servidor, hilo = self._listen(host, puerto)
+        try:
+            yield int(servidor.server_address[1])
+        finally:
+            servidor.shutdown()
+            servidor.server_close()
+            hilo.join()
 
-
-class ServidorMetricas:
-    """Serves a registry on ``/metrics`` from a thread, until the block ends.
-
-    A port that is taken gives way to the next ones, and those to one that the system chooses.
-    """
-
-    def __init__(self, registro: CollectorRegistry, host: str, puerto: int) -> None:
-        candidatos = [*range(puerto, min(puerto + PUERTOS_SEGUIDOS, 65_536)), 0]
-        for candidato in candidatos:
+    def _listen(self, host: str, puerto: int) -> tuple[WSGIServer, Thread]:
+        for candidato in [*range(puerto, min(puerto + PUERTOS_SEGUIDOS, 65_536)), 0]:
             try:
-                self._servidor, self._hilo = start_http_server(candidato, host, registro)
+                return start_http_server(candidato, host, self._series)
             except OSError as error:
-                if error.errno == errno.EADDRINUSE and candidato:
-                    continue
-                raise ConfiguracionError(
-                    f"no se pueden servir métricas en {host}:{candidato} (METRICAS_HOST y "
-                    f"METRICAS_PORT): {error}"
-                ) from error
-            break
-        self.puerto = int(self._servidor.server_address[1])
-
-    def __enter__(self) -> ServidorMetricas:
-        return self
-
-    def __exit__(
-        self,
-        _tipo: type[BaseException] | None,
-        _error: BaseException | None,
-        _traza: TracebackType | None,
-    ) -> None:
-        self._servidor.shutdown()
-        self._servidor.server_close()
-        self._hilo.join()
+                if error.errno != errno.EADDRINUSE or not candidato:
+                    raise ConfiguracionError(
+                        f"no se pueden servir métricas en {host}:{candidato} (METRICAS_HOST y "
+                        f"METRICAS_PORT): {error}"
+                    ) from error
+        raise AssertionError("the system gives a port that is free")

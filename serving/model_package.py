@@ -178,7 +178,7 @@ def check_paquete(carpeta: Path) -> None:
     _checked_files(carpeta, _manifest(carpeta))
 
 
-def huella_de(carpeta: Path) -> str:
+def package_fingerprint(carpeta: Path) -> str:
     """Return the 64 hexadecimal digits that stand for a package and all its files.
 
     Raises
@@ -193,7 +193,7 @@ def holds_paquete(carpeta: Path, huella: str) -> bool:
     """Return whether a folder holds the package of a fingerprint, every byte of it."""
     try:
         check_paquete(carpeta)
-        return huella_de(carpeta) == huella
+        return package_fingerprint(carpeta) == huella
     except ModeloInvalidoError:
         return False
 
@@ -203,7 +203,7 @@ def place_paquete(paquete: Path, destino: Path) -> None:
 
     Several processes may do so at once with the same package.
     """
-    huella = huella_de(paquete)
+    huella = package_fingerprint(paquete)
     apartado = paquete.with_name(f"{paquete.name}-anterior")
     with suppress(FileNotFoundError):
         destino.rename(apartado)

@@ -8,6 +8,8 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
 
 from detection.params import Params
 from detection.rules.registry import rules_fingerprint
@@ -18,7 +20,7 @@ CAMPEON = "champion"
 ASPIRANTE = "challenger"
 
 ETIQUETA_HUELLA = "huella_paquete"
-"""Tag of a version with its package's fingerprint (``paquete.huella_de``)."""
+"""Tag of a version with its package's fingerprint (``model_package.package_fingerprint``)."""
 ETIQUETA_PARAMS = "huella_params"
 """Tag of a version with ``rules_fingerprint`` at its training."""
 ETIQUETA_PROCESO = "proceso"
@@ -28,9 +30,9 @@ ETIQUETA_PROMOCIONES = "promociones"
 PREFIJO_PROMOCION = "promovido_"
 """How the tags of the latest promotion begin: who, when, why, from which version and how."""
 ETIQUETA_EXAMEN = "examen"
-"""Tag of a version with what the gate said of it (``nombramiento.Examen``)."""
+"""Tag of a version with what the gate said of it (``champion.Examen``)."""
 ETIQUETA_RECHAZO = "rechazo"
-"""Tag of a version that a consumer could not use (``Rechazo``)."""
+"""Tag of a version that a consumer could not use (``ModelRejection``)."""
 ABANDONO = timedelta(hours=6)
 """After which nobody is registering any more. By hand, 2026-11-24: it takes seconds."""
 _LARGO_MAXIMO = 100_000
@@ -38,7 +40,7 @@ _LARGO_MAXIMO = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Rechazo:
+class ModelRejection:
     """That a consumer could not use a version that an alias points to.
 
     The last word counts: a consumer that can use it takes the tag away.
@@ -58,14 +60,14 @@ class Rechazo:
         return {ETIQUETA_RECHAZO: json.dumps(asdict(self), ensure_ascii=False)}
 
     @staticmethod
-    def from_tags(etiquetas: Mapping[str, str]) -> Rechazo | None:
+    def from_tags(etiquetas: Mapping[str, str]) -> ModelRejection | None:
         """Return what a version's tags say; None = nobody has rejected it.
 
         Examples
         --------
-        >>> Rechazo.from_tags(Rechazo("a", "hoy", "roto").tags())
-        Rechazo(por='a', en='hoy', motivo='roto')
-        >>> Rechazo.from_tags({}) is None
+        >>> ModelRejection.from_tags(ModelRejection("a", "hoy", "roto").tags())
+        ModelRejection(por='a', en='hoy', motivo='roto')
+        >>> ModelRejection.from_tags({}) is None
         True
         """
         texto = etiquetas.get(ETIQUETA_RECHAZO)
@@ -73,9 +75,41 @@ class Rechazo:
             return None
         try:
             datos = json.loads(texto)
-            return Rechazo(*(str(datos[campo.name]) for campo in fields(Rechazo)))
+            return ModelRejection(*(str(datos[campo.name]) for campo in fields(ModelRejection)))
         except (ValueError, KeyError, TypeError):
-            return Rechazo("?", "?", texto)  # edited by hand in MLflow: it still says so
+            return ModelRejection("?", "?", texto)  # edited by hand in MLflow: it still says so
+
+
+class ModelVersions(Protocol):
+    """What is asked of the registry by who needs no MLflow. Adapter: ``serving.registry``.
+
+    Each raises ``TransientError`` while the server is away and ``PermanentError`` if it refuses.
+    """
+
+    @property
+    def modelo(self) -> str:
+        """Return the registered model's name."""
+        ...
+
+    def version_of(self, alias: str) -> int | None:
+        """Return the version that an alias points to; None = it points nowhere."""
+        ...
+
+    def tags_of(self, version: int) -> Mapping[str, str]:
+        """Return the tags of a version."""
+        ...
+
+    def download(self, version: int, destino: Path) -> Path:
+        """Return ``destino``, which then holds a version's package."""
+        ...
+
+    def tag(self, version: int, etiquetas: Mapping[str, str | None]) -> None:
+        """Set tags of a version, and take away those that are None."""
+        ...
+
+    def set_alias(self, alias: str, version: int, etiquetas: Mapping[str, str]) -> None:
+        """Point an alias to a version and tag it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

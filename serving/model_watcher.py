@@ -19,19 +19,23 @@ import os
 import platform
 import shutil
 import threading
-from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from detection.scoring_model import ScoringModel
-from serving.model_package import huella_de, load_paquete
-from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, Rechazo
+from serving.model_package import load_paquete, package_fingerprint
+from serving.model_versions import (
+    ASPIRANTE,
+    CAMPEON,
+    ETIQUETA_RECHAZO,
+    ModelRejection,
+    ModelVersions,
+)
 
 ARCHIVO = "campeon.json"
 """In the folder of the models: which of them was in use last."""
@@ -46,34 +50,9 @@ DESPEDIDA_S = 1.0
 _LOG = logging.getLogger(__name__)
 
 
-class Versiones(Protocol):
-    """Where versions come from. Adapter: ``serving.registry.Registro``."""
-
-    @property
-    def modelo(self) -> str:
-        """Return the registered model's name."""
-        ...
-
-    def version_of(self, alias: str) -> int | None:
-        """Return the version that an alias points to; ``TransientError`` = the server is away."""
-        ...
-
-    def download(self, version: int, destino: Path) -> Path:
-        """Return ``destino``, holding that version's package."""
-        ...
-
-    def tags_of(self, version: int) -> Mapping[str, str]:
-        """Return the tags of a version."""
-        ...
-
-    def tag(self, version: int, etiquetas: Mapping[str, str | None]) -> None:
-        """Set tags of a version, and take away those that are None."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class EstadoModelos:
-    """What the watch knows, for ``/salud``.
+class WatcherState:
+    """What the watch knows, for a consumer's heartbeat.
 
     Parameters
     ----------
@@ -81,24 +60,15 @@ class EstadoModelos:
         The champion in use, as verdicts carry it.
     origen : str
         "mlflow", "disco" (the last copy, not confirmed by MLflow) or "ninguno".
-    desde : datetime or None
-        UTC; since when it is in use here.
-    aspirante : str or None
-        What scores in shadow.
     error : str or None
         What is wrong at present, one Spanish line.
-    error_desde : datetime or None
-        UTC; since when.
     rechazado, rechazo : str or None
         The version that the champion's alias points to and that is not used, and why.
     """
 
     version: str | None
     origen: str
-    desde: datetime | None
-    aspirante: str | None
     error: str | None
-    error_desde: datetime | None
     rechazado: str | None = None
     rechazo: str | None = None
 
@@ -108,31 +78,19 @@ class _EnUso:
     modelo: ScoringModel
     numero: int
     huella: str
-    desde: datetime
 
 
 class _Alias:
-    """One alias: what it led to last, and what its user has taken of it.
-
-    The thread writes ``actual``, the user writes ``tomado``: taking needs no lock.
-    """
+    """One alias: what it led to last."""
 
     def __init__(self, nombre: str, papel: str) -> None:
         self.nombre = nombre
         self.papel = papel
         self.actual: _EnUso | None = None
-        self.tomado: _EnUso | None = None
         self.confirmado = False
         self.rechazada: int | None = None
         self.por_anotar: dict[str, str | None] | None = None
         self.error: str | None = None
-
-    def take(self) -> ScoringModel | None:
-        actual = self.actual
-        if actual is self.tomado:
-            return None
-        self.tomado = actual
-        return None if actual is None else actual.modelo
 
     def say_once(self, nivel: int, texto: str) -> None:
         """Log what is wrong with it, unless that was the last thing said."""
@@ -141,12 +99,11 @@ class _Alias:
         self.error = texto
 
 
-class Vigilante(AbstractContextManager["Vigilante"]):
+class ModelWatcher(AbstractContextManager["ModelWatcher"]):
     """Watches ``champion``, and ``challenger`` if asked to; one user takes what is new.
 
     Parameters
     ----------
-    registro : Versiones
     carpeta : Path
         For copies of the versions; made if needed. Consumers of one machine may share it.
     sondeo_s : float
@@ -155,14 +112,12 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         Watch the challenger too.
     espera_inicio_s : float
         Seconds that the first look may hold up ``start``, >= 0.
-    reloj : callable, optional
-        Returns the time, UTC.
 
     Examples
     --------
     ::
 
-        with Vigilante(Registro(settings), settings.modelos_dir, settings.modelo_sondeo_s) as v:
+        with ModelWatcher(Registro(settings), settings.modelos_dir, settings.modelo_sondeo_s) as v:
             while True:
                 if (modelo := v.take()) is not None:
                     detector.use(modelo)
@@ -171,19 +126,17 @@ class Vigilante(AbstractContextManager["Vigilante"]):
 
     def __init__(
         self,
-        registro: Versiones,
+        registro: ModelVersions,
         carpeta: Path,
         sondeo_s: float,
         *,
         en_sombra: bool = False,
         espera_inicio_s: float = ESPERA_INICIO_S,
-        reloj: Callable[[], datetime] | None = None,
     ) -> None:
         self._registro = registro
         self._carpeta = carpeta
         self._sondeo_s = sondeo_s
         self._espera_inicio_s = espera_inicio_s
-        self._reloj = reloj or (lambda: datetime.now(UTC))
         self._campeon = _Alias(CAMPEON, "campeón")
         self._aspirante = _Alias(ASPIRANTE, "aspirante")
         self._vigilados = (self._campeon, self._aspirante) if en_sombra else (self._campeon,)
@@ -191,8 +144,9 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         self._fin = threading.Event()
         self._cambio = threading.Lock()
         self._copia: _EnUso | None = None
+        # The thread writes what is in use, the caller of ``take`` this: taking needs no lock.
+        self._tomado: _EnUso | None = None
         self._ausente: str | None = None
-        self._error: tuple[str, datetime] | None = None
         self._hilo = threading.Thread(target=self._watch, name="vigilante-modelos", daemon=True)
 
     def start(self) -> None:
@@ -214,7 +168,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         if self._hilo.is_alive():
             self._hilo.join(DESPEDIDA_S)
 
-    def __enter__(self) -> Vigilante:
+    def __enter__(self) -> ModelWatcher:
         self.start()
         return self
 
@@ -223,11 +177,11 @@ class Vigilante(AbstractContextManager["Vigilante"]):
 
     def take(self) -> ScoringModel | None:
         """Return a champion that is new since the last call; never waits. One caller only."""
-        return self._campeon.take()
-
-    def take_challenger(self) -> ScoringModel | None:
-        """Return a challenger that is new since the last call, likewise."""
-        return self._aspirante.take()
+        actual = self._campeon.actual
+        if actual is self._tomado:
+            return None
+        self._tomado = actual
+        return None if actual is None else actual.modelo
 
     @property
     def challenger(self) -> ScoringModel | None:
@@ -235,20 +189,16 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         actual = self._aspirante.actual
         return None if actual is None else actual.modelo
 
-    def estado(self) -> EstadoModelos:
+    def estado(self) -> WatcherState:
         """Return what is in use and what is wrong; any thread may ask."""
-        campeon, aspirante, error = self._campeon.actual, self._aspirante.actual, self._error
+        campeon, rechazada = self._campeon.actual, self._campeon.rechazada
         origen = "mlflow" if self._campeon.confirmado else "disco"
-        rechazada, motivo = self._campeon.rechazada, self._campeon.error
-        return EstadoModelos(
+        return WatcherState(
             version=campeon.modelo.version if campeon else None,
             origen=origen if campeon else "ninguno",
-            desde=campeon.desde if campeon else None,
-            aspirante=aspirante.modelo.version if aspirante else None,
-            error=error[0] if error else None,
-            error_desde=error[1] if error else None,
+            error=self._ausente or self._campeon.error or self._aspirante.error,
             rechazado=None if rechazada is None else self._named(rechazada),
-            rechazo=None if rechazada is None else motivo,
+            rechazo=None if rechazada is None else self._campeon.error,
         )
 
     def _watch(self) -> None:
@@ -277,7 +227,6 @@ class Vigilante(AbstractContextManager["Vigilante"]):
             if self._ausente is not None:
                 _LOG.info("MLflow vuelve a responder; se sigue con %s", self._in_use())
             self._ausente = None
-        self._note_error()
 
     def _follow(self, alias: _Alias, numero: int | None) -> None:
         """Hold ready what an alias points to."""
@@ -294,8 +243,8 @@ class Vigilante(AbstractContextManager["Vigilante"]):
             except ModeloInvalidoError as error:
                 alias.rechazada = numero
                 self._keep(alias, numero, error)
-                ahora = self._reloj().isoformat(timespec="seconds")
-                alias.por_anotar = {**Rechazo(platform.node(), ahora, str(error)).tags()}
+                ahora = datetime.now(UTC).isoformat(timespec="seconds")
+                alias.por_anotar = {**ModelRejection(platform.node(), ahora, str(error)).tags()}
                 self._annotate(alias, numero)
             except PermanentError as error:
                 self._keep(alias, numero, error)
@@ -339,7 +288,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
                          self._named(numero), error)  # fmt: skip
         alias.por_anotar = None
 
-    def _absolve(self, numero: int) -> None:
+    def _clear_rejection(self, numero: int) -> None:
         """Take away the tag of a rejection that this consumer has just disproved."""
         try:
             if ETIQUETA_RECHAZO in self._registro.tags_of(numero):
@@ -351,7 +300,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
     def _change(self, alias: _Alias, numero: int) -> None:
         """Fetch a version, try it out, and put it where it is taken from."""
         carpeta = self._registro.download(numero, self._carpeta / str(numero))
-        huella = huella_de(carpeta)
+        huella = package_fingerprint(carpeta)
         antes = alias.actual
         if antes is None or (antes.numero, antes.huella) != (numero, huella):
             nuevo = self._load(carpeta, numero, huella)
@@ -361,7 +310,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
                 "nuevo %s: %s, desde el próximo lote (antes: %s)",
                 alias.papel, nuevo.modelo.version, antes.modelo.version if antes else "ninguno",
             )  # fmt: skip
-        self._absolve(numero)
+        self._clear_rejection(numero)
         alias.confirmado = True
         alias.error = None
         self._tidy(alias, carpeta)
@@ -371,7 +320,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
         # Compiled here, so that the consumer's first batch with it does not wait.
         crudo = modelo.bosque.scores(np.full((1, modelo.bosque.trees.n_rasgos), 0.5, np.float32))
         modelo.cola_offline.log_p_of(crudo)
-        return _EnUso(modelo, numero, huella, self._reloj())
+        return _EnUso(modelo, numero, huella)
 
     def _load_copy(self) -> _EnUso | None:
         """Return what was in use last, out of the folder; None = nothing that can be used."""
@@ -381,7 +330,7 @@ class Vigilante(AbstractContextManager["Vigilante"]):
                 return None
             numero, huella = int(ultimo["version"]), str(ultimo["huella"])
             carpeta = self._carpeta / str(numero)
-            if huella_de(carpeta) != huella:
+            if package_fingerprint(carpeta) != huella:
                 raise ModeloInvalidoError(f"en {carpeta} hay otra versión")
             return self._load(carpeta, numero, huella)
         except FileNotFoundError:
@@ -390,13 +339,11 @@ class Vigilante(AbstractContextManager["Vigilante"]):
             _LOG.error("la copia en disco del último campeón no sirve: %s", error)
             return None
 
-    def _fall_back(self) -> bool:
-        """Use the copy on disk if there is nothing better yet; return whether it came to that."""
+    def _fall_back(self) -> None:
+        """Use the copy on disk if there is nothing better yet."""
         with self._cambio:
-            if self._campeon.actual is not None or self._copia is None:
-                return False
-            self._campeon.actual = self._copia
-            return True
+            if self._campeon.actual is None:
+                self._campeon.actual = self._copia
 
     def _tidy(self, alias: _Alias, carpeta: Path) -> None:
         """Write down which champion is in use, and remove versions that are long out of use."""
@@ -431,10 +378,3 @@ class Vigilante(AbstractContextManager["Vigilante"]):
             return "las reglas, sin modelo"
         copia = "" if self._campeon.confirmado else " (la última copia en disco)"
         return actual.modelo.version + copia
-
-    def _note_error(self) -> None:
-        texto = self._ausente or self._campeon.error or self._aspirante.error
-        if texto is None:
-            self._error = None
-        elif self._error is None or self._error[0] != texto:
-            self._error = (texto, self._reloj())

@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 
 class Puntuador:
-    """The offline model of a package.
-
-    Parameters
-    ----------
-    modelo : Modelo
-    """
+    """The offline model of a package."""
 
     def __init__(self, modelo: ScoringModel) -> None:
         self.modelo = modelo

@@ -17,6 +17,7 @@ MLflow's own global state (active run, tracking address) is not touched.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -37,14 +38,14 @@ from serving import model_versions, puntuador
 from serving.model_package import (
     check_paquete,
     holds_paquete,
-    huella_de,
     load_paquete,
+    package_fingerprint,
     place_paquete,
 )
 from serving.model_versions import EXPERIMENTO, MODELO, VersionInfo, process_tag
-from serving.reachability import listens, teach_manners, without_password
+from serving.reachability import listens, without_password
 from serving.settings import Settings
-from serving.signals import sin_interrupciones
+from serving.shutdown import sin_interrupciones
 
 _CARPETA = "paquete"
 _RUTA = f"data/{_CARPETA}"
@@ -57,7 +58,35 @@ PACIENCIA_S = 10.0
 _NO_EXISTE = "RESOURCE_DOES_NOT_EXIST"
 _YA_EXISTE = "RESOURCE_ALREADY_EXISTS"
 
+_ENTORNO: Mapping[str, str] = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # One more try after 10 s of silence. By hand, 2026-11-24: a busy server answers in less.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+"""Names and meanings read in mlflow 3.17; whoever has set one of them wins."""
+
 _LOG = logging.getLogger(__name__)
+
+
+def configure_client(espera_s: int | None = None) -> None:
+    """Tell MLflow's client, not yet imported, to be quiet, to report nothing and not to wait long.
+
+    Parameters
+    ----------
+    espera_s : int or None
+        Of silence, in which case there is no other try; None = what a job may wait.
+    """
+    if espera_s is not None:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(espera_s))
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for nombre, valor in _ENTORNO.items():
+        os.environ.setdefault(nombre, valor)
 
 
 class Registro:
@@ -160,7 +189,7 @@ class Registro:
             with tempfile.TemporaryDirectory(prefix=".bajando-", dir=destino.parent) as temporal:
                 bajado = Path(download_artifacts(origen, dst_path=temporal, tracking_uri=self._uri))
                 check_paquete(bajado)
-                if huella is not None and huella_de(bajado) != huella:
+                if huella is not None and package_fingerprint(bajado) != huella:
                     raise ModeloInvalidoError(
                         f"el paquete de la versión {version} de {self.modelo} "
                         "no es el que se registró"
@@ -200,7 +229,7 @@ class Registro:
             The package is broken; nothing was sent.
         """
         modelo = load_paquete(paquete, self.modelo)
-        etiquetas = {**etiquetas, model_versions.ETIQUETA_HUELLA: huella_de(paquete)}
+        etiquetas = {**etiquetas, model_versions.ETIQUETA_HUELLA: package_fingerprint(paquete)}
         with self._hablando() as cliente, sin_interrupciones() as retenidas:
             experimento = self._experiment(cliente)
             run = self._open_run(cliente, experimento, etiquetas)
@@ -298,7 +327,7 @@ class Registro:
         # Before MLflow is imported: that takes seconds, which an absent server is not worth.
         if not listens(self._uri, self._paciencia_s):
             raise ausente
-        teach_manners()
+        configure_client()
         from mlflow.exceptions import MlflowException
         from requests import RequestException
 

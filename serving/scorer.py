@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.domain import Historia, Lecturas, Veredictos
+from detection.domain import LARGO_MAXIMO_ID, Historia, Lecturas, Veredictos
 from detection.errors import LoteEnVueloError, TransientError
 from detection.memory.hourly_ring import NO_HOUR
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
@@ -30,12 +30,10 @@ from detection.scoring_model import ScoringModel
 
 _RETRASO_HORAS = HORAS_ANILLO - HORAS_VENTANA
 """A reading this many hours older than the newest misses the oldest hour of its window."""
-_PROPIETARIO_MAXIMO = 20
-"""Characters of a customer (contract 2); longer names are rows of late readings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Origen:
+class BatchOrigin:
     """Where the readings of a batch come from.
 
     Parameters
@@ -46,14 +44,14 @@ class Origen:
         Its place in the partition.
     siguiente : mapping of int to int
         For each partition, the offset after the batch's last message.
-    registro : str
+    log_id : str
         Identity of the log: another one where a topic has been made anew and offsets restart.
     """
 
     particion: NDArray[np.int32]
     offset: NDArray[np.int64]
     siguiente: Mapping[int, int]
-    registro: str
+    log_id: str
 
 
 class HistoryLoader(Protocol):
@@ -77,7 +75,7 @@ class HistoryLoader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Borrador:
+class Draft:
     """Readings with verdicts that are not stored yet.
 
     Parameters
@@ -107,20 +105,14 @@ class Borrador:
 
 
 class Scorer:
-    """The detector with its state by customer and partition, and the store behind it.
-
-    Parameters
-    ----------
-    detector : DetectorConsumo
-    historia : HistoryLoader
-    """
+    """The detector with its state by customer and partition, and the store behind it."""
 
     def __init__(self, detector: DetectorConsumo, historia: HistoryLoader) -> None:
         self.detector = detector
         self._historia = historia
-        self._en_vuelo: list[Borrador] = []
+        self._en_vuelo: list[Draft] = []
         self._aprendido: dict[int, int] = {}
-        self._registro: str | None = None
+        self._log_id: str | None = None
 
     def use(self, modelo: ScoringModel) -> None:
         """Score with another version from the next draft on; drafts in flight keep theirs."""
@@ -132,7 +124,7 @@ class Scorer:
         if (None if sombra is None else sombra.modelo) is not modelo:
             self.detector.use_shadow(modelo)
 
-    def draft(self, lecturas: Lecturas, origen: Origen) -> Borrador:
+    def draft(self, lecturas: Lecturas, origen: BatchOrigin) -> Draft:
         """Return verdicts on a draft of the state.
 
         Raises
@@ -143,7 +135,7 @@ class Scorer:
             A replayed reading has to wait for the drafts before it to be stored.
         """
         particiones: list[int] = np.unique(origen.particion).tolist()
-        self._load_online(particiones, origen.registro)
+        self._load_online(particiones, origen.log_id)
         nuevos = self._load_new(lecturas)
         try:
             return self._draft(lecturas, origen, particiones, nuevos)
@@ -153,8 +145,8 @@ class Scorer:
             raise
 
     def _draft(
-        self, lecturas: Lecturas, origen: Origen, particiones: list[int], nuevos: list[str]
-    ) -> Borrador:
+        self, lecturas: Lecturas, origen: BatchOrigin, particiones: list[int], nuevos: list[str]
+    ) -> Draft:
         detector = self.detector
         propia = detector.ring.rows(lecturas.propietario_id)
         fila, prestadas = self._lend_rows(lecturas, propia)
@@ -175,15 +167,15 @@ class Scorer:
                 crudos.veredictos, crudos.sombra_centesimas, crudos.sombra_severidad
             )
         online = {p: (self._aprendido[p], detector.partitions.dump(p)) for p in particiones}
-        borrador = Borrador(lecturas, crudos.veredictos, nuevos, online, sombra, antes, aprendido)
+        borrador = Draft(lecturas, crudos.veredictos, nuevos, online, sombra, antes, aprendido)
         self._en_vuelo.append(borrador)
         return borrador
 
-    def accept(self, borrador: Borrador) -> None:
+    def accept(self, borrador: Draft) -> None:
         """Take note that a draft is stored; drafts are accepted in their order."""
         self._en_vuelo.remove(borrador)
 
-    def discard(self, borrador: Borrador) -> None:
+    def discard(self, borrador: Draft) -> None:
         """Undo a draft that will not be stored, the newest first; its customers are forgotten."""
         self._en_vuelo.remove(borrador)
         self.detector.partitions.restore(borrador.antes)
@@ -197,18 +189,18 @@ class Scorer:
             self.detector.partitions.forget(particion)
             self._aprendido.pop(particion, None)
 
-    def _load_online(self, particiones: list[int], registro: str) -> None:
+    def _load_online(self, particiones: list[int], log_id: str) -> None:
         estados = self.detector.partitions
-        if registro != self._registro:
+        if log_id != self._log_id:
             if self._en_vuelo:
                 raise LoteEnVueloError
             for particion in estados.partitions():
                 estados.forget(particion)
-            self._registro = registro
+            self._log_id = log_id
         nuevas = [p for p in particiones if estados.row(p) < 0]
         if not nuevas:
             return
-        guardados = self._historia.load_online(registro, nuevas)
+        guardados = self._historia.load_online(log_id, nuevas)
         for particion, guardado in zip(nuevas, guardados, strict=True):
             siguiente, estado = guardado or (0, None)
             estados.add(particion, estado)
@@ -251,7 +243,7 @@ class Scorer:
             [lecturas.propietario_id[i] for i in primeras], hora[primeras], HORAS_ANILLO
         )
         # Longer than a customer's name can be, so never one of them.
-        nombres = [f"{k}".rjust(_PROPIETARIO_MAXIMO + 1) for k in range(primeras.size)]
+        nombres = [f"{k}".rjust(LARGO_MAXIMO_ID + 1) for k in range(primeras.size)]
         self.detector.load(nombres, historia)
         prestadas = self.detector.ring.rows(nombres)
         fila = propia.copy()

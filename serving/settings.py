@@ -8,12 +8,14 @@ file ``.env``, the environment.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from detection.errors import ConfiguracionError
@@ -22,264 +24,50 @@ from serving.tls import check_autoridad, check_certificado
 SERVICIOS_ENV = Path(".consumo/servicios.env")
 ROLES = ("lectura", "analista", "administracion")
 """What a key of the API may do, each all that those before it may."""
-OPCIONES: dict[str, tuple[str, ...]] = {
-    "postgres_sslmode": ("disable", "prefer", "require", "verify-ca", "verify-full"),
-    "kafka_seguridad": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-    "kafka_mecanismo": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
-}
-"""What each of these variables may be: the words of libpq and of Kafka."""
 
 
-class Settings(BaseSettings):
-    """The product's variables; each field's name in capitals is its variable."""
+def _valid_if(check: Callable[[str], object], *, o_vacio: bool = False) -> AfterValidator:
+    """Return what refuses a text as a check does, by ``ValueError``, and leaves it as it is."""
 
-    model_config = SettingsConfigDict(
-        env_file=(SERVICIOS_ENV, ".env"),
-        env_file_encoding="utf-8-sig",  # with the mark that Windows puts before it, or without
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,  # it may be a password
-    )
-
-    postgres_host: str = Field("127.0.0.1", description="Servidor de PostgreSQL")
-    postgres_port: int = Field(5432, ge=1, le=65535, description="Puerto de PostgreSQL")
-    postgres_user: str = Field("admin", description="Usuario de PostgreSQL")
-    postgres_password: str = Field("", repr=False, description="Contraseña de PostgreSQL")
-    postgres_db: str = Field("consumo_db", description="Base de datos de PostgreSQL")
-    postgres_sslmode: str = Field(
-        "prefer", description="TLS con PostgreSQL: disable, prefer, require, verify-ca, verify-full"
-    )
-    postgres_ca: str = Field(
-        "", description="PEM de la autoridad que firma el certificado de PostgreSQL"
-    )
-    postgres_cert: str = Field(
-        "", description="PEM con el certificado propio para PostgreSQL y su clave"
-    )
-
-    mongo_host: str = Field("127.0.0.1", description="Servidor de MongoDB")
-    mongo_port: int = Field(27017, ge=1, le=65535, description="Puerto de MongoDB")
-    mongo_user: str = Field("", description="Usuario de MongoDB; vacío = sin autenticación")
-    mongo_password: str = Field("", repr=False, description="Contraseña de MongoDB")
-    mongo_db: str = Field("consumo_db", description="Base de datos de MongoDB")
-    mongo_tls: bool = Field(False, description="TLS con MongoDB")
-    mongo_ca: str = Field("", description="PEM de la autoridad de MongoDB; vacío = las del sistema")
-    mongo_cert: str = Field("", description="PEM con el certificado propio para MongoDB y su clave")
-
-    kafka_broker: str = Field("127.0.0.1:9092", description="Servidores de Kafka, con coma")
-    kafka_topic: str = Field("consumos-data", description="Topic de lecturas")
-    kafka_particiones: int = Field(
-        6, ge=1, le=1000, description="Particiones del topic si hay que crearlo"
-    )
-    kafka_replicas: int = Field(1, ge=1, le=9, description="Réplicas del topic si hay que crearlo")
-    kafka_grupo: str = Field("consumo-processor-group", description="Grupo de consumidores")
-    kafka_seguridad: str = Field(
-        "PLAINTEXT", description="Conexión con Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT o SASL_SSL"
-    )
-    kafka_mecanismo: str = Field(
-        "SCRAM-SHA-512", description="Con SASL: PLAIN, SCRAM-SHA-256 o SCRAM-SHA-512"
-    )
-    kafka_user: str = Field("", description="Usuario de Kafka, con SASL")
-    kafka_password: str = Field("", repr=False, description="Contraseña de Kafka, con SASL")
-    kafka_ca: str = Field("", description="PEM de la autoridad de Kafka; vacío = las del sistema")
-    kafka_cert: str = Field("", description="PEM con el certificado propio para Kafka y su clave")
-    lote_maximo: int = Field(
-        5000, ge=1, le=100_000, description="Lecturas por lote del consumidor, como mucho"
-    )
-
-    api_host: str = Field("127.0.0.1", description="Dirección de la API REST")
-    api_port: int = Field(8001, ge=1, le=65535, description="Puerto de la API REST")
-    api_claves: str = Field(
-        "",
-        repr=False,
-        description="Claves de la API: nombre:rol:huella, con coma; vacío = nadie cambia nada",
-    )
-    api_claves_lectura: str = Field(
-        "",
-        repr=False,
-        description="Claves que solo leen, igual; si hay alguna, leer también pide clave",
-    )
-    api_sin_claves: bool = Field(
-        False, description="Servir fuera de esta máquina sin ninguna clave, a sabiendas"
-    )
-    api_limite_minuto: int = Field(
-        1200, ge=0, le=1_000_000, description="Peticiones por minuto y clave o dirección; 0 = todas"
-    )
-    api_cors_origenes: str = Field(
-        "", description="Orígenes web que pueden llamar a la API, con coma; vacío = ninguno"
-    )
-    api_url: str = Field(
-        "", description="La API a la que se pregunta; vacío = la de esta máquina, en API_PORT"
-    )
-    tablero_host: str = Field("127.0.0.1", description="Dirección del tablero")
-    tablero_port: int = Field(8501, ge=1, le=65535, description="Puerto del tablero")
-    api_anfitriones: str = Field(
-        "", description="Otros nombres por los que se llega a la API, con coma; * = cualquiera"
-    )
-    metricas_host: str = Field("127.0.0.1", description="Dirección de las métricas del consumidor")
-    metricas_port: int = Field(
-        9464,
-        ge=0,
-        le=65535,
-        description="Puerto de las métricas del consumidor; ocupado = otro libre; 0 = no se sirven",
-    )
-    generador_host: str = Field("127.0.0.1", description="Dirección del generador de datos")
-    generador_port: int = Field(8000, ge=1, le=65535, description="Puerto del generador de datos")
-    generador_anfitriones: str = Field(
-        "", description="Otros nombres por los que se llega al generador, con coma; * = cualquiera"
-    )
-
-    mlflow_tracking_uri: str = Field("http://127.0.0.1:5000", description="Servidor de MLflow")
-    modelos_dir: Path = Field(
-        Path(".consumo/modelos"), description="Carpeta con copia de los modelos en uso"
-    )
-    modelo_sondeo_s: float = Field(
-        10.0, gt=0, le=30, description="Cada cuánto se mira si hay otro campeón, s"
-    )
-    modelo_en_sombra: bool = Field(
-        False, description="Puntuar además con el aspirante, solo para comparar"
-    )
-    entrenar_dias: int = Field(
-        90, ge=29, le=3650, description="Días de historia con que se entrena"
-    )
-    deriva_dias: int = Field(7, ge=1, le=90, description="Días recientes que mira la deriva")
-    reentrenar_dias: int = Field(
-        30, ge=1, le=3650, description="Edad del campeón, en días, a la que toca reentrenar"
-    )
-
-    zona_horaria: str = Field("Europe/Madrid", description="Zona de las horas sin desfase")
-    consumo_maximo_kwh: float = Field(
-        10_000.0, gt=0, description="Lectura máxima admisible, kWh en una hora"
-    )
-    retencion_horarios_horas: int = Field(
-        48, ge=1, description="Horas que guarda consumos_horarios"
-    )
-    precio_kwh_eur: float = Field(
-        0.15, ge=0, le=100, description="Precio de la energía para estimar importes, €/kWh"
-    )
-    horas_noche: str = Field(
-        "0-5", description="Horas locales de consumo_noche_promedio, de 0 a 23, ambas incluidas"
-    )
-    horas_punta: str = Field(
-        "10-13,18-21", description="Horas locales de consumo_punta_promedio, de 0 a 23"
-    )
-    nivel_log: str = Field("INFO", description="DEBUG, INFO, WARNING o ERROR")
-
-    @field_validator("zona_horaria")
-    @classmethod
-    def _zona_conocida(cls, valor: str) -> str:
-        try:
-            ZoneInfo(valor)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"no existe la zona horaria «{valor}»") from error
+    def validate(valor: str) -> str:
+        if valor or not o_vacio:
+            check(valor)
         return valor
 
-    @field_validator("horas_noche", "horas_punta")
-    @classmethod
-    def _horas_posibles(cls, valor: str) -> str:
-        horas_de(valor)
-        return valor
+    return AfterValidator(validate)
 
-    @field_validator("api_claves", "api_claves_lectura")
-    @classmethod
-    def _claves_posibles(cls, valor: str) -> str:
-        claves_de(valor)
-        return valor
 
-    @field_validator("api_cors_origenes")
-    @classmethod
-    def _origenes_posibles(cls, valor: str) -> str:
-        origenes_de(valor)
-        return valor
+def _one_of(*opciones: str) -> AfterValidator:
+    """Return what takes one of some words, however it is written in capitals or not."""
 
-    @field_validator("api_anfitriones", "generador_anfitriones")
-    @classmethod
-    def _anfitriones_posibles(cls, valor: str) -> str:
-        anfitriones_de(valor)
-        return valor
+    def validate(valor: str) -> str:
+        for opcion in opciones:
+            if opcion.upper() == valor.upper():
+                return opcion
+        raise ValueError(f"se esperaba una de {', '.join(opciones)}")
 
-    @field_validator("mlflow_tracking_uri")
-    @classmethod
-    def _servidor_posible(cls, valor: str) -> str:
-        try:
-            partes = urlsplit(valor)
-            posible = partes.scheme in {"http", "https"} and partes.hostname and partes.port != 0
-        except ValueError:
-            posible = False
-        # The value is not shown: it may carry a password.
-        if not posible or re.search(r"\s", valor):
-            raise ValueError(
-                "se esperaba la dirección http(s) de un servidor de MLflow, "
-                "como «http://127.0.0.1:5000»"
-            )
-        return valor
+    return AfterValidator(validate)
 
-    @field_validator(*OPCIONES)
-    @classmethod
-    def _de_las_suyas(cls, valor: str, info: ValidationInfo) -> str:
-        opciones = {opcion.upper(): opcion for opcion in OPCIONES[str(info.field_name)]}
-        if valor.upper() not in opciones:
-            raise ValueError(f"se esperaba una de {', '.join(opciones.values())}")
-        return opciones[valor.upper()]
 
-    @field_validator("postgres_ca", "mongo_ca", "kafka_ca")
-    @classmethod
-    def _autoridad_legible(cls, valor: str) -> str:
-        if valor:
-            check_autoridad(valor)
-        return valor
+def _check_zona(valor: str) -> None:
+    try:
+        ZoneInfo(valor)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"no existe la zona horaria «{valor}»") from error
 
-    @field_validator("postgres_cert", "mongo_cert", "kafka_cert")
-    @classmethod
-    def _certificado_legible(cls, valor: str) -> str:
-        if valor:
-            check_certificado(valor)
-        return valor
 
-    @model_validator(mode="after")
-    def _conexiones_posibles(self) -> Settings:
-        """Refuse what would be ignored: who sets a certificate believes that it is used."""
-        sasl, tls = self.kafka_seguridad.startswith("SASL"), self.kafka_seguridad.endswith("SSL")
-        firma = self.postgres_sslmode.startswith("verify")
-        pegas = {
-            "KAFKA_SEGURIDAD con SASL pide KAFKA_USER y KAFKA_PASSWORD": (
-                sasl and not (self.kafka_user and self.kafka_password)
-            ),
-            "KAFKA_USER y KAFKA_PASSWORD piden KAFKA_SEGURIDAD=SASL_SSL (o SASL_PLAINTEXT)": (
-                not sasl and (self.kafka_user or self.kafka_password)
-            ),
-            "KAFKA_CA y KAFKA_CERT piden KAFKA_SEGURIDAD=SSL o SASL_SSL": (
-                not tls and (self.kafka_ca or self.kafka_cert)
-            ),
-            "POSTGRES_SSLMODE=verify-ca y verify-full piden POSTGRES_CA": (
-                firma and not self.postgres_ca
-            ),
-            "POSTGRES_CA pide POSTGRES_SSLMODE=verify-full (o verify-ca)": (
-                self.postgres_ca and not firma
-            ),
-            "POSTGRES_CERT no se usa con POSTGRES_SSLMODE=disable": (
-                self.postgres_cert and self.postgres_sslmode == "disable"
-            ),
-            "MONGO_CA y MONGO_CERT piden MONGO_TLS=True": (
-                not self.mongo_tls and (self.mongo_ca or self.mongo_cert)
-            ),
-            "MONGO_USER pide MONGO_PASSWORD": self.mongo_user and not self.mongo_password,
-        }
-        for texto, pega in pegas.items():
-            if pega:
-                raise ValueError(texto)
-        return self
-
-    @field_validator("nivel_log")
-    @classmethod
-    def _nivel_conocido(cls, valor: str) -> str:
-        if valor.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-            raise ValueError("NIVEL_LOG es DEBUG, INFO, WARNING o ERROR")
-        return valor.upper()
-
-    @cached_property
-    def kafka_topic_dlq(self) -> str:
-        """Return the dead-letter topic's name."""
-        return f"{self.kafka_topic}-dlq"
+def _check_servidor(valor: str) -> None:
+    try:
+        partes = urlsplit(valor)
+        posible = partes.scheme in {"http", "https"} and partes.hostname and partes.port != 0
+    except ValueError:
+        posible = False
+    # The value is not shown: it may carry a password.
+    if not posible or re.search(r"\s", valor):
+        raise ValueError(
+            "se esperaba la dirección http(s) de un servidor de MLflow, "
+            "como «http://127.0.0.1:5000»"
+        )
 
 
 def horas_de(texto: str) -> tuple[int, ...]:
@@ -337,24 +125,231 @@ def claves_de(texto: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(claves.values())
 
 
-def origenes_de(texto: str) -> tuple[str, ...]:
-    """Return the web origins that a text lists.
+def _listed(texto: str, patron: str, que: str) -> tuple[str, ...]:
+    """Return the entries of a text, separated by commas, or say that one is not ``que``."""
+    entradas = tuple(filter(None, (trozo.strip() for trozo in texto.split(","))))
+    for entrada in entradas:
+        if not re.fullmatch(patron, entrada, re.ASCII):
+            raise ValueError(f"«{entrada}» no es {que}")
+    return entradas
 
-    Raises
-    ------
-    ValueError
-        One is no origin; the text says so in Spanish.
+
+def origenes_de(texto: str) -> tuple[str, ...]:
+    """Return the web origins that a text lists; ``ValueError`` in Spanish if one is none.
 
     Examples
     --------
     >>> origenes_de("https://tablero.example, http://localhost:8501")
     ('https://tablero.example', 'http://localhost:8501')
     """
-    origenes = tuple(filter(None, (trozo.strip() for trozo in texto.split(","))))
-    for origen in origenes:
-        if not re.fullmatch(r"https?://[^\s/*?#@]+", origen):
-            raise ValueError(f"«{origen}» no es un origen, como «https://tablero.example»")
-    return origenes
+    return _listed(texto, r"https?://[^\s/*?#@]+", "un origen, como «https://tablero.example»")
+
+
+def anfitriones_de(texto: str) -> tuple[str, ...]:
+    """Return the hosts, by name or address, that a text lists; ``ValueError`` if one is none.
+
+    Examples
+    --------
+    >>> anfitriones_de("consumo.example, *.red.example,10.0.0.7")
+    ('consumo.example', '*.red.example', '10.0.0.7')
+    """
+    return _listed(
+        texto,
+        r"\*|(\*\.)?[\w.-]+|\[?[0-9A-Fa-f:.]+\]?",
+        "un nombre de servidor, como «consumo.example», sin puerto",
+    )
+
+
+_Zona = Annotated[str, _valid_if(_check_zona)]
+_Horas = Annotated[str, _valid_if(horas_de)]
+_Claves = Annotated[str, _valid_if(claves_de)]
+_Origenes = Annotated[str, _valid_if(origenes_de)]
+_Anfitriones = Annotated[str, _valid_if(anfitriones_de)]
+_Mlflow = Annotated[str, _valid_if(_check_servidor)]
+_Ca = Annotated[str, _valid_if(check_autoridad, o_vacio=True)]
+_Cert = Annotated[str, _valid_if(check_certificado, o_vacio=True)]
+
+
+class Settings(BaseSettings):
+    """The product's variables; each field's name in capitals is its variable."""
+
+    model_config = SettingsConfigDict(
+        env_file=(SERVICIOS_ENV, ".env"),
+        env_file_encoding="utf-8-sig",  # with the mark that Windows puts before it, or without
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # it may be a password
+    )
+
+    postgres_host: str = Field("127.0.0.1", description="Servidor de PostgreSQL")
+    postgres_port: int = Field(5432, ge=1, le=65535, description="Puerto de PostgreSQL")
+    postgres_user: str = Field("admin", description="Usuario de PostgreSQL")
+    postgres_password: str = Field("", repr=False, description="Contraseña de PostgreSQL")
+    postgres_db: str = Field("consumo_db", description="Base de datos de PostgreSQL")
+    postgres_sslmode: Annotated[
+        str, _one_of("disable", "prefer", "require", "verify-ca", "verify-full")
+    ] = Field(
+        "prefer", description="TLS con PostgreSQL: disable, prefer, require, verify-ca, verify-full"
+    )
+    postgres_ca: _Ca = Field(
+        "", description="PEM de la autoridad que firma el certificado de PostgreSQL"
+    )
+    postgres_cert: _Cert = Field(
+        "", description="PEM con el certificado propio para PostgreSQL y su clave"
+    )
+
+    mongo_host: str = Field("127.0.0.1", description="Servidor de MongoDB")
+    mongo_port: int = Field(27017, ge=1, le=65535, description="Puerto de MongoDB")
+    mongo_user: str = Field("", description="Usuario de MongoDB; vacío = sin autenticación")
+    mongo_password: str = Field("", repr=False, description="Contraseña de MongoDB")
+    mongo_db: str = Field("consumo_db", description="Base de datos de MongoDB")
+    mongo_tls: bool = Field(False, description="TLS con MongoDB")
+    mongo_ca: _Ca = Field("", description="PEM de la autoridad de MongoDB; vacío = las del sistema")
+    mongo_cert: _Cert = Field(
+        "", description="PEM con el certificado propio para MongoDB y su clave"
+    )
+
+    kafka_broker: str = Field("127.0.0.1:9092", description="Servidores de Kafka, con coma")
+    kafka_topic: str = Field("consumos-data", description="Topic de lecturas")
+    kafka_particiones: int = Field(
+        6, ge=1, le=1000, description="Particiones del topic si hay que crearlo"
+    )
+    kafka_replicas: int = Field(1, ge=1, le=9, description="Réplicas del topic si hay que crearlo")
+    kafka_grupo: str = Field("consumo-processor-group", description="Grupo de consumidores")
+    kafka_seguridad: Annotated[str, _one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")] = (
+        Field(
+            "PLAINTEXT", description="Conexión con Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT o SASL_SSL"
+        )
+    )
+    kafka_mecanismo: Annotated[str, _one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")] = Field(
+        "SCRAM-SHA-512", description="Con SASL: PLAIN, SCRAM-SHA-256 o SCRAM-SHA-512"
+    )
+    kafka_user: str = Field("", description="Usuario de Kafka, con SASL")
+    kafka_password: str = Field("", repr=False, description="Contraseña de Kafka, con SASL")
+    kafka_ca: _Ca = Field("", description="PEM de la autoridad de Kafka; vacío = las del sistema")
+    kafka_cert: _Cert = Field("", description="PEM con el certificado propio para Kafka y su clave")
+    lote_maximo: int = Field(
+        5000, ge=1, le=100_000, description="Lecturas por lote del consumidor, como mucho"
+    )
+
+    api_host: str = Field("127.0.0.1", description="Dirección de la API REST")
+    api_port: int = Field(8001, ge=1, le=65535, description="Puerto de la API REST")
+    api_claves: _Claves = Field(
+        "",
+        repr=False,
+        description="Claves de la API: nombre:rol:huella, con coma; vacío = nadie cambia nada",
+    )
+    api_claves_lectura: _Claves = Field(
+        "",
+        repr=False,
+        description="Claves que solo leen, igual; si hay alguna, leer también pide clave",
+    )
+    api_sin_claves: bool = Field(
+        False, description="Servir fuera de esta máquina sin ninguna clave, a sabiendas"
+    )
+    api_limite_minuto: int = Field(
+        1200, ge=0, le=1_000_000, description="Peticiones por minuto y clave o dirección; 0 = todas"
+    )
+    api_cors_origenes: _Origenes = Field(
+        "", description="Orígenes web que pueden llamar a la API, con coma; vacío = ninguno"
+    )
+    api_url: str = Field(
+        "", description="La API a la que se pregunta; vacío = la de esta máquina, en API_PORT"
+    )
+    tablero_host: str = Field("127.0.0.1", description="Dirección del tablero")
+    tablero_port: int = Field(8501, ge=1, le=65535, description="Puerto del tablero")
+    api_anfitriones: _Anfitriones = Field(
+        "", description="Otros nombres por los que se llega a la API, con coma; * = cualquiera"
+    )
+    metricas_host: str = Field("127.0.0.1", description="Dirección de las métricas del consumidor")
+    metricas_port: int = Field(
+        9464,
+        ge=0,
+        le=65535,
+        description="Puerto de las métricas del consumidor; ocupado = otro libre; 0 = no se sirven",
+    )
+    generador_host: str = Field("127.0.0.1", description="Dirección del generador de datos")
+    generador_port: int = Field(8000, ge=1, le=65535, description="Puerto del generador de datos")
+    generador_anfitriones: _Anfitriones = Field(
+        "", description="Otros nombres por los que se llega al generador, con coma; * = cualquiera"
+    )
+
+    mlflow_tracking_uri: _Mlflow = Field("http://127.0.0.1:5000", description="Servidor de MLflow")
+    modelos_dir: Path = Field(
+        Path(".consumo/modelos"), description="Carpeta con copia de los modelos en uso"
+    )
+    modelo_sondeo_s: float = Field(
+        10.0, gt=0, le=30, description="Cada cuánto se mira si hay otro campeón, s"
+    )
+    modelo_en_sombra: bool = Field(
+        False, description="Puntuar además con el aspirante, solo para comparar"
+    )
+    entrenar_dias: int = Field(
+        90, ge=29, le=3650, description="Días de historia con que se entrena"
+    )
+    deriva_dias: int = Field(7, ge=1, le=90, description="Días recientes que mira la deriva")
+    reentrenar_dias: int = Field(
+        30, ge=1, le=3650, description="Edad del campeón, en días, a la que toca reentrenar"
+    )
+
+    zona_horaria: _Zona = Field("Europe/Madrid", description="Zona de las horas sin desfase")
+    consumo_maximo_kwh: float = Field(
+        10_000.0, gt=0, description="Lectura máxima admisible, kWh en una hora"
+    )
+    retencion_horarios_horas: int = Field(
+        48, ge=1, description="Horas que guarda consumos_horarios"
+    )
+    precio_kwh_eur: float = Field(
+        0.15, ge=0, le=100, description="Precio de la energía para estimar importes, €/kWh"
+    )
+    horas_noche: _Horas = Field(
+        "0-5", description="Horas locales de consumo_noche_promedio, de 0 a 23, ambas incluidas"
+    )
+    horas_punta: _Horas = Field(
+        "10-13,18-21", description="Horas locales de consumo_punta_promedio, de 0 a 23"
+    )
+    nivel_log: Annotated[str, _one_of("DEBUG", "INFO", "WARNING", "ERROR")] = Field(
+        "INFO", description="DEBUG, INFO, WARNING o ERROR"
+    )
+
+    @model_validator(mode="after")
+    def _conexiones_posibles(self) -> Settings:
+        """Refuse what would be ignored: who sets a certificate believes that it is used."""
+        sasl, tls = self.kafka_seguridad.startswith("SASL"), self.kafka_seguridad.endswith("SSL")
+        firma = self.postgres_sslmode.startswith("verify")
+        pegas = {
+            "KAFKA_SEGURIDAD con SASL pide KAFKA_USER y KAFKA_PASSWORD": (
+                sasl and not (self.kafka_user and self.kafka_password)
+            ),
+            "KAFKA_USER y KAFKA_PASSWORD piden KAFKA_SEGURIDAD=SASL_SSL (o SASL_PLAINTEXT)": (
+                not sasl and (self.kafka_user or self.kafka_password)
+            ),
+            "KAFKA_CA y KAFKA_CERT piden KAFKA_SEGURIDAD=SSL o SASL_SSL": (
+                not tls and (self.kafka_ca or self.kafka_cert)
+            ),
+            "POSTGRES_SSLMODE=verify-ca y verify-full piden POSTGRES_CA": (
+                firma and not self.postgres_ca
+            ),
+            "POSTGRES_CA pide POSTGRES_SSLMODE=verify-full (o verify-ca)": (
+                self.postgres_ca and not firma
+            ),
+            "POSTGRES_CERT no se usa con POSTGRES_SSLMODE=disable": (
+                self.postgres_cert and self.postgres_sslmode == "disable"
+            ),
+            "MONGO_CA y MONGO_CERT piden MONGO_TLS=True": (
+                not self.mongo_tls and (self.mongo_ca or self.mongo_cert)
+            ),
+            "MONGO_USER pide MONGO_PASSWORD": self.mongo_user and not self.mongo_password,
+        }
+        for texto, pega in pegas.items():
+            if pega:
+                raise ValueError(texto)
+        return self
+
+    @cached_property
+    def kafka_topic_dlq(self) -> str:
+        """Return the dead-letter topic's name."""
+        return f"{self.kafka_topic}-dlq"
 
 
 def announced() -> dict[str, str]:
@@ -364,28 +359,6 @@ def announced() -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         return {}
     return dict(linea.split("=", 1) for linea in lineas if "=" in linea)
-
-
-def anfitriones_de(texto: str) -> tuple[str, ...]:
-    """Return the names and addresses of hosts that a text lists.
-
-    Raises
-    ------
-    ValueError
-        One is no host; the text says so in Spanish.
-
-    Examples
-    --------
-    >>> anfitriones_de("consumo.example, *.red.example,10.0.0.7")
-    ('consumo.example', '*.red.example', '10.0.0.7')
-    """
-    anfitriones = tuple(filter(None, (trozo.strip() for trozo in texto.split(","))))
-    for anfitrion in anfitriones:
-        if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9A-Fa-f:.]+\]?", anfitrion, re.ASCII):
-            raise ValueError(
-                f"«{anfitrion}» no es un nombre de servidor, como «consumo.example», sin puerto"
-            )
-    return anfitriones
 
 
 def load_settings() -> Settings:

@@ -40,7 +40,7 @@ from serving.champion import (
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.local_time import load_calendario
 from serving.logs import configure_logs
-from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, Rechazo
+from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, ModelRejection
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from training.evaluation.gain import measure_gain
@@ -393,7 +393,7 @@ def _look_at_champion(registro: Registro, version: int) -> int:
     """Say that a version is the champion already, or that no consumer can use it."""
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         load_version(registro, version, Path(carpeta), "el campeón no se puede usar")
-    rechazo = Rechazo.from_tags(registro.tags_of(version))
+    rechazo = ModelRejection.from_tags(registro.tags_of(version))
     if rechazo is not None:
         raise PermanentError(
             f"la versión {version} es el campeón, pero un consumidor ({rechazo.por}) la rechazó "

@@ -30,7 +30,7 @@ from typing import Any
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.advisory_lock import exclusive
-from serving.cli import HECHO, Parser, numero, run
+from serving.cli import HECHO, Parser, greater_than, run
 from serving.logs import configure_logs
 from serving.model_versions import CAMPEON
 from serving.registry import Registro
@@ -346,7 +346,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--cada",
-        type=numero(0.0),
+        type=greater_than(0.0),
         metavar="HORAS",
         help="se queda y lo repite cada tantas horas, hasta SIGTERM o Ctrl-C",
     )

@@ -55,7 +55,7 @@ from serving.model_versions import (
     ETIQUETA_RECHAZO,
     MODELO,
     PREFIJO_PROMOCION,
-    Rechazo,
+    ModelRejection,
     VersionInfo,
     other_params,
 )
@@ -80,7 +80,7 @@ def _version(info: VersionInfo, todas: list[VersionInfo], ajustes: Settings) -> 
     }
     campeon = _con_alias(todas, CAMPEON)
     es_campeon = info.version == campeon
-    rechazo = Rechazo.from_tags(info.etiquetas)
+    rechazo = ModelRejection.from_tags(info.etiquetas)
     mlflow = without_password(ajustes.mlflow_tracking_uri).rstrip("/")
     return Version(
         version=info.version,

@@ -12,13 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.deps import Administrador, Ahora, LectorDep, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
 from api.models.schemas import version_number
-from api.startup import MONGO, POSTGRES
-from api.system.consumers import Vista
-from api.system.dependencies import MODELO, Campeon, Parte
 from detection.errors import TransientError
-from pipeline.stores.postgres.health import UltimaEscritura
-from serving.consumer_health import Estado as EstadoConsumidor
-from serving.consumer_health import Gravedad, Latidos, is_hidden
+from serving.consumer_health import (
+    ConsumerState,
+    ConsumersView,
+    Gravedad,
+    Heartbeats,
+    seconds_since,
+)
+from serving.health import (
+    CHAMPION,
+    KAFKA,
+    MLFLOW,
+    MONGO,
+    POSTGRES,
+    ChampionStatus,
+    PartHealth,
+)
 from serving.metrics import TIPO_METRICAS
 from serving.settings import ROLES
 
@@ -27,6 +37,7 @@ metricas_router = APIRouter(tags=["sistema"])
 auditoria_router = APIRouter(prefix="/api/auditoría", tags=["sistema"])
 clave_router = APIRouter(prefix="/api/clave", tags=["sistema"])
 
+SERVIDORES = (POSTGRES, MONGO, KAFKA, MLFLOW)
 IMPRESCINDIBLES = (POSTGRES, MONGO)
 """Without these the API is alive but not ready."""
 
@@ -73,7 +84,7 @@ class ConsumidorSalud(BaseModel):
             "description": "Los consumidores: sus señales, lo que espera en Kafka y lo guardado."
         }
     )
-    estado: EstadoConsumidor = Field(
+    estado: ConsumerState = Field(
         description=(
             "«muerto» si lleva 30 s sin dar señales; «parado» si se le pidió; «atrasado» si hay "
             "lecturas que esperan desde hace más de 30 s; «sin lecturas nuevas» si está al día y "
@@ -188,11 +199,11 @@ class Anotaciones(BaseModel):
 def salud(recursos: Todo, ahora: Ahora, respuesta: Response) -> Salud:
     """Return the health of every part."""
     respuesta.headers["Cache-Control"] = "no-store"
-    mirada = recursos.consumidores.begin()
-    partes = dict(recursos.vigia.look())
-    vista = mirada.result()
-    modelo = modelo_de(partes.pop(MODELO), vista.latidos)
-    consumidor = _consumidor(recursos, partes, vista, ahora)
+    visto = recursos.vigia.look()
+    partes = {nombre: visto[nombre] for nombre in SERVIDORES}
+    vista = ConsumersView.of(visto, POSTGRES)
+    modelo = modelo_de(visto[CHAMPION], vista.latidos)
+    consumidor = _consumidor(vista, ahora, ZoneInfo(recursos.settings.zona_horaria))
     mal = (
         any(p.mal for p in partes.values())
         or consumidor.gravedad == "mal"
@@ -251,15 +262,8 @@ def lista(recursos: Todo) -> Viva:
 )
 def metricas(recursos: Todo, ahora: Ahora) -> Response:
     """Return the metrics of this process and of the consumers."""
-    mirada = recursos.consumidores.begin()
-    ultima, vista = _last_write(recursos.vigia.look()), mirada.result()
-    zona = ZoneInfo(recursos.settings.zona_horaria)
-    diagnostico = vista.judge(ultima.procesada if ultima else None, ahora, zona)
-    recursos.metricas.consumidores(
-        diagnostico, vista.latidos, vista.retraso,
-        guardado_s=None if ultima is None else _age_s(ultima.procesada, ahora),
-        consumo_s=None if ultima is None else _age_s(ultima.consumo, ahora),
-    )  # fmt: skip
+    vista = ConsumersView.of(recursos.vigia.look(), POSTGRES)
+    recursos.metricas.consumidores(vista, ahora, ZoneInfo(recursos.settings.zona_horaria))
     return Response(recursos.metricas.texto(), media_type=TIPO_METRICAS)
 
 
@@ -309,7 +313,7 @@ def auditoria(
     )
 
 
-def _is_ready(partes: dict[str, Parte], recursos: Recursos) -> bool:
+def _is_ready(partes: dict[str, PartHealth], recursos: Recursos) -> bool:
     try:
         recursos.preparacion.check()
     except TransientError:
@@ -317,7 +321,7 @@ def _is_ready(partes: dict[str, Parte], recursos: Recursos) -> bool:
     return not any(partes[nombre].mal for nombre in IMPRESCINDIBLES)
 
 
-def _parte(nombre: str, parte: Parte) -> ParteSalud:
+def _parte(nombre: str, parte: PartHealth) -> ParteSalud:
     return ParteSalud(
         nombre=nombre,
         estado="mal" if parte.mal else "bien",
@@ -326,13 +330,13 @@ def _parte(nombre: str, parte: Parte) -> ParteSalud:
     )
 
 
-def modelo_de(parte: Parte, latidos: Latidos | None) -> ModeloSalud:
+def modelo_de(parte: PartHealth, latidos: Heartbeats | None) -> ModeloSalud:
     """Return what is known of the champion.
 
     The tag in MLflow is the last word of one consumer; a living one that does not use the champion
     says so itself, whatever the others can do and whether MLflow answers or not.
     """
-    campeon = parte.dato if isinstance(parte.dato, Campeon) else None
+    campeon = parte.dato if isinstance(parte.dato, ChampionStatus) else None
     for fila in latidos.vivos() if latidos else ():
         version = version_number(fila.modelo_rechazado)
         # It may speak of the champion before: it looks again within MODELO_SONDEO_S.
@@ -351,24 +355,9 @@ def modelo_de(parte: Parte, latidos: Latidos | None) -> ModeloSalud:
     )
 
 
-def _last_write(partes: dict[str, Parte]) -> UltimaEscritura | None:
-    ultima = partes[POSTGRES].dato
-    return ultima if isinstance(ultima, UltimaEscritura) else None
-
-
-def _age_s(cuando: datetime, ahora: datetime) -> float:
-    return round(max(0.0, (ahora - cuando).total_seconds()), 1)
-
-
-def _consumidor(
-    recursos: Recursos, partes: dict[str, Parte], vista: Vista, ahora: datetime
-) -> ConsumidorSalud:
+def _consumidor(vista: ConsumersView, ahora: datetime, zona: ZoneInfo) -> ConsumidorSalud:
     """Return how the consumers are; with PostgreSQL away, that nothing is known."""
-    zona = ZoneInfo(recursos.settings.zona_horaria)
-    ultima = _last_write(partes)
-    if partes[POSTGRES].mal:
-        vista = Vista(None, vista.retraso)
-    diagnostico = vista.judge(ultima.procesada if ultima else None, ahora, zona)
+    diagnostico, ultima = vista.judge(ahora, zona), vista.ultima
     salud = ConsumidorSalud(
         estado=diagnostico.estado,
         gravedad=diagnostico.gravedad,
@@ -376,19 +365,19 @@ def _consumidor(
         desde=diagnostico.desde and diagnostico.desde.astimezone(zona),
         consumidores=_each(vista, zona),
     )
-    if vista.retraso is not None and not is_hidden(vista.latidos, vista.retraso):
+    if vista.retraso is not None and not vista.topic_hidden:
         antigua = vista.retraso.mas_antigua
         salud.lecturas_esperando = vista.retraso.total
         salud.espera_mas_antigua = antigua and antigua.astimezone(zona)
     if ultima is not None:
         salud.ultima_escritura = ultima.procesada.astimezone(zona)
-        salud.antiguedad_s = _age_s(ultima.procesada, ahora)
+        salud.antiguedad_s = seconds_since(ultima.procesada, ahora)
         salud.ultimo_consumo = ultima.consumo.astimezone(zona)
         salud.version_modelo = ultima.version_modelo
     return salud
 
 
-def _each(vista: Vista, zona: ZoneInfo) -> list[UnConsumidor]:
+def _each(vista: ConsumersView, zona: ZoneInfo) -> list[UnConsumidor]:
     if vista.latidos is None:
         return []
     vivos = vista.latidos.vivos()

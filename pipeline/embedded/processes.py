@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 from detection.errors import PermanentError
 from pipeline.embedded.probes import choose_port, escucha, puerto_libre
 from serving.cli import describe_os
-from serving.shutdown import PASO_S, Parada
-from serving.signals import sin_interrupciones
+from serving.shutdown import PASO_S, Parada, sin_interrupciones
 
 if TYPE_CHECKING:
     import psutil

@@ -25,8 +25,7 @@ from pipeline.embedded.progress import paso
 from pipeline.embedded.servers import PUERTOS, kafka_server, mlflow_server, mongo_server
 from pipeline.embedded.supervisor import Cerrojo, Supervisor
 from serving.cli import HECHO, Parser, describe_os, run
-from serving.shutdown import Parada
-from serving.signals import sin_interrupciones
+from serving.shutdown import Parada, sin_interrupciones
 
 CARPETA = Path(".consumo")
 BASE = "consumo_db"

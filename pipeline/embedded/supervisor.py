@@ -30,8 +30,7 @@ from typing import TypeVar
 
 from detection.errors import PermanentError, TransientError
 from pipeline.embedded.processes import Proceso
-from serving.shutdown import Parada
-from serving.signals import sin_interrupciones
+from serving.shutdown import Parada, sin_interrupciones
 
 PASO_VIGILANCIA_S = 0.25
 """How often the parts are looked at."""

@@ -37,7 +37,7 @@ from pipeline.generator.schemas import (
     SospechososPedidos,
     indice_de,
 )
-from pipeline.ingest.messages import Codificador
+from pipeline.ingest.messages import MessageEncoder
 from serving.cli import HECHO, Parser, entero, run
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO, load_calendario
 from serving.logs import configure_logs
@@ -206,7 +206,7 @@ class Generador:
         self, clientes: Sequence[SimulatedCustomer], desde: int, hasta: int
     ) -> Iterator[bytes]:
         """Yield a JSON list of messages (contract 2 and ``etiqueta``), some days at a time."""
-        codificador = Codificador(self.zona)
+        codificador = MessageEncoder(self.zona)
         dias = max(1, _LECTURAS_POR_TROZO // (HORAS_POR_DIA * max(1, len(clientes))))
         yield b"["
         for inicio in range(desde, hasta, dias * HORAS_POR_DIA):

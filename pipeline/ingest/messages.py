@@ -17,9 +17,7 @@ import msgspec
 import numpy as np
 
 from detection.domain import Lecturas, instante
-from pipeline.ingest.validation import TIEMPOS_EN_MEMORIA, Decodificadas, Motivo, Reglas, invalida
-
-__all__ = ["Codificador", "Decodificadas", "Decodificador", "Motivo"]
+from pipeline.ingest.validation import TIEMPOS_EN_MEMORIA, DecodedReadings, Motivo, Reglas, invalida
 
 
 class _Mensaje(msgspec.Struct, gc=False):
@@ -42,7 +40,7 @@ class _Salida(msgspec.Struct, gc=False, omit_defaults=True):
 _ILEGIBLE = _Mensaje("", math.nan, "")
 
 
-class Decodificador:
+class MessageDecoder:
     """Readings out of messages, by the rules of contract 2.
 
     Parameters
@@ -54,7 +52,7 @@ class Decodificador:
 
     Examples
     --------
-    >>> decodificador = Decodificador("Europe/Madrid", 10_000.0)
+    >>> decodificador = MessageDecoder("Europe/Madrid", 10_000.0)
     >>> mensaje = b'{"propietario_id":"A","timestamp":"1970-01-02T01:00Z","consumo_kwh":1}'
     >>> decodificador.decode([mensaje], ahora_hora=0).invalidas[0][1].motivo
     'tiempo_anterior_a_2000'
@@ -64,7 +62,7 @@ class Decodificador:
         self._reglas = Reglas(zona, consumo_maximo_kwh)
         self._leer = msgspec.json.Decoder(_Mensaje).decode
 
-    def decode(self, valores: Sequence[bytes | None], ahora_hora: int) -> Decodificadas:
+    def decode(self, valores: Sequence[bytes | None], ahora_hora: int) -> DecodedReadings:
         """Return the readings in raw messages, and the reason of each message that is none.
 
         Parameters
@@ -91,7 +89,7 @@ class Decodificador:
         )
 
 
-class Codificador:
+class MessageEncoder:
     """Messages out of readings, with local time and its offset.
 
     Parameters
@@ -102,7 +100,7 @@ class Codificador:
     Examples
     --------
     >>> lecturas = Lecturas(["CLI_00001"], np.array([491425]), np.array([1.234]))
-    >>> Codificador("Europe/Madrid").encode(lecturas)
+    >>> MessageEncoder("Europe/Madrid").encode(lecturas)
     [b'{"propietario_id":"CLI_00001","timestamp":"2026-01-23T02:00:00+01:00","consumo_kwh":1.234}']
     """
 

@@ -18,12 +18,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.domain import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
+from detection.domain import HORAS_POR_DIA, LARGO_MAXIMO_ID, Lecturas, hora_absoluta, instante
 from detection.errors import LecturaInvalidaError
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
-LARGO_MAXIMO_ID = 20
-"""Characters of ``propietario_id``: VARCHAR(20) in the specification."""
 HORAS_DE_ADELANTO = HORAS_POR_DIA
 """How far in the future a reading may be: 24 h (contract 2)."""
 
@@ -38,7 +36,7 @@ _ISO_8601 = re.compile(
 )
 _FECHA = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
-Clave: TypeAlias = "str | tuple[str | None, int | None]"
+TimeKey: TypeAlias = "str | tuple[str | None, int | None]"
 """When a reading says it starts: its ``timestamp``, or its ``fecha`` and ``hora``."""
 
 
@@ -67,7 +65,7 @@ class Motivo(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decodificadas:
+class DecodedReadings:
     """What a list of messages holds.
 
     Parameters
@@ -85,7 +83,7 @@ class Decodificadas:
     invalidas: list[tuple[int, LecturaInvalidaError]]
 
 
-class Horas(dict[Clave, int]):
+class HourParser(dict[TimeKey, int]):
     """Absolute hour of each time that was asked for: parsed once, then looked up.
 
     Parameters
@@ -100,7 +98,7 @@ class Horas(dict[Clave, int]):
         self._zona = ZoneInfo(zona)
         self.primera = hora_absoluta(datetime(PRIMER_ANIO, 1, 1, tzinfo=self._zona))
 
-    def __missing__(self, clave: Clave) -> int:
+    def __missing__(self, clave: TimeKey) -> int:
         try:
             hora = self.parse(clave)
         except LecturaInvalidaError:
@@ -110,7 +108,7 @@ class Horas(dict[Clave, int]):
         self[clave] = hora
         return hora
 
-    def parse(self, clave: Clave) -> int:
+    def parse(self, clave: TimeKey) -> int:
         """Return the absolute hour of a time, or raise ``LecturaInvalidaError``."""
         momento = _moment(clave)
         # Outside these years arithmetic with zones may overflow; the exact limits come later.
@@ -161,30 +159,30 @@ class Reglas:
     """
 
     def __init__(self, zona: str, consumo_maximo_kwh: float) -> None:
-        self.horas = Horas(zona)
+        self.horas = HourParser(zona)
         self._maximo_kwh = consumo_maximo_kwh
 
     def check(
         self,
         propietario_id: list[str],
-        claves: list[Clave],
+        claves: list[TimeKey],
         consumo_kwh: NDArray[np.float64],
         ahora_hora: int,
-        registro: Callable[[int], Mapping[str, object]],
-    ) -> Decodificadas:
+        campos_de: Callable[[int], Mapping[str, object]],
+    ) -> DecodedReadings:
         """Return the readings among rows of columns, and the reason of each row that is none.
 
         Parameters
         ----------
         propietario_id : list of str (n,)
             "" where the row has none, or none that is text. Becomes part of the answer.
-        claves : list of Clave (n,)
+        claves : list of TimeKey (n,)
             When each row says it starts; "" where it does not say.
         consumo_kwh : ndarray (n,), float64
             NaN where the row has no number.
         ahora_hora : int
             Absolute hour of now.
-        registro : callable
+        campos_de : callable
             Gives the fields of row i as they were written, to name what is wrong with it.
             Raises ``LecturaInvalidaError`` if they cannot be told apart.
         """
@@ -199,7 +197,7 @@ class Reglas:
         invalidas: list[tuple[int, LecturaInvalidaError]] = []
         for i in np.flatnonzero(~buena).tolist():
             try:
-                leida = self._read_record(registro(i), ahora_hora)
+                leida = self._read(campos_de(i), ahora_hora)
             except LecturaInvalidaError as error:
                 invalidas.append((i, error))
             else:
@@ -208,16 +206,14 @@ class Reglas:
         # Adding zero turns -0.0 into 0.0.
         lecturas = Lecturas(propietario_id, hora_utc, consumo_kwh + 0.0)
         posiciones = np.flatnonzero(buena)
-        return Decodificadas(
+        return DecodedReadings(
             lecturas if not invalidas else lecturas.elegir(posiciones), posiciones, invalidas
         )
 
-    def _read_record(
-        self, registro: Mapping[str, object], ahora_hora: int
-    ) -> tuple[str, int, float]:
+    def _read(self, campos: Mapping[str, object], ahora_hora: int) -> tuple[str, int, float]:
         """Return one reading from its fields, or raise with the first thing that is wrong."""
-        propietario_id = _check_id(registro.get("propietario_id"))
-        hora = self.horas.parse(_time_key(registro))
+        propietario_id = _check_id(campos.get("propietario_id"))
+        hora = self.horas.parse(_time_key(campos))
         if hora < self.horas.primera:
             raise invalida(Motivo.TIEMPO_ANTIGUO, f"«{instante(hora):%Y-%m-%dT%H:%MZ}»")
         if hora > ahora_hora + HORAS_DE_ADELANTO:
@@ -225,7 +221,7 @@ class Reglas:
                 Motivo.TIEMPO_FUTURO,
                 f"«{instante(hora):%Y-%m-%dT%H:%MZ}» está a más de {HORAS_DE_ADELANTO} h de ahora",
             )
-        return propietario_id, hora, self._check_kwh(registro.get("consumo_kwh"))
+        return propietario_id, hora, self._check_kwh(campos.get("consumo_kwh"))
 
     def _check_kwh(self, valor: object) -> float:
         if valor is None:
@@ -282,14 +278,14 @@ def _check_id(valor: object) -> str:
     return valor
 
 
-def _time_key(registro: Mapping[str, object]) -> Clave:
+def _time_key(campos: Mapping[str, object]) -> TimeKey:
     """Return what a record says of its time: ``timestamp``, or else ``fecha`` and ``hora``."""
-    timestamp = registro.get("timestamp")
+    timestamp = campos.get("timestamp")
     if timestamp is not None:
         if not isinstance(timestamp, str):
             raise invalida(Motivo.TIEMPO_ILEGIBLE, f"«{_brief(timestamp)}» no es un texto")
         return timestamp
-    fecha, hora = registro.get("fecha"), registro.get("hora")
+    fecha, hora = campos.get("fecha"), campos.get("hora")
     if fecha is None or hora is None:
         raise invalida(Motivo.TIEMPO_AUSENTE, "falta timestamp, o fecha y hora")
     if not isinstance(fecha, str) or isinstance(hora, bool) or not isinstance(hora, int):
@@ -297,7 +293,7 @@ def _time_key(registro: Mapping[str, object]) -> Clave:
     return fecha, hora
 
 
-def _moment(clave: Clave) -> datetime:
+def _moment(clave: TimeKey) -> datetime:
     """Return the moment that a text means, aware only if it bears an offset."""
     if isinstance(clave, str):
         if not clave.strip():

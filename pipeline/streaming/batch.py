@@ -10,25 +10,40 @@ opinion by now: the history keeps its verdict and says so, and the anomalies fol
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detection.domain import Explicacion, Lecturas, Veredictos
+from detection.scoring_model import ScoringModel
 from pipeline.stores.ports import AnomalyStore, Guardado, HistoryStore, PuntoOnline
-from pipeline.streaming.ports import Modelos
-from serving.scorer import Borrador, Origen, Scorer
+from serving.metrics import ConsumerMetrics
+from serving.scorer import BatchOrigin, Draft, Scorer
+
+
+class ModelSource(Protocol):
+    """Where new versions of the model come from. Adapter: ``serving.model_watcher``."""
+
+    def take(self) -> ScoringModel | None:
+        """Return a champion that is new since the last call; must not wait for anything."""
+        ...
+
+    @property
+    def challenger(self) -> ScoringModel | None:
+        """Return who is to score in shadow now; None = nobody."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Puntuado:
+class ScoredBatch:
     """A draft as the stores get it.
 
     Parameters
     ----------
-    borrador : Borrador
+    borrador : Draft
         All of it, for the scorer.
     lecturas, veredictos : Lecturas, Veredictos (n,)
         The last reading of each identity, with its verdict.
@@ -38,28 +53,32 @@ class Puntuado:
         The online models after the batch.
     sombra : Veredictos (n,) or None
         What a challenger in shadow would have said.
+    desde : float
+        When its scoring began, as ``time.perf_counter`` counts.
     """
 
-    borrador: Borrador
+    borrador: Draft
     lecturas: Lecturas
     veredictos: Veredictos
     explicaciones: Sequence[Sequence[Explicacion]]
     puntos: Sequence[PuntoOnline]
     sombra: Veredictos | None
+    desde: float
 
 
-class Procesador:
-    """What the consumer's loop calls, one batch after the other.
+class ScoringProcessor:
+    """A ``pipeline.streaming.consumer_loop.BatchProcessor`` of a scorer and both stores.
 
     Parameters
     ----------
-    scorer : Scorer
     historial, anomalias : HistoryStore, AnomalyStore
         The two stores. One thread saves while another loads history.
     ahora_hora : callable
         Absolute hour of now.
-    modelos : Modelos, optional
+    modelos : ModelSource, optional
         Where new versions of the model come from; looked at before each draft.
+    metricas : ConsumerMetrics, optional
+        Told of each batch that both stores have.
     """
 
     def __init__(
@@ -68,17 +87,20 @@ class Procesador:
         historial: HistoryStore,
         anomalias: AnomalyStore,
         ahora_hora: Callable[[], int],
-        modelos: Modelos | None = None,
+        modelos: ModelSource | None = None,
+        metricas: ConsumerMetrics | None = None,
     ) -> None:
         self._scorer = scorer
         self._historial = historial
         self._anomalias = anomalias
         self._ahora_hora = ahora_hora
         self._modelos = modelos
+        self._metricas = metricas
         self._clientes: dict[int, set[str]] = {}
 
-    def draft(self, lecturas: Lecturas, origen: Origen) -> Puntuado:
+    def draft(self, lecturas: Lecturas, origen: BatchOrigin) -> ScoredBatch:
         """Return verdicts on a draft; ``TransientError`` if the history is out of reach."""
+        desde = time.perf_counter()
         self._change_model()
         borrador = self._scorer.draft(lecturas, origen)
         if borrador.nuevos:
@@ -87,7 +109,7 @@ class Procesador:
             for propietario, particion in zip(lecturas.propietario_id, particiones, strict=True):
                 if propietario in nuevos:
                     self._clientes.setdefault(particion, set()).add(propietario)
-        return self._prepare(borrador, origen)
+        return self._prepare(borrador, origen, desde)
 
     def _change_model(self) -> None:
         if self._modelos is None:
@@ -97,24 +119,28 @@ class Procesador:
             self._scorer.use(campeon)
         self._scorer.use_shadow(self._modelos.challenger)
 
-    def _prepare(self, borrador: Borrador, origen: Origen) -> Puntuado:
+    def _prepare(self, borrador: Draft, origen: BatchOrigin, desde: float) -> ScoredBatch:
         # Here and not in ``save``: the thread that saves is the one that all wait for.
         ultimas = borrador.lecturas.vigentes()
         lecturas = borrador.lecturas.elegir(ultimas)
         veredictos = borrador.veredictos.elegir(ultimas)
+        puntos = [
+            PuntoOnline(particion, siguiente, estado, origen.log_id)
+            for particion, (siguiente, estado) in borrador.online.items()
+        ]
+        sombra = None if borrador.sombra is None else borrador.sombra.elegir(ultimas)
+        explicaciones = self._explain(lecturas, veredictos)
+        return ScoredBatch(borrador, lecturas, veredictos, explicaciones, puntos, sombra, desde)
+
+    def _explain(self, lecturas: Lecturas, veredictos: Veredictos) -> list[Sequence[Explicacion]]:
         explicaciones: list[Sequence[Explicacion]] = [()] * len(lecturas)
         for i in np.flatnonzero(veredictos.severidad).tolist():
             explicaciones[i] = self._scorer.detector.explain(
                 veredictos, i, float(lecturas.consumo_kwh[i])
             )
-        puntos = [
-            PuntoOnline(particion, siguiente, estado, origen.registro)
-            for particion, (siguiente, estado) in borrador.online.items()
-        ]
-        sombra = None if borrador.sombra is None else borrador.sombra.elegir(ultimas)
-        return Puntuado(borrador, lecturas, veredictos, explicaciones, puntos, sombra)
+        return explicaciones
 
-    def save(self, puntuado: Puntuado) -> None:
+    def save(self, puntuado: ScoredBatch) -> None:
         """Save to both stores; ``TransientError`` while one is away. Twice equals once."""
         lecturas, veredictos = puntuado.lecturas, puntuado.veredictos
         guardado = self._historial.save(lecturas, veredictos, puntuado.puntos)
@@ -125,22 +151,17 @@ class Procesador:
             self._historial.save_shadow(
                 lecturas.elegir(cuales), veredictos.elegir(cuales), puntuado.sombra.elegir(cuales)
             )
-        self._save_anomalies(puntuado, cuales, guardado)
-        if guardado.conservadas.size:
-            self._restore_anomalies(puntuado, guardado)
-
-    def _save_anomalies(
-        self, puntuado: Puntuado, cuales: NDArray[np.int64], guardado: Guardado
-    ) -> None:
         self._anomalias.save(
-            puntuado.lecturas.elegir(cuales),
-            puntuado.veredictos.elegir(cuales),
-            [puntuado.explicaciones[i] for i in cuales],
+            lecturas.elegir(cuales),
+            veredictos.elegir(cuales),
+            [puntuado.explicaciones[i] for i in cuales.tolist()],
             guardado.repetida[cuales],
             self._ahora_hora(),
         )
+        if guardado.conservadas.size:
+            self._restore_anomalies(puntuado, guardado)
 
-    def _restore_anomalies(self, puntuado: Puntuado, guardado: Guardado) -> None:
+    def _restore_anomalies(self, puntuado: ScoredBatch, guardado: Guardado) -> None:
         """Make the anomalies agree with verdicts that the history kept, version by version."""
         versiones = np.array(guardado.version_modelo)
         for version in dict.fromkeys(guardado.version_modelo):
@@ -157,18 +178,18 @@ class Procesador:
                 esperado_kwh=guardado.esperado_kwh[de_ella],
                 version_modelo=version,
             )
-            explicaciones: list[Sequence[Explicacion]] = [()] * len(lecturas)
-            for i in np.flatnonzero(suyos.severidad).tolist():
-                explicaciones[i] = self._scorer.detector.explain(
-                    suyos, i, float(lecturas.consumo_kwh[i])
-                )
+            explicaciones = self._explain(lecturas, suyos)
             self._anomalias.restore(lecturas, suyos, explicaciones, self._ahora_hora())
 
-    def accept(self, puntuado: Puntuado) -> None:
+    def accept(self, puntuado: ScoredBatch) -> None:
         """Take note that a draft is in both stores."""
         self._scorer.accept(puntuado.borrador)
+        if self._metricas:
+            veredictos = puntuado.veredictos
+            segundos = time.perf_counter() - puntuado.desde
+            self._metricas.lote(veredictos.severidad, segundos, veredictos.version_modelo)
 
-    def discard(self, puntuado: Puntuado) -> None:
+    def discard(self, puntuado: ScoredBatch) -> None:
         """Forget a draft that will not be saved."""
         self._scorer.discard(puntuado.borrador)
 

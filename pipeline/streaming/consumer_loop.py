@@ -1,4 +1,4 @@
-"""The law of the hot path: what happens to a batch, in which order, whatever fails.
+"""Consumer loop: the commit protocol, what happens to a batch, in which order, whatever fails.
 
 ::
 
@@ -24,21 +24,22 @@ import contextlib
 import gc
 import logging
 import random
-import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from detection.domain import Lecturas
-from detection.errors import LoteEnVueloError, TransientError
-from pipeline.ingest.messages import Decodificador
-from pipeline.streaming.ports import Borrador, Fuente, Mensaje, Muerta, Procesador
-from pipeline.streaming.writer import Escritor
-from serving.scorer import Origen
+from detection.errors import LecturaInvalidaError, LoteEnVueloError, TransientError
+from pipeline.ingest.messages import MessageDecoder
+from pipeline.streaming.writer import WriterThread
+from serving.metrics import ConsumerMetrics
+from serving.scorer import BatchOrigin
+from serving.shutdown import Parada
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,10 +54,99 @@ PLAZO_GUARDAR_S = 20.0
 REINTENTO_MAXIMO_S = 30.0
 LOTES_ENTRE_BARRIDOS = 200
 """The garbage collector runs only between batches, once every so many."""
+RETRASO_S = 1.0
+"""Between two looks at the lag. By hand, 2026-11-24: Prometheus looks every 15 s."""
+
+
+class Message(Protocol):
+    """A message of the source."""
+
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def partition(self) -> int: ...  # noqa: D102
+    def offset(self) -> int: ...  # noqa: D102
+
+
+DeadLetter: TypeAlias = tuple[Message, LecturaInvalidaError]
+
+
+class MessageSource(Protocol):
+    """Where messages come from. Adapter: ``pipeline.streaming.kafka_source.KafkaSource``."""
+
+    @property
+    def log_id(self) -> str:
+        """Return the identity of the log, once open: a topic made anew has another one."""
+        ...
+
+    def open(
+        self, al_revocar: Callable[[set[int]], None], al_perder: Callable[[set[int]], None]
+    ) -> None:
+        """Join; from now on ``read`` calls back when partitions leave us."""
+        ...
+
+    def read(self, maximo: int, espera_s: float) -> Sequence[Message]:
+        """Return up to ``maximo`` messages, fewer if they do not come in time."""
+        ...
+
+    def pause(self) -> None:
+        """Bring no messages; partitions that come later are paused too."""
+        ...
+
+    def resume(self) -> None:
+        """Bring messages again."""
+        ...
+
+    def commit(self, siguientes: Mapping[int, int], *, espera: bool) -> None:
+        """Record the next offset to read of each partition, waiting for the answer or not."""
+        ...
+
+    def send_dead_letters(self, muertas: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Send to the dead letters; return those that were not confirmed."""
+        ...
+
+    def is_caught_up(self) -> bool:
+        """Return whether all that is known to exist in our partitions has been read."""
+        ...
+
+    def lag(self) -> Mapping[int, int]:
+        """Return how many messages of each partition are known and not read."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
+
+
+class BatchProcessor(Protocol):
+    """What the loop feeds; ``save`` runs in the writer thread, all else in the loop's.
+
+    A draft, the scores of a batch that no store has yet, is the processor's own affair. Adapter:
+    ``pipeline.streaming.batch.ScoringProcessor``.
+    """
+
+    def draft(self, lecturas: Lecturas, origen: BatchOrigin) -> Any:
+        """Return the scores of a batch; raise ``TransientError`` if history cannot be loaded."""
+        ...
+
+    def save(self, borrador: Any) -> None:
+        """Store in both stores; raise ``TransientError`` while one is away."""
+        ...
+
+    def accept(self, borrador: Any) -> None:
+        """Make a saved draft part of what is remembered."""
+        ...
+
+    def discard(self, borrador: Any) -> None:
+        """Forget a draft that was not saved."""
+        ...
+
+    def forget(self, particiones: Iterable[int]) -> None:
+        """Drop the customers of partitions that are no longer ours."""
+        ...
 
 
 @dataclass(slots=True)
-class Resumen:
+class RunSummary:
     """What a run did: readings saved, messages to the dead letters, batches."""
 
     lecturas: int = 0
@@ -68,11 +158,11 @@ class Resumen:
 class _Lote:
     """Messages on their way; every stage that is done stays done when a later one fails."""
 
-    mensajes: list[Mensaje]
+    mensajes: list[Message]
     lecturas: Lecturas | None = None
-    origen: Origen | None = None
-    muertas: list[Muerta] = field(default_factory=list)
-    borrador: Borrador = None
+    origen: BatchOrigin | None = None
+    muertas: list[DeadLetter] = field(default_factory=list)
+    borrador: Any = None
 
     def next_offsets(self) -> dict[int, int]:
         return {m.partition(): m.offset() + 1 for m in self.mensajes}
@@ -93,7 +183,7 @@ class _Vuelo:
 
 
 @dataclass(frozen=True, slots=True)
-class Progreso:
+class LoopProgress:
     """How far the loop is, for whoever watches it from another thread.
 
     Parameters
@@ -122,31 +212,34 @@ class _Caida:
     proximo: float = 0.0
 
 
-class Bucle:
+class ConsumerLoop:
     """The consumer's loop.
 
     Parameters
     ----------
-    fuente : Fuente
-    procesador : Procesador
-    decodificador : Decodificador
     lote_maximo : int
         Messages in a batch, at most.
     hasta_vacio : bool
         Return once everything known to exist has been read and saved.
     reloj : callable
         Gives the absolute hour of now.
+    parada : Parada, optional
+        Looked at between two steps: what is in flight is finished, and the loop returns.
+    metricas : ConsumerMetrics, optional
+        Told of dead letters and lag; the processor tells of the batches.
     """
 
     def __init__(
         self,
-        fuente: Fuente,
-        procesador: Procesador,
-        decodificador: Decodificador,
+        fuente: MessageSource,
+        procesador: BatchProcessor,
+        decodificador: MessageDecoder,
         *,
         lote_maximo: int,
         hasta_vacio: bool = False,
         reloj: Callable[[], int] = lambda: int(time.time()) // 3600,
+        parada: Parada | None = None,
+        metricas: ConsumerMetrics | None = None,
     ) -> None:
         self._fuente = fuente
         self._procesador = procesador
@@ -154,36 +247,38 @@ class Bucle:
         self._lote_maximo = lote_maximo
         self._hasta_vacio = hasta_vacio
         self._reloj = reloj
-        self._escritor = Escritor(procesador.save)
-        self._recibidos: list[Mensaje] = []
+        self._parada = parada or Parada()
+        self._metricas = metricas
+        self._proximo_retraso = 0.0
+        self._escritor = WriterThread(procesador.save)
+        self._recibidos: list[Message] = []
         self._pendientes: deque[_Lote] = deque()
         self._vuelo: _Vuelo | None = None
         self._guardados: dict[int, int] = {}
         self._caida: _Caida | None = None
-        self._resumen = Resumen()
+        self._resumen = RunSummary()
         self._ultimo_lote: float | None = None
-        self._parar = False
         self._abandonar = False
         self._pausada = False
 
     def stop(self) -> None:
         """Ask the loop to finish what is in flight and return; safe in a signal handler."""
-        self._parar = True
+        self._parada.pedir()
 
-    def progreso(self) -> Progreso:
+    def progreso(self) -> LoopProgress:
         """Return how far the loop is; any thread may ask, and the loop does not notice."""
         caida = self._caida
         espera = (caida.motivo, caida.desde) if caida else None
-        return Progreso(self._resumen.lecturas, self._ultimo_lote, espera)
+        return LoopProgress(self._resumen.lecturas, self._ultimo_lote, espera)
 
-    def run(self) -> Resumen:
+    def run(self) -> RunSummary:
         """Consume until a stop, or until all is read with ``hasta_vacio``; return what was done."""
         vacias = 0
         self._escritor.start()
         try:
             self._open()
             with _collector_between_batches() as sweep:
-                while not self._parar and vacias < 2:
+                while not self._parada.pedida and vacias < 2:
                     self._step()
                     sweep(self._resumen.lotes)
                     # Twice, because what has arrived lately may not be known yet.
@@ -199,7 +294,7 @@ class Bucle:
 
     def _open(self) -> None:
         """Open the source, once it answers: it may start after us."""
-        while not self._parar:
+        while not self._parada.pedida:
             try:
                 self._fuente.open(self._on_revoke, self._on_lost)
             except TransientError as error:
@@ -207,12 +302,12 @@ class Bucle:
             else:
                 self._recovered(al_guardar=False)
                 return
-            while self._caida and self._caida.proximo > time.monotonic() and not self._parar:
-                time.sleep(ESPERA_S)
+            if self._caida:
+                self._parada.esperar(self._caida.proximo - time.monotonic())
 
     def _is_done(self) -> bool:
         ocupada = self._vuelo or self._pendientes or self._recibidos or self._caida
-        return not ocupada and self._fuente.al_dia()
+        return not ocupada and self._fuente.is_caught_up()
 
     def _step(self) -> None:
         try:
@@ -224,6 +319,9 @@ class Bucle:
                 self._advance()
         except TransientError as error:
             self._back_off(error)
+        if self._metricas and time.monotonic() >= self._proximo_retraso:
+            self._metricas.retraso(self._fuente.lag())
+            self._proximo_retraso = time.monotonic() + RETRASO_S
 
     def _advance(self) -> None:
         if self._vuelo:
@@ -270,9 +368,7 @@ class Bucle:
         if lote.lecturas is None:
             self._decode(lote)
         if lote.muertas:
-            lote.muertas = self._fuente.bury(lote.muertas)
-            if lote.muertas:
-                raise TransientError("Kafka no confirma los mensajes no válidos")
+            self._set_aside(lote)
         if lote.borrador is None and lote.lecturas and lote.origen:
             try:
                 lote.borrador = self._procesador.draft(lote.lecturas, lote.origen)
@@ -288,9 +384,9 @@ class Bucle:
         lote.lecturas = leidas.lecturas
         particiones = np.array([m.partition() for m in lote.mensajes], np.int32)
         offsets = np.array([m.offset() for m in lote.mensajes], np.int64)
-        lote.origen = Origen(
+        lote.origen = BatchOrigin(
             particiones[leidas.posiciones], offsets[leidas.posiciones], lote.next_offsets(),
-            self._fuente.registro,
+            self._fuente.log_id,
         )  # fmt: skip
         lote.muertas = [(lote.mensajes[i], error) for i, error in leidas.invalidas]
         if lote.muertas:
@@ -299,6 +395,16 @@ class Bucle:
                 "mensajes no válidos apartados: %s",
                 ", ".join(f"{motivo} ({veces})" for motivo, veces in motivos.most_common()),
             )
+
+    def _set_aside(self, lote: _Lote) -> None:
+        """Send invalid messages to the dead letters; what is not confirmed stays to be sent."""
+        motivos = Counter(error.motivo for _, error in lote.muertas)
+        lote.muertas = self._fuente.send_dead_letters(lote.muertas)
+        motivos.subtract(error.motivo for _, error in lote.muertas)
+        if self._metricas:
+            self._metricas.invalidas(+motivos)
+        if lote.muertas:
+            raise TransientError("Kafka no confirma los mensajes no válidos")
 
     def _launch(self, lote: _Lote) -> None:
         guardado = None
@@ -408,46 +514,3 @@ def _collector_between_batches() -> Iterator[Callable[[int], None]]:
         gc.unfreeze()
         if activo:
             gc.enable()
-
-
-class Parada:
-    """That the process is asked to stop, before there is a loop to be told so and afterwards.
-
-    A flag that is looked at: what has locks of its own must not be touched by a signal's handler.
-    """
-
-    def __init__(self) -> None:
-        self._pedida = False
-        self._al_parar: Callable[[], None] | None = None
-
-    def stop(self) -> None:
-        """Ask to stop; any signal's handler may."""
-        self._pedida = True
-        if self._al_parar is not None:
-            self._al_parar()
-
-    def heed(self, al_parar: Callable[[], None]) -> None:
-        """Hand on what is asked from now on, and what has been."""
-        self._al_parar = al_parar
-        if self._pedida:
-            al_parar()
-
-    def wait(self, espera_s: float) -> bool:
-        """Return whether it is asked to stop, after so many seconds at most."""
-        limite = time.monotonic() + espera_s
-        while not self._pedida and (resta := limite - time.monotonic()) > 0:
-            time.sleep(min(ESPERA_S, resta))
-        return self._pedida
-
-
-@contextlib.contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` on SIGTERM and SIGINT while the block runs; main thread only."""
-    antes = {senal: signal.getsignal(senal) for senal in (signal.SIGTERM, signal.SIGINT)}
-    for senal in antes:
-        signal.signal(senal, lambda _numero, _marco: stop())
-    try:
-        yield
-    finally:
-        for senal, manejador in antes.items():
-            signal.signal(senal, manejador)

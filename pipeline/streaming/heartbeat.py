@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Protocol
 
 from detection.errors import ConsumoError
-from pipeline.streaming.consumer_loop import Bucle
-from serving.consumer_health import SENAL_S, Situacion
-from serving.model_watcher import Vigilante
+from pipeline.streaming.consumer_loop import ConsumerLoop
+from serving.consumer_health import SENAL_S, SelfReport
+from serving.model_watcher import ModelWatcher
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,10 +25,10 @@ DESPEDIDA_S = 4.0
 """That saying goodbye may hold up the end: to connect and to write, when PostgreSQL is there."""
 
 
-class AlmacenLatidos(Protocol):
-    """Where heartbeats go. Adapter: ``almacenes.postgres_latidos.LatidosPostgres``."""
+class HeartbeatStore(Protocol):
+    """Where heartbeats go. Adapter: ``pipeline.stores.postgres.health``."""
 
-    def write(self, situacion: Situacion, *, acaba: bool = False, motivo: str = "") -> None:
+    def write(self, situacion: SelfReport, *, acaba: bool = False, motivo: str = "") -> None:
         """Say how this consumer is, or that it ends and why; ``TransientError`` = away."""
         ...
 
@@ -37,12 +37,11 @@ class AlmacenLatidos(Protocol):
         ...
 
 
-class Latido(AbstractContextManager["Latido"]):
+class HeartbeatThread(AbstractContextManager["HeartbeatThread"]):
     """Writes a heartbeat every few seconds while the block runs, and at its end that it ended.
 
     Parameters
     ----------
-    almacen : AlmacenLatidos
     mirar : callable
         Gives the situation; called by the thread.
     cada_s : float
@@ -50,7 +49,7 @@ class Latido(AbstractContextManager["Latido"]):
     """
 
     def __init__(
-        self, almacen: AlmacenLatidos, mirar: Callable[[], Situacion], cada_s: float = SENAL_S
+        self, almacen: HeartbeatStore, mirar: Callable[[], SelfReport], cada_s: float = SENAL_S
     ) -> None:
         self._almacen = almacen
         self._mirar = mirar
@@ -61,7 +60,7 @@ class Latido(AbstractContextManager["Latido"]):
         # A daemon: a server that hangs must not keep the process alive.
         self._hilo = threading.Thread(target=self._run, name="latido", daemon=True)
 
-    def __enter__(self) -> Latido:
+    def __enter__(self) -> HeartbeatThread:
         self._hilo.start()
         return self
 
@@ -99,39 +98,38 @@ class Latido(AbstractContextManager["Latido"]):
             self._fallo = None
 
 
-class Observado:
+class ConsumerStatus:
     """What a consumer's process knows of itself, put together from its parts as they come up.
 
     Parameters
     ----------
-    modelos : Vigilante
     particiones : callable
         Gives the partitions that are ours.
     """
 
-    def __init__(self, modelos: Vigilante, particiones: Callable[[], tuple[int, ...]]) -> None:
+    def __init__(self, modelos: ModelWatcher, particiones: Callable[[], tuple[int, ...]]) -> None:
         self._modelos = modelos
         self._particiones = particiones
         self._arranque: tuple[str, float] | None = None
-        self._bucle: Bucle | None = None
+        self._bucle: ConsumerLoop | None = None
 
     def waits(self, motivo: str) -> None:
         """Note that the start waits for a store; the first time counts."""
         desde = self._arranque[1] if self._arranque else time.monotonic()
         self._arranque = (motivo, desde)
 
-    def runs(self, bucle: Bucle) -> None:
+    def runs(self, bucle: ConsumerLoop) -> None:
         """Note that the loop is there: from now on it says what it waits for."""
         self._bucle = bucle
 
-    def situacion(self) -> Situacion:
+    def situacion(self) -> SelfReport:
         """Return how the consumer is; any thread may ask."""
         ahora = time.monotonic()
         modelos = self._modelos.estado()
         progreso = self._bucle.progreso() if self._bucle else None
         espera = progreso.espera if progreso else self._arranque
         lote = progreso.ultimo_lote if progreso else None
-        return Situacion(
+        return SelfReport(
             particiones=self._particiones(),
             lecturas=progreso.lecturas if progreso else 0,
             ultimo_lote_hace_s=None if lote is None else ahora - lote,

@@ -1,50 +1,66 @@
-"""Kafka: the producer, and the source of the consumer's loop.
+"""Kafka: topics and their identity, the producer, and the library's errors in our words.
 
-A customer's readings must always land in the same partition, whoever sends
-them, since state follows partitions. The partitioner is Java's
-(``murmur2_random``): other producers of the house, most of them Java, agree
-with ours without a setting.
+A customer's readings must always land in the same partition, whoever sends them, since state
+follows partitions. The partitioner is Java's (``murmur2_random``): other producers of the house,
+most of them Java, agree with ours without a setting.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from detection.errors import EntregaError, PermanentError
-from pipeline.streaming.kafka_topics import (
-    COMUN,
-    CONTACTO_S,
-    LEJOS,
-    RECHAZO,
-    conexion,
-    describe,
-    describe_gap,
-    ensure_topics,
-    log_identity,
-    ours,
+from detection.errors import (
+    ConfiguracionError,
+    ConsumoError,
+    EntregaError,
+    PermanentError,
+    TransientError,
 )
-from pipeline.streaming.ports import Mensaje, Muerta
 from serving.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 
+CONTACTO_S = 10.0
+"""How long the first contact with the broker may take."""
+PING_S = 3.0
+PASO_S = 0.05
+"""Between two looks for a topic just made: the controller knows it before the brokers do."""
+
+COMUN: dict[str, Any] = {
+    # Only what is fatal: errors reach us through callbacks, and users through our log.
+    "log_level": 0,
+    "reconnect.backoff.max.ms": 2000,
+}
+LEJOS = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._RESOLVE,
+        KafkaError._TIMED_OUT,
+        KafkaError._MSG_TIMED_OUT,
+    }
+)
+RECHAZO = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError._SSL,
+    }
+)
+"""Who we are, or who the broker is, could not be proven."""
+PASAJEROS = LEJOS | {KafkaError.KAFKA_STORAGE_ERROR}
+"""After which another try makes sense, whatever the library thinks of it."""
 ENTREGA_S = 20.0
 """How long a reading may wait for its confirmation; after that it counts as not delivered."""
-ENTREGA_MUERTA_S = 5.0
-"""The same for a dead letter: the loop does not listen to the group meanwhile."""
-SIN_PARTICIONES_S = 15.0
-"""After this long without partitions there is nothing for us to read: others have them all."""
-CARTA_MAXIMA_BYTES, CLAVE_MAXIMA_BYTES = 900_000, 100_000
-"""Larger dead letters are cut: with the headers they would pass the broker's 1 MiB and block."""
 MENSAJES_POR_SONDEO = 1000
-
-_PRODUCTOR: dict[str, Any] = {
+PRODUCTOR: dict[str, Any] = {
     **COMUN,
     "acks": "all",
     "enable.idempotence": True,
@@ -54,26 +70,141 @@ _PRODUCTOR: dict[str, Any] = {
     "batch.size": 1 << 20,
     "queue.buffering.max.messages": 200_000,
 }
-# The fetch settings have their measurements in architecture.md, "What bit us".
-_CONSUMIDOR: dict[str, Any] = {
-    **COMUN,
-    "enable.auto.commit": False,
-    # Where there is no position, or not any more, we start from the first message: see _start_over.
-    "auto.offset.reset": "error",
-    "partition.assignment.strategy": "cooperative-sticky",
-    "session.timeout.ms": 6000,
-    "heartbeat.interval.ms": 2000,
-    "fetch.min.bytes": 1,
-    "fetch.wait.max.ms": 10,
-    "fetch.queue.backoff.ms": 5,
-    "queued.min.messages": 200_000,
-    "allow.auto.create.topics": False,
-    # Partitions that are added, or a topic made anew, are seen after this long (default: 5 min).
-    "topic.metadata.refresh.interval.ms": 10_000,
-}
 
 
-class Productor:
+def conexion(settings: Settings) -> dict[str, Any]:
+    """Return what each client needs to reach the broker and to prove who is who."""
+    datos: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_broker,
+        "security.protocol": settings.kafka_seguridad,
+    }
+    if settings.kafka_seguridad.startswith("SASL"):
+        datos["sasl.mechanism"] = settings.kafka_mecanismo
+        datos["sasl.username"] = settings.kafka_user
+        datos["sasl.password"] = settings.kafka_password
+    if settings.kafka_ca:
+        datos["ssl.ca.location"] = settings.kafka_ca
+    if settings.kafka_cert:
+        datos["ssl.certificate.location"] = datos["ssl.key.location"] = settings.kafka_cert
+    return datos
+
+
+def ensure_topics(settings: Settings) -> None:
+    """Create the topic of readings and that of dead letters where they are missing.
+
+    Raises
+    ------
+    TransientError
+        The broker does not answer.
+    PermanentError
+        It refuses to create them.
+    """
+    with _admin(settings) as admin:
+        hay = admin.list_topics(timeout=CONTACTO_S).topics
+        faltan = [
+            NewTopic(nombre, settings.kafka_particiones, settings.kafka_replicas)
+            for nombre in (settings.kafka_topic, settings.kafka_topic_dlq)
+            if nombre not in hay
+        ]
+        if not faltan:
+            return
+        try:
+            for futuro in admin.create_topics(faltan, request_timeout=CONTACTO_S).values():
+                futuro.result(CONTACTO_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+def ping_kafka(settings: Settings) -> None:
+    """Return if the broker answers; raise ``TransientError`` otherwise."""
+    with _admin(settings) as admin:
+        admin.list_topics(timeout=PING_S)
+
+
+def log_identity(settings: Settings) -> str:
+    """Return what tells the topic's log from that of a topic made anew under its name.
+
+    Empty where the broker is too old to know (Kafka before 2.8); then they cannot be told apart.
+
+    Raises
+    ------
+    TransientError
+        The broker does not answer.
+    """
+    temas = TopicCollection([settings.kafka_topic])
+    limite = time.monotonic() + CONTACTO_S
+    with _admin(settings) as admin:
+        while True:
+            try:
+                preguntas = admin.describe_topics(temas, request_timeout=CONTACTO_S)
+                return str(preguntas[settings.kafka_topic].result(CONTACTO_S).topic_id)
+            except KafkaException as error:
+                motivo = error.args[0]
+                if motivo.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    if time.monotonic() >= limite:
+                        raise TransientError(
+                            describe_error(motivo, settings.kafka_broker)
+                        ) from error
+                elif motivo.code() in LEJOS or motivo.retriable():
+                    raise
+                else:
+                    _LOG.warning("este servidor de Kafka no dice qué registro es el del topic")
+                    return ""
+            time.sleep(PASO_S)
+
+
+@contextmanager
+def _admin(settings: Settings) -> Iterator[AdminClient]:
+    """Give a client whose errors leave the block in our words.
+
+    A refused password or certificate comes by callback only: to who asks, time runs out.
+    """
+    rechazos: list[KafkaError] = []
+
+    def on_error(error: KafkaError) -> None:
+        if error.code() in RECHAZO:
+            rechazos.append(error)
+
+    todo: dict[str, Any] = {**COMUN, **conexion(settings), "error_cb": on_error}
+    admin = AdminClient(todo)
+    try:
+        yield admin
+    except KafkaException as error:
+        admin.poll(0)
+        motivo = rechazos[-1] if rechazos else error.args[0]
+        raise ours(motivo, settings.kafka_broker) from error
+
+
+def describe_error(error: KafkaError | None, broker: str) -> str:
+    """Return what is wrong with the broker, in Spanish."""
+    if error is None or error.code() in LEJOS:
+        return f"Kafka no responde en {broker}"
+    if error.code() == KafkaError._SSL:
+        return (
+            f"Kafka en {broker}: no hay conexión TLS de confianza; "
+            "revise KAFKA_SEGURIDAD, KAFKA_CA y KAFKA_CERT"
+        )
+    if error.code() in RECHAZO:
+        return (
+            f"Kafka en {broker} rechaza la conexión: revise KAFKA_SEGURIDAD, KAFKA_MECANISMO, "
+            "KAFKA_USER y KAFKA_PASSWORD"
+        )
+    if error.code() == KafkaError.KAFKA_STORAGE_ERROR:
+        return f"Kafka en {broker} no puede escribir en su disco: ¿queda sitio?"
+    return f"Kafka en {broker}: {error.str()}"
+
+
+def ours(error: KafkaError, broker: str) -> ConsumoError:
+    """Return the error of our tree for one of the library's."""
+    if error.code() in RECHAZO:
+        return ConfiguracionError(describe_error(error, broker))
+    if error.code() in PASAJEROS or error.retriable():
+        return TransientError(describe_error(error, broker))
+    return PermanentError(describe_error(error, broker))
+
+
+class KafkaProducer:
     """Readings to the topic, each confirmed by the broker, each customer in one partition.
 
     Parameters
@@ -93,7 +224,7 @@ class Productor:
         self._motivo: KafkaError | None = None
         self._productor = Producer(
             {
-                **_PRODUCTOR,
+                **PRODUCTOR,
                 **conexion(settings),
                 "message.timeout.ms": int(entrega_s * 1000),
             }
@@ -147,280 +278,7 @@ class Productor:
 
     def _raise_if_failed(self) -> None:
         if self.fallidas:
-            texto = describe(self._motivo, self._broker)
+            texto = describe_error(self._motivo, self._broker)
             raise EntregaError(
                 f"{texto}: no todas las lecturas se entregaron (confirmadas {self.confirmadas})"
-            )
-
-
-class FuenteKafka:
-    """The topic of readings as the loop's source; see ``pipeline.streaming.ports.Fuente``."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._consumidor: Consumer | None = None
-        self._cartas: Producer | None = None
-        # Replaced, never changed: another thread may be looking at it.
-        self._nuestras: frozenset[int] = frozenset()
-        self._cambio = False
-        self._pausada = False
-        self._sin_particiones = time.monotonic()
-        self._lejos = False
-        self._mortal: KafkaError | None = None
-        self._errores: list[Message] = []
-        self._registro = ""
-        self._sin_identificar = False
-
-    @property
-    def registro(self) -> str:
-        """Return the identity of the log, once open."""
-        return self._registro
-
-    def particiones(self) -> tuple[int, ...]:
-        """Return the partitions that are ours; any thread may ask."""
-        return tuple(sorted(self._nuestras))
-
-    def open(
-        self, al_revocar: Callable[[set[int]], None], al_perder: Callable[[set[int]], None]
-    ) -> None:
-        """Make sure of the topics and join the group."""
-        ensure_topics(self._settings)
-        self._registro = log_identity(self._settings)
-        self._sin_particiones = time.monotonic()
-        self._consumidor = Consumer(
-            {
-                **_CONSUMIDOR,
-                **conexion(self._settings),
-                "group.id": self._settings.kafka_grupo,
-                "error_cb": self._on_error,
-                "on_commit": self._on_commit,
-            }
-        )
-
-        def leave(avisar: Callable[[set[int]], None], idas: list[TopicPartition]) -> None:
-            particiones = {tp.partition for tp in idas}
-            self._nuestras -= particiones
-            self._sin_particiones = time.monotonic()
-            self._cambio = True
-            avisar(particiones)
-
-        self._consumidor.subscribe(
-            [self._settings.kafka_topic],
-            on_assign=self._on_assign,
-            on_revoke=lambda _consumidor, idas: leave(al_revocar, idas),
-            on_lost=lambda _consumidor, idas: leave(al_perder, idas),
-        )
-
-    def read(self, maximo: int, espera_s: float) -> Sequence[Mensaje]:
-        """Return up to ``maximo`` messages of partitions that are ours."""
-        while self._errores:  # here, where there are no messages yet to be lost if it fails
-            self._on_message_error(self._errores[0])
-            del self._errores[0]
-        if self._sin_identificar:
-            self._identify()
-        self._cambio = False
-        llegados = self._group.consume(maximo, espera_s)
-        if self._mortal:
-            raise PermanentError(f"Kafka: error irrecuperable ({self._mortal.str()})")
-        buenos = [m for m in llegados if m.error() is None]
-        if len(buenos) < len(llegados):
-            self._errores = [m for m in llegados if m.error() is not None]
-        if buenos and self._lejos:
-            self._lejos = False
-            _LOG.warning("Kafka responde de nuevo")
-        if self._cambio:
-            buenos = [m for m in buenos if m.partition() in self._nuestras]
-        return cast(list[Mensaje], buenos)  # the library's types leave room for None
-
-    def pause(self) -> None:
-        """Bring no messages; partitions that come later are paused too."""
-        self._pausada = True
-        self._group.pause(self._group.assignment())
-
-    def resume(self) -> None:
-        """Bring messages again."""
-        self._pausada = False
-        self._group.resume(self._group.assignment())
-
-    def _identify(self) -> None:
-        """Ask which log it is before a message of a new assignment is read.
-
-        A broker that keeps its messages in memory, and a topic made anew, start at offset 0 under
-        the old name; whoever took it for the old log would take new readings for known ones.
-        """
-        self._registro = log_identity(self._settings)
-        self._sin_identificar = False
-        if not self._pausada:
-            self._group.resume(self._group.assignment())
-
-    def commit(self, siguientes: Mapping[int, int], *, espera: bool) -> None:
-        """Record the next offset of each partition.
-
-        A commit that fails loses nothing: the readings come again and change nothing.
-        """
-        if not siguientes:
-            return
-        topic = self._settings.kafka_topic
-        posiciones = [TopicPartition(topic, *siguiente) for siguiente in siguientes.items()]
-        try:
-            if espera:
-                self._group.commit(offsets=posiciones, asynchronous=False)
-            else:
-                self._group.commit(offsets=posiciones, asynchronous=True)
-        except KafkaException as error:
-            self._on_commit(error.args[0], posiciones)
-
-    def bury(self, muertas: Sequence[Muerta]) -> list[Muerta]:
-        """Send messages to the dead letters as they came; return those that were not confirmed."""
-        if self._cartas is None:
-            self._cartas = Producer(
-                {
-                    **_PRODUCTOR,
-                    **conexion(self._settings),
-                    "message.timeout.ms": int(ENTREGA_MUERTA_S * 1000),
-                    "linger.ms": 0,
-                }
-            )
-        sin_confirmar = set(range(len(muertas)))
-        for i, muerta in enumerate(muertas):
-            self._send_letter(self._cartas, muerta, partial(sin_confirmar.discard, i))
-        self._cartas.flush(ENTREGA_MUERTA_S + 1.0)
-        if sin_confirmar:
-            self._cartas = None  # one that has given letters up may have lost its sequence
-        return [muertas[i] for i in sorted(sin_confirmar)]
-
-    def _send_letter(self, cartas: Producer, muerta: Muerta, confirmar: Callable[[], None]) -> None:
-        mensaje, motivo = muerta
-        valor = mensaje.value()
-        cabeceras: dict[str, str | bytes | None] = {
-            "motivo": motivo.motivo,
-            "detalle": motivo.detalle,
-            "topic": self._settings.kafka_topic,
-            "partition": str(mensaje.partition()),
-            "offset": str(mensaje.offset()),
-        }
-        clave = mensaje.key()
-        if clave is not None and len(clave) > CLAVE_MAXIMA_BYTES:
-            cabeceras["bytes_originales_clave"] = str(len(clave))
-            clave = clave[:CLAVE_MAXIMA_BYTES]
-        cabe = CARTA_MAXIMA_BYTES - len(clave or b"")
-        if valor is not None and len(valor) > cabe:
-            cabeceras["bytes_originales"] = str(len(valor))
-            valor = valor[:cabe]
-
-        def on_delivery(error: KafkaError | None, _mensaje: Message) -> None:
-            if error is None:
-                confirmar()
-
-        topic = self._settings.kafka_topic_dlq
-        while True:
-            try:
-                cartas.produce(topic, valor, clave, headers=cabeceras, on_delivery=on_delivery)
-                return
-            except BufferError:
-                cartas.poll(0.05)
-            except KafkaException as error:
-                self._cartas = None
-                raise ours(error.args[0], self._settings.kafka_broker) from error
-
-    def al_dia(self) -> bool:
-        """Return whether our partitions have been read up to the last message known.
-
-        Known = the high watermark that came with the last fetch: asked by itself, the embedded
-        broker answers less.
-        """
-        asignadas = self._group.assignment()
-        if not asignadas:
-            return time.monotonic() - self._sin_particiones > SIN_PARTICIONES_S
-        return all(self._is_at_end(posicion) for posicion in self._group.position(asignadas))
-
-    def lag(self) -> dict[int, int]:
-        """Return how many messages of each partition of ours are known and not read.
-
-        As ``al_dia`` knows it: without asking the broker. What nothing is known of is left out.
-        """
-        retraso = {}
-        for posicion in self._group.position(self._group.assignment()):
-            _, ultimo = self._group.get_watermark_offsets(posicion, cached=True)
-            if ultimo >= 0 and posicion.offset >= 0:
-                retraso[posicion.partition] = max(0, ultimo - posicion.offset)
-        return retraso
-
-    def close(self) -> None:
-        """Leave the group."""
-        if self._consumidor is not None:
-            self._consumidor.close()
-            self._consumidor = None
-
-    @property
-    def _group(self) -> Consumer:
-        assert self._consumidor is not None, "open() comes first"
-        return self._consumidor
-
-    def _is_at_end(self, posicion: TopicPartition) -> bool:
-        primero, ultimo = self._group.get_watermark_offsets(posicion, cached=True)
-        if ultimo < 0:
-            return False
-        siguiente = posicion.offset
-        if siguiente < 0:  # nothing of it has come since we have it
-            (guardada,) = self._group.committed([posicion], CONTACTO_S)
-            # What is not in the log has no position in it: it will be read from its start.
-            siguiente = guardada.offset if primero <= guardada.offset <= ultimo else primero
-        return bool(siguiente >= ultimo)
-
-    def _on_assign(self, consumidor: Consumer, nuevas: list[TopicPartition]) -> None:
-        self._nuestras |= {tp.partition for tp in nuevas}
-        self._sin_particiones = time.monotonic()
-        self._cambio = True
-        self._take(consumidor, nuevas)
-        _LOG.info("particiones asignadas: %s", sorted(self._nuestras))
-
-    def _take(self, consumidor: Consumer, nuevas: list[TopicPartition]) -> None:
-        consumidor.incremental_assign(nuevas)
-        self._sin_identificar = True
-        consumidor.pause(nuevas)
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._mortal = error
-        elif error.code() in LEJOS | RECHAZO and not self._lejos:
-            self._lejos = True
-            _LOG.warning("%s; se sigue intentando", describe(error, self._settings.kafka_broker))
-
-    def _on_message_error(self, mensaje: Message) -> None:
-        error = mensaje.error()
-        if error is None or error.code() == KafkaError._PARTITION_EOF:
-            return
-        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            _LOG.warning("el topic %s no existe; se crea", self._settings.kafka_topic)
-            ensure_topics(self._settings)
-            self._registro = log_identity(self._settings)
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            self._start_over(mensaje)
-        elif error.code() in LEJOS or error.fatal():
-            self._on_error(error)
-        else:
-            _LOG.warning("Kafka: %s", error.str())
-
-    def _start_over(self, mensaje: Message) -> None:
-        """Read a partition from its first message: it has no position, or not the one we want."""
-        particion, buscado = mensaje.partition(), mensaje.offset()
-        if particion is None or particion not in self._nuestras:
-            return
-        desde = TopicPartition(self._settings.kafka_topic, particion)
-        try:
-            desde.offset, siguiente = self._group.get_watermark_offsets(desde, CONTACTO_S)
-        except KafkaException as error:
-            raise ours(error.args[0], self._settings.kafka_broker) from error
-        if buscado is not None and buscado >= 0:
-            _LOG.warning("%s", describe_gap(particion, buscado, desde.offset, siguiente))
-        # A seek is refused: the library does not read a partition without position at all.
-        self._group.incremental_unassign([desde])
-        self._take(self._group, [desde])
-
-    def _on_commit(self, error: KafkaError | None, _posiciones: Iterable[TopicPartition]) -> None:
-        if error is not None and error.code() != KafkaError._NO_OFFSET:
-            _LOG.warning(
-                "Kafka no ha guardado la posición (%s): se releerán lecturas, sin efecto",
-                error.str(),
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +26,8 @@ from confluent_kafka import (
 )
 
 from detection.errors import TransientError
-from pipeline.streaming.kafka_topics import COMUN, CONTACTO_S, RECHAZO, conexion, ours
-from serving.consumer_health import Retraso
+from pipeline.streaming.kafka import COMUN, CONTACTO_S, RECHAZO, conexion, ours
+from serving.consumer_health import Lag
 from serving.settings import Settings
 
 PLAZO_S = 3.0
@@ -49,12 +49,11 @@ _LECTOR: dict[str, Any] = {
 }
 
 
-class LectorRetraso:
+class LagReader:
     """Asks the broker for the lag of ``KAFKA_GRUPO``; threads may share one, connected once.
 
     Parameters
     ----------
-    settings : Settings
     plazo_s : float
         How long a look may take.
     """
@@ -66,7 +65,7 @@ class LectorRetraso:
         self._lector: Consumer | None = None
         self._rechazos: list[KafkaError] = []
 
-    def read(self) -> Retraso:
+    def read(self) -> Lag:
         """Return what waits; nothing where there is no such topic.
 
         Raises
@@ -87,6 +86,25 @@ class LectorRetraso:
             except TransientError:
                 self._close()
                 raise
+
+    def unread(self, posiciones: Mapping[int, int]) -> int:
+        """Return how many messages lie between what the group has committed and these offsets.
+
+        Raises
+        ------
+        TransientError
+            The broker does not answer.
+        """
+        if not posiciones:
+            return 0
+        with self._cerrojo:
+            try:
+                guardadas = committed(
+                    self._open(), self._settings.kafka_topic, posiciones, CONTACTO_S
+                )
+            except KafkaException as error:
+                raise ours(error.args[0], self._settings.kafka_broker) from error
+        return sum(max(0, posiciones[p] - (offset or 0)) for p, offset in guardadas.items())
 
     def close(self) -> None:
         """Close the connections."""
@@ -116,12 +134,12 @@ class LectorRetraso:
         if error.code() in RECHAZO:
             self._rechazos.append(error)
 
-    def _look(self, lector: Consumer, limite: float) -> Retraso:
+    def _look(self, lector: Consumer, limite: float) -> Lag:
         topic = self._settings.kafka_topic
         # All topics: to ask for one by its name would create it on some brokers.
         tema = lector.list_topics(timeout=_left(limite)).topics.get(topic)
         if tema is None or not tema.partitions:
-            return Retraso({})
+            return Lag({})
         guardadas = committed(lector, topic, tema.partitions, _left(limite))
         lector.incremental_assign(
             [
@@ -135,13 +153,13 @@ class LectorRetraso:
             with contextlib.suppress(KafkaException):
                 lector.unassign()
 
-    def _collect(self, lector: Consumer, faltan: set[int], limite: float) -> Retraso:
+    def _collect(self, lector: Consumer, faltan: set[int], limite: float) -> Lag:
         """Return the lag once each partition has answered with a message, or that it ends."""
         retraso: dict[int, int] = {}
         primeras: dict[int, int] = {}
         enviadas: list[datetime] = []
         while faltan:
-            for mensaje in self._messages(lector, limite):
+            for mensaje in lector.consume(MENSAJES, min(PASO_S, _left(limite))):
                 particion = mensaje.partition()
                 if particion is None or particion not in faltan:
                     continue
@@ -154,10 +172,7 @@ class LectorRetraso:
                 else:
                     retraso[particion] = 0
                 faltan.discard(particion)
-        return Retraso(dict(sorted(retraso.items())), min(enviadas, default=None), primeras)
-
-    def _messages(self, lector: Consumer, limite: float) -> Sequence[Message]:
-        return lector.consume(MENSAJES, min(PASO_S, _left(limite)))
+        return Lag(dict(sorted(retraso.items())), min(enviadas, default=None), primeras)
 
     def _beyond(self, lector: Consumer, mensaje: Message) -> int:
         """Return how many messages there are from this one on, this one too."""
@@ -180,35 +195,6 @@ class LectorRetraso:
         lector.incremental_unassign([donde])
         lector.incremental_assign([donde])
         return False
-
-
-class GroupOffsets:
-    """How much of what a producer sent a consumer group has still to commit."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._topic = settings.kafka_topic
-        self._broker = settings.kafka_broker
-        self._cliente = Consumer({**COMUN, **conexion(settings), "group.id": settings.kafka_grupo})
-
-    def unread(self, posiciones: Mapping[int, int]) -> int:
-        """Return how many messages lie between what is committed and these offsets.
-
-        Raises
-        ------
-        TransientError
-            The broker does not answer.
-        """
-        if not posiciones:
-            return 0
-        try:
-            guardadas = committed(self._cliente, self._topic, posiciones, CONTACTO_S)
-        except KafkaException as error:
-            raise ours(error.args[0], self._broker) from error
-        return sum(max(0, posiciones[p] - (offset or 0)) for p, offset in guardadas.items())
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._cliente.close()
 
 
 def committed(

@@ -6,17 +6,16 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
-from pipeline.streaming.ports import Borrador
 
-
-class Escritor(threading.Thread):
+class WriterThread(threading.Thread):
     """The writer thread. A daemon: a store that hangs must not keep the process alive."""
 
-    def __init__(self, guardar: Callable[[Borrador], None]) -> None:
+    def __init__(self, guardar: Callable[[Any], None]) -> None:
         super().__init__(name="escritor", daemon=True)
         self._guardar = guardar
-        self._cola: queue.SimpleQueue[tuple[Borrador, Future[None]] | None] = queue.SimpleQueue()
+        self._cola: queue.SimpleQueue[tuple[Any, Future[None]] | None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Save what is submitted, in order, until closed."""
@@ -29,7 +28,7 @@ class Escritor(threading.Thread):
             else:
                 futuro.set_result(None)
 
-    def submit(self, borrador: Borrador) -> Future[None]:
+    def submit(self, borrador: Any) -> Future[None]:
         """Return the outcome of a save that is to come."""
         futuro: Future[None] = Future()
         self._cola.put((borrador, futuro))

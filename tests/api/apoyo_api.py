@@ -24,9 +24,9 @@ from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from pipeline.streaming.batch import Procesador
+from pipeline.streaming.batch import ScoringProcessor
 from serving.local_time import load_calendario
-from serving.scorer import Origen, Scorer
+from serving.scorer import BatchOrigin, Scorer
 from serving.settings import ROLES, Settings
 
 AHORA = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
@@ -63,10 +63,12 @@ def llenar(settings: Settings, lecturas: Lecturas, ahora_hora: int) -> None:
     with contextlib.closing(historial), contextlib.closing(anomalias):
         anomalias.ensure_indexes()
         scorer = Scorer(DetectorConsumo(load_calendario(ZONA)), historial)
-        procesador = Procesador(scorer, historial, anomalias, lambda: ahora_hora)
+        procesador = ScoringProcessor(scorer, historial, anomalias, lambda: ahora_hora)
         for desde in range(0, len(lecturas), LOTE):
             cuales = np.arange(desde, min(desde + LOTE, len(lecturas)))
-            origen = Origen(np.zeros(cuales.size, np.int32), cuales, {0: int(cuales[-1]) + 1}, "r")
+            origen = BatchOrigin(
+                np.zeros(cuales.size, np.int32), cuales, {0: int(cuales[-1]) + 1}, "r"
+            )
             puntuado = procesador.draft(lecturas.elegir(cuales), origen)
             procesador.save(puntuado)
             procesador.accept(puntuado)

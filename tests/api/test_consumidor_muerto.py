@@ -21,15 +21,14 @@ from dashboard.client import forget_answers
 from detection.domain import Lecturas
 from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.ingest.messages import Codificador
+from pipeline.ingest.messages import MessageEncoder
 from pipeline.jobs.health import main as consumo_salud
 from pipeline.stores.postgres.connection import Conexion
-from pipeline.stores.postgres.heartbeats import LatidosPostgres
+from pipeline.stores.postgres.health import PostgresHealth
 from pipeline.stores.postgres.store import migrate
-from pipeline.streaming.kafka import Productor
-from pipeline.streaming.kafka_topics import ensure_topics
+from pipeline.streaming.kafka import KafkaProducer, ensure_topics
 from serving.cli import FALLO, run
-from serving.consumer_health import Situacion
+from serving.consumer_health import SelfReport
 from serving.settings import Settings
 
 PLAZO_S = 90.0
@@ -49,8 +48,8 @@ def _enviar(entorno: Settings, n: int) -> None:
         490_000 + np.arange(n, dtype=np.int64) // 40,
         np.full(n, 0.4),
     )
-    productor = Productor(entorno)
-    productor.send(lecturas.propietario_id, Codificador(entorno.zona_horaria).encode(lecturas))
+    productor = KafkaProducer(entorno)
+    productor.send(lecturas.propietario_id, MessageEncoder(entorno.zona_horaria).encode(lecturas))
     productor.flush()
 
 
@@ -179,16 +178,16 @@ def test_parado_mientras_espera_a_un_almacen_no_es_muerto(
     migrate(entorno)
     registro = tmp_path / "consumidor.log"
     sin_mongo = {**variables, "MONGO_PORT": str(puerto_del_sistema())}
-    with closing(LatidosPostgres(entorno)) as latidos, _consumidor(sin_mongo, registro) as proceso:
+    with closing(PostgresHealth(entorno)) as latidos, _consumidor(sin_mongo, registro) as proceso:
 
         def waits() -> bool:
             assert proceso.poll() is None, registro.read_text()
-            return any("MongoDB" in fila.espera for fila in latidos.read().filas)
+            return any("MongoDB" in fila.espera for fila in latidos.heartbeats().filas)
 
         esperar(waits, "it waits for MongoDB", PLAZO_S)
         proceso.send_signal(signal.SIGTERM)
         assert proceso.wait(PLAZO_S) == 0, registro.read_text()
-        (fila,) = latidos.read().filas
+        (fila,) = latidos.heartbeats().filas
         assert (fila.fin is not None, fila.motivo) == (True, "")
 
 
@@ -198,8 +197,8 @@ def test_quien_va_al_dia_lo_dice_consumo_salud(
     """A living consumer has a row with its machine, and what it refuses and waits for."""
     migrate(entorno)
     ensure_topics(entorno)
-    with servir(entorno) as http, closing(LatidosPostgres(entorno)) as latidos:
-        latidos.write(Situacion((0, 1), 7, 1.0, "m-1", "m-2", "le falta un rasgo"))
+    with servir(entorno) as http, closing(PostgresHealth(entorno)) as latidos:
+        latidos.write(SelfReport((0, 1), 7, 1.0, "m-1", "m-2", "le falta un rasgo"))
         estado, dicho = _salud(entorno, str(http.base_url).rstrip("/"), monkeypatch, capsys)
         assert "particiones 0, 1; 7 lecturas; m-1; rechaza m-2: le falta un rasgo" in dicho
         assert "Todavía no hay lecturas" in dicho

@@ -18,12 +18,10 @@ import pytest
 from apoyo_api import esperar
 
 from detection.domain import Lecturas
-from detection.errors import ConfiguracionError, LecturaInvalidaError
-from pipeline.ingest.messages import Codificador
-from pipeline.streaming.instrumented import FuenteMedida
-from pipeline.streaming.kafka import Productor
-from pipeline.streaming.kafka_topics import ensure_topics
-from serving.metrics import MetricasConsumidor
+from detection.errors import ConfiguracionError
+from pipeline.ingest.messages import MessageEncoder
+from pipeline.streaming.kafka import KafkaProducer, ensure_topics
+from serving.metrics import ConsumerMetrics
 from serving.settings import Settings
 
 
@@ -69,41 +67,9 @@ def suma(texto: str, nombre: str) -> float:
     return sum(map(float, re.findall(patron, texto, re.MULTILINE)))
 
 
-class FuenteDeMentira:
-    """A source whose dead letters are confirmed but for one, and whose lag is known."""
-
-    def __init__(self) -> None:
-        self.lags = 0
-
-    def read(self, maximo: int, espera_s: float) -> list[object]:
-        return []
-
-    def lag(self) -> dict[int, int]:
-        self.lags += 1
-        return {0: 7, 2: 0}
-
-    def bury(self, muertas: list[object]) -> list[object]:
-        return muertas[-1:]
-
-
-def test_se_cuentan_los_apartados_que_se_confirmaron() -> None:
-    """Dead letters count once they are confirmed, by reason; the lag is looked at seldom."""
-    metricas, fuente = MetricasConsumidor(), FuenteDeMentira()
-    medida = FuenteMedida(fuente, metricas)  # type: ignore[arg-type]
-    muertas = [(None, LecturaInvalidaError(m, "x")) for m in ("json", "json", "consumo")]
-    assert medida.bury(muertas) == muertas[-1:]  # type: ignore[arg-type]
-    for _ in range(50):
-        medida.read(10, 0.0)
-    texto = metricas.texto().decode()
-    assert valor(texto, 'consumo_mensajes_no_validos_total{motivo="json"}') == 2
-    assert 'motivo="consumo"' not in texto
-    assert valor(texto, 'consumo_retraso_mensajes{particion="0"}') == 7
-    assert fuente.lags == 1
-
-
 def test_el_modelo_en_uso_es_uno() -> None:
     """After a swap the old version is no longer among the series."""
-    metricas = MetricasConsumidor()
+    metricas = ConsumerMetrics()
     for version in ("consumo-detector-1", "consumo-detector-2"):
         metricas.lote(np.zeros(3, np.uint8), 0.1, version)
     texto = metricas.texto().decode()
@@ -115,7 +81,7 @@ def test_el_modelo_en_uso_es_uno() -> None:
 
 def test_contar_un_lote_no_cuesta_nada() -> None:
     """Counting a batch of 5 000 takes less than a reading's share of 0.1 µs."""
-    metricas = MetricasConsumidor()
+    metricas = ConsumerMetrics()
     severidad = np.random.default_rng(1).integers(0, 5, 5000).astype(np.uint8)
 
     def medir() -> float:
@@ -131,17 +97,20 @@ def test_un_puerto_ocupado_cede_a_otro_libre() -> None:
     with socket.create_server(("127.0.0.1", 0)) as otro:
         puerto = otro.getsockname()[1]
         with (
-            MetricasConsumidor().servir("127.0.0.1", puerto) as uno,
-            MetricasConsumidor().servir("127.0.0.1", puerto) as dos,
+            ConsumerMetrics().servir("127.0.0.1", puerto) as uno,
+            ConsumerMetrics().servir("127.0.0.1", puerto) as dos,
         ):
-            assert len({puerto, uno.puerto, dos.puerto}) == 3
-            assert "consumo_lote_segundos" in _leer(dos.puerto)
+            assert len({puerto, uno, dos}) == 3
+            assert "consumo_lote_segundos" in _leer(dos)
 
 
 def test_una_direccion_que_no_es_nuestra_se_dice() -> None:
     """An address of another machine is a wrong setting, in one Spanish line."""
-    with pytest.raises(ConfiguracionError, match="METRICAS_HOST"):
-        MetricasConsumidor().servir("192.0.2.1", 9464)
+    with (
+        pytest.raises(ConfiguracionError, match="METRICAS_HOST"),
+        ConsumerMetrics().servir("192.0.2.1", 9464),
+    ):
+        raise AssertionError("it serves")
 
 
 def _leer(puerto: int) -> str:
@@ -165,9 +134,9 @@ def _enviar(entorno: Settings, buenas: int, malas: int) -> None:
         np.arange(hasta - buenas, hasta, dtype=np.int64),
         1.0 + np.arange(buenas) % 24 / 24.0,
     )
-    productor = Productor(entorno)
+    productor = KafkaProducer(entorno)
     productor.send(["CLI_00001"] * malas, [b"{no es JSON"] * malas)
-    productor.send(lecturas.propietario_id, Codificador(entorno.zona_horaria).encode(lecturas))
+    productor.send(lecturas.propietario_id, MessageEncoder(entorno.zona_horaria).encode(lecturas))
     productor.flush()
 
 

@@ -18,7 +18,7 @@ from detection.domain import Lecturas
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.champion import Examen, appoint
-from serving.model_versions import CAMPEON, Rechazo
+from serving.model_versions import CAMPEON, ModelRejection
 from serving.registry import Registro
 from serving.settings import Settings
 
@@ -204,7 +204,7 @@ def test_el_alias_movido_a_mano_y_el_campeon_rechazado_se_ven(
     assert con_mlflow.get("/salud").json()["modelo"] == {
         "estado": "bien", "version": 2, "detalle": None
     }  # fmt: skip
-    registro.tag(2, Rechazo("nodo-1", "2026-11-20", "«bosque.npz» está dañado").tags())
+    registro.tag(2, ModelRejection("nodo-1", "2026-11-20", "«bosque.npz» está dañado").tags())
     with servir(settings) as otra:
         salud = otra.get("/salud").json()
         assert salud["estado"] == "degradado"

@@ -18,7 +18,7 @@ from detection.domain import TIPOS
 from detection.rules.registry import CALIBRACIONES
 from detection.simulation.attacks import AMPLIADOS, ETIQUETAS, NORMAL
 from pipeline.generator import service
-from serving.metrics import MetricasApi, MetricasConsumidor
+from serving.metrics import ApiMetrics, ConsumerMetrics
 from serving.settings import ROLES, Settings
 
 RAIZ = Path(__file__).resolve().parents[2]
@@ -296,7 +296,7 @@ def test_los_puertos_son_los_del_contrato() -> None:
 
 def test_cada_metrica_esta_en_operacion_y_al_reves() -> None:
     """docs/operacion.md names every metric of the API and of a consumer, and no other."""
-    textos = (MetricasApi().texto(), MetricasConsumidor().texto())
+    textos = (ApiMetrics().texto(), ConsumerMetrics().texto())
     suyas = re.findall(r"^# TYPE (consumo_\w+) ", b"".join(textos).decode(), re.MULTILINE)
     nombradas = re.findall(r"`(consumo_\w+)`", _seccion(_doc("operacion"), "Métricas"))
     assert sorted(nombradas) == sorted(m for m in suyas if not m.endswith("_created"))

@@ -20,7 +20,10 @@ PUEDE_IMPORTAR: dict[str, tuple[str, ...]] = {
     "pipeline": ("detection", "serving"),
     "training": ("detection", "serving", "pipeline.stores", "pipeline.ingest"),
     # How many readings wait only the broker knows, and a dead consumer tells nobody.
-    "api": ("detection", "serving", "pipeline.stores", "pipeline.streaming.kafka_lag"),
+    "api": (
+        *("detection", "serving", "pipeline.stores"),
+        *("pipeline.streaming.kafka", "pipeline.streaming.kafka_lag"),
+    ),
     "dashboard": ("detection.domain",),
 }
 

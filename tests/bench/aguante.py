@@ -37,7 +37,7 @@ from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.embedded.processes import cola
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.generator.service import generate_lecturas
-from pipeline.producer import Envio, open_envio
+from pipeline.producer import ReadingSender, open_envio
 from pipeline.stores.postgres.store import PostgresStore
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.settings import Settings
@@ -104,7 +104,7 @@ class Carga:
 
     def __init__(
         self,
-        envio: Envio,
+        envio: ReadingSender,
         clientes: int,
         por_segundo: int,
         segundos: float,

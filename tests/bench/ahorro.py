@@ -37,9 +37,9 @@ from pipeline.embedded.services import EmbeddedServices
 from pipeline.generator.service import generate_lecturas
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.documents import hour
-from pipeline.streaming.batch import Procesador
+from pipeline.streaming.batch import ScoringProcessor
 from serving.cli import FALLO, HECHO, Parser, entero, run
-from serving.scorer import Origen
+from serving.scorer import BatchOrigin
 from serving.settings import Settings
 
 ANIO = 2025
@@ -260,7 +260,7 @@ def make_lecturas(clientes: int, semilla: int) -> Lecturas:
     return generate_lecturas(poblacion, desde, hasta, str(ZONA)).lecturas()
 
 
-def store(procesador: Procesador, lecturas: Lecturas) -> Iterator[list[dict[str, Any]]]:
+def store(procesador: ScoringProcessor, lecturas: Lecturas) -> Iterator[list[dict[str, Any]]]:
     """Score and store the readings as the consumer does, and give their hourly documents."""
     siguiente_offset = 0
     for inicio in range(0, len(lecturas), LOTE):
@@ -268,7 +268,7 @@ def store(procesador: Procesador, lecturas: Lecturas) -> Iterator[list[dict[str,
         lote = lecturas.elegir(indices)
         n = len(lote)
         siguiente_offset += n
-        origen = Origen(
+        origen = BatchOrigin(
             np.zeros(n, np.int32), indices.astype(np.int64), {0: siguiente_offset}, "banco"
         )
         puntuado = procesador.draft(lote, origen)

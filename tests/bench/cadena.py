@@ -41,13 +41,13 @@ from detection.domain import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, n
 from detection.number_format import numero
 from pipeline.consumer import hora_actual, open_procesador
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.ingest.messages import Decodificador
+from pipeline.ingest.messages import MessageDecoder
 from pipeline.stores.postgres.partitions import DIARIOS, ensure_months, months_of
 from pipeline.stores.postgres.store import PostgresStore
-from pipeline.streaming.batch import Procesador
-from pipeline.streaming.consumer_loop import Bucle
-from pipeline.streaming.kafka import FuenteKafka, Productor
-from pipeline.streaming.kafka_topics import ensure_topics
+from pipeline.streaming.batch import ScoringProcessor
+from pipeline.streaming.consumer_loop import ConsumerLoop
+from pipeline.streaming.kafka import KafkaProducer, ensure_topics
+from pipeline.streaming.kafka_source import KafkaSource
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings
 
@@ -106,7 +106,7 @@ def _fresh(servicios: EmbeddedServices) -> Iterator[Settings]:
 def _produce(settings: Settings, datos: Datos, desde: int, hasta: int) -> float:
     """Send readings and return the rate, confirmed, messages per second."""
     ensure_topics(settings)
-    productor = Productor(settings)
+    productor = KafkaProducer(settings)
     trozos = list(datos.mensajes(desde, hasta))
 
     def send() -> None:
@@ -125,8 +125,8 @@ def _chain(servicios: EmbeddedServices, datos: Datos, nombre: str) -> dict[str, 
         with open_procesador(settings) as procesador:
             _remember(procesador, datos)
             decodificador = DecodificadorMedido(ZONA, settings.consumo_maximo_kwh, tiempos)
-            bucle = Bucle(
-                FuenteMedida(FuenteKafka(settings), tiempos),
+            bucle = ConsumerLoop(
+                FuenteMedida(KafkaSource(settings), tiempos),
                 ProcesadorMedido(procesador, tiempos),
                 decodificador,
                 lote_maximo=LOTE,
@@ -153,7 +153,7 @@ def _chain(servicios: EmbeddedServices, datos: Datos, nombre: str) -> dict[str, 
         }
 
 
-def _remember(procesador: Procesador, datos: Datos) -> None:
+def _remember(procesador: ScoringProcessor, datos: Datos) -> None:
     """Fill the customers' memory, and put a version of the models to work."""
     procesador._scorer.use(make_modelo(procesador._scorer.detector, datos))
 
@@ -166,7 +166,7 @@ def _stages(settings: Settings, datos: Datos) -> dict[str, float]:
     ]
     n = LOTE * len(lotes)
     mensajes = [v for _, v in datos.mensajes(datos.historia, datos.historia + n)]
-    decodificador = Decodificador(ZONA, settings.consumo_maximo_kwh)
+    decodificador = MessageDecoder(ZONA, settings.consumo_maximo_kwh)
     solo_reglas, detector = make_detector(), make_detector()
     make_modelo(solo_reglas, datos)
     detector.use(make_modelo(detector, datos))

@@ -19,7 +19,7 @@ from detection.rules.registry import rules_fingerprint
 from detection.scoring_model import ScoringModel
 from detection.simulation.synthesis import SimulatedCustomer, make_population
 from pipeline.generator.service import generate_lecturas
-from pipeline.ingest.messages import Codificador
+from pipeline.ingest.messages import MessageEncoder
 from serving.local_time import load_calendario
 from training.fit import ARBOLES, FILAS_POR_ARBOL
 
@@ -72,7 +72,7 @@ class Datos:
 
     def mensajes(self, desde: int, hasta: int) -> Iterator[tuple[list[str], list[bytes]]]:
         """Yield keys and values of the readings ``[desde, hasta)``, some thousands at a time."""
-        codificador = Codificador(ZONA)
+        codificador = MessageEncoder(ZONA)
         for inicio in range(desde, hasta, TROZO):
             fin = min(hasta, inicio + TROZO)
             parte = self.parte(inicio, fin)

@@ -26,11 +26,10 @@ from numpy.typing import NDArray
 from detection.errors import PermanentError
 from detection.scoring_model import ScoringModel
 from pipeline.consumer import hora_actual, open_procesador
-from pipeline.ingest.messages import Decodificador
-from pipeline.streaming.consumer_loop import Bucle
-from pipeline.streaming.kafka import FuenteKafka, Productor
-from pipeline.streaming.kafka_topics import ensure_topics
-from pipeline.streaming.ports import Mensaje
+from pipeline.ingest.messages import MessageDecoder
+from pipeline.streaming.consumer_loop import ConsumerLoop, Message
+from pipeline.streaming.kafka import KafkaProducer, ensure_topics
+from pipeline.streaming.kafka_source import KafkaSource
 from serving.settings import Settings
 
 PARTICIONES = 12
@@ -97,7 +96,7 @@ class Senales:
     hecho: Any
 
 
-class FuenteEnEspera(FuenteKafka):
+class FuenteEnEspera(KafkaSource):
     """The topic, of which nothing is read until all are told to."""
 
     def __init__(self, settings: Settings, numero: int, senales: Senales) -> None:
@@ -113,7 +112,7 @@ class FuenteEnEspera(FuenteKafka):
         super().open(al_revocar, al_perder)
         self.pause()
 
-    def read(self, maximo: int, espera_s: float) -> Sequence[Mensaje]:
+    def read(self, maximo: int, espera_s: float) -> Sequence[Message]:
         if self._esperando and self._senales.adelante.is_set():
             self._esperando = False
             self.cpu_antes_s = _cpu_s()
@@ -123,8 +122,8 @@ class FuenteEnEspera(FuenteKafka):
             self._senales.particiones[self._numero] = len(self._nuestras)
         return llegados
 
-    def al_dia(self) -> bool:
-        return not self._esperando and super().al_dia()
+    def is_caught_up(self) -> bool:
+        return not self._esperando and super().is_caught_up()
 
 
 def remember(datos: Datos, modelo: ScoringModel) -> Pasado:
@@ -172,10 +171,10 @@ def _consume(settings: Settings, numero: int, pasado: Pasado, senales: Senales) 
         historia = make_historia(pasado.kwh, PRIMERA_HORA)
         procesador._scorer.detector.load(pasado.clientes, historia)
         fuente = FuenteEnEspera(settings, numero, senales)
-        bucle = Bucle(
+        bucle = ConsumerLoop(
             fuente,
             ProcesadorMedido(procesador, tiempos),
-            Decodificador(ZONA, settings.consumo_maximo_kwh),
+            MessageDecoder(ZONA, settings.consumo_maximo_kwh),
             lote_maximo=LOTE,
             hasta_vacio=True,
             reloj=hora_actual,
@@ -198,7 +197,7 @@ def _cpu_s() -> float:
 
 
 def _produce(settings: Settings, datos: Datos) -> None:
-    productor = Productor(settings)
+    productor = KafkaProducer(settings)
     for claves, valores in datos.mensajes(datos.historia, len(datos.lecturas)):
         productor.send(claves, valores)
     productor.flush()

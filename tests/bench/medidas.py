@@ -12,10 +12,10 @@ import numpy as np
 import psutil
 
 from detection.domain import Lecturas
-from pipeline.ingest.messages import Decodificador
-from pipeline.ingest.validation import Decodificadas
-from pipeline.streaming.ports import Borrador, Fuente, Mensaje, Muerta, Procesador
-from serving.scorer import Origen
+from pipeline.ingest.messages import MessageDecoder
+from pipeline.ingest.validation import DecodedReadings
+from pipeline.streaming.consumer_loop import BatchProcessor, DeadLetter, Message, MessageSource
+from serving.scorer import BatchOrigin
 
 
 @dataclass(slots=True)
@@ -81,20 +81,21 @@ class Tiempos:
 class FuenteMedida:
     """A source with a stop watch."""
 
-    def __init__(self, fuente: Fuente, tiempos: Tiempos) -> None:
+    def __init__(self, fuente: MessageSource, tiempos: Tiempos) -> None:
         self._fuente = fuente
         self._tiempos = tiempos
         self.open = fuente.open
         self.pause = fuente.pause
         self.resume = fuente.resume
-        self.al_dia = fuente.al_dia
+        self.is_caught_up = fuente.is_caught_up
+        self.lag = fuente.lag
         self.close = fuente.close
 
     @property
-    def registro(self) -> str:
-        return self._fuente.registro
+    def log_id(self) -> str:
+        return self._fuente.log_id
 
-    def read(self, maximo: int, espera_s: float) -> Sequence[Mensaje]:
+    def read(self, maximo: int, espera_s: float) -> Sequence[Message]:
         if not self._tiempos.primero:  # joining the group is not reading
             return self._fuente.read(maximo, espera_s)
         with self._tiempos.lectura.running():
@@ -104,18 +105,18 @@ class FuenteMedida:
         with self._tiempos.lectura.running():
             self._fuente.commit(siguientes, espera=espera)
 
-    def bury(self, muertas: Sequence[Muerta]) -> list[Muerta]:
-        return self._fuente.bury(muertas)
+    def send_dead_letters(self, muertas: Sequence[DeadLetter]) -> list[DeadLetter]:
+        return self._fuente.send_dead_letters(muertas)
 
 
-class DecodificadorMedido(Decodificador):
+class DecodificadorMedido(MessageDecoder):
     """A decoder with a stop watch."""
 
     def __init__(self, zona: str, consumo_maximo_kwh: float, tiempos: Tiempos) -> None:
         super().__init__(zona, consumo_maximo_kwh)
         self._tiempos = tiempos
 
-    def decode(self, valores: Sequence[bytes | None], ahora_hora: int) -> Decodificadas:
+    def decode(self, valores: Sequence[bytes | None], ahora_hora: int) -> DecodedReadings:
         with self._tiempos.decodificacion.running():
             return super().decode(valores, ahora_hora)
 
@@ -123,22 +124,22 @@ class DecodificadorMedido(Decodificador):
 class ProcesadorMedido:
     """A processor with a stop watch, told when the whole chain begins and ends."""
 
-    def __init__(self, procesador: Procesador, tiempos: Tiempos) -> None:
+    def __init__(self, procesador: BatchProcessor, tiempos: Tiempos) -> None:
         self._procesador = procesador
         self._tiempos = tiempos
         self.discard = procesador.discard
         self.forget: Callable[[Iterable[int]], None] = procesador.forget
 
-    def draft(self, lecturas: Lecturas, origen: Origen) -> Borrador:
+    def draft(self, lecturas: Lecturas, origen: BatchOrigin) -> Any:
         self._tiempos.primero = self._tiempos.primero or time.perf_counter()
         with self._tiempos.puntuacion.running():
             return self._procesador.draft(lecturas, origen)
 
-    def save(self, borrador: Borrador) -> None:
+    def save(self, borrador: Any) -> None:
         with self._tiempos.guardado.running():
             self._procesador.save(borrador)
 
-    def accept(self, borrador: Borrador) -> None:
+    def accept(self, borrador: Any) -> None:
         self._procesador.accept(borrador)
         self._tiempos.lecturas += len(borrador.borrador.lecturas)
         self._tiempos.anomalias += int(np.count_nonzero(borrador.veredictos.severidad))

@@ -15,12 +15,12 @@ from typing import Any
 
 from detection.detector import DetectorConsumo
 from pipeline.consumer import hora_actual
-from pipeline.ingest.messages import Decodificador
+from pipeline.ingest.messages import MessageDecoder
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from pipeline.streaming.batch import Procesador
-from pipeline.streaming.consumer_loop import Bucle
-from pipeline.streaming.kafka import FuenteKafka
+from pipeline.streaming.batch import ScoringProcessor
+from pipeline.streaming.consumer_loop import ConsumerLoop
+from pipeline.streaming.kafka_source import KafkaSource
 from serving.local_time import load_calendario
 from serving.scorer import Scorer
 from serving.settings import load_settings
@@ -45,7 +45,7 @@ class Muerte:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class ProcesadorFragil(Procesador):
+class ProcesadorFragil(ScoringProcessor):
     """The processor that may die as a step begins."""
 
     muerte: Muerte
@@ -79,7 +79,7 @@ class AnomaliasFragiles(MongoAnomalyStore):
         super().save(*argumentos)
 
 
-class FuenteFragil(FuenteKafka):
+class FuenteFragil(KafkaSource):
     """The source that may die before or after a commit."""
 
     muerte: Muerte
@@ -106,10 +106,10 @@ def main(paso: str, n: int) -> None:
     with ExitStack() as pila:
         pila.callback(historial.close)
         pila.callback(anomalias.close)
-        Bucle(
+        ConsumerLoop(
             fuente,
             procesador,
-            Decodificador(settings.zona_horaria, settings.consumo_maximo_kwh),
+            MessageDecoder(settings.zona_horaria, settings.consumo_maximo_kwh),
             lote_maximo=settings.lote_maximo,
             hasta_vacio=True,
             reloj=hora_actual,

@@ -34,7 +34,7 @@ from detection.rules.registry import rules_fingerprint
 from detection.scoring_model import ScoringModel
 from pipeline.embedded.services import EmbeddedServices
 from serving.local_time import load_calendario
-from serving.model_package import huella_de, save_paquete
+from serving.model_package import package_fingerprint, save_paquete
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(280)
@@ -64,7 +64,11 @@ def modelos_dir(lecturas: Lecturas, tmp_path_factory: pytest.TempPathFactory) ->
     )  # fmt: skip
     carpeta = tmp_path_factory.mktemp("modelos")
     save_paquete(modelo, carpeta / "1")
-    campeon = {"modelo": "consumo-detector", "version": 1, "huella": huella_de(carpeta / "1")}
+    campeon = {
+        "modelo": "consumo-detector",
+        "version": 1,
+        "huella": package_fingerprint(carpeta / "1"),
+    }
     (carpeta / "campeon.json").write_text(json.dumps(campeon))
     return carpeta
 

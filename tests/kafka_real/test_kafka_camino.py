@@ -30,7 +30,7 @@ from integration.camino import (
 )
 
 from detection.domain import Lecturas, instante
-from pipeline.streaming.kafka_topics import ensure_topics, log_identity
+from pipeline.streaming.kafka import ensure_topics, log_identity
 from serving.settings import Settings
 
 PARTICIONES = 12

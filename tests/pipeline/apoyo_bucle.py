@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from detection.domain import Lecturas
-from pipeline.streaming.ports import Muerta
-from serving.scorer import Origen
+from pipeline.streaming.consumer_loop import DeadLetter
+from serving.scorer import BatchOrigin
 
 MADRID = "Europe/Madrid"
 AHORA_HORA = 500_000
@@ -42,7 +42,7 @@ class ProcesadorFalso:
     guardadas: list[float] = field(default_factory=list)
     hilos: set[str] = field(default_factory=set)
 
-    def draft(self, lecturas: Lecturas, origen: Origen) -> list[float]:
+    def draft(self, lecturas: Lecturas, origen: BatchOrigin) -> list[float]:
         kwh = lecturas.consumo_kwh.tolist()
         self.al_puntuar(kwh)
         for propietario, particion in zip(
@@ -112,14 +112,15 @@ class FuenteFalsa:
         self.guion = list(guion)
         self.hechos = hechos
         self.confirmados: dict[int, int] = {}
-        self.cartas: list[Muerta] = []
+        self.cartas: list[DeadLetter] = []
         self.cartas_perdidas = 0
+        self.retrasos = 0
         self.pausada = False
         self.abierta = False
         self.revocar: Callable[[set[int]], None]
         self.perder: Callable[[set[int]], None]
 
-    registro = "registro-de-prueba"
+    log_id = "registro-de-prueba"
 
     def open(
         self, al_revocar: Callable[[set[int]], None], al_perder: Callable[[set[int]], None]
@@ -150,17 +151,21 @@ class FuenteFalsa:
         self.confirmados.update(siguientes)
         self.hechos.append(("commit", [float(s) for s in siguientes.values()]))
 
-    def bury(self, muertas: Sequence[Muerta]) -> list[Muerta]:
+    def send_dead_letters(self, muertas: Sequence[DeadLetter]) -> list[DeadLetter]:
         if self.cartas_perdidas:
             self.cartas_perdidas -= 1
             self.cartas.extend(muertas[1:])
             return list(muertas[:1])
         self.cartas.extend(muertas)
-        self.hechos.append(("bury", [float(len(muertas))]))
+        self.hechos.append(("send_dead_letters", [float(len(muertas))]))
         return []
 
-    def al_dia(self) -> bool:
+    def is_caught_up(self) -> bool:
         return not self.guion
+
+    def lag(self) -> dict[int, int]:
+        self.retrasos += 1
+        return {0: 7, 2: 0}
 
     def close(self) -> None:
         self.abierta = False

@@ -12,27 +12,27 @@ from detection.detector import DetectorConsumo
 from detection.domain import Lecturas
 from detection.errors import TransientError
 from detection.scoring_model import ScoringModel
-from pipeline.streaming.batch import Procesador
-from serving.scorer import Origen, Scorer
+from pipeline.streaming.batch import ScoringProcessor
+from serving.scorer import BatchOrigin, Scorer
 
 N = 24 * 30
 
 
-def _procesador() -> tuple[Procesador, FakeHistoryStore, FakeAnomalyStore]:
+def _procesador() -> tuple[ScoringProcessor, FakeHistoryStore, FakeAnomalyStore]:
     historial, anomalias = FakeHistoryStore(), FakeAnomalyStore()
     scorer = Scorer(DetectorConsumo(MADRID), historial)
-    return Procesador(scorer, historial, anomalias, lambda: LUNES + N), historial, anomalias
+    return ScoringProcessor(scorer, historial, anomalias, lambda: LUNES + N), historial, anomalias
 
 
 def _lecturas(kwh: np.ndarray, desde: int = 0, cliente: str = "CLI_1") -> Lecturas:
     return Lecturas([cliente] * kwh.size, horas(kwh.size) + desde, kwh)
 
 
-def _origen(n: int, particion: int = 0) -> Origen:
-    return Origen(np.full(n, particion, np.int32), np.arange(n), {particion: n}, "registro")
+def _origen(n: int, particion: int = 0) -> BatchOrigin:
+    return BatchOrigin(np.full(n, particion, np.int32), np.arange(n), {particion: n}, "registro")
 
 
-def _pasar(procesador: Procesador, lecturas: Lecturas, particion: int = 0) -> None:
+def _pasar(procesador: ScoringProcessor, lecturas: Lecturas, particion: int = 0) -> None:
     puntuado = procesador.draft(lecturas, _origen(len(lecturas), particion))
     procesador.save(puntuado)
     procesador.accept(puntuado)
@@ -101,10 +101,10 @@ class ModelosDeGuion:
         return nuevo
 
 
-def _con_modelos() -> tuple[Procesador, FakeHistoryStore, FakeAnomalyStore, ModelosDeGuion]:
+def _con_modelos() -> tuple[ScoringProcessor, FakeHistoryStore, FakeAnomalyStore, ModelosDeGuion]:
     historial, anomalias, modelos = FakeHistoryStore(), FakeAnomalyStore(), ModelosDeGuion()
     scorer = Scorer(DetectorConsumo(MADRID, PARAMS), historial)
-    procesador = Procesador(scorer, historial, anomalias, lambda: LUNES + N, modelos)
+    procesador = ScoringProcessor(scorer, historial, anomalias, lambda: LUNES + N, modelos)
     return procesador, historial, anomalias, modelos
 
 
@@ -157,7 +157,7 @@ def test_muerto_entre_los_almacenes_y_con_otro_modelo_se_repone_la_anomalia() ->
     modelos = ModelosDeGuion()
     modelos.nuevo = modelo_de_prueba()
     scorer = Scorer(DetectorConsumo(MADRID, PARAMS), historial)
-    otro = Procesador(scorer, historial, anomalias, lambda: LUNES + N, modelos)
+    otro = ScoringProcessor(scorer, historial, anomalias, lambda: LUNES + N, modelos)
     _pasar(otro, _lecturas(kwh))
     graves = {k: f for k, f in historial.filas.items() if f.severidad != "normal"}
     assert graves

@@ -1,9 +1,10 @@
-"""The law of the hot path, on fakes that record the order of what happened."""
+"""The commit protocol of the hot path, on fakes that record the order of what happened."""
 
 from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -19,18 +20,19 @@ from apoyo_bucle import (
 )
 
 from detection.errors import LoteEnVueloError, TransientError
-from pipeline.ingest.messages import Decodificador
-from pipeline.streaming.consumer_loop import Bucle
+from pipeline.ingest.messages import MessageDecoder
+from pipeline.streaming.consumer_loop import RETRASO_S, ConsumerLoop
+from serving.metrics import ConsumerMetrics
 
 
 def build(
     procesador: ProcesadorFalso, guion: Sequence[Paso], lote_maximo: int = 100
-) -> tuple[Bucle, FuenteFalsa]:
+) -> tuple[ConsumerLoop, FuenteFalsa]:
     fuente = FuenteFalsa(guion, procesador.hechos)
-    bucle = Bucle(
+    bucle = ConsumerLoop(
         fuente,
         procesador,
-        Decodificador(MADRID, 10_000.0),
+        MessageDecoder(MADRID, 10_000.0),
         lote_maximo=lote_maximo,
         hasta_vacio=True,
         reloj=lambda: AHORA_HORA,
@@ -72,7 +74,7 @@ def test_dead_letters_are_confirmed_before_anything_else() -> None:
     mala = MensajeFalso(b"\x00", 0, 1)
     bucle, fuente = build(procesador, [[message(1.0), mala, message(2.0, 0, 2)]])
     resumen = bucle.run()
-    assert names(procesador)[:5] == ["bury", "draft", "save", "accept", "commit"]
+    assert names(procesador)[:5] == ["send_dead_letters", "draft", "save", "accept", "commit"]
     assert [(m, e.motivo) for m, e in fuente.cartas] == [(mala, "no_es_json")]
     assert fuente.confirmados == {0: 3}
     assert (resumen.lecturas, resumen.invalidas) == (2, 1)
@@ -83,7 +85,7 @@ def test_a_batch_without_readings_moves_the_offset_on() -> None:
     procesador = ProcesadorFalso()
     bucle, fuente = build(procesador, [[MensajeFalso(None, 0, 0), MensajeFalso(b"x", 0, 1)]])
     bucle.run()
-    assert set(names(procesador)) == {"bury", "commit"}
+    assert set(names(procesador)) == {"send_dead_letters", "commit"}
     assert fuente.confirmados == {0: 2}
 
 
@@ -95,6 +97,26 @@ def test_a_letter_without_confirmation_is_sent_again_alone() -> None:
     bucle.run()
     assert sorted(m.valor for m, _ in fuente.cartas) == [b"a", b"b"]  # type: ignore[attr-defined]
     assert fuente.confirmados == {0: 2}
+
+
+def test_dead_letters_count_once_confirmed_and_the_lag_is_looked_at_seldom() -> None:
+    """The metrics say of dead letters, by reason, what the topic has; the lag once a second."""
+    procesador, metricas = ProcesadorFalso(), ConsumerMetrics()
+    guion: list[Paso] = [[MensajeFalso(b"a", 0, 0), MensajeFalso(None, 0, 1)]]
+    guion += [[message(float(i), 0, 2 + i)] for i in range(20)]
+    fuente = FuenteFalsa(guion, procesador.hechos)
+    fuente.cartas_perdidas = 1
+    bucle = ConsumerLoop(
+        fuente, procesador, MessageDecoder(MADRID, 10_000.0), lote_maximo=2, hasta_vacio=True,
+        reloj=lambda: AHORA_HORA, metricas=metricas,
+    )  # fmt: skip
+    inicio = time.monotonic()
+    bucle.run()
+    texto = metricas.texto().decode()
+    for motivo in ("no_es_json", "mensaje_sin_valor"):
+        assert f'consumo_mensajes_no_validos_total{{motivo="{motivo}"}} 1.0' in texto
+    assert 'consumo_retraso_mensajes{particion="0"} 7.0' in texto
+    assert 1 <= fuente.retrasos <= 1 + (time.monotonic() - inicio) / RETRASO_S
 
 
 def test_the_next_batch_is_drafted_while_one_is_saved() -> None:

@@ -31,7 +31,7 @@ from detection.rules.registry import rules_fingerprint
 from detection.scoring_model import ScoringModel
 from pipeline.consumer import open_procesador
 from serving.model_package import load_paquete, save_paquete
-from serving.scorer import Origen
+from serving.scorer import BatchOrigin
 from serving.settings import load_settings
 
 
@@ -76,7 +76,7 @@ def make_version(detector):
 
 def process(procesador, propietario, hora, kwh, desde):
     n = len(hora)
-    origen = Origen(
+    origen = BatchOrigin(
         np.arange(n, dtype=np.int32) % 2, desde + np.arange(n), {0: desde + n, 1: desde + n}, "r"
     )
     puntuado = procesador.draft(Lecturas([propietario] * n, hora, kwh), origen)

@@ -22,11 +22,16 @@ from detection.errors import TransientError
 from pipeline.embedded.probes import ANFITRION, kafka_responde, puerto_del_sistema
 from pipeline.embedded.processes import Proceso
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.ingest.messages import Codificador, Decodificador
-from pipeline.streaming.consumer_loop import Bucle, Resumen
-from pipeline.streaming.kafka import FuenteKafka, Productor
-from pipeline.streaming.kafka_lag import GroupOffsets
-from pipeline.streaming.kafka_topics import ensure_topics, log_identity, ping_kafka
+from pipeline.ingest.messages import MessageDecoder, MessageEncoder
+from pipeline.streaming.consumer_loop import ConsumerLoop, RunSummary
+from pipeline.streaming.kafka import (
+    KafkaProducer,
+    ensure_topics,
+    log_identity,
+    ping_kafka,
+)
+from pipeline.streaming.kafka_lag import LagReader
+from pipeline.streaming.kafka_source import KafkaSource
 from serving.settings import Settings
 
 CLIENTES = 12
@@ -40,29 +45,31 @@ def send(entorno: Settings, kwh: range) -> None:
         np.array([AHORA_HORA - 9_000 + i for i in kwh], np.int64),
         np.array(kwh, np.float64),
     )
-    productor = Productor(entorno)
-    productor.send(lecturas.propietario_id, Codificador(entorno.zona_horaria).encode(lecturas))
+    productor = KafkaProducer(entorno)
+    productor.send(lecturas.propietario_id, MessageEncoder(entorno.zona_horaria).encode(lecturas))
     productor.flush()
     assert productor.confirmadas == len(kwh)
 
 
-def build(entorno: Settings, procesador: ProcesadorFalso, *, hasta_vacio: bool = True) -> Bucle:
-    return Bucle(
-        FuenteKafka(entorno),
+def build(
+    entorno: Settings, procesador: ProcesadorFalso, *, hasta_vacio: bool = True
+) -> ConsumerLoop:
+    return ConsumerLoop(
+        KafkaSource(entorno),
         procesador,
-        Decodificador(entorno.zona_horaria, entorno.consumo_maximo_kwh),
+        MessageDecoder(entorno.zona_horaria, entorno.consumo_maximo_kwh),
         lote_maximo=50,
         hasta_vacio=hasta_vacio,
         reloj=lambda: AHORA_HORA,
     )
 
 
-def consume(entorno: Settings, procesador: ProcesadorFalso) -> Resumen:
+def consume(entorno: Settings, procesador: ProcesadorFalso) -> RunSummary:
     return build(entorno, procesador).run()
 
 
 @contextmanager
-def running(bucle: Bucle) -> Iterator[None]:
+def running(bucle: ConsumerLoop) -> Iterator[None]:
     """Run a loop beside the test; stop it at the end, and let its failure be the test's."""
     fallo: list[BaseException] = []
 
@@ -131,6 +138,11 @@ def test_a_broker_away_is_said_in_one_line(entorno: Settings) -> None:
         ping_kafka(nadie)
 
 
+def test_one_broker_that_answers_is_enough(entorno: Settings) -> None:
+    """Kafka is reached through any of its servers."""
+    ping_kafka(entorno.model_copy(update={"kafka_broker": f"127.0.0.1:9,{entorno.kafka_broker}"}))
+
+
 def test_every_reading_is_saved_once_and_its_position_committed(entorno: Settings) -> None:
     """All that was sent is saved, each customer from one partition; then nothing is left."""
     send(entorno, range(300))
@@ -152,7 +164,7 @@ def test_every_reading_is_saved_once_and_its_position_committed(entorno: Setting
 def test_poison_goes_to_the_dead_letters_as_it_came(entorno: Settings) -> None:
     """Invalid messages keep bytes and key, say why and whence; the others are saved."""
     send(entorno, range(10))
-    productor = Productor(entorno)
+    productor = KafkaProducer(entorno)
     productor.send(["CLI_00003", "CLI_00003"], [b"\x00\xff no es JSON", b"[]"])
     productor.flush()
     send(entorno, range(10, 20))
@@ -250,12 +262,12 @@ def test_a_broker_that_starts_empty_is_another_log(
     argv = [a.replace(str(servicios.puertos["Kafka"]), str(puerto)) for a in _broker(servicios)]
     kafka = Proceso("Kafka", argv, tmp_path, listo=lambda: kafka_responde(puerto))
     propio = entorno.model_copy(update={"kafka_broker": f"{ANFITRION}:{puerto}"})
-    fuente = FuenteKafka(propio)
+    fuente = KafkaSource(propio)
 
     def leer() -> str:
         llegados: list[object] = []
         wait_until(lambda: llegados.extend(fuente.read(10, 0.05)) or llegados, plazo_s=60.0)
-        return fuente.registro
+        return fuente.log_id
 
     with kafka:
         send(propio, range(1))
@@ -272,13 +284,13 @@ def test_a_broker_that_starts_empty_is_another_log(
 def test_what_was_sent_is_known_to_be_read(entorno: Settings) -> None:
     """What the group has not committed of what a producer sent, whatever others send."""
     send(entorno, range(3))
-    productor = Productor(entorno)
+    productor = KafkaProducer(entorno)
     lecturas = Lecturas(["A"], np.array([AHORA_HORA]), np.array([1.0]))
-    productor.send(["A"], Codificador(entorno.zona_horaria).encode(lecturas))
+    productor.send(["A"], MessageEncoder(entorno.zona_horaria).encode(lecturas))
     while productor.pending(0.05):
         pass
     assert len(productor.posiciones) == 1
-    with closing(GroupOffsets(entorno)) as grupo:
+    with closing(LagReader(entorno)) as grupo:
         assert grupo.unread({}) == 0
         assert grupo.unread(productor.posiciones) == sum(productor.posiciones.values()) >= 1
         send(entorno, range(3, 6))

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detection.domain import Lecturas, hora_absoluta
-from pipeline.ingest.messages import Codificador, Decodificadas, Decodificador, Motivo
+from pipeline.ingest.messages import MessageDecoder, MessageEncoder
+from pipeline.ingest.validation import DecodedReadings, Motivo
 
 MADRID = "Europe/Madrid"
 MAXIMO_KWH = 10_000.0
@@ -20,8 +21,8 @@ AHORA = hora_absoluta(datetime.fromisoformat("2026-11-24T12:00:00+01:00"))
 BUENA = {"propietario_id": "CLI_00001", "timestamp": "2026-01-15T02:00:00+01:00", "consumo_kwh": 1}
 
 
-def decode(*valores: bytes | None) -> Decodificadas:
-    return Decodificador(MADRID, MAXIMO_KWH).decode(valores, AHORA)
+def decode(*valores: bytes | None) -> DecodedReadings:
+    return MessageDecoder(MADRID, MAXIMO_KWH).decode(valores, AHORA)
 
 
 def only_reading(**campos: object) -> tuple[str, int, float]:
@@ -280,7 +281,7 @@ def test_what_is_encoded_is_decoded(filas: list[tuple[str, int, float, object]])
         np.array([fila[2] for fila in filas], np.float64),
     )
     etiqueta = [fila[3] for fila in filas]
-    leidas = decode(*Codificador(MADRID).encode(lecturas, etiqueta)).lecturas  # type: ignore[arg-type]
+    leidas = decode(*MessageEncoder(MADRID).encode(lecturas, etiqueta)).lecturas  # type: ignore[arg-type]
     assert leidas.propietario_id == lecturas.propietario_id
     assert leidas.hora_utc.tolist() == lecturas.hora_utc.tolist()
     assert leidas.consumo_kwh.tolist() == lecturas.consumo_kwh.tolist()
@@ -290,7 +291,7 @@ def test_a_message_is_written_as_the_contract_shows_it() -> None:
     """Local time with its offset, the shortest number, optional fields only when given."""
     hora = hour("2026-10-25T00:00Z")
     lecturas = Lecturas(["A", "A"], np.array([hora, hora + 1]), np.array([0.1 + 0.2, 2.0]))
-    primero, segundo = Codificador(MADRID).encode(lecturas, ["fraude", None], [None, "real"])
+    primero, segundo = MessageEncoder(MADRID).encode(lecturas, ["fraude", None], [None, "real"])
     assert json.loads(primero) == {
         "propietario_id": "A",
         "timestamp": "2026-10-25T02:00:00+02:00",

@@ -23,7 +23,7 @@ from detection.simulation.synthesis import make_population
 from pipeline import producer
 from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
 from pipeline.producer import open_envio, send_live
-from pipeline.streaming.kafka import Productor
+from pipeline.streaming.kafka import KafkaProducer
 from serving.cli import FALLO, HECHO, MAL_USO, run
 from serving.settings import Settings
 
@@ -168,7 +168,7 @@ def test_a_broker_away_is_one_line_within_half_a_minute(
 def test_what_is_not_confirmed_is_an_error() -> None:
     """A reading handed over to a broker that is away ends in EntregaError, never in silence."""
     broker = f"{ANFITRION}:{puerto_del_sistema()}"
-    productor = Productor(Settings(kafka_broker=broker), entrega_s=1.0)
+    productor = KafkaProducer(Settings(kafka_broker=broker), entrega_s=1.0)
     productor.send(["A"], [b"{}"])
     with pytest.raises(EntregaError, match=f"Kafka no responde en {broker}"):
         productor.flush()

@@ -18,7 +18,7 @@ from detection.errors import SinSitioError, TransientError
 from pipeline.embedded.processes import Proceso
 from pipeline.stores.mongo.connection import traducir as traducir_mongo
 from pipeline.stores.postgres.connection import traducir as traducir_pg
-from pipeline.streaming.kafka_topics import ours
+from pipeline.streaming.kafka import ours
 from serving.cli import FALLO, run
 from serving.settings import Settings
 

@@ -11,8 +11,7 @@ import pytest
 
 from detection.errors import PermanentError
 from pipeline.embedded.supervisor import Cerrojo, RestartPolicy, Supervisor
-from serving.shutdown import Parada
-from serving.signals import sin_interrupciones
+from serving.shutdown import Parada, sin_interrupciones
 
 
 class Miembro:

@@ -14,8 +14,7 @@ from detection.domain import hora_absoluta
 from detection.errors import PermanentError
 from pipeline.ingest.files import table
 from pipeline.ingest.files.table import Trozo, read_tabla
-from pipeline.ingest.messages import Motivo
-from pipeline.ingest.validation import Reglas
+from pipeline.ingest.validation import Motivo, Reglas
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
 CABECERA = "propietario_id,timestamp,consumo_kwh\n"

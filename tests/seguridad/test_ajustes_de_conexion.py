@@ -8,7 +8,7 @@ import pytest
 from apoyo_tls import Papeles, make_clave_cifrada
 
 from detection.errors import ConfiguracionError
-from pipeline.streaming.kafka_topics import conexion
+from pipeline.streaming.kafka import conexion
 from serving.settings import Settings, load_settings
 
 

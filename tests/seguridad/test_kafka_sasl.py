@@ -24,7 +24,7 @@ from kafka_real.apoyo_kafka import NodoKafka, SinKafkaError, carpeta_de_kafka, f
 
 from detection.errors import ConfiguracionError
 from pipeline.embedded.probes import puerto_del_sistema
-from pipeline.streaming.kafka_topics import ping_kafka
+from pipeline.streaming.kafka import ping_kafka
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(300)

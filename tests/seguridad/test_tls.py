@@ -12,7 +12,7 @@ from apoyo_tls import ANFITRION, Apoderado, Papeles
 from detection.errors import ConfiguracionError, TransientError
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from pipeline.streaming.kafka_topics import ensure_topics, ping_kafka
+from pipeline.streaming.kafka import ensure_topics, ping_kafka
 from serving.settings import Settings
 
 

@@ -26,8 +26,8 @@ from detection.params import Calibracion
 from detection.rules.registry import CALIBRACIONES
 from serving.model_package import (
     holds_paquete,
-    huella_de,
     load_paquete,
+    package_fingerprint,
     place_paquete,
     save_paquete,
 )
@@ -82,8 +82,8 @@ def test_el_mismo_modelo_da_los_mismos_bytes(original: Path, tmp_path: Path) -> 
     """Written again, by whomever and whenever, a package has the same bytes and fingerprint."""
     otra = paquete(tmp_path / "q")
     assert _bytes(otra) == _bytes(original)
-    assert huella_de(otra) == huella_de(original)
-    assert huella_de(paquete(tmp_path / "r", semilla=2)) != huella_de(original)
+    assert package_fingerprint(otra) == package_fingerprint(original)
+    assert package_fingerprint(paquete(tmp_path / "r", semilla=2)) != package_fingerprint(original)
 
 
 @settings(max_examples=150, deadline=None)
@@ -98,7 +98,7 @@ def test_un_byte_cambiado_se_ve(original: Path, nombre: str, donde: int, mascara
         with pytest.raises(ModeloInvalidoError) as error:
             load_paquete(copia, "v")
         assert "\n" not in str(error.value)
-        assert not holds_paquete(copia, huella_de(original))
+        assert not holds_paquete(copia, package_fingerprint(original))
 
 
 @pytest.mark.parametrize("nombre", FICHEROS)
@@ -232,7 +232,7 @@ def test_colocar_reemplaza_entero(tmp_path: Path) -> None:
     destino = paquete(tmp_path / "destino", semilla=2)
     (destino / "de_antes").write_text("x")
     nuevo = paquete(tmp_path / "nuevo")
-    huella = huella_de(nuevo)
+    huella = package_fingerprint(nuevo)
     place_paquete(nuevo, destino)
     assert holds_paquete(destino, huella)
     assert sorted(f.name for f in destino.iterdir()) == sorted(FICHEROS)

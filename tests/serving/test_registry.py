@@ -25,7 +25,7 @@ from apoyo_paquete import (
 
 from detection.errors import ModeloInvalidoError, PermanentError, TransientError
 from detection.features.hourly import RASGOS
-from serving.model_package import huella_de
+from serving.model_package import package_fingerprint
 from serving.model_versions import with_promotion
 from serving.registry import Registro
 
@@ -67,7 +67,7 @@ def test_lo_registrado_es_lo_que_se_baja(registro: Registro, tmp_path: Path) -> 
 
     (info,) = registro.versions()
     assert (info.version, info.alias, info.metricas) == (1, ("challenger",), metricas)
-    assert info.etiquetas == {"ventana": "2026", "huella_paquete": huella_de(destino)}
+    assert info.etiquetas == {"ventana": "2026", "huella_paquete": package_fingerprint(destino)}
     cliente = cliente_de(registro._uri)
     run = cliente.get_run(cliente.get_model_version(registro.modelo, "1").run_id)
     assert run.info.status == "FINISHED"

@@ -16,7 +16,7 @@ import pytest
 from apoyo_paquete import cliente_de, estropeado, paquete, rasgos, registro_en, servidor
 
 from serving.registry import Registro
-from serving.signals import sin_interrupciones
+from serving.shutdown import sin_interrupciones
 
 PROGRAMA = """
 import sys

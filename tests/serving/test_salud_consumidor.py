@@ -8,25 +8,27 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from detection.errors import TransientError
 from serving.consumer_health import (
     MUDO,
     SIN_LECTURAS,
-    Diagnostico,
-    Espera,
-    Latido,
-    Latidos,
-    Retraso,
-    judge,
+    ConsumersView,
+    ConsumerWatch,
+    Diagnosis,
+    Heartbeat,
+    Heartbeats,
+    Lag,
+    LatestWrite,
 )
-from serving.metrics import MetricasApi
+from serving.metrics import ApiMetrics
 
 AHORA = datetime(2026, 11, 20, 11, 33, tzinfo=UTC)
 """12:33 in Madrid."""
 ANTES = AHORA - timedelta(minutes=2)
 MADRID = ZoneInfo("Europe/Madrid")
-NADA = Retraso({0: 0, 1: 0})
-MUCHO = Retraso({0: 1000, 1: 200}, ANTES)
-VIVO = Latido(
+NADA = Lag({0: 0, 1: 0})
+MUCHO = Lag({0: 1000, 1: 200}, ANTES)
+VIVO = Heartbeat(
     maquina="uno", proceso=7, desde=AHORA - timedelta(hours=1), latido=AHORA - timedelta(seconds=3),
     fin=None, motivo="", particiones=(0, 1), lecturas=10, ultimo_lote=ANTES, version_modelo="m-1",
     modelo_rechazado="", rechazo="", espera="", espera_desde=None,
@@ -35,14 +37,27 @@ MUERTO = replace(VIVO, latido=ANTES)
 PARADO = replace(MUERTO, fin=ANTES)
 
 
-def juzgar(
-    filas: list[Latido] | None,
-    retraso: Retraso | None,
+def ver(
+    filas: list[Heartbeat] | None,
+    retraso: Lag | None,
     ultima: datetime | None = ANTES,
     fiable_desde: datetime = AHORA - timedelta(days=1),
-) -> Diagnostico:
-    latidos = None if filas is None else Latidos(AHORA, fiable_desde, filas)
-    return judge(latidos, retraso, ultima, AHORA, MADRID)
+) -> ConsumersView:
+    latidos = None if filas is None else Heartbeats(AHORA, fiable_desde, filas)
+    return ConsumersView(latidos, retraso, ultima and LatestWrite(ultima, ultima, "m-1"))
+
+
+def juzgar(
+    filas: list[Heartbeat] | None,
+    retraso: Lag | None,
+    ultima: datetime | None = ANTES,
+    fiable_desde: datetime = AHORA - timedelta(days=1),
+) -> Diagnosis:
+    return ver(filas, retraso, ultima, fiable_desde).judge(AHORA, MADRID)
+
+
+def sin_latidos() -> Heartbeats:
+    raise AssertionError("nobody asks for heartbeats here")
 
 
 @pytest.mark.parametrize(
@@ -87,11 +102,11 @@ def juzgar(
         ([VIVO], replace(MUCHO, mas_antigua=AHORA + timedelta(days=1)), "atrasado", "mal",
          "El consumidor va atrasado: 1.200 lecturas esperan"),
         ([VIVO], replace(MUCHO, visto_s=29.0), "al día", "bien", "El consumidor está al día"),
-        ([replace(VIVO, ultimo_lote=AHORA)], Retraso({0: 1}, None, visto_s=31.0), "atrasado", "mal",
+        ([replace(VIVO, ultimo_lote=AHORA)], Lag({0: 1}, None, visto_s=31.0), "atrasado", "mal",
          "El consumidor va atrasado: 1 lectura espera"),
-        ([VIVO], Retraso({}), "desconocido", "aviso",
+        ([VIVO], Lag({}), "desconocido", "aviso",
          "El consumidor da señales; no se sabe cuántas lecturas esperan: Kafka no enseña el topic"),
-        ([replace(VIVO, particiones=())], Retraso({}), "al día", "bien",
+        ([replace(VIVO, particiones=())], Lag({}), "al día", "bien",
          "El consumidor está al día"),
         ([VIVO, replace(MUERTO, particiones=(1, 2))], NADA, "al día", "aviso",
          "Hay consumidor, pero otro no da señales desde las 12:31 (hace 2 min): no espera ninguna "
@@ -102,7 +117,7 @@ def juzgar(
     ],
 )  # fmt: skip
 def test_cada_situacion_tiene_su_palabra(
-    filas: list[Latido] | None, retraso: Retraso | None, estado: str, gravedad: str, texto: str
+    filas: list[Heartbeat] | None, retraso: Lag | None, estado: str, gravedad: str, texto: str
 ) -> None:
     """Dead, stopped, late and waiting are told apart, with since when and how many wait."""
     visto = juzgar(filas, retraso)
@@ -123,9 +138,9 @@ def test_a_quien_relevan_los_que_ya_estaban_no_se_le_echa_en_falta() -> None:
     assert juzgar([otro, muerto], NADA).gravedad == "aviso"
 
 
-def lecturas(primera: int, fin: int) -> Retraso:
+def lecturas(primera: int, fin: int) -> Lag:
     """Return a lag whose messages carry the hour of the reading, long ago."""
-    return Retraso({0: fin - primera}, AHORA - timedelta(hours=3), {0: primera})
+    return Lag({0: fin - primera}, AHORA - timedelta(hours=3), {0: primera})
 
 
 def test_el_reloj_del_productor_no_hace_que_se_vaya_atrasado() -> None:
@@ -133,33 +148,65 @@ def test_el_reloj_del_productor_no_hace_que_se_vaya_atrasado() -> None:
 
     A consumer that hangs but beats is late after half a minute, and no sooner.
     """
-    segundos = [0.0]
-    espera = Espera(lambda: segundos[0])
+    segundos, hay = [0.0], [NADA]
+    watch = ConsumerWatch(sin_latidos, lambda: hay[0], lambda: segundos[0])
     for n in range(100):
-        segundos[0] = 2.0 * n
-        visto = juzgar([VIVO], espera.note(lecturas(100 * n, 100 * n + 7)))
+        segundos[0], hay[0] = 2.0 * n, lecturas(100 * n, 100 * n + 7)
+        visto = juzgar([VIVO], watch.lag())
         assert (visto.estado, visto.gravedad) == ("al día", "bien")
-    parado = 100 * 99
+    hay[0] = lecturas(100 * 99, 10**6)
     for s, estado in ((20.0, "al día"), (30.0, "al día"), (31.0, "atrasado"), (900.0, "atrasado")):
         segundos[0] = 198.0 + s
-        visto = juzgar([replace(VIVO, ultimo_lote=AHORA)], espera.note(lecturas(parado, 10**6)))
+        visto = juzgar([replace(VIVO, ultimo_lote=AHORA)], watch.lag())
         assert visto.estado == estado
     assert visto.desde == AHORA - timedelta(seconds=900)
 
 
 def test_quien_avanza_menos_de_lo_que_llega_va_atrasado() -> None:
     """Progress alone is not enough: what was there half a minute ago has to be done."""
-    segundos = [0.0]
-    espera = Espera(lambda: segundos[0])
+    segundos, hay = [0.0], [NADA]
+    watch = ConsumerWatch(sin_latidos, lambda: hay[0], lambda: segundos[0])
     for n in range(1000):
-        segundos[0] = 2.0 * n
-        visto = espera.note(lecturas(n, 1000 + n))
+        segundos[0], hay[0] = 2.0 * n, lecturas(n, 1000 + n)
+        visto = watch.lag()
     assert visto.visto_s == pytest.approx(2.0 * 999)
     segundos[0] += 2.0
     # Set back by hand, or another log under the same name: what was seen says nothing any more.
-    assert espera.note(lecturas(5, 2500)).visto_s == 0.0
-    assert espera.note(Retraso({0: 0})).visto_s == 0.0
-    assert juzgar([VIVO], espera.note(Retraso({0: 0}))).gravedad == "bien"
+    hay[0] = lecturas(5, 2500)
+    assert watch.lag().visto_s == 0.0
+    hay[0] = Lag({0: 0})
+    assert watch.lag().visto_s == 0.0
+    assert juzgar([VIVO], watch.lag()).gravedad == "bien"
+
+
+def test_la_espera_se_cuenta_con_el_reloj_de_quien_mira() -> None:
+    """Looked at again and again, what the group does not pass is late after half a minute."""
+    segundos = [0.0]
+    watch = ConsumerWatch(sin_latidos, lambda: Lag({0: 7}, None, {0: 3}), lambda: segundos[0])
+    vivo = replace(VIVO, ultimo_lote=AHORA)
+    vistos = [juzgar([vivo], watch.lag()).estado for segundos[0] in (0.0, 25.0, 31.0)]
+    assert vistos == ["al día", "al día", "atrasado"]
+
+
+def test_donde_no_se_pudo_leer_tampoco_se_pudo_escribir() -> None:
+    """After heartbeats could not be read, silence counts from when they can be again."""
+    dichos: list[Heartbeats | TransientError] = [
+        Heartbeats(AHORA, ANTES), TransientError("PostgreSQL no responde"),
+        Heartbeats(AHORA + MUDO, ANTES), Heartbeats(AHORA + 2 * MUDO, ANTES),
+    ]  # fmt: skip
+
+    def leer() -> Heartbeats:
+        dicho = dichos.pop(0)
+        if isinstance(dicho, TransientError):
+            raise dicho
+        return dicho
+
+    watch = ConsumerWatch(leer, lambda: NADA)
+    assert watch.heartbeats().fiable_desde == ANTES
+    with pytest.raises(TransientError):
+        watch.heartbeats()
+    assert watch.heartbeats().fiable_desde == AHORA + MUDO
+    assert watch.heartbeats().fiable_desde == AHORA + MUDO
 
 
 def test_el_silencio_del_almacen_no_es_la_muerte_del_consumidor() -> None:
@@ -186,16 +233,16 @@ def test_otro_dia_se_dice_con_su_fecha() -> None:
 
 def test_lo_que_no_se_sabe_no_es_un_uno() -> None:
     """While nothing is known of the consumers the metrics say neither 1 nor 0, but NaN."""
-    metricas = MetricasApi()
+    metricas = ApiMetrics()
 
-    def bien(diagnostico: Diagnostico, retraso: Retraso | None = None) -> str:
-        metricas.consumidores(diagnostico, None, retraso, guardado_s=None, consumo_s=None)
+    def bien(vista: ConsumersView) -> str:
+        metricas.consumidores(vista, AHORA, MADRID)
         return metricas.texto().decode()
 
-    assert "\nconsumo_consumidor_bien NaN\n" in bien(juzgar(None, NADA))
-    assert "\nconsumo_consumidor_bien NaN\n" in bien(juzgar([VIVO], None))
-    assert "\nconsumo_consumidor_bien 1.0\n" in bien(juzgar([VIVO], NADA))
-    tarde = replace(MUCHO, visto_s=40.0)
-    assert "\nconsumo_consumidor_bien 0.0\n" in bien(juzgar([VIVO], tarde))
-    assert "\nconsumo_espera_segundos 40.0\n" in bien(juzgar([VIVO], tarde), tarde)
-    assert "\nconsumo_espera_segundos NaN\n" in bien(juzgar([VIVO], Retraso({})), Retraso({}))
+    assert "\nconsumo_consumidor_bien NaN\n" in bien(ver(None, NADA))
+    assert "\nconsumo_consumidor_bien NaN\n" in bien(ver([VIVO], None))
+    assert "\nconsumo_consumidor_bien 1.0\n" in bien(ver([VIVO], NADA))
+    tarde = bien(ver([VIVO], replace(MUCHO, visto_s=40.0)))
+    assert "\nconsumo_consumidor_bien 0.0\n" in tarde
+    assert "\nconsumo_espera_segundos 40.0\n" in tarde
+    assert "\nconsumo_espera_segundos NaN\n" in bien(ver([VIVO], Lag({})))

@@ -15,7 +15,7 @@ from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, Veredictos
 from detection.errors import LoteEnVueloError, TransientError
 from pipeline.stores.ports import PuntoOnline
-from serving.scorer import Borrador, Origen, Scorer
+from serving.scorer import BatchOrigin, Draft, Scorer
 
 DIAS = 45
 N = 24 * DIAS
@@ -36,17 +36,17 @@ def _lecturas(clientes: int = 2, n: int = N) -> Lecturas:
     )
 
 
-def _origen(n: int, desde: int = 0) -> Origen:
+def _origen(n: int, desde: int = 0) -> BatchOrigin:
     """Return that n readings are those of partition 0 from an offset on."""
     offset = np.arange(desde, desde + n)
-    return Origen(np.zeros(n, np.int32), offset, {0: desde + n}, "registro")
+    return BatchOrigin(np.zeros(n, np.int32), offset, {0: desde + n}, "registro")
 
 
-def _draft(scorer: Scorer, lecturas: Lecturas, desde: int = 0) -> Borrador:
+def _draft(scorer: Scorer, lecturas: Lecturas, desde: int = 0) -> Draft:
     return scorer.draft(lecturas, _origen(len(lecturas), desde))
 
 
-def _save(historia: FakeHistoryStore, borrador: Borrador) -> None:
+def _save(historia: FakeHistoryStore, borrador: Draft) -> None:
     puntos = [PuntoOnline(p, s, estado, "registro") for p, (s, estado) in borrador.online.items()]
     historia.save(borrador.lecturas, borrador.veredictos, puntos)
 
@@ -55,7 +55,7 @@ def _pasar(
     scorer: Scorer, historia: FakeHistoryStore, lecturas: Lecturas, lote: int, desde: int = 0
 ) -> Veredictos:
     """Score and save batch after batch; the first reading has offset ``desde``."""
-    partes: list[Borrador] = []
+    partes: list[Draft] = []
     for i in range(0, len(lecturas), lote):
         trozo = lecturas.elegir(np.arange(i, min(i + lote, len(lecturas))))
         borrador = _draft(scorer, trozo, desde + i)

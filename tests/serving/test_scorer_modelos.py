@@ -14,7 +14,7 @@ from detection.detector import DetectorConsumo
 from detection.domain import Lecturas, Veredictos
 from detection.rules.registry import rules_fingerprint
 from pipeline.stores.ports import PuntoOnline
-from serving.scorer import Borrador, Origen, Scorer
+from serving.scorer import BatchOrigin, Draft, Scorer
 
 DIAS = 45
 CLIENTES = 4
@@ -37,22 +37,22 @@ def lecturas() -> Lecturas:
     return Lecturas(ids, np.repeat(horas(24 * DIAS), CLIENTES), kwh.T.ravel())
 
 
-def _origen(desde: int, n: int) -> Origen:
+def _origen(desde: int, n: int) -> BatchOrigin:
     """Return where readings from place ``desde`` on come from: customers 0, 1 and 2, 3 apart."""
     sitio = np.arange(desde, desde + n)
     particion = (sitio % CLIENTES // 2).astype(np.int32)
     # Two of each four places belong to a partition.
     offset = sitio // CLIENTES * 2 + sitio % 2
     siguiente = {int(p): int(offset[particion == p].max()) + 1 for p in np.unique(particion)}
-    return Origen(particion, offset, siguiente, "registro")
+    return BatchOrigin(particion, offset, siguiente, "registro")
 
 
-def _draft(scorer: Scorer, lecturas: Lecturas, desde: int, hasta: int) -> Borrador:
+def _draft(scorer: Scorer, lecturas: Lecturas, desde: int, hasta: int) -> Draft:
     trozo = lecturas.elegir(np.arange(desde, hasta))
     return scorer.draft(trozo, _origen(desde, hasta - desde))
 
 
-def _save(historia: FakeHistoryStore, borrador: Borrador) -> None:
+def _save(historia: FakeHistoryStore, borrador: Draft) -> None:
     puntos = [PuntoOnline(p, s, estado, "registro") for p, (s, estado) in borrador.online.items()]
     quedan = borrador.lecturas.vigentes()
     historia.save(borrador.lecturas.elegir(quedan), borrador.veredictos.elegir(quedan), puntos)
@@ -156,7 +156,7 @@ def test_un_topic_hecho_de_nuevo_empieza_sin_modelo(lecturas: Lecturas) -> None:
     _pasar(scorer, historia, lecturas, 0, N - 400, 500)
     trozo = lecturas.elegir(np.arange(N - 400, N))
     origen = _origen(0, 400)
-    de_nuevo = Origen(origen.particion, origen.offset, origen.siguiente, "otro registro")
+    de_nuevo = BatchOrigin(origen.particion, origen.offset, origen.siguiente, "otro registro")
     borrador = scorer.draft(trozo, de_nuevo)
     assert np.isnan(borrador.veredictos.scores[:, 6]).all()
     assert {p: siguiente for p, (siguiente, _) in borrador.online.items()} == {0: 200, 1: 200}

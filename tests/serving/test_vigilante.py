@@ -17,9 +17,9 @@ import pytest
 from apoyo_paquete import modelo, paquete, rasgos
 
 from detection.errors import PermanentError, TransientError
-from serving.model_package import holds_paquete, huella_de
-from serving.model_versions import Rechazo
-from serving.model_watcher import COPIAS, Vigilante
+from serving.model_package import holds_paquete, package_fingerprint
+from serving.model_versions import ModelRejection
+from serving.model_watcher import COPIAS, ModelWatcher
 from serving.registry import Registro
 from serving.settings import Settings
 
@@ -84,7 +84,7 @@ class RegistroFalso:
         if version not in self.paquetes:
             raise PermanentError(f"no existe la versión {version}")
         origen = self.paquetes[version]
-        if not holds_paquete(destino, huella_de(origen)):
+        if not holds_paquete(destino, package_fingerprint(origen)):
             shutil.rmtree(destino, ignore_errors=True)
             shutil.copytree(origen, destino)
         return destino
@@ -101,9 +101,9 @@ class Escena:
         self.carpeta = tmp_path / "modelos"
         self._pila = pila
 
-    def arrancar(self, **opciones: Any) -> Vigilante:
+    def arrancar(self, **opciones: Any) -> ModelWatcher:
         opciones = {"sondeo_s": SONDEO_S, "espera_inicio_s": PLAZO_S} | opciones
-        return self._pila.enter_context(Vigilante(self.registro, self.carpeta, **opciones))
+        return self._pila.enter_context(ModelWatcher(self.registro, self.carpeta, **opciones))
 
     def miradas(self, n: int = 3) -> None:
         """Let so many more looks go by."""
@@ -173,7 +173,6 @@ def test_una_version_rota_no_cambia_nada(
     escena.registro.alias["champion"] = numero
     estado = _hasta(lambda: (e := vigilante.estado()).error and e)
     assert estado.version == "consumo-detector-1"
-    assert estado.error_desde is not None
     escena.miradas(5)
     assert vigilante.take() is None
     (linea,) = _lineas(caplog, "ERROR")
@@ -193,10 +192,10 @@ def test_el_rechazo_se_anota_con_la_version_y_se_quita(escena: Escena) -> None:
     registro.romper(2)
     registro.alias["champion"] = 2
     vigilante = escena.arrancar()
-    rechazo = _hasta(lambda: Rechazo.from_tags(registro.tags_of(2)))
+    rechazo = _hasta(lambda: ModelRejection.from_tags(registro.tags_of(2)))
     assert "colas.npz" in rechazo.motivo
     assert vigilante.estado().version is None
-    assert Rechazo.from_tags(registro.tags_of(1)) is None
+    assert ModelRejection.from_tags(registro.tags_of(1)) is None
     registro.nueva(2)
     vigilante.close()
     escena.arrancar(sondeo_s=60.0)
@@ -216,7 +215,7 @@ def test_un_rechazo_que_mlflow_no_toma_se_anota_despues(escena: Escena) -> None:
 
     registro.tag = una_vez_no  # type: ignore[method-assign]
     registro.alias["champion"] = 2
-    assert _hasta(lambda: Rechazo.from_tags(registro.tags_of(2)))
+    assert _hasta(lambda: ModelRejection.from_tags(registro.tags_of(2)))
     assert vigilante.estado().version == "consumo-detector-1"
 
 
@@ -240,7 +239,7 @@ def test_sin_mlflow_se_empieza_con_la_copia_en_disco(
     escena: Escena, caplog: pytest.LogCaptureFixture
 ) -> None:
     """MLflow away at the start: the last one used goes on, said once, confirmed when it is back."""
-    with Vigilante(escena.registro, escena.carpeta, SONDEO_S) as antes:
+    with ModelWatcher(escena.registro, escena.carpeta, SONDEO_S) as antes:
         assert antes.take() is not None
     escena.registro.error = TransientError("MLflow no responde en http://x")
     vigilante = escena.arrancar()
@@ -328,18 +327,16 @@ def test_el_aspirante_puntua_en_la_sombra_hasta_que_se_retira(escena: Escena) ->
     """The challenger comes apart from the champion, and goes when its alias goes."""
     escena.registro.alias["challenger"] = 2
     vigilante = escena.arrancar(en_sombra=True)
-    aspirante, campeon = vigilante.take_challenger(), vigilante.take()
+    aspirante, campeon = vigilante.challenger, vigilante.take()
     assert aspirante is not None
     assert campeon is not None
     assert (aspirante.version, campeon.version) == ("consumo-detector-2", "consumo-detector-1")
-    assert vigilante.take_challenger() is None
     assert vigilante.challenger is aspirante
-    assert vigilante.estado().aspirante == "consumo-detector-2"
     escena.registro.alias["challenger"] = 3
-    assert _hasta(vigilante.take_challenger).version == "consumo-detector-3"
+    _hasta(lambda: vigilante.challenger and vigilante.challenger is not aspirante)
+    assert vigilante.challenger.version == "consumo-detector-3"
     del escena.registro.alias["challenger"]
     _hasta(lambda: vigilante.challenger is None)
-    assert vigilante.take_challenger() is None
     assert vigilante.take() is None
 
 
@@ -372,7 +369,7 @@ def test_sin_sombra_no_se_pregunta_por_el_aspirante(escena: Escena) -> None:
     escena.registro.alias["challenger"] = 2
     vigilante = escena.arrancar()
     escena.miradas()
-    assert vigilante.take_challenger() is None
+    assert vigilante.challenger is None
     assert escena.registro.preguntados == {"champion"}
 
 
@@ -478,7 +475,7 @@ def test_una_carpeta_en_que_no_se_escribe_se_dice(
 @pytest.mark.parametrize("mirando", [False, True])
 def test_se_para_enseguida(escena: Escena, mirando: bool) -> None:
     """The end waits neither for the next look nor long for the one under way."""
-    vigilante = Vigilante(escena.registro, escena.carpeta, 30.0, espera_inicio_s=0.1)
+    vigilante = ModelWatcher(escena.registro, escena.carpeta, 30.0, espera_inicio_s=0.1)
     if mirando:
         escena.registro.paso.clear()
     vigilante.start()
@@ -499,8 +496,8 @@ def test_con_un_mlflow_de_verdad(mlflow_uri: str, tmp_path: Path) -> None:
         registro.register(origen, rasgos(3), parametros={}, metricas={}, etiquetas={})
     registro.set_alias("champion", 1, {})
     carpeta = tmp_path / "modelos"
-    with Vigilante(registro, carpeta, 0.1, en_sombra=True, espera_inicio_s=PLAZO_S) as vigilante:
-        primero, sombra = vigilante.take(), _hasta(vigilante.take_challenger)
+    with ModelWatcher(registro, carpeta, 0.1, en_sombra=True, espera_inicio_s=PLAZO_S) as vigilante:
+        primero, sombra = vigilante.take(), _hasta(lambda: vigilante.challenger)
         assert primero is not None
         assert (primero.version, sombra.version) == (f"{nombre}-1", f"{nombre}-2")
         registro.set_alias("champion", 2, {"motivo": "mejor"})
@@ -508,7 +505,7 @@ def test_con_un_mlflow_de_verdad(mlflow_uri: str, tmp_path: Path) -> None:
         registro.set_alias("champion", 1, {"motivo": "peor"})
         assert _hasta(vigilante.take).version == f"{nombre}-1"
     ausente = Settings.model_validate({"mlflow_tracking_uri": "http://127.0.0.1:1"})
-    with Vigilante(Registro(ausente, modelo=nombre), carpeta, 10.0) as vigilante:
+    with ModelWatcher(Registro(ausente, modelo=nombre), carpeta, 10.0) as vigilante:
         copia = vigilante.take()
         assert copia is not None
         assert copia.version == f"{nombre}-1"

@@ -16,7 +16,7 @@ from detection.detector import DetectorConsumo
 from detection.domain import SEVERIDADES, Lecturas, instante, nombres_de_tipos
 from detection.simulation.synthesis import LabelledReadings, generate, make_population
 from serving.cli import FALLO, HECHO, run
-from serving.scorer import Origen, Scorer
+from serving.scorer import BatchOrigin, Scorer
 from training.evaluation.command import main
 from training.evaluation.file_pass import kafka_partition
 
@@ -67,7 +67,7 @@ def _live(lecturas: Lecturas, lote: int) -> list[tuple[str, str, str, str, bool]
             siguiente[p] += 1
         borrador = scorer.draft(
             trozo,
-            Origen(
+            BatchOrigin(
                 np.array(particion, np.int32), np.array(offset),
                 {p: siguiente[p] for p in set(particion)}, "registro",
             ),

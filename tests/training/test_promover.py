@@ -16,7 +16,7 @@ from pipeline.stores.postgres.audit import AuditoriaPostgres
 from serving.champion import Examen, PromocionRechazadaError, appoint, refusals, way_of
 from serving.cli import FALLO, HECHO, MAL_USO, run
 from serving.local_time import load_calendario
-from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, Rechazo
+from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, ModelRejection
 from serving.registry import Registro
 from serving.settings import Settings
 from training.evaluation.gain import Ganancia
@@ -324,7 +324,7 @@ def test_un_campeon_rechazado_no_es_ya_el_campeon_y_nada_mas(
     """Of a champion that a consumer rejected, or that is damaged, that is what is said."""
     version = registrar(entorno_mlflow, CERTERO)
     assert promover() == HECHO
-    registro.tag(version, Rechazo("nodo-1", "2026-11-24", "le falta «colas.npz»").tags())
+    registro.tag(version, ModelRejection("nodo-1", "2026-11-24", "le falta «colas.npz»").tags())
     assert promover("--version", str(version)) == FALLO
     assert "un consumidor (nodo-1) la rechazó" in promover.error
     assert "le falta «colas.npz»" in promover.error

@@ -19,9 +19,9 @@ from rich.console import Console
 from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, EntregaError, TransientError
 from pipeline.embedded.supervisor import PASO_INSISTIR_S, PLAZO_INSISTIR_S, Supervisor
-from pipeline.producer import Envio, open_envio, send_hours
+from pipeline.producer import ReadingSender, open_envio, send_hours
 from pipeline.stores.postgres.store import PostgresStore
-from pipeline.streaming.kafka_lag import GroupOffsets
+from pipeline.streaming.kafka_lag import LagReader
 from serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DemoDelivery:
         self._clientes = clientes
         self._historial = historial
         self.supervisor = supervisor
-        self._envio: Envio | None = None
+        self._envio: ReadingSender | None = None
         self._kafka_ends = 0
 
     @property
@@ -155,7 +155,7 @@ class DemoDelivery:
                 with suppress(TransientError):  # it has ended again: the next look brings it back
                     self._open()
 
-    def _open(self) -> Envio:
+    def _open(self) -> ReadingSender:
         while not self.supervisor.running:
             self.supervisor.pause(PASO_INSISTIR_S)
         if self._envio is None or self._emptied():
@@ -171,10 +171,10 @@ class DemoDelivery:
         if self._emptied():
             raise _EmptiedError
 
-    def _wait_read(self, envio: Envio, horas: range, faltan: _Told) -> None:
+    def _wait_read(self, envio: ReadingSender, horas: range, faltan: _Told) -> None:
         """Return once the group has committed all of it, or the history has it."""
         quedan, ultimo, mirado = -1, time.monotonic(), time.monotonic()
-        with closing(GroupOffsets(self._settings)) as grupo:
+        with closing(LagReader(self._settings)) as grupo:
             while True:
                 antes, quedan = quedan, grupo.unread(envio.productor.posiciones)
                 faltan(quedan)

@@ -14,7 +14,7 @@ import numpy as np
 from detection.domain import Lecturas
 from detection.errors import LecturaInvalidaError, PermanentError
 from pipeline.ingest.files.source_file import Entrada, FormatoError
-from pipeline.ingest.validation import Clave, Reglas
+from pipeline.ingest.validation import Reglas, TimeKey
 
 FILAS_POR_TROZO = 20_000
 REAL = "real"
@@ -174,7 +174,7 @@ def _reason(error: OSError) -> str:
 
 def _check(filas: Filas, reglas: Reglas, ahora_hora: int, vistas: set[tuple[object, str]]) -> Trozo:
     _tell_october_apart(filas, reglas, vistas)
-    claves: list[Clave] = [t if isinstance(t, str) else "" for t in filas.timestamp]
+    claves: list[TimeKey] = [t if isinstance(t, str) else "" for t in filas.timestamp]
     kwh = np.array([x if type(x) is float else np.nan for x in filas.consumo_kwh], np.float64)
 
     def registro(i: int) -> Mapping[str, object]:

@@ -18,7 +18,7 @@ import psycopg2.errors
 from detection.errors import ConsumoError, TransientError
 from pipeline.stores.server_errors import SIN_SITIO, StoreServer
 from pipeline.stores.watchdog import GUARDADO, Paciencia, Watchdog
-from serving.reachability import greet_at
+from serving.reachability import probe
 from serving.settings import Settings
 
 LIMITE_MS = 30_000
@@ -58,7 +58,7 @@ def _watchdog(direcciones: tuple[Direccion, ...]) -> Watchdog:
         callada = False
         for familia, direccion in direcciones:
             try:
-                greet_at(familia, direccion, SALUDO, SALUDO_S)
+                probe(familia, direccion, SALUDO, SALUDO_S)
             except TimeoutError:
                 callada = True
             except OSError:

@@ -5,14 +5,13 @@ Every function works inside the caller's transaction, on its cursor.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.domain import SEGUNDOS_POR_HORA, SEVERIDADES, Lecturas, Veredictos, instante
+from detection.domain import SEGUNDOS_POR_HORA, SEVERIDADES, Lecturas, Veredictos
 from pipeline.stores.ports import DIFERENCIA_CENTESIMAS, PuntoOnline
 
 _GUARDA_PUNTOS = """
@@ -30,30 +29,25 @@ SELECT particion, siguiente_offset, estado FROM modelo_online
 WHERE topic = %s AND registro = %s AND particion = ANY(%s::int[])
 """
 
-_COLUMNAS_SOMBRA = (
-    "propietario_id",
-    "timestamp_consumo",
-    "version_aspirante",
-    "version_campeon",
-    "score_campeon",
-    "score_aspirante",
-    "severidad_campeon",
-    "severidad_aspirante",
+_GUARDA_SOMBRA = f"""
+INSERT INTO comparacion_sombra (
+    propietario_id, timestamp_consumo, version_aspirante, version_campeon,
+    score_campeon, score_aspirante, severidad_campeon, severidad_aspirante
 )
-_LISTA_SOMBRA = ", ".join(_COLUMNAS_SOMBRA)
-_CAMBIANTES_SOMBRA = ", ".join(_COLUMNAS_SOMBRA[3:])
-_NUEVAS_SOMBRA = ", ".join(f"excluded.{columna}" for columna in _COLUMNAS_SOMBRA[3:])
-_CREA_SOMBRA = f"""
-CREATE TEMP TABLE IF NOT EXISTS sombra ON COMMIT DELETE ROWS AS
-SELECT {_LISTA_SOMBRA} FROM comparacion_sombra WITH NO DATA
-"""
-_COPIA_SOMBRA = f"COPY pg_temp.sombra ({_LISTA_SOMBRA}) FROM STDIN"
-_MEZCLA_SOMBRA = f"""
-INSERT INTO comparacion_sombra ({_LISTA_SOMBRA})
-SELECT {_LISTA_SOMBRA} FROM pg_temp.sombra
-ORDER BY propietario_id, timestamp_consumo
-ON CONFLICT (propietario_id, timestamp_consumo, version_aspirante) DO UPDATE
-SET ({_CAMBIANTES_SOMBRA}) = ROW({_NUEVAS_SOMBRA})
+SELECT p.propietario_id, to_timestamp(p.hora * {SEGUNDOS_POR_HORA}), %(aspirante)s, %(campeon)s,
+    p.score_campeon / 100.0, p.score_aspirante / 100.0, p.severidad_campeon, p.severidad_aspirante
+FROM unnest(
+    %(clientes)s::text[], %(horas)s::bigint[], %(scores_campeon)s::int[],
+    %(scores_aspirante)s::int[], %(severidades_campeon)s::text[], %(severidades_aspirante)s::text[]
+) AS p(
+    propietario_id, hora, score_campeon, score_aspirante, severidad_campeon, severidad_aspirante
+)
+ORDER BY 1, 2
+ON CONFLICT (propietario_id, timestamp_consumo, version_aspirante) DO UPDATE SET
+    version_campeon = excluded.version_campeon,
+    score_campeon = excluded.score_campeon, score_aspirante = excluded.score_aspirante,
+    severidad_campeon = excluded.severidad_campeon,
+    severidad_aspirante = excluded.severidad_aspirante
 """
 # In the order of their identities; a locked row stays where it is, at its ctid.
 _ESTABAN_SOMBRA = f"""
@@ -70,8 +64,6 @@ _PARES = """
 SELECT severidad_campeon, severidad_aspirante, count(*) FROM comparacion_sombra
 WHERE version_aspirante = %s GROUP BY 1, 2
 """
-# What COPY's text format takes for itself (PostgreSQL manual, COPY, "Text Format").
-_ESCAPE = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def put_online(cursor: Any, topic: str, puntos: Sequence[PuntoOnline]) -> None:
@@ -131,25 +123,23 @@ def put_shadow(
     cuales: NDArray[np.int64],
 ) -> None:
     """Store both verdicts of the readings ``cuales`` (k,)."""
-    versiones = [
-        version.translate(_ESCAPE) for version in (aspirante.version_modelo, campeon.version_modelo)
-    ]
-    lineas = []
-    for i in cuales.tolist():
-        campos = [
-            lecturas.propietario_id[i].translate(_ESCAPE),
-            instante(lecturas.hora_utc[i]).isoformat(),
-            *versiones,
-            str(int(campeon.score_centesimas[i]) / 100),
-            str(int(aspirante.score_centesimas[i]) / 100),
-            str(SEVERIDADES[campeon.severidad[i]]),
-            str(SEVERIDADES[aspirante.severidad[i]]),
-        ]
-        lineas.append("\t".join(campos) + "\n")
-    cursor.execute("SET LOCAL client_min_messages = warning")
-    cursor.execute(_CREA_SOMBRA)
-    cursor.copy_expert(_COPIA_SOMBRA, io.BytesIO("".join(lineas).encode()))
-    cursor.execute(_MEZCLA_SOMBRA)
+    cursor.execute(
+        _GUARDA_SOMBRA,
+        {
+            "aspirante": aspirante.version_modelo,
+            "campeon": campeon.version_modelo,
+            "clientes": [lecturas.propietario_id[i] for i in cuales.tolist()],
+            "horas": lecturas.hora_utc[cuales].tolist(),
+            "scores_campeon": campeon.score_centesimas[cuales].tolist(),
+            "scores_aspirante": aspirante.score_centesimas[cuales].tolist(),
+            "severidades_campeon": _words(campeon, cuales),
+            "severidades_aspirante": _words(aspirante, cuales),
+        },
+    )
+
+
+def _words(veredictos: Veredictos, cuales: NDArray[np.int64]) -> list[str]:
+    return [str(SEVERIDADES[severidad]) for severidad in veredictos.severidad[cuales]]
 
 
 def shadow_pairs(cursor: Any, version_aspirante: str) -> dict[tuple[str, str], int]:
