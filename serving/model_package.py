@@ -65,7 +65,7 @@ def save_paquete(
 
     Parameters
     ----------
-    modelo : Modelo
+    modelo : ScoringModel
     carpeta : Path
         Files of the same names are replaced.
     extras : mapping of str to bytes, optional
