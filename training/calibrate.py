@@ -31,30 +31,31 @@ from detection.models.isolation_forest import Bosque
 from detection.models.scoring_model import Cola, Modelo
 from detection.params import CALIBRACIONES, Calibracion, Params
 from detection.rules.registry import DETECTORES
-from training.dataset import HistoriaCortaError, Retenidas
+from training.dataset import HistoriaCortaError
+from training.history import HeldOut
 
 HORAS_PREVIAS = 1e6
 """Weight of the population's values, in readings. By hand, 2026-11-24: they come from 321 public
 households over months, a few hundred thousand readings each kind of day, and one installation's
 two weeks should only move them when they are many."""
-EXCESO_MAXIMO = 1e3
+EXCESO_CONTADO = 1e3
 """Larger excesses count as this: against a past of zeros they have no bound. By hand."""
-ERRORES_TIPICOS = 1.0
+ERRORES_TIPICOS_COLA = 1.0
 """Standard errors by which a tail is raised. By hand, 2026-11-24: it halves the false alarms of
 severidad media of fifty customers who were not calibrated on, for 0.003 of average precision."""
-LOTE = 50_000
+LECTURAS_POR_LOTE = 50_000
 """Readings measured at once, so that what explains a verdict does not fill the memory."""
 
 
-def measure_retenidas(retenidas: Retenidas, detector: DetectorConsumo) -> Crudos:
+def measure_held_out(retenidas: HeldOut, detector: DetectorConsumo) -> Crudos:
     """Return what was measured on the held-out readings (m,), in the order of the log.
 
     All readings, the past before them too, go through the detector; verdicts keep no measures.
     """
     partes = []
     n = len(retenidas.lecturas)
-    for inicio in range(0, n, LOTE):
-        indices = np.arange(inicio, min(inicio + LOTE, n))
+    for inicio in range(0, n, LECTURAS_POR_LOTE):
+        indices = np.arange(inicio, min(inicio + LECTURAS_POR_LOTE, n))
         crudos = detector.measure(retenidas.lecturas.elegir(indices), retenidas.particion[indices])
         partes.append(_choose(crudos, np.flatnonzero(retenidas.retenida[indices])))
     return replace(
@@ -116,12 +117,12 @@ def fit_tail(scores: NDArray[np.float64], cliente: NDArray[np.int64]) -> Cola:
     )
     alcanzan = np.array([1.0 - np.searchsorted(x, cola.scores) / x.size for x in partes])
     error = alcanzan.std(axis=0, ddof=1) / np.sqrt(len(partes)) if len(partes) > 1 else 0.0
-    p = np.clip(alcanzan.mean(axis=0) + ERRORES_TIPICOS * error, np.exp(cola.log_p), 1.0)
+    p = np.clip(alcanzan.mean(axis=0) + ERRORES_TIPICOS_COLA * error, np.exp(cola.log_p), 1.0)
     return Cola(cola.scores, np.log(np.minimum.accumulate(p)))
 
 
 def calibrate(
-    version: str, bosque: Bosque, retenidas: Retenidas, calendario: Calendario, params: Params
+    version: str, bosque: Bosque, retenidas: HeldOut, calendario: Calendario, params: Params
 ) -> Modelo:
     """Return the model: the forest, calibrated on held-out clean readings.
 
@@ -136,7 +137,7 @@ def calibrate(
         One of the two models was not ready on any of the readings.
     """
     detector = DetectorConsumo(calendario, params)
-    crudos = measure_retenidas(retenidas, detector)
+    crudos = measure_held_out(retenidas, detector)
     ids = np.array(retenidas.lecturas.propietario_id)[retenidas.retenida]
     _, cliente = np.unique(ids, return_inverse=True)
     return Modelo(
@@ -191,7 +192,7 @@ def shrink(previa: Calibracion, exceso: NDArray[np.float32]) -> Calibracion:
     (0.015, 2.0)
     """
     listo = exceso[~np.isnan(exceso)].astype(np.float64)
-    sobre = np.minimum(listo[listo > 1.0], EXCESO_MAXIMO)
+    sobre = np.minimum(listo[listo > 1.0], EXCESO_CONTADO)
     previas = HORAS_PREVIAS * previa.tasa
     return replace(
         previa,
