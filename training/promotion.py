@@ -223,7 +223,7 @@ def examine(
     return juicio
 
 
-def carry_out(settings: Settings, registro: Registro, juicio: Juicio, *, quien: str) -> None:
+def promote_accepted(settings: Settings, registro: Registro, juicio: Juicio, *, quien: str) -> None:
     """Move the alias if the gate has said so, for the very champion that it compared with.
 
     A damaged champion could not be compared with: taking its place is forced, and audited.
@@ -337,7 +337,7 @@ def main(argv: Sequence[str]) -> int:
         return _go_back(settings, registro, version, campeon, motivo)
     juicio = examine(settings, registro, version, campeon)
     show(juicio)
-    carry_out(settings, registro, juicio, quien=who())
+    promote_accepted(settings, registro, juicio, quien=who())
     decision = juicio.decision
     que = "pasa a ser el campeón" if decision.promueve else "no se promueve"
     print(f"La versión {version} {que}: {decision.motivo}.")  # noqa: T201

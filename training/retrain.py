@@ -37,7 +37,7 @@ from serving.model_versions import CAMPEON
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.shutdown import PASO_S, Parada
-from training.promotion import carry_out, examine, who
+from training.promotion import examine, promote_accepted, who
 from training.promotion_policy import Criterio, Politica
 
 _LOG = logging.getLogger("reentrenamiento")
@@ -205,7 +205,7 @@ def _advance(
         ejecucion.criterios = juicio.decision.criterios
         ejecucion.detalle = juicio.decision.motivo
     quien = f"consumo reentrenar, {who()}"
-    carry_out(settings, registro, juicio, quien=quien)
+    promote_accepted(settings, registro, juicio, quien=quien)
     ejecucion.resultado = PROMOVIDO if juicio.decision.promueve else RECHAZADO
 
 

@@ -26,11 +26,11 @@ from training.holdout import EVALUACION
 from training.promotion import (
     ANCHO_TABLA,
     Juicio,
-    carry_out,
     compare_versions,
     contenders,
     examine,
     main,
+    promote_accepted,
     show,
 )
 from training.promotion_policy import Decision, Politica, apply_gate
@@ -79,7 +79,7 @@ def promote(settings: Settings, *, renovacion: bool = False) -> Decision:
     """Return the gate's decision on the challenger, already carried out."""
     registro = Registro(settings)
     juicio = examine(settings, registro, *contenders(registro), renovacion=renovacion)
-    carry_out(settings, registro, juicio, quien="la prueba")
+    promote_accepted(settings, registro, juicio, quien="la prueba")
     return juicio.decision
 
 
@@ -405,9 +405,9 @@ def test_el_campeon_movido_a_mano_vale_igual(
     assert juicio.decision.promueve
     a_mano(entorno_mlflow, sordo)
     with pytest.raises(PermanentError, match="el campeón ha cambiado mientras tanto"):
-        carry_out(entorno_mlflow, registro, juicio, quien="yo")
+        promote_accepted(entorno_mlflow, registro, juicio, quien="yo")
     a_mano(entorno_mlflow, certero)
-    carry_out(entorno_mlflow, registro, juicio, quien="yo")
+    promote_accepted(entorno_mlflow, registro, juicio, quien="yo")
     assert registro.version_of(CAMPEON) == nuevo
 
 

@@ -26,10 +26,8 @@ from detection.simulation.attacks import (
     aplicar,
     make_ataque,
 )
-from detection.simulation.draws import Tiempo, make_tiempo
+from detection.simulation.draws import Floats, Tiempo, make_tiempo
 from training.history import by_lot, partition_of
-
-Floats = NDArray[np.float64]
 
 ATAQUES: tuple[str, ...] = tuple(etiqueta for etiqueta in ETIQUETAS if etiqueta != NORMAL)
 """Every kind, in the order in which twins get them."""

@@ -12,7 +12,7 @@ from training.evaluation.report import (
     CABECERA_COMPARACION,
     CABECERA_RESUMEN,
     CABECERA_TIPOS,
-    MEZCLA,
+    NOMBRE_MEZCLA,
     Datos,
     comparison_rows,
     summary_rows,
@@ -113,8 +113,8 @@ def _curves(informe: Datos, x: str, y: str, *, escalon: bool) -> Any:
 
     figura = go.Figure()
     # Drawn last, the blend's lies over the others; its rank keeps it first in the legend.
-    for k, nombre in enumerate(sorted(informe["curvas"], key=lambda n: n == MEZCLA)):
-        curva, nuestra = informe["curvas"][nombre], nombre == MEZCLA
+    for k, nombre in enumerate(sorted(informe["curvas"], key=lambda n: n == NOMBRE_MEZCLA)):
+        curva, nuestra = informe["curvas"][nombre], nombre == NOMBRE_MEZCLA
         inicio = curva[y][:1] if escalon else [0.0]
         figura.add_scatter(
             x=[0.0, *curva[x]], y=[*inicio, *curva[y]], mode="lines", name=nombre,

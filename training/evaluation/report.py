@@ -30,7 +30,7 @@ from training.evaluation.metrics import (
     to_centesimas,
 )
 
-MEZCLA = "mezcla"
+NOMBRE_MEZCLA = "mezcla"
 AZAR = "al azar"
 PRIMEROS = (10, 50, 100)
 
@@ -100,7 +100,7 @@ def make_informe(casos: Casos, opiniones: Opiniones, semilla: int, semivida_dias
         "falsas_alarmas": _alarms(casos, opiniones.severidad, semilla),
         "comparacion": _compare(casos, opiniones, tabla, ranking, semilla, semivida_dias),
         "curvas": {
-            MEZCLA: tabla.curvas(),
+            NOMBRE_MEZCLA: tabla.curvas(),
             **{
                 n: ScoreTable(s[j], verdad, cliente).curvas()
                 for n, s in opiniones.otras.items()
@@ -209,7 +209,7 @@ def _compare(
     atacado = casos.atacado[np.unique(casos.cliente)]
     k = int(atacado.sum())
     valores, remuestras = _both(mezcla, semilla)
-    salida = {MEZCLA: {
+    salida = {NOMBRE_MEZCLA: {
         **_figures(valores, remuestras),
         "primeros_k": precision_at(ranking, atacado, k, semilla),
     }}  # fmt: skip
