@@ -1,19 +1,19 @@
 """The learned blend: boosted trees over what the detectors say and what is remembered.
 
 It learns from injected attacks: each customer whose days are clean is there as it is, and several
-times again with an attack, a different kind each time (``equipo_rojo``). What analysts confirmed
-or discarded is there too. Nobody's own readings calibrate it: in turn, a part of the customers is
-left out, the trees that never saw them score their clean days, and the tails of all of these scores
-are the version's. The trees that are kept have seen everybody.
+times again with an attack, a different kind each time (``evaluation.attacked_homes``). What
+analysts confirmed or discarded is there too. Nobody's own readings calibrate it: in turn, a part of
+the customers is left out, the trees that never saw them score their clean days, and the tails of
+all of these scores are the version's. The trees that are kept have seen everybody.
 
 Boosting is scikit-learn's histogram one (G. Ke et al., "LightGBM", NeurIPS 2017, is its model); a
-detector's excess can only raise the score (``aprendida.CRECIENTES``).
+detector's excess can only raise the score (``detection.blend.learned.CRECIENTES``).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -26,23 +26,18 @@ from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import PermanentError
 from detection.models.boosted_trees import FlatBoostedTrees
 from detection.models.tails import EmpiricalTail
-from detection.params import Params
+from detection.params import HORAS_VENTANA, Params
 from detection.scoring_model import ScoringModel
-from detection.simulation.attacks import AMPLIADOS
-from training.binning import CAJAS, find_cortes, to_cajas
-from training.calibrate import LOTE
-from training.evaluation.attacked_homes import Poblacion, make_poblacion
-from training.history_reader import lot_of
-from training.holdout import ATAQUES
+from training.calibrate import LECTURAS_POR_LOTE
+from training.evaluation.attacked_homes import TODOS, Poblacion, attack_homes
+from training.history import HistoryReader, lot_of, readings_of
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
 _LOG = logging.getLogger("entrenamiento")
 
-TIPOS_ENSENADOS: tuple[str, ...] = (*ATAQUES, *AMPLIADOS)
-"""Kinds of attack that it learns from."""
-CLIENTES_MINIMOS = 20
+LIMPIOS_MINIMOS = 20
 """Fewer clean customers say too little of what is ordinary. By hand, 2026-11-24."""
 VUELTAS = 10
 """Times that each customer is attacked, at most; and what all of it may come to: """
@@ -69,6 +64,13 @@ customers, 2026-11-29: leaves of 500 readings cannot tell a few odd homes apart,
 steps gain nothing."""
 FRACCION_HOJA = 1 / 400
 """Where there are few readings, a leaf holds this share of them at least."""
+CAJAS = 128
+"""Boxes of a column at most. By hand, 2026-11-24."""
+MUESTRA = 200_000
+"""Rows that the places are found in, at most: scikit-learn's own figure."""
+VEREDICTOS_DE_QUE_APRENDER = 2_000
+"""Latest verdicts that are learnt from. By hand, 2026-11-24: each costs 28 days of one customer."""
+CLIENTES_POR_BLOQUE = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +89,7 @@ class Ejemplos:
     score : ndarray (n,), uint8
         What the weighted blend says of it, in hundredths.
     tipo : ndarray (n,), int64
-        Kind of attack, as an index into ``TIPOS_ENSENADOS``; -1 = none.
+        Kind of attack, as an index into ``TODOS``; -1 = none.
     """
 
     columnas: NDArray[np.float32]
@@ -114,14 +116,14 @@ def learn_mezcla(
     ----------
     limpias : Lecturas
         Clean readings of customers that the forest did not learn from.
-    modelo : Modelo
+    modelo : ScoringModel
         Forest and calibrations of the version, without a learned blend.
     dichos : Ejemplos, optional
-        What analysts said (``dichos.read_dichos``).
+        What analysts said (``read_reviewed``).
     """
     clientes = len(set(limpias.propietario_id))
-    if clientes < CLIENTES_MINIMOS:
-        _LOG.info("la mezcla no se aprende con menos de %d clientes limpios", CLIENTES_MINIMOS)
+    if clientes < LIMPIOS_MINIMOS:
+        _LOG.info("la mezcla no se aprende con menos de %d clientes limpios", LIMPIOS_MINIMOS)
         return None
     try:
         ejemplos = make_ejemplos(limpias, modelo, calendario, params, semilla)
@@ -154,14 +156,14 @@ def fit_arboles(
     ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None
 ) -> FlatBoostedTrees:
     """Return the trees that examples, and what analysts said, teach."""
-    juntos = _with(ejemplos, dichos)
+    juntos = ejemplos if dichos is None else join_ejemplos([ejemplos, dichos])
     cortes = find_cortes(juntos.columnas, juntos.peso, semilla)
     return FlatBoostedTrees.from_sklearn(_fit(juntos, cortes, semilla), cortes)
 
 
 def without(ejemplos: Ejemplos, tipo: str) -> Ejemplos:
     """Return the examples but those of one kind of attack, as if nobody had thought of it."""
-    quedan = _choose(ejemplos, ejemplos.tipo != TIPOS_ENSENADOS.index(tipo))
+    quedan = _choose(ejemplos, ejemplos.tipo != TODOS.index(tipo))
     return replace(quedan, peso=_weights(quedan.tipo))
 
 
@@ -203,14 +205,13 @@ def make_ejemplos(
     partes = []
     for vuelta in range(vueltas + 1):
         # Another seed each time, so that a customer meets another kind.
-        poblacion = make_poblacion(
-            limpias, calendario, semilla + vuelta, tipos=TIPOS_ENSENADOS,
+        poblacion = attack_homes(
+            limpias, calendario, semilla + vuelta, tipos=TODOS,
             proporcion=float(vuelta > 0),
             calentamiento_dias=calentamiento,
         )  # fmt: skip
         partes.append(_measure(poblacion, modelo, calendario, params, semilla + vuelta))
     juntos = join_ejemplos(partes)
-    assert juntos is not None
     return replace(juntos, peso=_weights(juntos.tipo))
 
 
@@ -223,18 +224,10 @@ def _weights(tipo: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(peso[tipo + 1])
 
 
-def join_ejemplos(partes: Sequence[Ejemplos]) -> Ejemplos | None:
-    """Return all rows together, None if there are no parts."""
-    if not partes:
-        return None
+def join_ejemplos(partes: Sequence[Ejemplos]) -> Ejemplos:
+    """Return all rows together, of one part at least."""
     nombres = [campo.name for campo in fields(Ejemplos)]
     return Ejemplos(**{n: np.concatenate([getattr(p, n) for p in partes]) for n in nombres})
-
-
-def _with(ejemplos: Ejemplos, dichos: Ejemplos | None) -> Ejemplos:
-    juntos = join_ejemplos([ejemplos] if dichos is None else [ejemplos, dichos])
-    assert juntos is not None
-    return juntos
 
 
 def _measure(
@@ -249,8 +242,8 @@ def _measure(
     detector.use(modelo)
     elegida = _draw(poblacion, semilla)
     columnas, scores = [], []
-    for inicio in range(0, len(poblacion), LOTE):
-        trozo = np.arange(inicio, min(inicio + LOTE, len(poblacion)))
+    for inicio in range(0, len(poblacion), LECTURAS_POR_LOTE):
+        trozo = np.arange(inicio, min(inicio + LECTURAS_POR_LOTE, len(poblacion)))
         crudos = detector.measure(poblacion.lecturas.elegir(trozo))
         filas = elegida[trozo] & ~np.isnan(crudos.columnas[:, 0])
         elegida[trozo] = filas
@@ -258,7 +251,7 @@ def _measure(
         scores.append(crudos.veredictos.score_centesimas[filas])
     partes = np.array([part_of(c) for c in poblacion.clientes], np.int64)
     cliente = poblacion.cliente[elegida]
-    cual = np.array([TIPOS_ENSENADOS.index(t) if t else -1 for t in poblacion.ataque], np.int64)
+    cual = np.array([TODOS.index(t) if t else -1 for t in poblacion.ataque], np.int64)
     return Ejemplos(
         np.concatenate(columnas),
         poblacion.atacada[elegida],
@@ -335,4 +328,120 @@ def _precision(ejemplos: Ejemplos, scores: NDArray) -> float:
         average_precision_score(
             ejemplos.sospechosa[hay], scores[hay], sample_weight=ejemplos.peso[hay]
         )
+    )
+
+
+def find_cortes(
+    columnas: NDArray[np.float32], peso: NDArray[np.float64], semilla: int
+) -> list[NDArray[np.float32]]:
+    """Return, for each column, the highest value of each box but the last, rising.
+
+    As scikit-learn's histogram boosting does by itself, but with weights it sorts a column once
+    for every box, which is most of the time that a fit on a short history takes (1.9, 2026-11-29).
+    Boxes of equal weight; where a column has no more than ``CAJAS`` values, each is its own.
+
+    Parameters
+    ----------
+    columnas : ndarray (n, c), float32
+        NaN = not known: in no box.
+    peso : ndarray (n,), > 0
+
+    Examples
+    --------
+    >>> columna = np.array([[3.0], [1.0], [2.0], [1.0]], np.float32)
+    >>> [c.tolist() for c in find_cortes(columna, np.ones(4), 1)]
+    [[1.0, 2.0]]
+    """
+    if peso.size > MUESTRA:
+        filas = np.random.default_rng(semilla).choice(peso.size, MUESTRA, replace=False)
+        columnas, peso = columnas[filas], peso[filas]
+    return [_edges(columna, peso) for columna in columnas.T]
+
+
+def to_cajas(
+    columnas: NDArray[np.float32], cortes: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return the number (n, c) of each value's box, 0 for the lowest; NaN stays NaN."""
+    salida = np.empty(columnas.shape, np.float32)
+    for j, corte in enumerate(cortes):
+        salida[:, j] = np.searchsorted(corte, columnas[:, j])
+    salida[np.isnan(columnas)] = np.nan
+    return salida
+
+
+def _edges(columna: NDArray[np.float32], peso: NDArray[np.float64]) -> NDArray[np.float32]:
+    hay = ~np.isnan(columna)
+    valores, cual = np.unique(columna[hay], return_inverse=True)
+    if valores.size <= CAJAS:
+        return valores[:-1]
+    hasta = np.cumsum(np.bincount(cual, peso[hay]))
+    partes = np.arange(1, CAJAS) / CAJAS * hasta[-1]
+    return np.unique(valores[np.minimum(np.searchsorted(hasta, partes), valores.size - 2)])
+
+
+def read_reviewed(
+    almacen: HistoryReader,
+    casos: Mapping[tuple[str, int], bool],
+    modelo: ScoringModel,
+    calendario: Calendario,
+    params: Params,
+) -> Ejemplos | None:
+    """Return a row for each verdict whose reading is still there; None = there is none.
+
+    A confirmed anomaly is suspicious whatever the models think of it, a discarded one is not. Each
+    row is what the detector sees of that hour today, out of the stored history.
+
+    Parameters
+    ----------
+    casos : mapping of (str, int) to bool
+        Customer and absolute hour to whether it was confirmed.
+    """
+    ultimos = sorted(casos, key=lambda caso: (caso[1], caso[0]))[-VEREDICTOS_DE_QUE_APRENDER:]
+    clientes = sorted({quien for quien, _ in ultimos})
+    partes = [
+        _reviewed_rows(almacen, ids, {c: casos[c] for c in ultimos if c[0] in set(ids)}, modelo,
+              calendario, params)
+        for ids in (
+            clientes[i : i + CLIENTES_POR_BLOQUE]
+            for i in range(0, len(clientes), CLIENTES_POR_BLOQUE)
+        )
+    ]  # fmt: skip
+    if not any(parte.cliente.size for parte in partes):
+        return None
+    dichos = join_ejemplos(partes)
+    confirmados = int(dichos.sospechosa.sum())
+    _LOG.info(
+        "de los analistas se aprende: %d anomalías confirmadas y %d descartadas",
+        confirmados, dichos.sospechosa.size - confirmados,
+    )  # fmt: skip
+    return dichos
+
+
+def _reviewed_rows(
+    almacen: HistoryReader,
+    ids: Sequence[str],
+    casos: Mapping[tuple[str, int], bool],
+    modelo: ScoringModel,
+    calendario: Calendario,
+    params: Params,
+) -> Ejemplos:
+    horas = [hora for _, hora in casos]
+    historia = almacen.load_range(ids, min(horas) - HORAS_VENTANA, max(horas) + 1)
+    lecturas = readings_of(ids, historia)
+    detector = DetectorConsumo(calendario, params, con_columnas=True)
+    detector.use(modelo)
+    crudos = detector.measure(lecturas)
+    claves = list(zip(lecturas.propietario_id, lecturas.hora_utc.tolist(), strict=True))
+    filas = np.array(
+        [i for i, c in enumerate(claves) if c in casos and not np.isnan(crudos.columnas[i, 0])],
+        np.int64,
+    )
+    return Ejemplos(
+        crudos.columnas[filas],
+        np.array([casos[claves[i]] for i in filas.tolist()], np.bool_),
+        np.full(filas.size, PESO_VEREDICTO),
+        np.full(filas.size, SIEMPRE, np.int64),
+        historia.indice[filas].astype(np.int64),
+        crudos.veredictos.score_centesimas[filas],
+        np.full(filas.size, -1, np.int64),
     )

@@ -1,14 +1,14 @@
 """What a raw score is worth: tails of the models and rates of the rules, on held-out clean days.
 
-Models: the empirical tail of their scores on readings that neither learnt from (``EmpiricalTail``).
-The online model has followed the same customers for weeks before, and scores before it learns; each
-of its states follows about as many of them as a partition has live, for the tail depends on it.
-Readings of one customer come in spells: a journey is a hundred rare readings, and one customer
-more or less with a journey moves the tail. So it is taken one standard error between customers
-higher than the mean of them; of few customers nothing is called very rare.
+Models: the empirical tail of their scores on readings that neither learnt from
+(``EmpiricalTail``). The online model has followed the same customers for weeks before, and scores
+before it learns; each of its states follows about as many of them as a partition has live, for the
+tail depends on it. Readings of one customer come in spells: a journey is a hundred rare readings,
+and one customer more or less with a journey moves the tail. So it is taken one standard error
+between customers higher than the mean of them; of few customers nothing is called very rare.
 
 Rules: how often an ordinary customer passes the threshold (``tasa``) and how fast the tail falls
-beyond it (``alfa``), shrunk towards the population's values of ``params.CALIBRACIONES``. Both are
+beyond it (``alfa``), shrunk towards the population's values of ``registry.CALIBRACIONES``. Both are
 posterior means under conjugate priors worth ``HORAS_PREVIAS`` readings (Gelman et al., "Bayesian
 Data Analysis", 3rd ed., 2013, ch. 2): Beta for a rate, Gamma for the exponent of a Pareto tail,
 whose likelihood gives Hill's estimator (B. M. Hill, "A simple general approach to inference about
@@ -32,30 +32,31 @@ from detection.models.tails import EmpiricalTail
 from detection.params import Calibracion, Params
 from detection.rules.registry import CALIBRACIONES, DETECTORES, rules_fingerprint
 from detection.scoring_model import ScoringModel
-from training.dataset import HistoriaCortaError, Retenidas
+from training.dataset import HistoriaCortaError
+from training.history import HeldOut
 
 HORAS_PREVIAS = 1e6
 """Weight of the population's values, in readings. By hand, 2026-11-24: they come from 321 public
 households over months, a few hundred thousand readings each kind of day, and one installation's
 two weeks should only move them when they are many."""
-EXCESO_MAXIMO = 1e3
+EXCESO_CONTADO = 1e3
 """Larger excesses count as this: against a past of zeros they have no bound. By hand."""
-ERRORES_TIPICOS = 1.0
+ERRORES_TIPICOS_COLA = 1.0
 """Standard errors by which a tail is raised. By hand, 2026-11-24: it halves the false alarms of
 severidad media of fifty customers who were not calibrated on, for 0.003 of average precision."""
-LOTE = 50_000
+LECTURAS_POR_LOTE = 50_000
 """Readings measured at once, so that what explains a verdict does not fill the memory."""
 
 
-def measure_retenidas(retenidas: Retenidas, detector: DetectorConsumo) -> ScoringTrace:
+def measure_held_out(retenidas: HeldOut, detector: DetectorConsumo) -> ScoringTrace:
     """Return what was measured on the held-out readings (m,), in the order of the log.
 
     All readings, the past before them too, go through the detector; verdicts keep no measures.
     """
     partes = []
     n = len(retenidas.lecturas)
-    for inicio in range(0, n, LOTE):
-        indices = np.arange(inicio, min(inicio + LOTE, n))
+    for inicio in range(0, n, LECTURAS_POR_LOTE):
+        indices = np.arange(inicio, min(inicio + LECTURAS_POR_LOTE, n))
         crudos = detector.measure(retenidas.lecturas.elegir(indices), retenidas.particion[indices])
         partes.append(_choose(crudos, np.flatnonzero(retenidas.retenida[indices])))
     return replace(
@@ -117,14 +118,14 @@ def fit_tail(scores: NDArray[np.float64], cliente: NDArray[np.int64]) -> Empiric
     )
     alcanzan = np.array([1.0 - np.searchsorted(x, cola.scores) / x.size for x in partes])
     error = alcanzan.std(axis=0, ddof=1) / np.sqrt(len(partes)) if len(partes) > 1 else 0.0
-    p = np.clip(alcanzan.mean(axis=0) + ERRORES_TIPICOS * error, np.exp(cola.log_p), 1.0)
+    p = np.clip(alcanzan.mean(axis=0) + ERRORES_TIPICOS_COLA * error, np.exp(cola.log_p), 1.0)
     return EmpiricalTail(cola.scores, np.log(np.minimum.accumulate(p)))
 
 
 def calibrate(
     version: str,
     bosque: FlatIsolationForest,
-    retenidas: Retenidas,
+    retenidas: HeldOut,
     calendario: Calendario,
     params: Params,
 ) -> ScoringModel:
@@ -141,7 +142,7 @@ def calibrate(
         One of the two models was not ready on any of the readings.
     """
     detector = DetectorConsumo(calendario, params)
-    crudos = measure_retenidas(retenidas, detector)
+    crudos = measure_held_out(retenidas, detector)
     ids = np.array(retenidas.lecturas.propietario_id)[retenidas.retenida]
     _, cliente = np.unique(ids, return_inverse=True)
     return ScoringModel(
@@ -196,7 +197,7 @@ def shrink(previa: Calibracion, exceso: NDArray[np.float32]) -> Calibracion:
     (0.015, 2.0)
     """
     listo = exceso[~np.isnan(exceso)].astype(np.float64)
-    sobre = np.minimum(listo[listo > 1.0], EXCESO_MAXIMO)
+    sobre = np.minimum(listo[listo > 1.0], EXCESO_CONTADO)
     previas = HORAS_PREVIAS * previa.tasa
     return replace(
         previa,

@@ -1,68 +1,57 @@
-"""What a version learns from, is calibrated on and is judged on, out of PostgreSQL.
+"""What a version learns from, is calibrated on and is judged on, out of the stored history.
 
 The split is by time: the last ``RETENIDOS_DIAS`` days are held out, all before them may be learnt
-from. How history is read without filling the memory is in ``lectura.py``.
-
-Of what may be learnt, readings that were flagged are left out. Of the held-out customers they are
-not: what a clean customer does once a month is the tail that the calibration has to know. Held-out
+from. Of that, readings that were flagged are left out. Of the held-out customers they are not:
+what a clean customer does once a month is the tail that the calibration has to know. Held-out
 customers are chosen as a whole: never under suspicion, never with a confirmed fraud. Half of them
 judge, on the held-out days. The other half calibrate, on eight weeks: nothing is learnt from them
 at any time, for two weeks of a few customers say too little of a tail in which one journey is a
 hundred readings. So no threshold is judged on the customers that it was set by. Which half a
 customer is in is in its name: in every training the same, or else the champion would be judged on
 the customers that it was calibrated on.
+
+Blocks of customers go through ``DetectorConsumo.measure``, the very path of live readings, from
+28 days before the window on: a feature in the sample is the feature that the consumer computed.
+Ten million readings are read within what one block takes, and the sample.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
+from detection.detector import DetectorConsumo
+from detection.domain import HORAS_POR_DIA, Calendario, Historia
 from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
-from detection.params import Params
-from training.history_reader import (
-    CALIBRACION_DIAS,
+from detection.params import HORAS_VENTANA, Params
+from training.history import (
     PASADO_HORAS,
-    RETENIDOS_DIAS,
-    RETENIDOS_HORAS,
-    Elegidos,
-    Lector,
-    Lectura,
-    Limites,
-    Ventana,
+    DrawnCustomers,
+    HeldOut,
+    HistoryReader,
     by_lot,
-    choose,
+    draw_customers,
+    load_held_out,
     lot_of,
     readings_of,
 )
 
-__all__ = [
-    "RETENIDOS_DIAS",
-    "HistoriaCortaError",
-    "Lector",
-    "Limites",
-    "Muestra",
-    "Retenidas",
-    "Ventana",
-    "by_lot",
-    "load_retenidas",
-    "make_ventana",
-    "partition_of",
-    "partitions_for",
-    "read_muestra",
-    "readings_of",
-]
-
 _LOG = logging.getLogger("entrenamiento")
 
+RETENIDOS_DIAS = 14
+"""Days at the end that no model learns from: both kinds of day, twice. By hand, 2026-11-24."""
+RETENIDOS_HORAS = RETENIDOS_DIAS * HORAS_POR_DIA
+CALIBRACION_DIAS = 56
+"""Last days on which the customers that calibrate do so. By hand, 2026-11-24."""
+PARTE_PRESENTE = 0.8
+"""Share of a held-out customer's hours that must be there. By hand, 2026-11-24."""
 MINIMO_DIAS = 29
 """Days to learn from, at least: a whole window of 28 and a day after it."""
 PARTES_PASADO = 4
@@ -74,6 +63,7 @@ SEMILLA_PAPEL = 0
 """Of who calibrates and who judges; never the training's, with which they would change sides."""
 MITAD = bytes([0x80])
 """Half of all lots are before it."""
+_CUENTAS = ("clientes", "lecturas", "sin_pasado", "marcadas", "confirmadas")
 MINIMO_FILAS = 1_000
 """Readings to learn from, at least: four times what one tree of the forest draws."""
 
@@ -82,24 +72,40 @@ class HistoriaCortaError(PermanentError):
     """The history is still too short, or of too few customers, for a model."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Retenidas:
-    """Readings of held-out customers in the order of the log: by hour, then customer.
+@dataclass(frozen=True, slots=True)
+class Limites:
+    """How much is read at once, and kept. By hand, 2026-11-24.
 
     Parameters
     ----------
-    lecturas : Lecturas
-        With the past that they are compared with.
-    particion : ndarray (n,), int32
-        Partition that each customer's readings go to: few, so that each has about as many
-        customers as one of the topic has live.
-    retenida : ndarray (n,), bool
-        The reading is held out, not only the past of one.
+    filas : int
+        Rows to learn from, in all: each of a hundred trees draws 256.
+    filas_por_cliente : int
+        Rows of one customer, so that none dominates.
+    clientes : int
+        Customers that are read, not more than ``filas``.
+    calibran, juzgan : int
+        Customers held out for either.
+    lecturas_por_bloque, clientes_por_bloque : int
+        What is in memory at once: 400 000 readings measured take about 150 MB.
     """
 
-    lecturas: Lecturas
-    particion: NDArray[np.int32]
-    retenida: NDArray[np.bool_]
+    filas: int = 200_000
+    filas_por_cliente: int = 2_000
+    clientes: int = 10_000
+    calibran: int = 200
+    juzgan: int = 100
+    lecturas_por_bloque: int = 400_000
+    clientes_por_bloque: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWindow:
+    """Absolute hours: learnt from are ``[desde, corte)``, held out are ``[corte, hasta)``."""
+
+    desde_hora: int
+    corte_hora: int
+    hasta_hora: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,12 +114,11 @@ class Muestra:
 
     Parameters
     ----------
-    ventana : Ventana
     rasgos : ndarray (m, F), float32
         Features to learn from, by customer and hour.
     propietario_id : list of str (m,)
     hora_utc : ndarray (m,), int64
-    calibracion, evaluacion : Retenidas
+    calibracion, evaluacion : HeldOut
         Of disjoint customers.
     recuento : mapping of str to int
         Customers, readings, and how many were left out for which reason.
@@ -121,23 +126,23 @@ class Muestra:
         Live, on average: all known customers over the topic's partitions.
     sha256 : str
         Of all that was read: customers, hours, kWh, and what could be learnt from.
-    elegidos : Elegidos
+    elegidos : DrawnCustomers
         Whose history was read.
     """
 
-    ventana: Ventana
+    ventana: TrainingWindow
     rasgos: NDArray[np.float32]
     propietario_id: list[str]
     hora_utc: NDArray[np.int64]
-    calibracion: Retenidas
-    evaluacion: Retenidas
+    calibracion: HeldOut
+    evaluacion: HeldOut
     recuento: Mapping[str, int]
     clientes_por_particion: float
     sha256: str
-    elegidos: Elegidos
+    elegidos: DrawnCustomers
 
 
-def make_ventana(primera_hora: int | None, ultima_hora: int | None, dias: int) -> Ventana:
+def training_window(primera_hora: int | None, ultima_hora: int | None, dias: int) -> TrainingWindow:
     """Return the window: ``dias`` days to learn from, or what there is, and those held out.
 
     Parameters
@@ -152,8 +157,8 @@ def make_ventana(primera_hora: int | None, ultima_hora: int | None, dias: int) -
 
     Examples
     --------
-    >>> make_ventana(1000, 1000 + 60 * 24 - 1, 30)
-    Ventana(desde_hora=1384, corte_hora=2104, hasta_hora=2440)
+    >>> training_window(1000, 1000 + 60 * 24 - 1, 30)
+    TrainingWindow(desde_hora=1384, corte_hora=2104, hasta_hora=2440)
     """
     if primera_hora is None or ultima_hora is None:
         raise HistoriaCortaError("no hay historia con que entrenar: consumos_diarios está vacía")
@@ -166,14 +171,14 @@ def make_ventana(primera_hora: int | None, ultima_hora: int | None, dias: int) -
             f"{MINIMO_DIAS + RETENIDOS_DIAS} ({MINIMO_DIAS} de que aprender, incluidos los "
             f"{MINIMO_DIAS - 1} que llenan la ventana, y {RETENIDOS_DIAS} retenidos para evaluar)"
         )
-    return Ventana(max(primera_hora, corte - dias * HORAS_POR_DIA), corte, hasta)
+    return TrainingWindow(max(primera_hora, corte - dias * HORAS_POR_DIA), corte, hasta)
 
 
 def read_muestra(
-    almacen: Lector,
+    almacen: HistoryReader,
     calendario: Calendario,
     params: Params,
-    ventana: Ventana,
+    ventana: TrainingWindow,
     *,
     semilla: int,
     confirmados: Mapping[str, int],
@@ -198,76 +203,58 @@ def read_muestra(
         The history is away.
     """
     limites = limites or Limites()
-    elegidos, hasta = _choose(almacen, ventana, limites, semilla), ventana.hasta_hora
-    lectura = Lectura(almacen, calendario, params, ventana, semilla, confirmados, limites)
-    lectura.read(elegidos.clientes)
-    calibran, juzgan = _split(lectura.limpios, limites)
-    propietario_id, hora_utc, rasgos = lectura.without(calibran)
-    _check(rasgos)
+    elegidos, hasta = _draw_trainable(almacen, ventana, limites, semilla), ventana.hasta_hora
+    muestreo = SampleReader(
+        almacen, DetectorConsumo(calendario, params), ventana, semilla, confirmados, limites
+    )
+    muestreo.read(elegidos.clientes)
+    calibran, juzgan = _split(muestreo.limpios, limites)
+    propietario_id, hora_utc, rasgos = muestreo.without(calibran)
+    _check_features(rasgos)
     por_particion = elegidos.conocidos / particiones
     retenidas = [
-        load_retenidas(almacen, ids, (hasta - dias * HORAS_POR_DIA, hasta), por_particion)
+        load_held_out(almacen, ids, (hasta - dias * HORAS_POR_DIA, hasta), por_particion)
         for ids, dias in ((calibran, CALIBRACION_DIAS), (juzgan, RETENIDOS_DIAS))
     ]
-    _hash_into(lectura.huella, retenidas)
-    lectura.recuento |= {
+    for parte in retenidas:
+        muestreo.huella.update("\n".join(parte.lecturas.propietario_id).encode())
+        muestreo.huella.update(parte.lecturas.hora_utc.tobytes())
+        muestreo.huella.update(parte.lecturas.consumo_kwh.tobytes())
+    muestreo.recuento |= {
         "clientes_conocidos": elegidos.conocidos, "clientes_con_historia": elegidos.con_historia,
         "filas": rasgos.shape[0],
         "clientes_calibran": len(calibran), "clientes_juzgan": len(juzgan),
     }  # fmt: skip
     return Muestra(
         ventana, rasgos, propietario_id, hora_utc, retenidas[0], retenidas[1],
-        lectura.recuento, por_particion, lectura.huella.hexdigest(), elegidos,
+        muestreo.recuento, por_particion, muestreo.huella.hexdigest(), elegidos,
     )  # fmt: skip
 
 
-def _choose(almacen: Lector, ventana: Ventana, limites: Limites, semilla: int) -> Elegidos:
+def _draw_trainable(
+    almacen: HistoryReader, ventana: TrainingWindow, limites: Limites, semilla: int
+) -> DrawnCustomers:
     """Return whose history is read: those who are there in each week before the cut."""
     corte = ventana.corte_hora
-    elegidos = choose(
+    elegidos = draw_customers(
         almacen, (ventana.desde_hora, ventana.hasta_hora),
         (corte - MINIMO_DIAS * HORAS_POR_DIA, corte, PARTES_PASADO),
         limites.clientes, (semilla, "cliente"),
     )  # fmt: skip
-    _check_customers(elegidos)
+    n = elegidos.conocidos
+    if n < MINIMO_CLIENTES:
+        raise HistoriaCortaError(
+            f"la historia es de {n} cliente{'s' * (n != 1)} y para entrenar hacen falta al menos "
+            f"{MINIMO_CLIENTES}"
+        )
+    if elegidos.con_historia < MINIMO_CLIENTES:
+        raise HistoriaCortaError(
+            f"de los {n} clientes de la historia solo {elegidos.con_historia} tienen lecturas en "
+            f"cada una de las {PARTES_PASADO} semanas anteriores a los {RETENIDOS_DIAS} días "
+            f"retenidos, y para entrenar hacen falta al menos {MINIMO_CLIENTES}"
+        )
     _LOG.info("se leen %s", elegidos)
     return elegidos
-
-
-def _hash_into(huella: Any, retenidas: Sequence[Retenidas]) -> None:
-    for parte in retenidas:
-        huella.update("\n".join(parte.lecturas.propietario_id).encode())
-        huella.update(parte.lecturas.hora_utc.tobytes())
-        huella.update(parte.lecturas.consumo_kwh.tobytes())
-
-
-def partition_of(propietario_id: str, particiones: int) -> int:
-    """Return a customer's partition: a stable hash, as Kafka spreads its keys.
-
-    Examples
-    --------
-    >>> partition_of("CLI_00001", 6)
-    0
-    """
-    return zlib.crc32(propietario_id.encode()) % particiones
-
-
-def partitions_for(clientes: int, clientes_por_particion: float) -> int:
-    """Return into how many partitions some customers go to have as many each as live have.
-
-    What the online model finds rare depends on how many customers it has learnt from.
-
-    Parameters
-    ----------
-    clientes_por_particion : float
-        > 0; where there are fewer customers than that, one partition is as near as it gets.
-
-    Examples
-    --------
-    >>> partitions_for(24, 50 / 6), partitions_for(200, 300.0)
-    (3, 1)
-    """
-    return max(1, round(clientes / clientes_por_particion))
 
 
 def _split(limpios: list[str], limites: Limites) -> tuple[list[str], list[str]]:
@@ -286,22 +273,7 @@ def _split(limpios: list[str], limites: Limites) -> tuple[list[str], list[str]]:
     return orden[:medio][: limites.calibran], orden[medio:][::-1][: limites.juzgan]
 
 
-def _check_customers(elegidos: Elegidos) -> None:
-    n = elegidos.conocidos
-    if n < MINIMO_CLIENTES:
-        raise HistoriaCortaError(
-            f"la historia es de {n} cliente{'s' * (n != 1)} y para entrenar hacen falta al menos "
-            f"{MINIMO_CLIENTES}"
-        )
-    if elegidos.con_historia < MINIMO_CLIENTES:
-        raise HistoriaCortaError(
-            f"de los {n} clientes de la historia solo {elegidos.con_historia} tienen lecturas en "
-            f"cada una de las {PARTES_PASADO} semanas anteriores a los {RETENIDOS_DIAS} días "
-            f"retenidos, y para entrenar hacen falta al menos {MINIMO_CLIENTES}"
-        )
-
-
-def _check(rasgos: NDArray[np.float32]) -> None:
+def _check_features(rasgos: NDArray[np.float32]) -> None:
     if rasgos.shape[0] < MINIMO_FILAS:
         raise HistoriaCortaError(
             f"de la historia solo quedan {rasgos.shape[0]} lecturas limpias con pasado suficiente "
@@ -317,27 +289,128 @@ def _check(rasgos: NDArray[np.float32]) -> None:
         _LOG.warning("rasgos que no varían en toda la historia: %s", cuales)
 
 
-def load_retenidas(
-    almacen: Lector,
-    ids: list[str],
-    horas: tuple[int, int],
-    clientes_por_particion: float,
-    pasado_horas: int = PASADO_HORAS,
-) -> Retenidas:
-    """Return some customers' readings of the absolute hours ``[desde, hasta)``, and their past.
+@dataclass(slots=True, eq=False)
+class SampleReader:
+    """One pass over the customers, block by block, that keeps only the rows that are drawn."""
 
-    Parameters
-    ----------
-    clientes_por_particion : float
-        As live, > 0: they go into as many partitions as keep it.
-    pasado_horas : int
-        Hours before, >= 0.
+    almacen: HistoryReader
+    detector: DetectorConsumo
+    ventana: TrainingWindow
+    semilla: int
+    confirmados: Mapping[str, int]
+    limites: Limites
+    filas: list[tuple[str, NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
+    limpios: list[str] = field(default_factory=list)
+    recuento: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_CUENTAS, 0))
+    huella: Any = field(default_factory=hashlib.sha256)
+
+    def without(
+        self, propietario_id: Sequence[str]
+    ) -> tuple[list[str], NDArray[np.int64], NDArray[np.float32]]:
+        """Return customer, hour and features of the rows drawn, but for those of some customers."""
+        fuera = frozenset(propietario_id)
+        filas = [fila for fila in self.filas if fila[0] not in fuera]
+        return (
+            [propietario for propietario, horas, _ in filas for _ in range(horas.size)],
+            np.concatenate([np.empty(0, np.int64), *(horas for _, horas, _ in filas)]),
+            np.concatenate([np.empty((0, len(RASGOS)), np.float32), *(x for _, _, x in filas)]),
+        )
+
+    def read(self, clientes: Sequence[str]) -> None:
+        """Read customers, sorted by their ids."""
+        v, limites = self.ventana, self.limites
+        horas = v.hasta_hora - v.desde_hora + HORAS_VENTANA
+        tamano = max(1, min(limites.clientes_por_bloque, limites.lecturas_por_bloque // horas))
+        por_cliente = max(1, min(limites.filas_por_cliente, limites.filas // len(clientes)))
+        for inicio in range(0, len(clientes), tamano):
+            ids = clientes[inicio : inicio + tamano]
+            historia = self.almacen.load_range(ids, v.desde_hora - HORAS_VENTANA, v.hasta_hora)
+            self._read_block(ids, historia, por_cliente)
+            _LOG.info(
+                "leídos %d de %d clientes, %d lecturas",
+                inicio + len(ids), len(clientes), self.recuento["lecturas"],
+            )  # fmt: skip
+        self.recuento["clientes"] = len(clientes)
+
+    def _read_block(self, ids: Sequence[str], historia: Historia, por_cliente: int) -> None:
+        """Measure a block, and keep the rows drawn."""
+        antes = np.flatnonzero(historia.hora_utc < self.ventana.corte_hora)
+        lecturas = readings_of(ids, historia).elegir(antes)
+        rasgos = self.detector.measure(lecturas).rasgos
+        self.detector.forget(ids)
+        sirve = self._usable(ids, historia, antes, rasgos)
+        for i, filas in _runs(historia.indice, len(ids)):
+            if self._is_clean(ids[i], historia, filas):
+                self.limpios.append(ids[i])
+        for i, filas in _runs(historia.indice[antes], len(ids)):
+            hora = lecturas.hora_utc[filas]
+            self.huella.update(f"|{ids[i]}|{hora.size}|".encode())
+            for columna in (hora, lecturas.consumo_kwh[filas], sirve[filas]):
+                self.huella.update(columna.tobytes())
+            posibles = filas.start + np.flatnonzero(sirve[filas])
+            elegidas = _draw(self.semilla, ids[i], lecturas.hora_utc, posibles, por_cliente)
+            self.filas.append((ids[i], lecturas.hora_utc[elegidas], rasgos[elegidas]))
+
+    def _usable(
+        self,
+        ids: Sequence[str],
+        historia: Historia,
+        antes: NDArray[np.int64],
+        rasgos: NDArray[np.float32],
+    ) -> NDArray[np.bool_]:
+        """Return what of a block may be learnt from, and count the rest by its reason."""
+        nunca = np.iinfo(np.int64).max
+        limite = np.array([self.confirmados.get(p, nunca) - HORAS_VENTANA for p in ids], np.int64)
+        indice, hora = historia.indice[antes], historia.hora_utc[antes]
+        dentro = hora >= self.ventana.desde_hora
+        lista = ~np.isnan(rasgos).any(axis=1)
+        confirmada = hora >= limite[indice]
+        umbral = self.detector.params.umbral_media
+        marcada = (historia.score_centesimas >= umbral) | historia.es_sospechoso
+        marcada = marcada[antes]
+        self.recuento["lecturas"] += int(dentro.sum())
+        self.recuento["sin_pasado"] += int((dentro & ~lista).sum())
+        self.recuento["confirmadas"] += int((dentro & lista & confirmada).sum())
+        self.recuento["marcadas"] += int((dentro & lista & ~confirmada & marcada).sum())
+        sirve: NDArray[np.bool_] = dentro & lista & ~confirmada & ~marcada
+        return sirve
+
+    def _is_clean(self, propietario_id: str, historia: Historia, filas: slice) -> bool:
+        """Return whether a customer may be held out."""
+        hora, hasta = historia.hora_utc[filas], self.ventana.hasta_hora
+        seguidas = hora >= hasta - CALIBRACION_DIAS * HORAS_POR_DIA - PASADO_HORAS
+        seis_semanas = RETENIDOS_HORAS + PASADO_HORAS
+        return bool(
+            propietario_id not in self.confirmados
+            and not (seguidas & historia.es_sospechoso[filas]).any()
+            and (hora >= hasta - seis_semanas).sum() >= PARTE_PRESENTE * seis_semanas
+        )
+
+
+def _runs(indice: NDArray[np.int64], n: int) -> Iterator[tuple[int, slice]]:
+    """Give each customer of a block with its rows, which lie together."""
+    limites = np.searchsorted(indice, np.arange(n + 1)).tolist()
+    return ((i, slice(limites[i], limites[i + 1])) for i in range(n))
+
+
+def _draw(
+    semilla: int,
+    propietario_id: str,
+    hora: NDArray[np.int64],
+    posibles: NDArray[np.int64],
+    cuantas: int,
+) -> NDArray[np.int64]:
+    """Return ``cuantas`` of the possible rows, in order, drawn by customer and hour alone.
+
+    So neither the order of blocks nor their size, nor a customer more, changes who is drawn.
     """
-    ids = sorted(ids)
-    desde, hasta = horas
-    historia = almacen.load_range(ids, desde - pasado_horas, hasta)
-    orden = np.lexsort((historia.indice, historia.hora_utc))
-    lecturas = readings_of(ids, historia).elegir(orden)
-    particiones = partitions_for(len(ids), clientes_por_particion)
-    particion = np.array([partition_of(p, particiones) for p in ids], np.int32)
-    return Retenidas(lecturas, particion[historia.indice[orden]], lecturas.hora_utc >= desde)
+    if posibles.size <= cuantas:
+        return posibles
+    clave = hashlib.blake2b(f"{semilla}|{propietario_id}".encode(), digest_size=8).digest()
+    # The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) over key and hour.
+    x = hora[posibles].astype(np.uint64) + np.frombuffer(clave, np.uint64)
+    x = (x ^ (x >> np.uint64(30))) * np.array([0xBF58476D1CE4E5B9], np.uint64)
+    x = (x ^ (x >> np.uint64(27))) * np.array([0x94D049BB133111EB], np.uint64)
+    x ^= x >> np.uint64(31)
+    elegidas: NDArray[np.int64] = np.sort(posibles[np.argsort(x, kind="stable")[:cuantas]])
+    return elegidas

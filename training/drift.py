@@ -1,15 +1,16 @@
 """``consumo deriva``: whether the last days still look like what the champion was measured on.
 
-The current side is made exactly as the reference was (``referencia.py``): a sample of all
-customers goes through the detector with the champion, from weeks before on, so that both windows
-and online model are warm.
-Its scores are what this version says, whichever version the stored verdicts came from: a promotion
-in the middle of the days is no drift.
+Both sides are made alike: a sample of all customers goes through the detector with the version,
+from weeks before on, so that windows and online model are warm. Those under suspicion are on both
+sides: their share is no drift, and days after which everybody is under suspicion can still be
+looked at. The current scores are what the champion says, whichever version the stored verdicts
+came from: a promotion in the middle of the days is no drift.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import sys
@@ -18,10 +19,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from detection.detector import DetectorConsumo, ScoringTrace
 from detection.domain import HORAS_POR_DIA, Calendario, hora_absoluta, instante
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
+from detection.features.hourly import RASGOS
 from detection.number_format import numero
 from detection.params import Params
 from detection.scoring_model import ScoringModel
@@ -32,47 +37,42 @@ from serving.local_time import load_calendario
 from serving.logs import configure_logs
 from serving.model_package import load_paquete
 from serving.model_versions import CAMPEON, MODELO
+from serving.registry import Registro
 from serving.settings import Settings, load_settings
-from training.dataset import Lector
-from training.drift_comparison import ResultadoDeriva, compare
-from training.drift_reference import REFERENCIA, SEMILLA, measure_columns, read_sample
-from training.history_reader import Elegidos
+from training.calibrate import measure_held_out
+from training.drift_comparison import ResultadoDeriva, compare_distributions
+from training.history import (
+    PASADO_HORAS,
+    SEMILLA_ENTRENAMIENTO,
+    DrawnCustomers,
+    HeldOut,
+    HistoryReader,
+    draw_customers,
+    load_held_out,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LOG = logging.getLogger("deriva")
 
+REFERENCIA = "referencia.parquet"
+"""Name of the reference among the side files of a package."""
+CLIENTES_MIRADOS = 200
+"""Customers looked at: with two months each, 300 000 readings, which takes seconds. By hand,
+2026-11-24."""
+SEMANAS_CON_LECTURAS = 3
+FILAS_REFERENCIA = 20_000
+"""Rows of the drift reference. By hand, 2026-11-24: enough for the shape of any column."""
 PASADO_DIAS = 56
 """Days before: 28 fill the windows, and 28 more teach the online model. By hand, 2026-11-24."""
-CARPETA = "deriva"
+CARPETA_DERIVA = "deriva"
 """Folder of the reports among the artifacts of the champion's run."""
-
-
-class Versiones(Protocol):
-    """What is asked of the registry (``serving.registry.Registro`` gives it)."""
-
-    def version_of(self, alias: str) -> int | None:
-        """Return the version that an alias stands for."""
-        ...
-
-    def download(self, version: int, destino: Path) -> Path:
-        """Return ``destino``, which then holds a version's package."""
-        ...
-
-    def log_artifact_to(self, version: int, fichero: Path, carpeta: str) -> None:
-        """Put a file beside a version."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Recientes:
-    """Which days are looked at: absolute hours ``[desde_hora, hasta_hora)``.
-
-    Parameters
-    ----------
-    desde_hora, hasta_hora : int
-    """
+    """Which days are looked at: absolute hours ``[desde_hora, hasta_hora)``."""
 
     desde_hora: int
     hasta_hora: int
@@ -84,19 +84,89 @@ class Recientes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Campeon:
-    """The champion with its drift reference.
-
-    Parameters
-    ----------
-    version : int
-    modelo : Modelo
-    referencia : DataFrame
-    """
+class DriftChampion:
+    """The champion with its drift reference."""
 
     version: int
     modelo: ScoringModel
     referencia: pd.DataFrame
+
+
+def read_sample(
+    almacen: HistoryReader,
+    horas: tuple[int, int],
+    *,
+    particiones: int,
+    semilla: int = SEMILLA_ENTRENAMIENTO,
+    pasado_horas: int = PASADO_HORAS,
+) -> tuple[HeldOut, DrawnCustomers]:
+    """Return readings of some customers of the absolute hours ``[desde, hasta)``, and who they are.
+
+    They are drawn by lot among those who are read in each of the last three weeks: two fill the
+    windows, and there is something to look at in the third.
+
+    Parameters
+    ----------
+    particiones : int
+        Of the topic, >= 1.
+    pasado_horas : int
+        Hours before, >= 0.
+
+    Raises
+    ------
+    TransientError
+        The history is away.
+    """
+    pasado = (horas[1] - SEMANAS_CON_LECTURAS * 7 * HORAS_POR_DIA, horas[1], SEMANAS_CON_LECTURAS)
+    elegidos = draw_customers(almacen, horas, pasado, CLIENTES_MIRADOS, (semilla, "deriva"))
+    por_particion = max(elegidos.conocidos, 1) / particiones
+    ids = elegidos.clientes
+    return load_held_out(almacen, ids, horas, por_particion, pasado_horas), elegidos
+
+
+def measure_columns(
+    retenidas: HeldOut, modelo: ScoringModel, calendario: Calendario, params: Params
+) -> dict[str, Any]:
+    """Return what held-out readings look like to a version, column by column.
+
+    Columns: the features, ``score_offline`` (raw), ``score_anomalia``, ``laborable`` (Monday to
+    Friday) and ``hora`` (local). Readings without features are left out.
+    """
+    detector = DetectorConsumo(calendario, params)
+    detector.use(modelo)
+    return _columns(measure_held_out(retenidas, detector), modelo)
+
+
+def _columns(crudos: ScoringTrace, modelo: ScoringModel) -> dict[str, Any]:
+    listas = ~np.isnan(crudos.rasgos).any(axis=1)
+    rasgos, veredictos = crudos.rasgos[listas], crudos.veredictos
+    local = veredictos.hora_local[listas]
+    return {
+        **{nombre: rasgos[:, k] for k, nombre in enumerate(RASGOS)},
+        "score_offline": modelo.bosque.scores(rasgos).astype(np.float32),
+        "score_anomalia": veredictos.score_centesimas[listas].astype(np.float32) / 100,
+        # 1970-01-01 was a Thursday, so Monday is 0 after adding 3.
+        "laborable": (local // HORAS_POR_DIA + 3) % 7 < 5,
+        "hora": (local % HORAS_POR_DIA).astype(np.int8),
+    }
+
+
+def reference_parquet(
+    retenidas: HeldOut, modelo: ScoringModel, calendario: Calendario, params: Params, semilla: int
+) -> bytes:
+    """Return the drift reference of a version as Parquet, the columns of ``measure_columns``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columnas = measure_columns(retenidas, modelo, calendario, params)
+    n = columnas["hora"].size
+    if n > FILAS_REFERENCIA:
+        rng = np.random.default_rng(semilla)
+        filas = np.sort(rng.choice(n, FILAS_REFERENCIA, replace=False))
+        columnas = {nombre: columna[filas] for nombre, columna in columnas.items()}
+    salida = io.BytesIO()
+    pq.write_table(pa.table(columnas), salida, compression="zstd")
+    return salida.getvalue()
 
 
 def run_drift(
@@ -118,15 +188,13 @@ def run_drift(
     TransientError
         PostgreSQL, MongoDB or the registry is away.
     """
-    from serving.registry import Registro
-
     return measure_drift(
         settings, Registro(settings), ahora or datetime.now(UTC), dias or settings.deriva_dias
     )
 
 
 def measure_drift(
-    settings: Settings, versiones: Versiones, ahora: datetime, dias: int
+    settings: Settings, versiones: Registro, ahora: datetime, dias: int
 ) -> ResultadoDeriva:
     """Return the drift against the champion of a registry, stored; see ``run_drift``."""
     campeon = load_champion(versiones)
@@ -139,17 +207,17 @@ def measure_drift(
         )  # fmt: skip
     _LOG.info("se comparan lecturas de %s", elegidos)
     try:
-        resultado = compare(campeon.referencia, actual, semilla=SEMILLA)
+        resultado = compare_distributions(campeon.referencia, actual, semilla=SEMILLA_ENTRENAMIENTO)
     except PermanentError as error:
         raise PermanentError(f"{error} (se han leído {elegidos})") from error
     with contextlib.closing(ModelosMongo(settings)) as modelos:
         modelos.ensure_indexes()
-        modelos.save_informe(make_documento(resultado, campeon, recientes, ahora, elegidos))
+        modelos.save_informe(report_document(resultado, campeon, recientes, ahora, elegidos))
     _log_artifacts(versiones, campeon.version, resultado, ahora)
     return replace(resultado, clientes=str(elegidos))
 
 
-def load_champion(versiones: Versiones) -> Campeon:
+def load_champion(versiones: Registro) -> DriftChampion:
     """Return the champion of a registry.
 
     Raises
@@ -172,7 +240,7 @@ def load_champion(versiones: Versiones) -> Campeon:
                 raise ModeloInvalidoError(f"le falta «{REFERENCIA}»")
         except ModeloInvalidoError as error:
             raise ModeloInvalidoError(f"campeón (versión {version}): {error}") from error
-        return Campeon(version, modelo, pd.read_parquet(carpeta / REFERENCIA))
+        return DriftChampion(version, modelo, pd.read_parquet(carpeta / REFERENCIA))
 
 
 def latest_days(ultima: datetime | None, dias: int) -> Recientes:
@@ -195,15 +263,15 @@ def latest_days(ultima: datetime | None, dias: int) -> Recientes:
 
 
 def read_actual(
-    almacen: Lector,
+    almacen: HistoryReader,
     calendario: Calendario,
     params: Params,
     modelo: ScoringModel,
     recientes: Recientes,
     *,
     particiones: int,
-    semilla: int = SEMILLA,
-) -> tuple[pd.DataFrame, Elegidos]:
+    semilla: int = SEMILLA_ENTRENAMIENTO,
+) -> tuple[pd.DataFrame, DrawnCustomers]:
     """Return what recent readings look like to a version, in the columns of the reference.
 
     Readings without features are left out. The same history and seed give the same rows. Beside
@@ -228,12 +296,12 @@ def read_actual(
     return pd.DataFrame(measure_columns(miradas, modelo, calendario, params)), elegidos
 
 
-def make_documento(
+def report_document(
     resultado: ResultadoDeriva,
-    campeon: Campeon,
+    campeon: DriftChampion,
     recientes: Recientes,
     ahora: datetime,
-    elegidos: Elegidos,
+    elegidos: DrawnCustomers,
 ) -> dict[str, object]:
     """Return the document of ``informes_deriva``, with plain values only."""
     resumen = {k: v for k, v in resultado.json.items() if k not in {"semaforo", "columnas"}}
@@ -255,7 +323,7 @@ def make_documento(
 
 
 def _log_artifacts(
-    versiones: Versiones, version: int, resultado: ResultadoDeriva, ahora: datetime
+    versiones: Registro, version: int, resultado: ResultadoDeriva, ahora: datetime
 ) -> None:
     """Put the report beside the champion in MLflow; where that fails, say so and go on."""
     nombre = f"deriva-{ahora.astimezone(UTC):%Y%m%dT%H%M%SZ}"
@@ -268,7 +336,7 @@ def _log_artifacts(
             for fichero, contenido in contenidos.items():
                 ruta = Path(temporal) / fichero
                 ruta.write_text(contenido, encoding="utf-8")
-                versiones.log_artifact_to(version, ruta, CARPETA)
+                versiones.log_artifact_to(version, ruta, CARPETA_DERIVA)
         except ConsumoError as error:
             _LOG.warning("el informe queda en MongoDB pero no en MLflow: %s", error)
 

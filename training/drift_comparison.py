@@ -12,16 +12,18 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
 from detection.number_format import numero, porcentaje
 
-SCORES: tuple[str, ...] = ("score_offline", "score_anomalia")
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNAS_SCORE: tuple[str, ...] = ("score_offline", "score_anomalia")
 VERDE, AMBAR, ROJO = "verde", "ámbar", "rojo"
 
 UMBRAL_RASGO = 0.35
@@ -47,12 +49,11 @@ class ColumnaDeriva:
     Parameters
     ----------
     nombre : str
-        A feature or one of ``SCORES``.
+        A feature or one of ``COLUMNAS_SCORE``.
     estadistico : float
         Jensen-Shannon distance, 0 to 0.83.
     umbral : float
         From here on it counts as moved.
-    movida : bool
     media_referencia, media_actual : float
         So that one sees in which direction.
     """
@@ -126,7 +127,9 @@ class ResultadoDeriva:
         return f"{self.semaforo}: se ha movido un {rasgos} de los rasgos; columnas: {cuales}"
 
 
-def compare(referencia: pd.DataFrame, actual: pd.DataFrame, *, semilla: int = 0) -> ResultadoDeriva:
+def compare_distributions(
+    referencia: pd.DataFrame, actual: pd.DataFrame, *, semilla: int = 0
+) -> ResultadoDeriva:
     """Return how far the current readings have moved from the reference. Seeded.
 
     The reference is first resampled to the current mix of weekday or weekend and hour of day: what
@@ -135,8 +138,9 @@ def compare(referencia: pd.DataFrame, actual: pd.DataFrame, *, semilla: int = 0)
     Parameters
     ----------
     referencia, actual : DataFrame
-        A row for each reading: the features (``RASGOS``), ``SCORES``, ``laborable`` (bool) and
-        ``hora`` (0-23, local). NaN in a score = there is none; rows without features are left out.
+        A row for each reading: the features (``RASGOS``), ``COLUMNAS_SCORE``, ``laborable`` (bool)
+        and ``hora`` (0-23, local). NaN in a score = there is none; rows without features are left
+        out.
 
     Raises
     ------
@@ -152,15 +156,15 @@ def compare(referencia: pd.DataFrame, actual: pd.DataFrame, *, semilla: int = 0)
     referencia = match_season(referencia, actual, rng)
     columnas = [
         columna
-        for columna in (*RASGOS, *SCORES)
+        for columna in (*RASGOS, *COLUMNAS_SCORE)
         if min(referencia[columna].count(), actual[columna].count()) >= FILAS_MINIMAS
     ]
     estadisticos, html, evidently = _run_evidently(referencia, actual, columnas)
     medidas = tuple(
         _measured(columna, estadisticos[columna], referencia, actual) for columna in columnas
     )
-    sin_comparar = tuple(c for c in (*RASGOS, *SCORES) if c not in columnas)
-    semaforo, fraccion = decide(medidas)
+    sin_comparar = tuple(c for c in (*RASGOS, *COLUMNAS_SCORE) if c not in columnas)
+    semaforo, fraccion = traffic_light(medidas)
     resumen = {
         "semaforo": semaforo,
         "fraccion_movidas": fraccion,
@@ -185,22 +189,22 @@ def _measured(
 
 def threshold(columna: str) -> float:
     """Return the distance from which a column has moved."""
-    return UMBRAL_SCORE if columna in SCORES else UMBRAL_RASGO
+    return UMBRAL_SCORE if columna in COLUMNAS_SCORE else UMBRAL_RASGO
 
 
-def decide(columnas: Sequence[ColumnaDeriva]) -> tuple[str, float]:
+def traffic_light(columnas: Sequence[ColumnaDeriva]) -> tuple[str, float]:
     """Return the light, and the share of the features that have moved.
 
     Examples
     --------
-    >>> decide([ColumnaDeriva("score_offline", 0.5, 0.25, True, 0.4, 0.6)])
+    >>> traffic_light([ColumnaDeriva("score_offline", 0.5, 0.25, True, 0.4, 0.6)])
     ('rojo', 0.0)
-    >>> decide([ColumnaDeriva("nivel_dia", 0.1, 0.3, False, 0.5, 0.5)])
+    >>> traffic_light([ColumnaDeriva("nivel_dia", 0.1, 0.3, False, 0.5, 0.5)])
     ('verde', 0.0)
     """
-    rasgos = [columna.movida for columna in columnas if columna.nombre not in SCORES]
+    rasgos = [columna.movida for columna in columnas if columna.nombre not in COLUMNAS_SCORE]
     fraccion = sum(rasgos) / len(rasgos) if rasgos else 0.0
-    if fraccion > FRACCION_ROJA or any(c.movida for c in columnas if c.nombre in SCORES):
+    if fraccion > FRACCION_ROJA or any(c.movida for c in columnas if c.nombre in COLUMNAS_SCORE):
         return ROJO, fraccion
     return (AMBAR if any(rasgos) else VERDE), fraccion
 
@@ -234,7 +238,7 @@ def _cells(filas: pd.DataFrame) -> pd.Series:
 
 def _ready(filas: pd.DataFrame, cual: str) -> pd.DataFrame:
     """Return the rows that have features."""
-    faltan = [c for c in (*RASGOS, *SCORES, "laborable", "hora") if c not in filas.columns]
+    faltan = [c for c in (*RASGOS, *COLUMNAS_SCORE, "laborable", "hora") if c not in filas.columns]
     if faltan:
         raise PermanentError(f"a {cual} de la deriva le faltan columnas: {', '.join(faltan)}")
     listas = filas[filas[list(RASGOS)].notna().all(axis=1)]

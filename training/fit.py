@@ -14,19 +14,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detection.domain import (
-    HORAS_POR_DIA,
-    SEVERIDADES,
-    TIPOS,
-    Calendario,
-    hora_absoluta,
-    instante,
-)
-from detection.errors import ModeloInvalidoError
+from detection.detector import DetectorConsumo
+from detection.domain import HORAS_POR_DIA, Calendario, Lecturas, hora_absoluta, instante
+from detection.errors import ModeloInvalidoError, PermanentError
 from detection.features.hourly import RASGOS
 from detection.models.isolation_forest import FlatIsolationForest
 from detection.number_format import numero
@@ -42,34 +36,40 @@ from serving.model_versions import CAMPEON, ETIQUETA_PARAMS
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.shutdown import Parada
-from training.blend_fit import learn_mezcla
-from training.calibrate import calibrate
+from training.blend_fit import learn_mezcla, read_reviewed
+from training.calibrate import calibrate, measure_held_out
 from training.dataset import (
+    CALIBRACION_DIAS,
+    MINIMO_CLIENTES,
     MINIMO_DIAS,
+    MINIMO_FILAS,
     RETENIDOS_DIAS,
-    Lector,
     Limites,
     Muestra,
-    make_ventana,
     read_muestra,
+    training_window,
 )
-from training.drift_reference import REFERENCIA, make_referencia, read_sample
+from training.drift import REFERENCIA, read_sample, reference_parquet
 from training.evaluation.version_metrics import (
     Metricas,
     evaluate,
     informe_texto,
     permutation_importance,
-    score_conjunto,
-    truth,
 )
-from training.history_reader import CALIBRACION_DIAS, Elegidos
-from training.holdout import Conjunto, make_conjunto
-from training.reviewed import read_dichos
+from training.history import (
+    SEMILLA_ENTRENAMIENTO,
+    HeldOut,
+    HistoryReader,
+    by_lot,
+    partition_of,
+    partitions_for,
+)
+from training.holdout import EVALUACION, Conjunto, make_conjunto
+from training.plots import draw_version
+from training.promotion import examine
 
 _LOG = logging.getLogger("entrenamiento")
 
-SEMILLA = 20_261_124
-"""Of every draw in training; another one is another forest on other rows."""
 ARBOLES = 100
 FILAS_POR_ARBOL = 256
 """The figures of the paper, beyond which nothing improves (F. T. Liu, K. M. Ting and Z.-H. Zhou,
@@ -77,17 +77,10 @@ FILAS_POR_ARBOL = 256
 FILAS_EJEMPLO = 5
 SIN_REGISTRAR = "consumo-detector-0"
 """Version of a model until the registry gives it its number."""
+VERSION_DE_ARCHIVO = "consumo-detector-archivo"
+"""What verdicts call a version of ``consumo evaluar``, which no registry gives a number."""
 
-EVALUACION = "evaluacion.parquet"
 METRICAS = "metricas.json"
-
-
-class Historial(Lector, Protocol):
-    """The history and what is in it (``PostgresStore`` gives it)."""
-
-    def contar(self) -> Mapping[str, Any]:
-        """Return, among others, ``desde`` and ``hasta``: first and last instant, or None."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +89,6 @@ class Aprendido:
 
     Parameters
     ----------
-    modelo : Modelo
-    muestra : Muestra
     conjunto : Conjunto
         What it was judged on.
     metricas, solo_reglas : Metricas
@@ -126,35 +117,20 @@ class Aprendido:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ResultadoEntrenamiento:
-    """A registered version.
-
-    Parameters
-    ----------
-    version : int
-        Its number in the registry.
-    metricas, solo_reglas : Metricas
-    modelo : Modelo
-    conjunto : Conjunto
-    elegidos : Elegidos
-        Whose history was read.
-    """
+class RegisteredVersion:
+    """What was learnt, and its number in the registry."""
 
     version: int
-    metricas: Metricas
-    solo_reglas: Metricas
-    modelo: ScoringModel
-    conjunto: Conjunto
-    elegidos: Elegidos
+    aprendido: Aprendido
 
 
 def train(
     settings: Settings,
     *,
     dias: int | None = None,
-    semilla: int = SEMILLA,
+    semilla: int = SEMILLA_ENTRENAMIENTO,
     limites: Limites | None = None,
-) -> ResultadoEntrenamiento:
+) -> RegisteredVersion:
     """Return the version that was trained on the stored history and registered.
 
     Parameters
@@ -182,11 +158,7 @@ def train(
             settings, almacen, first_hours(confirmadas), veredictos=veredictos, dias=dias,
             semilla=semilla, limites=limites,
         )  # fmt: skip
-    version = _register(settings, aprendido, semilla)
-    return ResultadoEntrenamiento(
-        version, aprendido.metricas, aprendido.solo_reglas, aprendido.modelo, aprendido.conjunto,
-        aprendido.muestra.elegidos,
-    )  # fmt: skip
+    return RegisteredVersion(_register(settings, aprendido, semilla), aprendido)
 
 
 def first_hours(confirmadas: Sequence[tuple[str, int]]) -> dict[str, int]:
@@ -205,12 +177,12 @@ def first_hours(confirmadas: Sequence[tuple[str, int]]) -> dict[str, int]:
 
 def learn(
     settings: Settings,
-    almacen: Historial,
+    almacen: HistoryReader,
     confirmados: Mapping[str, int],
     *,
     veredictos: Mapping[tuple[str, int], bool] | None = None,
     dias: int | None = None,
-    semilla: int = SEMILLA,
+    semilla: int = SEMILLA_ENTRENAMIENTO,
     limites: Limites | None = None,
     con_mezcla: bool = True,
 ) -> Aprendido:
@@ -226,7 +198,7 @@ def learn(
     calendario, params = load_calendario(settings.zona_horaria), Params()
     cuenta = almacen.contar()
     desde, hasta = (cuenta[c] and hora_absoluta(cuenta[c]) for c in ("desde", "hasta"))
-    ventana = make_ventana(desde, hasta, dias or settings.entrenar_dias)
+    ventana = training_window(desde, hasta, dias or settings.entrenar_dias)
     horas = (ventana.desde_hora, ventana.corte_hora, ventana.hasta_hora)
     fechas = (f"{instante(hora):%Y-%m-%d}" for hora in horas)
     _LOG.info("se aprende de %s a %s y se evalúa hasta %s", *fechas)
@@ -236,7 +208,7 @@ def learn(
     )  # fmt: skip
     modelo = _fit_modelo(muestra, calendario, params, semilla)
     if con_mezcla:
-        dichos = read_dichos(almacen, veredictos or {}, modelo, calendario, params)
+        dichos = read_reviewed(almacen, veredictos or {}, modelo, calendario, params)
         limpias = muestra.calibracion.lecturas
         mezcla = learn_mezcla(limpias, modelo, calendario, params, semilla=semilla, dichos=dichos)
         modelo = replace(modelo, mezcla=mezcla)
@@ -250,7 +222,7 @@ def learn(
         modelo, muestra, conjunto, metricas,
         evaluate(conjunto, None, calendario, params, dejar_fuera=False),
         permutation_importance(conjunto, modelo, calendario, params, semilla),
-        make_referencia(todos, modelo, calendario, params, semilla),
+        reference_parquet(todos, modelo, calendario, params, semilla),
     )  # fmt: skip
 
 
@@ -258,44 +230,101 @@ def _fit_modelo(
     muestra: Muestra, calendario: Calendario, params: Params, semilla: int
 ) -> ScoringModel:
     """Return forest and calibrations of a sample, without a learned blend."""
+    bosque = fit_forest(muestra.rasgos, semilla)
+    _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES, muestra.rasgos.shape[0])
+    modelo = calibrate(SIN_REGISTRAR, bosque, muestra.calibracion, calendario, params)
+    _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
+    return modelo
+
+
+def fit_forest(rasgos: NDArray[np.float32], semilla: int) -> FlatIsolationForest:
+    """Return the isolation forest that features (n, F) grow."""
     from sklearn.ensemble import IsolationForest
 
     # No contamination: it would score every row only to choose a threshold that we calibrate.
     bosque = IsolationForest(
         n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=semilla
-    ).fit(muestra.rasgos)
-    _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES, muestra.rasgos.shape[0])
-    modelo = calibrate(
-        SIN_REGISTRAR,
-        FlatIsolationForest.from_sklearn(bosque),
-        muestra.calibracion,
-        calendario,
-        params,
     )
-    _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
-    return modelo
+    return FlatIsolationForest.from_sklearn(bosque.fit(rasgos))
 
 
-def draw_all(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
-    """Return the plots of a version, by file name."""
-    from training.plots import draw_importance, draw_precision_recall, draw_scores
+@dataclass(frozen=True, slots=True)
+class ShortFit:
+    """What was learnt.
 
-    conjunto = aprendido.conjunto
-    veredictos = score_conjunto(conjunto, aprendido.modelo, calendario, params)
-    verdad, juzgada = truth(conjunto), conjunto.juzgada
-    score = veredictos.score_centesimas[juzgada] / 100
-    detectores = np.nan_to_num(veredictos.scores[juzgada], nan=0.0)
-    curvas = {"mezcla": score} | {str(t): detectores[:, k] for k, t in enumerate(TIPOS)}
-    umbrales = (
-        params.umbral_baja, params.umbral_media, params.umbral_alta, params.umbral_critica,
-    )  # fmt: skip
-    return {
-        "precision_recall.png": draw_precision_recall(verdad, curvas),
-        "distribucion_scores.png": draw_scores(
-            verdad, score, {str(s): u / 100 for s, u in zip(SEVERIDADES[1:], umbrales, strict=True)}
-        ),
-        "importancia.png": draw_importance(aprendido.importancia),
-    }
+    Parameters
+    ----------
+    filas : int
+        Readings that the forest has grown on.
+    clientes, calibran : int
+        Customers that it has grown on, and others that it was calibrated on.
+    """
+
+    modelo: ScoringModel
+    filas: int
+    clientes: int
+    calibran: int
+
+
+def learn_short(
+    clientes: list[str],
+    lecturas: Lecturas,
+    calendario: Calendario,
+    semilla: int,
+    particiones: int,
+) -> ShortFit:
+    """Return a version learnt from less history than ``learn`` asks for, as well as it can be.
+
+    A reading is compared with at least ``Params.dias_minimos`` days of its past, so of a stretch
+    of three weeks one can be learnt from. Half of the customers grow the forest, the others
+    calibrate it; nothing is held out to judge it on: that is what the rest of the file is for.
+
+    Parameters
+    ----------
+    clientes : list of str
+        Who is in the readings.
+    lecturas : Lecturas
+        In the order of the log.
+    particiones : int
+        That the customers are spread over, >= 1.
+
+    Raises
+    ------
+    PermanentError
+        There is too little of it; the text says what.
+    """
+    params = Params()
+    if len(clientes) < MINIMO_CLIENTES:
+        raise PermanentError(
+            f"son {len(clientes)} clientes y hacen falta al menos {MINIMO_CLIENTES}"
+        )
+    orden = by_lot(clientes, semilla, "corto")
+    medio = len(orden) // 2
+    aprende, calibra = (
+        _only(lecturas, set(ids), partitions_for(len(ids), len(clientes) / particiones))
+        for ids in (orden[:medio], orden[medio:])
+    )
+    crudos = measure_held_out(aprende, DetectorConsumo(calendario, params))
+    sirve = ~np.isnan(crudos.rasgos).any(axis=1)
+    sirve &= crudos.veredictos.score_centesimas < params.umbral_media
+    rasgos = crudos.rasgos[sirve]
+    if rasgos.shape[0] < MINIMO_FILAS:
+        raise PermanentError(
+            f"solo {rasgos.shape[0]} lecturas tienen {params.dias_minimos} días de pasado con que "
+            f"compararse y hacen falta al menos {MINIMO_FILAS}"
+        )
+    bosque = fit_forest(rasgos, semilla)
+    modelo = calibrate(VERSION_DE_ARCHIVO, bosque, calibra, calendario, params)
+    return ShortFit(modelo, rasgos.shape[0], medio, len(orden) - medio)
+
+
+def _only(lecturas: Lecturas, ids: set[str], particiones: int) -> HeldOut:
+    """Return the readings of some customers, all of them held out."""
+    cuales = np.flatnonzero([p in ids for p in lecturas.propietario_id])
+    suyas = lecturas.elegir(cuales)
+    propia: dict[str, int] = {p: partition_of(p, particiones) for p in ids}
+    particion: NDArray[np.int32] = np.array([propia[p] for p in suyas.propietario_id], np.int32)
+    return HeldOut(suyas, particion, np.ones(cuales.size, np.bool_))
 
 
 def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
@@ -349,7 +378,7 @@ def _artefacts(aprendido: Aprendido, calendario: Calendario, params: Params) -> 
     """Return what people look at, by file name."""
     importancia = json.dumps(dict(aprendido.importancia), ensure_ascii=False, indent=2)
     return {
-        **draw_all(aprendido, calendario, params),
+        **draw_version(aprendido.conjunto, aprendido.modelo, aprendido.importancia, calendario),
         "informe.txt": f"{informe_texto(aprendido.metricas, params)}\n".encode(),
         "importancia.json": f"{importancia}\n".encode(),
         **aprendido.extras(),
@@ -369,7 +398,7 @@ def main(argv: Sequence[str]) -> int:
         help="días de historia de que aprender (ENTRENAR_DIAS)",
     )  # fmt: skip
     parser.add_argument(
-        "--semilla", type=entero(0, 2**32 - 1), metavar="N", default=SEMILLA,
+        "--semilla", type=entero(0, 2**32 - 1), metavar="N", default=SEMILLA_ENTRENAMIENTO,
         help="semilla de todos los sorteos",
     )  # fmt: skip
     opciones = parser.parse_args(argv)
@@ -385,9 +414,6 @@ def main(argv: Sequence[str]) -> int:
 
 def _examined(settings: Settings, version: int) -> str:
     """Return what the gate says of a new version, which is kept with it for the dashboard."""
-    # It takes what is needed from here.
-    from training.promotion import examine
-
     registro = Registro(settings)
     try:
         decision = examine(settings, registro, version, registro.version_of(CAMPEON)).decision
@@ -397,15 +423,14 @@ def _examined(settings: Settings, version: int) -> str:
     return f"La versión {version} {que}: {decision.motivo}"
 
 
-def say(resultado: ResultadoEntrenamiento) -> str:
+def say(resultado: RegisteredVersion) -> str:
     """Return what a run has done, for the user."""
-    antes, azar = (
-        numero(cifra, 3)
-        for cifra in (resultado.solo_reglas.precision_media, resultado.metricas.precision_azar)
-    )
+    aprendido = resultado.aprendido
+    antes = numero(aprendido.solo_reglas.precision_media, 3)
+    azar = numero(aprendido.metricas.precision_azar, 3)
     return (
-        f"{informe_texto(resultado.metricas)}\n\n"
-        f"Aprendido de {resultado.elegidos}.\n"
+        f"{informe_texto(aprendido.metricas)}\n\n"
+        f"Aprendido de {aprendido.muestra.elegidos}.\n"
         f"Registrada la versión {resultado.version} como aspirante (solo con las reglas, la "
         f"precisión media es {antes}, y al azar {azar})"
     )

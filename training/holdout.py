@@ -14,33 +14,25 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
+from detection.domain import Calendario, Lecturas
 from detection.errors import ModeloInvalidoError
-from detection.simulation.attacks import ETIQUETAS, NORMAL, Attack, apply_attack, make_attack
-from detection.simulation.draws import TimeAxis, make_time_axis
-from training.dataset import Retenidas, partition_of, partitions_for
+from detection.simulation.attacks import make_attack
+from detection.simulation.draws import make_time_axis
+from training.evaluation.attacked_homes import ATAQUES, attack_readings
+from training.history import HeldOut, partition_of, partitions_for
 
-ATAQUES: tuple[str, ...] = tuple(etiqueta for etiqueta in ETIQUETAS if etiqueta != NORMAL)
-"""Every kind, in the order in which twins get them."""
-
+EVALUACION = "evaluacion.parquet"
+"""Name of the set among the side files of a package."""
 GEMELOS_POR_ATAQUE = 5
 """Twins of each kind, at least, however few customers there are: with fewer, one that is missed by
 chance is a quarter of them. By hand, 2026-11-24."""
 GEMELO = ".gemelo_"
 """Between the name of a customer and the number of its twin."""
-MEDIA_DE_HOGAR_KWH = 2.0
-"""Hourly mean up to which a plantation has the lamps of one; a larger customer, in proportion
-more. By hand, 2026-11-24: 17 500 kWh a year, the largest of homes."""
-DECIMALES = 3
-"""A meter's resolution: the watt-hour."""
-PASOS_KWH = (1.0, 0.5, 0.25, 0.1, 0.05, 0.04, 0.025, 0.02, 0.01, 0.005, 0.004, 0.0025, 0.002)
-"""Coarser ones that meters have. By hand, 2026-11-24."""
-_PARTE_EN_PASO = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +131,7 @@ class Conjunto:
 
 
 def make_conjunto(
-    retenidas: Retenidas, calendario: Calendario, semilla: int, clientes_por_particion: float
+    retenidas: HeldOut, calendario: Calendario, semilla: int, clientes_por_particion: float
 ) -> Conjunto:
     """Return the set of some held-out customers and their twins, every kind of attack in turn.
 
@@ -164,32 +156,13 @@ def make_conjunto(
         quien = (k + k // vuelta) % len(reales)
         hora, kwh = reales[quien]
         ataque = make_attack(semilla, k + 1, ATAQUES[k % len(ATAQUES)], corte)
+        leido, atacada = attack_readings(
+            ataque, (tiempo.hora_utc.size, k + 1), hora, kwh, tiempo, calendario
+        )
         nombre = f"{_name(quien)}{GEMELO}{k + 1:04d}"
-        partes.append(_attack(nombre, hora, kwh, ataque, k, tiempo, calendario))
+        tipo = np.where(atacada, ataque.tipo, "").tolist()
+        partes.append(_Parte(nombre, hora, leido, atacada, tipo))
     return _join(partes, partitions_for(len(partes), clientes_por_particion))
-
-
-def meter_step(consumo_kwh: NDArray[np.float64]) -> float:
-    """Return the resolution of the meter that readings come from, kWh.
-
-    An attack is rounded to it: the meter reads what is left, and finer digits than it has would
-    give every attack away.
-
-    Examples
-    --------
-    >>> meter_step(np.array([0.12, 0.36, 1.01])), meter_step(np.array([0.123, 0.36]))
-    (0.01, 0.001)
-    """
-    for paso in PASOS_KWH:
-        pasos = consumo_kwh / paso
-        if (np.abs(pasos - np.round(pasos)) * paso < 2e-5).mean() > _PARTE_EN_PASO:
-            return paso
-    return float(10.0**-DECIMALES)
-
-
-def to_meter(consumo_kwh: NDArray[np.float64], paso_kwh: float) -> NDArray[np.float64]:
-    """Return readings as a meter of a resolution shows them."""
-    return np.asarray(np.round(np.round(consumo_kwh / paso_kwh) * paso_kwh, 4))
 
 
 def _name(quien: int) -> str:
@@ -215,57 +188,6 @@ def _by_customer(lecturas: Lecturas) -> list[tuple[NDArray[np.int64], NDArray[np
     return [
         (lecturas.hora_utc[filas], lecturas.consumo_kwh[filas]) for filas in np.split(orden, cortes)
     ]
-
-
-def _attack(
-    nombre: str,
-    hora_utc: NDArray[np.int64],
-    consumo_kwh: NDArray[np.float64],
-    ataque: Attack,
-    indice: int,
-    tiempo: TimeAxis,
-    calendario: Calendario,
-) -> _Parte:
-    """Return the twin of a customer, under attack from its first judged hour on."""
-    corte = ataque.inicio_hora
-    denso = _dense(hora_utc, consumo_kwh, tiempo.hora_utc)
-    primera = int(tiempo.hora_utc[0])
-    factor = max(1.0, float(consumo_kwh[hora_utc < corte].mean()) / MEDIA_DE_HOGAR_KWH)
-    ataque = replace(
-        ataque,
-        lamparas_kw=ataque.lamparas_kw * factor,
-        auxiliar_kw=ataque.auxiliar_kw * factor,
-    )
-    leido, tocado = apply_attack(
-        ataque,
-        (tiempo.hora_utc.shape[0], indice + 1),
-        tiempo,
-        denso,
-        ultima_kwh=float(denso[corte - 1 - primera]),
-        hora_inicio=int(calendario.local(np.array([corte]))[0]) % HORAS_POR_DIA,
-    )
-    atacada = np.zeros(hora_utc.size, np.bool_)
-    donde = np.flatnonzero(hora_utc >= corte)
-    atacada[donde] = tocado[hora_utc[donde] - primera]
-    kwh = consumo_kwh.copy()
-    kwh[atacada] = to_meter(leido[hora_utc[atacada] - primera], meter_step(consumo_kwh))
-    tipo = np.where(atacada, ataque.tipo, "").tolist()
-    return _Parte(nombre, hora_utc, kwh, atacada, tipo)
-
-
-def _dense(
-    hora_utc: NDArray[np.int64], consumo_kwh: NDArray[np.float64], horas: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return kWh at every one of the hours; a missing one is taken from the day before it."""
-    desde = int(horas[0]) - HORAS_POR_DIA
-    denso = np.full(int(horas[-1]) + 1 - desde, np.nan)
-    dentro = (hora_utc >= desde) & (hora_utc <= horas[-1])
-    denso[hora_utc[dentro] - desde] = consumo_kwh[dentro]
-    inicio = denso[:HORAS_POR_DIA]
-    inicio[np.isnan(inicio)] = consumo_kwh.mean()
-    for i in np.flatnonzero(np.isnan(denso)):
-        denso[i] = denso[i - HORAS_POR_DIA]
-    return denso[HORAS_POR_DIA:]
 
 
 def _join(partes: list[_Parte], particiones: int) -> Conjunto:

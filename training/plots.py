@@ -12,8 +12,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.domain import SEVERIDADES, TIPOS, Calendario
+from detection.params import Params
+from detection.scoring_model import ScoringModel
+from training.evaluation.version_metrics import score_conjunto, truth
+from training.holdout import Conjunto
+
 PUNTOS_POR_PULGADA = 110
 TAMANO_PULGADAS = (9.0, 5.0)
+
+
+def draw_version(
+    conjunto: Conjunto,
+    modelo: ScoringModel,
+    importancia: Mapping[str, float],
+    calendario: Calendario,
+) -> dict[str, bytes]:
+    """Return the plots of a version on its frozen set, by file name."""
+    params = Params()
+    veredictos = score_conjunto(conjunto, modelo, calendario, params)
+    verdad, juzgada = truth(conjunto), conjunto.juzgada
+    score = veredictos.score_centesimas[juzgada] / 100
+    detectores = np.nan_to_num(veredictos.scores[juzgada], nan=0.0)
+    curvas = {"mezcla": score} | {str(t): detectores[:, k] for k, t in enumerate(TIPOS)}
+    umbrales = (
+        params.umbral_baja, params.umbral_media, params.umbral_alta, params.umbral_critica,
+    )  # fmt: skip
+    return {
+        "precision_recall.png": draw_precision_recall(verdad, curvas),
+        "distribucion_scores.png": draw_scores(
+            verdad, score, {str(s): u / 100 for s, u in zip(SEVERIDADES[1:], umbrales, strict=True)}
+        ),
+        "importancia.png": draw_importance(importancia),
+    }
 
 
 def draw_precision_recall(verdad: NDArray[np.bool_], scores: Mapping[str, NDArray]) -> bytes:

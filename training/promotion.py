@@ -43,11 +43,9 @@ from serving.logs import configure_logs
 from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, ModelRejection
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
-from training.evaluation.gain import measure_gain
-from training.evaluation.version_metrics import measure, score_conjunto
-from training.fit import EVALUACION
-from training.holdout import Conjunto
-from training.promotion_policy import Criterio, Decision, Politica, al_azar, cifra, decide
+from training.evaluation.version_metrics import gain_between, measure, score_conjunto
+from training.holdout import EVALUACION, Conjunto
+from training.promotion_policy import Criterio, Decision, Politica, al_azar, apply_gate, cifra
 
 MOTIVO_MINIMO = 3
 """Characters, as the API asks for."""
@@ -56,7 +54,7 @@ _VIAS = {
     VUELTA: "que ya lo fue",
     FORZADA: "a la fuerza",
 }
-ANCHO = 112
+ANCHO_TABLA = 112
 """Columns of the table where nobody's terminal says how many there are."""
 _PIE = (
     "Precisión media: se pide su ganancia, con el intervalo del 90 % al sortear clientes. "
@@ -118,7 +116,7 @@ def contenders(registro: Registro) -> tuple[int, int | None]:
     return aspirante, registro.version_of(CAMPEON)
 
 
-def judge(
+def compare_versions(
     settings: Settings,
     registro: Registro,
     aspirante: int,
@@ -182,9 +180,9 @@ def _compare(
     antes, ahora = (
         score_conjunto(conjunto, modelo, calendario, params) for modelo in (viejo, nuevo)
     )
-    return decide(
+    return apply_gate(
         measure(conjunto, antes, {}), measure(conjunto, ahora, {}),
-        measure_gain(conjunto, antes, ahora), politica, renovacion=renovacion,
+        gain_between(conjunto, antes, ahora), politica, renovacion=renovacion,
     )  # fmt: skip
 
 
@@ -207,57 +205,25 @@ def examine(
     renovacion: bool = False,
     suplir: bool = False,
 ) -> Juicio:
-    """Judge a version like ``judge``, and keep with it what the gate says of it.
+    """Judge a version like ``compare_versions``, and keep with it what the gate says of it.
 
     Where the rules stood in for a damaged champion, it is kept as said of the rules alone.
     """
-    juicio = judge(
+    juicio = compare_versions(
         settings, registro, version, campeon, politica=politica, renovacion=renovacion,
         suplir=suplir,
     )  # fmt: skip
     decision = juicio.decision
     examen = Examen(
         juicio.comparado, decision.promueve, decision.motivo,
-        now(settings).isoformat(timespec="seconds"),
+        local_now(settings).isoformat(timespec="seconds"),
         tuple(asdict(criterio) for criterio in decision.criterios),
     )  # fmt: skip
     registro.tag(version, examen.tags())
     return juicio
 
 
-def promote(
-    settings: Settings,
-    *,
-    quien: str | None = None,
-    politica: Politica | None = None,
-    renovacion: bool = False,
-) -> Decision:
-    """Return the gate's decision on the challenger, already carried out.
-
-    Parameters
-    ----------
-    renovacion : bool
-        The champion is out of date: it is enough to be no worse.
-
-    Raises
-    ------
-    PermanentError
-        There is no challenger, it is the champion already, or a version is damaged.
-    TransientError
-        MLflow is away.
-    """
-    registro = Registro(settings)
-    aspirante, campeon = contenders(registro)
-    if aspirante == campeon:
-        raise PermanentError(_ya_es(registro, aspirante))
-    juicio = examine(
-        settings, registro, aspirante, campeon, politica=politica, renovacion=renovacion
-    )
-    carry_out(settings, registro, juicio, quien=quien or who())
-    return juicio.decision
-
-
-def carry_out(settings: Settings, registro: Registro, juicio: Juicio, *, quien: str) -> None:
+def promote_accepted(settings: Settings, registro: Registro, juicio: Juicio, *, quien: str) -> None:
     """Move the alias if the gate has said so, for the very champion that it compared with.
 
     A damaged champion could not be compared with: taking its place is forced, and audited.
@@ -272,7 +238,7 @@ def carry_out(settings: Settings, registro: Registro, juicio: Juicio, *, quien: 
     if not juicio.decision.promueve:
         return
     nombrar = partial(
-        appoint, registro, juicio.aspirante, quien=quien, ahora=now(settings),
+        appoint, registro, juicio.aspirante, quien=quien, ahora=local_now(settings),
         motivo=juicio.decision.motivo, antes=juicio.campeon,
     )  # fmt: skip
     if not juicio.danado:
@@ -292,7 +258,7 @@ def who() -> str:
     return f"{usuario} (CI)" if os.environ.get("CI") else usuario
 
 
-def now(settings: Settings) -> datetime:
+def local_now(settings: Settings) -> datetime:
     """Return the time, with the offset of the product's zone."""
     return datetime.now(UTC).astimezone(ZoneInfo(settings.zona_horaria))
 
@@ -313,7 +279,7 @@ def show(juicio: Juicio) -> None:
     for criterio in juicio.decision.criterios:
         tabla.add_row(*_fila(criterio))
     terminal = sys.stdout.isatty()
-    Console(width=None if terminal else ANCHO, highlight=False).print(tabla)
+    Console(width=None if terminal else ANCHO_TABLA, highlight=False).print(tabla)
 
 
 def _fila(criterio: Criterio) -> list[Any]:
@@ -371,7 +337,7 @@ def main(argv: Sequence[str]) -> int:
         return _go_back(settings, registro, version, campeon, motivo)
     juicio = examine(settings, registro, version, campeon)
     show(juicio)
-    carry_out(settings, registro, juicio, quien=who())
+    promote_accepted(settings, registro, juicio, quien=who())
     decision = juicio.decision
     que = "pasa a ser el campeón" if decision.promueve else "no se promueve"
     print(f"La versión {version} {que}: {decision.motivo}.")  # noqa: T201
@@ -415,7 +381,7 @@ def _go_back(
     motivo = motivo or "vuelta atrás con --version"
     with audited(settings, version, {"antes": campeon, "motivo": motivo}, who()):
         appoint(
-            registro, version, quien=who(), ahora=now(settings), motivo=motivo, antes=campeon
+            registro, version, quien=who(), ahora=local_now(settings), motivo=motivo, antes=campeon
         )  # fmt: skip
     print(  # noqa: T201
         f"La versión {version} vuelve a ser el campeón (antes: {campeon or 'ninguna'}): ya lo fue, "
@@ -439,7 +405,7 @@ def _force(
     detalle = {"antes": campeon, "motivo": motivo, "forzar": True}
     with audited(settings, version, detalle, who()):
         via = appoint(
-            registro, version, quien=who(), ahora=now(settings), motivo=motivo, antes=campeon,
+            registro, version, quien=who(), ahora=local_now(settings), motivo=motivo, antes=campeon,
             forzar=True, en_contra=en_contra,
         )  # fmt: skip
     print(f"La versión {version} es el campeón, {_VIAS[via]}. Motivo: {motivo}.")  # noqa: T201

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from detection.domain import SEVERIDADES
 from detection.number_format import numero
 from detection.params import Params
-from training.evaluation.gain import Ganancia
+from training.evaluation.metrics import Ganancia
 from training.evaluation.version_metrics import MIL, Metricas
 
-ERRORES_TIPICOS = 2.0
+ERRORES_TIPICOS_ALARMAS = 2.0
 """Standard errors of the alarms by which they may exceed the budget: on few customers some more or
 less are chance. They are those of a Poisson count that is at the budget, never those of the alarms
 that are judged: the more unequal these fell, the more of them would be let through (136 where 60
@@ -104,7 +104,7 @@ class Decision:
     motivo: str
 
 
-def decide(
+def apply_gate(
     campeon: Metricas,
     aspirante: Metricas,
     ganancia: Ganancia,
@@ -189,7 +189,7 @@ def _falsas_alarmas(campeon: Metricas, aspirante: Metricas, politica: Politica) 
     for severidad, presupuesto in zip(SEVERIDADES[1:], politica.presupuesto, strict=True):
         antes = campeon.falsas_alarmas.get(severidad)
         ahora = aspirante.falsas_alarmas.get(severidad, math.nan)
-        con_azar = presupuesto + ERRORES_TIPICOS * math.sqrt(presupuesto * una)
+        con_azar = presupuesto + ERRORES_TIPICOS_ALARMAS * math.sqrt(presupuesto * una)
         topes = {f"presupuesto {numero(presupuesto, 0)}": con_azar, "el campeón": antes or 0.0}
         # Who is outside already need not be inside at once, only no worse.
         cual = max(topes, key=lambda nombre: topes[nombre])

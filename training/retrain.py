@@ -21,12 +21,13 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.advisory_lock import exclusive
@@ -36,23 +37,29 @@ from serving.model_versions import CAMPEON
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
 from serving.shutdown import PASO_S, Parada
-from training.promotion import carry_out, examine, who
+from training.promotion import examine, promote_accepted, who
 from training.promotion_policy import Criterio, Politica
 
 _LOG = logging.getLogger("reentrenamiento")
 
-CERROJO = "reentrenar"
+CERROJO_DE_REENTRENAR = "reentrenar"
 NO_HACE_FALTA, PROMOVIDO, RECHAZADO, FALLIDO = "no hace falta", "promovido", "rechazado", "fallido"
-DESPEDIDA_S = 8.0
+PLAZO_DE_PARADA_S = 8.0
 """What a run has to end in when a stop is asked for: Docker kills after 10 s."""
-SEGUNDOS_POR_HORA = 3600.0
 SEGUNDOS_POR_DIA = 86_400.0
-HISTORIA = 1000
+EJECUCIONES = 1000
 """Runs that are looked back on: three years of nights."""
 
 
+def train_version(settings: Settings) -> int:
+    """Return the number of a version that was trained on the stored history, and registered."""
+    from training.fit import train
+
+    return train(settings).version
+
+
 @dataclass(slots=True)
-class Ejecucion:
+class RetrainRun:
     """A run of the job, filled in as it goes; its fields are the document's.
 
     Parameters
@@ -94,7 +101,8 @@ def retrain(
     forzar: bool = False,
     politica: Politica | None = None,
     ahora: datetime | None = None,
-) -> Ejecucion | None:
+    entrenar: Callable[[Settings], int] = train_version,
+) -> RetrainRun | None:
     """Return what a run has done, already written down; None = another one is running.
 
     Parameters
@@ -103,6 +111,8 @@ def retrain(
         Train although neither drift nor age ask for it. The gate is asked all the same.
     ahora : datetime or None
         Aware, when the run begins; None = now.
+    entrenar : callable
+        Registers a new version and returns its number.
 
     Raises
     ------
@@ -113,16 +123,16 @@ def retrain(
     """
     with (
         closing(ModelosMongo(settings)) as historial,
-        exclusive(settings, CERROJO) as nuestro,
+        exclusive(settings, CERROJO_DE_REENTRENAR) as nuestro,
     ):
         if not nuestro:
             return None
         # Before the hard work: a run that cannot be written down is not begun.
         historial.ensure_indexes()
         inicio = ahora or datetime.now(UTC)
-        ejecucion = Ejecucion(inicio, inicio)
+        ejecucion = RetrainRun(inicio, inicio)
         try:
-            _advance(settings, parada, historial, ejecucion, forzar, politica)
+            _advance(settings, parada, historial, ejecucion, forzar, politica, entrenar)
         except BaseException as error:
             ejecucion.resultado = FALLIDO
             ejecucion.detalle = _dicho(error)
@@ -158,9 +168,10 @@ def _advance(
     settings: Settings,
     parada: Parada,
     historial: ModelosMongo,
-    ejecucion: Ejecucion,
+    ejecucion: RetrainRun,
     forzar: bool,
     politica: Politica | None,
+    entrenar: Callable[[Settings], int],
 ) -> None:
     """Take a run from its reason to its end, noting every step in ``ejecucion``."""
     registro = Registro(settings)
@@ -175,10 +186,9 @@ def _advance(
             return
         _LOG.info("se reentrena: %s", ejecucion.motivo)
         from training.dataset import HistoriaCortaError
-        from training.fit import train
 
         try:
-            version = train(settings).version
+            version = entrenar(settings)
         except HistoriaCortaError as error:
             if registro.version_of(CAMPEON) is not None:
                 raise
@@ -195,15 +205,15 @@ def _advance(
         ejecucion.criterios = juicio.decision.criterios
         ejecucion.detalle = juicio.decision.motivo
     quien = f"consumo reentrenar, {who()}"
-    carry_out(settings, registro, juicio, quien=quien)
+    promote_accepted(settings, registro, juicio, quien=quien)
     ejecucion.resultado = PROMOVIDO if juicio.decision.promueve else RECHAZADO
 
 
 def _refused_lately(
-    settings: Settings, historial: ModelosMongo, ejecucion: Ejecucion
+    settings: Settings, historial: ModelosMongo, ejecucion: RetrainRun
 ) -> str | None:
     """Return why it is too soon to train again; None = it is not."""
-    entrenadas = (e for e in historial.historial(HISTORIA) if e["version"] is not None)
+    entrenadas = (e for e in historial.historial(EJECUCIONES) if e["version"] is not None)
     ultima = next(entrenadas, None)
     if ultima is None or ultima["resultado"] != RECHAZADO:
         return None
@@ -216,7 +226,7 @@ def _refused_lately(
     )
 
 
-def _reason(settings: Settings, registro: Registro, ejecucion: Ejecucion, forzar: bool) -> Razon:
+def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forzar: bool) -> Razon:
     """Return the reason to train or not to."""
     campeon = registro.version_of(CAMPEON)
     if campeon is None:
@@ -247,7 +257,7 @@ def _reason(settings: Settings, registro: Registro, ejecucion: Ejecucion, forzar
     return Razon(f"{edad} y el semáforo de la deriva está en {ejecucion.semaforo}", False)
 
 
-def _drift(settings: Settings, ejecucion: Ejecucion) -> str | None:
+def _drift(settings: Settings, ejecucion: RetrainRun) -> str | None:
     """Return why drift asks for training; None = it does not."""
     from training.drift import run_drift
     from training.drift_comparison import ROJO
@@ -274,12 +284,12 @@ def _dicho(error: BaseException) -> str:
     return f"defecto: {type(error).__name__}: {error}"
 
 
-def _append(historial: ModelosMongo, ejecucion: Ejecucion) -> None:
+def _append(historial: ModelosMongo, ejecucion: RetrainRun) -> None:
     ejecucion.fin = datetime.now(UTC)
     historial.append_historial(ejecucion.documento())
 
 
-def _append_anyway(historial: ModelosMongo, ejecucion: Ejecucion) -> None:
+def _append_anyway(historial: ModelosMongo, ejecucion: RetrainRun) -> None:
     """Write a failed run down; if that fails too, the first error is the one to tell."""
     try:
         _append(historial, ejecucion)
@@ -287,7 +297,7 @@ def _append_anyway(historial: ModelosMongo, ejecucion: Ejecucion) -> None:
         _LOG.error("la ejecución fallida no se ha podido apuntar: %s", error)
 
 
-def say(ejecucion: Ejecucion | None) -> str:
+def say(ejecucion: RetrainRun | None) -> str:
     """Return what a run has done in one line, for the user."""
     if ejecucion is None:
         return "otro reentrenamiento está en marcha; este no hace nada"
@@ -301,7 +311,7 @@ def say(ejecucion: Ejecucion | None) -> str:
 
 
 def keep_running(
-    orden: Sequence[str], parada: Parada, cada_s: float, *, despedida_s: float = DESPEDIDA_S
+    orden: Sequence[str], parada: Parada, cada_s: float, *, despedida_s: float = PLAZO_DE_PARADA_S
 ) -> None:
     """Run a command now and every ``cada_s`` seconds, start to start, until a stop is asked for.
 

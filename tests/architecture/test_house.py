@@ -55,6 +55,8 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "limits": ("api/rate_limit.py",),
     "prometheus_client": ("serving/metrics.py",),
     "streamlit": ("dashboard/",),
+    "jinja2": ("training/evaluation/html_report.py",),
+    "scipy": ("training/evaluation/metrics.py",),
     "plotly": ("dashboard/charts/", "training/evaluation/html_report.py"),
     "pyod": ("training/evaluation/baselines.py",),
     "httpx": ("dashboard/client.py",),

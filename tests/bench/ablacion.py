@@ -22,11 +22,9 @@ from detection.detector import DetectorConsumo
 from detection.domain import (
     SEVERIDADES,
     TIPOS,
-    Historia,
     Lecturas,
     Veredictos,
     hora_absoluta,
-    instante,
 )
 from detection.number_format import numero
 from detection.params import Params
@@ -37,6 +35,7 @@ from serving.cli import HECHO, Parser, entero, run
 from serving.local_time import load_calendario
 from serving.settings import Settings
 from training.fit import learn
+from training.history import InMemoryHistory
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -46,45 +45,16 @@ HASTA = hora_absoluta(datetime(2026, 11, 20, tzinfo=UTC))
 DIAS, CLIENTES, SOSPECHOSOS = 60, 50, 8
 
 
-class EnMemoria:
-    """The history that the training job reads, without a server: populations one beside another."""
-
-    def __init__(self, semillas: Sequence[int]) -> None:
-        self._filas: dict[str, Historia] = {}
-        for semilla in semillas:
-            lecturas, _, _ = poblacion(semilla)
-            v = DetectorConsumo(load_calendario(ZONA)).score(lecturas)
-            ids = np.array(lecturas.propietario_id)
-            for cliente in np.unique(ids).tolist():
-                suyas = np.flatnonzero(ids == cliente)
-                self._filas[f"{semilla}{cliente}"] = Historia(
-                    np.zeros(suyas.size, np.int64),
-                    lecturas.hora_utc[suyas],
-                    lecturas.consumo_kwh[suyas].astype(np.float32),
-                    v.score_centesimas[suyas],
-                    v.tipos[suyas],
-                    ~np.isnan(v.esperado_kwh[suyas]),
-                    v.es_sospechoso[suyas],
-                )
-
-    def contar(self) -> dict[str, object]:
-        return {"desde": instante(HASTA - 24 * DIAS), "hasta": instante(HASTA - 1)}
-
-    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
-        return sorted(self._filas)
-
-    def load_range(self, ids: Sequence[str], desde_hora: int, hasta_hora: int) -> Historia:
-        partes = []
-        for i, cliente in enumerate(ids):
-            h = self._filas[cliente]
-            en = (h.hora_utc >= desde_hora) & (h.hora_utc < hasta_hora)
-            partes.append([np.full(int(en.sum()), i), *(getattr(h, c)[en] for c in _COLUMNAS)])
-        return Historia(*(np.concatenate(columna) for columna in zip(*partes, strict=True)))
-
-
-_COLUMNAS = (
-    "hora_utc", "consumo_kwh", "score_centesimas", "tipos", "con_referencia", "es_sospechoso",
-)  # fmt: skip
+def historia(semillas: Sequence[int]) -> InMemoryHistory:
+    """Return what the training job reads, without a server: populations one beside another."""
+    partes = [(semilla, poblacion(semilla)[0]) for semilla in semillas]
+    juntas = Lecturas(
+        [f"{semilla}{p}" for semilla, lecturas in partes for p in lecturas.propietario_id],
+        np.concatenate([lecturas.hora_utc for _, lecturas in partes]),
+        np.concatenate([lecturas.consumo_kwh for _, lecturas in partes]),
+    )
+    en_orden = juntas.elegir(np.argsort(juntas.hora_utc, kind="stable"))
+    return InMemoryHistory.of(en_orden, DetectorConsumo(load_calendario(ZONA)).score(en_orden))
 
 
 def poblacion(semilla: int) -> tuple[Lecturas, NDArray[np.bool_], NDArray[np.bool_]]:
@@ -132,7 +102,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--desde", type=entero(0), default=631, metavar="SEMILLA")
     parser.add_argument("--cuantas", type=entero(1), default=40, metavar="N")
     opciones = parser.parse_args(argv)
-    modelo = learn(Settings(), EnMemoria(range(801, 811)), {}).modelo
+    modelo = learn(Settings(), historia(range(801, 811)), {}).modelo
     con, reglas = Cuenta(), Cuenta()
     sin = {str(t): Cuenta() for t in TIPOS}
     for semilla in range(opciones.desde, opciones.desde + opciones.cuantas):

@@ -33,14 +33,13 @@ from detection.scoring_model import ScoringModel
 from serving.cli import FALLO, HECHO, Parser, entero, run
 from serving.settings import Settings
 from training.blend_fit import Ejemplos, fit_arboles, fit_mezcla, make_ejemplos, without
-from training.dataset import partitions_for
-from training.evaluation.attacked_homes import Poblacion, make_poblacion
+from training.evaluation.attacked_homes import Poblacion, attack_homes
 from training.evaluation.baselines import Z_SEMANAL, alone, pyod_scores, weekly_z
-from training.evaluation.file_history import with_rules
-from training.evaluation.metrics import Casos, Tabla
+from training.evaluation.metrics import Casos, ScoreTable
 from training.evaluation.report import Datos, Opiniones, make_informe, make_tablas, say_cifra
-from training.fit import SEMILLA, Aprendido, learn
-from training.history_reader import by_lot
+from training.fit import Aprendido, learn
+from training.history import SEMILLA_ENTRENAMIENTO as SEMILLA
+from training.history import InMemoryHistory, by_lot, partitions_for
 
 DORADA = Path(__file__).with_name("calidad_dorada.json")
 TOLERANCIA = 0.005
@@ -86,20 +85,16 @@ METAS = (
 def train_on(hogares: Hogares) -> tuple[Aprendido, Ejemplos]:
     """Return a version learnt on clean households, and what its blend learnt from."""
     ids = np.array(hogares.lecturas.propietario_id)
-    clientes, cliente = np.unique(ids, return_inverse=True)
+    _, cliente = np.unique(ids, return_inverse=True)
     orden = np.lexsort((cliente, hogares.lecturas.hora_utc))
-    historia = with_rules(
-        clientes.tolist(), cliente[orden], hogares.lecturas.hora_utc[orden],
-        hogares.lecturas.consumo_kwh[orden], hogares.calendario, Params(),
-    )  # fmt: skip
+    limpias = hogares.lecturas.elegir(orden)
+    historia = InMemoryHistory.of(limpias, DetectorConsumo(hogares.calendario).score(limpias))
     settings = Settings(_env_file=None, zona_horaria=hogares.calendario.zona)
     aprendido = learn(settings, historia, {}, dias=90, semilla=SEMILLA, con_mezcla=False)
     modelo = aprendido.modelo
     # So few households that the blend learns from those, too, that would judge the version: here
     # the test half does.
-    ejemplos = make_ejemplos(
-        hogares.lecturas.elegir(orden), modelo, hogares.calendario, Params(), SEMILLA
-    )
+    ejemplos = make_ejemplos(limpias, modelo, hogares.calendario, Params(), SEMILLA)
     modelo = replace(modelo, mezcla=fit_mezcla(ejemplos, SEMILLA))
     return replace(aprendido, modelo=modelo), ejemplos
 
@@ -171,7 +166,7 @@ def populations(hogares: Iterable[Hogares], cuantas: int) -> Iterator[tuple[Pobl
         for vez in range(cuantas):
             semilla = SEMILLA + 100 * k + vez
             yield (
-                make_poblacion(h.lecturas, h.calendario, semilla, proporcion=PROPORCION),
+                attack_homes(h.lecturas, h.calendario, semilla, proporcion=PROPORCION),
                 h.calendario,
             )
 
@@ -189,12 +184,12 @@ def unseen(
     for tipo in tipos:
         arboles = fit_arboles(without(ejemplos, tipo), SEMILLA)
         mezcla = replace(modelo.mezcla, arboles=arboles)
-        p = make_poblacion(prueba.lecturas, prueba.calendario, SEMILLA, tipos=(tipo,))
+        p = attack_homes(prueba.lecturas, prueba.calendario, SEMILLA, tipos=(tipo,))
         detector = DetectorConsumo(prueba.calendario)
         detector.use(replace(modelo, mezcla=mezcla))
         v = detector.score(p.lecturas, p.particion(_partitions(p)))
         j = p.juzgada
-        tabla = Tabla(v.score_centesimas[j], p.atacada[j], p.cliente[j])
+        tabla = ScoreTable(v.score_centesimas[j], p.atacada[j], p.cliente[j])
         salida[tipo] = tabla.roc_auc()
     return salida
 

@@ -1,7 +1,12 @@
-"""The real households in ``../shared/data``: their readings, as a meter of ours would send them."""
+"""The real households in ``../shared/data``: their readings, as a meter of ours would send them.
+
+Customers are development or test as a whole, by a hash of their name. Whatever is fitted, chosen or
+looked at comes from the development half; the test half gives the figures that are reported.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +17,6 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from serving.local_time import load_calendario
-from training.evaluation.attacked_homes import es_desarrollo
 
 VENTANA_DIAS = 49
 """As long as the Swiss have."""
@@ -51,6 +55,17 @@ FUENTES: tuple[Fuente, ...] = (
     Fuente("opengrid_belgica", "consumo_horario.parquet", "UTC", "Europe/Brussels", 4),
     Fuente("lcl_londres", "consumo_horario.parquet", "UTC", "Europe/London", 4),
 )
+
+
+def es_desarrollo(propietario_id: str) -> bool:
+    """Return whether a customer is of the development half; the others are the test half.
+
+    Examples
+    --------
+    >>> es_desarrollo("CH-1005084"), es_desarrollo("US-CA-03")
+    (True, False)
+    """
+    return hashlib.blake2b(propietario_id.encode(), digest_size=8).digest()[0] < 128
 
 
 def carpeta_datos() -> Path:

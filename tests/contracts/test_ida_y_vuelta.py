@@ -16,8 +16,8 @@ from api.exports import columns, csv_pieces
 from pipeline.ingest.files.table import read_tabla
 from pipeline.ingest.validation import LARGO_MAXIMO_ID, Reglas
 from serving.csv_cells import protect, unprotect
-from training.evaluation.labelled_file import read_archivo
-from training.evaluation.verdict_file import open_salida
+from training.evaluation.labelled_file import read_labelled_file
+from training.evaluation.verdict_file import open_verdict_file
 
 HORA = 491_000
 ZONA = "Europe/Madrid"
@@ -43,7 +43,7 @@ def leidos(ruta: Path) -> tuple[set[str], set[str]]:
     """Return the names that each of the two readers finds."""
     trozos = list(read_tabla(ruta, Reglas(ZONA, 100.0), HORA + 48))
     assert not [x for trozo in trozos for x in trozo.rechazadas]
-    archivo = read_archivo(ruta, ZONA, 100.0)
+    archivo = read_labelled_file(ruta, ZONA, 100.0)
     assert not archivo.rechazos
     return {p for trozo in trozos for p in trozo.lecturas.propietario_id}, set(archivo.clientes)
 
@@ -78,7 +78,7 @@ def test_los_veredictos_de_evaluar_vuelven_con_los_mismos_clientes(
     """The file that ``evaluar`` writes is a file that it and ``producir`` read; no cell runs."""
     ruta = tmp_path_factory.mktemp("ida") / f"v.{formato}"
     lecturas, veredictos = hacer_lote([(p, HORA) for p in ids], np.ones(len(ids)))
-    with open_salida(ruta, ZONA) as salida:
+    with open_verdict_file(ruta, ZONA) as salida:
         salida.write(lecturas, veredictos)
     assert leidos(ruta) == (set(ids), set(ids))
     if formato == "csv":

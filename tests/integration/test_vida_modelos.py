@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -32,6 +33,10 @@ pytestmark = pytest.mark.timeout(290)
 
 CLIENTES, DIAS, SEMILLA = 30, 60, 7
 HASTA = int(datetime(2026, 9, 1, tzinfo=UTC).timestamp()) // 3600
+REFUSED_FOR_ALARMS = (
+    r"La versión 1 no se promueve: no cumple .*alarmas de severidad media "
+    r"\(\d+,\d{3}, se pide ≤ \d+,\d{3} \(presupuesto 60\)\)"
+)
 PLAZO_CAMBIO_S = 30.0
 """In which a running consumer has to follow the alias (contract 6)."""
 
@@ -132,10 +137,13 @@ def test_la_vida_entera_de_un_modelo(vida: Vida) -> None:
 
     estado, texto = vida.verbo("entrenar")
     assert estado == 0, texto
+    # Of thirty customers a dozen calibrate: on the ten that judge, 27 alarms of severidad media in
+    # 140 days are more than the budget and chance make of it. Only alarms are held against it.
     texto = vida.promover()
-    if texto.startswith("no: "):
-        # Of so few customers a few false alarms are too many; what counts is what follows.
-        texto = vida.promover("--forzar", "--motivo", "es una prueba")
+    assert texto.startswith("no: "), texto
+    assert re.search(REFUSED_FOR_ALARMS, texto), texto
+    assert not re.search(r"no cumple[^.]*(precisión media|hallados)", texto), texto
+    texto = vida.promover("--forzar", "--motivo", "es una prueba")
     assert not texto.startswith("no: "), texto
     vida.esperar_version("consumo-detector-1")
     vida.enviar(1)

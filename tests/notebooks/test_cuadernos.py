@@ -29,9 +29,8 @@ from serving.model_versions import CAMPEON
 from serving.registry import Registro
 from serving.settings import Settings
 from training.evaluation.version_metrics import evaluate
-from training.fit import EVALUACION
-from training.holdout import Conjunto
-from training.promotion import judge
+from training.holdout import EVALUACION, Conjunto
+from training.promotion import compare_versions
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -239,7 +238,7 @@ def test_compara_las_versiones_de_mlflow(entorno_mlflow: Settings, taller: Path)
     hecho = ejecutar(ruta, taller, MLFLOW_TRACKING_URI=entorno_mlflow.mlflow_tracking_uri)
     texto = dicho(hecho)
     assert "2 versiones registradas" in texto
-    decision = judge(entorno_mlflow, registro, buena, sorda).decision
+    decision = compare_versions(entorno_mlflow, registro, buena, sorda).decision
     assert f"Versión {buena} frente a la versión {sorda}: " in texto
     assert decision.motivo in texto
     assert ("**se promovería**" in texto) is decision.promueve

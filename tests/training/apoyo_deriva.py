@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -11,19 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.domain import HORAS_POR_DIA, Historia, hora_absoluta
+from detection.domain import HORAS_POR_DIA, hora_absoluta
 from detection.models.isolation_forest import FlatIsolationForest
 from detection.params import Params
 from detection.scoring_model import ScoringModel
 from detection.simulation.synthesis import LabelledReadings, generate, make_population
 from serving.local_time import load_calendario
 from training.calibrate import calibrate
-from training.dataset import Retenidas, readings_of
-from training.drift import (
-    PASADO_DIAS,
-    Recientes,
-    read_actual,
-)
+from training.drift import PASADO_DIAS, Recientes, read_actual
+from training.history import HeldOut, InMemoryHistory, readings_of
 
 MADRID = load_calendario("Europe/Madrid")
 PARAMS = Params()
@@ -36,37 +32,13 @@ AHORA = datetime(2026, 4, 3, 6, tzinfo=UTC)
 Cambio = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float32]]
 
 
-class EnMemoria:
-    """A ``Lector`` over generated readings."""
-
-    def __init__(self, sinteticas: LabelledReadings, cambio: Cambio | None = None) -> None:
-        self._ids, indice = np.unique(sinteticas.propietario_id, return_inverse=True)
-        orden = np.lexsort((sinteticas.hora_utc, indice))
-        self._indice, self._hora = indice[orden], sinteticas.hora_utc[orden]
-        kwh = sinteticas.consumo_kwh[orden].astype(np.float32)
-        self._kwh = kwh if cambio is None else cambio(self._hora, kwh)
-
-    def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
-        """Return all customers: each has every hour."""
-        return [str(p) for p in self._ids]
-
-    def load_range(
-        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
-    ) -> Historia:
-        """Return their rows, by customer and hour."""
-        nuevo = {p: k for k, p in enumerate(propietario_id)}
-        puesto = np.array([nuevo.get(str(p), -1) for p in self._ids])[self._indice]
-        cuales = (puesto >= 0) & (self._hora >= desde_hora) & (self._hora < hasta_hora)
-        n = int(cuales.sum())
-        return Historia(
-            puesto[cuales],
-            self._hora[cuales],
-            self._kwh[cuales],
-            np.zeros(n, np.uint8),
-            np.zeros(n, np.uint8),
-            np.ones(n, np.bool_),
-            np.zeros(n, np.bool_),
-        )
+def en_memoria(sinteticas: LabelledReadings, cambio: Cambio | None = None) -> InMemoryHistory:
+    """Return generated readings as a history in which nothing was flagged."""
+    clientes, cliente = np.unique(sinteticas.propietario_id, return_inverse=True)
+    kwh = sinteticas.consumo_kwh.astype(np.float32)
+    if cambio is not None:
+        kwh = cambio(sinteticas.hora_utc, kwh)
+    return InMemoryHistory(clientes.tolist(), cliente, sinteticas.hora_utc, kwh)
 
 
 MES = Recientes(
@@ -89,14 +61,14 @@ def version(semilla: int, clientes: int = 50, sospechosos: int = 3) -> ScoringMo
     """Return a version that was fitted and calibrated on ``MES``."""
     from sklearn.ensemble import IsolationForest
 
-    almacen = EnMemoria(poblacion(semilla, clientes, sospechosos))
+    almacen = en_memoria(poblacion(semilla, clientes, sospechosos))
     ids = almacen.customers(INICIO, MES.hasta_hora)
     historia = almacen.load_range(ids, INICIO, MES.hasta_hora)
     lecturas = readings_of(ids, historia).elegir(np.lexsort((historia.indice, historia.hora_utc)))
     rasgos = DetectorConsumo(MADRID, PARAMS).measure(lecturas).rasgos
     rasgos = rasgos[~np.isnan(rasgos).any(axis=1)][::20]
     bosque = IsolationForest(n_estimators=50, random_state=0).fit(rasgos)
-    retenidas = Retenidas(
+    retenidas = HeldOut(
         lecturas, np.zeros(len(lecturas), np.int32), lecturas.hora_utc >= MES.desde_hora
     )
     return calibrate(
@@ -106,7 +78,7 @@ def version(semilla: int, clientes: int = 50, sospechosos: int = 3) -> ScoringMo
 
 def filas(semilla: int, cuando: Recientes, cambio: Cambio | None = None) -> pd.DataFrame:
     """Return some days of a population as its version sees them."""
-    almacen = EnMemoria(poblacion(semilla), cambio)
+    almacen = en_memoria(poblacion(semilla), cambio)
     return read_actual(almacen, MADRID, PARAMS, version(semilla), cuando, particiones=2)[0]
 
 

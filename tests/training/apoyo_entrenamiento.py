@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import pairwise
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from detection.detector import DetectorConsumo, ScoringTrace
-from detection.domain import Historia, Lecturas, Veredictos, hora_absoluta, instante
+from detection.domain import Historia, Lecturas, Veredictos, hora_absoluta
 from detection.params import Params
 from detection.simulation.synthesis import generate, make_population
 from serving.local_time import load_calendario
-from training.dataset import Limites, Muestra, Ventana, make_ventana, read_muestra
+from training.dataset import Limites, Muestra, TrainingWindow, read_muestra, training_window
+from training.history import InMemoryHistory
 
 MADRID = load_calendario("Europe/Madrid")
 PARAMS = Params()
@@ -29,41 +29,23 @@ SEMILLA = 5
 
 @dataclass(frozen=True)
 class HistoriaEnMemoria:
-    """The port ``training.dataset.Lector`` over columns, as the store would give them."""
+    """Readings and their verdicts, which stay in sight, as the store would give them."""
 
     lecturas: Lecturas
     veredictos: Veredictos
 
-    def contar(self) -> dict[str, object]:
-        hora = self.lecturas.hora_utc
-        return {"desde": instante(int(hora.min())), "hasta": instante(int(hora.max()))}
+    @cached_property
+    def _historia(self) -> InMemoryHistory:
+        return InMemoryHistory.of(self.lecturas, self.veredictos)
+
+    def contar(self) -> Mapping[str, object]:
+        return self._historia.contar()
 
     def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
-        hora, ids = self.lecturas.hora_utc, self.lecturas.propietario_id
-        limites = [desde_hora + k * (hasta_hora - desde_hora) // partes for k in range(partes + 1)]
-        presentes = [
-            {ids[i] for i in np.flatnonzero((hora >= desde) & (hora < hasta))}
-            for desde, hasta in pairwise(limites)
-        ]
-        return sorted(set.intersection(*presentes))
+        return self._historia.customers(desde_hora, hasta_hora, partes)
 
-    def load_range(
-        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
-    ) -> Historia:
-        numero = {p: i for i, p in enumerate(propietario_id)}
-        indice = np.array([numero.get(p, -1) for p in self.lecturas.propietario_id], np.int64)
-        hora, v = self.lecturas.hora_utc, self.veredictos
-        filas = np.flatnonzero((indice >= 0) & (hora >= desde_hora) & (hora < hasta_hora))
-        filas = filas[np.lexsort((hora[filas], indice[filas]))]
-        return Historia(
-            indice[filas],
-            hora[filas],
-            self.lecturas.consumo_kwh[filas].astype(np.float32),
-            v.score_centesimas[filas],
-            v.tipos[filas],
-            ~np.isnan(v.esperado_kwh[filas]),
-            v.es_sospechoso[filas],
-        )
+    def load_range(self, ids: Sequence[str], desde_hora: int, hasta_hora: int) -> Historia:
+        return self._historia.load_range(ids, desde_hora, hasta_hora)
 
 
 @lru_cache(maxsize=4)
@@ -103,9 +85,9 @@ def en_memoria(dias: int = DIAS, clientes: int = CLIENTES) -> HistoriaEnMemoria:
     return HistoriaEnMemoria(lecturas, crudos.veredictos)
 
 
-def ventana(dias: int = 90) -> Ventana:
+def ventana(dias: int = 90) -> TrainingWindow:
     """Return the window of the population's history."""
-    return make_ventana(DESDE, HASTA - 1, dias)
+    return training_window(DESDE, HASTA - 1, dias)
 
 
 def leer(
@@ -114,7 +96,7 @@ def leer(
     semilla: int = SEMILLA,
     confirmados: dict[str, int] | None = None,
     limites: Limites | None = None,
-    de: Ventana | None = None,
+    de: TrainingWindow | None = None,
 ) -> Muestra:
     """Return the sample of a history, of the population's in memory if none is given."""
     return read_muestra(

@@ -25,8 +25,7 @@ from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON, MODELO, VersionInfo
 from serving.registry import Registro
 from serving.settings import Settings
-from training.fit import EVALUACION
-from training.holdout import Conjunto
+from training.holdout import EVALUACION, Conjunto
 
 CORTE = 490_000
 PASADO_HORAS, JUZGADAS_HORAS = 28 * 24, 7 * 24

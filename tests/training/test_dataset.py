@@ -25,8 +25,8 @@ from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
-from training.dataset import HistoriaCortaError, Limites, Muestra, _split, make_ventana
-from training.history_reader import widen
+from training.dataset import HistoriaCortaError, Limites, Muestra, _split, training_window
+from training.history import widen
 
 
 def _filas(muestra: Muestra) -> dict[tuple[str, int], bytes]:
@@ -56,7 +56,7 @@ def test_los_rasgos_que_se_aprenden_son_bit_a_bit_los_que_puntuo_el_consumidor(
 
 def test_una_ventana_corta_trae_el_pasado_que_le_hace_falta() -> None:
     """The first readings of the window have the features they had live: 28 days come before."""
-    muestra = leer(de=make_ventana(HASTA - 24 * 60, HASTA - 1, 10))
+    muestra = leer(de=training_window(HASTA - 24 * 60, HASTA - 1, 10))
     lecturas, crudos = puntuadas()
     assert muestra.hora_utc.min() < muestra.ventana.desde_hora + 24
     vivo = {
@@ -226,8 +226,8 @@ def test_sin_historia_o_con_poca_se_dice(
 ) -> None:
     """One clear line, before anything is read."""
     with pytest.raises(PermanentError, match=texto):
-        make_ventana(primera, ultima, 90)
-    assert make_ventana(0, 43 * 24 - 1, 90).desde_hora == 0
+        training_window(primera, ultima, 90)
+    assert training_window(0, 43 * 24 - 1, 90).desde_hora == 0
 
 
 def test_con_un_cliente_no_se_entrena() -> None:

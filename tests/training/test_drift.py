@@ -39,7 +39,6 @@ from serving.model_package import save_paquete
 from serving.registry import Registro
 from serving.settings import Settings
 from training.drift import (
-    Versiones,
     latest_days,
     main,
     measure_drift,
@@ -49,12 +48,12 @@ from training.drift import (
 )
 from training.drift_comparison import (
     AMBAR,
+    COLUMNAS_SCORE,
     FILAS_MINIMAS,
     ROJO,
-    SCORES,
     VERDE,
     ResultadoDeriva,
-    compare,
+    compare_distributions,
     match_season,
 )
 from training.fit import Aprendido, learn
@@ -70,17 +69,17 @@ def test_una_semana_normal_de_primavera_tras_un_mes_normal_de_invierno_es_verde(
     semilla: int,
 ) -> None:
     """Seasonality alone raises nothing, a change of the clocks and three thieves included."""
-    resultado = compare(mes_normal(semilla), filas(semilla, SEMANA))
+    resultado = compare_distributions(mes_normal(semilla), filas(semilla, SEMANA))
     assert resultado.semaforo == VERDE, str(resultado)
     assert not resultado.movidas
-    assert len(resultado.columnas) == len(RASGOS) + len(SCORES)
+    assert len(resultado.columnas) == len(RASGOS) + len(COLUMNAS_SCORE)
 
 
 @pytest.mark.parametrize("factor", [1.6, 0.6])
 def test_un_cambio_de_todos_es_rojo_y_dice_que_se_ha_movido(factor: float) -> None:
     """Everybody at +60 % or -40 % is red, and what tells the level of a day is named."""
     semilla = SEMILLAS[0]
-    resultado = compare(mes_normal(semilla), filas(semilla, SEMANA, mas(factor)))
+    resultado = compare_distributions(mes_normal(semilla), filas(semilla, SEMANA, mas(factor)))
     assert resultado.semaforo == ROJO
     movidas = nombres(resultado)
     assert {"nivel_dia", "nivel_tres_dias", "minimo_dia", "nivel_noche", "score_offline"} <= movidas
@@ -107,11 +106,11 @@ def test_la_referencia_de_una_version_y_una_semana_normal_son_de_la_misma_gente(
     referencia = pd.read_parquet(io.BytesIO(aprendido.referencia))
     semana, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, SEMANA, particiones=2)
     assert len(semana) == 30 * 7 * 24
-    normal = compare(referencia, semana)
+    normal = compare_distributions(referencia, semana)
     assert normal.semaforo != ROJO, str(normal)
     mes, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, MES, particiones=2)
     # The last month, seen as the reference is seen, is part of it.
-    assert compare(referencia, mes).semaforo == VERDE
+    assert compare_distributions(referencia, mes).semaforo == VERDE
 
 
 def sintetico(
@@ -124,7 +123,7 @@ def sintetico(
     centro = 0.3 + 0.3 * ~laborable + 0.1 * (hora >= 18)
     columnas = {
         c: np.clip(centro + 0.1 * (c in movidos) + 0.05 * rng.standard_normal(n), 0, 1)
-        for c in (*RASGOS, *SCORES)
+        for c in (*RASGOS, *COLUMNAS_SCORE)
     }
     return pd.DataFrame({**columnas, "laborable": laborable, "hora": hora})
 
@@ -133,7 +132,7 @@ def sintetico(
 def test_otra_mezcla_de_laborables_y_fines_de_semana_es_verde(finde: float) -> None:
     """More or no weekend hours are no drift, though weekends look nothing like weekdays."""
     referencia = sintetico(20_000, 1)
-    resultado = compare(referencia, sintetico(5_000, 2, finde=finde))
+    resultado = compare_distributions(referencia, sintetico(5_000, 2, finde=finde))
     assert resultado.semaforo == VERDE, str(resultado)
 
 
@@ -162,7 +161,7 @@ def test_el_color_depende_de_cuantas_columnas_y_de_cuales(
     movidos: Sequence[str], semaforo: str
 ) -> None:
     """One feature is amber, more than a third or any score red; exactly those are named."""
-    resultado = compare(sintetico(8_000, 5), sintetico(3_000, 6, movidos=movidos))
+    resultado = compare_distributions(sintetico(8_000, 5), sintetico(3_000, 6, movidos=movidos))
     assert resultado.semaforo == semaforo
     assert nombres(resultado) == set(movidos)
     de_rasgos = [m for m in movidos if m in RASGOS]
@@ -172,7 +171,7 @@ def test_el_color_depende_de_cuantas_columnas_y_de_cuales(
 def test_lo_mismo_da_lo_mismo_y_el_informe_es_de_valores_llanos() -> None:
     """The same frames and seed give the same figures; JSON holds them and Evidently's."""
     referencia, actual = sintetico(3_000, 7), sintetico(2_000, 8, movidos=RASGOS[:1])
-    una, otra = (compare(referencia, actual, semilla=3) for _ in range(2))
+    una, otra = (compare_distributions(referencia, actual, semilla=3) for _ in range(2))
     assert una.columnas == otra.columnas
     vuelta = json.loads(json.dumps(una.json))
     assert vuelta["semaforo"] == AMBAR
@@ -188,22 +187,24 @@ def test_sin_lecturas_bastantes_no_hay_semaforo() -> None:
     sin_rasgos = bastantes.assign(nivel_dia=np.nan)
     for referencia, actual in ((pocas, bastantes), (bastantes, pocas), (bastantes, sin_rasgos)):
         with pytest.raises(PermanentError, match=f"hacen falta {FILAS_MINIMAS}"):
-            compare(referencia, actual)
+            compare_distributions(referencia, actual)
     with pytest.raises(PermanentError, match="faltan columnas: nivel_dia"):
-        compare(bastantes.drop(columns="nivel_dia"), bastantes)
+        compare_distributions(bastantes.drop(columns="nivel_dia"), bastantes)
 
 
 def test_una_columna_constante_no_estorba() -> None:
     """A feature that never varies has not moved, and one that begins to vary has."""
     referencia, actual = (sintetico(2_000, s).assign(ceros_dia=0.0) for s in (11, 12))
-    assert compare(referencia, actual).semaforo == VERDE
+    assert compare_distributions(referencia, actual).semaforo == VERDE
     ahora = actual.assign(ceros_dia=actual["nivel_dia"])
-    assert nombres(compare(referencia, ahora)) == {"ceros_dia"}
+    assert nombres(compare_distributions(referencia, ahora)) == {"ceros_dia"}
 
 
 def test_un_score_que_falta_no_se_compara() -> None:
     """A score without values on one side is named as not compared, and moves no light."""
-    resultado = compare(sintetico(2_000, 13), sintetico(2_000, 14).assign(score_offline=np.nan))
+    resultado = compare_distributions(
+        sintetico(2_000, 13), sintetico(2_000, 14).assign(score_offline=np.nan)
+    )
     assert resultado.sin_comparar == ("score_offline",)
     assert "Sin valores que comparar: score_offline" in say(resultado)
     assert resultado.semaforo == VERDE
@@ -314,7 +315,7 @@ def test_sin_mlflow_el_informe_queda_en_mongodb(
     """MLflow going away in the middle costs the artifact and a warning, nothing else."""
     semilla = SEMILLAS[0]
     guardar(entorno, historia_con_cambio(semilla))
-    versiones: Versiones = CarpetaDeVersiones(paquete(tmp_path, semilla))
+    versiones = CarpetaDeVersiones(paquete(tmp_path, semilla))
     measure_drift(entorno, versiones, AHORA, 7)
     assert ultimo_informe(entorno)["semaforo"] == ROJO
     assert "el informe queda en MongoDB pero no en MLflow: MLflow no responde" in caplog.messages

@@ -35,7 +35,7 @@ from serving.settings import Settings
 from serving.shutdown import Parada
 from training.promotion_policy import Politica
 from training.retrain import (
-    CERROJO,
+    CERROJO_DE_REENTRENAR,
     FALLIDO,
     NO_HACE_FALTA,
     PROMOVIDO,
@@ -49,6 +49,7 @@ CUALQUIERA = Politica(-1.0, 1.0, (1e9,) * 4)
 NINGUNA = Politica(2.0, 0.0, (1e9,) * 4)
 """Every challenger is good enough; none is."""
 PLAZO_S = 120.0
+Entrenar = Callable[[Settings], int]
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def esperar(condicion: Callable[[], bool]) -> None:
 # ---- Why it trains, and why not ----
 
 
-def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada) -> None:
+def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada, entrenada: Entrenar) -> None:
     """No champion: trained, promoted. Young and no drift: nothing. Old: trained, refused."""
     registro = Registro(con_historia)
     primera = retrain(con_historia, parada, politica=CUALQUIERA)
@@ -109,7 +110,9 @@ def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada) -> None:
     assert [v.version for v in registro.versions()] == [primera.version]
 
     dentro_de_31_dias = datetime.now(UTC) + timedelta(days=31)
-    tercera = retrain(con_historia, parada, politica=NINGUNA, ahora=dentro_de_31_dias)
+    tercera = retrain(
+        con_historia, parada, politica=NINGUNA, ahora=dentro_de_31_dias, entrenar=entrenada
+    )
     assert tercera is not None
     assert tercera.resultado == RECHAZADO
     assert "tiene 31 días, más de 30" in tercera.motivo
@@ -164,9 +167,11 @@ def test_un_sistema_con_pocos_clientes_antiguos_no_falla(
     assert "solo 1 tienen lecturas en cada una" in ejecucion.motivo
 
 
-def test_la_deriva_en_rojo_reentrena(con_historia: Settings, parada: Parada) -> None:
+def test_la_deriva_en_rojo_reentrena(
+    con_historia: Settings, parada: Parada, entrenada: Entrenar
+) -> None:
     """A week in which everybody lives another life is the reason, with the columns that moved."""
-    retrain(con_historia, parada, politica=CUALQUIERA)
+    a_mano(con_historia, entrenada(con_historia))
     lecturas, crudos = puntuadas()
     semana = np.flatnonzero(lecturas.hora_utc >= lecturas.hora_utc.max() - 7 * 24)
     rng = np.random.default_rng(3)
@@ -176,30 +181,34 @@ def test_la_deriva_en_rojo_reentrena(con_historia: Settings, parada: Parada) -> 
     with closing(PostgresStore(con_historia)) as almacen:
         # With the old verdicts: everybody under suspicion would leave nobody to learn from.
         almacen.save(distintas.elegir(semana), crudos.veredictos.elegir(semana))
-    ejecucion = retrain(con_historia, parada, politica=NINGUNA)
+    ejecucion = retrain(con_historia, parada, politica=NINGUNA, entrenar=entrenada)
     assert ejecucion is not None
     assert ejecucion.semaforo == "rojo"
     assert ejecucion.motivo.startswith("deriva en rojo: ")
     assert ejecucion.resultado == RECHAZADO
 
 
-def test_forzar_entrena_pero_no_promueve(con_historia: Settings, parada: Parada) -> None:
+def test_forzar_entrena_pero_no_promueve(
+    con_historia: Settings, parada: Parada, entrenada: Entrenar
+) -> None:
     """--forzar is a reason to train; the gate decides, also against a champion set by hand."""
     a_mano(con_historia, version := registrar(con_historia, 1.0))
-    ejecucion = retrain(con_historia, parada, forzar=True, politica=NINGUNA)
+    ejecucion = retrain(con_historia, parada, forzar=True, politica=NINGUNA, entrenar=entrenada)
     assert ejecucion is not None
     assert ejecucion.motivo.startswith("se pide con --forzar")
     assert ejecucion.resultado == RECHAZADO
     assert Registro(con_historia).version_of(CAMPEON) == version
 
 
-def test_tras_un_rechazo_se_espera(con_historia: Settings, parada: Parada) -> None:
+def test_tras_un_rechazo_se_espera(
+    con_historia: Settings, parada: Parada, entrenada: Entrenar
+) -> None:
     """What was refused is not trained again the next night, but is when some days have passed."""
     registro = Registro(con_historia)
     viejo = registrar(con_historia, 1.0)
     a_mano(con_historia, viejo)
     dia_31 = datetime.now(UTC) + timedelta(days=31)
-    rechazada = retrain(con_historia, parada, politica=NINGUNA, ahora=dia_31)
+    rechazada = retrain(con_historia, parada, politica=NINGUNA, ahora=dia_31, entrenar=entrenada)
     assert rechazada is not None
     assert rechazada.resultado == RECHAZADO
     cuantas = len(registro.versions())
@@ -212,17 +221,21 @@ def test_tras_un_rechazo_se_espera(con_historia: Settings, parada: Parada) -> No
     )
     assert len(registro.versions()) == cuantas
     semana = timedelta(days=7)
-    luego = retrain(con_historia, parada, politica=CUALQUIERA, ahora=dia_31 + semana)
+    luego = retrain(
+        con_historia, parada, politica=CUALQUIERA, ahora=dia_31 + semana, entrenar=entrenada
+    )
     assert luego is not None
     assert luego.resultado == PROMOVIDO
 
 
-def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: Parada) -> None:
+def test_un_campeon_danado_se_sustituye(
+    con_historia: Settings, parada: Parada, entrenada: Entrenar
+) -> None:
     """A champion that cannot be loaded is a reason to train; the rules alone stand in for it."""
     roto = registrar(con_historia, 1.0)
     a_mano(con_historia, roto)
     estropear(con_historia, roto)
-    ejecucion = retrain(con_historia, parada, politica=CUALQUIERA)
+    ejecucion = retrain(con_historia, parada, politica=CUALQUIERA, entrenar=entrenada)
     assert ejecucion is not None
     assert ejecucion.resultado == PROMOVIDO
     nombrado = f"campeón (versión {roto}): «bosque.npz» está dañado"
@@ -340,7 +353,7 @@ def test_quien_muere_suelta_el_cerrojo(
     proceso.kill()
     proceso.wait(PLAZO_S)
     esperar(lambda: not en_marcha(con_historia))
-    with exclusive(con_historia, CERROJO) as nuestro:
+    with exclusive(con_historia, CERROJO_DE_REENTRENAR) as nuestro:
         assert nuestro
     assert Registro(con_historia).version_of(ASPIRANTE) is None
 

@@ -5,9 +5,6 @@ warm-up: one kind each, all kinds in turn, as large as they come
 (``detection/simulation/attacks.py`` draws from blatant to hardly anything). Half of the attacks
 end before the data do. Nothing here depends on who else there is: a customer's draws are addressed
 by its own name.
-
-Customers are development or test as a whole, by a hash of their name. Whatever is fitted, chosen or
-looked at comes from the development half; the test half gives the figures that are reported.
 """
 
 from __future__ import annotations
@@ -21,20 +18,19 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import PermanentError
-from detection.simulation.attacks import AMPLIADOS, Attack, apply_attack, make_attack
-from detection.simulation.draws import TimeAxis, make_time_axis
-from training.dataset import partition_of
-from training.history_reader import by_lot
-from training.holdout import (
-    ATAQUES,
-    DECIMALES,
-    MEDIA_DE_HOGAR_KWH,
-    meter_step,
-    to_meter,
+from detection.simulation.attacks import (
+    AMPLIADOS,
+    ETIQUETAS,
+    NORMAL,
+    Attack,
+    apply_attack,
+    make_attack,
 )
+from detection.simulation.draws import Floats, TimeAxis, make_time_axis
+from training.history import by_lot, partition_of
 
-Floats = NDArray[np.float64]
-
+ATAQUES: tuple[str, ...] = tuple(etiqueta for etiqueta in ETIQUETAS if etiqueta != NORMAL)
+"""Every kind, in the order in which twins get them."""
 TODOS: tuple[str, ...] = (*ATAQUES, *AMPLIADOS)
 """The ten kinds that the figures are reported on, and the further ones."""
 
@@ -42,19 +38,16 @@ CALENTAMIENTO_DIAS = 14
 """Clean days at the start: what a reference needs (``Params.dias_minimos``)."""
 MINIMO_ATAQUE_DIAS = 5
 """Shortest attack, and the least that is left of the data when one starts. By hand, 2026-11-24."""
+MEDIA_DE_HOGAR_KWH = 2.0
+"""Hourly mean up to which a plantation has the lamps of one; a larger customer, in proportion
+more. By hand, 2026-11-24: 17 500 kWh a year, the largest of homes."""
+DECIMALES = 3
+"""A meter's resolution: the watt-hour."""
+PASOS_KWH = (1.0, 0.5, 0.25, 0.1, 0.05, 0.04, 0.025, 0.02, 0.01, 0.005, 0.004, 0.0025, 0.002)
+"""Coarser ones that meters have. By hand, 2026-11-24."""
+_PARTE_EN_PASO = 0.99
 _SORTEO = 20
 """Stream of the draws of start and end; those of ``make_attack`` are in 10."""
-
-
-def es_desarrollo(propietario_id: str) -> bool:
-    """Return whether a customer is of the development half; the others are the test half.
-
-    Examples
-    --------
-    >>> es_desarrollo("CH-1005084"), es_desarrollo("US-CA-03")
-    (True, False)
-    """
-    return hashlib.blake2b(propietario_id.encode(), digest_size=8).digest()[0] < 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +97,7 @@ class Poblacion:
         return np.array(propia, np.int32)[self.cliente]
 
 
-def make_poblacion(
+def attack_homes(
     reales: Lecturas,
     calendario: Calendario,
     semilla: int,
@@ -175,11 +168,14 @@ def _attack_all(
     for nombre, suyas in zip(list(ataque), filas, strict=True):
         if not ataque[nombre]:
             continue
-        caso = _Caso(semilla, nombre, ataque[nombre], visible, horas)
-        resultado, tocadas = _attack(caso, hora_utc[suyas], leido[suyas], tiempo, calendario)
+        cuando, honesto = hora_utc[suyas], leido[suyas]
+        efecto, fin, clave = _draw_attack(semilla, nombre, ataque[nombre], visible, horas)
+        resultado, tocadas = attack_readings(efecto, clave, cuando, honesto, tiempo, calendario)
+        tocadas &= cuando < fin
+        resultado = np.where(tocadas, resultado, honesto)
         if not tocadas.any():
             ataque[nombre] = ""
-        perdida[suyas] = np.where(tocadas, _lost(caso, leido[suyas], resultado), 0.0)
+        perdida[suyas] = np.where(tocadas, _lost(efecto, honesto, resultado), 0.0)
         leido[suyas], atacada[suyas] = resultado, tocadas
     return atacada, perdida
 
@@ -192,91 +188,118 @@ def _check_span(primera: int, desde: int, hasta: int) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Caso:
-    """Who attacks, and how; ``horas`` are the first and the last possible hour, and one more."""
+def _draw_attack(
+    semilla: int, nombre: str, tipo: str, visible: bool, horas: tuple[int, int]
+) -> tuple[Attack, int, tuple[int, int]]:
+    """Return a customer's attack, the hour at which it is over, and what addresses its draws.
 
-    semilla: int
-    nombre: str
-    tipo: str
-    visible: bool
-    horas: tuple[int, int]
-
-    @property
-    def indice(self) -> int:
-        """Return the number that addresses the customer's draws."""
-        resumen = hashlib.blake2b(self.nombre.encode(), digest_size=4).digest()
-        return int.from_bytes(resumen, "big")
-
-    def make(self) -> tuple[Attack, int]:
-        """Return the attack, and the hour at which it is over."""
-        desde, hasta = self.horas
-        rng = np.random.default_rng(np.random.SeedSequence([self.semilla, self.indice, _SORTEO]))
-        minimo = MINIMO_ATAQUE_DIAS * HORAS_POR_DIA
-        inicio = int(rng.integers(desde, hasta - minimo + 1))
-        fin = int(rng.integers(inicio + minimo, hasta + 1)) if rng.random() < 0.5 else hasta
-        return make_attack(self.semilla, self.indice, self.tipo, inicio, self.visible), fin
+    Parameters
+    ----------
+    horas : tuple of int
+        First and last possible hour, and one more.
+    """
+    resumen = hashlib.blake2b(nombre.encode(), digest_size=4).digest()
+    indice = int.from_bytes(resumen, "big")
+    desde, hasta = horas
+    rng = np.random.default_rng(np.random.SeedSequence([semilla, indice, _SORTEO]))
+    minimo = MINIMO_ATAQUE_DIAS * HORAS_POR_DIA
+    inicio = int(rng.integers(desde, hasta - minimo + 1))
+    fin = int(rng.integers(inicio + minimo, hasta + 1)) if rng.random() < 0.5 else hasta
+    return make_attack(semilla, indice, tipo, inicio, visible), fin, (semilla, indice)
 
 
-def _lost(caso: _Caso, honesto_kwh: Floats, leido_kwh: Floats) -> Floats:
+def _lost(ataque: Attack, honesto_kwh: Floats, leido_kwh: Floats) -> Floats:
     """Return kWh (n,) that were consumed beyond what was metered, below 0 = less."""
-    if caso.tipo == "cannabis":
-        medida = caso.make()[0].medida
-        return (leido_kwh - honesto_kwh) / medida * (1.0 - medida)
-    if caso.tipo in {"picos", "carga_nocturna"}:
+    if ataque.tipo == "cannabis":
+        return (leido_kwh - honesto_kwh) / ataque.medida * (1.0 - ataque.medida)
+    if ataque.tipo in {"picos", "carga_nocturna"}:
         return np.zeros_like(leido_kwh)
     return honesto_kwh - leido_kwh
 
 
-def _attack(
-    caso: _Caso,
+def attack_readings(
+    ataque: Attack,
+    clave: tuple[int, int],
     hora_utc: NDArray[np.int64],
     consumo_kwh: Floats,
     tiempo: TimeAxis,
     calendario: Calendario,
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return one customer's readings (m,) under its attack, and where it has its hand in them."""
-    ataque, fin = caso.make()
-    inicio = ataque.inicio_hora
-    primera = int(tiempo.hora_utc[0])
-    denso = _dense(hora_utc, consumo_kwh, tiempo.hora_utc)
+    """Return one customer's readings (m,) under an attack, and where it has its hand in them.
+
+    What the meter shows of it is rounded as the customer's own readings are.
+
+    Parameters
+    ----------
+    clave : tuple of int
+        Of the attack's draws.
+    tiempo : TimeAxis
+        Hours that may be attacked, up to the customer's last one.
+    """
+    inicio, primera = ataque.inicio_hora, int(tiempo.hora_utc[0])
+    dentro = np.flatnonzero(hora_utc >= primera)
+    posicion = hora_utc[dentro] - primera
+    denso = _dense(posicion, consumo_kwh[dentro], tiempo.hora_utc.size)
     antes = consumo_kwh[hora_utc < inicio]
     media = float(antes.mean()) if antes.size else 0.0
     # A larger customer has, in proportion, a larger load.
     factor = max(1.0, media / MEDIA_DE_HOGAR_KWH)
-    ataque = replace(
-        ataque,
-        lamparas_kw=ataque.lamparas_kw * factor,
-        auxiliar_kw=ataque.auxiliar_kw * factor,
-    )
     leido, tocado = apply_attack(
-        ataque,
-        (caso.semilla, caso.indice),
+        replace(
+            ataque,
+            lamparas_kw=ataque.lamparas_kw * factor,
+            auxiliar_kw=ataque.auxiliar_kw * factor,
+        ),
+        clave,
         tiempo,
         denso,
         ultima_kwh=float(denso[inicio - 1 - primera]),
         hora_inicio=int(calendario.local(np.array([inicio]))[0]) % HORAS_POR_DIA,
     )
-    posicion = hora_utc - primera
-    atacada = tocado[posicion] & (hora_utc < fin)
-    medido = to_meter(leido[posicion], meter_step(consumo_kwh))
-    return np.where(atacada, medido, consumo_kwh), atacada
+    atacada = np.zeros(hora_utc.size, np.bool_)
+    atacada[dentro] = tocado[posicion]
+    kwh = consumo_kwh.copy()
+    kwh[atacada] = to_meter(leido[posicion], meter_step(consumo_kwh))[atacada[dentro]]
+    return kwh, atacada
 
 
-def _dense(hora_utc: NDArray[np.int64], consumo_kwh: Floats, horas: NDArray[np.int64]) -> Floats:
+def _dense(posicion: NDArray[np.int64], consumo_kwh: Floats, horas: int) -> Floats:
     """Return kWh at every one of the hours; a missing one is that of the last day that has it."""
-    presente = np.zeros(horas.size, np.bool_)
-    denso = np.zeros(horas.size)
-    denso[hora_utc - horas[0]] = consumo_kwh
-    presente[hora_utc - horas[0]] = True
+    presente = np.zeros(horas, np.bool_)
+    denso = np.zeros(horas)
+    denso[posicion] = consumo_kwh
+    presente[posicion] = True
     # Hours as (day, hour) of any 24: the last day at or before each that has a reading, and for
     # those before the first one that first one.
-    dias = -(-horas.size // HORAS_POR_DIA)
-    hueco = dias * HORAS_POR_DIA - horas.size
+    dias = -(-horas // HORAS_POR_DIA)
+    hueco = dias * HORAS_POR_DIA - horas
     hay = np.pad(presente, (0, hueco)).reshape(dias, HORAS_POR_DIA)
     valor = np.pad(denso, (0, hueco)).reshape(dias, HORAS_POR_DIA)
     dia = np.arange(dias)[:, None]
     ultimo = np.maximum.accumulate(np.where(hay, dia, -1), axis=0)
     primero = np.where(hay.any(axis=0), hay.argmax(axis=0), 0)
     lleno = np.take_along_axis(valor, np.where(ultimo >= 0, ultimo, primero), axis=0)
-    return np.asarray(lleno.ravel()[: horas.size])
+    return np.asarray(lleno.ravel()[:horas])
+
+
+def meter_step(consumo_kwh: NDArray[np.float64]) -> float:
+    """Return the resolution of the meter that readings come from, kWh.
+
+    An attack is rounded to it: the meter reads what is left, and finer digits than it has would
+    give every attack away.
+
+    Examples
+    --------
+    >>> meter_step(np.array([0.12, 0.36, 1.01])), meter_step(np.array([0.123, 0.36]))
+    (0.01, 0.001)
+    """
+    for paso in PASOS_KWH:
+        pasos = consumo_kwh / paso
+        if (np.abs(pasos - np.round(pasos)) * paso < 2e-5).mean() > _PARTE_EN_PASO:
+            return paso
+    return float(10.0**-DECIMALES)
+
+
+def to_meter(consumo_kwh: NDArray[np.float64], paso_kwh: float) -> NDArray[np.float64]:
+    """Return readings as a meter of a resolution shows them."""
+    return np.asarray(np.round(np.round(consumo_kwh / paso_kwh) * paso_kwh, 4))

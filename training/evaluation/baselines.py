@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, TIPOS, Calendario
-
-Floats = NDArray[np.float64]
+from training.evaluation.metrics import Floats
 
 Z_SEMANAL = "|z| por hora de la semana"
 ECOD = "ECOD (PyOD)"

@@ -1,6 +1,6 @@
 """``consumo evaluar``: the whole detector over a file, causally, without any service.
 
-How readings are scored, and why as they would be live, is in ``pase.py``.
+How readings are scored, and why as they would be live, is in ``file_pass``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,18 @@ from detection.number_format import numero
 from serving.cli import FALLO, HECHO, Parser, describe_os, entero, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
-from training.evaluation.file_pass import ENTRENAMIENTO_DIAS, Aprendizaje, Resultado, evaluate_file
-from training.evaluation.labelled_file import FILAS_DICHAS, Archivo, read_archivo
+from training.evaluation.file_pass import (
+    ENTRENAMIENTO_DIAS,
+    Aprendizaje,
+    FileEvaluation,
+    evaluate_file,
+)
+from training.evaluation.labelled_file import FILAS_DICHAS, LabelledReadings, read_labelled_file
 from training.evaluation.report import Datos, make_tablas
-from training.evaluation.verdict_file import open_salida
-from training.fit import SEMILLA
+from training.evaluation.verdict_file import open_verdict_file
+from training.history import SEMILLA_ENTRENAMIENTO
 
-ANCHO = 118
+ANCHO_INFORME = 118
 """Columns of the tables where nobody's terminal says how many there are."""
 REGLAS = "reglas"
 """``--modelo`` of the rules alone."""
@@ -98,8 +103,10 @@ def _build_parser() -> Parser:
             f"--{nombre}", type=clase, default=valor, metavar=meta, help=ayuda,
             required=nombre == "datos",
         )  # fmt: skip
-    parser.add_argument("--semilla", type=entero(0, 2**32 - 1), default=SEMILLA, metavar="N",
-                        help="semilla de todos los sorteos")  # fmt: skip
+    parser.add_argument(
+        "--semilla", type=entero(0, 2**32 - 1), default=SEMILLA_ENTRENAMIENTO, metavar="N",
+        help="semilla de todos los sorteos",
+    )  # fmt: skip
     return parser
 
 
@@ -113,13 +120,13 @@ def main(argv: Sequence[str]) -> int:
         modelo = Aprendizaje(None, "solo las reglas")
     elif opciones.modelo is not None:
         modelo = load_registered(settings, opciones.modelo)
-    archivo = read_archivo(opciones.datos, settings.zona_horaria, settings.consumo_maximo_kwh)
+    archivo = read_labelled_file(opciones.datos, settings.zona_horaria, settings.consumo_maximo_kwh)
     if opciones.informe is not None and archivo.tipo is None:
         raise PermanentError(f"{opciones.datos} no tiene etiquetas: no hay de qué hacer un informe")
     with ExitStack() as pila:
         escribir = None
         if opciones.salida is not None:
-            salida = open_salida(opciones.salida, settings.zona_horaria)
+            salida = open_verdict_file(opciones.salida, settings.zona_horaria)
             escribir = pila.enter_context(salida).write
         resultado = evaluate_file(
             archivo, settings, dias=opciones.entrenamiento, modelo=modelo,
@@ -137,20 +144,20 @@ def main(argv: Sequence[str]) -> int:
     return FALLO if archivo.rechazos else HECHO
 
 
-def say(archivo: Archivo, resultado: Resultado) -> list[str]:
+def say(archivo: LabelledReadings, resultado: FileEvaluation) -> list[str]:
     """Return what was done, in sentences for the user."""
     n = len(archivo)
     desde, hasta = (f"{instante(int(archivo.hora_utc[k])):%Y-%m-%d}" for k in (0, -1))
-    cuentas = np.bincount(resultado.recuerdo.severidad, minlength=len(SEVERIDADES))
+    cuentas = np.bincount(resultado.pase.severidad, minlength=len(SEVERIDADES))
     de_cada = ", ".join(
         f"{numero(c, 0)} {s}" for s, c in zip(SEVERIDADES, cuentas.tolist(), strict=True)
     )
-    sospechosos = np.unique(archivo.cliente[resultado.recuerdo.es_sospechoso]).size
+    sospechosos = np.unique(archivo.cliente[resultado.pase.marcas.es_sospechoso]).size
     frases = [
         f"{numero(n, 0)} lecturas de {numero(len(archivo.clientes), 0)} clientes, de {desde} a "
-        f"{hasta}, en {numero(resultado.segundos, 1)} s "
-        f"({numero(n / max(resultado.segundos, 1e-9), 0)} por segundo)",
-        f"Modelo: {resultado.aprendizaje.frase}",
+        f"{hasta}, en {numero(resultado.pase.segundos, 1)} s "
+        f"({numero(n / max(resultado.pase.segundos, 1e-9), 0)} por segundo)",
+        f"ScoringModel: {resultado.aprendizaje.frase}",
         f"Severidades: {de_cada}; {sospechosos} clientes llegan a ser sospechosos",
     ]
     repetidas = (np.diff(archivo.hora_utc) == 0) & (np.diff(archivo.cliente) == 0)
@@ -182,9 +189,9 @@ def say(archivo: Archivo, resultado: Resultado) -> list[str]:
     return frases
 
 
-def as_json(archivo: Archivo, resultado: Resultado) -> Mapping[str, Any]:
+def as_json(archivo: LabelledReadings, resultado: FileEvaluation) -> Mapping[str, Any]:
     """Return the figures as they are written."""
-    cuentas = np.bincount(resultado.recuerdo.severidad, minlength=len(SEVERIDADES)).tolist()
+    cuentas = np.bincount(resultado.pase.severidad, minlength=len(SEVERIDADES)).tolist()
     return {
         "lecturas": len(archivo),
         "clientes": len(archivo.clientes),
@@ -217,7 +224,7 @@ def _print(frases: Sequence[str], informe: Datos | None) -> None:
 
     consola = Console(highlight=False, soft_wrap=True)
     if not consola.is_terminal:
-        consola = Console(highlight=False, width=ANCHO)
+        consola = Console(highlight=False, width=ANCHO_INFORME)
     for frase in frases:
         consola.print(frase)
     for tabla in () if informe is None else make_tablas(informe):

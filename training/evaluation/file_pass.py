@@ -20,14 +20,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.detector import DetectorConsumo, ScoringTrace
+from detection.detector import DetectorConsumo
 from detection.domain import (
     HORAS_POR_DIA,
     MASCARA_DTYPE,
     Calendario,
     Historia,
     Lecturas,
-    Mascaras,
     Veredictos,
 )
 from detection.errors import PermanentError
@@ -37,17 +36,16 @@ from detection.scoring_model import ScoringModel
 from serving.local_time import load_calendario
 from serving.settings import Settings
 from training.evaluation.baselines import Z_SEMANAL, alone, pyod_scores, weekly_z
-from training.evaluation.file_history import HistoriaArchivo
-from training.evaluation.labelled_file import Archivo
+from training.evaluation.labelled_file import LabelledReadings
 from training.evaluation.metrics import Casos
 from training.evaluation.report import Datos, Opiniones, make_informe
-from training.fit import SEMILLA, learn
-from training.short_history import learn_short
+from training.fit import learn, learn_short
+from training.history import SEMILLA_ENTRENAMIENTO, InMemoryHistory
 
-LOTE = 20_000
+LECTURAS_A_LA_VEZ = 20_000
 """Readings scored at once: what explains their verdicts takes 25 MB."""
 ENTRENAMIENTO_DIAS = 14
-DIAS_MAXIMOS = 3650
+TODOS_LOS_DIAS = 3650
 
 Escribir = Callable[[Lecturas, Veredictos], None]
 
@@ -58,7 +56,7 @@ class Aprendizaje:
 
     Parameters
     ----------
-    modelo : Modelo or None
+    modelo : ScoringModel or None
         None = the rules alone.
     frase : str
         Spanish: what could be learnt, or why nothing.
@@ -69,82 +67,95 @@ class Aprendizaje:
 
 
 @dataclass(slots=True, eq=False)
-class Recuerdo:
-    """What is kept of the verdicts for learning and for the figures, in the order of the log.
+class FilePass:
+    """One pass over a file, batch by batch, and what is kept of its verdicts.
 
     Parameters
     ----------
-    score_centesimas, severidad : ndarray (n,), uint8
-    tipos : ndarray (n,), MASCARA_DTYPE
-    con_referencia, es_sospechoso : ndarray (n,), bool
-    esperado_kwh : ndarray (n,), float32
+    particion : ndarray (n,), int32
+        Of each reading's customer, as live.
+    escribir : callable or None
+        Gets each batch with its verdicts.
+    segundos : float
+        Scoring and writing took so long.
+    severidad : ndarray (n,), uint8
+    marcas : Historia
+        The other verdicts, beside the readings as the store would keep them.
     rasgos, scores, esperado_kwh : list of ndarray
         Of each batch; only of labelled files.
     """
 
-    score_centesimas: NDArray[np.uint8]
+    archivo: LabelledReadings
+    detector: DetectorConsumo
+    particion: NDArray[np.int32]
+    escribir: Escribir | None
     severidad: NDArray[np.uint8]
-    tipos: Mascaras
-    con_referencia: NDArray[np.bool_]
-    es_sospechoso: NDArray[np.bool_]
+    marcas: Historia
+    segundos: float = 0.0
     rasgos: list[NDArray[np.float32]] = field(default_factory=list)
     scores: list[NDArray[np.float32]] = field(default_factory=list)
     esperado_kwh: list[NDArray[np.float32]] = field(default_factory=list)
 
     @staticmethod
-    def of(n: int) -> Recuerdo:
-        """Return room for n verdicts."""
-        return Recuerdo(
-            np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.zeros(n, MASCARA_DTYPE),
-            np.zeros(n, np.bool_), np.zeros(n, np.bool_),
+    def start(
+        archivo: LabelledReadings,
+        settings: Settings,
+        calendario: Calendario,
+        escribir: Escribir | None,
+    ) -> FilePass:
+        """Return a pass that has scored nothing yet, by the rules alone."""
+        n, particiones = len(archivo), settings.kafka_particiones
+        propia = [kafka_partition(p, particiones) for p in archivo.clientes]
+        marcas = Historia(
+            archivo.cliente.astype(np.int64), archivo.hora_utc,
+            archivo.consumo_kwh.astype(np.float32), np.zeros(n, np.uint8),
+            np.zeros(n, MASCARA_DTYPE), np.zeros(n, np.bool_), np.zeros(n, np.bool_),
         )  # fmt: skip
+        particion = np.array(propia, np.int32)[archivo.cliente]
+        detector = DetectorConsumo(calendario)
+        return FilePass(archivo, detector, particion, escribir, np.zeros(n, np.uint8), marcas)
 
-    def add(self, filas: slice, crudos: ScoringTrace, *, todo: bool) -> None:
-        """Keep a batch; features and scores only if all is asked."""
-        v = crudos.veredictos
-        self.score_centesimas[filas] = v.score_centesimas
-        self.severidad[filas] = v.severidad
-        self.tipos[filas] = v.tipos
-        self.con_referencia[filas] = ~np.isnan(v.esperado_kwh)
-        self.es_sospechoso[filas] = v.es_sospechoso
-        if todo:
-            self.rasgos.append(crudos.rasgos)
-            self.scores.append(v.scores)
-            self.esperado_kwh.append(v.esperado_kwh)
+    def score(self, desde: int, hasta: int) -> None:
+        """Score the readings ``[desde, hasta)``."""
+        empezo = time.perf_counter()
+        for inicio in range(desde, hasta, LECTURAS_A_LA_VEZ):
+            filas = slice(inicio, min(inicio + LECTURAS_A_LA_VEZ, hasta))
+            lecturas = self.archivo.lecturas(filas)
+            crudos = self.detector.measure(lecturas, self.particion[filas])
+            v, marcas = crudos.veredictos, self.marcas
+            self.severidad[filas] = v.severidad
+            marcas.score_centesimas[filas] = v.score_centesimas
+            marcas.tipos[filas] = v.tipos
+            marcas.con_referencia[filas] = ~np.isnan(v.esperado_kwh)
+            marcas.es_sospechoso[filas] = v.es_sospechoso
+            if self.archivo.tipo is not None:
+                self.rasgos.append(crudos.rasgos)
+                self.scores.append(v.scores)
+                self.esperado_kwh.append(v.esperado_kwh)
+            if self.escribir is not None:
+                self.escribir(lecturas, v)
+        self.segundos += time.perf_counter() - empezo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Resultado:
-    """A file, scored.
+class FileEvaluation:
+    """A file, scored: what is judged is from ``corte_hora`` on, with figures if it has labels."""
 
-    Parameters
-    ----------
-    recuerdo : Recuerdo
-    aprendizaje : Aprendizaje
-    corte_hora : int
-        First absolute hour that is judged.
-    segundos : float
-        Scoring and writing took so long; learning is not in it.
-    informe : dict or None
-        The figures; None without labels.
-    """
-
-    recuerdo: Recuerdo
+    pase: FilePass
     aprendizaje: Aprendizaje
     corte_hora: int
-    segundos: float
     informe: Datos | None
 
 
 def evaluate_file(
-    archivo: Archivo,
+    archivo: LabelledReadings,
     settings: Settings,
     *,
     dias: int = ENTRENAMIENTO_DIAS,
     modelo: Aprendizaje | None = None,
-    semilla: int = SEMILLA,
+    semilla: int = SEMILLA_ENTRENAMIENTO,
     escribir: Escribir | None = None,
-) -> Resultado:
+) -> FileEvaluation:
     """Return the verdicts of a file's readings, and with labels what they are worth.
 
     Parameters
@@ -159,57 +170,20 @@ def evaluate_file(
     calendario = load_calendario(settings.zona_horaria)
     corte = int(archivo.hora_utc[0]) + dias * HORAS_POR_DIA
     antes, n = int(np.searchsorted(archivo.hora_utc, corte)), len(archivo)
-    recuerdo = Recuerdo.of(n)
-    pase = _Pase(archivo, settings, calendario, recuerdo, escribir)
+    pase = FilePass.start(archivo, settings, calendario, escribir)
     if modelo is not None:
         pase.detector.use(modelo.modelo)
     pase.score(0, antes)
     if modelo is None:
-        modelo = learn_first(archivo, antes, recuerdo, settings, calendario, semilla)
+        modelo = learn_first(pase, antes, settings, calendario, semilla)
         pase.detector.use(modelo.modelo)
     pase.score(antes, n)
     informe = None
     if archivo.tipo is not None and antes < n:
-        casos = make_casos(archivo, antes, np.concatenate(recuerdo.esperado_kwh)[antes:])
-        informe = make_informe(
-            casos, make_opiniones(archivo, antes, recuerdo, calendario, semilla), semilla,
-            Params().sospecha_semivida_dias,
-        )  # fmt: skip
-    return Resultado(recuerdo, modelo, corte, pase.segundos, informe)
-
-
-class _Pase:
-    """One pass over a file, batch by batch."""
-
-    def __init__(
-        self,
-        archivo: Archivo,
-        settings: Settings,
-        calendario: Calendario,
-        recuerdo: Recuerdo,
-        escribir: Escribir | None,
-    ) -> None:
-        self.detector = DetectorConsumo(calendario)
-        self.segundos = 0.0
-        self._archivo = archivo
-        self._recuerdo = recuerdo
-        self._escribir = escribir
-        particiones = settings.kafka_particiones
-        propia = [kafka_partition(p, particiones) for p in archivo.clientes]
-        self._particion = np.array(propia, np.int32)
-
-    def score(self, desde: int, hasta: int) -> None:
-        """Score the readings ``[desde, hasta)``."""
-        empezo = time.perf_counter()
-        archivo = self._archivo
-        for inicio in range(desde, hasta, LOTE):
-            filas = slice(inicio, min(inicio + LOTE, hasta))
-            lecturas = archivo.lecturas(filas)
-            crudos = self.detector.measure(lecturas, self._particion[archivo.cliente[filas]])
-            self._recuerdo.add(filas, crudos, todo=archivo.tipo is not None)
-            if self._escribir is not None:
-                self._escribir(lecturas, crudos.veredictos)
-        self.segundos += time.perf_counter() - empezo
+        casos = make_casos(archivo, antes, np.concatenate(pase.esperado_kwh)[antes:])
+        opiniones = make_opiniones(pase, antes, calendario, semilla)
+        informe = make_informe(casos, opiniones, semilla, Params().sospecha_semivida_dias)
+    return FileEvaluation(pase, modelo, corte, informe)
 
 
 def kafka_partition(propietario_id: str, particiones: int) -> int:
@@ -237,25 +211,18 @@ def kafka_partition(propietario_id: str, particiones: int) -> int:
 
 
 def learn_first(
-    archivo: Archivo,
-    antes: int,
-    recuerdo: Recuerdo,
-    settings: Settings,
-    calendario: Calendario,
-    semilla: int,
+    pase: FilePass, antes: int, settings: Settings, calendario: Calendario, semilla: int
 ) -> Aprendizaje:
     """Return what can be learnt from the first ``antes`` readings and their verdicts."""
     if antes == 0:
         return Aprendizaje(None, "sin entrenamiento: puntúan solo las reglas")
-    v, filas = recuerdo, slice(0, antes)
-    cliente, hora = archivo.cliente[filas], archivo.hora_utc[filas]
-    marcas = Historia(
-        cliente.astype(np.int64), hora, archivo.consumo_kwh[filas].astype(np.float32),
-        v.score_centesimas[filas], v.tipos[filas], v.con_referencia[filas], v.es_sospechoso[filas],
-    )  # fmt: skip
-    historia = HistoriaArchivo(archivo.clientes, cliente, hora, archivo.consumo_kwh[filas], marcas)
+    archivo, filas = pase.archivo, slice(0, antes)
+    cliente = archivo.cliente[filas]
+    historia = InMemoryHistory(
+        archivo.clientes, cliente, archivo.hora_utc[filas], archivo.consumo_kwh[filas], pase.marcas
+    )
     with suppress(PermanentError):  # too little for it; perhaps enough for a plainer version
-        aprendido = learn(settings, historia, {}, dias=DIAS_MAXIMOS, semilla=semilla)
+        aprendido = learn(settings, historia, {}, dias=TODOS_LOS_DIAS, semilla=semilla)
         return Aprendizaje(
             aprendido.modelo,
             f"aprendido de {numero(aprendido.muestra.rasgos.shape[0], 0)} lecturas del comienzo",
@@ -278,7 +245,7 @@ def learn_first(
     )
 
 
-def make_casos(archivo: Archivo, antes: int, esperado_kwh: NDArray[np.float32]) -> Casos:
+def make_casos(archivo: LabelledReadings, antes: int, esperado_kwh: NDArray[np.float32]) -> Casos:
     """Return the labelled readings from ``antes`` on.
 
     Who was attacked only before is not judged. What was lost is an estimate: what was expected of
@@ -305,21 +272,19 @@ def make_casos(archivo: Archivo, antes: int, esperado_kwh: NDArray[np.float32]) 
     )
 
 
-def make_opiniones(
-    archivo: Archivo, antes: int, recuerdo: Recuerdo, calendario: Calendario, semilla: int
-) -> Opiniones:
+def make_opiniones(pase: FilePass, antes: int, calendario: Calendario, semilla: int) -> Opiniones:
     """Return what is said of those readings: by the blend, and by what could stand in for it."""
-    rasgos = np.concatenate(recuerdo.rasgos)
+    archivo, rasgos = pase.archivo, np.concatenate(pase.rasgos)
     aprende = rasgos[:antes]
     if np.isnan(aprende).any(axis=1).all():
         # Nothing is ready in the first days: PyOD's models get what they are to judge.
         aprende = rasgos[antes:]
     z = weekly_z(archivo.cliente, archivo.hora_utc, archivo.consumo_kwh, calendario)
     return Opiniones(
-        recuerdo.score_centesimas[antes:],
-        recuerdo.severidad[antes:],
+        pase.marcas.score_centesimas[antes:],
+        pase.severidad[antes:],
         {
-            **alone(np.concatenate(recuerdo.scores)[antes:]),
+            **alone(np.concatenate(pase.scores)[antes:]),
             Z_SEMANAL: z[antes:],
             **pyod_scores(aprende, rasgos[antes:], semilla),
         },

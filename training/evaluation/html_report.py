@@ -1,9 +1,9 @@
-"""The report as one HTML page that needs nothing else: tables and Plotly figures."""
+"""The report as one HTML page that needs nothing else: Plotly figures in a Jinja template."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from detection.domain import SEVERIDADES, TIPOS
@@ -12,13 +12,14 @@ from training.evaluation.report import (
     CABECERA_COMPARACION,
     CABECERA_RESUMEN,
     CABECERA_TIPOS,
-    MEZCLA,
+    NOMBRE_MEZCLA,
     Datos,
     comparison_rows,
     summary_rows,
     type_rows,
 )
 
+PLANTILLA = "report.html.j2"
 _COLOR, _SUAVE, _ALERTA = "#1f4e79", "#9db4c8", "#b3382c"
 _OTROS = (
     *("#1f77b4", "#2a9d8f", "#8a5a9e", "#e0a020", "#5b8c2a", "#c26a9b", "#0b5b6b", "#8c6d4f"),
@@ -33,31 +34,6 @@ _PLAZOS_HORAS = {
 """Marks of an axis of delays."""
 _NUNCA = 1e9
 """Hours, as the report says that an attack was never found."""
-_ESTILO = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b2733; max-width: 68rem; margin: 2rem auto;
-  padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #dde4ea; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-.nota { color: #5b6b7a; font-size: .9rem; }
-.tabla { overflow-x: auto; }
-"""
-
-
-_NOTA_RESUMEN = (
-    "Un ataque está hallado si, mientras dura o un día después, hay una anomalía de severidad "
-    "media o más. Las falsas alarmas son de los clientes sin ataque; un mes son 30 días."
-)
-_NOTA_TIPOS = (
-    "Las lecturas de cada tipo frente a las de todos los clientes limpios. Las horas son las que "
-    "pasan hasta hallar el ataque; «–», que no se halla."
-)
-_NOTA_COMPARACION = (
-    "«primeros k»: parte de atacados entre tantos primeros clientes como atacados hay. La ventaja "
-    "es en precisión media; si su intervalo incluye el cero, con estos clientes no se sabe cuál "
-    "es mejor. «–»: no opina de ninguna lectura."
-)
 
 
 def make_html(informe: Datos, titulo: str, notas: Sequence[str]) -> str:
@@ -68,45 +44,33 @@ def make_html(informe: Datos, titulo: str, notas: Sequence[str]) -> str:
     notas : sequence of str
         Sentences under the title: what was evaluated, and how.
     """
-    parrafos = "".join(f"<p class='nota'>{html.escape(n)}</p>" for n in notas)
-    partes = [
-        ("Resumen", _table(CABECERA_RESUMEN, summary_rows(informe)), _NOTA_RESUMEN),
-        (
-            "Por tipo de ataque",
-            _table(CABECERA_TIPOS, type_rows(informe))
-            + _figure(type_figure(informe), primera=True),
-            _NOTA_TIPOS,
-        ),
-        (
-            "Frente a cada detector solo y a lo más sencillo",
-            _table(CABECERA_COMPARACION, comparison_rows(informe)),
-            _NOTA_COMPARACION,
-        ),
-        ("Curvas", _figure(roc_figure(informe)) + _figure(precision_figure(informe)), ""),
-        ("Puntuaciones", _figure(score_figure(informe)), ""),
-        ("Cuánto se tarda", _figure(delay_figure(informe)), ""),
-    ]
-    cuerpo = "".join(
-        f"<h2>{nombre}</h2>{nota and f'<p class=nota>{nota}</p>'}{contenido}"
-        for nombre, contenido, nota in partes
-    )
-    return (
-        f"<!doctype html><html lang='es'><head><meta charset='utf-8'>"
-        f"<meta name='viewport' content='width=device-width'><title>{html.escape(titulo)}</title>"
-        f"<style>{_ESTILO}</style></head><body><h1>{html.escape(titulo)}</h1>"
-        f"{parrafos}{cuerpo}</body></html>"
-    )
+    from jinja2 import Environment, FileSystemLoader
 
-
-def _figure(figura: Any, *, primera: bool = False) -> str:
-    """Return a figure as HTML; the first one of the page brings the library along."""
-    return str(
-        figura.to_html(
-            full_html=False,
-            include_plotlyjs=primera,
-            # Its buttons speak English.
-            config={"displayModeBar": False, "showTips": False, "responsive": True},
-        )
+    entorno = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
+    )
+    figuras = {
+        "tipos": type_figure(informe),
+        "roc": roc_figure(informe),
+        "precision": precision_figure(informe),
+        "puntuaciones": score_figure(informe),
+        "retrasos": delay_figure(informe),
+    }
+    return entorno.get_template(PLANTILLA).render(
+        titulo=titulo,
+        notas=notas,
+        resumen=(CABECERA_RESUMEN, summary_rows(informe)),
+        tipos=(CABECERA_TIPOS, type_rows(informe)),
+        comparacion=(CABECERA_COMPARACION, comparison_rows(informe)),
+        # The first one of the page brings the library along. Its buttons speak English.
+        figuras={
+            nombre: figura.to_html(
+                full_html=False,
+                include_plotlyjs=nombre == "tipos",
+                config={"displayModeBar": False, "showTips": False, "responsive": True},
+            )
+            for nombre, figura in figuras.items()
+        },
     )
 
 
@@ -116,17 +80,6 @@ def _layout(figura: Any, titulo: str, x: str, y: str) -> Any:
         separators=",.", legend={"font": {"size": 11}}, margin={"l": 60, "r": 20, "t": 50, "b": 50},
     )  # fmt: skip
     return figura
-
-
-def _table(cabecera: Sequence[str], filas: Sequence[Sequence[str]]) -> str:
-    def celdas(etiqueta: str, fila: Sequence[str]) -> str:
-        return "".join(f"<{etiqueta}>{html.escape(c)}</{etiqueta}>" for c in fila)
-
-    cuerpo = "".join(f"<tr>{celdas('td', fila)}</tr>" for fila in filas)
-    return (
-        f"<div class='tabla'><table><thead><tr>{celdas('th', cabecera)}</tr></thead>"
-        f"<tbody>{cuerpo}</tbody></table></div>"
-    )
 
 
 def type_figure(informe: Datos) -> Any:
@@ -160,8 +113,8 @@ def _curves(informe: Datos, x: str, y: str, *, escalon: bool) -> Any:
 
     figura = go.Figure()
     # Drawn last, the blend's lies over the others; its rank keeps it first in the legend.
-    for k, nombre in enumerate(sorted(informe["curvas"], key=lambda n: n == MEZCLA)):
-        curva, nuestra = informe["curvas"][nombre], nombre == MEZCLA
+    for k, nombre in enumerate(sorted(informe["curvas"], key=lambda n: n == NOMBRE_MEZCLA)):
+        curva, nuestra = informe["curvas"][nombre], nombre == NOMBRE_MEZCLA
         inicio = curva[y][:1] if escalon else [0.0]
         figura.add_scatter(
             x=[0.0, *curva[x]], y=[*inicio, *curva[y]], mode="lines", name=nombre,

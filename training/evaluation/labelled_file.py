@@ -16,23 +16,20 @@ import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.domain import SEGUNDOS_POR_HORA, Lecturas
-from detection.errors import PermanentError
+from detection.domain import LARGO_MAXIMO_ID, Lecturas
+from detection.errors import LecturaInvalidaError, PermanentError
+from pipeline.ingest.files.table import COLUMNAS
+from pipeline.ingest.validation import HourParser, Motivo, invalida
 from serving.csv_cells import unprotect
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
-from training.history_reader import widen
+from training.history import widen
 
-COLUMNAS = ("propietario_id", "timestamp", "consumo_kwh")
-LARGO_MAXIMO_ID = 20
-"""Characters: VARCHAR(20) in the specification."""
 SIN_TIPO = frozenset({"", "normal"})
 UN_TIPO = "ataque"
 """Kind of every labelled reading of a file that does not say which."""
@@ -43,18 +40,12 @@ _NUMERO = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NAN = re.compile(r"\s*[+-]?(nan|inf(inity)?)?\s*", re.IGNORECASE)
 _MAGIA_PARQUET = b"PAR1"
 _CABECERA_MAXIMA = 65_536
-_ISO_8601 = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?",
-    re.ASCII,
-)
-
-
 FILAS_DICHAS = 5
 """Of each reason, so many rows are named."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rechazo:
+class RejectedRows:
     """Rows that are no readings, for one reason.
 
     Parameters
@@ -76,7 +67,7 @@ class Rechazo:
 
         Examples
         --------
-        >>> str(Rechazo("consumo_kwh negativo", [3, 7], "-1 kWh no está entre 0 y 100"))
+        >>> str(RejectedRows("consumo_kwh negativo", [3, 7], "-1 kWh no está entre 0 y 100"))
         'consumo_kwh negativo: 2 (filas 3, 7); la primera: -1 kWh no está entre 0 y 100'
         """
         n = len(self.filas)
@@ -85,7 +76,7 @@ class Rechazo:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Archivo:
+class LabelledReadings:
     """Readings in the order of the log: by hour, then customer, then as they lay in the file.
 
     Parameters
@@ -100,7 +91,7 @@ class Archivo:
         Kinds of attack; empty = the file has no labels.
     tipo : ndarray (n,), int16 or None
         Index into ``tipos`` of the attack on the reading, -1 = honest; None = no labels.
-    rechazos : tuple of Rechazo
+    rechazos : tuple of RejectedRows
         What was left out.
     """
 
@@ -110,7 +101,7 @@ class Archivo:
     consumo_kwh: NDArray[np.float64]
     tipos: list[str]
     tipo: NDArray[np.int16] | None
-    rechazos: tuple[Rechazo, ...] = ()
+    rechazos: tuple[RejectedRows, ...] = ()
 
     def __len__(self) -> int:
         return int(self.hora_utc.size)
@@ -125,7 +116,7 @@ class Archivo:
         )
 
 
-def read_archivo(ruta: Path, zona: str, maximo_kwh: float) -> Archivo:
+def read_labelled_file(ruta: Path, zona: str, maximo_kwh: float) -> LabelledReadings:
     """Return the readings of a file.
 
     Parameters
@@ -162,7 +153,7 @@ def read_archivo(ruta: Path, zona: str, maximo_kwh: float) -> Archivo:
     cliente = np.array([donde[n] for n in suyos], np.int32)[cual]
     hora = hora[filas] + _second_times(cliente, hora[filas], ambigua[filas])
     orden = np.lexsort((cliente, hora))
-    return Archivo(
+    return LabelledReadings(
         clientes, cliente[orden], hora[orden], kwh[filas][orden], tipos,
         None if tipo is None else tipo[filas][orden], rechazos,
     )  # fmt: skip
@@ -180,7 +171,7 @@ class _Criba:
     def __init__(self, numeros: NDArray[np.int64]) -> None:
         self._numeros = numeros
         self.buena = np.ones(numeros.size, np.bool_)
-        self._rechazos: dict[str, Rechazo] = {}
+        self._rechazos: dict[str, RejectedRows] = {}
 
     def refuse(
         self, mala: NDArray[np.bool_], motivo: str, ejemplo: str | Callable[[int], str]
@@ -192,15 +183,15 @@ class _Criba:
         self.buena[filas] = False
         if motivo not in self._rechazos:
             que = ejemplo if isinstance(ejemplo, str) else ejemplo(int(filas[0]))
-            self._rechazos[motivo] = Rechazo(motivo, [], que)
+            self._rechazos[motivo] = RejectedRows(motivo, [], que)
         suyo = self._rechazos[motivo]
         suyo.filas.extend(self._numeros[filas].tolist())
 
-    def rechazos(self, cortas: Sequence[tuple[int, str]]) -> tuple[Rechazo, ...]:
+    def rechazos(self, cortas: Sequence[tuple[int, str]]) -> tuple[RejectedRows, ...]:
         """Return all of it; ``cortas`` are rows with too many columns or too few."""
         if cortas:
             motivo = "columnas de más o de menos"
-            self._rechazos[motivo] = Rechazo(motivo, [n for n, _ in cortas], cortas[0][1])
+            self._rechazos[motivo] = RejectedRows(motivo, [n for n, _ in cortas], cortas[0][1])
         for rechazo in self._rechazos.values():
             rechazo.filas.sort()
         return tuple(sorted(self._rechazos.values(), key=lambda r: -len(r.filas)))
@@ -391,19 +382,19 @@ def _hours(columna: Any, criba: _Criba, zona: str) -> tuple[NDArray[np.int64], N
                     .to_pylist()} if marcas.num_chunks else {}  # fmt: skip
         columna = pa.chunked_array([[momentos.get(t) for t in columna.to_pylist()]], pa.string())
     textos, cual = _categories(columna, criba, "timestamp")
-    info = ZoneInfo(zona)
+    reglas = HourParser(zona)
     horas = np.zeros(len(textos), np.int64)
     dudosa = np.zeros(len(textos), np.bool_)
     for k, texto in enumerate(textos):
         try:
-            horas[k], dudosa[k] = parse_hour(texto.strip(), info)
+            horas[k], dudosa[k] = parse_hour(texto.strip(), reglas, zona)
         except ValueError as error:
             que = str(error)
             criba.refuse(cual == k, "timestamp no válido", que)
     return horas[cual], dudosa[cual]
 
 
-def parse_hour(texto: str, zona: ZoneInfo) -> tuple[int, bool]:
+def parse_hour(texto: str, horas: HourParser, zona: str) -> tuple[int, bool]:
     """Return the absolute hour of an ISO 8601 text, and whether it may also be the next one.
 
     Raises
@@ -413,35 +404,32 @@ def parse_hour(texto: str, zona: ZoneInfo) -> tuple[int, bool]:
 
     Examples
     --------
-    >>> parse_hour("1970-01-02T01:00:00", ZoneInfo("UTC"))
+    >>> utc, madrid = HourParser("UTC"), HourParser("Europe/Madrid")
+    >>> parse_hour("1970-01-02T01:00:00", utc, "UTC")
     Traceback (most recent call last):
     ...
     ValueError: «1970-01-02T01:00:00» no está entre los años 2000 y 2100
-    >>> parse_hour("2026-01-15T02:00:00+01:00", ZoneInfo("UTC"))
+    >>> parse_hour("2026-01-15T02:00:00+01:00", utc, "UTC")
     (491233, False)
-    >>> parse_hour("2026-10-25T02:00:00", ZoneInfo("Europe/Madrid"))
+    >>> parse_hour("2026-10-25T02:00:00", madrid, "Europe/Madrid")
     (498024, True)
     """
     corto = texto[:40]
-    if not _ISO_8601.fullmatch(texto):
-        raise ValueError(f"«{corto}» no es ISO 8601 con hora")
     try:
-        momento = datetime.fromisoformat(texto)
-    except ValueError:
-        raise ValueError(f"«{corto}» no existe") from None
-    if not PRIMER_ANIO <= momento.year <= ULTIMO_ANIO:
-        raise ValueError(f"«{corto}» no está entre los años {PRIMER_ANIO} y {ULTIMO_ANIO}")
-    dudosa = False
-    if momento.tzinfo is None:
-        local = momento.replace(tzinfo=zona)
-        momento = local.astimezone(UTC)
-        if momento.astimezone(zona).replace(tzinfo=None) != local.replace(tzinfo=None):
-            raise ValueError(f"«{corto}» no existe en {zona.key} (cambio de hora)")
-        dudosa = local.replace(fold=1).astimezone(UTC) != momento
-    segundos = int(momento.timestamp())
-    if segundos % SEGUNDOS_POR_HORA or momento.microsecond:
-        raise ValueError(f"«{corto}» no es una hora en punto")
-    return segundos // SEGUNDOS_POR_HORA, dudosa
+        hora = horas.parse(texto)
+        if not PRIMER_ANIO <= int(texto[:4]) <= ULTIMO_ANIO:
+            raise invalida(Motivo.TIEMPO_ANTIGUO, corto)
+    except LecturaInvalidaError as error:
+        frases: dict[str, str] = {
+            Motivo.TIEMPO_AUSENTE: "no es ISO 8601 con hora",
+            Motivo.TIEMPO_ANTIGUO: f"no está entre los años {PRIMER_ANIO} y {ULTIMO_ANIO}",
+            Motivo.TIEMPO_FUTURO: f"no está entre los años {PRIMER_ANIO} y {ULTIMO_ANIO}",
+            Motivo.HORA_INEXISTENTE: f"no existe en {zona} (cambio de hora)",
+            Motivo.HORA_NO_EN_PUNTO: "no es una hora en punto",
+        }
+        que = frases.get(error.motivo)
+        raise ValueError(error.detalle if que is None else f"«{corto}» {que}") from None
+    return hora, horas.second(texto) is not None
 
 
 def _second_times(

@@ -9,8 +9,10 @@ rare readings of one of them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,14 +25,23 @@ HUECO_DIAS = 7
 """Honest days that end an event. By hand, 2026-11-24: who pauses over a weekend goes on."""
 GRACIA_HORAS = HORAS_POR_DIA
 """Hours after its last attacked reading in which an event may still be found. By hand."""
+HALLADA_DESDE, AVISA_DESDE = 2, 3
+"""Indices of severidad: from ``media`` on an attack counts as found, from ``alta`` on people are
+called."""
 DIAS_MES = 30
 REMUESTRAS = 300
 """Resamples of an interval: enough for two digits of its ends."""
 CONFIANZA = 0.95
 PUNTOS_CURVA = 200
 """Points of a drawn curve."""
+REMUESTRAS_GANANCIA = 400
+"""Of a gain, whose bounds decide: they are then good to a tenth of the interval. By hand,
+2026-11-24."""
+COLA_GANANCIA = 0.05
+"""Share of a gain's resamples beyond either bound. By hand, 2026-11-24."""
 _CLASES_MAXIMAS = 4_000_000
 """Cells of the table (customers, scores) that a bootstrap draws from."""
+_REMUESTRAS_A_LA_VEZ = 25
 
 Floats = NDArray[np.float64]
 Enteros = NDArray[np.int64]
@@ -94,8 +105,11 @@ class Cifra:
     hasta: float | None = None
 
 
-class Tabla:
-    """Scores of labelled readings counted by customer, score and label: every figure at once.
+class ScoreTable:
+    """Scores of labelled readings, and their counts by customer, score and label.
+
+    Figures are scikit-learn's. Those of resamples are the same out of the counts: sorting the
+    readings anew for each of hundreds of them would take minutes.
 
     Parameters
     ----------
@@ -105,118 +119,195 @@ class Tabla:
 
     Examples
     --------
-    >>> tabla = Tabla(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]),
+    >>> tabla = ScoreTable(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]),
     ...     np.arange(4))
     >>> tabla.roc_auc(), round(tabla.precision_media(), 4)
     (0.75, 0.8333)
     """
 
     def __init__(self, score: NDArray[Any], verdad: Logicos, cliente: Enteros) -> None:
-        _, quien = np.unique(cliente, return_inverse=True)
-        self._clientes = int(quien.max()) + 1 if quien.size else 0
-        clase = _classes(score)
-        self._clases = int(clase.max()) + 1 if clase.size else 0
-        todos = np.bincount(clase, minlength=self._clases).astype(np.float64)
-        suyos = np.bincount(clase, verdad, minlength=self._clases).astype(np.float64)
-        self._positivos, self._negativos = suyos, todos - suyos
-        self._quien, self._clase, self._verdad = quien, clase, verdad
+        numeros, self._quien = np.unique(cliente, return_inverse=True)
+        self.clientes = numeros.size
+        self._rango, self._verdad = _ranks(score), verdad
+        # Among readings of one label any order is perfect.
+        self._hay = bool(verdad.any() and not verdad.all())
 
     def roc_auc(self) -> float | None:
         """Return the area under the ROC curve; None where one label is missing."""
-        return _roc_auc(self._positivos, self._negativos)
+        from sklearn.metrics import roc_auc_score
+
+        return float(roc_auc_score(self._verdad, self._rango)) if self._hay else None
 
     def precision_media(self) -> float | None:
         """Return the average precision; None where one label is missing."""
-        return _average_precision(self._positivos, self._negativos)
+        from sklearn.metrics import average_precision_score
 
-    def resample(self, semilla: int) -> tuple[list[float | None], list[float | None]]:
-        """Return area and average precision of each resample of the customers.
+        return float(average_precision_score(self._verdad, self._rango)) if self._hay else None
+
+    def weighted(self, veces: NDArray[np.number]) -> Floats:
+        """Return area and average precision (2, r) where each customer counts so often.
+
+        Parameters
+        ----------
+        veces : ndarray (r, c)
+            By customer, in the order of their numbers. NaN comes of a row that leaves one label
+            without readings.
+        """
+        positivos, negativos = (veces.astype(np.float64) @ c for c in self._counts)
+        p, n = positivos.sum(axis=1), negativos.sum(axis=1)
+        debajo = np.cumsum(negativos, axis=1) - negativos
+        arriba = np.cumsum(positivos[:, ::-1], axis=1)
+        todos = np.cumsum((positivos + negativos)[:, ::-1], axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            area = (positivos * (debajo + 0.5 * negativos)).sum(axis=1) / (p * n)
+            precision = np.where(todos > 0.0, arriba / todos, 0.0)
+            media = (positivos[:, ::-1] * precision).sum(axis=1) / np.where(n > 0.0, p, np.nan)
+        return np.stack([area, media])
+
+    def resample(self, semilla: int, veces: int = REMUESTRAS) -> Floats:
+        """Return area and average precision (2, ``veces``) of each resample of the customers.
 
         Of the same customers the same seed draws the same ones, whatever the scores: two scores
         are compared resample by resample.
         """
-        if not self._clientes:
-            return [], []
-        positivos, negativos = self._by_customer()
-        veces = _draws(self._clientes, semilla).astype(np.float64)
-        pares = list(zip(veces @ positivos, veces @ negativos, strict=True))
-        return (
-            [_roc_auc(p, n) for p, n in pares],
-            [_average_precision(p, n) for p, n in pares],
-        )
+        return bootstrap_customers(self.weighted, self.clientes, semilla, veces)
 
     def intervalos(self, semilla: int) -> tuple[Cifra, Cifra]:
         """Return area and average precision with their intervals."""
+        if not self._hay:
+            return Cifra(None), Cifra(None)
         areas, medias = self.resample(semilla)
-        return interval(self.roc_auc(), areas), interval(self.precision_media(), medias)
+        return interval_of(self.roc_auc(), areas), interval_of(self.precision_media(), medias)
 
     def curvas(self) -> dict[str, list[float]]:
         """Return the points of both curves, at most ``PUNTOS_CURVA``: shares of 0 to 1."""
-        arriba = np.cumsum(self._positivos[::-1])
-        abajo = np.cumsum(self._negativos[::-1])
-        puntos = np.arange(arriba.size)
+        todos = np.bincount(self._rango)[::-1].cumsum()
+        arriba = np.bincount(self._rango, self._verdad)[::-1].cumsum()
+        puntos = np.arange(todos.size)
         if puntos.size > PUNTOS_CURVA:
             # Close together where few readings are: that is where a threshold would be.
-            marcas = np.geomspace(1, arriba[-1] + abajo[-1], PUNTOS_CURVA)
-            puntos = np.unique(np.searchsorted(arriba + abajo, marcas).clip(max=arriba.size - 1))
-        arriba, abajo = arriba[puntos], abajo[puntos]
+            marcas = np.geomspace(1, todos[-1], PUNTOS_CURVA)
+            puntos = np.unique(np.searchsorted(todos, marcas).clip(max=todos.size - 1))
+        abajo = todos - arriba
         return {
-            "falsas": (abajo / max(self._negativos.sum(), 1)).round(5).tolist(),
-            "halladas": (arriba / max(self._positivos.sum(), 1)).round(5).tolist(),
-            "precision": (arriba / np.maximum(arriba + abajo, 1)).round(5).tolist(),
+            "falsas": (abajo / max(abajo[-1:].sum(), 1))[puntos].round(5).tolist(),
+            "halladas": (arriba / max(arriba[-1:].sum(), 1))[puntos].round(5).tolist(),
+            "precision": (arriba / np.maximum(todos, 1))[puntos].round(5).tolist(),
         }
 
-    def _by_customer(self) -> tuple[Floats, Floats]:
+    @cached_property
+    def _counts(self) -> tuple[Floats, Floats]:
         """Return positives and negatives (c, k), scores in coarser classes where they are many."""
-        cuantas = max(2, min(self._clases, _CLASES_MAXIMAS // max(self._clientes, 1)))
-        # As many readings in each: what is rare at the top stays apart.
-        acumulado = np.cumsum(self._positivos + self._negativos)
-        if self._clases > cuantas:
-            gruesa = np.minimum((acumulado - 1) * cuantas // acumulado[-1], cuantas - 1)
-            gruesa = gruesa.astype(np.int64)
-        else:
-            gruesa = np.arange(self._clases)
-        celda = self._quien * cuantas + gruesa[self._clase]
-        forma = (self._clientes, cuantas)
-        todos = np.bincount(celda, minlength=self._clientes * cuantas).reshape(forma)
-        suyos = np.bincount(celda, self._verdad, minlength=self._clientes * cuantas)
-        positivos = suyos.reshape(forma).astype(np.float64)
-        return positivos, todos - positivos
+        todos = np.bincount(self._rango)
+        cuantas = max(2, min(todos.size, _CLASES_MAXIMAS // max(self.clientes, 1)))
+        clase = np.arange(todos.size)
+        if todos.size > cuantas:
+            # As many readings in each: what is rare at the top stays apart.
+            acumulado = np.cumsum(todos)
+            clase = np.minimum((acumulado - 1) * cuantas // acumulado[-1], cuantas - 1)
+        celda, forma = self._quien * cuantas + clase[self._rango], (self.clientes, cuantas)
+        de_cada = [
+            np.bincount(celda, peso, minlength=self.clientes * cuantas)
+            .reshape(forma)
+            .astype(np.float64)
+            for peso in (self._verdad, ~self._verdad)
+        ]
+        return de_cada[0], de_cada[1]
 
 
-def _classes(score: NDArray[Any]) -> Enteros:
+def _ranks(score: NDArray[Any]) -> Enteros:
     """Return (n,) the rank of each score among the distinct ones, from the lowest on."""
     limpio = np.where(np.isnan(score), -np.inf, score.astype(np.float64))
     return np.unique(limpio, return_inverse=True)[1].astype(np.int64)
 
 
-def _roc_auc(positivos: Floats, negativos: Floats) -> float | None:
-    p, n = positivos.sum(), negativos.sum()
-    if p == 0 or n == 0:
-        return None
-    debajo = np.cumsum(negativos) - negativos
-    return float((positivos * (debajo + 0.5 * negativos)).sum() / (p * n))
+def bootstrap_customers(
+    medida: Callable[[Enteros], Floats], clientes: int, semilla: int, veces: int = REMUESTRAS
+) -> Floats:
+    """Return a figure, or several (..., ``veces``), of each resample of the customers.
+
+    Parameters
+    ----------
+    medida : callable
+        From how often each customer counts (r, c) to the figure of each row (..., r).
+    clientes : int
+        One alone is all that can be drawn: the figure does not vary.
+    """
+    from scipy.stats import DegenerateDataWarning, bootstrap
+
+    if clientes < 2:
+        return np.repeat(medida(np.ones((1, clientes), np.int64)), veces, axis=-1)
+
+    def of_drawn(quienes: Enteros, axis: int) -> Floats:
+        filas = np.atleast_2d(quienes)
+        celda = filas + clientes * np.arange(filas.shape[0])[:, None]
+        cuenta = np.bincount(celda.ravel(), minlength=filas.shape[0] * clientes)
+        salida = medida(cuenta.reshape(-1, clientes))
+        return salida if quienes.ndim == 2 else salida[..., 0]
+
+    with warnings.catch_warnings():
+        # Of its own interval, which it cannot give where a resample has no figure.
+        warnings.simplefilter("ignore", (DegenerateDataWarning, RuntimeWarning))
+        resultado = bootstrap(
+            (np.arange(clientes),), of_drawn, n_resamples=veces, batch=_REMUESTRAS_A_LA_VEZ,
+            vectorized=True, method="percentile", rng=np.random.default_rng(semilla),
+        )  # fmt: skip
+    return np.asarray(resultado.bootstrap_distribution)
 
 
-def _average_precision(positivos: Floats, negativos: Floats) -> float | None:
-    p = positivos.sum()
-    if p == 0 or negativos.sum() == 0:
-        # Among attacked readings alone any order is perfect.
-        return None
-    arriba = np.cumsum(positivos[::-1])
-    todos = np.cumsum((positivos + negativos)[::-1])
-    precision = arriba / np.maximum(todos, 1)
-    return float((positivos[::-1] * precision).sum() / p)
-
-
-def interval(valor: float | None, remuestras: Sequence[float | None]) -> Cifra:
-    """Return a figure with the percentiles of its resamples; None among them are left out."""
-    buenas = [r for r in remuestras if r is not None]
-    if valor is None or not buenas:
+def interval_of(valor: float | None, remuestras: Floats) -> Cifra:
+    """Return a figure with the percentiles of its resamples; NaN among them are left out."""
+    buenas = remuestras[~np.isnan(remuestras)]
+    if valor is None or not buenas.size:
         return Cifra(valor)
     cola = 50.0 * (1.0 - CONFIANZA)
     desde, hasta = np.percentile(buenas, [cola, 100.0 - cola])
     return Cifra(valor, float(desde), float(hasta))
+
+
+def figure_by_customer(medida: Callable[[Enteros], Floats], clientes: int, semilla: int) -> Cifra:
+    """Return a figure and its interval; ``medida`` as in ``bootstrap_customers``, NaN = none."""
+    if not clientes:
+        return Cifra(None)
+    valor = float(medida(np.ones((1, clientes), np.int64))[0])
+    if np.isnan(valor):
+        return Cifra(None)
+    return interval_of(valor, bootstrap_customers(medida, clientes, semilla))
+
+
+@dataclass(frozen=True, slots=True)
+class Ganancia:
+    """What the average precision gains from one scoring of the same readings to another.
+
+    Parameters
+    ----------
+    media : float
+        On the readings as they are; -1 to 1.
+    inferior, superior : float
+        Bounds of which the gain is beyond either in one of twenty draws of customers; NaN = one
+        customer, which says nothing of others.
+    """
+
+    media: float
+    inferior: float
+    superior: float
+
+
+def measure_gain(antes: ScoreTable, ahora: ScoreTable, semilla: int) -> Ganancia:
+    """Return what the second scores of the same readings gain over the first. Seeded."""
+    n, valores = antes.clientes, (antes.precision_media(), ahora.precision_media())
+    if valores[0] is None or valores[1] is None:
+        return Ganancia(np.nan, np.nan, np.nan)
+    media = valores[1] - valores[0]
+    suyas, nuevas = (t.resample(semilla, REMUESTRAS_GANANCIA)[1] for t in (antes, ahora))
+    sorteadas = (nuevas - suyas)[~np.isnan(nuevas - suyas)]
+    if n < 2 or not sorteadas.size:
+        return Ganancia(media, np.nan, np.nan)
+    # Draws of n customers vary by (n - 1) / n of what samples of the population do.
+    factor = np.sqrt(n / (n - 1))
+    cuantiles = np.quantile(sorteadas, (COLA_GANANCIA, 1.0 - COLA_GANANCIA))
+    inferior, superior = media + factor * (cuantiles - media)
+    return Ganancia(media, float(inferior), float(superior))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,31 +394,7 @@ def false_alarms(casos: Casos, alarma: Logicos, semilla: int) -> Cifra:
     _, quien = np.unique(casos.hogares[casos.cliente[limpia]], return_inverse=True)
     meses = np.bincount(quien) / (DIAS_MES * HORAS_POR_DIA)
     alarmas = np.bincount(quien, alarma[limpia])
-    return by_customer(
-        lambda veces: float((veces @ alarmas) / (veces @ meses)), meses.size, semilla
-    )
-
-
-def by_customer(
-    medida: Callable[[NDArray[np.int64]], float | None], clientes: int, semilla: int
-) -> Cifra:
-    """Return a figure with its interval.
-
-    Parameters
-    ----------
-    medida : callable
-        From how often each customer (c,) counts to the figure.
-    """
-    if not clientes:
-        return Cifra(None)
-    veces = [medida(v) for v in _draws(clientes, semilla)]
-    return interval(medida(np.ones(clientes, np.int64)), veces)
-
-
-def _draws(clientes: int, semilla: int) -> Enteros:
-    """Return (``REMUESTRAS``, c) how often each customer is drawn, c draws in each."""
-    rng = np.random.default_rng(semilla)
-    return rng.multinomial(clientes, np.full(clientes, 1 / clientes), size=REMUESTRAS)
+    return figure_by_customer(lambda veces: veces @ alarmas / (veces @ meses), meses.size, semilla)
 
 
 def precision_at(ranking: Floats, atacado: Logicos, k: int, semilla: int = 0) -> float | None:
@@ -395,7 +462,7 @@ def to_centesimas(score: NDArray[np.floating]) -> NDArray[np.int64]:
     >>> to_centesimas(np.array([5.0, np.nan, 7.0, 5.0])).tolist()
     [25, 0, 75, 25]
     """
-    clase = _classes(score)
+    clase = _ranks(score)
     cuantas = np.bincount(clase)
     debajo = np.cumsum(cuantas) - cuantas
     return np.asarray(100 * debajo[clase] // max(clase.size, 1), np.int64)

@@ -15,25 +15,24 @@ from numpy.typing import NDArray
 from detection.domain import SEVERIDADES
 from detection.number_format import numero
 from training.evaluation.metrics import (
+    AVISA_DESDE,
+    HALLADA_DESDE,
     Casos,
     Cifra,
     Eventos,
-    Tabla,
-    by_customer,
+    ScoreTable,
     false_alarms,
+    figure_by_customer,
     find_eventos,
-    interval,
+    interval_of,
     precision_at,
     rank_customers,
     to_centesimas,
 )
 
-MEZCLA = "mezcla"
+NOMBRE_MEZCLA = "mezcla"
 AZAR = "al azar"
 PRIMEROS = (10, 50, 100)
-MEDIA, ALTA = 2, 3
-"""Indices of severidad: from ``media`` on an event counts as found, from ``alta`` on people are
-called."""
 
 Datos = dict[str, Any]
 
@@ -76,7 +75,7 @@ def make_informe(casos: Casos, opiniones: Opiniones, semilla: int, semivida_dias
     """
     j = casos.juzgada
     verdad, cliente = casos.atacada[j], casos.hogares[casos.cliente[j]]
-    tabla = Tabla(opiniones.score_centesimas[j], verdad, cliente)
+    tabla = ScoreTable(opiniones.score_centesimas[j], verdad, cliente)
     roc, media = tabla.intervalos(semilla)
     presentes = np.unique(casos.cliente)
     ranking = _rank(casos, opiniones.score_centesimas, semivida_dias)
@@ -96,20 +95,20 @@ def make_informe(casos: Casos, opiniones: Opiniones, semilla: int, semivida_dias
         "tipos": _by_type(casos, opiniones, semilla),
         "eventos": {
             str(SEVERIDADES[s]): _events(find_eventos(casos, opiniones.severidad >= s))
-            for s in (MEDIA, ALTA)
+            for s in (HALLADA_DESDE, AVISA_DESDE)
         },
         "falsas_alarmas": _alarms(casos, opiniones.severidad, semilla),
         "comparacion": _compare(casos, opiniones, tabla, ranking, semilla, semivida_dias),
         "curvas": {
-            MEZCLA: tabla.curvas(),
+            NOMBRE_MEZCLA: tabla.curvas(),
             **{
-                n: Tabla(s[j], verdad, cliente).curvas()
+                n: ScoreTable(s[j], verdad, cliente).curvas()
                 for n, s in opiniones.otras.items()
                 if not np.isnan(s[j]).all()
             },
         },
         "distribucion": _distribution(casos, opiniones.score_centesimas),
-        "retrasos": find_eventos(casos, opiniones.severidad >= MEDIA)
+        "retrasos": find_eventos(casos, opiniones.severidad >= HALLADA_DESDE)
         .retraso_horas[:10_000].clip(max=1e9).tolist(),
     }  # fmt: skip
 
@@ -131,19 +130,19 @@ def _by_customer(
     """Return how well attacked customers rank."""
     todos = np.arange(ranking.size)
     numeros, quien = np.unique(hogar, return_inverse=True)
-    roc, media = Tabla(ranking, atacado, quien).intervalos(semilla)
+    roc, media = ScoreTable(ranking, atacado, quien).intervalos(semilla)
     k = int(atacado.sum())
 
-    def en_cabeza(veces: NDArray[np.int64]) -> float | None:
-        filas = np.repeat(todos, veces[quien])
-        suyos = atacado[filas]
-        return precision_at(ranking[filas], suyos, int(suyos.sum()), semilla)
+    def en_cabeza(veces: NDArray[np.int64]) -> NDArray[np.float64]:
+        filas = [np.repeat(todos, cuantas[quien]) for cuantas in veces]
+        partes = (precision_at(ranking[f], atacado[f], atacado[f].sum(), semilla) for f in filas)
+        return np.array([np.nan if parte is None else parte for parte in partes])
 
     return {
         "roc_auc": asdict(roc),
         "precision_media": asdict(media),
         "precision_azar": float(atacado.mean()) if atacado.size else None,
-        "primeros_k": {"k": k, **asdict(by_customer(en_cabeza, numeros.size, semilla))},
+        "primeros_k": {"k": k, **asdict(figure_by_customer(en_cabeza, numeros.size, semilla))},
         "primeros": {str(n): precision_at(ranking, atacado, n, semilla) for n in PRIMEROS},
     }
 
@@ -162,13 +161,15 @@ def _events(eventos: Eventos) -> Datos:
 def _by_type(casos: Casos, opiniones: Opiniones, semilla: int) -> Datos:
     """Return each kind of attack against all clean customers."""
     de_cliente = np.array(casos.tipo_cliente)
-    eventos = find_eventos(casos, opiniones.severidad >= MEDIA)
+    eventos = find_eventos(casos, opiniones.severidad >= HALLADA_DESDE)
     salida = {}
     for tipo in casos.tipos:
         suyas = casos.de_tipo(tipo)
         if not (suyas & casos.atacada).any():
             continue
-        tabla = Tabla(opiniones.score_centesimas[suyas], casos.atacada[suyas], casos.cliente[suyas])
+        tabla = ScoreTable(
+            opiniones.score_centesimas[suyas], casos.atacada[suyas], casos.cliente[suyas]
+        )
         roc, media = tabla.intervalos(semilla)
         salida[tipo] = {
             "clientes": int((de_cliente == tipo).sum()),
@@ -188,13 +189,16 @@ def _alarms(casos: Casos, severidad: NDArray[np.uint8], semilla: int) -> Datos:
         for k, s in enumerate(SEVERIDADES)
         if k > 0
     }
-    return {**de_cada, "alta_o_crítica": asdict(false_alarms(casos, severidad >= ALTA, semilla))}
+    return {
+        **de_cada,
+        "alta_o_crítica": asdict(false_alarms(casos, severidad >= AVISA_DESDE, semilla)),
+    }
 
 
 def _compare(
     casos: Casos,
     opiniones: Opiniones,
-    mezcla: Tabla,
+    mezcla: ScoreTable,
     ranking: NDArray[np.float64],
     semilla: int,
     semivida_dias: float,
@@ -204,44 +208,39 @@ def _compare(
     verdad, cliente = casos.atacada[j], casos.hogares[casos.cliente[j]]
     atacado = casos.atacado[np.unique(casos.cliente)]
     k = int(atacado.sum())
-    nuestras = mezcla.resample(semilla)
-    salida = {MEZCLA: {
-        "roc_auc": asdict(interval(mezcla.roc_auc(), nuestras[0])),
-        "precision_media": asdict(interval(mezcla.precision_media(), nuestras[1])),
+    valores, remuestras = _both(mezcla, semilla)
+    salida = {NOMBRE_MEZCLA: {
+        **_figures(valores, remuestras),
         "primeros_k": precision_at(ranking, atacado, k, semilla),
     }}  # fmt: skip
     for nombre, score in opiniones.otras.items():
         if np.isnan(score[j]).all():
             salida[nombre] = dict(_SIN_OPINION)
             continue
-        tabla = Tabla(score[j], verdad, cliente)
-        suyas = tabla.resample(semilla)
+        suyos, suyas = _both(ScoreTable(score[j], verdad, cliente), semilla)
         suyo = _rank(casos, to_centesimas(score), semivida_dias)
+        ventajas = [
+            None if a is None or b is None else a - b for a, b in zip(valores, suyos, strict=True)
+        ]
         salida[nombre] = {
-            "roc_auc": asdict(interval(tabla.roc_auc(), suyas[0])),
-            "precision_media": asdict(interval(tabla.precision_media(), suyas[1])),
+            **_figures(suyos, suyas),
             "primeros_k": precision_at(suyo, atacado, k, semilla),
-            "ventaja_roc_auc": asdict(
-                _gain(mezcla.roc_auc(), tabla.roc_auc(), nuestras[0], suyas[0])
-            ),
-            "ventaja_precision_media": asdict(
-                _gain(mezcla.precision_media(), tabla.precision_media(), nuestras[1], suyas[1])
-            ),
+            # Over the same resamples.
+            **_figures(ventajas, remuestras - suyas, "ventaja_"),
         }
     return salida
 
 
-def _gain(
-    nuestro: float | None,
-    suyo: float | None,
-    nuestros: Sequence[float | None],
-    suyos: Sequence[float | None],
-) -> Cifra:
-    """Return by how much ours is better, with the interval over the same resamples."""
-    if nuestro is None or suyo is None:
-        return Cifra(None)
-    pares = zip(nuestros, suyos, strict=True)
-    return interval(nuestro - suyo, [a - b for a, b in pares if a is not None and b is not None])
+def _both(tabla: ScoreTable, semilla: int) -> tuple[list[float | None], NDArray[np.float64]]:
+    """Return area and average precision, and those of each resample."""
+    return [tabla.roc_auc(), tabla.precision_media()], tabla.resample(semilla)
+
+
+def _figures(
+    valores: Sequence[float | None], remuestras: NDArray[np.float64], que: str = ""
+) -> Datos:
+    area, media = map(interval_of, valores, remuestras)
+    return {f"{que}roc_auc": asdict(area), f"{que}precision_media": asdict(media)}
 
 
 def _distribution(casos: Casos, score_centesimas: NDArray[np.uint8]) -> dict[str, list[int]]:

@@ -31,14 +31,14 @@ _ESPECIALES = frozenset(',"\r\n')
 
 
 @contextmanager
-def open_salida(ruta: Path, zona: str) -> Iterator[Salida]:
+def open_verdict_file(ruta: Path, zona: str) -> Iterator[VerdictFile]:
     """Give what writes verdicts to a file, which is there whole when all is well, or not at all.
 
     CSV, or Parquet if the name ends in ``.parquet``.
     """
     temporal = ruta.with_name(f".{ruta.name}.parcial")
     try:
-        salida = Salida(temporal, zona, parquet=ruta.suffix.lower() == ".parquet")
+        salida = VerdictFile(temporal, zona, parquet=ruta.suffix.lower() == ".parquet")
     except OSError as error:
         raise PermanentError(f"no se puede escribir {ruta}: {describe_os(error)}") from error
     try:
@@ -49,7 +49,7 @@ def open_salida(ruta: Path, zona: str) -> Iterator[Salida]:
         temporal.unlink(missing_ok=True)
 
 
-class Salida:
+class VerdictFile:
     """Writes readings with their verdicts, a batch at a time."""
 
     def __init__(self, ruta: Path, zona: str, *, parquet: bool) -> None:
@@ -83,7 +83,7 @@ class Salida:
         else:
             self._destino.write(f"{','.join(self._esquema.names)}\n".encode())
 
-    def __enter__(self) -> Salida:
+    def __enter__(self) -> VerdictFile:
         return self
 
     def __exit__(self, *_: object) -> None:

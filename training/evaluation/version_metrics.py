@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, SEVERIDADES, TIPOS, Calendario, Veredictos
-from detection.errors import ModeloInvalidoError
 from detection.number_format import numero, porcentaje
 from detection.params import Params
 from detection.scoring_model import ScoringModel
+from training.evaluation.metrics import HALLADA_DESDE, Ganancia, ScoreTable, measure_gain
+from training.history import SEMILLA_ENTRENAMIENTO
 from training.holdout import Conjunto
 
-MEDIA = 2
-"""Index of severidad media: from here on an anomaly counts as found."""
 MIL = 1000
 
 
@@ -76,21 +75,6 @@ class Metricas:
     def to_json(self) -> str:
         """Return the figures as JSON, keys sorted."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=2, sort_keys=True)
-
-    @staticmethod
-    def from_json(texto: str | bytes) -> Metricas:
-        """Return the figures in a JSON text.
-
-        Raises
-        ------
-        ModeloInvalidoError
-            It does not hold them.
-        """
-        try:
-            datos = json.loads(texto)
-            return Metricas(**{campo.name: datos[campo.name] for campo in fields(Metricas)})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModeloInvalidoError(f"las métricas están dañadas: {error}") from error
 
     def figures(self) -> dict[str, float]:
         """Return every number by a flat name, as a registry wants them."""
@@ -159,7 +143,7 @@ def measure(
     ids, cliente = np.unique(np.array(conjunto.lecturas.propietario_id), return_inverse=True)
     ataque = np.zeros(ids.size, tipo.dtype)
     ataque[cliente[tipo != ""]] = tipo[tipo != ""]
-    alarma = veredictos.severidad >= MEDIA
+    alarma = veredictos.severidad >= HALLADA_DESDE
     en_plazo = conjunto.lecturas.hora_utc >= conjunto.corte_hora
     hallado = np.zeros(ids.size, np.bool_)
     hallado[cliente[alarma & en_plazo]] = True
@@ -186,6 +170,18 @@ def measure(
         lecturas_juzgadas=int(conjunto.juzgada.sum()),
         lecturas_atacadas=int((conjunto.juzgada & (tipo != "")).sum()),
     )
+
+
+def gain_between(conjunto: Conjunto, antes: Veredictos, ahora: Veredictos) -> Ganancia:
+    """Return what the second verdicts on a set gain over the first. Seeded.
+
+    A twin and the customer that it is a twin of are one customer.
+    """
+    verdad, origen = truth(conjunto), conjunto.origen[conjunto.juzgada]
+    tablas = [
+        ScoreTable(v.score_centesimas[conjunto.juzgada], verdad, origen) for v in (antes, ahora)
+    ]
+    return measure_gain(tablas[0], tablas[1], SEMILLA_ENTRENAMIENTO)
 
 
 def truth(conjunto: Conjunto) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ import pytest
 
 from detection.domain import hora_absoluta
 from detection.errors import PermanentError
-from training.evaluation.labelled_file import UN_TIPO, Archivo, read_archivo
+from training.evaluation.labelled_file import UN_TIPO, LabelledReadings, read_labelled_file
 
 ZONA = "Europe/Madrid"
 MAXIMO_KWH = 100.0
@@ -23,10 +23,10 @@ ENERO = hora_absoluta(datetime(2026, 1, 15, 1, tzinfo=UTC))
 """02:00 in Madrid."""
 
 
-def _leer(ruta: Path, contenido: str | bytes) -> Archivo:
+def _leer(ruta: Path, contenido: str | bytes) -> LabelledReadings:
     datos = contenido.encode() if isinstance(contenido, str) else contenido
     ruta.write_bytes(datos)
-    return read_archivo(ruta, ZONA, MAXIMO_KWH)
+    return read_labelled_file(ruta, ZONA, MAXIMO_KWH)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def csv(tmp_path: Path) -> Path:
     return tmp_path / "lecturas.csv"
 
 
-def _filas(archivo: Archivo) -> list[tuple[str, int, float]]:
+def _filas(archivo: LabelledReadings) -> list[tuple[str, int, float]]:
     return [
         (archivo.clientes[c], int(h), float(k))
         for c, h, k in zip(archivo.cliente, archivo.hora_utc, archivo.consumo_kwh, strict=True)
@@ -123,7 +123,7 @@ def test_parquet_por_su_contenido_y_no_por_su_nombre(tmp_path: Path) -> None:
         timestamp=pa.array(momentos, pa.timestamp("ns")),
         consumo_kwh=pa.array([0.1, 2.3], pa.float32()),
     )
-    assert _filas(read_archivo(ruta, ZONA, MAXIMO_KWH)) == [
+    assert _filas(read_labelled_file(ruta, ZONA, MAXIMO_KWH)) == [
         ("A", ENERO, 0.1),
         ("A", ENERO + 1, 2.3),
     ]
@@ -133,7 +133,7 @@ def test_parquet_por_su_contenido_y_no_por_su_nombre(tmp_path: Path) -> None:
         timestamp=pa.array([datetime(2026, 1, 15, 1, tzinfo=UTC)], pa.timestamp("us", "UTC")),
         consumo_kwh=[3],
     )
-    assert _filas(read_archivo(con_zona, ZONA, MAXIMO_KWH)) == [("A", ENERO, 3.0)]
+    assert _filas(read_labelled_file(con_zona, ZONA, MAXIMO_KWH)) == [("A", ENERO, 3.0)]
 
 
 def test_parquet_con_una_fila_mala_dice_cual(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_parquet_con_una_fila_mala_dice_cual(tmp_path: Path) -> None:
         tmp_path / "m.parquet", propietario_id=["A", "A"],
         timestamp=["2026-01-15T02:00", "2026-01-15T02:30"], consumo_kwh=[1.0, 1.0],
     )  # fmt: skip
-    archivo = read_archivo(ruta, ZONA, MAXIMO_KWH)
+    archivo = read_labelled_file(ruta, ZONA, MAXIMO_KWH)
     assert _filas(archivo) == [("A", ENERO, 1.0)]
     assert str(archivo.rechazos[0]).startswith("timestamp no válido: 1 (fila 2); la primera: «2026")
 
@@ -252,9 +252,9 @@ def test_lo_que_no_es_un_archivo_de_lecturas(csv: Path, contenido: str | bytes, 
 def test_un_archivo_que_no_existe(tmp_path: Path) -> None:
     """Neither is a folder read as one."""
     with pytest.raises(PermanentError, match="no existe el archivo"):
-        read_archivo(tmp_path / "nada.csv", ZONA, MAXIMO_KWH)
+        read_labelled_file(tmp_path / "nada.csv", ZONA, MAXIMO_KWH)
     with pytest.raises(PermanentError, match="no se puede leer"):
-        read_archivo(tmp_path, ZONA, MAXIMO_KWH)
+        read_labelled_file(tmp_path, ZONA, MAXIMO_KWH)
 
 
 def test_los_decimales_se_leen_exactos(csv: Path) -> None:

@@ -10,14 +10,15 @@ import pytest
 from apoyo_entrenamiento import CLIENTES, MADRID, PARTICIONES, SEMILLA, leer
 
 from detection.errors import ModeloInvalidoError
-from training.dataset import Retenidas
-from training.holdout import ATAQUES, GEMELO, GEMELOS_POR_ATAQUE, Conjunto, make_conjunto
+from training.evaluation.attacked_homes import ATAQUES
+from training.history import HeldOut
+from training.holdout import GEMELO, GEMELOS_POR_ATAQUE, Conjunto, make_conjunto
 
 POR_PARTICION = CLIENTES / PARTICIONES
 
 
 @lru_cache(maxsize=1)
-def _retenidas() -> Retenidas:
+def _retenidas() -> HeldOut:
     return leer().evaluacion
 
 
@@ -116,7 +117,7 @@ def test_un_hueco_sigue_siendo_un_hueco() -> None:
     """An attack invents no readings that the customer does not have."""
     retenidas = _retenidas()
     quedan = np.flatnonzero(np.random.default_rng(2).random(len(retenidas.lecturas)) < 0.9)
-    con_huecos = Retenidas(
+    con_huecos = HeldOut(
         retenidas.lecturas.elegir(quedan), retenidas.particion[quedan], retenidas.retenida[quedan]
     )
     conjunto = make_conjunto(con_huecos, MADRID, SEMILLA, POR_PARTICION)

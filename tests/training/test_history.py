@@ -16,10 +16,10 @@ from apoyo_entrenamiento import (
 
 from detection.domain import Lecturas
 from detection.errors import PermanentError
-from training import drift_reference
+from training import drift
 from training.dataset import Limites
-from training.drift_reference import read_sample
-from training.history_reader import Elegidos, choose
+from training.drift import read_sample
+from training.history import DrawnCustomers, draw_customers
 
 NUEVOS = 60
 DIAS_NUEVOS = 3
@@ -61,7 +61,7 @@ def test_una_oleada_de_nuevos_no_deja_sin_datos_a_la_deriva(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Reference and recent days are of the same customers as before the wave."""
-    monkeypatch.setattr(drift_reference, "CLIENTES", 10)
+    monkeypatch.setattr(drift, "CLIENTES_MIRADOS", 10)
     antes = en_memoria()
     despues = con_oleada(antes.lecturas)
     for dias in (7, 56):
@@ -86,8 +86,8 @@ def test_el_sorteo_es_de_cada_cliente() -> None:
     """The same seed draws the same; who has joined the draw changes only what they win."""
     memoria = en_memoria()
     horas, pasado = (HASTA - 168, HASTA), (HASTA - 504, HASTA, 3)
-    uno = choose(memoria, horas, pasado, 5, (1, "x"))
-    assert uno == choose(memoria, horas, pasado, 5, (1, "x"))
-    assert uno.clientes != choose(memoria, horas, pasado, 5, (2, "x")).clientes
-    assert set(uno.clientes) <= set(choose(memoria, horas, pasado, 8, (1, "x")).clientes)
-    assert str(Elegidos(["A"], 1, 1)) == "1 cliente de los 1 con historia suficiente"
+    uno = draw_customers(memoria, horas, pasado, 5, (1, "x"))
+    assert uno == draw_customers(memoria, horas, pasado, 5, (1, "x"))
+    assert uno.clientes != draw_customers(memoria, horas, pasado, 5, (2, "x")).clientes
+    assert set(uno.clientes) <= set(draw_customers(memoria, horas, pasado, 8, (1, "x")).clientes)
+    assert str(DrawnCustomers(["A"], 1, 1)) == "1 cliente de los 1 con historia suficiente"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from detection.domain import Lecturas, Veredictos
-from training.evaluation.gain import measure_gain, weighted_precision
-from training.evaluation.version_metrics import score_conjunto
+from training.evaluation.metrics import ScoreTable
+from training.evaluation.version_metrics import gain_between, score_conjunto
 from training.holdout import GEMELO, Conjunto
 
 
@@ -30,14 +30,14 @@ def test_es_la_precision_media_de_scikit_learn(
     filas: list[tuple[int, bool, int]], peso: tuple[int, ...]
 ) -> None:
     """Each weighting gives what ``average_precision_score`` does with readings' weights."""
+    filas = [*filas, (0, False, 0), (0, False, 1), (0, False, 2)]
     score, verdad, cliente = (np.array(columna) for columna in zip(*filas, strict=True))
-    pesos = np.array([peso], float)
-    dada = weighted_precision(score.astype(np.uint8), verdad, cliente, pesos)[0]
-    if not (pesos[0][cliente] * verdad).sum():
+    dada = ScoreTable(score, verdad, cliente).weighted(np.array([peso]))[1, 0]
+    pesos = np.array(peso)[cliente]
+    if not (pesos * verdad).sum():
         assert np.isnan(dada)
         return
-    suya = average_precision_score(verdad, score, sample_weight=pesos[0][cliente])
-    assert dada == pytest.approx(suya)
+    assert dada == pytest.approx(average_precision_score(verdad, score, sample_weight=pesos))
 
 
 def _conjunto(clientes: int, lecturas: int = 40) -> tuple[Conjunto, NDArray[np.int64]]:
@@ -80,13 +80,13 @@ def _versiones(
 
 def test_dos_versiones_iguales_de_buenas_casi_nunca_se_relevan() -> None:
     """Where only chance tells two versions apart, one gain in twenty seems sure, not four."""
-    seguras = [measure_gain(*_versiones(s, 20, 0.0)).inferior > 0.0 for s in range(200)]
+    seguras = [gain_between(*_versiones(s, 20, 0.0)).inferior > 0.0 for s in range(200)]
     assert np.mean(seguras) < 0.10
 
 
 def test_una_mejora_de_verdad_se_reconoce() -> None:
     """A gain that holds for most customers is sure, though customers differ."""
-    seguras = [measure_gain(*_versiones(s, 40, 15.0)).inferior > 0.0 for s in range(50)]
+    seguras = [gain_between(*_versiones(s, 40, 15.0)).inferior > 0.0 for s in range(50)]
     assert np.mean(seguras) > 0.9
 
 
@@ -94,12 +94,12 @@ def test_con_menos_clientes_se_sabe_menos() -> None:
     """The interval narrows with customers, not with readings nor with twins."""
 
     def ancho(clientes: int) -> float:
-        g = [measure_gain(*_versiones(s, clientes, 0.0)) for s in range(20)]
+        g = [gain_between(*_versiones(s, clientes, 0.0)) for s in range(20)]
         return float(np.mean([x.superior - x.inferior for x in g]))
 
     assert ancho(10) > 1.6 * ancho(40)
     conjunto, antes, ahora = _versiones(1, 1, 50.0)
-    de_uno = measure_gain(conjunto, antes, ahora)
+    de_uno = gain_between(conjunto, antes, ahora)
     assert de_uno.media > 0.0
     assert np.isnan([de_uno.inferior, de_uno.superior]).all(), "one customer tells of no other"
 
@@ -107,10 +107,10 @@ def test_con_menos_clientes_se_sabe_menos() -> None:
 def test_la_misma_version_no_gana_nada_y_siempre_sale_lo_mismo() -> None:
     """No gain over itself, and the draws are seeded."""
     conjunto, antes, ahora = _versiones(3, 20, 2.0)
-    nada = measure_gain(conjunto, antes, antes)
+    nada = gain_between(conjunto, antes, antes)
     assert (nada.media, nada.inferior, nada.superior) == (0.0, 0.0, 0.0)
-    una = measure_gain(conjunto, antes, ahora)
-    assert una == measure_gain(conjunto, antes, ahora)
+    una = gain_between(conjunto, antes, ahora)
+    assert una == gain_between(conjunto, antes, ahora)
     assert una.inferior < una.media < una.superior
 
 
@@ -120,7 +120,7 @@ def test_doce_mil_lecturas_tardan_poco() -> None:
     assert len(conjunto) == 12_000
     score = 100.0 * np.random.default_rng(1).random(cliente.size)
     antes = time.process_time()
-    measure_gain(conjunto, _veredictos(score), _veredictos(score[::-1]))
+    gain_between(conjunto, _veredictos(score), _veredictos(score[::-1]))
     assert time.process_time() - antes < 5.0
 
 
@@ -128,5 +128,5 @@ def test_quien_lo_halla_todo_gana_con_seguridad_a_quien_no_halla_nada() -> None:
     """On real verdicts: all of the interval is above nothing."""
     conjunto = de_picos()
     antes, ahora = (score_conjunto(conjunto, modelo(p), MADRID, PARAMS) for p in (0.0, 1.0))
-    ganancia = measure_gain(conjunto, antes, ahora)
+    ganancia = gain_between(conjunto, antes, ahora)
     assert 0.0 < ganancia.inferior <= ganancia.media <= ganancia.superior

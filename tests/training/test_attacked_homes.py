@@ -10,8 +10,7 @@ from detection.domain import Lecturas
 from detection.errors import PermanentError
 from detection.simulation.synthesis import generate
 from detection.simulation.synthesis import make_population as make_hogares
-from training.evaluation.attacked_homes import TODOS, Poblacion, make_poblacion
-from training.holdout import meter_step, to_meter
+from training.evaluation.attacked_homes import TODOS, Poblacion, attack_homes, meter_step, to_meter
 
 DIAS, CLIENTES = 40, 30
 DESDE = HASTA - 24 * DIAS
@@ -28,7 +27,7 @@ def reales() -> Lecturas:
 
 @pytest.fixture(scope="module")
 def poblacion(reales: Lecturas) -> Poblacion:
-    return make_poblacion(reales, MADRID, 5, tipos=TODOS, proporcion=0.5)
+    return attack_homes(reales, MADRID, 5, tipos=TODOS, proporcion=0.5)
 
 
 def test_la_mitad_y_todos_los_tipos(poblacion: Poblacion) -> None:
@@ -65,9 +64,9 @@ def test_el_contador_no_gana_cifras(poblacion: Poblacion) -> None:
 
 def test_misma_semilla_mismos_ataques(reales: Lecturas, poblacion: Poblacion) -> None:
     """Twice the same; with another seed, others."""
-    otra = make_poblacion(reales, MADRID, 5, tipos=TODOS, proporcion=0.5)
+    otra = attack_homes(reales, MADRID, 5, tipos=TODOS, proporcion=0.5)
     assert (otra.lecturas.consumo_kwh == poblacion.lecturas.consumo_kwh).all()
-    distinta = make_poblacion(reales, MADRID, 6, tipos=TODOS, proporcion=0.5)
+    distinta = attack_homes(reales, MADRID, 6, tipos=TODOS, proporcion=0.5)
     assert distinta.ataque != poblacion.ataque
 
 
@@ -75,4 +74,4 @@ def test_hace_falta_sitio_para_un_ataque(reales: Lecturas) -> None:
     """Too few days: one clear line."""
     pocas = np.flatnonzero(reales.hora_utc < DESDE + 24 * 15)
     with pytest.raises(PermanentError, match="hacen falta más de 19"):
-        make_poblacion(reales.elegir(pocas), MADRID, 5)
+        attack_homes(reales.elegir(pocas), MADRID, 5)

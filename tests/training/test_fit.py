@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -22,8 +23,9 @@ from serving.model_package import load_paquete, save_paquete
 from serving.registry import Registro
 from serving.settings import Settings
 from training.evaluation.version_metrics import Metricas, evaluate
-from training.fit import Aprendido, draw_all, learn, main, say, train
+from training.fit import Aprendido, learn, main, say, train
 from training.holdout import Conjunto
+from training.plots import draw_version
 
 CLIENTES = 30
 """Enough that the tails of twelve of them say something of the others."""
@@ -56,7 +58,7 @@ def test_la_version_guardada_puntua_igual_que_la_que_se_evaluo(tmp_path: Path) -
     save_paquete(aprendido.modelo, tmp_path, extras=aprendido.extras())
     modelo = load_paquete(tmp_path, aprendido.modelo.version)
     conjunto = Conjunto.from_parquet((tmp_path / "evaluacion.parquet").read_bytes())
-    guardadas = Metricas.from_json((tmp_path / "metricas.json").read_bytes())
+    guardadas = Metricas(**json.loads((tmp_path / "metricas.json").read_bytes()))
     assert guardadas == aprendido.metricas
     medidas = evaluate(conjunto, modelo, MADRID, PARAMS, dejar_fuera=False)
     assert medidas.precision_media == guardadas.precision_media
@@ -89,7 +91,8 @@ def test_la_referencia_es_lo_que_la_deriva_espera() -> None:
 def test_las_graficas_son_imagenes_y_siempre_las_mismas() -> None:
     """Three plots, without a window system and without today's date in them."""
     aprendido = _aprendido()
-    una, otra = (draw_all(aprendido, MADRID, PARAMS) for _ in range(2))
+    conjunto, modelo = aprendido.conjunto, aprendido.modelo
+    una, otra = (draw_version(conjunto, modelo, aprendido.importancia, MADRID) for _ in range(2))
     assert len(una) == 3
     assert all(datos.startswith(PNG) and len(datos) > 10_000 for datos in una.values())
     assert una == otra
@@ -115,8 +118,11 @@ def test_entrena_y_registra(entorno_mlflow: Settings) -> None:
     assert registro.version_of("challenger") == resultado.version
     assert registro.version_of("champion") is None, "training promotes nobody"
     carpeta = registro.download(resultado.version, entorno_mlflow.modelos_dir / "v")
-    assert load_paquete(carpeta, "v").bosque.trees.n_rasgos == len(RASGOS)
-    assert Metricas.from_json((carpeta / "metricas.json").read_bytes()) == resultado.metricas
+    assert load_paquete(carpeta, "v").bosque.n_rasgos == len(RASGOS)
+    assert (
+        Metricas(**json.loads((carpeta / "metricas.json").read_bytes()))
+        == resultado.aprendido.metricas
+    )
     assert "Registrada la versión" in say(resultado)
     assert "consumo-detector-0" not in say(resultado)
     params = _params(entorno_mlflow, resultado.version)
@@ -125,7 +131,7 @@ def test_entrena_y_registra(entorno_mlflow: Settings) -> None:
     assert params["datos_sha256"] == _aprendido().muestra.sha256
     assert {"datos_desde", "datos_hasta"} < set(params)
     # The same history read from PostgreSQL and from memory is the same history.
-    assert resultado.conjunto.sha256 == _aprendido().conjunto.sha256
+    assert resultado.aprendido.conjunto.sha256 == _aprendido().conjunto.sha256
 
 
 def test_sin_historia_no_se_registra_nada(entorno_mlflow: Settings) -> None:

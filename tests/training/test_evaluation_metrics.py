@@ -19,11 +19,12 @@ from training.evaluation.metrics import (
     REMUESTRAS,
     Casos,
     Cifra,
-    Tabla,
-    by_customer,
+    ScoreTable,
+    bootstrap_customers,
     false_alarms,
+    figure_by_customer,
     find_eventos,
-    interval,
+    interval_of,
     precision_at,
     rank_customers,
     to_centesimas,
@@ -57,7 +58,7 @@ def _en(casos: Casos, cliente: int, *horas: int) -> NDArray[np.bool_]:
 def test_las_areas_son_las_de_scikit_learn(filas: list[tuple[int, bool]]) -> None:
     """ROC-AUC and average precision are those of scikit-learn, ties and all."""
     score, verdad = (np.array(columna) for columna in zip(*filas, strict=True))
-    tabla = Tabla(score / 8, verdad, np.zeros(score.size, np.int64))
+    tabla = ScoreTable(score / 8, verdad, np.zeros(score.size, np.int64))
     assert tabla.roc_auc() == pytest.approx(roc_auc_score(verdad, score))
     assert tabla.precision_media() == pytest.approx(average_precision_score(verdad, score))
 
@@ -65,14 +66,14 @@ def test_las_areas_son_las_de_scikit_learn(filas: list[tuple[int, bool]]) -> Non
 def test_quien_no_esta_listo_puntua_lo_menos() -> None:
     """NaN counts as the lowest score, below any other."""
     score = np.array([np.nan, 0.0, np.nan, 0.5])
-    tabla = Tabla(score, np.array([True, False, False, True]), np.arange(4))
+    tabla = ScoreTable(score, np.array([True, False, False, True]), np.arange(4))
     assert tabla.roc_auc() == pytest.approx((0.0 + 0.5 + 1.0 + 1.0) / 4)
 
 
 @pytest.mark.parametrize("si", [True, False])
 def test_sin_una_de_las_dos_clases_no_hay_area(si: bool) -> None:
     """Where a label is missing the figure is None, not 0 nor 1."""
-    tabla = Tabla(np.array([0.1, 0.9]), np.array([si, si]), np.arange(2))
+    tabla = ScoreTable(np.array([0.1, 0.9]), np.array([si, si]), np.arange(2))
     assert tabla.roc_auc() is None
     assert tabla.precision_media() is None
     assert tabla.intervalos(1)[0] == Cifra(None)
@@ -80,15 +81,15 @@ def test_sin_una_de_las_dos_clases_no_hay_area(si: bool) -> None:
 
 def test_sin_ninguna_lectura_no_hay_nada() -> None:
     """An empty table has no figure and no interval."""
-    vacia = Tabla(np.empty(0), np.empty(0, np.bool_), np.empty(0, np.int64))
+    vacia = ScoreTable(np.empty(0), np.empty(0, np.bool_), np.empty(0, np.int64))
     assert vacia.intervalos(1) == (Cifra(None), Cifra(None))
 
 
-def _de_clientes(semilla: int, clientes: int = 12, lecturas: int = 30) -> Tabla:
+def _de_clientes(semilla: int, clientes: int = 12, lecturas: int = 30) -> ScoreTable:
     rng = np.random.default_rng(semilla)
     cliente = np.repeat(np.arange(clientes), lecturas)
     verdad = (cliente % 2 == 1) & (rng.random(cliente.size) < 0.5)
-    return Tabla(rng.random(cliente.size) + 0.5 * verdad, verdad, cliente)
+    return ScoreTable(rng.random(cliente.size) + 0.5 * verdad, verdad, cliente)
 
 
 def test_el_intervalo_lleva_semilla_y_contiene_la_cifra() -> None:
@@ -109,15 +110,24 @@ def test_cada_remuestra_es_la_de_sus_clientes() -> None:
     rng = np.random.default_rng(3)
     cliente = np.repeat(np.arange(6), 20)
     verdad, score = rng.random(120) < 0.3, np.round(rng.random(120), 1)
-    areas, medias = Tabla(score, verdad, cliente).resample(5)
-    assert len(areas) == len(medias) == REMUESTRAS
-    veces = np.random.default_rng(5).multinomial(6, np.full(6, 1 / 6), size=REMUESTRAS)
-    for k in (0, 17, REMUESTRAS - 1):
-        peso = veces[k][cliente]
-        assert areas[k] == pytest.approx(roc_auc_score(verdad, score, sample_weight=peso))
-        assert medias[k] == pytest.approx(
-            average_precision_score(verdad, score, sample_weight=peso)
-        )
+    tabla = ScoreTable(score, verdad, cliente)
+    vistas: list[NDArray[np.int64]] = []
+
+    def anotar(veces: NDArray[np.int64]) -> NDArray[np.float64]:
+        vistas.append(veces)
+        return tabla.weighted(veces)
+
+    areas, medias = bootstrap_customers(anotar, tabla.clientes, 5)
+    assert (np.stack([areas, medias]) == tabla.resample(5)).all()
+    veces = np.concatenate(vistas)
+    veces = veces[(veces != 1).any(axis=1)]  # each once is the figure itself
+    assert (veces.sum(axis=1) == tabla.clientes).all()
+    dos = {(areas[k], medias[k]) for k in range(REMUESTRAS)}
+    for suyas in (veces[0], veces[17], veces[-1]):
+        peso = suyas[cliente]
+        una = roc_auc_score(verdad, score, sample_weight=peso)
+        otra = average_precision_score(verdad, score, sample_weight=peso)
+        assert min(abs(a - una) + abs(m - otra) for a, m in dos) < 1e-9
 
 
 def test_lecturas_repetidas_de_un_cliente_no_estrechan_el_intervalo() -> None:
@@ -125,8 +135,10 @@ def test_lecturas_repetidas_de_un_cliente_no_estrechan_el_intervalo() -> None:
     rng = np.random.default_rng(2)
     cliente = np.repeat(np.arange(10), 20)
     verdad, score = cliente % 2 == 1, rng.random(200) + 0.1 * (cliente % 2)
-    una = Tabla(score, verdad, cliente).intervalos(4)[0]
-    diez = Tabla(np.tile(score, 10), np.tile(verdad, 10), np.tile(cliente, 10)).intervalos(4)[0]
+    una = ScoreTable(score, verdad, cliente).intervalos(4)[0]
+    diez = ScoreTable(np.tile(score, 10), np.tile(verdad, 10), np.tile(cliente, 10)).intervalos(4)[
+        0
+    ]
     assert (diez.valor, diez.desde, diez.hasta) == pytest.approx((una.valor, una.desde, una.hasta))
 
 
@@ -134,7 +146,7 @@ def test_las_curvas_pasan_por_sus_extremos_y_no_bajan() -> None:
     """Few points, rising, from the highest score to all that there is."""
     rng = np.random.default_rng(0)
     verdad = rng.random(5000) < 0.1
-    curva = Tabla(rng.random(5000) + verdad, verdad, np.zeros(5000, np.int64)).curvas()
+    curva = ScoreTable(rng.random(5000) + verdad, verdad, np.zeros(5000, np.int64)).curvas()
     assert {len(puntos) for puntos in curva.values()} == {len(curva["falsas"])}
     assert len(curva["falsas"]) <= PUNTOS_CURVA
     assert (curva["falsas"][-1], curva["halladas"][-1]) == (1.0, 1.0)
@@ -145,7 +157,7 @@ def test_las_curvas_pasan_por_sus_extremos_y_no_bajan() -> None:
 
 def test_la_curva_de_tres_lecturas() -> None:
     """By hand: attacked above clean above attacked."""
-    tabla = Tabla(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]), np.arange(3))
+    tabla = ScoreTable(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]), np.arange(3))
     assert tabla.curvas() == {
         "falsas": [0.0, 1.0, 1.0],
         "halladas": [0.5, 0.5, 1.0],
@@ -155,12 +167,10 @@ def test_la_curva_de_tres_lecturas() -> None:
 
 def test_los_percentiles_de_un_intervalo() -> None:
     """The 2.5 and 97.5 percentiles; resamples without a figure are left out."""
-    remuestras = [k / 100 for k in range(101)]
-    assert interval(0.4, [None, *remuestras, None]) == Cifra(
-        0.4, pytest.approx(0.025), pytest.approx(0.975)
-    )
-    assert interval(0.4, [None]) == Cifra(0.4)
-    assert interval(None, remuestras) == Cifra(None)
+    remuestras = np.array([np.nan, *(k / 100 for k in range(101)), np.nan])
+    assert interval_of(0.4, remuestras) == Cifra(0.4, pytest.approx(0.025), pytest.approx(0.975))
+    assert interval_of(0.4, np.array([np.nan])) == Cifra(0.4)
+    assert interval_of(None, remuestras) == Cifra(None)
 
 
 def test_un_ataque_se_halla_con_su_retraso_y_lo_perdido_hasta_entonces() -> None:
@@ -265,11 +275,13 @@ def test_las_lecturas_de_un_tipo() -> None:
 def test_una_medida_por_cliente_con_su_intervalo() -> None:
     """The figure is that of each customer once; without customers there is none."""
     valores = np.array([1.0, 2.0, 6.0])
-    cifra = by_customer(lambda veces: float(veces @ valores / veces.sum()), 3, 1)
+    cifra = figure_by_customer(lambda veces: veces @ valores / veces.sum(axis=1), 3, 1)
     assert cifra.valor == pytest.approx(3.0)
-    assert cifra.desde == pytest.approx(1.0)
-    assert cifra.hasta == pytest.approx(6.0)
-    assert by_customer(lambda veces: 1.0, 0, 1) == Cifra(None)
+    assert cifra.desde is not None
+    assert cifra.hasta is not None
+    assert 1.0 <= cifra.desde < 1.5
+    assert 5.0 < cifra.hasta <= 6.0
+    assert figure_by_customer(lambda veces: np.ones(len(veces)), 0, 1) == Cifra(None)
 
 
 def test_precision_de_los_primeros() -> None:

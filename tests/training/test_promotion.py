@@ -19,12 +19,21 @@ from serving.local_time import load_calendario
 from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, ModelRejection
 from serving.registry import Registro
 from serving.settings import Settings
-from training.evaluation.gain import Ganancia
+from training.evaluation.attacked_homes import ATAQUES
+from training.evaluation.metrics import Ganancia
 from training.evaluation.version_metrics import Metricas, evaluate
-from training.fit import EVALUACION
-from training.holdout import ATAQUES
-from training.promotion import ANCHO, Juicio, carry_out, examine, judge, main, promote, show
-from training.promotion_policy import Politica, decide
+from training.holdout import EVALUACION
+from training.promotion import (
+    ANCHO_TABLA,
+    Juicio,
+    compare_versions,
+    contenders,
+    examine,
+    main,
+    promote_accepted,
+    show,
+)
+from training.promotion_policy import Decision, Politica, apply_gate
 
 SORDO, CERTERO = 0.0, 1.0
 """Finds nothing; finds every spike, as the rules do."""
@@ -64,6 +73,14 @@ def promover(
 @pytest.fixture
 def registro(entorno_mlflow: Settings) -> Registro:
     return Registro(entorno_mlflow)
+
+
+def promote(settings: Settings, *, renovacion: bool = False) -> Decision:
+    """Return the gate's decision on the challenger, already carried out."""
+    registro = Registro(settings)
+    juicio = examine(settings, registro, *contenders(registro), renovacion=renovacion)
+    promote_accepted(settings, registro, juicio, quien="la prueba")
+    return juicio.decision
 
 
 def columnas(tabla: str, empieza: str) -> Sequence[str]:
@@ -202,10 +219,10 @@ def test_la_tabla_cabe_en_su_ancho(capsys: pytest.CaptureFixture[str]) -> None:
     medido = Metricas(
         "v", "a", 0.9, {}, {}, tipos, {}, severas, 20, 300.0, dict.fromkeys(ATAQUES, 5), 9, 5
     )  # fmt: skip
-    decision = decide(medido, medido, Ganancia(0.01, -0.004, 0.03), Politica(), renovacion=True)
+    decision = apply_gate(medido, medido, Ganancia(0.01, -0.004, 0.03), Politica(), renovacion=True)
     show(Juicio(123, 122, decision))
     salida = capsys.readouterr().out
-    assert max(map(len, salida.splitlines())) <= ANCHO
+    assert max(map(len, salida.splitlines())) <= ANCHO_TABLA
     for criterio in decision.criterios:
         celdas = columnas(salida, criterio.nombre)
         assert (celdas[0], celdas[3]) == (criterio.nombre, criterio.limite)
@@ -216,7 +233,7 @@ def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: Reg
     """Both are scored on the challenger's frozen set, not each on its own."""
     campeon = registrar(entorno_mlflow, SORDO, semilla=1)
     aspirante = registrar(entorno_mlflow, CERTERO, semilla=2)
-    criterio = judge(entorno_mlflow, registro, aspirante, campeon).decision.criterios[0]
+    criterio = compare_versions(entorno_mlflow, registro, aspirante, campeon).decision.criterios[0]
     madrid = load_calendario("Europe/Madrid")
 
     def precision(peso: float, semilla: int) -> float:
@@ -227,17 +244,15 @@ def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: Reg
     assert criterio.aspirante == precision(CERTERO, 2) != precision(CERTERO, 1)
 
 
-def test_promote_decide_y_hace(entorno_mlflow: Settings, registro: Registro) -> None:
-    """The function gives the same decision as the verb, already carried out."""
+def test_lo_que_se_decide_se_hace(entorno_mlflow: Settings, registro: Registro) -> None:
+    """What the gate accepts is carried out, in the name of who asked."""
     a_mano(entorno_mlflow, registrar(entorno_mlflow, SORDO))
     certero = registrar(entorno_mlflow, CERTERO)
-    decision = promote(entorno_mlflow, quien="la prueba")
+    decision = promote(entorno_mlflow)
     assert decision.promueve
     assert all(c.cumple for c in decision.criterios)
     assert registro.version_of(CAMPEON) == certero
     assert ficha(entorno_mlflow, certero).etiquetas["promovido_por"] == "la prueba"
-    with pytest.raises(PermanentError, match="ya es el campeón"):
-        promote(entorno_mlflow)
 
 
 # ---- A person decides ----
@@ -390,9 +405,9 @@ def test_el_campeon_movido_a_mano_vale_igual(
     assert juicio.decision.promueve
     a_mano(entorno_mlflow, sordo)
     with pytest.raises(PermanentError, match="el campeón ha cambiado mientras tanto"):
-        carry_out(entorno_mlflow, registro, juicio, quien="yo")
+        promote_accepted(entorno_mlflow, registro, juicio, quien="yo")
     a_mano(entorno_mlflow, certero)
-    carry_out(entorno_mlflow, registro, juicio, quien="yo")
+    promote_accepted(entorno_mlflow, registro, juicio, quien="yo")
     assert registro.version_of(CAMPEON) == nuevo
 
 
@@ -471,4 +486,4 @@ def test_sin_datos_congelados_no_hay_comparacion(
     """A challenger without its frozen set cannot be judged, and says so."""
     version = registrar(entorno_mlflow, CERTERO, extras)
     with pytest.raises(ModeloInvalidoError, match=dicho):
-        judge(entorno_mlflow, registro, version, None)
+        compare_versions(entorno_mlflow, registro, version, None)

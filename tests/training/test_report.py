@@ -22,7 +22,7 @@ from training.evaluation.metrics import Casos
 from training.evaluation.report import (
     CABECERA_COMPARACION,
     CABECERA_TIPOS,
-    MEZCLA,
+    NOMBRE_MEZCLA,
     Opiniones,
     comparison_rows,
     make_informe,
@@ -122,13 +122,13 @@ def test_los_atacados_van_delante(informe: dict[str, Any]) -> None:
 def test_frente_a_lo_demas(informe: dict[str, Any]) -> None:
     """Who knows everything is better by what we lack; who says nothing has no figure at all."""
     sabio, mudo = informe["comparacion"]["sabio"], informe["comparacion"]["mudo"]
-    nuestra = informe["comparacion"][MEZCLA]["roc_auc"]["valor"]
+    nuestra = informe["comparacion"][NOMBRE_MEZCLA]["roc_auc"]["valor"]
     assert sabio["roc_auc"]["valor"] == 1.0
     assert sabio["ventaja_roc_auc"]["valor"] == pytest.approx(nuestra - 1.0)
     assert sabio["ventaja_roc_auc"]["hasta"] <= 0.0
     assert mudo["roc_auc"]["valor"] is None
     assert set(mudo) == set(sabio)
-    assert set(informe["curvas"]) == {MEZCLA, "sabio"}
+    assert set(informe["curvas"]) == {NOMBRE_MEZCLA, "sabio"}
     filas = {fila[0]: fila for fila in comparison_rows(informe)}
     assert filas["mudo"] == ("mudo", "–", "–", "–", "–")
     assert filas["sabio"][4].startswith("−")
@@ -216,8 +216,8 @@ def test_la_pagina_no_pide_nada_y_lo_dice_todo(informe: dict[str, Any]) -> None:
 def test_las_figuras_dan_las_cifras(informe: dict[str, Any]) -> None:
     """The blend is on top of all and first in the key; no two curves look the same."""
     for figura in (roc_figure(informe), precision_figure(informe)):
-        assert figura.data[-1].name == MEZCLA
-        assert min(figura.data, key=lambda d: d.legendrank).name == MEZCLA
+        assert figura.data[-1].name == NOMBRE_MEZCLA
+        assert min(figura.data, key=lambda d: d.legendrank).name == NOMBRE_MEZCLA
         trazos = [(d.line.color, d.line.dash) for d in figura.data]
         assert len(set(trazos)) == len(trazos)
     assert precision_figure(informe).data[0].line.shape == "vh"
@@ -233,8 +233,8 @@ def test_las_figuras_dan_las_cifras(informe: dict[str, Any]) -> None:
 
 def test_los_once_que_se_comparan_se_distinguen(informe: dict[str, Any]) -> None:
     """Eight detectors and three simpler methods have eleven traces that differ."""
-    curva = informe["curvas"][MEZCLA]
-    doce = {**informe, "curvas": {MEZCLA: curva, **{f"m{k}": curva for k in range(11)}}}
+    curva = informe["curvas"][NOMBRE_MEZCLA]
+    doce = {**informe, "curvas": {NOMBRE_MEZCLA: curva, **{f"m{k}": curva for k in range(11)}}}
     colores = [d.line.color for d in roc_figure(doce).data]
     assert len(set(colores)) == 12
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detection.params import Params
-from training.evaluation.gain import Ganancia
+from training.evaluation.metrics import Ganancia
 from training.evaluation.version_metrics import Metricas
 from training.promotion_policy import Decision, Politica
-from training.promotion_policy import decide as decide_con
+from training.promotion_policy import apply_gate as decide_con
 
 POLITICA = Politica(0.01, 0.05, (100.0, 40.0, 10.0, 4.0))
 ATAQUES = ("congelado", "fraude_proporcional", "plantacion")
@@ -48,7 +48,7 @@ def medidas(
     )
 
 
-def decide(
+def apply_gate(
     campeon: Metricas,
     aspirante: Metricas,
     politica: Politica,
@@ -72,7 +72,7 @@ def fallidos(decision: Decision) -> list[str]:
 
 def test_quien_es_mejor_en_todo_asciende() -> None:
     """A better challenger within its budget is promoted, and the reason says by how much."""
-    decision = decide(CAMPEON, MEJOR, POLITICA)
+    decision = apply_gate(CAMPEON, MEJOR, POLITICA)
     assert decision.promueve
     assert "de 0,700 a 0,750 (al azar: 0,100), ganancia +0,050 (+0,050 a +0,050)" in decision.motivo
     assert [c.nombre for c in decision.criterios] == [
@@ -114,7 +114,7 @@ def test_quien_es_mejor_en_todo_asciende() -> None:
 )
 def test_un_criterio_que_falla_basta(aspirante: Metricas, culpable: str, dicho: str) -> None:
     """One criterion that is not met keeps the champion, and the reason names it with its limit."""
-    decision = decide(CAMPEON, aspirante, POLITICA)
+    decision = apply_gate(CAMPEON, aspirante, POLITICA)
     assert not decision.promueve
     assert fallidos(decision) == [culpable]
     assert decision.motivo == f"no cumple {culpable} ({dicho})"
@@ -123,22 +123,22 @@ def test_un_criterio_que_falla_basta(aspirante: Metricas, culpable: str, dicho: 
 def test_en_el_limite_justo_se_cumple() -> None:
     """A figure that is its limit, but for the last bits of floating point, meets it."""
     justo = medidas(0.72, dict.fromkeys(ATAQUES, 0.3 + 0.45), (100.0, 40.0, 10.0, 0.1 * 3 + 3.7))
-    assert decide(CAMPEON, justo, POLITICA).promueve
+    assert apply_gate(CAMPEON, justo, POLITICA).promueve
 
 
 def test_fuera_del_presupuesto_basta_con_no_empeorar() -> None:
     """A champion outside the budget: the challenger may be as bad, not worse."""
     campeon = medidas(falsas=(50.0, 60.0, 5.0, 2.0))
-    assert decide(campeon, medidas(0.75, falsas=(50.0, 60.0, 5.0, 2.0)), POLITICA).promueve
-    peor = decide(campeon, medidas(0.75, falsas=(50.0, 60.5, 5.0, 2.0)), POLITICA)
+    assert apply_gate(campeon, medidas(0.75, falsas=(50.0, 60.0, 5.0, 2.0)), POLITICA).promueve
+    peor = apply_gate(campeon, medidas(0.75, falsas=(50.0, 60.5, 5.0, 2.0)), POLITICA)
     assert fallidos(peor) == ["alarmas de severidad media"]
     assert "60,000 (el campeón)" in peor.motivo
 
 
 def test_lo_que_el_azar_hace_de_un_presupuesto_no_cuenta() -> None:
     """40 per 1 000 on 10 000 customer-days are 400 alarms, give or take twice 20; not more."""
-    assert decide(CAMPEON, medidas(0.75, falsas=(50.0, 43.9, 5.0, 2.0)), POLITICA).promueve
-    peor = decide(CAMPEON, medidas(0.75, falsas=(50.0, 44.1, 5.0, 2.0)), POLITICA)
+    assert apply_gate(CAMPEON, medidas(0.75, falsas=(50.0, 43.9, 5.0, 2.0)), POLITICA).promueve
+    peor = apply_gate(CAMPEON, medidas(0.75, falsas=(50.0, 44.1, 5.0, 2.0)), POLITICA)
     assert fallidos(peor) == ["alarmas de severidad media"]
 
 
@@ -146,9 +146,9 @@ def test_un_cliente_y_una_alarma_son_azar() -> None:
     """On a small set, losing one attacked customer or raising one alarm in all is no criterion."""
     campeon = medidas(hallados={"plantacion": 1.0}, clientes=4, falsas=(0.0,) * 4, dias=100.0)
     una = medidas(0.9, {"plantacion": 0.75}, (10.0,) * 4, clientes=4, dias=100.0)
-    assert decide(campeon, una, POLITICA).promueve
+    assert apply_gate(campeon, una, POLITICA).promueve
     dos = medidas(0.9, {"plantacion": 0.5}, (10.0, 10.0, 10.0, 20.0), clientes=4, dias=100.0)
-    assert fallidos(decide(campeon, dos, POLITICA)) == [
+    assert fallidos(apply_gate(campeon, dos, POLITICA)) == [
         "hallados: plantacion",
         "alarmas de severidad crítica",
     ]
@@ -157,7 +157,7 @@ def test_un_cliente_y_una_alarma_son_azar() -> None:
 def test_otros_datos_no_se_comparan() -> None:
     """Figures from two different sets are refused, whatever they say."""
     with pytest.raises(ValueError, match="los mismos datos"):
-        decide(CAMPEON, medidas(0.9, sha="b" * 64), POLITICA)
+        apply_gate(CAMPEON, medidas(0.9, sha="b" * 64), POLITICA)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_otros_datos_no_se_comparan() -> None:
 )
 def test_lo_que_falta_no_cumple(aspirante: Metricas) -> None:
     """A figure that is missing or not a number meets no criterion."""
-    decision = decide(CAMPEON, aspirante, POLITICA)
+    decision = apply_gate(CAMPEON, aspirante, POLITICA)
     assert not decision.promueve
     assert "sin medir" in decision.motivo
 
@@ -186,14 +186,14 @@ def test_lo_que_falta_no_cumple(aspirante: Metricas) -> None:
 )
 def test_contra_un_campeon_sin_medir_no_se_asciende(campeon: Metricas) -> None:
     """A champion's figure that is not a number proves nothing."""
-    assert not decide(campeon, medidas(0.99), POLITICA).promueve
+    assert not apply_gate(campeon, medidas(0.99), POLITICA).promueve
 
 
 def test_un_ataque_nuevo_no_se_ha_podido_perder() -> None:
     """A kind that the champion has no figure of asks for nothing."""
     campeon = medidas(hallados={"plantacion": 0.8})
     aspirante = medidas(0.75, {"plantacion": 0.8, "congelado": 0.0})
-    decision = decide(campeon, aspirante, POLITICA)
+    decision = apply_gate(campeon, aspirante, POLITICA)
     assert decision.promueve
     assert not any("congelado" in c.nombre for c in decision.criterios)
 
@@ -201,7 +201,7 @@ def test_un_ataque_nuevo_no_se_ha_podido_perder() -> None:
 def test_no_se_pide_lo_que_nadie_puede_fallar() -> None:
     """A kind of which the champion finds no more than the margin is no criterion, not even 0."""
     pocos = {"plantacion": 0.8, "congelado": 0.05}
-    decision = decide(medidas(hallados=pocos), medidas(0.75, pocos), POLITICA)
+    decision = apply_gate(medidas(hallados=pocos), medidas(0.75, pocos), POLITICA)
     assert [c.nombre for c in decision.criterios if "hallados" in c.nombre] == [
         "hallados: plantacion"
     ]
@@ -209,23 +209,23 @@ def test_no_se_pide_lo_que_nadie_puede_fallar() -> None:
 
 def test_una_ganancia_que_puede_ser_azar_no_basta() -> None:
     """What counts is the lower bound of the gain, and the reason shows the interval."""
-    assert decide(CAMPEON, MEJOR, POLITICA, margen=0.039).promueve
-    decision = decide(CAMPEON, MEJOR, POLITICA, margen=0.041)
+    assert apply_gate(CAMPEON, MEJOR, POLITICA, margen=0.039).promueve
+    decision = apply_gate(CAMPEON, MEJOR, POLITICA, margen=0.041)
     assert fallidos(decision) == ["precisión media"]
     assert "+0,050 (+0,009 a +0,091) > +0,010" in decision.motivo
-    assert not decide(CAMPEON, MEJOR, POLITICA, margen=math.nan).promueve, "one customer in all"
+    assert not apply_gate(CAMPEON, MEJOR, POLITICA, margen=math.nan).promueve, "one customer in all"
 
 
 def test_a_una_renovacion_le_basta_con_no_ser_peor() -> None:
     """A challenger on newer data may gain nothing, but not lose more than the margin."""
     politica = Politica(presupuesto=POLITICA.presupuesto)
-    assert not decide(CAMPEON, CAMPEON, politica).promueve
-    igual = decide(CAMPEON, CAMPEON, politica, renovacion=True)
+    assert not apply_gate(CAMPEON, CAMPEON, politica).promueve
+    igual = apply_gate(CAMPEON, CAMPEON, politica, renovacion=True)
     assert igual.promueve
     assert igual.criterios[0].limite == "+0,000 (+0,000 a +0,000) > −0,020"
-    assert decide(CAMPEON, CAMPEON, politica, 0.019, renovacion=True).promueve
-    assert not decide(CAMPEON, CAMPEON, politica, 0.021, renovacion=True).promueve
-    assert not decide(CAMPEON, medidas(0.679), politica, renovacion=True).promueve
+    assert apply_gate(CAMPEON, CAMPEON, politica, 0.019, renovacion=True).promueve
+    assert not apply_gate(CAMPEON, CAMPEON, politica, 0.021, renovacion=True).promueve
+    assert not apply_gate(CAMPEON, medidas(0.679), politica, renovacion=True).promueve
 
 
 def test_el_presupuesto_es_el_de_los_parametros() -> None:
@@ -247,7 +247,7 @@ cifras = st.builds(
 @given(cifras, cifras)
 def test_asciende_si_y_solo_si_cumple_todo(campeon: Metricas, aspirante: Metricas) -> None:
     """It never promotes when a criterion fails, and always when all are met."""
-    decision = decide(campeon, aspirante, POLITICA)
+    decision = apply_gate(campeon, aspirante, POLITICA)
     assert decision.promueve == (not fallidos(decision))
     if decision.promueve:
         assert aspirante.precision_media > campeon.precision_media + 0.01
@@ -269,7 +269,7 @@ def test_el_orden_no_decide(campeon: Metricas, aspirante: Metricas) -> None:
             },
         )
 
-    assert decide(al_reves(campeon), al_reves(aspirante), POLITICA) == decide(
+    assert apply_gate(al_reves(campeon), al_reves(aspirante), POLITICA) == apply_gate(
         campeon, aspirante, POLITICA
     )
 
@@ -277,7 +277,7 @@ def test_el_orden_no_decide(campeon: Metricas, aspirante: Metricas) -> None:
 @given(cifras)
 def test_nadie_asciende_contra_si_mismo(medido: Metricas) -> None:
     """The same figures are no gain: two equal models cannot take turns for ever."""
-    assert not decide(medido, medido, POLITICA).promueve
+    assert not apply_gate(medido, medido, POLITICA).promueve
 
 
 @given(cifras, cifras, st.floats(0.0, 0.3))
@@ -289,8 +289,8 @@ def test_ser_mejor_no_perjudica(campeon: Metricas, aspirante: Metricas, mas: flo
         hallados_clientes={t: v + mas for t, v in aspirante.hallados_clientes.items()},
         falsas_alarmas={s: v * (1 - mas) for s, v in aspirante.falsas_alarmas.items()},
     )
-    antes = decide(campeon, aspirante, POLITICA).promueve
-    assert decide(campeon, mejor, POLITICA).promueve or not antes
+    antes = apply_gate(campeon, aspirante, POLITICA).promueve
+    assert apply_gate(campeon, mejor, POLITICA).promueve or not antes
 
 
 def test_el_presupuesto_no_crece_con_lo_desiguales_que_sean_las_alarmas() -> None:
@@ -301,8 +301,8 @@ def test_el_presupuesto_no_crece_con_lo_desiguales_que_sean_las_alarmas() -> Non
     """
     politica = Politica(0.01, 0.05, (300.0, 60.0, 10.0, 4.0))
     campeon = medidas(falsas=(50.0, 20.0, 5.0, 2.0), dias=350.0)
-    malo = decide(campeon, medidas(0.9, falsas=(50.0, 136.0, 5.0, 2.0), dias=350.0), politica)
+    malo = apply_gate(campeon, medidas(0.9, falsas=(50.0, 136.0, 5.0, 2.0), dias=350.0), politica)
     assert fallidos(malo) == ["alarmas de severidad media"]
     assert "136,000, se pide ≤ 86,186 (presupuesto 60)" in malo.motivo
     justo = medidas(0.9, falsas=(50.0, 86.0, 5.0, 2.0), dias=350.0)
-    assert decide(campeon, justo, politica).promueve
+    assert apply_gate(campeon, justo, politica).promueve

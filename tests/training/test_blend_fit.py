@@ -18,11 +18,10 @@ from detection.scoring_model import ScoringModel
 from detection.simulation.synthesis import generate, make_population
 from serving.model_package import MEZCLA, load_paquete, save_paquete
 from training import blend_fit
-from training.blend_fit import CLIENTES_MINIMOS, Ejemplos, learn_mezcla
-from training.reviewed import read_dichos
-from training.short_history import learn_short
+from training.blend_fit import LIMPIOS_MINIMOS, Ejemplos, learn_mezcla, read_reviewed
+from training.fit import learn_short
 
-CLIENTES, DIAS = CLIENTES_MINIMOS + 4, 45
+CLIENTES, DIAS = LIMPIOS_MINIMOS + 4, 45
 DESDE = HASTA - 24 * DIAS
 OFFLINE = TIPOS.index(TipoAnomalia.MODELO_OFFLINE)
 
@@ -147,8 +146,8 @@ def test_se_aprende_de_lo_que_dicen_los_analistas() -> None:
         ("CLI_00003", HASTA + 99): True,
         ("NADIE", HASTA - 10): True,
     }
-    dichos = read_dichos(historia, casos, _modelo(), MADRID, PARAMS)
+    dichos = read_reviewed(historia, casos, _modelo(), MADRID, PARAMS)
     assert dichos is not None
     assert sorted(dichos.sospechosa.tolist()) == [False, True]
     assert dichos.columnas.shape == (2, len(COLUMNAS))
-    assert read_dichos(historia, {}, _modelo(), MADRID, PARAMS) is None
+    assert read_reviewed(historia, {}, _modelo(), MADRID, PARAMS) is None

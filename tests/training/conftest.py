@@ -1,0 +1,48 @@
+"""One trained version for all tests that only need to have one."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from apoyo_entrenamiento import PARTICIONES, en_memoria
+
+from detection.features.hourly import RASGOS
+from serving.model_package import save_paquete
+from serving.registry import Registro
+from serving.settings import Settings
+from training.fit import learn
+
+
+@pytest.fixture(scope="session")
+def paquete_entrenado(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Give the package of a version that is trained once in a run of the tests, by one worker."""
+    base = tmp_path_factory.getbasetemp()
+    carpeta = (base if worker_id == "master" else base.parent) / "version_entrenada"
+    with carpeta.with_suffix(".cerrojo").open("w") as cerrojo:
+        fcntl.flock(cerrojo, fcntl.LOCK_EX)
+        if not carpeta.exists():
+            aprendido = learn(Settings(kafka_particiones=PARTICIONES), en_memoria(), {})
+            a_medias = carpeta.with_suffix(".a_medias")
+            save_paquete(aprendido.modelo, a_medias, extras=aprendido.extras())
+            a_medias.rename(carpeta)
+    return carpeta
+
+
+@pytest.fixture
+def entrenada(paquete_entrenado: Path) -> Callable[[Settings], int]:
+    """Give what registers that version as a training would, and returns its number."""
+
+    def registrar(settings: Settings) -> int:
+        return Registro(settings).register(
+            paquete_entrenado,
+            np.zeros((2, len(RASGOS)), np.float32),
+            parametros={},
+            metricas={},
+            etiquetas={},
+        )
+
+    return registrar
