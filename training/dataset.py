@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.domain import HORAS_POR_DIA, Calendario, Historia
+from detection.domain import HORAS_POR_DIA, Calendario, Historia, Lecturas
 from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
 from detection.params import HORAS_VENTANA, Params
@@ -204,9 +204,8 @@ def read_muestra(
     """
     limites = limites or Limites()
     elegidos, hasta = _draw_trainable(almacen, ventana, limites, semilla), ventana.hasta_hora
-    muestreo = SampleReader(
-        almacen, DetectorConsumo(calendario, params), ventana, semilla, confirmados, limites
-    )
+    detector = DetectorConsumo(calendario, params)
+    muestreo = SampleReader(almacen, detector, ventana, semilla, confirmados, limites)
     muestreo.read(elegidos.clientes)
     calibran, juzgan = _split(muestreo.limpios, limites)
     propietario_id, hora_utc, rasgos = muestreo.without(calibran)
@@ -217,9 +216,7 @@ def read_muestra(
         for ids, dias in ((calibran, CALIBRACION_DIAS), (juzgan, RETENIDOS_DIAS))
     ]
     for parte in retenidas:
-        muestreo.huella.update("\n".join(parte.lecturas.propietario_id).encode())
-        muestreo.huella.update(parte.lecturas.hora_utc.tobytes())
-        muestreo.huella.update(parte.lecturas.consumo_kwh.tobytes())
+        _add_readings(muestreo.huella, parte.lecturas)
     muestreo.recuento |= {
         "clientes_conocidos": elegidos.conocidos, "clientes_con_historia": elegidos.con_historia,
         "filas": rasgos.shape[0],
@@ -229,6 +226,12 @@ def read_muestra(
         ventana, rasgos, propietario_id, hora_utc, retenidas[0], retenidas[1],
         muestreo.recuento, por_particion, muestreo.huella.hexdigest(), elegidos,
     )  # fmt: skip
+
+
+def _add_readings(huella: Any, lecturas: Lecturas) -> None:
+    huella.update("\n".join(lecturas.propietario_id).encode())
+    huella.update(lecturas.hora_utc.tobytes())
+    huella.update(lecturas.consumo_kwh.tobytes())
 
 
 def _draw_trainable(
