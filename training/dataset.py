@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.domain import HORAS_POR_DIA, Calendario, Historia, Lecturas
+from detection.domain import HORAS_POR_DIA, Calendario, Historia
 from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
 from detection.params import HORAS_VENTANA, Params
@@ -202,8 +202,8 @@ def read_muestra(
     TransientError
         The history is away.
     """
-    limites = limites or Limites()
-    elegidos, hasta = _draw_trainable(almacen, ventana, limites, semilla), ventana.hasta_hora
+    limites, hasta = limites or Limites(), ventana.hasta_hora
+    elegidos = _draw_trainable(almacen, ventana, limites, semilla)
     detector = DetectorConsumo(calendario, params)
     muestreo = SampleReader(almacen, detector, ventana, semilla, confirmados, limites)
     muestreo.read(elegidos.clientes)
@@ -215,12 +215,10 @@ def read_muestra(
         load_held_out(almacen, ids, (hasta - dias * HORAS_POR_DIA, hasta), por_particion)
         for ids, dias in ((calibran, CALIBRACION_DIAS), (juzgan, RETENIDOS_DIAS))
     ]
-    for parte in retenidas:
-        _add_readings(muestreo.huella, parte.lecturas)
+    _add_readings(muestreo.huella, retenidas)
     muestreo.recuento |= {
         "clientes_conocidos": elegidos.conocidos, "clientes_con_historia": elegidos.con_historia,
-        "filas": rasgos.shape[0],
-        "clientes_calibran": len(calibran), "clientes_juzgan": len(juzgan),
+        "filas": len(rasgos), "clientes_calibran": len(calibran), "clientes_juzgan": len(juzgan),
     }  # fmt: skip
     return Muestra(
         ventana, rasgos, propietario_id, hora_utc, retenidas[0], retenidas[1],
@@ -228,10 +226,11 @@ def read_muestra(
     )  # fmt: skip
 
 
-def _add_readings(huella: Any, lecturas: Lecturas) -> None:
-    huella.update("\n".join(lecturas.propietario_id).encode())
-    huella.update(lecturas.hora_utc.tobytes())
-    huella.update(lecturas.consumo_kwh.tobytes())
+def _add_readings(huella: Any, retenidas: Sequence[HeldOut]) -> None:
+    for lecturas in (parte.lecturas for parte in retenidas):
+        huella.update("\n".join(lecturas.propietario_id).encode())
+        huella.update(lecturas.hora_utc.tobytes())
+        huella.update(lecturas.consumo_kwh.tobytes())
 
 
 def _draw_trainable(
