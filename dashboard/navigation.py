@@ -20,7 +20,7 @@ class DashboardPage:
     Parameters
     ----------
     module : str
-        Its file in ``dashboard/pages``, imported when it is first opened; also its URL. It has
+        Its file in ``dashboard/views``, imported when it is first opened; also its URL. It has
         ``draw_`` and its name.
     """
 
@@ -39,7 +39,7 @@ class DashboardPage:
         """Draw the page under its title."""
         st.title(self.title, anchor=False)
         st.caption(self.about)
-        getattr(import_module(f"dashboard.pages.{self.module}"), f"draw_{self.module}")()
+        getattr(import_module(f"dashboard.views.{self.module}"), f"draw_{self.module}")()
 
 
 _WATCH, _ANALYSIS, _DETECTOR = "Vigilancia", "Análisis", "Detector"

@@ -17,7 +17,7 @@ RAZON = "hallados: plantacion: 0,200, y se pide ≥ 0,850"
 
 def _guion(dado: dict) -> None:  # type: ignore[type-arg]
     """Draw the part of the page where the champion is changed."""
-    from dashboard.pages.modelos import _change_champion, _figures
+    from dashboard.views.modelos import _change_champion, _figures
 
     campeon = next(v for v in dado["elementos"] if v["version"] == dado["campeon"])
     _figures(dado, campeon)

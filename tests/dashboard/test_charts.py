@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dashboard import texts
 from dashboard.charts import anomalias, avanzado, buscar_cliente, deriva, mensual, modelos, shared
-from dashboard.pages.avanzado import alerts_by_threshold, correlation
 from dashboard.theme import DARK, LIGHT, Palette, palette_of, streamlit_theme
+from dashboard.views.avanzado import alerts_by_threshold, correlation
 
 PALETAS = pytest.mark.parametrize("colores", [LIGHT, DARK], ids=["clara", "oscura"])
 SEPARACION = 15.0

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dashboard.charts import mensual
-from dashboard.pages.mensual import change_in_a_year
 from dashboard.theme import DARK, LIGHT, Palette
+from dashboard.views.mensual import change_in_a_year
 
 
 def mes(nombre: str, promedio: float, noche: float | None = 0.2) -> dict[str, Any]:

@@ -1,1 +1,0 @@
-"""One file a page; each has ``draw_`` and its name, which draws it."""
