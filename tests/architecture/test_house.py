@@ -227,6 +227,8 @@ def test_nadie_se_llama_como_una_habitacion_ni_como_un_modulo_estandar() -> None
     prohibidos = {*HABITACIONES, *sys.stdlib_module_names, "utils", "helpers", "common", "misc"}
     nombres = {ruta.stem for ruta in FICHEROS} - {"__init__", "__main__"}
     assert not nombres & prohibidos
+    # Streamlit shows the files of such a folder by itself to whoever opens a page's address first.
+    assert not (RAIZ / "dashboard" / "pages").exists()
 
 
 def _constante(nodo: ast.expr) -> bool:
