@@ -49,6 +49,7 @@ from pipeline.stores.postgres.transfer import move, remove, unite
 from pipeline.stores.watchdog import TRABAJO
 from serving.settings import Settings
 
+_OLDER_THAN = f"SELECT count(*) FROM {ARCHIVO} WHERE fecha < %s"
 TANDA = 50_000
 """Readings a transaction: about a second's work."""
 ESPERA_CERROJO_MS = 2_000
@@ -124,7 +125,7 @@ class PostgresArchive:
         """Return how many readings of days before ``antes_de`` the archive holds."""
         with self._conexion.transaction() as cursor:
             cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute(f"SELECT count(*) FROM {ARCHIVO} WHERE fecha < %s", (antes_de,))
+            cursor.execute(_OLDER_THAN, (antes_de,))
             return int(cursor.fetchone()[0])
 
     def archivar(self, limite: date, hoy: date, avance: OnProgress = ignore) -> Movidos:
