@@ -118,7 +118,7 @@ def test_entrena_y_registra(entorno_mlflow: Settings) -> None:
     assert registro.version_of("challenger") == resultado.version
     assert registro.version_of("champion") is None, "training promotes nobody"
     carpeta = registro.download(resultado.version, entorno_mlflow.modelos_dir / "v")
-    assert load_paquete(carpeta, "v").bosque.n_rasgos == len(RASGOS)
+    assert load_paquete(carpeta, "v").bosque.trees.n_rasgos == len(RASGOS)
     assert (
         Metricas(**json.loads((carpeta / "metricas.json").read_bytes()))
         == resultado.aprendido.metricas
