@@ -22,8 +22,8 @@ MODOS = {"reglas": ["--modelo", "reglas"], "aprendida": ["--entrenamiento", "50d
 IGUALES = 0.98
 """Share of readings that a version learnt on the spot has to score the same. Evidence is added up
 in whatever order the compiler finds fastest, so its last bit may differ from one build to another;
-trees then split elsewhere now and then, and a score moves by a hundredth. Measured when every file
-moved and no line changed, 2026-11-30: 0.989, no score by more than 0.01."""
+trees then split elsewhere now and then, and a score moves by a hundredth. Measured after every file
+had moved, 2026-11-30: 0.989, no score by more than 0.01."""
 
 
 def _evaluar(modo: str, carpeta: Path) -> pd.DataFrame:
