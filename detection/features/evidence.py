@@ -206,7 +206,9 @@ def _remember(w, valida, ahora, cuantos, p, usual, sigma, perfil, inversa, noche
         while hasta < MEMORIAS[m]:
             if valida[hasta]:
                 dia = w[ULTIMA - 23 - 24 * hasta : ULTIMA + 1 - 24 * hasta]
-                razon += _likelihood(dia, p, perfil, inversa, reciente)
+                razon += _likelihood(dia, p, perfil, inversa)
+                for c in range(24):
+                    reciente[c] += dia[c]
             hasta += 1
         o[j], o[j + 1] = _fit(reciente, perfil[p], perfil[2 + p])
         o[j + 2] = _signed(razon, 20.0 * cuantos[m])
@@ -216,16 +218,17 @@ def _remember(w, valida, ahora, cuantos, p, usual, sigma, perfil, inversa, noche
 
 
 @jit(fastmath=REORDENA)
-def _likelihood(dia, p, perfil, inversa, reciente):  # type: ignore[no-untyped-def]
-    """Return how much better a day fits the mirror image than the usual day; add it to the recent.
+def _likelihood(dia, p, perfil, inversa):  # type: ignore[no-untyped-def]
+    """Return how much better a day fits the mirror image than the usual day.
 
     For h6 of Jokar et al. 2016: the log ratio of normal hours about either, each hour's part
     bounded. Both have the same 24 spreads, in another order, so their logarithms cancel out.
+    Nothing is stored here: beside a store, the order of a reordered sum would depend on where the
+    arrays happen to lie in memory, and so would the last bit of it.
     """
     razon = 0.0
     for c in range(24):
         v = dia[c]
-        reciente[c] += v
         z = (v - perfil[p, c]) * inversa[p, c]
         y = (v - perfil[2 + p, c]) * inversa[2 + p, c]
         razon += min(z * z, 9.0) - min(y * y, 9.0)
