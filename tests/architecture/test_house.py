@@ -62,9 +62,6 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "httpx": ("dashboard/client.py",),
 }
 
-CIRCULOS: frozenset[tuple[str, str]] = frozenset({("training.fit", "training.promotion")})
-"""Imports, of the first by the second, that close a circle today: to be emptied."""
-
 PERMITIDO_EN_DETECTION = {"numpy", "numba", "sklearn", "river", "scipy", "detection"}
 IMPURO = {
     "os", "io", "sys", "time", "logging", "pathlib", "random", "socket", "subprocess", "threading",
@@ -153,7 +150,7 @@ def _grafo() -> dict[str, set[str]]:
             de
             for nombre in _en_marcha(ruta)
             for de in (nombre if nombre in modulos else nombre.rpartition(".")[0],)
-            if de in modulos and de != modulo and (de, modulo) not in CIRCULOS
+            if de in modulos and de != modulo
         }
         for modulo, ruta in modulos.items()
     }
