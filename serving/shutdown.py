@@ -12,6 +12,7 @@ the signals back, ends whole, and has them delivered::
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -90,6 +91,23 @@ class Parada(AbstractContextManager["Parada"]):
             yield
         finally:
             self._interrumpible = False
+
+
+def end_child(hijo: subprocess.Popen[bytes], despedida_s: float) -> int:
+    """Return the status of a child that is ended if it is still at work.
+
+    Parameters
+    ----------
+    despedida_s : float
+        What it has to undo what it has begun, before it is killed.
+    """
+    if hijo.poll() is None:
+        hijo.terminate()
+        try:
+            hijo.wait(despedida_s)
+        except subprocess.TimeoutExpired:
+            hijo.kill()
+    return hijo.wait()
 
 
 class HeldSignals:

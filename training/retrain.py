@@ -36,7 +36,7 @@ from serving.logs import configure_logs
 from serving.model_versions import CAMPEON
 from serving.registry import Registro
 from serving.settings import Settings, load_settings
-from serving.shutdown import PASO_S, Parada
+from serving.shutdown import PASO_S, Parada, end_child
 from training.promotion import examine, promote_accepted, who
 from training.promotion_policy import Criterio, Politica
 
@@ -332,13 +332,7 @@ def _run_child(orden: Sequence[str], parada: Parada, despedida_s: float) -> int:
     with subprocess.Popen(orden) as hijo:
         while hijo.poll() is None and not parada.esperar(PASO_S):
             pass
-        if hijo.poll() is None:
-            hijo.terminate()
-            try:
-                hijo.wait(despedida_s)
-            except subprocess.TimeoutExpired:
-                hijo.kill()
-        return hijo.wait()
+        return end_child(hijo, despedida_s)
 
 
 def main(argv: Sequence[str]) -> int:

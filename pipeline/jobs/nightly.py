@@ -39,7 +39,7 @@ from pipeline.stores.postgres.migrations.apply import migrate
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
-from serving.shutdown import Parada
+from serving.shutdown import Parada, end_child
 
 _LOG = logging.getLogger("mantenimiento")
 
@@ -157,7 +157,7 @@ def run_child(
                 if parada.esperar(PASO_S):
                     raise KeyboardInterrupt
         finally:
-            _end(hijo, despedida_s)
+            end_child(hijo, despedida_s)
         dicho, quejas = _lines(salida), _lines(errores)
     for linea in quejas:
         _LOG.debug("%s", linea)
@@ -165,17 +165,6 @@ def run_child(
         return ResultadoPaso(HECHO, "; ".join(dicho) or "sin nada que decir")
     ultima = [*dicho, *quejas][-1:] or ["sin explicación"]
     return ResultadoPaso(hijo.returncode, ultima[0].removeprefix("error: "))
-
-
-def _end(hijo: subprocess.Popen[bytes], despedida_s: float) -> None:
-    """Let a child that is still at work undo what it has begun; then it has to go."""
-    if hijo.poll() is None:
-        hijo.terminate()
-        try:
-            hijo.wait(despedida_s)
-        except subprocess.TimeoutExpired:
-            hijo.kill()
-    hijo.wait()
 
 
 def _lines(salida: Any) -> list[str]:
