@@ -12,27 +12,19 @@ import os
 import tempfile
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
+from bases import administrar, nueva_base
 
 from pipeline.embedded.probes import ANFITRION
 from pipeline.embedded.servers import mlflow_server
 from pipeline.embedded.services import EmbeddedServices, falta_embebido
-from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
 
 RAIZ = Path(__file__).resolve().parent.parent
-SIN_MLFLOW = "http://127.0.0.1:9"
-"""Nothing listens on the discard port, so no test meets a developer's own MLflow."""
-PARTICIONES = 3
-"""Enough for two consumers to share, few enough to be created quickly."""
-
-NuevaBase = Callable[..., AbstractContextManager[Settings]]
 
 LENTAS = tuple(RAIZ / "tests" / d for d in ("faults", "kafka_real", "seguridad/test_kafka_sasl.py"))
 """Run by ``make test-fallos`` alone."""
@@ -100,72 +92,23 @@ def servicios(_aislados: None) -> Iterator[EmbeddedServices]:
         EmbeddedServices(Path(carpeta), puertos_libres=True, mlflow=False) as en_marcha,
     ):
         # Who pulls the plug of a machine that runs tests loses the tests.
-        _administrar(en_marcha, "ALTER SYSTEM SET fsync = off")
-        _administrar(en_marcha, "SELECT pg_reload_conf()")
+        administrar(en_marcha, "ALTER SYSTEM SET fsync = off")
+        administrar(en_marcha, "SELECT pg_reload_conf()")
         yield en_marcha
 
 
-def _administrar(servicios: EmbeddedServices, orden: str) -> None:
-    """Run a command that belongs to the whole PostgreSQL server."""
-    entorno = _entorno_de(servicios, "postgres")
-    conexion = psycopg2.connect(
-        host=entorno.postgres_host, port=entorno.postgres_port, user=entorno.postgres_user,
-        password=entorno.postgres_password, dbname="postgres",
-    )  # fmt: skip
-    conexion.autocommit = True
-    with closing(conexion), conexion.cursor() as cursor:
-        cursor.execute(orden)
-
-
-@pytest.fixture(scope="session")
-def nueva_base(servicios: EmbeddedServices) -> NuevaBase:
-    """Give what makes settings of a new database, Mongo base and Kafka topic, for a ``with``.
-
-    The tables are there, copied from one database that was migrated, or none with
-    ``migrada=False``.
-    """
-    plantilla: list[str] = []
-
-    @contextmanager
-    def nueva(*, migrada: bool = True) -> Iterator[Settings]:
-        if migrada and not plantilla:
-            servicios.crear_base("plantilla")
-            migrate(_entorno_de(servicios, "plantilla"))
-            plantilla.append("TEMPLATE plantilla STRATEGY FILE_COPY")
-        unico = f"t_{uuid.uuid4().hex[:12]}"
-        copia = plantilla[0] if migrada else "TEMPLATE template0"
-        _administrar(servicios, f"CREATE DATABASE {unico} {copia}")
-        yield _entorno_de(servicios, unico)
-        _administrar(servicios, f"DROP DATABASE {unico} WITH (FORCE)")
-
-    return nueva
-
-
 @pytest.fixture
-def entorno(nueva_base: NuevaBase) -> Iterator[Settings]:
+def entorno(servicios: EmbeddedServices) -> Iterator[Settings]:
     """Give settings that lead to migrated tables, an empty Mongo base and unused Kafka names."""
-    with nueva_base() as settings:
+    with nueva_base(servicios, migrada=True) as settings:
         yield settings
 
 
 @pytest.fixture
-def entorno_vacio(nueva_base: NuevaBase) -> Iterator[Settings]:
+def entorno_vacio(servicios: EmbeddedServices) -> Iterator[Settings]:
     """Give the same before any migration: a database without tables."""
-    with nueva_base(migrada=False) as settings:
+    with nueva_base(servicios) as settings:
         yield settings
-
-
-def _entorno_de(servicios: EmbeddedServices, unico: str) -> Settings:
-    valores = {clave.lower(): valor for clave, valor in servicios.variables().items()}
-    valores |= {
-        "postgres_db": unico,
-        "mongo_db": unico,
-        "kafka_topic": f"consumos-data-{unico}",
-        "kafka_grupo": f"consumo-processor-group-{unico}",
-        "kafka_particiones": str(PARTICIONES),
-        "mlflow_tracking_uri": SIN_MLFLOW,
-    }
-    return Settings.model_validate(valores)
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ import contextlib
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
 import numpy as np
+from bases import nueva_base
 from fastapi import FastAPI
 
 from api.api_keys import key_hash
@@ -90,19 +90,8 @@ def sembrar(settings: Settings, clientes: int, sospechosos: int, dias: int) -> D
 @contextlib.contextmanager
 def base_nueva(servicios: EmbeddedServices, **otras: object) -> Iterator[Settings]:
     """Give settings that lead to an empty database and an empty Mongo base of their own."""
-    nombre = f"api_{uuid.uuid4().hex[:12]}"
-    servicios.crear_base(nombre)
-    valores = {clave.lower(): valor for clave, valor in servicios.variables().items()}
-    valores |= {"postgres_db": nombre, "mongo_db": nombre, "mlflow_tracking_uri": SIN_MLFLOW}
-    valores["kafka_topic"] = f"consumos-data-{nombre}"
-    try:
-        yield Settings.model_validate({**valores, **otras})
-    finally:
-        servicios.borrar_base(nombre)
-
-
-SIN_MLFLOW = "http://127.0.0.1:9"
-"""Nothing listens on the discard port."""
+    with nueva_base(servicios) as settings:
+        yield Settings.model_validate({**settings.model_dump(), **otras})
 
 
 @contextlib.contextmanager

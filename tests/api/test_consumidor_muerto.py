@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from apoyo_api import SIN_MLFLOW, base_nueva, esperar, servir
+from apoyo_api import base_nueva, esperar, servir
+from bases import SIN_MLFLOW
 from streamlit.testing.v1 import AppTest
 
 from dashboard.client import forget_answers

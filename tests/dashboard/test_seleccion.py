@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from apoyo_api import AHORA, CLAVES, claves_de_prueba, esperar, servir
+from bases import nueva_base
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 from streamlit.testing.v1 import AppTest
@@ -19,6 +20,7 @@ from dashboard.client import forget_answers
 from dashboard.reviews import ShownAnomaly, left_out
 from dashboard.session import TYPED_KEY
 from detection.domain import hora_absoluta
+from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
@@ -73,9 +75,9 @@ class Casa:
 
 
 @pytest.fixture
-def casa(nueva_base: Callable[..., AbstractContextManager[Settings]]) -> Iterator[Casa]:
+def casa(servicios: EmbeddedServices) -> Iterator[Casa]:
     """Give sixty anomalies, and a way to let more arrive."""
-    with nueva_base() as vacia:
+    with nueva_base(servicios, migrada=True) as vacia:
         claves = {"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
         settings = Settings.model_validate(vacia.model_dump() | claves)
         with servir(settings) as http:

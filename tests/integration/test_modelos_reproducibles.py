@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pymongo
 import pytest
+from bases import nueva_base
 from camino import (
     comprobar_exactamente_una_vez,
     consumidor,
@@ -74,19 +74,10 @@ def modelos_dir(lecturas: Lecturas, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def otro_entorno(entorno: Settings, servicios: EmbeddedServices) -> Iterator[Settings]:
+def otro_entorno(servicios: EmbeddedServices) -> Iterator[Settings]:
     """Give a second empty world beside ``entorno``."""
-    unico = f"t_{uuid.uuid4().hex[:12]}"
-    servicios.crear_base(unico)
-    yield entorno.model_copy(
-        update={
-            "postgres_db": unico,
-            "mongo_db": unico,
-            "kafka_topic": f"consumos-data-{unico}",
-            "kafka_grupo": f"consumo-processor-group-{unico}",
-        }
-    )
-    servicios.borrar_base(unico)
+    with nueva_base(servicios) as settings:
+        yield settings
 
 
 def _variables(variables: dict[str, str], entorno: Settings, modelos_dir: Path) -> dict[str, str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -23,7 +21,6 @@ from detection.domain import (
     instante,
     nombres_de_tipos,
 )
-from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.anomalies import LoteAnomalias
 from serving.local_time import load_calendario
 from serving.settings import Settings
@@ -133,16 +130,6 @@ def hacer_anomalias() -> list[dict[str, Any]]:
         )
         for i in range(len(todas))
     ]
-
-
-@contextmanager
-def entorno_propio(servicios: EmbeddedServices) -> Iterator[Settings]:
-    """Give settings that lead to empty databases, for as long as a module needs them."""
-    unico = f"t_{uuid.uuid4().hex[:12]}"
-    servicios.crear_base(unico)
-    valores = {clave.lower(): valor for clave, valor in servicios.variables().items()}
-    yield Settings.model_validate(valores | {"postgres_db": unico, "mongo_db": unico})
-    servicios.borrar_base(unico)
 
 
 def limite_archivo() -> datetime:

@@ -13,12 +13,12 @@ from apoyo_consultas import (
     LIMITE_ARCHIVO,
     Fila,
     ejecutar,
-    entorno_propio,
     filas_de,
     hacer_anomalias,
     hacer_datos,
     limite_archivo,
 )
+from bases import nueva_base
 from pymongo import MongoClient, monitoring
 
 from pipeline.embedded.services import EmbeddedServices
@@ -37,7 +37,7 @@ def historia(servicios: EmbeddedServices) -> Iterator[Settings]:
     Every test leaves it as it was. Its statistics are up to date, so that plans are those of a
     base that lives.
     """
-    with entorno_propio(servicios) as entorno:
+    with nueva_base(servicios) as entorno:
         migrate(entorno)
         store, archivo = PostgresStore(entorno), PostgresArchive(entorno)
         lecturas, veredictos = hacer_datos()
@@ -87,7 +87,7 @@ def con_anomalias(
 
     Every test leaves it as it was.
     """
-    with entorno_propio(servicios) as entorno:
+    with nueva_base(servicios) as entorno:
         store, consultas = MongoAnomalyStore(entorno), MongoConsultas(entorno)
         store.ensure_indexes()
         consultas.ensure_indexes()

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from apoyo_consultas import AHORA, entorno_propio
+from apoyo_consultas import AHORA
+from bases import nueva_base
 from contracts.sondas import AnomaliasMongo
 
 from pipeline.embedded.services import EmbeddedServices
@@ -44,7 +45,7 @@ def _mes(cliente: int, mes: str) -> Documento:
 @pytest.fixture(scope="module")
 def meses(servicios: EmbeddedServices) -> Iterator[MongoConsultas]:
     """Give a base with the months of ten customers."""
-    with entorno_propio(servicios) as entorno:
+    with nueva_base(servicios) as entorno:
         yield from _con_meses(entorno)
 
 

@@ -1,0 +1,66 @@
+"""Databases of their own for tests, on the one set of embedded servers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+
+import psycopg2
+
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.postgres.store import migrate
+from serving.settings import Settings
+
+SIN_MLFLOW = "http://127.0.0.1:9"
+"""Nothing listens on the discard port, so no test meets a developer's own MLflow."""
+PARTICIONES = 3
+"""Enough for two consumers to share, few enough to be created quickly."""
+
+
+def administrar(servicios: EmbeddedServices, orden: str) -> None:
+    """Run a command that belongs to the whole PostgreSQL server."""
+    entorno = _entorno_de(servicios, "postgres")
+    conexion = psycopg2.connect(
+        host=entorno.postgres_host, port=entorno.postgres_port, user=entorno.postgres_user,
+        password=entorno.postgres_password, dbname="postgres",
+    )  # fmt: skip
+    conexion.autocommit = True
+    with closing(conexion), conexion.cursor() as cursor:
+        cursor.execute(orden)
+
+
+@contextmanager
+def nueva_base(servicios: EmbeddedServices, *, migrada: bool = False) -> Iterator[Settings]:
+    """Give settings of an empty database, an empty Mongo base and unused Kafka names.
+
+    With ``migrada`` the tables are there, copied from one database that was migrated.
+    """
+    unico = f"t_{uuid.uuid4().hex[:12]}"
+    plantilla = _migrada(servicios) if migrada else "template0"
+    administrar(servicios, f"CREATE DATABASE {unico} TEMPLATE {plantilla} STRATEGY FILE_COPY")
+    try:
+        yield _entorno_de(servicios, unico)
+    finally:
+        administrar(servicios, f"DROP DATABASE {unico} WITH (FORCE)")
+
+
+@cache
+def _migrada(servicios: EmbeddedServices) -> str:
+    servicios.crear_base("plantilla")
+    migrate(_entorno_de(servicios, "plantilla"))
+    return "plantilla"
+
+
+def _entorno_de(servicios: EmbeddedServices, unico: str) -> Settings:
+    valores = {clave.lower(): valor for clave, valor in servicios.variables().items()}
+    valores |= {
+        "postgres_db": unico,
+        "mongo_db": unico,
+        "kafka_topic": f"consumos-data-{unico}",
+        "kafka_grupo": f"consumo-processor-group-{unico}",
+        "kafka_particiones": str(PARTICIONES),
+        "mlflow_tracking_uri": SIN_MLFLOW,
+    }
+    return Settings.model_validate(valores)
