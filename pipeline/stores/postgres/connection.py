@@ -137,16 +137,16 @@ def guarded(settings: Settings, paciencia: Paciencia, conexion: Any = None) -> I
         watchdog = _watchdog(donde)
         if watchdog.is_silent(paciencia):
             raise psycopg2.OperationalError("the server answers nobody")
-        try:
-            with watchdog.guard(paciencia, enchufe) as espera:
+        with watchdog.guard(paciencia, enchufe) as espera:
+            try:
                 yield
-        except psycopg2.Error as error:
-            if not espera.cortada:
-                raise
-            raise psycopg2.OperationalError("the server did not answer in time") from error
-        finally:
-            if espera.cortada and conexion is not None:
-                conexion.close()
+            except psycopg2.Error as error:
+                if not espera.cortada:
+                    raise
+                raise psycopg2.OperationalError("the server did not answer in time") from error
+            finally:
+                if espera.cortada and conexion is not None:
+                    conexion.close()
 
 
 def connect(
