@@ -122,6 +122,13 @@ def mlflow_uri(_aislados: None) -> Iterator[str]:
         yield f"http://{ANFITRION}:{servidor.puerto}"
 
 
+@pytest.fixture(scope="module")
+def mlflow_vacio(mlflow_uri: str) -> str:
+    """Give the address of that server once nothing is left in it of the test files before."""
+    _vaciar_mlflow(mlflow_uri)
+    return mlflow_uri
+
+
 @pytest.fixture
 def entorno_mlflow(entorno: Settings, mlflow_uri: str, tmp_path: Path) -> Settings:
     """Give ``entorno`` with an MLflow server that holds no model and no experiment of ours."""

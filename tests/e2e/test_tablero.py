@@ -78,14 +78,14 @@ class Tablero:
 @pytest.fixture(scope="module")
 def tablero(
     servicios: EmbeddedServices,
-    mlflow_uri: str,
+    mlflow_vacio: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Tablero]:
     """Give a dashboard over 5 customers × 36 days and two versions, the first one champion."""
     carpeta = tmp_path_factory.mktemp("tablero")
     otras = {
         "api_claves": claves_de_prueba(), "api_limite_minuto": 0,
-        "mlflow_tracking_uri": mlflow_uri, "modelos_dir": str(carpeta / "modelos"),
+        "mlflow_tracking_uri": mlflow_vacio, "modelos_dir": str(carpeta / "modelos"),
     }  # fmt: skip
     with base_nueva(servicios, **otras) as settings:
         sembrar(settings, CLIENTES, SOSPECHOSOS, DIAS)
