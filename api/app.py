@@ -22,14 +22,12 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 
 from api.accents import AccentedPaths, without_accents
 from api.anomalies.streams import EventStreams
-from api.answer_cache import Recuerdo
 from api.api_keys import CABECERA_CLAVE, KnownKeys, RoleRequired, new_key
 from api.deps import Recursos
 from api.errors import install_errors, respuestas
 from api.known_params import check_consulta, known_params
 from api.middleware import CUERPO_MAXIMO_BYTES, AccessLog, CallerLimit
 from api.openapi import DESCRIPCION, ETIQUETAS, RESUMEN, TITULO, VERSION, make_documento
-from api.presentation import make_presentacion
 from api.rate_limit import RequestLimit
 from api.routers import ROUTERS
 from api.startup import StorePreparation, WarmUp
@@ -37,13 +35,15 @@ from api.system.routes import auditoria_router, clave_router, metricas_router
 from api.system.routes import router as sistema_router
 from detection.errors import ConfiguracionError, TransientError
 from pipeline.stores.mongo.model_log import ModelosMongo
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.health import PostgresHealth
-from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.postgres.queries import PostgresQueries
 from pipeline.stores.postgres.store import migrate
 from pipeline.stores.postgres.time_zone import check_zone
+from pipeline.stores.presentation import make_presentacion
+from pipeline.stores.query_cache import RememberedAnswer
 from pipeline.stores.watchdog import PREGUNTA
 from pipeline.streaming.kafka import ping_kafka
 from pipeline.streaming.kafka_lag import LagReader
@@ -76,8 +76,6 @@ from serving.web.middleware import AllowedHosts, BodyLimit, HeadAsGet
 
 log = logging.getLogger("api")
 
-VERSIONES_S = 5.0
-"""How long what MLflow says of its versions is remembered: it takes a request for each."""
 ESPERA_MLFLOW_S = 3
 """Silence of MLflow after which whoever looks at a screen is told so."""
 RELEVO_S = 0.0005
@@ -105,7 +103,7 @@ def open_recursos(
     settings: Settings, ahora: Callable[[], datetime], segundos: Callable[[], float]
 ) -> Recursos:
     """Return what an app holds; nothing has been sent to any server yet."""
-    anomalias = MongoConsultas(settings, segundos=segundos)
+    anomalias = MongoQueries(settings, segundos=segundos)
     modelos = ModelosMongo(settings, PREGUNTA)
     salud, registro = PostgresHealth(settings), Registro(settings, paciencia_s=ESPERA_MLFLOW_S)
     preparacion = StorePreparation(
@@ -135,14 +133,14 @@ def open_recursos(
     return Recursos(
         settings=settings,
         ahora=ahora,
-        historico=PostgresConsultas(settings, segundos=segundos),
+        historico=PostgresQueries(settings, segundos=segundos),
         anomalias=anomalias,
         veredictos=VeredictosMongo(settings, al_cambiar=anomalias.forget),
         auditoria=AuditoriaPostgres(settings),
         salud=salud,
         modelos=modelos,
         registro=registro,
-        versiones=Recuerdo(registro.versions, VERSIONES_S, segundos),
+        versiones=RememberedAnswer(registro.versions, segundos),
         metricas=metricas,
         claves=KnownKeys(settings),
         preparacion=preparacion,
@@ -152,7 +150,7 @@ def open_recursos(
     )
 
 
-def _make_indexes(anomalias: MongoConsultas, modelos: ModelosMongo) -> None:
+def _make_indexes(anomalias: MongoQueries, modelos: ModelosMongo) -> None:
     anomalias.ensure_indexes()
     modelos.ensure_indexes()
 

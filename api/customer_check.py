@@ -8,7 +8,7 @@ from fastapi import HTTPException
 
 from api.deps import Recursos
 from detection.errors import TransientError
-from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.query_ports import HistoryQueries
 
 log = logging.getLogger("api")
 
@@ -16,9 +16,9 @@ NO_EXISTE = "Nunca ha habido una lectura de ese cliente"
 """What the 404 of such a route means, for the documentation."""
 
 
-def check_cliente(historico: PostgresConsultas, propietario_id: str) -> None:
+def check_cliente(historico: HistoryQueries, propietario_id: str) -> None:
     """Return if there has ever been a reading of a customer; 404 otherwise."""
-    if not historico.existe(propietario_id):
+    if not historico.readings.exists(propietario_id):
         raise HTTPException(404, f"no existe el cliente «{propietario_id}»")
 
 

@@ -16,17 +16,16 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 
 from api.anomalies.streams import EventStreams
-from api.answer_cache import Recuerdo
 from api.api_keys import ApiKey, KnownKeys, RoleRequired
 from api.middleware import address_of
 from api.startup import StorePreparation
 from detection.errors import TransientError
 from pipeline.stores.mongo.model_log import ModelosMongo
-from pipeline.stores.mongo.queries import MongoConsultas
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.health import PostgresHealth
-from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.query_cache import RememberedAnswer
+from pipeline.stores.query_ports import AnomalyQueries, HistoryQueries
 from pipeline.streaming.kafka_lag import LagReader
 from serving.health import HealthMonitor
 from serving.metrics import ApiMetrics
@@ -51,14 +50,14 @@ class Recursos:
 
     settings: Settings
     ahora: Callable[[], datetime]
-    historico: PostgresConsultas
-    anomalias: MongoConsultas
+    historico: HistoryQueries
+    anomalias: AnomalyQueries
     veredictos: VeredictosMongo
     auditoria: AuditoriaPostgres
     salud: PostgresHealth
     modelos: ModelosMongo
     registro: Registro
-    versiones: Recuerdo[list[VersionInfo]]
+    versiones: RememberedAnswer[list[VersionInfo]]
     metricas: ApiMetrics
     claves: KnownKeys
     preparacion: StorePreparation
@@ -99,13 +98,13 @@ async def _ahora(peticion: Request) -> datetime:
     return recursos_de(peticion).ahora()
 
 
-async def _historico(peticion: Request) -> PostgresConsultas:
+async def _historico(peticion: Request) -> HistoryQueries:
     recursos = recursos_de(peticion)
     recursos.preparacion.check()
     return recursos.historico
 
 
-async def _anomalias(peticion: Request) -> MongoConsultas:
+async def _anomalias(peticion: Request) -> AnomalyQueries:
     return recursos_de(peticion).anomalias
 
 
@@ -117,9 +116,9 @@ Ajustes = Annotated[Settings, Depends(_ajustes)]
 """The settings."""
 Ahora = Annotated[datetime, Depends(_ahora)]
 """The time, aware, in UTC."""
-Historico = Annotated[PostgresConsultas, Depends(_historico)]
+Historico = Annotated[HistoryQueries, Depends(_historico)]
 """Queries on PostgreSQL; 503 until its schema is known to be there."""
-AnomaliasDep = Annotated[MongoConsultas, Depends(_anomalias)]
+AnomaliasDep = Annotated[AnomalyQueries, Depends(_anomalias)]
 """Queries on MongoDB."""
 ModelosDep = Annotated[ModelosMongo, Depends(_modelos)]
 """Drift reports and the runs of the retraining job."""

@@ -13,8 +13,10 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from api.deps import Ahora
 from api.errors import Invalida
-from api.presentation import Presenta, Presentacion
+from api.presentation import Presenta
 from detection.domain import TIPOS
+from pipeline.stores.presentation import Presentacion
+from pipeline.stores.record_base import EstadoTexto
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
 CLIENTE_MAXIMO = 20
@@ -76,7 +78,6 @@ if TYPE_CHECKING:
     Tipo = str
 else:
     Tipo = Literal[tuple(map(str, TIPOS))]
-Estado = Literal["abierta", "confirmada", "descartada"]
 
 Severidades = Annotated[
     list[SeveridadAnomalia],
@@ -93,7 +94,7 @@ Tipos = Annotated[
     ),
 ]
 Estados = Annotated[
-    list[Estado],
+    list[EstadoTexto],
     Query(alias="estado", max_length=8, description="Solo en estos estados; se puede repetir"),
 ]
 Archivadas = Annotated[
@@ -228,7 +229,7 @@ def make_intervalo(
     return Intervalo(inicio, fin)
 
 
-class Rango:
+class EntreFechas:
     """A dependency that gives the span of ``desde`` and ``hasta``.
 
     Parameters

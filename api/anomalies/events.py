@@ -19,16 +19,14 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
-from api.anomalies.schemas import Anomalia
 from api.anomalies.streams import EventStreams
 from api.deps import CURSOR_MAXIMO, CursorPedido, Todo
 from api.errors import respuestas
 from api.params import IdClienteOTodos, Severidades
-from api.presentation import Presenta, Presentacion
 from detection.errors import TransientError
-from pipeline.stores.anomaly_records import Anomalia as Fila
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.anomaly_records import Anomalia
 from pipeline.stores.query_limits import Pagina
+from pipeline.stores.query_ports import AnomalyQueries
 
 log = logging.getLogger("api")
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
@@ -61,7 +59,6 @@ _CUERPO: dict[int | str, dict[str, Any]] = {
 )
 async def eventos(
     recursos: Todo,
-    presenta: Presenta,
     severidad: Severidades = [],  # noqa: B006
     propietario_id: IdClienteOTodos = None,
     cursor: CursorPedido = None,
@@ -79,8 +76,10 @@ async def eventos(
     """Return a stream of anomalies that are found from now, or from a cursor, on."""
     flujos = recursos.flujos
     flujos.check()
-    primera = await flujos.ask(partial(recursos.anomalias.nuevas, ultimo or cursor, POR_CONSULTA))
-    filtro = _Filtro(presenta, frozenset(severidad), propietario_id)
+    primera = await flujos.ask(
+        partial(recursos.anomalias.lists.new, ultimo or cursor, POR_CONSULTA)
+    )
+    filtro = _Filtro(frozenset(severidad), propietario_id)
     return StreamingResponse(
         _listen(recursos.anomalias, flujos, primera, filtro, durante),
         media_type="text/event-stream",
@@ -92,20 +91,19 @@ async def eventos(
 class _Filtro:
     """What a client has asked for; empty = everything."""
 
-    presenta: Presentacion
     severidades: frozenset[str]
     propietario_id: str | None
 
-    def admits(self, anomalia: Fila) -> bool:
+    def admits(self, anomalia: Anomalia) -> bool:
         return (not self.severidades or anomalia.severidad in self.severidades) and (
             self.propietario_id in {None, anomalia.propietario_id}
         )
 
 
 async def _listen(
-    almacen: MongoConsultas,
+    almacen: AnomalyQueries,
     flujos: EventStreams,
-    pagina: Pagina[Fila],
+    pagina: Pagina[Anomalia],
     filtro: _Filtro,
     durante: int,
 ) -> AsyncIterator[bytes]:
@@ -128,22 +126,22 @@ async def _listen(
 
 
 async def _next(
-    almacen: MongoConsultas, flujos: EventStreams, pagina: Pagina[Fila]
-) -> Pagina[Fila]:
+    almacen: AnomalyQueries, flujos: EventStreams, pagina: Pagina[Anomalia]
+) -> Pagina[Anomalia]:
     """Return the page that follows; an empty one, from where we are, while the store is away."""
     try:
-        return await flujos.ask(partial(almacen.nuevas, pagina.siguiente, POR_CONSULTA))
+        return await flujos.ask(partial(almacen.lists.new, pagina.siguiente, POR_CONSULTA))
     except TransientError as error:
         log.warning("%s; los oyentes de anomalías esperan", error)
         return Pagina([], pagina.siguiente)
 
 
-def _events(almacen: MongoConsultas, pagina: Pagina[Fila], filtro: _Filtro) -> bytes:
+def _events(almacen: AnomalyQueries, pagina: Pagina[Anomalia], filtro: _Filtro) -> bytes:
     """Return the events of a page that a client has asked for."""
     return b"".join(
         format_sse_event(
-            id=almacen.cursor_de(fila), event="anomalia",
-            data_str=Anomalia.of(fila, filtro.presenta).model_dump_json(),
+            id=almacen.lists.cursor_of(fila), event="anomalia",
+            data_str=fila.model_dump_json(),
         )
         for fila in pagina.elementos
         if filtro.admits(fila)

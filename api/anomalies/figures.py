@@ -16,14 +16,15 @@ from api.anomalies.filters import (
     filter_of,
     span,
 )
-from api.anomalies.schemas import PuntuacionDetectores, Puntuaciones
+from api.anomalies.schemas import PaginaPuntuaciones
 from api.deps import Ahora, AnomaliasDep, Historico, tope
 from api.errors import respuestas
 from api.params import Archivadas, Desde, Hasta, IdClienteOTodos, make_intervalo
 from api.presentation import Presenta, responder
-from api.schemas import PorEstado, PorSeveridad, Umbrales
+from api.schemas import Umbrales
 from api.stats.schemas import Histograma, PuntoDeSerie, Reparto, Serie
 from detection.params import Params
+from pipeline.stores.record_base import PorEstado, PorSeveridad
 
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
 
@@ -57,7 +58,7 @@ def serie(
         if por == "dia"
         else span(filtros, ahora, presenta, 1, DIAS_HORAS)
     )
-    puntos = anomalias.series(
+    puntos = anomalias.summaries.series(
         intervalo.desde, intervalo.hasta, por, filter_of(filtros, intervalo), archivadas
     )
     return responder(
@@ -90,7 +91,7 @@ def distribuciones(
 ) -> Response:
     """Return how anomalies are spread."""
     intervalo = span(filtros, ahora, presenta)
-    reparto = anomalias.distribuciones(filter_of(filtros, intervalo), archivadas)
+    reparto = anomalias.summaries.distributions(filter_of(filtros, intervalo), archivadas)
     return responder(
         Reparto(
             desde=presenta.hora(intervalo.desde),
@@ -129,7 +130,7 @@ def histograma(
     primero, ultimo = intervalo.fechas(presenta)
     # An interval of 92 days that begins at noon touches 93.
     primero = max(primero, ultimo - timedelta(days=DIAS_HISTOGRAMA - 1))
-    cuentas = historico.histograma_scores(primero, ultimo, propietario_id)
+    cuentas = historico.totals.score_histogram(primero, ultimo, propietario_id)
     return responder(
         Histograma(
             desde=primero,
@@ -161,7 +162,7 @@ def thresholds(params: Params) -> Umbrales:
         f"{DIAS_CLIENTE} de un solo cliente."
     ),
     response_description="Las puntuaciones",
-    response_model=Puntuaciones,
+    response_model=PaginaPuntuaciones,
     responses=respuestas(503),
 )
 def puntuaciones(
@@ -173,7 +174,4 @@ def puntuaciones(
 ) -> Response:
     """Return what each detector scored on anomalies."""
     filtro = filter_of(filtros, span(filtros, ahora, presenta))
-    filas = anomalias.puntuaciones(filtro, limite)
-    return responder(
-        Puntuaciones(elementos=[PuntuacionDetectores.of(fila, presenta) for fila in filas])
-    )
+    return responder(PaginaPuntuaciones(elementos=anomalias.lists.scores(filtro, limite)))

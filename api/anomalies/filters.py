@@ -20,8 +20,8 @@ from api.params import (
     Tipos,
     make_intervalo,
 )
-from api.presentation import Presentacion
 from pipeline.stores.anomaly_records import FiltroAnomalias
+from pipeline.stores.presentation import Presentacion
 
 DIAS_LISTA = 1100
 """Days of anomalies in a list: three years."""
@@ -32,7 +32,7 @@ MES_DIAS = 29
 
 
 @dataclass(frozen=True, slots=True)
-class Filtros:
+class FiltrosPedidos:
     """What is asked of anomalies.
 
     Parameters
@@ -59,8 +59,8 @@ async def _filtros(
     severidad: Severidades = [],  # noqa: B006 - FastAPI copies it
     tipo: Tipos = [],  # noqa: B006
     estado: Estados = [],  # noqa: B006
-) -> Filtros:
-    return Filtros(propietario_id, desde, hasta, severidad, tipo, estado)
+) -> FiltrosPedidos:
+    return FiltrosPedidos(propietario_id, desde, hasta, severidad, tipo, estado)
 
 
 async def _filtros_de_criticas(
@@ -69,8 +69,8 @@ async def _filtros_de_criticas(
     hasta: Hasta = None,
     tipo: Tipos = [],  # noqa: B006
     estado: Estados = [],  # noqa: B006
-) -> Filtros:
-    return Filtros(propietario_id, desde, hasta, ("crítica",), tipo, estado)
+) -> FiltrosPedidos:
+    return FiltrosPedidos(propietario_id, desde, hasta, ("crítica",), tipo, estado)
 
 
 async def _filtros_de_cliente(
@@ -80,19 +80,19 @@ async def _filtros_de_cliente(
     severidad: Severidades = [],  # noqa: B006
     tipo: Tipos = [],  # noqa: B006
     estado: Estados = [],  # noqa: B006
-) -> Filtros:
-    return Filtros(propietario_id, desde, hasta, severidad, tipo, estado)
+) -> FiltrosPedidos:
+    return FiltrosPedidos(propietario_id, desde, hasta, severidad, tipo, estado)
 
 
-ConFiltros = Annotated[Filtros, Depends(_filtros)]
+ConFiltros = Annotated[FiltrosPedidos, Depends(_filtros)]
 """All filters of anomalies."""
-FiltrosDeCriticas = Annotated[Filtros, Depends(_filtros_de_criticas)]
+FiltrosDeCriticas = Annotated[FiltrosPedidos, Depends(_filtros_de_criticas)]
 """The same, of critical ones only."""
-FiltrosDeCliente = Annotated[Filtros, Depends(_filtros_de_cliente)]
+FiltrosDeCliente = Annotated[FiltrosPedidos, Depends(_filtros_de_cliente)]
 """The same, the customer coming from the path."""
 
 
-def filter_of(filtros: Filtros, intervalo: Intervalo | None) -> FiltroAnomalias:
+def filter_of(filtros: FiltrosPedidos, intervalo: Intervalo | None) -> FiltroAnomalias:
     """Return the store's filter; None = without limits of time."""
     return FiltroAnomalias(
         filtros.propietario_id,
@@ -105,7 +105,7 @@ def filter_of(filtros: Filtros, intervalo: Intervalo | None) -> FiltroAnomalias:
 
 
 def list_filter(
-    filtros: Filtros, ahora: datetime, presenta: Presentacion, *, por_score: bool
+    filtros: FiltrosPedidos, ahora: datetime, presenta: Presentacion, *, por_score: bool
 ) -> FiltroAnomalias:
     """Return the filter of a list, which has limits of time only where some are given.
 
@@ -122,7 +122,7 @@ def list_filter(
 
 
 def span(
-    filtros: Filtros,
+    filtros: FiltrosPedidos,
     ahora: datetime,
     presenta: Presentacion,
     dias: int = MES_DIAS,

@@ -13,7 +13,7 @@ from api.anomalies.filters import (
     filter_of,
     span,
 )
-from api.anomalies.schemas import Incidencia, Incidencias
+from api.anomalies.schemas import PaginaIncidentes
 from api.deps import Ahora, AnomaliasDep, CursorPedido, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
@@ -41,7 +41,7 @@ INCIDENCIAS_MAXIMAS = 500
         f"{DIAS_TODOS}, o {DIAS_CLIENTE} de un solo cliente."
     ),
     response_description="Una página de incidencias",
-    response_model=Incidencias,
+    response_model=PaginaIncidentes,
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def incidencias(
@@ -56,21 +56,16 @@ def incidencias(
 ) -> Response:
     """Return incidents, the newest first."""
     filtro = filter_of(filtros, span(filtros, ahora, presenta))
-    truncado = False
 
     def pagina(donde: str | None, cuantas: int) -> Pagina[Incidente]:
-        nonlocal truncado
-        halladas = anomalias.incidentes(
+        return anomalias.summaries.incidents(
             filtro, hueco_horas=HUECO_HORAS, limite=cuantas, cursor=donde, con_archivo=archivadas
         )
-        truncado = halladas.truncado
-        return Pagina(halladas.elementos, halladas.siguiente)
 
     if salida.es_fichero:
         return salida.whole(
-            "incidencias", Incidencia, pagina, lambda f: Incidencia.of(f, presenta),
+            "incidencias", Incidente, pagina, lambda fila: fila,
             INCIDENCIAS_MAXIMAS,
         )  # fmt: skip
     filas, siguiente = pagina(cursor, limite)
-    elementos = [Incidencia.of(fila, presenta) for fila in filas]
-    return responder(Incidencias(elementos=elementos, siguiente=siguiente, truncado=truncado))
+    return responder(PaginaIncidentes(elementos=filas, siguiente=siguiente, truncado=False))

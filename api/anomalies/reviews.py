@@ -14,12 +14,9 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Response
 
 from api.anomalies.routes import IdAnomalia
 from api.anomalies.schemas import (
-    Anomalia,
-    Cambio,
-    Cambios,
-    VeredictoDado,
+    CambiosDeVeredicto,
+    PaginaVeredictos,
     VeredictoPedido,
-    VeredictosDados,
     VeredictosPedidos,
 )
 from api.customer_check import NO_EXISTE, check_cliente_sin_nada
@@ -27,10 +24,14 @@ from api.deps import Ahora, Analista, AnomaliasDep, AuditorDep, Todo, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import IdClienteOTodos
-from api.presentation import Presenta, Presentacion, responder
+from api.presentation import responder
 from detection.errors import TransientError
-from pipeline.stores.anomaly_records import Anomalia as Fila
-from pipeline.stores.anomaly_records import CambiosVeredicto
+from pipeline.stores.anomaly_records import (
+    Anomalia,
+    CambiosVeredicto,
+    CambioVeredicto,
+    VeredictoDado,
+)
 
 log = logging.getLogger("api")
 
@@ -53,17 +54,13 @@ class Juez:
     clave : Clave
         Of whoever judges.
     ahora : datetime
-    presenta : Presentacion
     """
 
-    def __init__(
-        self, recursos: Todo, auditor: AuditorDep, clave: Analista, ahora: Ahora, presenta: Presenta
-    ) -> None:
+    def __init__(self, recursos: Todo, auditor: AuditorDep, clave: Analista, ahora: Ahora) -> None:
         self._recursos = recursos
         self._auditor = auditor
         self._quien = clave.nombre
         self._ahora = ahora
-        self._presenta = presenta
 
     def give(
         self, objeto: str, ids: Sequence[str], pedido: VeredictoPedido | VeredictosPedidos,
@@ -78,7 +75,7 @@ class Juez:
         """
         with self._recursos.auditoria.turn():
             hay = self._recursos.veredictos.look(ids)
-            vigentes = [a for a in hay if revisiones.get(a.id, a.revision()) == a.revision()]
+            vigentes = [a for a in hay if revisiones.get(a.id, a.revision) == a.revision]
             detalle = {
                 "veredicto": pedido.veredicto, "motivo": pedido.motivo,
                 "anomalias": [_replaced(a) for a in vigentes],
@@ -154,15 +151,15 @@ class Juez:
                 log.error("no se pudo anotar lo que la %d no hizo: %s", numero, error)
         return numero, hecho
 
-    def _as_they_are(self, filas: Sequence[Fila]) -> str:
+    def _as_they_are(self, filas: Sequence[Anomalia]) -> str:
         """Return why anomalies are not judged: they are no longer as they were seen."""
         nombres = "; ".join(self._as_it_is(fila) for fila in filas[:NOMBRADAS])
         mas = f"; y {len(filas) - NOMBRADAS} más" if len(filas) > NOMBRADAS else ""
         return f"ha cambiado desde que se mostró, y no se ha tocado: {nombres}{mas}"
 
-    def _as_it_is(self, anomalia: Fila) -> str:
+    def _as_it_is(self, anomalia: Anomalia) -> str:
         """Return an anomaly as a person would name it, with what it is now."""
-        cuando = f"{self._presenta.hora(anomalia.timestamp_consumo):%d/%m/%Y %H:%M}"
+        cuando = f"{anomalia.timestamp_consumo:%d/%m/%Y %H:%M}"
         dicho = anomalia.veredicto
         por = f" por {dicho.quien} («{dicho.motivo}»)" if dicho is not None else ""
         return f"{anomalia.propietario_id} del {cuando}, ahora {anomalia.estado}{por}"
@@ -171,7 +168,7 @@ class Juez:
 ConJuez = Annotated[Juez, Depends(Juez)]
 
 
-def _replaced(anomalia: Fila) -> dict[str, Any]:
+def _replaced(anomalia: Anomalia) -> dict[str, Any]:
     """Return what a verdict takes the place of, for the audit."""
     dicho = anomalia.veredicto
     antes: dict[str, Any] = {"id": anomalia.id, "estado_anterior": anomalia.estado}
@@ -181,7 +178,9 @@ def _replaced(anomalia: Fila) -> dict[str, Any]:
     return antes
 
 
-def _left_out(ids: Sequence[str], hay: Sequence[Fila], vigentes: Sequence[Fila]) -> dict[str, Any]:
+def _left_out(
+    ids: Sequence[str], hay: Sequence[Anomalia], vigentes: Sequence[Anomalia]
+) -> dict[str, Any]:
     """Return what a verdict is not given to, for the audit; nothing if there is nothing."""
     halladas, juzgadas = {a.id for a in hay}, {a.id for a in vigentes}
     fuera = {
@@ -198,13 +197,13 @@ def _none_of(ids: Sequence[str]) -> str:
     return f"no existe ninguna de esas {len(ids)} anomalías"
 
 
-def _as_told(numero: int, hecho: CambiosVeredicto, presenta: Presentacion) -> Response:
+def _as_told(numero: int, hecho: CambiosVeredicto) -> Response:
     return responder(
-        Cambios(
+        CambiosDeVeredicto(
             anotacion=numero,
-            cambiadas=[Cambio.of(cambio, presenta) for cambio in hecho.cambios],
+            cambiadas=hecho.cambios,
             no_encontradas=hecho.no_encontradas,
-            rechazadas=[Anomalia.of(fila, presenta) for fila in hecho.rechazadas],
+            rechazadas=hecho.rechazadas,
             sin_hacer=hecho.sin_hacer,
         )
     )
@@ -222,16 +221,14 @@ _CAMBIO = "Ha cambiado desde que se vio; dice cómo está ahora"
         "rol analista."
     ),
     response_description="La anomalía, como está ahora",
-    response_model=Cambio,
+    response_model=CambioVeredicto,
     responses=respuestas(401, 403, 404, 409, 503, e404="No existe esa anomalía", e409=_CAMBIO),
 )
-def dar(
-    juez: ConJuez, presenta: Presenta, id_anomalia: IdAnomalia, pedido: VeredictoPedido
-) -> Response:
+def dar(juez: ConJuez, id_anomalia: IdAnomalia, pedido: VeredictoPedido) -> Response:
     """Say what an anomaly is, and return it as it is now."""
     revisiones = {} if pedido.revision is None else {id_anomalia.lower(): pedido.revision}
     _, hecho = juez.give(f"anomalia {id_anomalia}", [id_anomalia], pedido, revisiones)
-    return responder(Cambio.of(hecho.cambios[0], presenta))
+    return responder(hecho.cambios[0])
 
 
 @router.post(
@@ -243,14 +240,14 @@ def dar(
         "Pide el rol analista."
     ),
     response_description="Las anomalías, como están ahora",
-    response_model=Cambios,
+    response_model=CambiosDeVeredicto,
     responses=respuestas(401, 403, 404, 409, 503, e404="No existe ninguna de ellas", e409=_CAMBIO),
 )
-def dar_varios(juez: ConJuez, presenta: Presenta, pedido: VeredictosPedidos) -> Response:
+def dar_varios(juez: ConJuez, pedido: VeredictosPedidos) -> Response:
     """Say what several anomalies are, and return them as they are now."""
     vistas = dict(zip(map(str.lower, pedido.ids), pedido.revisiones or (), strict=False))
     ids = list(dict.fromkeys(pedido.ids))
-    return _as_told(*juez.give(f"{len(ids)} anomalias", ids, pedido, vistas), presenta)
+    return _as_told(*juez.give(f"{len(ids)} anomalias", ids, pedido, vistas))
 
 
 @router.post(
@@ -261,20 +258,19 @@ def dar_varios(juez: ConJuez, presenta: Presenta, pedido: VeredictosPedidos) -> 
         "después. Queda en la auditoría y en su historia. Pide el rol analista."
     ),
     response_description="Las anomalías, como están ahora",
-    response_model=Cambios,
+    response_model=CambiosDeVeredicto,
     responses=respuestas(
         401, 403, 404, 409, 503, e404="No existe ese veredicto", e409="No queda nada que deshacer"
     ),
 )
 def deshacer(
     juez: ConJuez,
-    presenta: Presenta,
     anotacion: Annotated[
         int, Path(ge=1, le=2**63 - 1, description="Su número en la auditoría", examples=[17])
     ],
 ) -> Response:
     """Take a verdict back, and return the anomalies as they are now."""
-    return _as_told(*juez.undo(anotacion), presenta)
+    return _as_told(*juez.undo(anotacion))
 
 
 @router.get(
@@ -282,22 +278,20 @@ def deshacer(
     summary="Los últimos veredictos",
     description="De cada anomalía el último que dio una persona, el más reciente primero.",
     response_description="Los veredictos",
-    response_model=VeredictosDados,
+    response_model=PaginaVeredictos,
     responses={**EN_FICHERO, **respuestas(404, 503, e404=NO_EXISTE)},
 )
 def ultimos(
     recursos: Todo,
     anomalias: AnomaliasDep,
-    presenta: Presenta,
     salida: ConSalida,
     propietario_id: IdClienteOTodos = None,
     limite: Annotated[int, tope(50, VEREDICTOS_MAXIMOS)] = 50,
 ) -> Response:
     """Return the latest verdicts of people."""
-    filas = anomalias.ultimos_veredictos(limite, propietario_id)
+    filas = anomalias.lists.latest_reviews(limite, propietario_id)
     if not filas and propietario_id is not None:
         check_cliente_sin_nada(recursos, propietario_id)
-    elementos = [VeredictoDado.of(fila, presenta) for fila in filas]
     if salida.es_fichero:
-        return salida.rows("veredictos", VeredictoDado, [elementos])
-    return responder(VeredictosDados(elementos=elementos))
+        return salida.rows("veredictos", VeredictoDado, [filas])
+    return responder(PaginaVeredictos(elementos=filas))

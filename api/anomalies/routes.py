@@ -10,18 +10,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from api.anomalies.filters import ConFiltros, FiltrosDeCliente, FiltrosDeCriticas, list_filter
-from api.anomalies.schemas import ID_ANOMALIA, Anomalia, AnomaliaDetalle
-from api.anomalies.schemas import Anomalias as PaginaDeAnomalias
+from api.anomalies.schemas import ID_ANOMALIA, PaginaAnomalias
 from api.customer_check import NO_EXISTE, check_cliente_sin_nada
 from api.deps import Ahora, AnomaliasDep, CursorPedido, Todo, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import Archivadas, IdCliente
-from api.presentation import Presenta, Presentacion, responder
-from pipeline.stores.anomaly_records import Anomalia as Fila
-from pipeline.stores.anomaly_records import FiltroAnomalias
-from pipeline.stores.mongo.queries import MongoConsultas
+from api.presentation import Presenta, responder
+from pipeline.stores.anomaly_records import Anomalia, AnomaliaDetalle, FiltroAnomalias
 from pipeline.stores.query_limits import Pagina
+from pipeline.stores.query_ports import AnomalyQueries
 
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
 
@@ -50,24 +48,22 @@ class Lista:
 
     Parameters
     ----------
-    anomalias : MongoConsultas
-    presenta : Presentacion
+    anomalias : AnomalyQueries
     filtro : FiltroAnomalias
     orden : {"deteccion", "consumo", "score"}
     archivadas : bool
     """
 
-    anomalias: MongoConsultas
-    presenta: Presentacion
+    anomalias: AnomalyQueries
     filtro: FiltroAnomalias
     orden: Orden
     archivadas: bool
 
-    def page(self, cursor: str | None, limite: int) -> Pagina[Fila]:
+    def page(self, cursor: str | None, limite: int) -> Pagina[Anomalia]:
         """Return a page of it."""
         if self.orden == SCORE:
             limite = min(limite, POR_SCORE)
-        return self.anomalias.anomalias(
+        return self.anomalias.lists.page(
             self.filtro, orden=self.orden, limite=limite, cursor=cursor,
             con_archivo=self.archivadas,
         )  # fmt: skip
@@ -90,15 +86,11 @@ class Lista:
         if salida.es_fichero:
             if not self.page(None, 1).elementos:
                 al_faltar()
-            return salida.whole(nombre, Anomalia, self.page, self._row)
+            return salida.whole(nombre, Anomalia, self.page, lambda fila: fila)
         filas, siguiente = self.page(cursor, limite)
         if not filas and cursor is None:
             al_faltar()
-        elementos = [self._row(fila) for fila in filas]
-        return responder(PaginaDeAnomalias(elementos=elementos, siguiente=siguiente))
-
-    def _row(self, fila: Fila) -> Anomalia:
-        return Anomalia.of(fila, self.presenta)
+        return responder(PaginaAnomalias(elementos=filas, siguiente=siguiente))
 
 
 @router.get(
@@ -109,7 +101,7 @@ class Lista:
         "hora del consumo."
     ),
     response_description="Una página de anomalías",
-    response_model=PaginaDeAnomalias,
+    response_model=PaginaAnomalias,
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def ultimas(
@@ -125,7 +117,7 @@ def ultimas(
 ) -> Response:
     """Return anomalies, by default those that were detected last."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, presenta, filtro, orden, archivadas)
+    lista = Lista(anomalias, filtro, orden, archivadas)
     return lista.answer(salida, "anomalias", limite, cursor)
 
 
@@ -134,7 +126,7 @@ def ultimas(
     summary="Las anomalías críticas",
     description="Como `/api/anomalias/últimas`, solo de severidad crítica.",
     response_description="Una página de anomalías",
-    response_model=PaginaDeAnomalias,
+    response_model=PaginaAnomalias,
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def criticas(
@@ -150,7 +142,7 @@ def criticas(
 ) -> Response:
     """Return critical anomalies."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, presenta, filtro, orden, archivadas)
+    lista = Lista(anomalias, filtro, orden, archivadas)
     return lista.answer(salida, "anomalias_criticas", limite, cursor)
 
 
@@ -159,7 +151,7 @@ def criticas(
     summary="Las anomalías de un cliente",
     description="La de la hora más reciente primero; también las archivadas, si no se dice que no.",
     response_description="Una página de anomalías",
-    response_model=PaginaDeAnomalias,
+    response_model=PaginaAnomalias,
     responses={**EN_FICHERO, **respuestas(404, 503, e404=NO_EXISTE)},
 )
 def de_cliente(
@@ -177,7 +169,7 @@ def de_cliente(
 ) -> Response:
     """Return a customer's anomalies."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, presenta, filtro, orden, archivadas)
+    lista = Lista(anomalias, filtro, orden, archivadas)
     existe = partial(check_cliente_sin_nada, recursos, propietario_id)
     return lista.answer(salida, "anomalias_cliente", limite, cursor, existe)
 
@@ -193,9 +185,9 @@ def de_cliente(
     response_model=AnomaliaDetalle,
     responses=respuestas(404, 503, e404="No existe esa anomalía"),
 )
-def una(anomalias: AnomaliasDep, presenta: Presenta, id_anomalia: IdAnomalia) -> Response:
+def una(anomalias: AnomaliasDep, id_anomalia: IdAnomalia) -> Response:
     """Return an anomaly with its explanation."""
-    detalle = anomalias.anomalia(id_anomalia)
+    detalle = anomalias.lists.one(id_anomalia)
     if detalle is None:
         raise HTTPException(404, f"no existe la anomalía {id_anomalia}")
-    return responder(AnomaliaDetalle.whole(detalle, presenta))
+    return responder(detalle)

@@ -10,19 +10,20 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api.customer_check import NO_EXISTE, check_cliente
 from api.customers.schemas import (
-    Cliente,
-    Clientes,
+    ClienteActual,
+    ClienteSospechoso,
+    PaginaClientes,
+    PaginaSospechosos,
     Pares,
     Perfil,
-    Sospechoso,
-    Sospechosos,
 )
 from api.deps import Ahora, CursorPedido, Historico, Recursos, Todo, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
-from api.params import CLIENTE_MAXIMO, Hasta, IdCliente, Intervalo, Rango, read_instante
-from api.presentation import Presenta, Presentacion, responder
+from api.params import CLIENTE_MAXIMO, EntreFechas, Hasta, IdCliente, Intervalo, read_instante
+from api.presentation import Presenta, responder
 from detection.errors import TransientError
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_limits import Pagina
 
 log = logging.getLogger("api")
@@ -49,7 +50,7 @@ _ORDEN_DEL_ALMACEN = {
         "orden. Cada uno con su última lectura."
     ),
     response_description="Una página de clientes",
-    response_model=Clientes,
+    response_model=PaginaClientes,
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def buscar(
@@ -68,15 +69,15 @@ def buscar(
 ) -> Response:  # fmt: skip
     """Return the customers whose name begins with a text, then those that contain it."""
 
-    def pagina(donde: str | None, cuantos: int) -> Pagina[Cliente]:
-        nombres, siguiente = historico.buscar_clientes(buscar, cuantos, donde)
-        estados = historico.estado_clientes(nombres) if nombres else {}
-        return Pagina([Cliente.of(n, estados.get(n), presenta) for n in nombres], siguiente)
+    def pagina(donde: str | None, cuantos: int) -> Pagina[ClienteActual]:
+        nombres, siguiente = historico.customers.search(buscar, cuantos, donde)
+        estados = historico.customers.states(nombres) if nombres else {}
+        return Pagina([ClienteActual.of(n, estados.get(n), presenta) for n in nombres], siguiente)
 
     if salida.es_fichero:
-        return salida.whole("clientes", Cliente, pagina, lambda c: c, CLIENTES_MAXIMOS)
+        return salida.whole("clientes", ClienteActual, pagina, lambda c: c, CLIENTES_MAXIMOS)
     elementos, siguiente = pagina(cursor, limite)
-    return responder(Clientes(elementos=elementos, siguiente=siguiente))
+    return responder(PaginaClientes(elementos=elementos, siguiente=siguiente))
 
 
 @router.get(
@@ -88,7 +89,7 @@ def buscar(
         "inspección recupera más, la energía en juego por la probabilidad de que haya algo."
     ),
     response_description="Los clientes, el más sospechoso primero",
-    response_model=Sospechosos,
+    response_model=PaginaSospechosos,
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def ranking(
@@ -105,33 +106,33 @@ def ranking(
     """Return the most suspicious customers."""
     sospechosos = rank(recursos, presenta, ahora, orden, limite)
     if salida.es_fichero:
-        return salida.rows("clientes_sospechosos", Sospechoso, [sospechosos.elementos])
+        return salida.rows("clientes_sospechosos", ClienteSospechoso, [sospechosos.elementos])
     return responder(sospechosos)
 
 
 def rank(
     recursos: Recursos, presenta: Presentacion, ahora: datetime, orden: Orden, limite: int
-) -> Sospechosos:
+) -> PaginaSospechosos:
     """Return the most suspicious customers, the first first, with the reasons of the first 50."""
-    filas = recursos.anomalias.ranking(limite, ahora, _ORDEN_DEL_ALMACEN[orden])
+    filas = recursos.anomalias.ranking.first(limite, ahora, _ORDEN_DEL_ALMACEN[orden])
     nombres = [fila.propietario_id for fila in filas]
-    motivos = recursos.anomalias.motivos(nombres[:CON_MOTIVOS], MOTIVOS, ahora) if nombres else {}
+    motivos = recursos.anomalias.ranking.reasons(nombres[:CON_MOTIVOS], MOTIVOS, ahora)
     sospechosos = _suspicious_now(recursos, nombres) if nombres else {}
     elementos = [
-        Sospechoso.of(
+        ClienteSospechoso.of(
             puesto, fila, sospechosos.get(fila.propietario_id, fila.es_sospechoso),
             motivos.get(fila.propietario_id, ()), presenta,
         )
         for puesto, fila in enumerate(filas, 1)
     ]  # fmt: skip
-    return Sospechosos(elementos=elementos, truncado=recursos.anomalias.ranking_truncado(ahora))
+    return PaginaSospechosos(elementos=elementos, truncado=False)
 
 
 def _suspicious_now(recursos: Recursos, nombres: list[str]) -> dict[str, bool]:
     """Return who is under suspicion at its latest reading; nobody is known without the history."""
     try:
         recursos.preparacion.check()
-        estados = recursos.historico.estado_clientes(nombres)
+        estados = recursos.historico.customers.states(nombres)
     except TransientError as error:
         log.warning("el orden por sospecha va sin el histórico: %s", error)
         return {}
@@ -158,12 +159,12 @@ def perfil(
     """Return a customer's profile, up to its latest reading if not said."""
     check_cliente(historico, propietario_id)
     if hasta is None:
-        ultima = historico.ultimas(propietario_id, 1)[0]
+        ultima = historico.readings.latest(propietario_id, 1)[0]
         fin = ultima.timestamp_consumo + HORA
     else:
         fin = read_instante(hasta, presenta, "hasta", fin_de_dia=True)
-    franjas = historico.perfil(propietario_id, fin)
-    comparado = historico.perfil_comparado(propietario_id, fin)
+    franjas = historico.customers.profile(propietario_id, fin)
+    comparado = historico.peers.profile(propietario_id, fin)
     return responder(Perfil.of(propietario_id, fin, franjas, comparado, presenta))
 
 
@@ -178,10 +179,10 @@ def perfil(
 def pares(
     historico: Historico,
     presenta: Presenta,
-    intervalo: Annotated[Intervalo, Depends(Rango(7, DIAS_PARES))],
+    intervalo: Annotated[Intervalo, Depends(EntreFechas(7, DIAS_PARES))],
     propietario_id: IdCliente,
 ) -> Response:
     """Return a customer's hours beside those of others."""
     check_cliente(historico, propietario_id)
-    comparacion = historico.comparar_pares(propietario_id, intervalo.desde, intervalo.hasta)
+    comparacion = historico.peers.hours(propietario_id, intervalo.desde, intervalo.hasta)
     return responder(Pares.of(propietario_id, comparacion, presenta))

@@ -8,9 +8,19 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.presentation import Presentacion, kwh, kwh_or_none
-from api.schemas import DEFECTO, EN_JUEGO, EN_JUEGO_EUR, EXCESO, SCORE, SEVERIDAD, Pagina, de
+from api.schemas import Pagina
 from pipeline.stores.anomaly_records import ClienteRanking
+from pipeline.stores.presentation import Presentacion, kwh, kwh_or_none
+from pipeline.stores.record_base import (
+    DEFECTO,
+    EN_JUEGO,
+    EN_JUEGO_EUR,
+    EXCESO,
+    SCORE,
+    SEVERIDAD,
+    SeveridadTexto,
+    de,
+)
 from pipeline.stores.records import (
     ComparacionPares,
     EstadoCliente,
@@ -19,13 +29,12 @@ from pipeline.stores.records import (
     PuntoPerfil,
 )
 
-Severidad = Literal["normal", "baja", "media", "alta", "crítica"]
-Clase = Literal["laborable", "fin_de_semana"]
+ClaseDeDia = Literal["laborable", "fin_de_semana"]
 _CLASE = Field(description="Días laborables o fin de semana", examples=["laborable"])
 _HORA = Field(ge=0, le=23, description="Hora local, de 0 a 23", examples=[2])
 
 
-class Cliente(BaseModel):
+class ClienteActual(BaseModel):
     """A customer at its latest reading."""
 
     model_config = de("Un cliente, en su última lectura.")
@@ -35,11 +44,11 @@ class Cliente(BaseModel):
     )
     consumo_kwh: float | None = Field(description="Su energía, kWh", examples=[0.4])
     score_anomalia: float | None = Field(description=SCORE, examples=[0.1])
-    severidad: Severidad | None = Field(description=SEVERIDAD, examples=["normal"])
+    severidad: SeveridadTexto | None = Field(description=SEVERIDAD, examples=["normal"])
     es_sospechoso: bool | None = Field(description="Está bajo sospecha", examples=[False])
 
     @classmethod
-    def of(cls, nombre: str, estado: EstadoCliente | None, presenta: Presentacion) -> Cliente:
+    def of(cls, nombre: str, estado: EstadoCliente | None, presenta: Presentacion) -> ClienteActual:
         """Return a customer as people read it; one whose rows have just gone has no more."""
         return cls(
             propietario_id=nombre,
@@ -51,13 +60,13 @@ class Cliente(BaseModel):
         )
 
 
-class Clientes(Pagina[Cliente]):
+class PaginaClientes(Pagina[ClienteActual]):
     """A page of customers."""
 
     model_config = de("Una página de clientes.")
 
 
-class Sospechoso(BaseModel):
+class ClienteSospechoso(BaseModel):
     """A customer of the ranking."""
 
     model_config = de(
@@ -78,7 +87,7 @@ class Sospechoso(BaseModel):
         examples=[0.87],
     )
     es_sospechoso: bool = Field(description="Está bajo sospecha", examples=[True])
-    severidad: Severidad = Field(description="De su última anomalía", examples=["crítica"])
+    severidad: SeveridadTexto = Field(description="De su última anomalía", examples=["crítica"])
     score_maximo: float = Field(ge=0, le=1, description="La mayor puntuación", examples=[0.98])
     anomalias: int = Field(ge=0, description="Horas anómalas", examples=[120])
     criticas: int = Field(ge=0, description="De ellas, críticas", examples=[40])
@@ -112,7 +121,7 @@ class Sospechoso(BaseModel):
         sospechoso: bool,
         motivos: Sequence[str],
         presenta: Presentacion,
-    ) -> Sospechoso:
+    ) -> ClienteSospechoso:
         """Return a customer of the ranking as people read it.
 
         Parameters
@@ -141,7 +150,7 @@ class Sospechoso(BaseModel):
         )
 
 
-class Sospechosos(Pagina[Sospechoso]):
+class PaginaSospechosos(Pagina[ClienteSospechoso]):
     """The ranking."""
 
     model_config = de("Los clientes, el más sospechoso primero.")
@@ -155,7 +164,7 @@ class Franja(BaseModel):
     """What is usual at an hour."""
 
     model_config = de("Lo habitual a una hora, de los últimos 28 días.")
-    clase: Clase = _CLASE
+    clase: ClaseDeDia = _CLASE
     hora: int = _HORA
     lecturas: int = Field(ge=0, description="De cuántas lecturas", examples=[20])
     media_kwh: float | None = Field(description="Media, kWh", examples=[0.4])
@@ -184,7 +193,7 @@ class HoraPerfil(BaseModel):
     """Mean of an hour."""
 
     model_config = de("Media de una hora.")
-    clase: Clase = _CLASE
+    clase: ClaseDeDia = _CLASE
     hora: int = _HORA
     consumo_kwh: float = Field(ge=0, description="Media, kWh en la hora", examples=[0.4])
 

@@ -210,15 +210,15 @@ def sombra(
 ) -> ComparacionSombra:  # fmt: skip
     """Return the comparison of a challenger with the champion."""
     if aspirante is None:
-        conocidas = historico.sombra_versiones()
+        conocidas = historico.shadow.versions()
         if not conocidas:
             return ComparacionSombra()
         aspirante = max(conocidas, key=lambda nombre: (version_number(nombre) or 0, nombre))
-    resumen = historico.sombra(aspirante)
+    resumen = historico.shadow.summary(aspirante)
     zona = ZoneInfo(ajustes.zona_horaria)
     filas = [
         LecturaSombra.model_validate({c: _local(v, zona) for c, v in fila._asdict().items()})
-        for fila in historico.sombra_diferencias(aspirante, limite)
+        for fila in historico.shadow.differences(aspirante, limite)
     ]
     return ComparacionSombra(
         version_aspirante=aspirante,

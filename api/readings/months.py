@@ -46,7 +46,7 @@ def mensuales(
     """Return a customer's months."""
     if desde_mes and hasta_mes and desde_mes > hasta_mes:
         raise Invalida("hasta_mes", "no puede ser anterior a «desde_mes»")
-    filas = anomalias.mensuales(propietario_id, desde_mes, hasta_mes, limite)
+    filas = anomalias.months.of_customer(propietario_id, desde_mes, hasta_mes, limite)
     if not filas:
         check_cliente_sin_nada(recursos, propietario_id)
     elementos = [ConsumoMensual.of(fila, presenta) for fila in filas]
@@ -71,7 +71,7 @@ def meses(
     limite: Annotated[int, tope(36, MESES)] = 36,
 ) -> Response:
     """Return everybody's months."""
-    elementos = [MesGlobal.of(fila, presenta) for fila in anomalias.resumenes_meses(limite)]
+    elementos = [MesGlobal.of(fila, presenta) for fila in anomalias.months.totals(limite)]
     if salida.es_fichero:
         return salida.rows("meses", MesGlobal, [elementos])
     return etiqueta.responder(MesesGlobales(elementos=elementos))
@@ -102,7 +102,7 @@ def mes(
     """Return the customers of a month, the highest first."""
 
     def pagina(donde: str | None, cuantos: int) -> Pagina[MesCliente]:
-        return anomalias.mes(mes, orden=orden, limite=cuantos, cursor=donde)
+        return anomalias.months.of_month(mes, orden=orden, limite=cuantos, cursor=donde)
 
     if salida.es_fichero:
         return salida.whole(

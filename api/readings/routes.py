@@ -14,11 +14,11 @@ from api.errors import Invalida, respuestas
 from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import (
     DIAS_RANGO,
+    EntreFechas,
     IdCliente,
     IdClienteOTodos,
     Intervalo,
     NombreCliente,
-    Rango,
     SeveridadesONormal,
     Tipos,
 )
@@ -33,14 +33,14 @@ from api.readings.schemas import (
     MapaCalor,
     SemanaTipo,
 )
-from pipeline.stores.postgres.queries import PostgresConsultas
 from pipeline.stores.query_limits import (
     PRIMER_INSTANTE,
     Pagina,
     decode_cursor,
     encode_cursor,
 )
-from pipeline.stores.records import Lectura, PuntoBanda
+from pipeline.stores.query_ports import HistoryQueries
+from pipeline.stores.records import LecturaPuntuada, PuntoBanda
 
 router = APIRouter(prefix="/api/consumos", tags=["consumos"])
 
@@ -55,7 +55,7 @@ DIAS_CLIENTE = 3 * 366
 """Days of daily sums in one request: three years."""
 
 _ERRORES = respuestas(404, 503, e404=NO_EXISTE)
-_HORAS = Annotated[Intervalo, Depends(Rango(7, DIAS_RANGO))]
+_HORAS = Annotated[Intervalo, Depends(EntreFechas(7, DIAS_RANGO))]
 
 
 @router.get(
@@ -77,11 +77,11 @@ def ultimas_24h(
     """Return a customer's latest readings."""
     check_cliente(historico, propietario_id)
     if cursor is None:
-        filas = historico.ultimas(propietario_id, limite)
+        filas = historico.readings.latest(propietario_id, limite)
     else:
         (hasta,) = decode_cursor(ULTIMAS, cursor, datetime)
         desde = max(hasta - timedelta(days=DIAS_CLIENTE), PRIMER_INSTANTE)
-        filas = historico.rango(
+        filas = historico.readings.range(
             propietario_id, desde, hasta, limite=limite, descendente=True
         ).elementos
     if salida.es_fichero:
@@ -127,13 +127,13 @@ def rango(
     if propietario_id is not None:
         check_cliente(historico, propietario_id)
 
-    def pagina(donde: str | None, cuantas: int) -> Pagina[Lectura]:
+    def pagina(donde: str | None, cuantas: int) -> Pagina[LecturaPuntuada]:
         if propietario_id is None:
-            return historico.rango_todos(
+            return historico.readings.range_of_all(
                 intervalo.desde, intervalo.hasta, limite=cuantas, cursor=donde,
                 severidades=severidad, tipos=tipo,
             )  # fmt: skip
-        return historico.rango(
+        return historico.readings.range(
             propietario_id, intervalo.desde, intervalo.hasta, limite=cuantas, cursor=donde,
             descendente=orden == "desc", severidades=severidad, tipos=tipo,
         )  # fmt: skip
@@ -171,13 +171,13 @@ def check_rango(
 
 
 def _bands(
-    historico: PostgresConsultas, propietario_id: str, filas: Sequence[Lectura]
+    historico: HistoryQueries, propietario_id: str, filas: Sequence[LecturaPuntuada]
 ) -> dict[datetime, PuntoBanda]:
     """Return what was usual at the hours of some readings."""
     if not filas:
         return {}
     horas = [fila.timestamp_consumo for fila in filas]
-    puntos = historico.banda(propietario_id, min(horas), max(horas) + timedelta(hours=1))
+    puntos = historico.peers.band(propietario_id, min(horas), max(horas) + timedelta(hours=1))
     return {punto.timestamp_consumo: punto for punto in puntos}
 
 
@@ -192,14 +192,14 @@ def _bands(
 def diarios(
     historico: Historico,
     salida: ConSalida,
-    intervalo: Annotated[Intervalo, Depends(Rango(90, DIAS_CLIENTE))],
+    intervalo: Annotated[Intervalo, Depends(EntreFechas(90, DIAS_CLIENTE))],
     propietario_id: Annotated[
         list[NombreCliente],
         Query(min_length=1, max_length=20, description="Clientes; se repite, 20 como mucho"),
     ],
 ) -> Response:
     """Return what customers used on each local day; who does not exist has no days."""
-    filas = historico.diarios(propietario_id, intervalo.desde, intervalo.hasta)
+    filas = historico.readings.daily(propietario_id, intervalo.desde, intervalo.hasta)
     elementos = [ConsumoDiario.of(fila) for fila in filas]
     if salida.es_fichero:
         return salida.rows("consumos_diarios", ConsumoDiario, [elementos])
@@ -217,12 +217,12 @@ def diarios(
 def mapa_calor(
     historico: Historico,
     salida: ConSalida,
-    intervalo: Annotated[Intervalo, Depends(Rango(60, DIAS_RANGO))],
+    intervalo: Annotated[Intervalo, Depends(EntreFechas(60, DIAS_RANGO))],
     propietario_id: IdCliente,
 ) -> Response:
     """Return every hour of a customer."""
     check_cliente(historico, propietario_id)
-    filas = historico.mapa_calor(propietario_id, intervalo.desde, intervalo.hasta)
+    filas = historico.readings.heatmap(propietario_id, intervalo.desde, intervalo.hasta)
     if salida.es_fichero:
         return salida.rows("mapa_calor", Celda, [[Celda.of(fila) for fila in filas]])
     return responder_filas([fila._asdict() for fila in filas])
@@ -238,10 +238,10 @@ def mapa_calor(
 )
 def semana(
     historico: Historico,
-    intervalo: Annotated[Intervalo, Depends(Rango(56, DIAS_RANGO))],
+    intervalo: Annotated[Intervalo, Depends(EntreFechas(56, DIAS_RANGO))],
     propietario_id: IdCliente,
 ) -> Response:
     """Return a customer's mean for each weekday and hour."""
     check_cliente(historico, propietario_id)
-    filas = historico.semana_tipo(propietario_id, intervalo.desde, intervalo.hasta)
+    filas = historico.readings.typical_week(propietario_id, intervalo.desde, intervalo.hasta)
     return responder(SemanaTipo(elementos=[HoraDeSemana.of(fila) for fila in filas]))

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
-from api.presentation import Presentacion, kwh, kwh_or_none
-from api.schemas import COSTE, SCORE, SEVERIDAD, Pagina, de
+from api.schemas import Pagina
 from detection.domain import HORAS_POR_DIA
 from pipeline.stores.anomaly_records import MesCliente, ResumenMes
+from pipeline.stores.presentation import Presentacion, kwh, kwh_or_none
+from pipeline.stores.record_base import COSTE, SCORE, SEVERIDAD, SeveridadTexto, de
 from pipeline.stores.records import (
     CeldaCalor,
     CeldaSemana,
     DiaCliente,
-    Lectura,
+    LecturaPuntuada,
     PuntoBanda,
 )
 
-Severidad = Literal["normal", "baja", "media", "alta", "crítica"]
 _CLIENTE = "Cliente"
 
 
@@ -44,7 +44,7 @@ class Consumo(BaseModel):
         description="Hasta aquí es lo habitual, kWh; solo con con_banda", examples=[0.72]
     )
     score_anomalia: float = Field(ge=0, le=1, description=SCORE, examples=[0.83])
-    severidad: Severidad = Field(description=SEVERIDAD, examples=["alta"])
+    severidad: SeveridadTexto = Field(description=SEVERIDAD, examples=["alta"])
     anomalia_detectada: bool = Field(description="La severidad no es normal", examples=[True])
     tipos_anomalia: list[str] = Field(
         description="Detectores cuya definición se cumple", examples=[["pico_consumo"]]
@@ -57,13 +57,15 @@ class Consumo(BaseModel):
     )
 
     @classmethod
-    def of(cls, fila: Lectura, presenta: Presentacion, banda: PuntoBanda | None = None) -> Consumo:
+    def of(
+        cls, fila: LecturaPuntuada, presenta: Presentacion, banda: PuntoBanda | None = None
+    ) -> Consumo:
         """Return a stored reading as people read it, with what was usual if that is given."""
         return cls(**cls.row(fila, presenta, banda))
 
     @staticmethod
     def row(
-        fila: Lectura, presenta: Presentacion, banda: PuntoBanda | None = None
+        fila: LecturaPuntuada, presenta: Presentacion, banda: PuntoBanda | None = None
     ) -> dict[str, Any]:
         """Return the fields of ``of``, in their order."""
         return {
@@ -120,7 +122,7 @@ class Celda(BaseModel):
     hora: int = Field(ge=0, le=23, description="Hora local, de 0 a 23", examples=[2])
     consumo_kwh: float = Field(ge=0, description="Energía de esa hora, kWh", examples=[1.2])
     score_anomalia: float = Field(ge=0, le=1, description=SCORE, examples=[0.12])
-    severidad: Severidad = Field(description=SEVERIDAD, examples=["normal"])
+    severidad: SeveridadTexto = Field(description=SEVERIDAD, examples=["normal"])
 
     @classmethod
     def of(cls, fila: CeldaCalor) -> Celda:

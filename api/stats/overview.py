@@ -7,15 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 
 from api.customers.routes import rank
-from api.customers.schemas import Sospechoso, Sospechosos
+from api.customers.schemas import ClienteSospechoso, PaginaSospechosos
 from api.deps import Ahora, AnomaliasDep, Historico, Todo, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
-from api.presentation import Presenta, Presentacion, kwh, responder
-from api.schemas import PorEstado, PorSeveridad, Variacion
+from api.presentation import Presenta, responder
+from api.schemas import Variacion
 from api.stats.schemas import ResumenTablero
-from pipeline.stores.anomaly_records import ResumenAnomalias, VentanaAnomalias
+from pipeline.stores.anomaly_records import ResumenAnomalias
 from pipeline.stores.months import is_whole
+from pipeline.stores.presentation import Presentacion, kwh
+from pipeline.stores.record_base import PorEstado, PorSeveridad
 from pipeline.stores.records import ResumenHistoria
 
 router = APIRouter(prefix="/api/dashboard", tags=["dashboard"])
@@ -36,7 +38,8 @@ def resumen(
     historico: Historico, anomalias: AnomaliasDep, presenta: Presenta, ahora: Ahora
 ) -> Response:
     """Return the key figures with their trend."""
-    return responder(indicators(historico.resumen(ahora), anomalias.resumen(ahora), presenta))
+    historia, halladas = historico.totals.overview(ahora), anomalias.summaries.overview(ahora)
+    return responder(indicators(historia, halladas, presenta))
 
 
 def indicators(
@@ -45,12 +48,10 @@ def indicators(
     """Return the key figures of what both stores say."""
     ahora, antes = historia.ultimos_7d, historia.anteriores_7d
     graves, graves_antes = (PorSeveridad.of(v.anomalias) for v in (ahora, antes))
-    energia, energia_antes = (at_stake(v) for v in (halladas.ultimos_7d, halladas.anteriores_7d))
+    energia, energia_antes = kwh(halladas.en_juego_7d_kwh), kwh(halladas.en_juego_7d_anterior_kwh)
     # A week of which a part is missing is compared with none.
     enteras = all(is_whole(v.lecturas, v.clientes * HORAS_SEMANA) for v in (ahora, antes))
     against = Variacion.of if enteras else _alone
-    # Of the anomalies too, which are looked at elsewhere.
-    energy_against = Variacion.of if enteras and halladas.completo else _alone
     return ResumenTablero(
         momento=presenta.hora(historia.momento),
         desde=presenta.hora(ahora.desde),
@@ -61,8 +62,8 @@ def indicators(
         anomalias=against(graves.total, graves_antes.total),
         criticas=against(graves.critica, graves_antes.critica),
         sospechosos=against(ahora.sospechosos, antes.sospechosos),
-        energia_en_juego_kwh=energy_against(energia, energia_antes),
-        energia_en_juego_eur=energy_against(
+        energia_en_juego_kwh=against(energia, energia_antes),
+        energia_en_juego_eur=against(
             presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
         ),
         anomalias_24h=PorSeveridad.of(historia.ultimas_24h.anomalias),
@@ -71,17 +72,8 @@ def indicators(
         precio_kwh_eur=presenta.precio_kwh_eur,
         ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
         ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
-        completo=halladas.completo,
+        completo=True,
     )
-
-
-def at_stake(ventana: VentanaAnomalias) -> float:
-    """Return the energy at stake in the anomalies of a window that nobody rejected, kWh.
-
-    What was used above the expected (a plantation, a misuse) and what is missing below it (a
-    fraud: used, but not billed) are added; both only in anomalous hours.
-    """
-    return kwh(ventana.exceso_kwh + ventana.defecto_kwh)
 
 
 def _alone(valor: float, _anterior: float) -> Variacion:
@@ -93,7 +85,7 @@ def _alone(valor: float, _anterior: float) -> Variacion:
     summary="Los 10 clientes más sospechosos",
     description="Como `/api/clientes/ranking`, por sospecha.",
     response_description="Los clientes, el más sospechoso primero",
-    response_model=Sospechosos,
+    response_model=PaginaSospechosos,
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def top_anomalias(
@@ -106,5 +98,5 @@ def top_anomalias(
     """Return the most suspicious customers."""
     sospechosos = rank(recursos, presenta, ahora, "sospecha", limite)
     if salida.es_fichero:
-        return salida.rows("top_anomalias", Sospechoso, [sospechosos.elementos])
+        return salida.rows("top_anomalias", ClienteSospechoso, [sospechosos.elementos])
     return responder(sospechosos)

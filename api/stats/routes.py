@@ -12,29 +12,27 @@ from api.customer_check import NO_EXISTE, check_cliente_sin_nada
 from api.deps import Ahora, AnomaliasDep, Historico, Todo
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
-from api.params import IdCliente, Intervalo, MesPedido, Rango
-from api.presentation import NO_HA_CAMBIADO, ConEtiqueta, Presenta, Presentacion, kwh, responder
-from api.schemas import PorEstado
+from api.params import EntreFechas, IdCliente, Intervalo, MesPedido
+from api.presentation import NO_HA_CAMBIADO, ConEtiqueta, Presenta, responder
 from api.stats.schemas import (
-    Dia,
-    Dias,
+    DiaDeTodos,
     EstadisticasDeCliente,
     EstadisticasMensuales,
+    PaginaDias,
     ParDeMeses,
-    Resumen,
+    ResumenGeneral,
     VentanaGlobal,
 )
 from detection.errors import TransientError
 from pipeline.stores.anomaly_records import (
-    Anomalia,
-    FiltroAnomalias,
+    EnergiaDescartada,
     MesCliente,
     ParInteranual,
-    Posicion,
+    PuestoMes,
 )
-from pipeline.stores.mongo.anomalies import DESCARTADA
-from pipeline.stores.mongo.queries import MongoConsultas
-from pipeline.stores.query_limits import LIMITE_PAGINA, Pagina, por_tramos
+from pipeline.stores.presentation import Presentacion, kwh
+from pipeline.stores.query_ports import AnomalyQueries
+from pipeline.stores.record_base import PorEstado
 from pipeline.stores.records import EstadisticasCliente
 
 router = APIRouter(prefix="/api/estadisticas", tags=["estadísticas"])
@@ -66,25 +64,16 @@ def de_cliente(
     ] = 28,
 ) -> Response:
     """Return a customer's figures."""
-    cifras = historico.estadisticas_cliente(propietario_id, dias=dias)
+    cifras = historico.customers.statistics(propietario_id, dias=dias)
     if cifras is None:
         raise HTTPException(404, f"no existe el cliente «{propietario_id}»")
     return responder(EstadisticasDeCliente.of(cifras, _rejected(anomalias, cifras), presenta))
 
 
-def _rejected(anomalias: MongoConsultas, cifras: EstadisticasCliente) -> list[Anomalia] | None:
-    """Return the anomalies of a customer's figures that a person has rejected; None = not known."""
-    filtro = FiltroAnomalias(
-        cifras.propietario_id, cifras.desde, cifras.hasta, estados=(DESCARTADA,)
-    )
-
-    def pagina(cursor: str | None) -> Pagina[Anomalia]:
-        return anomalias.anomalias(
-            filtro, orden="consumo", limite=LIMITE_PAGINA, cursor=cursor, con_archivo=True
-        )
-
+def _rejected(anomalias: AnomalyQueries, cifras: EstadisticasCliente) -> EnergiaDescartada | None:
+    """Return what a person has rejected of a customer's figures; None = it is not known."""
     try:
-        return [una for tramo in por_tramos(pagina) for una in tramo]
+        return anomalias.summaries.rejected(cifras.propietario_id, cifras.desde, cifras.hasta)
     except TransientError:
         return None
 
@@ -94,26 +83,26 @@ def _rejected(anomalias: MongoConsultas, cifras: EstadisticasCliente) -> list[An
     summary="Las cifras de todos los clientes",
     description="De las últimas 24 horas, los últimos 7 días, los 7 de antes y los últimos 30.",
     response_description="Las cifras",
-    response_model=Resumen,
+    response_model=ResumenGeneral,
     responses=respuestas(503),
 )
 def resumen(
     historico: Historico, anomalias: AnomaliasDep, presenta: Presenta, ahora: Ahora
 ) -> Response:
     """Return everybody's figures."""
-    historia, halladas = historico.resumen(ahora), anomalias.resumen(ahora)
+    historia, halladas = historico.totals.overview(ahora), anomalias.summaries.overview(ahora)
     ventanas = {
         nombre: VentanaGlobal.of(getattr(historia, nombre), presenta)
         for nombre in ("ultimas_24h", "ultimos_7d", "anteriores_7d", "ultimos_30d")
     }
     return responder(
-        Resumen(
+        ResumenGeneral(
             momento=presenta.hora(historia.momento),
             por_estado=PorEstado.of(halladas.por_estado),
             lecturas_estimadas=historia.lecturas_estimadas,
             ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
             ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
-            completo=halladas.completo,
+            completo=True,
             **ventanas,
         )
     )
@@ -140,18 +129,18 @@ def mensuales(
     hasta_mes: MesPedido = None,
 ) -> Response:
     """Return a customer's months beside those of the year before."""
-    pares = anomalias.interanual(propietario_id, meses, hasta_mes)
+    pares = anomalias.months.year_on_year(propietario_id, meses, hasta_mes)
     ultimo = next((par.mes_str for par in pares if par.actual is not None), None)
     if ultimo is None:
         check_cliente_sin_nada(recursos, propietario_id)
-    posicion = None if ultimo is None else anomalias.posicion(propietario_id, ultimo)
+    posicion = None if ultimo is None else anomalias.months.place(propietario_id, ultimo)
     return etiqueta.responder(summarise(propietario_id, pares, posicion, presenta, ahora))
 
 
 def summarise(
     propietario_id: str,
     pares: Sequence[ParInteranual],
-    posicion: Posicion | None,
+    posicion: PuestoMes | None,
     presenta: Presentacion,
     ahora: datetime,
 ) -> EstadisticasMensuales:
@@ -219,17 +208,17 @@ def _number(mes_str: str) -> int:
     summary="Las cifras de todos los clientes, día a día",
     description=(f"Los últimos 30 días si no se dice desde cuándo; como mucho {DIAS_GLOBALES}."),
     response_description="Los días, el más antiguo primero",
-    response_model=Dias,
+    response_model=PaginaDias,
     responses={**EN_FICHERO, **respuestas(503)},
 )
 def dias(
     historico: Historico,
     presenta: Presenta,
     salida: ConSalida,
-    intervalo: Annotated[Intervalo, Depends(Rango(29, DIAS_GLOBALES))],
+    intervalo: Annotated[Intervalo, Depends(EntreFechas(29, DIAS_GLOBALES))],
 ) -> Response:
     """Return everybody's days."""
-    elementos = [Dia.of(dia) for dia in historico.dias(*intervalo.fechas(presenta))]
+    elementos = [DiaDeTodos.of(dia) for dia in historico.totals.days(*intervalo.fechas(presenta))]
     if salida.es_fichero:
-        return salida.rows("dias", Dia, [elementos])
-    return responder(Dias(elementos=elementos))
+        return salida.rows("dias", DiaDeTodos, [elementos])
+    return responder(PaginaDias(elementos=elementos))

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.presentation import Presentacion, kwh
 from api.readings.schemas import ConsumoMensual
-from api.schemas import (
+from api.schemas import Pagina, Umbrales, Variacion
+from pipeline.stores.anomaly_records import EnergiaDescartada, ParInteranual, PuntoSerie
+from pipeline.stores.presentation import Presentacion, kwh
+from pipeline.stores.record_base import (
     COSTE,
     DEFECTO,
     EN_JUEGO,
     EN_JUEGO_EUR,
     EXCESO,
-    Pagina,
     PorEstado,
     PorSeveridad,
-    Umbrales,
-    Variacion,
     de,
 )
-from pipeline.stores.anomaly_records import Anomalia, ParInteranual, PuntoSerie
 from pipeline.stores.records import DiaGlobal, EstadisticasCliente, Ventana
 
 _CLIENTES = "Clientes con lecturas: en la hora que más tuvo"
@@ -83,14 +80,14 @@ class EstadisticasDeCliente(BaseModel):
     def of(
         cls,
         fila: EstadisticasCliente,
-        descartadas: Sequence[Anomalia] | None,
+        descartadas: EnergiaDescartada | None,
         presenta: Presentacion,
     ) -> EstadisticasDeCliente:
         """Return a customer's figures as people read them.
 
         Parameters
         ----------
-        descartadas : sequence of Anomalia or None
+        descartadas : EnergiaDescartada or None
             What of the anomalies in them a person has rejected; None = it is not known.
         """
         instantes = ("desde", "hasta", "primera_lectura", "ultima_lectura")
@@ -108,7 +105,7 @@ class EstadisticasDeCliente(BaseModel):
                 "coste_estimado_eur": presenta.euros(fila.consumo_total_kwh),
                 "anomalias": anomalias,
                 "anomalias_total": anomalias.total,
-                "descartadas": None if descartadas is None else len(descartadas),
+                "descartadas": None if descartadas is None else descartadas.anomalias,
                 "energia_en_juego_eur": presenta.euros(en_juego["energia_en_juego_kwh"]),
                 "semana": Variacion.of(
                     kwh(fila.consumo_7d_kwh),
@@ -119,18 +116,13 @@ class EstadisticasDeCliente(BaseModel):
 
 
 def _at_stake(
-    fila: EstadisticasCliente, descartadas: Sequence[Anomalia] | None
+    fila: EstadisticasCliente, descartadas: EnergiaDescartada | None
 ) -> dict[str, float | None]:
     """Return the energy at stake of a customer, without what a person has rejected, kWh."""
     if descartadas is None:
         return dict.fromkeys(("exceso_kwh", "defecto_kwh", "energia_en_juego_kwh"))
-    diferencias = [
-        una.consumo_kwh - una.consumo_esperado_kwh
-        for una in descartadas
-        if una.consumo_esperado_kwh is not None
-    ]
-    exceso = max(0.0, fila.exceso_kwh - sum(d for d in diferencias if d > 0))
-    defecto = max(0.0, fila.defecto_kwh + sum(d for d in diferencias if d < 0))
+    exceso = max(0.0, fila.exceso_kwh - descartadas.exceso_kwh)
+    defecto = max(0.0, fila.defecto_kwh - descartadas.defecto_kwh)
     return {
         "exceso_kwh": kwh(exceso),
         "defecto_kwh": kwh(defecto),
@@ -167,7 +159,7 @@ class VentanaGlobal(BaseModel):
         )
 
 
-class Resumen(BaseModel):
+class ResumenGeneral(BaseModel):
     """Everybody's figures."""
 
     model_config = de("Las cifras de todos los clientes.")
@@ -272,7 +264,7 @@ class EstadisticasMensuales(Pagina[ParDeMeses]):
     de: int | None = Field(description="Entre cuántos clientes", examples=[50])
 
 
-class Dia(BaseModel):
+class DiaDeTodos(BaseModel):
     """Everybody's day."""
 
     model_config = de("El día de todos los clientes.")
@@ -285,7 +277,7 @@ class Dia(BaseModel):
     anomalias_total: int = Field(ge=0, description="Horas anómalas", examples=[12])
 
     @classmethod
-    def of(cls, fila: DiaGlobal) -> Dia:
+    def of(cls, fila: DiaGlobal) -> DiaDeTodos:
         """Return a day as people read it."""
         anomalias = PorSeveridad.of(fila.anomalias)
         return cls(
@@ -298,7 +290,7 @@ class Dia(BaseModel):
         )
 
 
-class Dias(Pagina[Dia]):
+class PaginaDias(Pagina[DiaDeTodos]):
     """Days of everybody."""
 
     model_config = de("Los días, el más antiguo primero.")

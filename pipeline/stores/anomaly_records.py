@@ -1,81 +1,204 @@
 """What MongoDB answers to whoever only asks: anomalies, what people said of them, and months.
 
-Instants are aware and in UTC, energies in kWh; ``desde`` is included and ``hasta`` is not.
+Instants are aware, energies in kWh; ``desde`` is included and ``hasta`` is not. What is described
+in Spanish is served as it is: its instants are local, and its sums are rounded.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import blake2b
 from typing import NamedTuple
 
-from detection.domain import Explicacion
+from pydantic import Field
+
 from pipeline.stores.months import hours_of, is_whole, mes_de
+from pipeline.stores.record_base import (
+    EN_JUEGO,
+    EN_JUEGO_EUR,
+    SCORE,
+    SEVERIDAD,
+    EstadoTexto,
+    PorEstado,
+    Registro,
+    SeveridadTexto,
+    de,
+)
+
+_ID = Field(description="Identificador de la anomalía", examples=["6745a1b2c3d4e5f6a7b8c9d0"])
 
 
-class VeredictoHumano(NamedTuple):
-    """What a person said of an anomaly; ``anotacion`` is its row of the audit, if it has one."""
+class VeredictoHumano(Registro):
+    """What a person said of an anomaly."""
 
-    estado: str
-    estado_anterior: str
-    motivo: str
-    quien: str
-    cuando: datetime
-    anotacion: int | None = None
-
-
-REVISION_BYTES = 4
-"""Two states of one anomaly are told apart but once in four thousand million times."""
-
-
-class Anomalia(NamedTuple):
-    """An anomaly without its explanation; ``veredicto`` is the latest one, None = nobody's."""
-
-    id: str
-    propietario_id: str
-    timestamp_consumo: datetime
-    timestamp_deteccion: datetime
-    consumo_kwh: float
-    consumo_esperado_kwh: float | None
-    hora: int
-    tipos_anomalia: list[str]
-    score_anomalia: float
-    severidad: str
-    es_sospechoso: bool
-    estado: str
-    version_modelo: str
-    veredicto: VeredictoHumano | None
-    archivada: bool
-
-    def revision(self) -> str:
-        """Return a text that changes with whatever a person judges an anomaly by."""
-        dicho = (
-            None if self.veredicto is None else (self.veredicto.cuando, self.veredicto.anotacion)
-        )
-        visto = (self.estado, self.severidad, self.score_anomalia, self.consumo_kwh, dicho)
-        return blake2b(repr(visto).encode(), digest_size=REVISION_BYTES).hexdigest()
+    model_config = de("Lo que una persona dijo de una anomalía.")
+    estado: EstadoTexto = Field(description="En qué la dejó", examples=["confirmada"])
+    estado_anterior: EstadoTexto = Field(description="En qué estaba", examples=["abierta"])
+    motivo: str = Field(description="Por qué", examples=["Inspección del 20/11"])
+    quien: str = Field(description="De quién era la clave", examples=["ana"])
+    cuando: datetime = Field(description="Cuándo lo dijo")
+    anotacion: int | None = Field(
+        description="Su número en la auditoría, con el que se deshace; nulo = es de antes",
+        examples=[17],
+    )
 
 
-class AnomaliaDetalle(NamedTuple):
-    """An anomaly with what each detector said and what people said, the oldest first."""
+class Anomalia(Registro):
+    """An anomaly, without its explanation."""
 
-    anomalia: Anomalia
-    explicacion: list[Explicacion]
-    veredictos: list[VeredictoHumano]
+    model_config = de("Una hora anómala de un cliente.")
+    id: str = _ID
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
+    timestamp_consumo: datetime = Field(
+        description="Instante en que empieza la hora", examples=["2026-11-23T02:00:00+01:00"]
+    )
+    timestamp_deteccion: datetime = Field(
+        description="Cuándo se detectó", examples=["2026-11-23T03:00:04.120000+01:00"]
+    )
+    consumo_kwh: float = Field(ge=0, description="Energía de esa hora, kWh", examples=[8.5])
+    consumo_esperado_kwh: float | None = Field(
+        description="Lo que se esperaba, kWh; nulo = falta historia del cliente", examples=[0.6]
+    )
+    diferencia_kwh: float | None = Field(
+        description="Consumido menos esperado, kWh; negativo = de menos", examples=[7.9]
+    )
+    hora: int = Field(ge=0, le=23, description="Hora local, de 0 a 23", examples=[2])
+    tipos_anomalia: list[str] = Field(
+        description="Detectores cuya definición se cumple",
+        examples=[["consumo_noche_anomalo", "plantacion_cannabis"]],
+    )
+    score_anomalia: float = Field(ge=0, le=1, description=SCORE, examples=[0.95])
+    severidad: SeveridadTexto = Field(description=SEVERIDAD, examples=["crítica"])
+    es_sospechoso: bool = Field(
+        description="El cliente quedó bajo sospecha tras esa hora", examples=[True]
+    )
+    estado: EstadoTexto = Field(description="Qué se ha dicho de ella", examples=["abierta"])
+    version_modelo: str = Field(
+        description="Qué emitió el veredicto", examples=["consumo-detector-3+reglas-1a2b3c4d5e6f"]
+    )
+    veredicto: VeredictoHumano | None = Field(
+        None, description="El último que dio una persona; nulo = nadie", examples=[None]
+    )
+    archivada: bool = Field(description="El archivador la ha retirado", examples=[False])
+    revision: str = Field(
+        description="Cambia con lo que se ve de ella; devuélvala al juzgarla y no se juzgará otra "
+        "cosa",
+        examples=["1f3a99c0"],
+    )
 
 
-class VeredictoDado(NamedTuple):
-    """An anomaly and the verdict on it."""
+class DetectorExplicado(Registro):
+    """What one detector says of an anomaly."""
 
-    anomalia: Anomalia
-    veredicto: VeredictoHumano
+    model_config = de("Lo que un detector dice de una anomalía.")
+    detector: str = Field(description="Su nombre", examples=["pico_consumo"])
+    score: float | None = Field(
+        description="Su puntuación, de 0 a 1; nulo = no estaba listo y no votó", examples=[0.71]
+    )
+    peso: float = Field(
+        ge=0, le=1, description="Hasta dónde puede dar la alarma él solo, de 0 a 1", examples=[0.6]
+    )
+    aporte: float = Field(
+        ge=0,
+        le=1,
+        description="Qué parte de la alarma pone, de 0 a 1; entre todos suman 1",
+        examples=[0.36],
+    )
+    dispara: bool = Field(description="Su definición se cumple", examples=[True])
+    frase: str = Field(
+        description="Por qué, con los números",
+        examples=["8,50 kWh: un 1.317 % más que los 0,60 kWh esperados."],
+    )
 
 
-class CambioVeredicto(NamedTuple):
-    """An anomaly after a verdict, and what it was before."""
+class AnomaliaDetalle(Anomalia):
+    """An anomaly with all that is known of it."""
 
-    anomalia: Anomalia
-    estado_anterior: str
+    model_config = de("Una anomalía con su explicación y lo que se ha dicho de ella.")
+    explicacion: list[DetectorExplicado] = Field(
+        description="Cada detector, el que más aporta primero; vacía = se corrigió a normal"
+    )
+    resumen: str = Field(
+        description="Las frases de los detectores que disparan",
+        examples=["8,50 kWh: un 1.317 % más que los 0,60 kWh esperados."],
+    )
+    veredictos: list[VeredictoHumano] = Field(
+        description="Lo que se ha dicho de ella, lo más antiguo primero"
+    )
+    energia_en_juego_kwh: float | None = Field(
+        description="La diferencia con lo esperado, sin signo, kWh; estimada", examples=[7.9]
+    )
+    energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[1.19])
+
+
+class CambioVeredicto(Registro):
+    """What a verdict did."""
+
+    model_config = de("Una anomalía tras un veredicto.")
+    anomalia: Anomalia = Field(description="La anomalía, como está ahora")
+    estado_anterior: EstadoTexto = Field(description="En qué estaba", examples=["abierta"])
+    anotacion: int | None = Field(
+        description="Número del veredicto en la auditoría, con el que se deshace", examples=[17]
+    )
+
+
+class VeredictoDado(Registro):
+    """A verdict with its anomaly."""
+
+    model_config = de("Un veredicto y su anomalía.")
+    anomalia: Anomalia = Field(description="La anomalía")
+    veredicto: VeredictoHumano = Field(description="Lo último que se dijo de ella")
+
+
+class Puntuacion(Registro):
+    """What each detector scored on an anomaly."""
+
+    model_config = de("Lo que puntuó cada detector en una anomalía.")
+    id: str = _ID
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
+    timestamp_consumo: datetime = Field(description="Instante en que empieza la hora")
+    score_anomalia: float = Field(ge=0, le=1, description=SCORE, examples=[0.95])
+    severidad: SeveridadTexto = Field(description=SEVERIDAD, examples=["crítica"])
+    tipos_anomalia: list[str] = Field(
+        description="Detectores cuya definición se cumple", examples=[["pico_consumo"]]
+    )
+    estado: EstadoTexto = Field(description="Qué se ha dicho de ella", examples=["abierta"])
+    detectores: dict[str, float | None] = Field(
+        description="Puntuación de cada detector, de 0 a 1; nulo = no estaba listo",
+        examples=[{"pico_consumo": 0.71, "fraude": None}],
+    )
+
+
+class Incidente(Registro):
+    """Anomalies of a customer that follow each other."""
+
+    model_config = de("Anomalías seguidas de un cliente, reunidas en una.")
+    id: str = Field(
+        description="Identificador de su primera anomalía", examples=["6745a1b2c3d4e5f6a7b8c9d0"]
+    )
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
+    inicio: datetime = Field(description="Instante en que empieza su primera hora")
+    fin: datetime = Field(description="Instante en que acaba su última hora")
+    horas: int = Field(ge=1, description="De inicio a fin, h", examples=[14])
+    anomalias: int = Field(ge=1, description="De ellas, anómalas", examples=[12])
+    consumo_kwh: float = Field(description="Energía de las horas anómalas, kWh", examples=[60.1])
+    consumo_esperado_kwh: float | None = Field(
+        description="Lo que se esperaba en ellas, kWh; nulo = falta historia", examples=[8.2]
+    )
+    exceso_kwh: float = Field(description="Consumido de más en ellas, kWh", examples=[51.9])
+    defecto_kwh: float = Field(description="Consumido de menos en ellas, kWh", examples=[0.0])
+    energia_en_juego_kwh: float = Field(description=EN_JUEGO, examples=[51.9])
+    energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[7.79])
+    severidad: SeveridadTexto = Field(description="La más grave", examples=["crítica"])
+    score_maximo: float = Field(ge=0, le=1, description="La mayor puntuación", examples=[0.98])
+    tipos_anomalia: list[str] = Field(
+        description="Detectores cuya definición se cumple en alguna",
+        examples=[["plantacion_cannabis"]],
+    )
+    estados: PorEstado = Field(description="Cuántas hay en cada estado")
+    anomalia_ids: list[str] = Field(
+        description="Sus anomalías, para juzgarlas a la vez; 500 como mucho",
+        examples=[["6745a1b2c3d4e5f6a7b8c9d0"]],
+    )
 
 
 class CambiosVeredicto(NamedTuple):
@@ -89,19 +212,6 @@ class CambiosVeredicto(NamedTuple):
     no_encontradas: list[str]
     rechazadas: list[Anomalia]
     sin_hacer: list[str]
-
-
-class Puntuacion(NamedTuple):
-    """What each detector scored on an anomaly; None = it was not ready."""
-
-    id: str
-    propietario_id: str
-    timestamp_consumo: datetime
-    score_anomalia: float
-    severidad: str
-    tipos_anomalia: list[str]
-    estado: str
-    scores: dict[str, float | None]
 
 
 class FiltroAnomalias(NamedTuple):
@@ -125,39 +235,6 @@ class FiltroAnomalias(NamedTuple):
     estados: tuple[str, ...] = ()
 
 
-class Incidente(NamedTuple):
-    """Anomalies of a customer with few hours between one and the next, as one.
-
-    ``id`` is its first anomaly's, ``fin`` the end of its last hour; ``horas`` counts all hours
-    from the first to the last. The energies are of its anomalous hours; of those without an
-    expected consumption nothing is in ``esperado_kwh``, ``exceso_kwh`` and ``defecto_kwh``.
-    """
-
-    id: str
-    propietario_id: str
-    inicio: datetime
-    fin: datetime
-    horas: int
-    anomalias: int
-    consumo_kwh: float
-    esperado_kwh: float | None
-    exceso_kwh: float
-    defecto_kwh: float
-    severidad: str
-    score_maximo: float
-    tipos_anomalia: list[str]
-    estados: dict[str, int]
-    anomalia_ids: list[str]
-
-
-class PaginaIncidentes(NamedTuple):
-    """A page of incidents; ``truncado`` = there were more anomalies than can be looked at."""
-
-    elementos: list[Incidente]
-    siguiente: str | None
-    truncado: bool
-
-
 class PuntoSerie(NamedTuple):
     """Anomalies by severidad in an hour or a local day, given by its start."""
 
@@ -176,36 +253,26 @@ class Distribuciones(NamedTuple):
     por_dia_semana: list[int]
 
 
-class VentanaAnomalias(NamedTuple):
-    """Anomalies of readings between two instants, and how many customers have them.
-
-    ``exceso_kwh`` and ``defecto_kwh`` are what they used above and below the expected, those left
-    out that a person has rejected.
-    """
-
-    desde: datetime
-    hasta: datetime
-    total: int
-    por_severidad: dict[str, int]
-    clientes: int
-    exceso_kwh: float
-    defecto_kwh: float
-
-
 class ResumenAnomalias(NamedTuple):
-    """The anomalies at a glance; ``por_estado`` is of the last 30 days.
+    """The anomalies at a glance; ``por_estado`` and ``ultima_deteccion`` are of the last 30 days.
 
-    ``completo`` = False: there are more than can be looked at, and the oldest are left out.
+    The energies at stake are of the last 7 days and of the 7 before: what was used above the
+    expected (a plantation, a misuse) and what is missing below it (a fraud: used, but not billed),
+    added; only of anomalous hours that nobody has rejected.
     """
 
-    momento: datetime
-    ultimas_24h: VentanaAnomalias
-    ultimos_7d: VentanaAnomalias
-    anteriores_7d: VentanaAnomalias
-    ultimos_30d: VentanaAnomalias
     por_estado: dict[str, int]
     ultima_deteccion: datetime | None
-    completo: bool
+    en_juego_7d_kwh: float
+    en_juego_7d_anterior_kwh: float
+
+
+class EnergiaDescartada(NamedTuple):
+    """A customer's anomalies that a person has rejected, and what they used above and below."""
+
+    anomalias: int
+    exceso_kwh: float
+    defecto_kwh: float
 
 
 class ClienteRanking(NamedTuple):
@@ -282,7 +349,7 @@ class ResumenMes(NamedTuple):
         return is_whole(self.lecturas, self.clientes * hours_of(mes_de(self.mes_str)))
 
 
-class Posicion(NamedTuple):
+class PuestoMes(NamedTuple):
     """A customer's place in a month, 1 = who used most."""
 
     posicion: int

@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from detection.errors import TransientError
 
@@ -53,7 +53,7 @@ class _EnMarcha(threading.local):
 _EN_MARCHA = _EnMarcha()
 
 
-class Recuerdo:
+class AnswerCache:
     """Values by key, for a moment; what is made of other remembered values is as old as they are.
 
     Parameters
@@ -65,7 +65,7 @@ class Recuerdo:
 
     Examples
     --------
-    >>> recuerdo = Recuerdo()
+    >>> recuerdo = AnswerCache()
     >>> recuerdo.get("a", lambda: 1), recuerdo.get("a", lambda: 2)
     (1, 1)
     """
@@ -148,3 +148,35 @@ class Recuerdo:
                 self._entradas.move_to_end(clave)
                 while len(self._entradas) > self._maximo:
                     self._entradas.popitem(last=False)
+
+
+class RememberedAnswer(Generic[T]):
+    """What one function returns, remembered as ``AnswerCache`` does.
+
+    Parameters
+    ----------
+    pedir : callable
+    reloj : callable, optional
+        Seconds, never backwards.
+
+    Examples
+    --------
+    >>> recordada = RememberedAnswer(iter(range(9)).__next__)
+    >>> recordada.get(), recordada.get()
+    (0, 0)
+    >>> recordada.forget()
+    >>> recordada.get()
+    1
+    """
+
+    def __init__(self, pedir: Callable[[], T], reloj: Callable[[], float] = time.monotonic) -> None:
+        self._pedir = pedir
+        self._recuerdo = AnswerCache(1, reloj)
+
+    def get(self) -> T:
+        """Return the answer, of now or of a moment ago."""
+        return self._recuerdo.get(None, self._pedir)
+
+    def forget(self) -> None:
+        """Ask again next time."""
+        self._recuerdo.clear()

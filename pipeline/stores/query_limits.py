@@ -20,6 +20,7 @@ ULTIMO_INSTANTE = datetime(2100, 1, 1, tzinfo=UTC)
 """No reading is older, or so far in the future (contract 2)."""
 PROPIETARIO_MAXIMO = 20
 """Characters of a customer's name (contract 2)."""
+CURSOR_AJENO = "el cursor no es de esta lista; empiece sin él"
 _CURSOR_MAXIMO = 200
 _ENTERO_MAXIMO = 2**53
 _MICROSEGUNDO = timedelta(microseconds=1)
@@ -100,7 +101,7 @@ def decode_cursor(lista: str, cursor: str, *tipos: type) -> tuple[Any, ...]:
             raise ValueError("de otra lista")
         return tuple(_part(p, tipo) for p, tipo in zip(partes, tipos, strict=True))
     except (ValueError, binascii.Error, OverflowError) as error:
-        raise ConsultaInvalidaError("el cursor no es de esta lista; empiece sin él") from error
+        raise ConsultaInvalidaError(CURSOR_AJENO) from error
 
 
 def _part(texto: str, tipo: type) -> datetime | str | int:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 
-class Lectura(NamedTuple):
+class LecturaPuntuada(NamedTuple):
     """A reading with its verdict; ``fecha`` and ``hora`` are local."""
 
     propietario_id: str
@@ -235,7 +235,7 @@ class ResumenSombra(NamedTuple):
     menos_graves: int
 
 
-class FilaSombra(NamedTuple):
+class LecturaEnSombra(NamedTuple):
     """A reading that champion and challenger judged."""
 
     propietario_id: str

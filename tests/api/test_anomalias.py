@@ -13,9 +13,9 @@ import pytest
 from apoyo_api import AHORA, Datos, es_problema
 from apoyo_rutas import HORA, MADRID, de_cliente, lee, local, todo
 
-from api.anomalies.schemas import contributions
 from detection.domain import Explicacion
 from detection.params import Params
+from pipeline.stores.mongo.query_documents import contributions
 from pipeline.stores.mongo.store import MongoAnomalyStore
 
 GRAVES = ("baja", "media", "alta", "crítica")

@@ -10,16 +10,15 @@ import pytest
 from apoyo_api import AHORA, Datos, es_problema
 from apoyo_rutas import HORA, MADRID, de_cliente, lee, local, todo
 
-from api.presentation import make_presentacion
 from api.stats.overview import indicators
 from api.stats.routes import monthly_change, summarise
 from pipeline.stores.anomaly_records import (
     MesCliente,
     ParInteranual,
     ResumenAnomalias,
-    VentanaAnomalias,
 )
-from pipeline.stores.query_calculations import GRAVES
+from pipeline.stores.mongo.query_summaries import GRAVES
+from pipeline.stores.presentation import make_presentacion
 from pipeline.stores.records import ResumenHistoria, Ventana
 from serving.settings import Settings
 
@@ -179,28 +178,11 @@ def test_una_semana_a_medias_no_se_compara(cuantas: int) -> None:
     """The key figures say how they have changed only where both weeks are whole."""
     entera = Ventana(DESDE, DESDE, 5 * 168, 100.0, 5, 1, dict.fromkeys(GRAVES, 3))
     parcial = entera._replace(lecturas=5 * cuantas, consumo_kwh=10.0)
-    de_mongo = VentanaAnomalias(DESDE, DESDE, 3, dict.fromkeys(GRAVES, 3), 1, 2.0, 1.0)
-    halladas = ResumenAnomalias(
-        DESDE, *[de_mongo] * 4, {"abierta": 3, "confirmada": 0, "descartada": 0}, None, True
-    )
+    halladas = ResumenAnomalias({"abierta": 3, "confirmada": 0, "descartada": 0}, None, 3.0, 2.0)
     presenta = make_presentacion(Settings(_env_file=None))
     for dos in ((entera, parcial), (parcial, entera)):
         historia = ResumenHistoria(DESDE, entera, *dos, entera, 0, DESDE)
         kpis = indicators(historia, halladas, presenta)
         assert (kpis.anomalias.variacion is None) == (cuantas < 160)
         assert (kpis.consumo_kwh.anterior is None) == (cuantas < 160)
-
-
-@pytest.mark.parametrize("completo", [True, False])
-def test_la_energia_de_una_parte_no_se_compara(completo: bool) -> None:
-    """With more anomalies than can be looked at the week before lacks some: it is no measure."""
-    entera = Ventana(DESDE, DESDE, 5 * 168, 100.0, 5, 1, dict.fromkeys(GRAVES, 3))
-    de_mongo = VentanaAnomalias(DESDE, DESDE, 3, dict.fromkeys(GRAVES, 3), 1, 2.0, 1.0)
-    halladas = ResumenAnomalias(
-        DESDE, *[de_mongo] * 4, {"abierta": 3, "confirmada": 0, "descartada": 0}, None, completo
-    )
-    historia = ResumenHistoria(DESDE, *[entera] * 4, 0, DESDE)
-    kpis = indicators(historia, halladas, make_presentacion(Settings(_env_file=None)))
-    for energia in (kpis.energia_en_juego_kwh, kpis.energia_en_juego_eur):
-        assert (energia.anterior is not None) == completo
-    assert kpis.anomalias.anterior is not None
+        assert (kpis.energia_en_juego_eur.anterior is None) == (cuantas < 160)

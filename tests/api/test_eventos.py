@@ -22,7 +22,7 @@ from api.anomalies.streams import EventStreams
 from api.app import create_api
 from detection.domain import Lecturas
 from detection.errors import TransientError
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from serving.settings import Settings
 
@@ -38,7 +38,7 @@ def app(entorno: Settings) -> Iterator[FastAPI]:
     recursos = app.state.recursos
     app.state.recursos = replace(
         recursos,
-        anomalias=MongoConsultas(entorno, margen_s=0.0),
+        anomalias=MongoQueries(entorno, margen_s=0.0),
         flujos=EventStreams(recursos.metricas.oyentes, maximo=2, sondeo_s=0.02, latido_s=0.2),
     )
     yield app
@@ -208,19 +208,23 @@ def test_lo_que_no_vale_no_empieza(http: httpx.Client, consulta: str) -> None:
 class AlmacenCaprichoso:
     """The store of another, away while it is told to be."""
 
-    def __init__(self, bueno: MongoConsultas) -> None:
+    def __init__(self, bueno: MongoQueries) -> None:
         self._bueno = bueno
         self.caido = False
         self.fallos = 0
 
-    def nuevas(self, cursor: str | None, limite: int) -> object:
+    @property
+    def lists(self) -> AlmacenCaprichoso:
+        return self
+
+    def new(self, cursor: str | None, limite: int) -> object:
         if self.caido:
             self.fallos += 1
             raise TransientError("MongoDB no responde")
-        return self._bueno.nuevas(cursor, limite)
+        return self._bueno.lists.new(cursor, limite)
 
     def __getattr__(self, nombre: str) -> object:
-        return getattr(self._bueno, nombre)
+        return getattr(self._bueno.lists, nombre)
 
 
 def test_el_almacen_se_va_y_vuelve(app: FastAPI, almacen: MongoAnomalyStore) -> None:

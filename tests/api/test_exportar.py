@@ -15,14 +15,14 @@ from apoyo_api import ZONA, Datos, base_nueva, es_problema, llenar, servir
 from apoyo_rutas import de_cliente, lee, local, todo
 from pydantic import BaseModel
 
-from api.anomalies.schemas import Anomalia
 from api.exports import columns, csv_pieces, parquet_pieces
-from api.schemas import PorSeveridad
 from detection.domain import Lecturas, hora_absoluta, instante
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.ingest.files.recognition import read_archivo
 from pipeline.ingest.validation import Reglas
+from pipeline.stores.anomaly_records import Anomalia
 from pipeline.stores.postgres.store import migrate
+from pipeline.stores.record_base import PorSeveridad
 from serving.csv_cells import protect
 
 LISTAS = [

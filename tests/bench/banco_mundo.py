@@ -26,7 +26,7 @@ from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.generator.service import generate_lecturas
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.anomalies import ANOMALIAS, LoteAnomalias
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
@@ -47,7 +47,7 @@ def fill(settings: Settings, clientes: int, dias: int, semilla: int) -> Mundo:
     """Store what a consumer would have stored by now."""
     migrate(settings)
     historial, anomalias = PostgresStore(settings), MongoAnomalyStore(settings)
-    consultas = MongoConsultas(settings)
+    consultas = MongoQueries(settings)
     anomalias.ensure_indexes()
     consultas.ensure_indexes()
     ahora = datetime.now(UTC)

@@ -25,7 +25,7 @@ from detection.domain import Lecturas, hora_absoluta, instante
 from detection.errors import PermanentError
 from detection.number_format import numero
 from detection.params import HORAS_ANILLO
-from pipeline.stores.postgres.query_readings import ConsultasLecturas
+from pipeline.stores.postgres.queries import PostgresQueries
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
@@ -169,13 +169,13 @@ def _ask(
 ) -> tuple[float, float, float]:
     """Return the time of a customer's month, of its latest readings and of its window, ms."""
     ahora = instante(hora_absoluta(DESDE) + horas)
-    consultas = ConsultasLecturas(settings, reloj=lambda: ahora)
+    consultas = PostgresQueries(settings, reloj=lambda: ahora)
     historial = PostgresStore(settings)
     nombres = [f"CLI_{i:07d}" for i in rng.choice(clientes, PREGUNTAS + 1)]
     limites = (ahora - timedelta(days=DIAS_MES), ahora)
-    meses_s = [timed(lambda c: consultas.rango(c, *limites), uno) for uno in nombres]
+    meses_s = [timed(lambda c: consultas.readings.range(c, *limites), uno) for uno in nombres]
     nombres = [f"CLI_{i:07d}" for i in rng.choice(clientes, PREGUNTAS + 1)]
-    ultimas_s = [timed(consultas.ultimas, uno, ULTIMAS) for uno in nombres]
+    ultimas_s = [timed(consultas.readings.latest, uno, ULTIMAS) for uno in nombres]
     recargar_s = []
     for _ in range(6):
         grupo = [f"CLI_{i:07d}" for i in rng.choice(clientes, min(RECARGAR, clientes), False)]

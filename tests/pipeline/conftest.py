@@ -22,10 +22,10 @@ from bases import nueva_base
 from pymongo import MongoClient, monitoring
 
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.archive import PostgresArchive
-from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.postgres.queries import PostgresQueries
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
 
@@ -66,9 +66,9 @@ def filas() -> list[Fila]:
 
 
 @pytest.fixture
-def consultas(historia: Settings) -> Iterator[PostgresConsultas]:
+def consultas(historia: Settings) -> Iterator[PostgresQueries]:
     """Give what is asked of ``historia``, at a time of its own."""
-    abierta = PostgresConsultas(historia, reloj=lambda: AHORA)
+    abierta = PostgresQueries(historia, reloj=lambda: AHORA)
     yield abierta
     abierta.close()
 
@@ -88,7 +88,7 @@ def con_anomalias(
     Every test leaves it as it was.
     """
     with nueva_base(servicios) as entorno:
-        store, consultas = MongoAnomalyStore(entorno), MongoConsultas(entorno)
+        store, consultas = MongoAnomalyStore(entorno), MongoQueries(entorno)
         store.ensure_indexes()
         consultas.ensure_indexes()
         cliente: MongoClient[dict[str, Any]] = MongoClient(entorno.mongo_host, entorno.mongo_port)
@@ -103,8 +103,8 @@ def con_anomalias(
 
 
 @pytest.fixture
-def anomalias(con_anomalias: Settings) -> Iterator[MongoConsultas]:
+def anomalias(con_anomalias: Settings) -> Iterator[MongoQueries]:
     """Give what is asked of ``con_anomalias``, at a time of its own."""
-    abierta = MongoConsultas(con_anomalias, reloj=lambda: AHORA)
+    abierta = MongoQueries(con_anomalias, reloj=lambda: AHORA)
     yield abierta
     abierta.close()

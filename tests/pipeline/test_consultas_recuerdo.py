@@ -12,7 +12,7 @@ import pytest
 
 from detection.errors import TransientError
 from pipeline.stores import query_cache
-from pipeline.stores.query_cache import EDAD_MAXIMA_S, VIDA_S, Recuerdo
+from pipeline.stores.query_cache import EDAD_MAXIMA_S, VIDA_S, AnswerCache
 
 PLAZO_S = 10.0
 DE_SOBRA_S = 0.1
@@ -31,7 +31,7 @@ class Reloj:
 def test_un_valor_dura_su_vida() -> None:
     """A value is made once while it is good, and again after that."""
     reloj = Reloj()
-    recuerdo = Recuerdo(reloj=reloj)
+    recuerdo = AnswerCache(reloj=reloj)
     veces = iter(range(9))
     assert recuerdo.get("a", veces.__next__) == 0
     reloj.ahora = VIDA_S
@@ -47,7 +47,7 @@ def test_la_edad_cuenta_desde_antes_de_preguntar(monkeypatch: pytest.MonkeyPatch
     """What changed while a value was being made is not taken for seen, however long it took."""
     monkeypatch.setattr(query_cache, "ESPERA_S", 0.05)
     reloj = Reloj()
-    recuerdo = Recuerdo(reloj=reloj)
+    recuerdo = AnswerCache(reloj=reloj)
 
     def lenta() -> int:
         reloj.ahora += VIDA_S / 2
@@ -71,7 +71,7 @@ def test_la_edad_cuenta_desde_antes_de_preguntar(monkeypatch: pytest.MonkeyPatch
 def test_lo_que_tarda_mas_de_lo_que_vale_se_recuerda() -> None:
     """A value that takes longer than the greatest age is remembered for as long as it took."""
     reloj = Reloj()
-    recuerdo = Recuerdo(reloj=reloj)
+    recuerdo = AnswerCache(reloj=reloj)
     tarda = EDAD_MAXIMA_S + 1
 
     def parte(valor: int) -> int:
@@ -103,7 +103,7 @@ def test_quien_esperaba_recibe_lo_que_se_acaba_de_hacer() -> None:
             mirado.set()
         return segundos.ahora
 
-    recuerdo = Recuerdo(reloj=reloj)
+    recuerdo = AnswerCache(reloj=reloj)
     recuerdo.get("a", lambda: 0)
     segundos.ahora = 2 * EDAD_MAXIMA_S
 
@@ -127,7 +127,7 @@ def test_quien_esperaba_recibe_lo_que_se_acaba_de_hacer() -> None:
 
 def test_lo_que_falla_se_dice_a_quien_esperaba() -> None:
     """A store that hangs is waited for once, not by each in turn."""
-    recuerdo = Recuerdo()
+    recuerdo = AnswerCache()
     veces: list[int] = []
     barrera = threading.Barrier(4)
 
@@ -150,7 +150,7 @@ def test_lo_que_falla_se_dice_a_quien_esperaba() -> None:
 def test_lo_hecho_de_otros_es_tan_viejo_como_ellos() -> None:
     """Lives do not add up: a sum over remembered parts is no younger than the oldest of them."""
     reloj = Reloj()
-    recuerdo = Recuerdo(reloj=reloj)
+    recuerdo = AnswerCache(reloj=reloj)
     dato = 1
 
     def suma() -> int:
@@ -167,7 +167,7 @@ def test_lo_hecho_de_otros_es_tan_viejo_como_ellos() -> None:
 
 def test_lo_que_falla_no_se_recuerda() -> None:
     """An error reaches who asked, and the next one asks again."""
-    recuerdo = Recuerdo()
+    recuerdo = AnswerCache()
 
     def fallar() -> int:
         raise TransientError("no está")
@@ -179,7 +179,7 @@ def test_lo_que_falla_no_se_recuerda() -> None:
 
 def test_se_olvida_lo_menos_pedido() -> None:
     """No more values are kept than allowed."""
-    recuerdo = Recuerdo(maximo=2)
+    recuerdo = AnswerCache(maximo=2)
     veces = iter(range(9))
     for clave in ("a", "b", "a", "c", "a"):
         recuerdo.get(clave, veces.__next__)
@@ -187,7 +187,9 @@ def test_se_olvida_lo_menos_pedido() -> None:
     assert recuerdo.get("b", veces.__next__) == 3
 
 
-def _con_uno_calculando(recuerdo: Recuerdo, mientras: Callable[[], object], valor: int) -> object:
+def _con_uno_calculando(
+    recuerdo: AnswerCache, mientras: Callable[[], object], valor: int
+) -> object:
     """Return what ``mientras`` returns while another thread makes the value."""
     empezado, seguir = threading.Event(), threading.Event()
 
@@ -209,7 +211,7 @@ def _con_uno_calculando(recuerdo: Recuerdo, mientras: Callable[[], object], valo
 def test_mientras_se_renueva_se_da_el_anterior() -> None:
     """Nobody waits for a renewal but the one who makes it."""
     reloj = Reloj()
-    recuerdo = Recuerdo(reloj=reloj)
+    recuerdo = AnswerCache(reloj=reloj)
     recuerdo.get("a", lambda: 1)
     reloj.ahora = VIDA_S + DE_SOBRA_S
     assert _con_uno_calculando(recuerdo, lambda: recuerdo.get("a", lambda: 99), 2) == 1
@@ -222,7 +224,7 @@ def test_lo_demasiado_viejo_no_se_da_ni_mientras_se_renueva(
     """Beyond the greatest age nobody is given a value: they wait for the new one, not for ever."""
     monkeypatch.setattr(query_cache, "ESPERA_S", 0.05)
     reloj = Reloj()
-    recuerdo = Recuerdo(reloj=reloj)
+    recuerdo = AnswerCache(reloj=reloj)
     recuerdo.get("a", lambda: 1)
     reloj.ahora = EDAD_MAXIMA_S + DE_SOBRA_S
 
@@ -236,14 +238,14 @@ def test_lo_demasiado_viejo_no_se_da_ni_mientras_se_renueva(
 
 def test_lo_que_se_olvida_mientras_se_hace_no_se_guarda() -> None:
     """What was begun before somebody said that something changed is not remembered."""
-    recuerdo = Recuerdo()
+    recuerdo = AnswerCache()
     _con_uno_calculando(recuerdo, recuerdo.clear, 1)
     assert recuerdo.get("a", lambda: 2) == 2
 
 
 def test_a_la_vez_se_calcula_una_sola_vez() -> None:
     """However many ask at once, the store is asked once."""
-    recuerdo = Recuerdo()
+    recuerdo = AnswerCache()
     veces: list[int] = []
     barrera = threading.Barrier(8)
 
@@ -274,7 +276,7 @@ def _relevos_rapidos() -> Iterator[None]:
 
 def test_muchos_hilos_a_la_vez() -> None:
     """Threads that ask, forget and push each other out get each key's own value, and no error."""
-    recuerdo = Recuerdo(maximo=3)
+    recuerdo = AnswerCache(maximo=3)
     barrera = threading.Barrier(8)
 
     def pedir(hilo: int) -> None:

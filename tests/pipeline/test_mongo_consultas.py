@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from apoyo_consultas import AHORA, CLIENTES, HASTA, limite_archivo
+from apoyo_consultas import CLIENTES, HASTA, limite_archivo
 from bson import ObjectId
 from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
-from detection.domain import Explicacion, hora_absoluta
+from detection.domain import hora_absoluta
 from detection.errors import TransientError
-from pipeline.stores.anomaly_records import Anomalia, FiltroAnomalias
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.anomaly_records import FiltroAnomalias
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.query_limits import ConsultaInvalidaError, por_tramos
 from serving.settings import Settings
 
@@ -82,7 +82,7 @@ OTRAS_FORMAS = [("deteccion", False, True), ("consumo", True, True), ("consumo",
     ],
 )
 def test_una_lista_entera_por_paginas(
-    anomalias: MongoConsultas,
+    anomalias: MongoQueries,
     documentos: list[Documento],
     caso: str,
     orden: str,
@@ -92,7 +92,7 @@ def test_una_lista_entera_por_paginas(
     """Page after page each anomaly of a filter comes once, in order, archived ones if asked for."""
     docs = [d for d in documentos if con_archivo or d["timestamp_consumo"] >= limite_archivo()]
     hay = _todas(
-        lambda cursor: anomalias.anomalias(
+        lambda cursor: anomalias.lists.page(
             FILTROS[caso],
             orden=orden,
             descendente=descendente,
@@ -104,28 +104,28 @@ def test_una_lista_entera_por_paginas(
     assert hay == _esperadas(docs, FILTROS[caso], f"timestamp_{orden}", descendente)
 
 
-def test_paginas_de_una_en_una(anomalias: MongoConsultas, documentos: list[Documento]) -> None:
+def test_paginas_de_una_en_una(anomalias: MongoQueries, documentos: list[Documento]) -> None:
     """Anomalies of the same instant are told apart by their ids, even one a page."""
     filtro = FiltroAnomalias(desde=HASTA - 4 * DIA)
     hay = _todas(
-        lambda cursor: anomalias.anomalias(filtro, orden="consumo", limite=1, cursor=cursor)
+        lambda cursor: anomalias.lists.page(filtro, orden="consumo", limite=1, cursor=cursor)
     )
     assert hay == _esperadas(documentos, filtro, "timestamp_consumo", descendente=True)
     momentos = {d["timestamp_consumo"] for d in documentos if str(d["_id"]) in hay}
     assert len(momentos) < len(hay)
 
 
-def test_dos_veces_lo_mismo(anomalias: MongoConsultas) -> None:
+def test_dos_veces_lo_mismo(anomalias: MongoQueries) -> None:
     """What was learnt from a list, how wide to look, changes nothing of the next one."""
     for filtro in FILTROS.values():
-        antes = anomalias.anomalias(filtro, limite=5)
-        assert anomalias.anomalias(filtro, limite=5) == antes
-        assert anomalias.anomalias(filtro, limite=50).elementos[:5] == antes.elementos
+        antes = anomalias.lists.page(filtro, limite=5)
+        assert anomalias.lists.page(filtro, limite=5) == antes
+        assert anomalias.lists.page(filtro, limite=50).elementos[:5] == antes.elementos
 
 
 @pytest.mark.parametrize("caso", ["todas", "de un cliente", "altas y críticas", "confirmadas"])
 def test_las_de_mayor_score(
-    anomalias: MongoConsultas, documentos: list[Documento], caso: str
+    anomalias: MongoQueries, documentos: list[Documento], caso: str
 ) -> None:
     """By score, the latest first among equals, page after page."""
     filtro = FILTROS[caso]._replace(desde=HASTA - 40 * DIA)
@@ -134,54 +134,56 @@ def test_las_de_mayor_score(
         key=lambda d: (-d["score_anomalia"], -d["timestamp_consumo"].timestamp(), d["_id"])
     )
     hay = _todas(
-        lambda cursor: anomalias.anomalias(filtro, orden="score", limite=97, cursor=cursor)
+        lambda cursor: anomalias.lists.page(filtro, orden="score", limite=97, cursor=cursor)
     )
     assert hay == [str(doc["_id"]) for doc in elegidas]
 
 
-def test_una_anomalia_entera(anomalias: MongoConsultas, documentos: list[Documento]) -> None:
-    """By its id or by its reading, live or archived, with all that was said of it."""
+def test_una_anomalia_entera(anomalias: MongoQueries, documentos: list[Documento]) -> None:
+    """By its id, live or archived, with all that was said of it."""
     for doc in (documentos[0], documentos[-5]):
-        detalle = anomalias.anomalia(str(doc["_id"]))
+        detalle = anomalias.lists.one(str(doc["_id"]))
         assert detalle is not None
-        assert detalle.anomalia == Anomalia(
-            str(doc["_id"]), doc["propietario_id"], doc["timestamp_consumo"],
-            doc["timestamp_deteccion"], doc["consumo_kwh"], doc["consumo_esperado_kwh"],
-            doc["hora"], doc["tipos_anomalia"], doc["score_anomalia"], doc["severidad"],
-            doc["es_sospechoso"], doc["estado"], doc["version_modelo"], None,
-            archivada=doc["timestamp_consumo"] < limite_archivo(),
-        )  # fmt: skip
-        assert detalle.explicacion == [Explicacion(**doc["explicacion"][0])]
-        assert detalle.veredictos == []
-        assert detalle == anomalias.anomalia_de(doc["propietario_id"], doc["timestamp_consumo"])
-    assert anomalias.anomalia(str(documentos[0]["_id"]), con_archivo=False) is None
-    assert anomalias.anomalia(str(ObjectId())) is None
-    assert anomalias.anomalia_de("NADIE", AHORA) is None
+        suyos = {
+            campo: valor for campo, valor in detalle if campo in doc and campo != "explicacion"
+        }
+        assert suyos == {campo: doc[campo] for campo in suyos}
+        assert len(suyos) == len(doc) - 2
+        assert detalle.id == str(doc["_id"])
+        assert detalle.archivada == (doc["timestamp_consumo"] < limite_archivo())
+        dicho = doc["explicacion"][0] | {"aporte": 1.0}
+        assert [uno.model_dump() for uno in detalle.explicacion] == [dicho]
+        assert detalle.resumen == dicho["frase"]
+        assert (detalle.veredicto, detalle.veredictos) == (None, [])
+    assert anomalias.lists.one(str(documentos[0]["_id"]), con_archivo=False) is None
+    assert anomalias.lists.one(str(ObjectId())) is None
 
 
 @pytest.mark.parametrize("caso", ["todas", "de unos días", "de un cliente", "confirmadas"])
 def test_lo_que_puntuo_cada_detector(
-    anomalias: MongoConsultas, documentos: list[Documento], caso: str
+    anomalias: MongoQueries, documentos: list[Documento], caso: str
 ) -> None:
     """Those found last first, archived or not, each with the score of every detector."""
-    hay = anomalias.puntuaciones(FILTROS[caso], 60)
+    hay = anomalias.lists.scores(FILTROS[caso], 60)
     esperadas = _esperadas(documentos, FILTROS[caso], "timestamp_deteccion", descendente=True)
     assert [uno.id for uno in hay] == esperadas[:60]
     de = {str(doc["_id"]): doc for doc in documentos}
     for uno in hay:
         doc = de[uno.id]
-        assert uno.scores == {"fraude": 0.9}
-        assert all(doc[campo] == getattr(uno, campo) for campo in uno._fields[1:-1])
+        assert uno.detectores == {"fraude": 0.9}
+        comunes = doc.keys() & dict(uno).keys()
+        assert len(comunes) == 6
+        assert all(doc[campo] == getattr(uno, campo) for campo in comunes)
 
 
-def test_un_cursor_de_otro_orden_no_sirve(anomalias: MongoConsultas) -> None:
+def test_un_cursor_de_otro_orden_no_sirve(anomalias: MongoQueries) -> None:
     """A position in one order means nothing in another."""
-    cursor = anomalias.anomalias(limite=5).siguiente
+    cursor = anomalias.lists.page(limite=5).siguiente
     for otro in ({"descendente": False}, {"orden": "consumo"}, {"orden": "score"}):
         with pytest.raises(ConsultaInvalidaError, match="cursor"):
-            anomalias.anomalias(cursor=cursor, **otro)
+            anomalias.lists.page(cursor=cursor, **otro)
     with pytest.raises(ConsultaInvalidaError, match="cursor"):
-        anomalias.nuevas(cursor)
+        anomalias.lists.new(cursor)
 
 
 IMPOSIBLES: dict[str, dict[str, Any]] = {
@@ -206,33 +208,33 @@ IMPOSIBLES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("caso", IMPOSIBLES)
-def test_lo_imposible_se_rechaza(anomalias: MongoConsultas, caso: str) -> None:
+def test_lo_imposible_se_rechaza(anomalias: MongoQueries, caso: str) -> None:
     """What lies outside the limits is refused with a clear line, before the server hears of it."""
     with pytest.raises(ConsultaInvalidaError) as error:
-        anomalias.anomalias(**IMPOSIBLES[caso])
+        anomalias.lists.page(**IMPOSIBLES[caso])
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("texto", ["", "x" * 24, "$ne", "0" * 23, "0" * 25])
-def test_lo_que_no_es_un_id_se_rechaza(anomalias: MongoConsultas, texto: str) -> None:
+def test_lo_que_no_es_un_id_se_rechaza(anomalias: MongoQueries, texto: str) -> None:
     """Only 24 hexadecimal digits are an id."""
     with pytest.raises(ConsultaInvalidaError, match="hexadecimales"):
-        anomalias.anomalia(texto)
+        anomalias.lists.one(texto)
 
 
-def test_un_filtro_no_es_una_orden(anomalias: MongoConsultas) -> None:
+def test_un_filtro_no_es_una_orden(anomalias: MongoQueries) -> None:
     """A customer's name that looks like a condition is a name that nobody has."""
     for texto in ("$ne", "{'$gt': ''}", "' || 1 == 1"):
-        assert anomalias.anomalias(FiltroAnomalias(texto)).elementos == []
+        assert anomalias.lists.page(FiltroAnomalias(texto)).elementos == []
 
 
 def test_las_nuevas_llegan_una_vez_y_en_orden(entorno: Settings) -> None:
     """From a cursor on every anomaly comes once, none too early, and the cursor never ends."""
     sonda = AnomaliasMongo(entorno)
     ahora = [datetime.now(UTC)]
-    consultas = MongoConsultas(entorno, margen_s=3.0, reloj=lambda: ahora[0])
+    consultas = MongoQueries(entorno, margen_s=3.0, reloj=lambda: ahora[0])
     consultas.ensure_indexes()
-    vacia = consultas.nuevas()
+    vacia = consultas.lists.new()
     assert vacia.elementos == []
     cursor = vacia.siguiente
     vistas: list[str] = []
@@ -242,11 +244,11 @@ def test_las_nuevas_llegan_una_vez_y_en_orden(entorno: Settings) -> None:
         lote = hacer_lote(claves, severidad=[1, 2, 3, 4, 1], score=[60] * 5)
         sonda.store.save(*lote, explicar(lote[1]), lote[1].severidad < 0, base)
         ahora[0] = datetime.now(UTC) + timedelta(seconds=2)
-        assert consultas.nuevas(cursor).elementos == []
+        assert consultas.lists.new(cursor).elementos == []
         ahora[0] += timedelta(seconds=2)
-        while (pagina := consultas.nuevas(cursor, limite=2)).elementos:
+        while (pagina := consultas.lists.new(cursor, limite=2)).elementos:
             vistas += [a.propietario_id for a in pagina.elementos]
-            assert pagina.siguiente == consultas.cursor_de(pagina.elementos[-1])
+            assert pagina.siguiente == consultas.lists.cursor_of(pagina.elementos[-1])
             cursor = pagina.siguiente
         assert pagina.siguiente == cursor
     assert sorted(vistas) == sorted([f"C{i}" for i in range(5)] * 3)
@@ -261,7 +263,7 @@ def test_sin_servidor_el_error_es_transitorio() -> None:
     with socket.socket() as enchufe:
         enchufe.bind(("127.0.0.1", 0))
         ausente = Settings(mongo_host="127.0.0.1", mongo_port=enchufe.getsockname()[1])
-    consultas = MongoConsultas(ausente)
+    consultas = MongoQueries(ausente)
     with pytest.raises(TransientError, match="no responde"):
-        consultas.anomalias()
+        consultas.lists.page()
     consultas.close()

@@ -12,7 +12,7 @@ from bases import nueva_base
 from contracts.sondas import AnomaliasMongo
 
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.query_limits import por_tramos
 from serving.settings import Settings
 
@@ -43,18 +43,18 @@ def _mes(cliente: int, mes: str) -> Documento:
 
 
 @pytest.fixture(scope="module")
-def meses(servicios: EmbeddedServices) -> Iterator[MongoConsultas]:
+def meses(servicios: EmbeddedServices) -> Iterator[MongoQueries]:
     """Give a base with the months of ten customers."""
     with nueva_base(servicios) as entorno:
         yield from _con_meses(entorno)
 
 
-def _con_meses(entorno: Settings) -> Iterator[MongoConsultas]:
+def _con_meses(entorno: Settings) -> Iterator[MongoQueries]:
     sonda = AnomaliasMongo(entorno)
     sonda.base["consumos_mensuales"].insert_many(
         [_mes(cliente, mes) for mes in MESES for cliente in range(10)]
     )
-    consultas = MongoConsultas(entorno, reloj=lambda: AHORA)
+    consultas = MongoQueries(entorno, reloj=lambda: AHORA)
     consultas.ensure_indexes()
     yield consultas
     consultas.close()
@@ -62,30 +62,30 @@ def _con_meses(entorno: Settings) -> Iterator[MongoConsultas]:
     sonda.cliente.close()
 
 
-def test_los_meses_de_un_cliente(meses: MongoConsultas) -> None:
+def test_los_meses_de_un_cliente(meses: MongoQueries) -> None:
     """The newest first, with every field, between two months if asked."""
-    hay = meses.mensuales("C04")
+    hay = meses.months.of_customer("C04")
     assert [mes.mes_str for mes in hay] == MESES[::-1]
     esperado = {campo: valor for campo, valor in _mes(4, MESES[-1]).items() if campo != "_id"}
     assert hay[0].id == "C04_2026-11"
     assert all(getattr(hay[0], campo) == esperado[campo] for campo in hay[0]._fields[1:])
-    assert [m.mes_str for m in meses.mensuales("C04", "2026-02", "2026-04")] == [
+    assert [m.mes_str for m in meses.months.of_customer("C04", "2026-02", "2026-04")] == [
         "2026-04",
         "2026-03",
         "2026-02",
     ]
-    assert [m.mes_str for m in meses.mensuales("C04", limite=2)] == MESES[:-3:-1]
-    assert meses.mensuales("NADIE") == []
-    assert meses.meses() == MESES[::-1]
-    assert meses.meses(2) == MESES[:-3:-1]
+    assert [m.mes_str for m in meses.months.of_customer("C04", limite=2)] == MESES[:-3:-1]
+    assert meses.months.of_customer("NADIE") == []
+    assert meses.months.names() == MESES[::-1]
+    assert meses.months.names(2) == MESES[:-3:-1]
 
 
 @pytest.mark.parametrize("limite", [1, 3, 50])
 @pytest.mark.parametrize("orden", ["consumo_total", "anomalias_detectadas"])
-def test_el_ranking_de_un_mes(meses: MongoConsultas, orden: str, limite: int) -> None:
+def test_el_ranking_de_un_mes(meses: MongoQueries, orden: str, limite: int) -> None:
     """Who used most first; those that used the same are told apart, page after page."""
     tramos = por_tramos(
-        lambda cursor: meses.mes("2026-03", orden=orden, limite=limite, cursor=cursor)
+        lambda cursor: meses.months.of_month("2026-03", orden=orden, limite=limite, cursor=cursor)
     )
     docs = sorted(
         (_mes(c, "2026-03") for c in range(10)), key=lambda d: (d[orden], d["_id"]), reverse=True
@@ -93,26 +93,26 @@ def test_el_ranking_de_un_mes(meses: MongoConsultas, orden: str, limite: int) ->
     assert [mes.id for tramo in tramos for mes in tramo] == [doc["_id"] for doc in docs]
 
 
-def test_un_mes_entero(meses: MongoConsultas) -> None:
+def test_un_mes_entero(meses: MongoQueries) -> None:
     """All customers' month adds up, and each has its place in it."""
-    resumen = meses.resumen_mes("2026-03")
+    resumen = meses.months.total("2026-03")
     total = sum(_mes(c, "2026-03")["consumo_total"] for c in range(10))
     assert resumen == (
         "2026-03", 10, total, total / 10, 9, 5, pytest.approx(sum(range(10)) / 90), 1.0,
         7440,
     )  # fmt: skip
-    assert meses.resumen_mes("2024-01") is None
-    resumenes = meses.resumenes_meses(3)
+    assert meses.months.total("2024-01") is None
+    resumenes = meses.months.totals(3)
     assert [r.mes_str for r in resumenes] == MESES[:-4:-1]
-    assert resumenes[1] == meses.resumen_mes("2026-10")
-    assert meses.posicion("C08", "2026-03") == meses.posicion("C09", "2026-03") == (1, 10)
-    assert meses.posicion("C00", "2026-03") == (9, 10)
-    assert meses.posicion("NADIE", "2026-03") is None
+    assert resumenes[1] == meses.months.total("2026-10")
+    assert meses.months.place("C08", "2026-03") == meses.months.place("C09", "2026-03") == (1, 10)
+    assert meses.months.place("C00", "2026-03") == (9, 10)
+    assert meses.months.place("NADIE", "2026-03") is None
 
 
-def test_un_ano_junto_al_anterior(meses: MongoConsultas) -> None:
+def test_un_ano_junto_al_anterior(meses: MongoQueries) -> None:
     """Every month beside the same one a year before, where there is one."""
-    pares = meses.interanual("C04", 14)
+    pares = meses.months.year_on_year("C04", 14)
     assert [par.mes_str for par in pares] == MESES[::-1][:14]
     for par in pares:
         anterior = f"{int(par.mes_str[:4]) - 1}{par.mes_str[4:]}"
@@ -124,5 +124,5 @@ def test_un_ano_junto_al_anterior(meses: MongoConsultas) -> None:
             assert par.variacion == pytest.approx(
                 par.actual.consumo_total / par.anterior.consumo_total - 1
             )
-    assert meses.interanual("C04", 2, "2000-01")[1] == ("1999-12", None, None, None)
-    assert meses.interanual("NADIE") == []
+    assert meses.months.year_on_year("C04", 2, "2000-01")[1] == ("1999-12", None, None, None)
+    assert meses.months.year_on_year("NADIE") == []

@@ -13,8 +13,8 @@ from contracts.sondas import AnomaliasMongo
 from pymongo import monitoring
 
 from pipeline.stores.anomaly_records import FiltroAnomalias
-from pipeline.stores.mongo.queries import MongoConsultas
-from pipeline.stores.mongo.query_documents import IDS_POR_PREGUNTA
+from pipeline.stores.mongo.queries import MongoQueries
+from pipeline.stores.mongo.query_filter import IDS_POR_PREGUNTA
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from serving.settings import Settings
 
@@ -25,42 +25,43 @@ DE_UNOS_DIAS = FiltroAnomalias(
     desde=HASTA - 20 * DIA, hasta=HASTA, severidades=("alta",), tipos=("fraude",)
 )
 
-PREGUNTAS: dict[str, Callable[[MongoConsultas], object]] = {
-    "últimas": lambda c: c.anomalias(limite=5),
-    "últimas, segunda página": lambda c: c.anomalias(
-        limite=5, cursor=c.anomalias(limite=5).siguiente
+PREGUNTAS: dict[str, Callable[[MongoQueries], object]] = {
+    "últimas": lambda c: c.lists.page(limite=5),
+    "últimas, segunda página": lambda c: c.lists.page(
+        limite=5, cursor=c.lists.page(limite=5).siguiente
     ),
-    "por consumo": lambda c: c.anomalias(orden="consumo", con_archivo=True),
-    "críticas": lambda c: c.anomalias(FiltroAnomalias(severidades=("crítica",))),
-    "críticas por consumo": lambda c: c.anomalias(
+    "por consumo": lambda c: c.lists.page(orden="consumo", con_archivo=True),
+    "críticas": lambda c: c.lists.page(FiltroAnomalias(severidades=("crítica",))),
+    "críticas por consumo": lambda c: c.lists.page(
         FiltroAnomalias(severidades=("crítica",)), orden="consumo", con_archivo=True
     ),
-    "de un cliente": lambda c: c.anomalias(FiltroAnomalias(UNO)),
-    "de un cliente por consumo": lambda c: c.anomalias(FiltroAnomalias(UNO), orden="consumo"),
-    "juzgadas": lambda c: c.anomalias(FiltroAnomalias(estados=("confirmada", "descartada"))),
-    "con filtro": lambda c: c.anomalias(DE_UNOS_DIAS, orden="consumo"),
-    "por score": lambda c: c.anomalias(DE_UNOS_DIAS, orden="score"),
-    "una": lambda c: c.anomalia(ID),
-    "la de una lectura": lambda c: c.anomalia_de(UNO, AHORA),
-    "puntuaciones": lambda c: c.puntuaciones(DE_UNOS_DIAS),
-    "nuevas": lambda c: c.nuevas(c.cursor_de(c.anomalias().elementos[-1])),
-    "veredictos": lambda c: c.ultimos_veredictos(),
-    "veredictos de un cliente": lambda c: c.ultimos_veredictos(propietario_id=UNO),
-    "resumen": lambda c: c.resumen(),
-    "ranking": lambda c: c.ranking(),
-    "motivos": lambda c: c.motivos([UNO]),
-    "incidentes": lambda c: c.incidentes(DE_UNOS_DIAS, con_archivo=True),
-    "series": lambda c: c.series(HASTA - 9 * DIA, HASTA),
-    "mensuales": lambda c: c.mensuales(UNO),
-    "mensuales entre meses": lambda c: c.mensuales(UNO, "2026-01", "2026-05"),
-    "un mes": lambda c: c.mes("2026-03"),
-    "un mes, segunda página": lambda c: c.mes(
-        "2026-03", limite=2, cursor=c.mes("2026-03", limite=2)[1]
+    "de un cliente": lambda c: c.lists.page(FiltroAnomalias(UNO)),
+    "de un cliente por consumo": lambda c: c.lists.page(FiltroAnomalias(UNO), orden="consumo"),
+    "juzgadas": lambda c: c.lists.page(FiltroAnomalias(estados=("confirmada", "descartada"))),
+    "con filtro": lambda c: c.lists.page(DE_UNOS_DIAS, orden="consumo"),
+    "por score": lambda c: c.lists.page(DE_UNOS_DIAS, orden="score"),
+    "una": lambda c: c.lists.one(ID),
+    "puntuaciones": lambda c: c.lists.scores(DE_UNOS_DIAS),
+    "nuevas": lambda c: c.lists.new(c.lists.cursor_of(c.lists.page().elementos[-1])),
+    "veredictos": lambda c: c.lists.latest_reviews(),
+    "veredictos de un cliente": lambda c: c.lists.latest_reviews(propietario_id=UNO),
+    "resumen": lambda c: c.summaries.overview(),
+    "ranking": lambda c: c.ranking.first(),
+    "motivos": lambda c: c.ranking.reasons([UNO]),
+    "incidentes": lambda c: c.summaries.incidents(DE_UNOS_DIAS, con_archivo=True),
+    "distribuciones": lambda c: c.summaries.distributions(DE_UNOS_DIAS, con_archivo=True),
+    "descartadas": lambda c: c.summaries.rejected(UNO, HASTA - 9 * DIA, HASTA),
+    "series": lambda c: c.summaries.series(HASTA - 9 * DIA, HASTA),
+    "mensuales": lambda c: c.months.of_customer(UNO),
+    "mensuales entre meses": lambda c: c.months.of_customer(UNO, "2026-01", "2026-05"),
+    "un mes": lambda c: c.months.of_month("2026-03"),
+    "un mes, segunda página": lambda c: c.months.of_month(
+        "2026-03", limite=2, cursor=c.months.of_month("2026-03", limite=2)[1]
     ),
-    "un mes por anomalías": lambda c: c.mes("2026-03", orden="anomalias_detectadas"),
-    "resumen de un mes": lambda c: c.resumen_mes("2026-03"),
-    "posición": lambda c: c.posicion(UNO, "2026-03"),
-    "interanual": lambda c: c.interanual(UNO),
+    "un mes por anomalías": lambda c: c.months.of_month("2026-03", orden="anomalias_detectadas"),
+    "resumen de un mes": lambda c: c.months.total("2026-03"),
+    "posición": lambda c: c.months.place(UNO, "2026-03"),
+    "interanual": lambda c: c.months.year_on_year(UNO),
 }
 
 
@@ -131,7 +132,7 @@ def test_toda_pregunta_va_por_un_indice(con_meses: Settings, oyente: Oyente, cas
     Where no index has all conditions the server walks the first one that has one: that is what the
     embedded server does, though its explanation does not say so.
     """
-    consultas = MongoConsultas(con_meses, reloj=lambda: AHORA)
+    consultas = MongoQueries(con_meses, reloj=lambda: AHORA)
     oyente.ordenes.clear()
     PREGUNTAS[caso](consultas)
     consultas.close()
@@ -152,7 +153,7 @@ def test_toda_pregunta_va_por_un_indice(con_meses: Settings, oyente: Oyente, cas
 @pytest.mark.parametrize("caso", ["últimas", "con filtro", "críticas", "nuevas", "de un cliente"])
 def test_toda_lista_tiene_limite(con_meses: Settings, oyente: Oyente, caso: str) -> None:
     """Every list has a limit, a time limit, and leaves out what is long."""
-    consultas = MongoConsultas(con_meses, limite_ms=1234, reloj=lambda: AHORA)
+    consultas = MongoQueries(con_meses, limite_ms=1234, reloj=lambda: AHORA)
     oyente.ordenes.clear()
     PREGUNTAS[caso](consultas)
     consultas.close()

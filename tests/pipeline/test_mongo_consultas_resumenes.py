@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from apoyo_consultas import AHORA, DESDE, HASTA, ZONA, limite_archivo
+from apoyo_consultas import AHORA, CLIENTES, DESDE, HASTA, ZONA, limite_archivo
 from contracts.fakes import hacer_lote
 from contracts.sondas import AnomaliasMongo
 
@@ -18,8 +18,9 @@ from detection.blend.suspicion import probability
 from detection.domain import Explicacion, hora_absoluta
 from detection.params import Params
 from pipeline.stores.anomaly_records import FiltroAnomalias, Incidente
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.query_limits import ConsultaInvalidaError
+from pipeline.stores.record_base import PorEstado
 from serving.settings import Settings
 
 DIA = timedelta(days=1)
@@ -51,37 +52,46 @@ def _diferencia(doc: Documento) -> float:
     return 0.0 if esperado is None else float(doc["consumo_kwh"] - esperado)
 
 
-def test_el_resumen(anomalias: MongoConsultas, documentos: list[Documento]) -> None:
-    """Each window holds the anomalies of its hours, to the hour of now."""
-    resumen = anomalias.resumen()
-    assert resumen.completo
-    for ventana, desde, hasta in (
-        (resumen.ultimas_24h, HASTA - DIA, HASTA),
-        (resumen.ultimos_7d, HASTA - 7 * DIA, HASTA),
-        (resumen.anteriores_7d, HASTA - 14 * DIA, HASTA - 7 * DIA),
-        (resumen.ultimos_30d, HASTA - 30 * DIA, HASTA),
+def test_el_resumen(anomalias: MongoQueries, documentos: list[Documento]) -> None:
+    """States and latest detection of a month, energy at stake of two weeks, to the hour of now."""
+    resumen = anomalias.summaries.overview()
+    for hay, desde, hasta in (
+        (resumen.en_juego_7d_kwh, HASTA - 7 * DIA, HASTA),
+        (resumen.en_juego_7d_anterior_kwh, HASTA - 14 * DIA, HASTA - 7 * DIA),
     ):
-        suyas = _entre(documentos, desde, hasta)
-        clientes = {d["propietario_id"] for d in suyas}
-        assert ventana[:5] == (desde, hasta, len(suyas), _cuenta(suyas), len(clientes))
-        energia = [_diferencia(d) for d in suyas if d["estado"] != "descartada"]
-        assert ventana.exceso_kwh == pytest.approx(sum(e for e in energia if e > 0))
-        assert ventana.defecto_kwh == pytest.approx(-sum(e for e in energia if e < 0))
+        suyas = [d for d in _entre(documentos, desde, hasta) if d["estado"] != "descartada"]
+        assert hay == pytest.approx(sum(abs(_diferencia(d)) for d in suyas))
     mes = _entre(documentos, HASTA - 30 * DIA, HASTA)
-    estados = Counter(d["estado"] for d in mes)
-    assert resumen.por_estado == dict(estados)
+    assert resumen.por_estado == dict(Counter(d["estado"] for d in mes))
     assert resumen.ultima_deteccion == max(d["timestamp_deteccion"] for d in mes)
 
 
+def test_lo_descartado_de_un_cliente(anomalias: MongoQueries, documentos: list[Documento]) -> None:
+    """What people rejected of a customer, archived or not, and what it used above and below."""
+    hubo = 0
+    for cliente in CLIENTES:
+        suyas = [
+            d
+            for d in _entre(documentos, DESDE, HASTA - 9 * DIA)
+            if (d["propietario_id"], d["estado"]) == (cliente, "descartada")
+        ]
+        hay = anomalias.summaries.rejected(cliente, DESDE, HASTA - 9 * DIA)
+        assert hay.anomalias == len(suyas)
+        assert hay.exceso_kwh == pytest.approx(sum(max(_diferencia(d), 0) for d in suyas))
+        assert hay.defecto_kwh == pytest.approx(sum(max(-_diferencia(d), 0) for d in suyas))
+        hubo += len(suyas)
+    assert hubo > 20
+
+
 @pytest.mark.parametrize("orden", ["evidencia", "kwh", "visita", "anomalias"])
-def test_el_ranking(anomalias: MongoConsultas, documentos: list[Documento], orden: str) -> None:
+def test_el_ranking(anomalias: MongoQueries, documentos: list[Documento], orden: str) -> None:
     """Customers by what their anomalies of 28 days weigh, those rejected left out."""
     desde = HASTA - 28 * DIA
     por_cliente = defaultdict(list)
     for doc in _entre(documentos, desde, HASTA):
         if doc["estado"] != "descartada":
             por_cliente[doc["propietario_id"]].append(doc)
-    puestos = anomalias.ranking(500, orden=orden)
+    puestos = anomalias.ranking.first(500, orden=orden)
     assert {puesto.propietario_id for puesto in puestos} == set(por_cliente)
     semivida = Params().sospecha_semivida_dias * 24
     for puesto in puestos:
@@ -115,7 +125,7 @@ def test_el_ranking(anomalias: MongoConsultas, documentos: list[Documento], orde
     }[orden]
     valores = [clave(puesto) for puesto in puestos]
     assert valores == sorted(valores, reverse=True)
-    assert anomalias.ranking(3, orden=orden) == puestos[:3]
+    assert anomalias.ranking.first(3, orden=orden) == puestos[:3]
 
 
 def test_los_motivos_son_de_las_anomalias_mas_graves(entorno: Settings) -> None:
@@ -141,14 +151,14 @@ def test_los_motivos_son_de_las_anomalias_mas_graves(entorno: Settings) -> None:
     sonda = AnomaliasMongo(entorno)
     sonda.store.save(*lote, ex, lote[1].severidad < 0, hora)
     sonda.poner_estado(claves[1], "descartada")
-    consultas = MongoConsultas(entorno, reloj=lambda: AHORA)
-    assert consultas.motivos(["A", "B", "X"], 2) == {
+    consultas = MongoQueries(entorno, reloj=lambda: AHORA)
+    assert consultas.ranking.reasons(["A", "B", "X"], 2) == {
         "A": ["planta 1", "caída"],
         "B": ["raro"],
         "X": [],
     }
-    assert consultas.motivos(["A"], ahora=AHORA)["A"] == ["planta 1", "caída", "pico"]
-    assert consultas.motivos(["A"], ahora=AHORA + 40 * DIA)["A"] == []
+    assert consultas.ranking.reasons(["A"], ahora=AHORA)["A"] == ["planta 1", "caída", "pico"]
+    assert consultas.ranking.reasons(["A"], ahora=AHORA + 40 * DIA)["A"] == []
     consultas.close()
     sonda.store.close()
     sonda.cliente.close()
@@ -174,7 +184,7 @@ def _incidentes(docs: Sequence[Documento], hueco: int) -> list[list[Documento]]:
 
 @pytest.mark.parametrize(("hueco", "con_archivo"), [(0, False), (12, True), (168, False)])
 def test_los_incidentes(
-    anomalias: MongoConsultas, documentos: list[Documento], hueco: int, con_archivo: bool
+    anomalias: MongoQueries, documentos: list[Documento], hueco: int, con_archivo: bool
 ) -> None:
     """Anomalies with few hours between them are one incident; page after page each comes once."""
     filtro = FiltroAnomalias(desde=DESDE, hasta=HASTA)
@@ -183,10 +193,9 @@ def test_los_incidentes(
     hay: list[Incidente] = []
     cursor: str | None = None
     while True:
-        pagina = anomalias.incidentes(
+        pagina = anomalias.summaries.incidents(
             filtro, hueco_horas=hueco, limite=37, cursor=cursor, con_archivo=con_archivo
         )
-        assert not pagina.truncado
         hay += pagina.elementos
         cursor = pagina.siguiente
         if cursor is None:
@@ -204,22 +213,22 @@ def test_los_incidentes(
         assert uno.anomalias == len(suyas)
         assert uno.consumo_kwh == pytest.approx(sum(d["consumo_kwh"] for d in suyas))
         esperado = [d["consumo_esperado_kwh"] for d in suyas if d["consumo_esperado_kwh"]]
-        assert uno.esperado_kwh == (pytest.approx(sum(esperado)) if esperado else None)
+        assert uno.consumo_esperado_kwh == (pytest.approx(sum(esperado)) if esperado else None)
         assert uno.exceso_kwh - uno.defecto_kwh == pytest.approx(sum(map(_diferencia, suyas)))
         assert uno.severidad == max((d["severidad"] for d in suyas), key=GRAVES.index)
         assert uno.score_maximo == max(d["score_anomalia"] for d in suyas)
         assert set(uno.tipos_anomalia) == {tipo for d in suyas for tipo in d["tipos_anomalia"]}
-        assert uno.estados == dict(Counter(d["estado"] for d in suyas))
+        assert uno.estados == PorEstado.of(Counter(d["estado"] for d in suyas))
 
 
 @pytest.mark.parametrize("severidades", [(), ("crítica",), ("media", "alta")])
 def test_la_serie_por_dias(
-    anomalias: MongoConsultas, documentos: list[Documento], severidades: tuple[str, ...]
+    anomalias: MongoQueries, documentos: list[Documento], severidades: tuple[str, ...]
 ) -> None:
     """Every local day has its anomalies, those without any too; the days of 25 hours as well."""
     desde = datetime(2026, 10, 20, 15, tzinfo=UTC)
     filtro = FiltroAnomalias(severidades=severidades)
-    puntos = anomalias.series(desde, HASTA, filtro=filtro)
+    puntos = anomalias.summaries.series(desde, HASTA, filtro=filtro)
     dias = [punto.momento.astimezone(MADRID) for punto in puntos]
     assert [(dia.hour, dia.minute) for dia in dias] == [(0, 0)] * 36
     assert [dia.date() for dia in dias] == [dias[0].date() + i * DIA for i in range(36)]
@@ -233,20 +242,20 @@ def test_la_serie_por_dias(
         assert punto.anomalias == _cuenta(del_dia)
 
 
-def test_la_serie_por_horas(anomalias: MongoConsultas, documentos: list[Documento]) -> None:
+def test_la_serie_por_horas(anomalias: MongoQueries, documentos: list[Documento]) -> None:
     """Every hour has its anomalies."""
     desde = HASTA - 6 * DIA
-    puntos = anomalias.series(desde, HASTA, "hora")
+    puntos = anomalias.summaries.series(desde, HASTA, "hora")
     assert [punto.momento for punto in puntos] == [desde + i * HORA for i in range(6 * 24)]
     for punto in puntos:
         assert punto.anomalias == _cuenta(_entre(documentos, punto.momento, punto.momento + HORA))
 
 
-def test_las_distribuciones(anomalias: MongoConsultas, documentos: list[Documento]) -> None:
+def test_las_distribuciones(anomalias: MongoQueries, documentos: list[Documento]) -> None:
     """Severidad, type, state, local hour and weekday, with any filter."""
     filtro = FiltroAnomalias(desde=DESDE, hasta=HASTA, tipos=("fraude",))
     docs = [d for d in _entre(documentos, DESDE, HASTA) if "fraude" in d["tipos_anomalia"]]
-    hay = anomalias.distribuciones(filtro, con_archivo=True)
+    hay = anomalias.summaries.distributions(filtro, con_archivo=True)
     local = [d["timestamp_consumo"].astimezone(MADRID) for d in docs]
     assert hay.total == len(docs) > 50
     assert hay.por_severidad == _cuenta(docs)
@@ -259,41 +268,44 @@ def test_las_distribuciones(anomalias: MongoConsultas, documentos: list[Document
 
 def test_una_base_vacia(entorno: Settings) -> None:
     """With no anomalies and no months at all every question has an answer."""
-    consultas = MongoConsultas(entorno, reloj=lambda: AHORA)
+    consultas = MongoQueries(entorno, reloj=lambda: AHORA)
     consultas.ensure_indexes()
-    assert consultas.resumen().ultimos_30d.total == 0
-    assert consultas.resumen().ultima_deteccion is None
-    assert consultas.ranking() == consultas.ultimos_veredictos() == []
-    assert consultas.incidentes(FiltroAnomalias()).elementos == []
-    assert consultas.distribuciones(FiltroAnomalias()).total == 0
-    assert len(consultas.series(HASTA - 3 * DIA, HASTA)) == 4
-    assert consultas.anomalias(orden="score").elementos == []
+    assert set(consultas.summaries.overview().por_estado.values()) == {0}
+    assert consultas.summaries.rejected("A", DESDE, HASTA) == (0, 0.0, 0.0)
+    assert consultas.summaries.overview().ultima_deteccion is None
+    assert consultas.ranking.first() == consultas.lists.latest_reviews() == []
+    assert consultas.summaries.incidents(FiltroAnomalias()).elementos == []
+    assert consultas.summaries.distributions(FiltroAnomalias()).total == 0
+    assert len(consultas.summaries.series(HASTA - 3 * DIA, HASTA)) == 4
+    assert consultas.lists.page(orden="score").elementos == []
     consultas.close()
 
 
 IMPOSIBLES = {
-    "puestos": lambda c: c.ranking(501),
-    "orden": lambda c: c.ranking(orden="$where"),
-    "años": lambda c: c.distribuciones(FiltroAnomalias(desde=HASTA - 99 * DIA, hasta=HASTA)),
-    "años de uno": lambda c: c.incidentes(
+    "puestos": lambda c: c.ranking.first(501),
+    "orden": lambda c: c.ranking.first(orden="$where"),
+    "años": lambda c: c.summaries.distributions(
+        FiltroAnomalias(desde=HASTA - 99 * DIA, hasta=HASTA)
+    ),
+    "años de uno": lambda c: c.summaries.incidents(
         FiltroAnomalias("A", desde=HASTA - 401 * DIA, hasta=HASTA)
     ),
-    "hueco": lambda c: c.incidentes(FiltroAnomalias(), hueco_horas=169),
-    "hueco negativo": lambda c: c.incidentes(FiltroAnomalias(), hueco_horas=-1),
-    "cursor": lambda c: c.incidentes(FiltroAnomalias(), cursor="x"),
-    "horas": lambda c: c.series(HASTA - 32 * DIA, HASTA, "hora"),
-    "paso": lambda c: c.series(HASTA - DIA, HASTA, "minuto"),
-    "clientes": lambda c: c.motivos([f"C{i}" for i in range(51)]),
-    "mes": lambda c: c.mes("2026-13"),
-    "mes de otro siglo": lambda c: c.resumen_mes("1999-01"),
-    "meses": lambda c: c.mensuales("A", limite=121),
-    "cursor de mes": lambda c: c.mes("2026-01", cursor="bmFufHg"),
-    "orden de mes": lambda c: c.mes("2026-01", orden="_id"),
+    "hueco": lambda c: c.summaries.incidents(FiltroAnomalias(), hueco_horas=169),
+    "hueco negativo": lambda c: c.summaries.incidents(FiltroAnomalias(), hueco_horas=-1),
+    "cursor": lambda c: c.summaries.incidents(FiltroAnomalias(), cursor="x"),
+    "horas": lambda c: c.summaries.series(HASTA - 32 * DIA, HASTA, "hora"),
+    "paso": lambda c: c.summaries.series(HASTA - DIA, HASTA, "minuto"),
+    "clientes": lambda c: c.ranking.reasons([f"C{i}" for i in range(51)]),
+    "mes": lambda c: c.months.of_month("2026-13"),
+    "mes de otro siglo": lambda c: c.months.total("1999-01"),
+    "meses": lambda c: c.months.of_customer("A", limite=121),
+    "cursor de mes": lambda c: c.months.of_month("2026-01", cursor="bmFufHg"),
+    "orden de mes": lambda c: c.months.of_month("2026-01", orden="_id"),
 }
 
 
 @pytest.mark.parametrize("caso", IMPOSIBLES)
-def test_lo_imposible_se_rechaza(anomalias: MongoConsultas, caso: str) -> None:
+def test_lo_imposible_se_rechaza(anomalias: MongoQueries, caso: str) -> None:
     """What lies outside the limits is refused."""
     with pytest.raises(ConsultaInvalidaError):
         IMPOSIBLES[caso](anomalias)

@@ -19,7 +19,7 @@ from detection.domain import hora_absoluta
 from pipeline.stores.anomaly_records import FiltroAnomalias, VeredictoHumano
 from pipeline.stores.mongo import reviews
 from pipeline.stores.mongo.model_log import ModelosMongo
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.query_documents import VEREDICTOS_MAXIMOS
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.query_limits import ConsultaInvalidaError
@@ -38,10 +38,10 @@ class Casa:
         self.sonda = AnomaliasMongo(entorno)
         self.lote = hacer_lote(CLAVES, severidad=[1, 2, 3, 4], score=[55, 70, 85, 95])
         self.guardar()
-        self.consultas = MongoConsultas(entorno, reloj=lambda: AHORA)
+        self.consultas = MongoQueries(entorno, reloj=lambda: AHORA)
         self.consultas.ensure_indexes()
         self.veredictos = VeredictosMongo(entorno, al_cambiar=self.consultas.forget)
-        pagina = self.consultas.anomalias(orden="consumo", descendente=False)
+        pagina = self.consultas.lists.page(orden="consumo", descendente=False)
         self.ids = [anomalia.id for anomalia in pagina.elementos]
 
     def guardar(self) -> None:
@@ -56,6 +56,11 @@ class Casa:
         )
         assert doc is not None
         base["anomalias_archivo"].insert_one(doc)
+
+    def historial(self, uno: str) -> list[VeredictoHumano] | None:
+        """Return what people said of an anomaly, the oldest first; None = it does not exist."""
+        detalle = self.consultas.lists.one(uno)
+        return None if detalle is None else detalle.veredictos
 
     def close(self) -> None:
         for abierto in (self.consultas, self.veredictos, self.sonda.store, self.sonda.cliente):
@@ -75,19 +80,26 @@ def test_un_veredicto_queda_en_la_anomalia(casa: Casa) -> None:
     cambio = casa.veredictos.dar(uno, "confirmada", "lámparas", "ana", CUANDO)
     assert cambio is not None
     dado = VeredictoHumano(
-        "confirmada", "abierta", "lámparas", "ana", CUANDO.replace(microsecond=123000)
+        estado="confirmada",
+        estado_anterior="abierta",
+        motivo="lámparas",
+        quien="ana",
+        cuando=CUANDO.replace(microsecond=123000),
+        anotacion=None,
     )
     assert cambio.estado_anterior == "abierta"
     assert (cambio.anomalia.id, cambio.anomalia.estado) == (uno, "confirmada")
     assert cambio.anomalia.veredicto == dado
-    detalle = casa.consultas.anomalia(uno)
+    detalle = casa.consultas.lists.one(uno)
     assert detalle is not None
-    assert detalle.anomalia == cambio.anomalia
-    assert detalle.veredictos == casa.veredictos.historial(uno) == [dado]
+    assert dict(cambio.anomalia).items() <= dict(detalle).items()
+    assert detalle.veredictos == [dado]
     filtro = FiltroAnomalias(estados=("confirmada",))
-    assert [a.id for a in casa.consultas.anomalias(filtro).elementos] == [uno]
-    assert [v[:] for v in casa.consultas.ultimos_veredictos()] == [(cambio.anomalia, dado)]
-    assert casa.veredictos.historial(casa.ids[0]) == []
+    assert [a.id for a in casa.consultas.lists.page(filtro).elementos] == [uno]
+    assert [(v.anomalia, v.veredicto) for v in casa.consultas.lists.latest_reviews()] == [
+        (cambio.anomalia, dado)
+    ]
+    assert casa.historial(casa.ids[0]) == []
 
 
 def test_quien_entrena_se_entera(casa: Casa) -> None:
@@ -107,16 +119,16 @@ def test_la_historia_sobrevive_a_todo(casa: Casa) -> None:
     for i, (estado, motivo) in enumerate(pasos):
         casa.veredictos.dar(uno, estado, motivo, f"persona {i}", CUANDO + timedelta(hours=i))
         casa.guardar()
-    historia = casa.veredictos.historial(uno)
+    historia = casa.historial(uno)
     assert historia is not None
     assert [(v.estado_anterior, v.estado, v.motivo, v.quien) for v in historia] == [
         ("abierta", "confirmada", "sí", "persona 0"),
         ("confirmada", "descartada", "pues no", "persona 1"),
         ("descartada", "abierta", "ya veremos", "persona 2"),
     ]
-    detalle = casa.consultas.anomalia(uno)
+    detalle = casa.consultas.lists.one(uno)
     assert detalle is not None
-    assert (detalle.anomalia.estado, detalle.anomalia.veredicto) == ("abierta", historia[-1])
+    assert (detalle.estado, detalle.veredicto) == ("abierta", historia[-1])
     assert len(casa.sonda.anomalias()) == len(CLAVES)
 
 
@@ -129,15 +141,15 @@ def test_de_dos_a_la_vez_gana_el_ultimo_y_quedan_los_dos(casa: Casa) -> None:
 
     with ThreadPoolExecutor(4) as hilos:
         list(hilos.map(juzgar, range(24)))
-    historia = casa.veredictos.historial(uno)
+    historia = casa.historial(uno)
     assert historia is not None
     assert sorted(v.quien for v in historia) == sorted(f"p{i}" for i in range(24))
     anteriores = ["abierta", *(v.estado for v in historia[:-1])]
     assert [v.estado_anterior for v in historia] == anteriores
-    detalle = casa.consultas.anomalia(uno)
+    detalle = casa.consultas.lists.one(uno)
     assert detalle is not None
-    assert detalle.anomalia.veredicto == historia[-1]
-    assert detalle.anomalia.estado == historia[-1].estado
+    assert detalle.veredicto == historia[-1]
+    assert detalle.estado == historia[-1].estado
 
 
 def test_la_historia_tiene_un_tope(casa: Casa, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +157,7 @@ def test_la_historia_tiene_un_tope(casa: Casa, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(reviews, "VEREDICTOS_MAXIMOS", 3)
     for i in range(5):
         casa.veredictos.dar(casa.ids[0], "confirmada", f"vez {i}", "ana")
-    historia = casa.veredictos.historial(casa.ids[0])
+    historia = casa.historial(casa.ids[0])
     assert historia is not None
     assert [v.motivo for v in historia] == ["vez 2", "vez 3", "vez 4"]
     assert VEREDICTOS_MAXIMOS >= 100
@@ -158,12 +170,12 @@ def test_tambien_las_archivadas(casa: Casa) -> None:
     cambio = casa.veredictos.dar(casa.ids[2], "descartada", "después", "luis")
     assert cambio is not None
     assert cambio.anomalia.archivada
-    historia = casa.veredictos.historial(casa.ids[2])
+    historia = casa.historial(casa.ids[2])
     assert historia is not None
     assert [v.motivo for v in historia] == ["antes", "después"]
-    (dado,) = casa.consultas.ultimos_veredictos()
+    (dado,) = casa.consultas.lists.latest_reviews()
     assert dado.veredicto == historia[-1]
-    assert casa.consultas.ultimos_veredictos(propietario_id="B") == []
+    assert casa.consultas.lists.latest_reviews(propietario_id="B") == []
 
 
 def test_la_que_se_esta_archivando_cuenta_una_vez(casa: Casa) -> None:
@@ -173,11 +185,11 @@ def test_la_que_se_esta_archivando_cuenta_una_vez(casa: Casa) -> None:
     assert doc is not None
     base["anomalias_archivo"].insert_one(doc)
     for orden in ("consumo", "deteccion", "score"):
-        pagina = casa.consultas.anomalias(orden=orden, con_archivo=True)
+        pagina = casa.consultas.lists.page(orden=orden, con_archivo=True)
         assert sorted(a.id for a in pagina.elementos) == sorted(casa.ids)
         assert not any(a.archivada for a in pagina.elementos)
-    assert casa.consultas.distribuciones(FiltroAnomalias(), con_archivo=True).total == 4
-    (incidente,) = casa.consultas.incidentes(FiltroAnomalias(), con_archivo=True).elementos
+    assert casa.consultas.summaries.distributions(FiltroAnomalias(), con_archivo=True).total == 4
+    (incidente,) = casa.consultas.summaries.incidents(FiltroAnomalias(), con_archivo=True).elementos
     assert incidente.anomalia_ids == casa.ids
     cambio = casa.veredictos.dar(casa.ids[1], "confirmada", "sí", "ana")
     assert cambio is not None
@@ -193,24 +205,24 @@ def test_varias_a_la_vez(casa: Casa) -> None:
     assert [cambio.anomalia.archivada for cambio in hecho.cambios] == [True, False, False, False]
     assert hecho.no_encontradas == [ajena]
     assert casa.veredictos.dar(ajena, "descartada", "no", "ana") is None
-    assert casa.veredictos.historial(ajena) is None
-    assert len(casa.consultas.ultimos_veredictos(3)) == 3
+    assert casa.historial(ajena) is None
+    assert len(casa.consultas.lists.latest_reviews(3)) == 3
 
 
 def test_los_resumenes_lo_ven_al_momento(casa: Casa) -> None:
     """Rankings, counts and incidents show a verdict as soon as it is given."""
-    assert casa.consultas.ranking()[0].anomalias == 4
-    assert {a.estado for a in casa.consultas.anomalias().elementos} == {"abierta"}
-    assert casa.consultas.resumen().por_estado["abierta"] == 4
+    assert casa.consultas.ranking.first()[0].anomalias == 4
+    assert {a.estado for a in casa.consultas.lists.page().elementos} == {"abierta"}
+    assert casa.consultas.summaries.overview().por_estado["abierta"] == 4
     casa.veredictos.dar_varios(casa.ids[:2], "descartada", "no", "ana")
     casa.veredictos.dar(casa.ids[2], "confirmada", "sí", "ana")
-    puesto = casa.consultas.ranking()[0]
+    puesto = casa.consultas.ranking.first()[0]
     assert (puesto.anomalias, puesto.confirmadas) == (2, 1)
     esperado = {"abierta": 1, "confirmada": 1, "descartada": 2}
-    assert Counter(a.estado for a in casa.consultas.anomalias().elementos) == esperado
-    assert casa.consultas.resumen().por_estado == esperado
-    (incidente,) = casa.consultas.incidentes(FiltroAnomalias()).elementos
-    assert incidente.estados == esperado
+    assert Counter(a.estado for a in casa.consultas.lists.page().elementos) == esperado
+    assert casa.consultas.summaries.overview().por_estado == esperado
+    (incidente,) = casa.consultas.summaries.incidents(FiltroAnomalias()).elementos
+    assert incidente.estados.model_dump() == esperado
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from apoyo_consultas import (
 
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas
-from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.postgres.queries import PostgresQueries
 from pipeline.stores.query_limits import por_tramos
 from serving.local_time import load_calendario
 
@@ -34,10 +34,10 @@ def _clase(fila: Fila) -> str:
     return "fin_de_semana" if fila.fecha.weekday() > 4 else "laborable"
 
 
-def test_el_perfil_y_su_banda(consultas: PostgresConsultas, filas: list[Fila]) -> None:
+def test_el_perfil_y_su_banda(consultas: PostgresQueries, filas: list[Fila]) -> None:
     """Workdays and weekends hour by hour: mean, deviation, quantiles, band of 3 sigma from 0."""
     suyas = elegir(filas, UNO, MES.start, HASTA)
-    franjas = consultas.perfil(UNO)
+    franjas = consultas.customers.profile(UNO)
     assert len(franjas) == 48
     for franja in franjas:
         iguales = np.array(
@@ -53,15 +53,15 @@ def test_el_perfil_y_su_banda(consultas: PostgresConsultas, filas: list[Fila]) -
         )  # fmt: skip
 
 
-def test_un_perfil_de_dos_lecturas_no_tiene_banda(consultas: PostgresConsultas) -> None:
+def test_un_perfil_de_dos_lecturas_no_tiene_banda(consultas: PostgresQueries) -> None:
     """Where there are too few readings to know what is usual no band is claimed."""
-    franjas = consultas.perfil(UNO, DESDE + 2 * DIA, 2)
+    franjas = consultas.customers.profile(UNO, DESDE + 2 * DIA, 2)
     assert franjas
     assert all(f.banda_inferior_kwh is f.banda_superior_kwh is None for f in franjas)
-    assert consultas.perfil("NADIE") == []
+    assert consultas.customers.profile("NADIE") == []
 
 
-def test_la_banda_es_la_del_detector(consultas: PostgresConsultas, filas: list[Fila]) -> None:
+def test_la_banda_es_la_del_detector(consultas: PostgresQueries, filas: list[Fila]) -> None:
     """Expected consumption and band of every reading are the detector's, to its precision."""
     suyas = elegir(filas, UNO)
     lecturas = Lecturas(
@@ -71,7 +71,7 @@ def test_la_banda_es_la_del_detector(consultas: PostgresConsultas, filas: list[F
     )
     veredictos = DetectorConsumo(load_calendario(ZONA)).score(lecturas)
     desde = HASTA - 35 * DIA
-    puntos = consultas.banda(UNO, desde, HASTA)
+    puntos = consultas.peers.band(UNO, desde, HASTA)
     assert [p.timestamp_consumo for p in puntos] == [f.momento for f in suyas if f.momento >= desde]
     ultimos = slice(len(suyas) - len(puntos), None)
     assert [p.esperado_kwh for p in puntos] == pytest.approx(veredictos.esperado_kwh[ultimos])
@@ -79,17 +79,17 @@ def test_la_banda_es_la_del_detector(consultas: PostgresConsultas, filas: list[F
         veredictos.banda_inferior_kwh[ultimos], abs=1e-6
     )
     assert [p.superior_kwh for p in puntos] == pytest.approx(veredictos.banda_superior_kwh[ultimos])
-    temprana = consultas.banda(UNO, DESDE, DESDE + 2 * DIA)
+    temprana = consultas.peers.band(UNO, DESDE, DESDE + 2 * DIA)
     assert len(temprana) == 48
     assert all(p.esperado_kwh is p.inferior_kwh is p.superior_kwh is None for p in temprana)
-    assert consultas.banda("NADIE", desde, HASTA) == []
+    assert consultas.peers.band("NADIE", desde, HASTA) == []
 
 
 def test_un_cliente_junto_a_su_pasado_y_a_los_demas(
-    consultas: PostgresConsultas, filas: list[Fila]
+    consultas: PostgresQueries, filas: list[Fila]
 ) -> None:
     """Its last 7 days, its 28 before, and the others' shapes scaled to its own mean."""
-    perfil = consultas.perfil_comparado(UNO)
+    perfil = consultas.peers.profile(UNO)
     assert perfil is not None
     corte = HASTA - 7 * DIA
     suyas = elegir(filas, UNO, HASTA - 35 * DIA, HASTA)
@@ -111,13 +111,13 @@ def test_un_cliente_junto_a_su_pasado_y_a_los_demas(
         formas.append(media(iguales) / media(suyas_otro))
     (punto,) = [p for p in perfil.pares if p[:2] == ("laborable", 20)]
     assert punto.consumo_kwh == pytest.approx(np.mean(formas) * media(suyas))
-    assert consultas.perfil_comparado("NADIE") is None
+    assert consultas.peers.profile("NADIE") is None
 
 
-def test_hora_por_hora_junto_a_los_demas(consultas: PostgresConsultas, filas: list[Fila]) -> None:
+def test_hora_por_hora_junto_a_los_demas(consultas: PostgresQueries, filas: list[Fila]) -> None:
     """The peers' curve is the mean of their shapes, and the correlation is Pearson's."""
     desde = HASTA - 10 * DIA
-    comparacion = consultas.comparar_pares(UNO, desde, HASTA)
+    comparacion = consultas.peers.hours(UNO, desde, HASTA)
     assert comparacion is not None
     assert comparacion.clientes_pares == len(CLIENTES) - 1
     propias = np.array([f.kwh for f in elegir(filas, UNO, desde, HASTA)])
@@ -130,13 +130,13 @@ def test_hora_por_hora_junto_a_los_demas(consultas: PostgresConsultas, filas: li
     assert [p.consumo_kwh for p in comparacion.puntos] == propias.tolist()
     assert [p.pares_kwh for p in comparacion.puntos] == pytest.approx(esperada)
     assert comparacion.correlacion == pytest.approx(np.corrcoef(propias, esperada)[0, 1])
-    corta = consultas.comparar_pares(UNO, HASTA - timedelta(hours=5), HASTA)
+    corta = consultas.peers.hours(UNO, HASTA - timedelta(hours=5), HASTA)
     assert corta is not None
     assert corta.correlacion is None
-    assert consultas.comparar_pares("NADIE", desde, HASTA) is None
+    assert consultas.peers.hours("NADIE", desde, HASTA) is None
 
 
-def test_las_estadisticas_de_un_cliente(consultas: PostgresConsultas, filas: list[Fila]) -> None:
+def test_las_estadisticas_de_un_cliente(consultas: PostgresQueries, filas: list[Fila]) -> None:
     """Every figure is that of the customer's readings of the 28 days up to its latest."""
     suyas = elegir(filas, UNO, MES.start, HASTA)
     kwh = np.array([f.kwh for f in suyas])
@@ -144,7 +144,7 @@ def test_las_estadisticas_de_un_cliente(consultas: PostgresConsultas, filas: lis
     diferencias = [f.kwh - f.esperado for f in anomalas if f.esperado is not None]
     semana = [f.kwh for f in suyas if f.momento >= HASTA - 7 * DIA]
     anterior = [f.kwh for f in suyas if HASTA - 14 * DIA <= f.momento < HASTA - 7 * DIA]
-    hay = consultas.estadisticas_cliente(UNO)
+    hay = consultas.customers.statistics(UNO)
     assert hay is not None
     assert hay[:7] == (UNO, MES.start, HASTA, DESDE, HASTA - timedelta(hours=1), 672, 672)
     esperadas = {
@@ -172,15 +172,15 @@ def test_las_estadisticas_de_un_cliente(consultas: PostgresConsultas, filas: lis
     tipos = [tipo for f in anomalas for tipo in f.tipos]
     assert hay.tipos == {tipo: tipos.count(tipo) for tipo in set(tipos)}
     assert not hay.es_sospechoso
-    sospechoso = consultas.estadisticas_cliente(CLIENTES[3], dias=400)
+    sospechoso = consultas.customers.statistics(CLIENTES[3], dias=400)
     assert sospechoso is not None
     assert sospechoso.es_sospechoso
     assert sospechoso.lecturas == sospechoso.lecturas_posibles == len(elegir(filas, CLIENTES[3]))
 
 
-def test_estadisticas_sin_lecturas(consultas: PostgresConsultas) -> None:
+def test_estadisticas_sin_lecturas(consultas: PostgresQueries) -> None:
     """Days without readings give zeros and no means; a customer without any gives nothing."""
-    vacias = consultas.estadisticas_cliente(UNO, DESDE - 10 * DIA)
+    vacias = consultas.customers.statistics(UNO, DESDE - 10 * DIA)
     assert vacias is not None
     assert (vacias.lecturas, vacias.consumo_total_kwh, vacias.consumo_promedio_kwh) == (
         0,
@@ -188,15 +188,15 @@ def test_estadisticas_sin_lecturas(consultas: PostgresConsultas) -> None:
         None,
     )
     assert vacias.p50_kwh is vacias.desviacion_kwh is None
-    assert consultas.estadisticas_cliente("NADIE") is None
-    antiguo = consultas.estadisticas_cliente(ANTIGUO)
+    assert consultas.customers.statistics("NADIE") is None
+    antiguo = consultas.customers.statistics(ANTIGUO)
     assert antiguo is not None
     assert antiguo.lecturas == 7 * 24
 
 
-def test_el_estado_de_varios_clientes(consultas: PostgresConsultas, filas: list[Fila]) -> None:
+def test_el_estado_de_varios_clientes(consultas: PostgresQueries, filas: list[Fila]) -> None:
     """Each customer is as its latest reading says; who has none is left out."""
-    estado = consultas.estado_clientes([*CLIENTES, ANTIGUO, "NADIE"])
+    estado = consultas.customers.states([*CLIENTES, ANTIGUO, "NADIE"])
     assert set(estado) == {*CLIENTES, ANTIGUO}
     for cliente, suyo in estado.items():
         ultima = elegir(filas, cliente)[-1]
@@ -207,9 +207,9 @@ def test_el_estado_de_varios_clientes(consultas: PostgresConsultas, filas: list[
 
 
 @pytest.mark.parametrize("limite", [1, 7, 21, 50])
-def test_buscar_sin_texto_los_da_a_todos(consultas: PostgresConsultas, limite: int) -> None:
+def test_buscar_sin_texto_los_da_a_todos(consultas: PostgresQueries, limite: int) -> None:
     """Page after page every customer comes once, in order, archived ones too."""
-    tramos = por_tramos(lambda cursor: consultas.buscar_clientes("", limite, cursor))
+    tramos = por_tramos(lambda cursor: consultas.customers.search("", limite, cursor))
     assert [cliente for tramo in tramos for cliente in tramo] == [*CLIENTES, ANTIGUO]
 
 
@@ -228,8 +228,8 @@ def test_buscar_sin_texto_los_da_a_todos(consultas: PostgresConsultas, limite: i
     ],
 )
 def test_buscar_por_parte_del_nombre(
-    consultas: PostgresConsultas, texto: str, esperados: Sequence[str], limite: int
+    consultas: PostgresQueries, texto: str, esperados: Sequence[str], limite: int
 ) -> None:
     """By the beginning first, in any case, and by any part of the name, at any page length."""
-    tramos = por_tramos(lambda cursor: consultas.buscar_clientes(texto, limite, cursor))
+    tramos = por_tramos(lambda cursor: consultas.customers.search(texto, limite, cursor))
     assert [cliente for tramo in tramos for cliente in tramo] == list(esperados)

@@ -13,7 +13,7 @@ from apoyo_consultas import ejecutar
 
 from detection.errors import ConfiguracionError, TransientError
 from pipeline.stores.postgres import query_connections
-from pipeline.stores.postgres.query_connections import ConexionesDeLectura
+from pipeline.stores.postgres.query_connections import ReadConnections
 from serving.settings import Settings
 
 CUANTAS = 3
@@ -23,26 +23,26 @@ PLAZO_S = 10.0
 
 
 @pytest.fixture
-def conexiones(historia: Settings) -> Iterator[ConexionesDeLectura]:
-    abiertas = ConexionesDeLectura(historia, NOMBRE, CUANTAS, LIMITE_MS)
+def conexiones(historia: Settings) -> Iterator[ReadConnections]:
+    abiertas = ReadConnections(historia, NOMBRE, CUANTAS, LIMITE_MS)
     yield abiertas
     abiertas.close()
 
 
-def _pedir(conexiones: ConexionesDeLectura, consulta: str = "SELECT 1") -> object:
+def _pedir(conexiones: ReadConnections, consulta: str = "SELECT 1") -> object:
     with conexiones.cursor() as cursor:
         cursor.execute(consulta)
         return cursor.fetchone()[0]
 
 
-def _abiertas(conexiones: ConexionesDeLectura) -> int:
+def _abiertas(conexiones: ReadConnections) -> int:
     consulta = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NOMBRE}'"
     cuenta = _pedir(conexiones, consulta)
     assert isinstance(cuenta, int)
     return cuenta
 
 
-def test_muchos_hilos_y_pocas_conexiones(conexiones: ConexionesDeLectura) -> None:
+def test_muchos_hilos_y_pocas_conexiones(conexiones: ReadConnections) -> None:
     """Every thread gets its own answer, over no more connections than allowed."""
     with ThreadPoolExecutor(16) as hilos:
         pedidos = range(400)
@@ -51,7 +51,7 @@ def test_muchos_hilos_y_pocas_conexiones(conexiones: ConexionesDeLectura) -> Non
 
 
 def test_quien_no_encuentra_sitio_no_espera_siempre(
-    conexiones: ConexionesDeLectura, monkeypatch: pytest.MonkeyPatch
+    conexiones: ReadConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With all connections in use the next one is told to come back, and then is served."""
     monkeypatch.setattr(query_connections, "ESPERA_S", 0.05)
@@ -74,7 +74,7 @@ def test_quien_no_encuentra_sitio_no_espera_siempre(
     assert _pedir(conexiones) == 1
 
 
-def test_lo_que_tarda_se_corta(conexiones: ConexionesDeLectura) -> None:
+def test_lo_que_tarda_se_corta(conexiones: ReadConnections) -> None:
     """A statement that takes too long ends with our error, and its connection stays in use."""
     inicio = time.monotonic()
     with pytest.raises(TransientError, match="tarda demasiado"):
@@ -84,7 +84,7 @@ def test_lo_que_tarda_se_corta(conexiones: ConexionesDeLectura) -> None:
 
 
 def test_tras_perder_una_conexion_se_abren_otras(
-    historia: Settings, conexiones: ConexionesDeLectura
+    historia: Settings, conexiones: ReadConnections
 ) -> None:
     """One is told that the server went away; all the others find new connections."""
     barrera = threading.Barrier(CUANTAS)
@@ -106,7 +106,7 @@ def test_tras_perder_una_conexion_se_abren_otras(
     assert [_pedir(conexiones) for _ in range(CUANTAS)] == [1] * CUANTAS
 
 
-def test_un_fallo_de_quien_pregunta_no_deja_restos(conexiones: ConexionesDeLectura) -> None:
+def test_un_fallo_de_quien_pregunta_no_deja_restos(conexiones: ReadConnections) -> None:
     """Whatever goes wrong while a cursor is lent, the next one gets a connection that works."""
     for _ in range(2 * CUANTAS):
         with pytest.raises(ZeroDivisionError), conexiones.cursor():
@@ -122,4 +122,4 @@ def test_sin_servidor_o_sin_permiso(historia: Settings) -> None:
     otra = historia.model_copy(update={"postgres_db": "no_existe"})
     for ajustes, error in ((ausente, TransientError), (otra, ConfiguracionError)):
         with pytest.raises(error):
-            _pedir(ConexionesDeLectura(ajustes, NOMBRE, 1, LIMITE_MS))
+            _pedir(ReadConnections(ajustes, NOMBRE, 1, LIMITE_MS))

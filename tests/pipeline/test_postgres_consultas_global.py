@@ -21,8 +21,14 @@ from contracts.fakes import hacer_lote
 from contracts.sondas import conectar
 
 from detection.domain import hora_absoluta
-from pipeline.stores.postgres import queries, query_customers, query_peers, query_readings
-from pipeline.stores.postgres.queries import PostgresConsultas
+from pipeline.stores.postgres import (
+    query_customers,
+    query_peers,
+    query_readings,
+    query_shadow,
+    query_totals,
+)
+from pipeline.stores.postgres.queries import PostgresQueries
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from pipeline.stores.query_limits import ConsultaInvalidaError
 from serving.settings import Settings
@@ -39,9 +45,9 @@ def _clase(fila: Fila) -> str:
 # ---- All customers ----
 
 
-def test_el_resumen(consultas: PostgresConsultas, filas: list[Fila]) -> None:
+def test_el_resumen(consultas: PostgresQueries, filas: list[Fila]) -> None:
     """Each window holds the readings of its hours, to the hour of now."""
-    resumen = consultas.resumen()
+    resumen = consultas.totals.overview()
     assert resumen.ultima_lectura == HASTA - timedelta(hours=1)
     for ventana, desde, hasta in (
         (resumen.ultimas_24h, HASTA - DIA, HASTA),
@@ -60,11 +66,11 @@ def test_el_resumen(consultas: PostgresConsultas, filas: list[Fila]) -> None:
     assert resumen.lecturas_estimadas == pytest.approx(len(filas), rel=0.02)
 
 
-def test_los_dias_y_los_scores(consultas: PostgresConsultas, filas: list[Fila]) -> None:
+def test_los_dias_y_los_scores(consultas: PostgresQueries, filas: list[Fila]) -> None:
     """Local days, archived ones and the one of 25 hours too, and their scores by hundredths."""
     desde, hasta = date(2026, 9, 30), date(2026, 10, 26)
     suyas = [f for f in filas if desde <= f.fecha <= hasta]
-    dias = consultas.dias(desde, hasta)
+    dias = consultas.totals.days(desde, hasta)
     assert [dia.fecha for dia in dias] == [desde + i * DIA for i in range(27)]
     for dia in dias:
         del_dia = [f for f in suyas if f.fecha == dia.fecha]
@@ -73,24 +79,24 @@ def test_los_dias_y_los_scores(consultas: PostgresConsultas, filas: list[Fila]) 
         assert sum(dia.anomalias.values()) == sum(f.severidad != "normal" for f in del_dia)
     assert dias[-2].lecturas == 25 * 20
     todos = np.bincount([f.centesimas for f in suyas], minlength=101).tolist()
-    assert consultas.histograma_scores(desde, hasta) == todos
+    assert consultas.totals.score_histogram(desde, hasta) == todos
     uno = np.bincount([f.centesimas for f in suyas if f.cliente == UNO], minlength=101).tolist()
-    assert consultas.histograma_scores(desde, hasta, UNO) == uno
+    assert consultas.totals.score_histogram(desde, hasta, UNO) == uno
     for malo in ((hasta, desde), (date(1, 1, 1), hasta), (date(2026, 1, 1), hasta)):
         with pytest.raises(ConsultaInvalidaError):
-            consultas.dias(*malo)
+            consultas.totals.days(*malo)
 
 
 def test_una_base_vacia(entorno: Settings) -> None:
     """With no readings at all every question has an answer."""
     migrate(entorno)
-    consultas = PostgresConsultas(entorno, reloj=lambda: AHORA)
-    resumen = consultas.resumen()
+    consultas = PostgresQueries(entorno, reloj=lambda: AHORA)
+    resumen = consultas.totals.overview()
     assert (resumen.ultimos_30d.lecturas, resumen.lecturas_estimadas) == (0, 0)
     assert resumen.ultima_lectura is None
-    assert consultas.buscar_clientes("x").elementos == consultas.clientes_activos() == []
-    assert consultas.dias(date(2026, 11, 1), date(2026, 11, 2))[0].lecturas == 0
-    assert consultas.sombra_versiones() == []
+    assert consultas.customers.search("x").elementos == consultas.customers.active() == []
+    assert consultas.totals.days(date(2026, 11, 1), date(2026, 11, 2))[0].lecturas == 0
+    assert consultas.shadow.versions() == []
     consultas.warm_up()
     consultas.close()
 
@@ -98,7 +104,7 @@ def test_una_base_vacia(entorno: Settings) -> None:
 def test_la_sombra(entorno: Settings) -> None:
     """A challenger's verdicts are counted by pairs, and the largest differences come first."""
     migrate(entorno)
-    store, consultas = PostgresStore(entorno), PostgresConsultas(entorno)
+    store, consultas = PostgresStore(entorno), PostgresQueries(entorno)
     claves = [(UNO, hora_absoluta(HASTA) - 1 - i) for i in range(6)]
     lecturas, campeon = hacer_lote(
         claves, score=[10, 55, 70, 95, 52, 10], severidad=[0, 1, 2, 4, 1, 0]
@@ -108,7 +114,7 @@ def test_la_sombra(entorno: Settings) -> None:
     )
     store.save_shadow(lecturas, campeon, otro)
     store.close()
-    resumen = consultas.sombra("8")
+    resumen = consultas.shadow.summary("8")
     assert resumen.pares == {
         ("normal", "crítica"): 1,
         ("baja", "baja"): 2,
@@ -118,14 +124,14 @@ def test_la_sombra(entorno: Settings) -> None:
     assert (resumen.lecturas, resumen.coinciden, resumen.mas_graves, resumen.menos_graves) == (
         5, 2, 2, 1,
     )  # fmt: skip
-    assert consultas.sombra_versiones() == ["8"]
-    diferencias = consultas.sombra_diferencias("8", 3)
+    assert consultas.shadow.versions() == ["8"]
+    diferencias = consultas.shadow.differences("8", 3)
     assert [round(d.score_aspirante - d.score_campeon, 2) for d in diferencias] == [
         0.85,
         -0.85,
         0.15,
     ]
-    assert consultas.sombra("otra").lecturas == 0
+    assert consultas.shadow.summary("otra").lecturas == 0
     consultas.close()
 
 
@@ -157,7 +163,8 @@ SIN_TABLAS = {"ESTIMADAS", "ESTIMADAS_ARCHIVO"}
 def _consultas_sql() -> dict[str, str]:
     """Return every query of the modules that hold them: a new one is examined as well."""
     modulos = (
-        queries,
+        query_shadow,
+        query_totals,
         query_customers,
         query_readings,
         query_peers,
@@ -182,7 +189,7 @@ def test_toda_consulta_va_por_un_indice(historia: Settings, nombre: str) -> None
     if "PREFIJO" in nombre:
         limites = {"desde": "CLI_0001", "hasta": "CLI_0002"}
     if "SOMBRA" in nombre:
-        limites = {"limite": queries.SOMBRA_MAXIMA}
+        limites = {"limite": query_shadow.SOMBRA_MAXIMA}
     conexion = conectar(historia)
     with conexion.cursor() as cursor:
         cursor.execute(
@@ -211,7 +218,7 @@ def test_un_mes_de_fuera_ni_se_abre(historia: Settings) -> None:
     """A question about some days leaves out the partitions of other months."""
     conexion = conectar(historia)
     with conexion.cursor() as cursor:
-        for texto in (query_readings.RANGO, queries.DIA):
+        for texto in (query_readings.RANGO, query_totals.DIA):
             cursor.execute("EXPLAIN " + texto, PARAMETROS)
             plan = "\n".join(linea for (linea,) in cursor.fetchall())
             assert "2026_11" in plan
@@ -220,8 +227,8 @@ def test_un_mes_de_fuera_ni_se_abre(historia: Settings) -> None:
     conexion.close()
 
 
-def test_nada_de_aqui_puede_escribir(historia: Settings, consultas: PostgresConsultas) -> None:
+def test_nada_de_aqui_puede_escribir(historia: Settings, consultas: PostgresQueries) -> None:
     """Every connection refuses to change anything."""
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
-        consultas._rows("DELETE FROM consumos_diarios RETURNING 1", {})
-    assert consultas.ultimas(UNO, 1)
+        consultas._conexiones.rows("DELETE FROM consumos_diarios RETURNING 1", {})
+    assert consultas.readings.latest(UNO, 1)

@@ -36,7 +36,7 @@ from pipeline.embedded.demo.report import DemoReport, describe_hora, progress_ba
 from pipeline.embedded.progress import paso
 from pipeline.embedded.services import CARPETA, EmbeddedServices
 from pipeline.embedded.supervisor import PASO_VIGILANCIA_S
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.cli import FALLO, HECHO, Parser, entero, run
@@ -139,7 +139,7 @@ def _play(consola: Console, carpeta: Path, escena: DemoScene, *, una_vez: bool) 
     with ExitStack() as pila:
         procesos, settings = _start_all(consola, carpeta, pila, una_vez=una_vez)
         historial = PostgresStore(settings)
-        anomalias, consultas = MongoAnomalyStore(settings), MongoConsultas(settings)
+        anomalias, consultas = MongoAnomalyStore(settings), MongoQueries(settings)
         for almacen in (historial, anomalias, consultas):
             pila.callback(almacen.close)
         envio = DemoDelivery(consola, settings, escena.poblacion(), historial, procesos.supervisor)

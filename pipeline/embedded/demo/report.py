@@ -19,7 +19,7 @@ from detection.number_format import numero
 from pipeline.embedded.progress import paso
 from pipeline.embedded.supervisor import PASO_INSISTIR_S, Supervisor
 from pipeline.stores.anomaly_records import ClienteRanking
-from pipeline.stores.mongo.queries import MongoConsultas
+from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore
 
@@ -46,7 +46,7 @@ class DemoReport:
     Parameters
     ----------
     escena : Escena
-    historial, anomalias, consultas : PostgresStore, MongoAnomalyStore, MongoConsultas
+    historial, anomalias, consultas : PostgresStore, MongoAnomalyStore, MongoQueries
     desde_hora : int
         First absolute hour of the past that nobody has deleted for good.
     segundos : float or None
@@ -58,7 +58,7 @@ class DemoReport:
     escena: DemoScene
     historial: PostgresStore
     anomalias: MongoAnomalyStore
-    consultas: MongoConsultas
+    consultas: MongoQueries
     desde_hora: int
     segundos: float | None
     modelo: bool
@@ -70,7 +70,7 @@ class DemoReport:
 
     def ranking(self, limite: int) -> list[ClienteRanking]:
         """Return the most suspicious customers at the end of the past, as the API ranks them."""
-        return self.consultas.ranking(limite, self.hasta)
+        return self.consultas.ranking.first(limite, self.hasta)
 
     def verdad(self) -> dict[str, str]:
         """Return what the generator made of each suspicious customer."""
@@ -160,7 +160,9 @@ def _by_tenths(console: Console, total: int) -> Callable[[int], None]:
 
 def _ranking(informe: DemoReport) -> Table:
     clientes = informe.ranking(FILAS)
-    motivos = informe.consultas.motivos([c.propietario_id for c in clientes], 2, informe.hasta)
+    motivos = informe.consultas.ranking.reasons(
+        [c.propietario_id for c in clientes], 2, informe.hasta
+    )
     verdad = informe.verdad()
     tabla = Table(title="Clientes más sospechosos", title_justify="left", show_lines=True)
     tabla.add_column("cliente", no_wrap=True)

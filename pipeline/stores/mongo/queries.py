@@ -1,58 +1,101 @@
-"""What the API and the dashboard ask of MongoDB; everything here only reads, within limits."""
+"""All that is asked of MongoDB by whoever only looks; within limits, and safe from many threads."""
 
 from __future__ import annotations
 
-from functools import partial
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from pipeline.stores.anomaly_records import Anomalia, FiltroAnomalias
-from pipeline.stores.mongo.query_months import ConsultasMeses
-from pipeline.stores.query_limits import Pagina, check_limit, check_words
+from pymongo import ASCENDING, DESCENDING
 
-ORDENES = ("deteccion", "consumo", "score")
-PRIMERA_MAXIMA = 200
-_TODAS = FiltroAnomalias()
+from detection.domain import SEVERIDADES
+from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, ARCHIVO
+from pipeline.stores.mongo.months import MENSUALES
+from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION
+from pipeline.stores.mongo.query_lists import VEREDICTO, MongoAnomalyLists
+from pipeline.stores.mongo.query_months import ORDENES, MongoMonths
+from pipeline.stores.mongo.query_ranking import MongoRanking
+from pipeline.stores.mongo.query_summaries import MongoAnomalySummaries
+from pipeline.stores.mongo.reader import LIMITE_MS, MongoReader
+from pipeline.stores.query_cache import AnswerCache
+from serving.settings import Settings
+
+_DE_CRITICAS = {"partialFilterExpression": {"severidad": str(SEVERIDADES[-1])}}
+# "abierta" comes first in the alphabet, so these are what people have said.
+_DE_JUZGADAS = {"partialFilterExpression": {"estado": {"$gt": ABIERTA}}}
+INDICES: tuple[tuple[list[tuple[str, int]], dict[str, Any]], ...] = (
+    ([(CONSUMO, DESCENDING)], {}),
+    ([("severidad", ASCENDING), (DETECCION, DESCENDING), ("_id", DESCENDING)], _DE_CRITICAS),
+    ([("severidad", ASCENDING), (CONSUMO, DESCENDING), ("_id", DESCENDING)], _DE_CRITICAS),
+    ([("estado", ASCENDING)], _DE_JUZGADAS),
+    ([(VEREDICTO, DESCENDING)], {"sparse": True}),
+)
+"""Beside those of the specification. Each costs the consumer time with every anomaly, so but for
+the first they hold few: critical ones, and those that somebody has judged."""
 
 
-class MongoConsultas(ConsultasMeses):
-    """All that is asked of anomalies and months by whoever only looks; safe from many threads.
+class MongoQueries:
+    """The questions to MongoDB, by subject.
+
+    Parameters
+    ----------
+    settings : Settings
+    conexiones : int
+        Threads that ask at a time, at most.
+    limite_ms : int
+        Longest list, ms.
+    margen_s : float
+        Anomalies younger than this are not yet given as new: a batch is stored in less.
+    reloj : callable, optional
+        The time, aware.
+    segundos : callable, optional
+        Rising seconds, by which what is remembered grows old.
 
     Examples
     --------
     >>> from serving.settings import Settings
-    >>> MongoConsultas(Settings()).close()
+    >>> MongoQueries(Settings()).close()
     """
 
-    def anomalias(
+    def __init__(
         self,
-        filtro: FiltroAnomalias = _TODAS,
-        *,
-        orden: str = "deteccion",
-        descendente: bool = True,
-        limite: int = 50,
-        cursor: str | None = None,
-        con_archivo: bool = False,
-    ) -> Pagina[Anomalia]:
-        """Return a page of anomalies.
-
-        Parameters
-        ----------
-        orden : str
-            "deteccion" (when it was found), "consumo" (the instant of the reading) or "score"; the
-            last one of at most ``RANKING_MAXIMO`` at a time, out of 92 days, or of 400 of one
-            customer.
-        limite : int
-            1 to ``LIMITE_PAGINA``.
-        con_archivo : bool
-            Those in ``anomalias_archivo`` too.
-        """
-        check_words("orden", [orden], ORDENES)
-        if orden == "score":
-            return self._by_score(filtro, descendente, limite, cursor, con_archivo)
-        check_limit(limite)
-        # Cursors are as many as there are pages; the first one is what all screens show.
-        if cursor is not None or limite > PRIMERA_MAXIMA:
-            return self._by_time(filtro, orden, descendente, limite, cursor, con_archivo)
-        clave = ("lista", filtro, orden, descendente, limite, con_archivo)
-        return self._recuerdo.get(
-            clave, partial(self._by_time, filtro, orden, descendente, limite, None, con_archivo)
+        settings: Settings,
+        conexiones: int = 8,
+        limite_ms: int = LIMITE_MS,
+        margen_s: float = 3.0,
+        reloj: Callable[[], datetime] = lambda: datetime.now(UTC),
+        segundos: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lector = MongoReader(settings, "consumo api", conexiones, limite_ms)
+        self._recuerdo = AnswerCache(reloj=segundos)
+        margen = timedelta(seconds=margen_s)
+        self.lists = MongoAnomalyLists(self._lector, self._recuerdo, reloj, margen)
+        self.summaries = MongoAnomalySummaries(
+            self._lector, self._recuerdo, reloj, settings.zona_horaria
         )
+        self.ranking = MongoRanking(self._lector, self._recuerdo, reloj)
+        self.months = MongoMonths(self._lector, self._recuerdo)
+
+    def ensure_indexes(self) -> None:
+        """Create the indexes that are missing: of anomalies, of their archive, of months."""
+        with self._lector.taken():
+            for nombre in (ANOMALIAS, ARCHIVO):
+                for campos, opciones in INDICES:
+                    self._lector.base[nombre].create_index(campos, **opciones)
+            for orden in ORDENES:
+                self._lector.base[MENSUALES].create_index(
+                    [("mes_str", ASCENDING), (orden, DESCENDING), ("_id", DESCENDING)]
+                )
+
+    def forget(self) -> None:
+        """Ask again next time: somebody has judged an anomaly."""
+        self._recuerdo.clear()
+
+    def ping(self) -> None:
+        """Return if MongoDB answers; raise ``TransientError`` otherwise."""
+        self._lector.ping()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._lector.close()

@@ -1,94 +1,39 @@
-"""Documents of anomalies as those who look at them get them, and what is asked of a collection."""
+"""Documents of anomalies as those who look at them get them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
-from threading import BoundedSemaphore
+import math
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from pymongo import MongoClient
 
-from detection.domain import SEVERIDADES, Explicacion
-from detection.errors import TransientError
+from detection.domain import Explicacion
 from pipeline.stores.anomaly_records import (
     Anomalia,
     AnomaliaDetalle,
-    FiltroAnomalias,
+    DetectorExplicado,
+    Puntuacion,
     VeredictoHumano,
 )
-from pipeline.stores.mongo.anomalies import ABIERTA, CONFIRMADA, DESCARTADA
-from pipeline.stores.mongo.connection import check_awake, connect, traducidos
-from pipeline.stores.query_limits import (
-    ConsultaInvalidaError,
-    check_id,
-    check_instant,
-    check_range,
-    check_severities,
-    check_words,
-)
-from pipeline.stores.watchdog import PREGUNTA
-from serving.settings import Settings
+from pipeline.stores.presentation import Presentacion, kwh
+from pipeline.stores.query_limits import ConsultaInvalidaError
 
-ESTADOS = (ABIERTA, CONFIRMADA, DESCARTADA)
-ESPERA_S = 2.0
-"""Longest wait for a turn. By hand, 2026-11-24: whoever looks at a screen gives up later."""
 VEREDICTOS_MAXIMOS = 100
 """Verdicts of people that an anomaly keeps, the latest ones."""
-IDS_POR_PREGUNTA = 100
-"""The embedded server takes ever longer over a larger ``$in``."""
 SIN_LO_LARGO = {"explicacion": 0, "veredictos": 0}
-NORMAL = str(SEVERIDADES[0])
-DIAS_FILTRO = 36_600
-
-
-class Turnos:
-    """A connection to MongoDB for so many threads at a time; the others do not wait for ever.
-
-    Parameters
-    ----------
-    settings : Settings
-    programa : str
-        What the server's list of connections shows.
-    cuantos : int
-        Threads at a time, >= 1.
-    """
-
-    def __init__(self, settings: Settings, programa: str, cuantos: int) -> None:
-        self._settings = settings
-        self._turnos = BoundedSemaphore(cuantos)
-        self.cliente: MongoClient[dict[str, Any]] = connect(settings, programa, PREGUNTA)
-        self.base = self.cliente[settings.mongo_db]
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Let a thread ask, with MongoDB's errors turned into ours.
-
-        Raises
-        ------
-        TransientError
-            MongoDB is away, takes too long, or too many are asking.
-        """
-        if not self._turnos.acquire(timeout=ESPERA_S):
-            raise TransientError("hay demasiadas consultas a la vez en MongoDB", ESPERA_S)
-        try:
-            check_awake(self._settings, self.cliente)
-            with traducidos(self._settings):
-                yield
-        finally:
-            self._turnos.release()
-
-    def ping(self) -> None:
-        """Return if MongoDB answers; raise ``TransientError`` otherwise."""
-        with self.taken():
-            self.cliente.admin.command("ping")
-
-    def close(self) -> None:
-        """Close every connection."""
-        self.cliente.close()
+_REVISION_BYTES = 4
+"""Two states of one anomaly are told apart but once in four thousand million times."""
+_DE_ANOMALIA = (
+    *("propietario_id", "consumo_kwh", "consumo_esperado_kwh", "hora", "tipos_anomalia"),
+    *("score_anomalia", "severidad", "es_sospechoso", "estado", "version_modelo"),
+)
+_DE_PUNTUACION = ("propietario_id", "score_anomalia", "severidad", "tipos_anomalia", "estado")
+_ES_ALARMA = 0.5
+"""Scores above this add to the alarm (``detection.blend.weighted``)."""
+_CASI_UNO = 1 - 1e-6
 
 
 def parse_id(texto: str) -> ObjectId:
@@ -101,94 +46,105 @@ def parse_id(texto: str) -> ObjectId:
         ) from error
 
 
-def anomaly(doc: Mapping[str, Any], archivada: bool) -> Anomalia:
+def anomaly(doc: Mapping[str, Any], archivada: bool, presenta: Presentacion) -> Anomalia:
     """Return a document as an anomaly without its explanation."""
-    veredicto = doc.get("veredicto")
-    return Anomalia(
-        str(doc["_id"]),
-        doc["propietario_id"],
-        doc["timestamp_consumo"],
-        doc["timestamp_deteccion"],
-        doc["consumo_kwh"],
-        doc["consumo_esperado_kwh"],
-        doc["hora"],
-        doc["tipos_anomalia"],
-        doc["score_anomalia"],
-        doc["severidad"],
-        doc["es_sospechoso"],
-        doc["estado"],
-        doc["version_modelo"],
-        None if veredicto is None else verdict_of(veredicto),
-        archivada,
+    return Anomalia(**_fields(doc, archivada, presenta))
+
+
+def _fields(doc: Mapping[str, Any], archivada: bool, presenta: Presentacion) -> dict[str, Any]:
+    esperado, veredicto = doc["consumo_esperado_kwh"], doc.get("veredicto")
+    return {
+        **{campo: doc[campo] for campo in _DE_ANOMALIA},
+        "id": str(doc["_id"]),
+        "timestamp_consumo": presenta.hora(doc["timestamp_consumo"]),
+        "timestamp_deteccion": presenta.hora(doc["timestamp_deteccion"]),
+        "diferencia_kwh": None if esperado is None else kwh(doc["consumo_kwh"] - esperado),
+        "veredicto": None if veredicto is None else _verdict(veredicto, presenta),
+        "archivada": archivada,
+        "revision": _revision(doc),
+    }
+
+
+def _revision(doc: Mapping[str, Any]) -> str:
+    """Return a text that changes with whatever a person judges an anomaly by."""
+    dicho = doc.get("veredicto")
+    visto = (
+        *(doc[campo] for campo in ("estado", "severidad", "score_anomalia", "consumo_kwh")),
+        None if dicho is None else (dicho["cuando"].isoformat(), dicho.get("anotacion")),
+    )
+    return blake2b(repr(visto).encode(), digest_size=_REVISION_BYTES).hexdigest()
+
+
+def _verdict(veredicto: Mapping[str, Any], presenta: Presentacion) -> VeredictoHumano:
+    return VeredictoHumano(
+        **{
+            **veredicto,
+            "cuando": presenta.hora(veredicto["cuando"]),
+            "anotacion": veredicto.get("anotacion"),
+        }
     )
 
 
-def detail(doc: Mapping[str, Any], archivada: bool) -> AnomaliaDetalle:
+def detail(doc: Mapping[str, Any], archivada: bool, presenta: Presentacion) -> AnomaliaDetalle:
     """Return a document as an anomaly with all that was said of it."""
     explicacion = [
         Explicacion(e["detector"], e["score"], e["peso"], e["dispara"], e["frase"])
         for e in doc["explicacion"]
     ]
-    veredictos = [verdict_of(v) for v in doc.get("veredictos", ())]
-    return AnomaliaDetalle(anomaly(doc, archivada), explicacion, veredictos)
-
-
-def verdict_of(veredicto: Mapping[str, Any]) -> VeredictoHumano:
-    """Return what a person said, out of an anomaly's document."""
-    return VeredictoHumano(
-        veredicto["estado"],
-        veredicto["estado_anterior"],
-        veredicto["motivo"],
-        veredicto["quien"],
-        veredicto["cuando"],
-        veredicto.get("anotacion"),
+    detectores = [
+        DetectorExplicado(
+            detector=e.detector, score=e.score, peso=e.peso, aporte=round(aporte, 4),
+            dispara=e.dispara, frase=e.frase,
+        )
+        for e, aporte in zip(explicacion, contributions(explicacion), strict=True)
+    ]  # fmt: skip
+    detectores.sort(key=lambda d: (-d.aporte, -(d.score or 0.0)))
+    campos = _fields(doc, archivada, presenta)
+    diferencia = campos["diferencia_kwh"]
+    en_juego = None if diferencia is None else abs(diferencia)
+    return AnomaliaDetalle(
+        **campos,
+        explicacion=detectores,
+        resumen=" ".join(d.frase for d in detectores if d.dispara),
+        veredictos=[_verdict(v, presenta) for v in doc.get("veredictos", ())],
+        energia_en_juego_kwh=en_juego,
+        energia_en_juego_eur=presenta.euros(en_juego),
     )
 
 
-def check_filter(filtro: FiltroAnomalias) -> None:
-    """Refuse a filter of words that do not exist, or of an impossible interval."""
-    if filtro.propietario_id is not None:
-        check_id(filtro.propietario_id)
-    check_severities(filtro.severidades, filtro.tipos)
-    check_words("estado", filtro.estados, ESTADOS)
-    desde, hasta = filtro.desde, filtro.hasta
-    for momento in (desde, hasta):
-        if momento is not None:
-            check_instant(momento)
-    if desde is not None and hasta is not None:
-        check_range(desde, hasta, DIAS_FILTRO)
+def scored(doc: Mapping[str, Any], presenta: Presentacion) -> Puntuacion:
+    """Return what each detector scored on a document's anomaly."""
+    return Puntuacion(
+        **{campo: doc[campo] for campo in _DE_PUNTUACION},
+        id=str(doc["_id"]),
+        timestamp_consumo=presenta.hora(doc["timestamp_consumo"]),
+        detectores={e["detector"]: e["score"] for e in doc["explicacion"]},
+    )
 
 
-def conditions(filtro: FiltroAnomalias) -> dict[str, Any]:
-    """Return a filter's conditions but for customer and instants, as MongoDB wants them.
+def contributions(explicacion: Sequence[Explicacion]) -> list[float]:
+    """Return each detector's part of the alarm, 0 to 1; they add up to 1.
 
-    That those without a severidad are no normal ones is not among them: see ``is_wanted``.
+    The blend is ``0.5 + 0.5 * (1 - prod(1 - peso * (2 * score - 1)))`` over the scores above 0.5,
+    so the logarithms of the factors add up, and each takes its share of their sum. Where none
+    passes 0.5 the highest score stands alone, as the blend has it.
+
+    Examples
+    --------
+    >>> fuerte = Explicacion("fraude", 0.9, 1.0, True, "")
+    >>> debil = Explicacion("pico_consumo", 0.6, 0.6, False, "")
+    >>> callado = Explicacion("modelo_online", None, 0.15, False, "")
+    >>> [round(x, 2) for x in contributions([debil, fuerte, callado])]
+    [0.07, 0.93, 0.0]
     """
-    otras: dict[str, Any] = {}
-    if filtro.severidades:
-        otras["severidad"] = one_of(filtro.severidades)
-    if filtro.estados:
-        otras["estado"] = one_of(filtro.estados)
-    if filtro.tipos:
-        otras["tipos_anomalia"] = {"$in": list(filtro.tipos)}
-    return otras
-
-
-def is_wanted(filtro: FiltroAnomalias, doc: Mapping[str, Any]) -> bool:
-    """Return whether an anomaly that answers a filter counts: those that are normal by now do not.
-
-    They are too few to make the server look at each document for them.
-    """
-    return bool(filtro.severidades) or doc["severidad"] != NORMAL
-
-
-def one_of(valores: tuple[str, ...]) -> Any:
-    """Return the condition that a field has one of some values."""
-    distintos = list(dict.fromkeys(valores))
-    return distintos[0] if len(distintos) == 1 else {"$in": distintos}
-
-
-def interval(desde: datetime | None, hasta: datetime | None) -> dict[str, datetime]:
-    """Return the condition that an instant lies in [desde, hasta)."""
-    limites = {"$gte": desde, "$lt": hasta}
-    return {operador: limite for operador, limite in limites.items() if limite is not None}
+    if not explicacion:
+        return []
+    scores = [e.score or 0.0 for e in explicacion]
+    fuerzas = [
+        -math.log1p(-min(e.peso * 2 * max(0.0, s - _ES_ALARMA), _CASI_UNO))
+        for e, s in zip(explicacion, scores, strict=True)
+    ]
+    if (suma := sum(fuerzas)) > 0:
+        return [fuerza / suma for fuerza in fuerzas]
+    primero = scores.index(max(scores))
+    return [float(i == primero) for i in range(len(scores))]

@@ -1,18 +1,21 @@
-"""Anomalies one by one and in lists by time, from the live collection and from its archive."""
+"""Anomalies one by one and in lists, from the live collection and from its archive.
+
+A list by time is walked window by window, each wider than the one before: MongoDB would stop by
+itself at the limit, and answers each in a moment; the embedded server reads all that the
+conditions let through before it sorts, which a window keeps small.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
 
-from detection.domain import SEVERIDADES
+from detection.domain import SEVERIDADES, hora_absoluta, instante
 from pipeline.stores.anomaly_records import (
     Anomalia,
     AnomaliaDetalle,
@@ -21,292 +24,332 @@ from pipeline.stores.anomaly_records import (
     VeredictoDado,
 )
 from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, ARCHIVO
-from pipeline.stores.mongo.query_documents import (
-    SIN_LO_LARGO,
-    Turnos,
-    anomaly,
-    check_filter,
-    conditions,
-    detail,
-    interval,
-    is_wanted,
-    parse_id,
+from pipeline.stores.mongo.query_documents import SIN_LO_LARGO, anomaly, detail, parse_id, scored
+from pipeline.stores.mongo.query_filter import (
+    CONSUMO,
+    DETECCION,
+    UN_INSTANTE,
+    between,
+    bounded,
+    match,
 )
-from pipeline.stores.mongo.query_windows import (
-    Documento,
-    Posicion,
-    Pregunta,
-    Ventanas,
-    merge,
-)
-from pipeline.stores.query_cache import Recuerdo
+from pipeline.stores.mongo.reader import Documento, MongoReader
+from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
+    CURSOR_AJENO,
+    LIMITE_PAGINA,
+    PRIMER_INSTANTE,
+    ULTIMO_INSTANTE,
     ConsultaInvalidaError,
     Pagina,
-    check_id,
     check_limit,
+    check_words,
     decode_cursor,
     encode_cursor,
 )
-from serving.settings import Settings
 
-DETECCION = "timestamp_deteccion"
-CONSUMO = "timestamp_consumo"
 VEREDICTO = "timestamp_veredicto"
-CAMPOS = {"deteccion": DETECCION, "consumo": CONSUMO}
-CRITICA = str(SEVERIDADES[-1])
-_MAYOR_ID = ObjectId("f" * 24)
-_PRIMERA = datetime(2000, 1, 1, tzinfo=UTC)
+ORDENES = {"deteccion": DETECCION, "consumo": CONSUMO, "score": "score_anomalia"}
+PRIMERA_MAXIMA = 200
+POR_SCORE_MAXIMO = 500
+PUNTUACIONES_MAXIMAS = 2_000
 _NUEVAS = "nuevas"
+_MAYOR_ID = ObjectId("f" * 24)
 _ADELANTO = timedelta(hours=25)
 """A reading may be up to a day ahead of the clock (contract 2), so found that long before it."""
-PUNTUACIONES_MAXIMAS = 2_000
-_DE_PUNTUACION = {
-    **dict.fromkeys((*Puntuacion._fields[1:-1], DETECCION), 1),
-    "explicacion.detector": 1,
-    "explicacion.score": 1,
-}
-
-_DE_CRITICAS = {"partialFilterExpression": {"severidad": CRITICA}}
-# "abierta" comes first in the alphabet, so these are what people have said.
-_DE_JUZGADAS = {"partialFilterExpression": {"estado": {"$gt": ABIERTA}}}
-INDICES: tuple[tuple[list[tuple[str, int]], dict[str, Any]], ...] = (
-    ([(CONSUMO, DESCENDING)], {}),
-    ([("severidad", ASCENDING), (DETECCION, DESCENDING), ("_id", DESCENDING)], _DE_CRITICAS),
-    ([("severidad", ASCENDING), (CONSUMO, DESCENDING), ("_id", DESCENDING)], _DE_CRITICAS),
-    ([("estado", ASCENDING)], _DE_JUZGADAS),
-    ([(VEREDICTO, DESCENDING)], {"sparse": True}),
+_TODO = ULTIMO_INSTANTE - PRIMER_INSTANTE
+_ANCHO = timedelta(days=1)
+_CRECE = 8
+"""Each window is so many times as wide as the one before: a day, eight, ... 90 years."""
+_DE_PUNTUACION = dict.fromkeys(
+    (
+        *("propietario_id", CONSUMO, DETECCION, "score_anomalia", "severidad", "tipos_anomalia"),
+        *("estado", "explicacion.detector", "explicacion.score"),
+    ),
+    1,
 )
-"""Beside those of the specification. Each costs the consumer time with every anomaly, so but for
-the first they hold few: critical ones, and those that somebody has judged."""
+_TODAS = FiltroAnomalias()
+_TODAS_Y_NORMALES = FiltroAnomalias(severidades=tuple(map(str, SEVERIDADES)))
 
 
-class ConsultasListas:
+class MongoAnomalyLists:
     """What is asked of anomalies one by one.
 
     Parameters
     ----------
-    settings : Settings
-    conexiones : int
-        Threads that ask at a time, at most.
-    limite_ms : int
-        Longest question to the server, ms.
-    margen_s : float
-        Anomalies younger than this are not yet given by ``nuevas``: a batch is stored in less.
-    reloj : callable, optional
+    lector : MongoReader
+    recuerdo : AnswerCache
+    reloj : callable
         The time, aware.
-    segundos : callable, optional
-        Rising seconds, by which what is remembered grows old.
+    margen : timedelta
+        Anomalies younger than this are not yet given by ``new``: a batch is stored in less.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        conexiones: int = 8,
-        limite_ms: int = 5_000,
-        margen_s: float = 3.0,
-        reloj: Callable[[], datetime] = lambda: datetime.now(UTC),
-        segundos: Callable[[], float] = time.monotonic,
+        lector: MongoReader,
+        recuerdo: AnswerCache,
+        reloj: Callable[[], datetime],
+        margen: timedelta,
     ) -> None:
-        self._settings = settings
-        self._limite_ms = limite_ms
-        self._margen = timedelta(seconds=margen_s)
+        self._lector = lector
+        self._presenta = lector.presenta
+        self._recuerdo = recuerdo
         self._reloj = reloj
-        self._segundos = segundos
-        self._recuerdo = Recuerdo(reloj=segundos)
-        self._turnos = Turnos(settings, "consumo api", conexiones)
-        self._base = self._turnos.base
-        self._ventanas = Ventanas(reloj, limite_ms)
+        self._margen = margen
 
-    def ensure_indexes(self) -> None:
-        """Create the indexes that are missing, on the anomalies and on their archive."""
-        with self._turnos.taken():
-            for nombre in (ANOMALIAS, ARCHIVO):
-                for campos, opciones in INDICES:
-                    self._base[nombre].create_index(campos, **opciones)
+    def page(
+        self,
+        filtro: FiltroAnomalias = _TODAS,
+        *,
+        orden: str = "deteccion",
+        descendente: bool = True,
+        limite: int = 50,
+        cursor: str | None = None,
+        con_archivo: bool = False,
+    ) -> Pagina[Anomalia]:
+        """Return a page of anomalies (``AnomalyListQueries.page``)."""
+        check_words("orden", [orden], tuple(ORDENES))
+        check_limit(limite, POR_SCORE_MAXIMO if orden == "score" else LIMITE_PAGINA)
+        load = self._by_score if orden == "score" else partial(self._by_time, orden)
+        # Cursors are as many as there are pages; the first one is what all screens show.
+        if cursor is not None or limite > PRIMERA_MAXIMA:
+            return load(filtro, descendente, limite, cursor, con_archivo)
+        clave = ("lista", filtro, orden, descendente, limite, con_archivo)
+        return self._recuerdo.get(
+            clave, partial(load, filtro, descendente, limite, None, con_archivo)
+        )
 
     def _by_time(
         self,
-        filtro: FiltroAnomalias,
         orden: str,
+        filtro: FiltroAnomalias,
         descendente: bool,
         limite: int,
         cursor: str | None,
         con_archivo: bool,
     ) -> Pagina[Anomalia]:
-        preguntas = questions(filtro, CAMPOS[orden], descendente)
-        lista = f"{orden}{'-' if descendente else '+'}"
+        campo, lista = ORDENES[orden], f"{orden}{'-' if descendente else '+'}"
         posicion = None if cursor is None else _position(lista, cursor)
-        filas = self._walk(preguntas, filtro, posicion, limite, con_archivo)
+        filas = self._walk(filtro, campo, descendente, posicion, limite + 1, con_archivo)
         siguiente = None
         if len(filas) > limite:
             ultima = filas[limite - 1][0]
-            siguiente = encode_cursor(lista, ultima[CAMPOS[orden]], str(ultima["_id"]))
-        return Pagina([anomaly(doc, archivada) for doc, archivada in filas[:limite]], siguiente)
+            siguiente = encode_cursor(lista, ultima[campo], str(ultima["_id"]))
+        return Pagina([anomaly(*fila, self._presenta) for fila in filas[:limite]], siguiente)
+
+    def _by_score(
+        self,
+        filtro: FiltroAnomalias,
+        descendente: bool,
+        limite: int,
+        cursor: str | None,
+        con_archivo: bool,
+    ) -> Pagina[Anomalia]:
+        lista = "score-" if descendente else "score+"
+        condiciones = match(bounded(filtro, self._reloj()))
+        if cursor is not None:
+            condiciones["$or"] = _after(decode_cursor(lista, cursor, int, int, str), descendente)
+        sentido = DESCENDING if descendente else ASCENDING
+        orden = [("score_anomalia", sentido), (CONSUMO, DESCENDING), ("_id", ASCENDING)]
+        hay = self._both(
+            lambda nombre: self._lector.find(nombre, condiciones, SIN_LO_LARGO, orden, limite + 1),
+            con_archivo,
+        )
+        filas = sorted(hay, key=lambda fila: (-fila[0][CONSUMO].timestamp(), fila[0]["_id"]))
+        filas.sort(key=lambda fila: fila[0]["score_anomalia"], reverse=descendente)
+        siguiente = None
+        if len(filas) > limite:
+            doc = filas[limite - 1][0]
+            centesimas = round(doc["score_anomalia"] * 100)
+            siguiente = encode_cursor(
+                lista, centesimas, hora_absoluta(doc[CONSUMO]), str(doc["_id"])
+            )
+        return Pagina([anomaly(*fila, self._presenta) for fila in filas[:limite]], siguiente)
 
     def _walk(
         self,
-        preguntas: Sequence[Pregunta],
         filtro: FiltroAnomalias,
-        posicion: Posicion | None,
+        campo: str,
+        descendente: bool,
+        posicion: tuple[datetime, ObjectId] | None,
         limite: int,
         con_archivo: bool,
         campos: Mapping[str, Any] = SIN_LO_LARGO,
+        fin: datetime = ULTIMO_INSTANTE,
     ) -> list[tuple[Documento, bool]]:
-        """Return one document more than ``limite``, each with whether it is archived."""
-        colecciones = (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,)
-        with self._turnos.taken():
-            listas = [
-                self._ventanas.walk(
-                    self._base[nombre],
-                    preguntas,
-                    campos,
-                    posicion,
-                    limite + 1,
-                    partial(is_wanted, filtro),
-                )
-                for nombre in colecciones
-            ]
-        vivas = {doc["_id"] for doc in listas[0]}
-        # One that is just being moved is in both: the live one counts, and comes first.
-        juntas = merge(listas, preguntas[0].campo, preguntas[0].descendente)[: limite + 1]
-        return [(doc, doc["_id"] not in vivas) for doc in juntas]
-
-    def anomalia(self, id: str, con_archivo: bool = True) -> AnomaliaDetalle | None:
-        """Return an anomaly with all that was said of it; None = there is none.
-
-        Raises
-        ------
-        ConsultaInvalidaError
-            ``id`` has not the form of one.
-        """
-        return self._first({"_id": parse_id(id)}, con_archivo)
-
-    def anomalia_de(
-        self, propietario_id: str, timestamp_consumo: datetime, con_archivo: bool = True
-    ) -> AnomaliaDetalle | None:
-        """Return the anomaly of a reading, as ``anomalia``; None = there is none."""
-        clave = {"propietario_id": check_id(propietario_id), CONSUMO: timestamp_consumo}
-        return self._first(clave, con_archivo)
-
-    def _first(self, clave: Mapping[str, Any], con_archivo: bool) -> AnomaliaDetalle | None:
-        # The live ones once more: what was on its way out of the archive is there by now.
-        donde = (ANOMALIAS, ARCHIVO, ANOMALIAS) if con_archivo else (ANOMALIAS,)
-        with self._turnos.taken():
-            for nombre in donde:
-                doc = self._base[nombre].find_one(clave, max_time_ms=self._limite_ms)
-                if doc is not None:
-                    return detail(doc, nombre == ARCHIVO)
-        return None
-
-    def nuevas(self, cursor: str | None = None, limite: int = 100) -> Pagina[Anomalia]:
-        """Return the anomalies stored after a cursor, the oldest first; it always has a next one.
-
-        Without a cursor, none: its ``siguiente`` is the place from which on they are new. What is
-        younger than ``margen_s`` comes later, since one that was stored before another may become
-        visible after it.
-        """
-        check_limit(limite)
-        hasta = self._reloj() - self._margen
-        if cursor is None:
-            return Pagina([], encode_cursor(_NUEVAS, max(hasta, _PRIMERA), str(_MAYOR_ID)))
-        todas = FiltroAnomalias()
-        (pregunta,) = questions(todas, DETECCION, descendente=False)
-        posicion = _position(_NUEVAS, cursor)
-        filas = self._walk(
-            [replace(pregunta, hasta=hasta)], todas, posicion, limite, con_archivo=False
-        )
-        anomalias = [anomaly(doc, archivada=False) for doc, _ in filas[:limite]]
-        return Pagina(anomalias, self.cursor_de(anomalias[-1]) if anomalias else cursor)
-
-    @staticmethod
-    def cursor_de(anomalia: Anomalia) -> str:
-        """Return the cursor with which ``nuevas`` goes on after an anomaly."""
-        return encode_cursor(_NUEVAS, anomalia.timestamp_deteccion, anomalia.id)
-
-    def puntuaciones(self, filtro: FiltroAnomalias, limite: int = 500) -> list[Puntuacion]:
-        """Return what each detector scored on anomalies, archived or not, those found last first.
+        """Return the first documents after a position, each with whether it is archived.
 
         Parameters
         ----------
-        limite : int
-            1 to ``PUNTUACIONES_MAXIMAS``.
+        fin : datetime
+            Up to which value of ``campo``, without it.
         """
-        check_limit(limite, PUNTUACIONES_MAXIMAS)
-        preguntas = questions(filtro, DETECCION, descendente=True)
-        filas = self._walk(preguntas, filtro, None, limite, con_archivo=True, campos=_DE_PUNTUACION)
-        return [
-            Puntuacion(
-                str(doc["_id"]),
-                doc["propietario_id"],
-                doc["timestamp_consumo"],
-                doc["score_anomalia"],
-                doc["severidad"],
-                doc["tipos_anomalia"],
-                doc["estado"],
-                {e["detector"]: e["score"] for e in doc["explicacion"]},
-            )
-            for doc, _ in filas[:limite]
-        ]
+        condiciones = match(filtro)
+        desde, hasta = _limits(filtro, campo)
+        limites = desde, min(hasta, fin)
+        primeras = _few(filtro)
+        ancho = _TODO if primeras else _ANCHO
+        ventanas = list(_windows(campo, descendente, limites, posicion, ancho, self._reloj()))
+        sentido = DESCENDING if descendente else ASCENDING
+        # What the index has told already, or the windows tell.
+        for dicha in {campo, *(primeras[0] if primeras else ())}:
+            condiciones.pop(dicha, None)
 
-    def ultimos_veredictos(
+        def read(nombre: str) -> list[Documento]:
+            orden = [(campo, sentido), ("_id", sentido)]
+            todos: list[Documento] = []
+            for primera in primeras or [{}]:
+                docs: list[Documento] = []
+                for ventana in ventanas:
+                    if len(docs) == limite:
+                        break
+                    pedidas = {**primera, **ventana, **condiciones}
+                    docs += self._lector.find(nombre, pedidas, campos, orden, limite - len(docs))
+                todos += docs
+            return todos
+
+        hay = self._both(read, con_archivo)
+        hay.sort(key=lambda fila: (fila[0][campo], fila[0]["_id"]), reverse=descendente)
+        return hay[:limite]
+
+    @staticmethod
+    def _both(
+        read: Callable[[str], list[Documento]], con_archivo: bool
+    ) -> list[tuple[Documento, bool]]:
+        """Return what both collections give, each with whether it is archived.
+
+        The live one first: what is moved meanwhile is then in one of them at least, and where it
+        is in both the live one counts.
+        """
+        vivas = {doc["_id"]: (doc, False) for doc in read(ANOMALIAS)}
+        if not con_archivo:
+            return list(vivas.values())
+        return list(({doc["_id"]: (doc, True) for doc in read(ARCHIVO)} | vivas).values())
+
+    def one(self, id: str, con_archivo: bool = True) -> AnomaliaDetalle | None:
+        """Return an anomaly with all that was said of it (``AnomalyListQueries.one``)."""
+        # The live ones once more: what was on its way out of the archive is there by now.
+        donde = (ANOMALIAS, ARCHIVO, ANOMALIAS) if con_archivo else (ANOMALIAS,)
+        hallado = self._lector.find_one(donde, {"_id": parse_id(id)})
+        return (
+            None if hallado is None else detail(hallado[0], hallado[1] == ARCHIVO, self._presenta)
+        )
+
+    def new(self, cursor: str | None = None, limite: int = 100) -> Pagina[Anomalia]:
+        """Return the anomalies stored after a cursor (``AnomalyListQueries.new``)."""
+        check_limit(limite)
+        hasta = self._reloj() - self._margen
+        if cursor is None:
+            desde = max(hasta, PRIMER_INSTANTE)
+            return Pagina([], encode_cursor(_NUEVAS, desde, str(_MAYOR_ID)))
+        posicion = _position(_NUEVAS, cursor)
+        filas = self._walk(_TODAS, DETECCION, False, posicion, limite, con_archivo=False, fin=hasta)
+        anomalias = [anomaly(*fila, self._presenta) for fila in filas]
+        return Pagina(anomalias, self.cursor_of(anomalias[-1]) if anomalias else cursor)
+
+    @staticmethod
+    def cursor_of(anomalia: Anomalia) -> str:
+        """Return the cursor with which ``new`` goes on after an anomaly."""
+        return encode_cursor(_NUEVAS, anomalia.timestamp_deteccion, anomalia.id)
+
+    def scores(self, filtro: FiltroAnomalias, limite: int = 500) -> list[Puntuacion]:
+        """Return what each detector scored on anomalies (``AnomalyListQueries.scores``)."""
+        check_limit(limite, PUNTUACIONES_MAXIMAS)
+        filas = self._walk(filtro, DETECCION, True, None, limite, True, _DE_PUNTUACION)
+        return [scored(doc, self._presenta) for doc, _ in filas]
+
+    def latest_reviews(
         self, limite: int = 50, propietario_id: str | None = None
     ) -> list[VeredictoDado]:
-        """Return the anomalies that people have judged, archived or not, the latest verdict first.
-
-        Each anomaly comes once, with its latest verdict.
-        """
+        """Return what people said last of anomalies (``AnomalyListQueries.latest_reviews``)."""
         check_limit(limite, 500)
-        igual = {} if propietario_id is None else {"propietario_id": check_id(propietario_id)}
-        pregunta = Pregunta(VEREDICTO, True, igual, {}, None, None, primero_igual=bool(igual))
-        todas = FiltroAnomalias(severidades=tuple(map(str, SEVERIDADES)))
-        filas = self._walk([pregunta], todas, None, limite, con_archivo=True)[:limite]
-        anomalias = [anomaly(doc, archivada) for doc, archivada in filas]
-        return [VeredictoDado(a, a.veredicto) for a in anomalias if a.veredicto is not None]
-
-    def ping(self) -> None:
-        """Return if MongoDB answers; raise ``TransientError`` otherwise."""
-        self._turnos.ping()
-
-    def close(self) -> None:
-        """Close every connection."""
-        self._turnos.close()
+        filtro = _TODAS_Y_NORMALES._replace(propietario_id=propietario_id)
+        filas = self._walk(filtro, VEREDICTO, True, None, limite, con_archivo=True)
+        anomalias = [anomaly(*fila, self._presenta) for fila in filas]
+        return [
+            VeredictoDado(anomalia=a, veredicto=a.veredicto)
+            for a in anomalias
+            if a.veredicto is not None
+        ]
 
 
-def questions(filtro: FiltroAnomalias, campo: str, descendente: bool) -> list[Pregunta]:
-    """Return what to ask for the anomalies of a filter: each walks one index in order.
+def _few(filtro: FiltroAnomalias) -> list[dict[str, str]]:
+    """Return the values of which an index alone leaves few anomalies; none = there are no such.
 
-    A customer's, or those that people have said the same of, or the critical ones; otherwise all
-    of them in order of time, with the other conditions on top.
+    A customer's are few, and so are those of an estado that people give, which are asked for one
+    after the other: the embedded server has no index for several.
     """
-    check_filter(filtro)
-    otras = conditions(filtro)
-    de_consumo = interval(filtro.desde, filtro.hasta)
-    limites = (filtro.desde, filtro.hasta)
-    if campo != CONSUMO:
-        limites = (filtro.desde and max(filtro.desde - _ADELANTO, _PRIMERA), None)
-        if de_consumo:
-            otras[CONSUMO] = de_consumo
-
-    def ask(igual: Mapping[str, Any], pocas: bool) -> Pregunta:
-        resto = {clave: valor for clave, valor in otras.items() if clave not in igual}
-        return Pregunta(campo, descendente, igual, resto, *limites, primero_igual=pocas)
-
     if filtro.propietario_id is not None:
-        # No index has a customer's other conditions, so all of its anomalies are looked at.
-        pocas = bool(otras) or campo != CONSUMO
-        return [ask({"propietario_id": filtro.propietario_id}, pocas)]
-    estados = dict.fromkeys(filtro.estados)
-    if estados and ABIERTA not in estados:
-        return [ask({"estado": estado}, pocas=True) for estado in estados]
-    if set(filtro.severidades) == {CRITICA}:
-        return [ask({"severidad": CRITICA}, pocas=False)]
-    return [ask({}, pocas=False)]
+        return [{"propietario_id": filtro.propietario_id}]
+    if not filtro.estados or ABIERTA in filtro.estados:
+        return []
+    return [{"estado": estado} for estado in dict.fromkeys(filtro.estados)]
 
 
-def _position(lista: str, cursor: str) -> Posicion:
+def _limits(filtro: FiltroAnomalias, campo: str) -> tuple[datetime, datetime]:
+    """Return between which values of ``campo`` the anomalies of a filter are."""
+    desde, hasta = filtro.desde or PRIMER_INSTANTE, filtro.hasta or ULTIMO_INSTANTE
+    if campo == CONSUMO:
+        return desde, hasta
+    return max(desde - _ADELANTO, PRIMER_INSTANTE), ULTIMO_INSTANTE
+
+
+def _windows(
+    campo: str,
+    descendente: bool,
+    limites: tuple[datetime, datetime],
+    posicion: tuple[datetime, ObjectId] | None,
+    ancho: timedelta,
+    ahora: datetime,
+) -> Iterator[dict[str, Any]]:
+    """Yield the conditions on ``campo`` of one window after the other, those of a tie first."""
+    desde, hasta = limites
+    if posicion is not None and desde <= posicion[0] < hasta:
+        yield {campo: posicion[0], "_id": {"$lt" if descendente else "$gt": posicion[1]}}
+    if posicion is not None and descendente:
+        hasta = min(hasta, posicion[0])
+    elif posicion is not None:
+        desde = max(desde, posicion[0] + UN_INSTANTE)
+    # Nearly all are where the latest ones are: nobody walks down from 2100.
+    corte = min(hasta, max(ahora, desde))
+    while desde < hasta:
+        if descendente:
+            corte = max(desde, corte - ancho)
+            yield {campo: between(corte, hasta)}
+            hasta = corte
+        else:
+            corte = min(hasta, desde + ancho)
+            yield {campo: between(desde, corte)}
+            desde = corte
+        ancho *= _CRECE
+
+
+def _after(posicion: tuple[Any, ...], descendente: bool) -> list[dict[str, Any]]:
+    """Return the alternatives of what comes after a position by score, hour and id."""
+    centesimas, hora, texto = posicion
+    score, momento = centesimas / 100, _instant(hora)
+    return [
+        {"score_anomalia": {"$lt" if descendente else "$gt": score}},
+        {"score_anomalia": score, CONSUMO: {"$lt": momento}},
+        {"score_anomalia": score, CONSUMO: momento, "_id": {"$gt": _id_of(texto)}},
+    ]
+
+
+def _position(lista: str, cursor: str) -> tuple[datetime, ObjectId]:
     momento, texto = decode_cursor(lista, cursor, datetime, str)
+    return momento, _id_of(texto)
+
+
+def _instant(hora: int) -> datetime:
     try:
-        return momento, parse_id(texto)
+        return instante(hora)
+    except OverflowError as error:
+        raise ConsultaInvalidaError(CURSOR_AJENO) from error
+
+
+def _id_of(texto: str) -> ObjectId:
+    try:
+        return parse_id(texto)
     except ConsultaInvalidaError as error:
-        raise ConsultaInvalidaError("el cursor no es de esta lista; empiece sin él") from error
+        raise ConsultaInvalidaError(CURSOR_AJENO) from error

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 
 from pipeline.stores.anomaly_records import (
     MesCliente,
     ParInteranual,
-    Posicion,
+    PuestoMes,
     ResumenMes,
 )
 from pipeline.stores.mongo.months import MENSUALES
-from pipeline.stores.mongo.query_documents import one_of
-from pipeline.stores.mongo.query_ranking import ConsultasRanking
+from pipeline.stores.mongo.query_filter import one_of
+from pipeline.stores.mongo.reader import LIMITE_MS, MongoReader
 from pipeline.stores.months import mes_de, mes_str
+from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
+    CURSOR_AJENO,
     ConsultaInvalidaError,
     Pagina,
     check_id,
@@ -35,29 +36,24 @@ MESES_MAXIMOS = 120
 MES_MAXIMO = 500
 """Customers of a month in one page."""
 ORDENES = ("consumo_total", "anomalias_detectadas")
-TOTALES_MAXIMOS = 20_000
-"""Customers whose totals of a month are remembered; of more the server is asked each time."""
 _CAMPOS = {"_id": 1, **dict.fromkeys(MesCliente._fields[1:], 1)}
 _PROMEDIOS = ("consumo_noche_promedio", "consumo_punta_promedio")
 
 
-class ConsultasMeses(ConsultasRanking):
-    """What is asked of ``consumos_mensuales``; a month is a text like "2026-01"."""
+class MongoMonths:
+    """What is asked of ``consumos_mensuales``; a month is a text like "2026-01".
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._mensuales = self._base[MENSUALES]
+    Parameters
+    ----------
+    lector : MongoReader
+    recuerdo : AnswerCache
+    """
 
-    def ensure_indexes(self) -> None:
-        """Create the indexes that are missing, those of the months' rankings too."""
-        super().ensure_indexes()
-        with self._turnos.taken():
-            for orden in ORDENES:
-                self._mensuales.create_index(
-                    [("mes_str", ASCENDING), (orden, DESCENDING), ("_id", DESCENDING)]
-                )
+    def __init__(self, lector: MongoReader, recuerdo: AnswerCache) -> None:
+        self._lector = lector
+        self._recuerdo = recuerdo
 
-    def mensuales(
+    def of_customer(
         self,
         propietario_id: str,
         desde_mes: str | None = None,
@@ -74,7 +70,7 @@ class ConsultasMeses(ConsultasRanking):
             filtro["mes_str"] = de_mes
         return self._find(filtro, "mes_str", limite)
 
-    def mes(
+    def of_month(
         self,
         mes: str,
         *,
@@ -114,7 +110,7 @@ class ConsultasMeses(ConsultasRanking):
         ultimo = docs[limite - 1]
         return Pagina(docs[:limite], encode_cursor(orden, repr(getattr(ultimo, orden)), ultimo.id))
 
-    def resumen_mes(self, mes: str) -> ResumenMes | None:
+    def total(self, mes: str) -> ResumenMes | None:
         """Return what all customers' month adds up to; None = it has no documents."""
         _check_month(mes)
         return self._summaries((mes,)).get(mes)
@@ -130,56 +126,39 @@ class ConsultasMeses(ConsultasRanking):
         suma |= {campo: {"$avg": f"${campo}"} for campo in _PROMEDIOS}
         suma["lecturas"] = {"$sum": "$lecturas"}
         grupos = [{"$match": {"mes_str": one_of(meses)}}, {"$group": suma}]
-        with self._turnos.taken():
-            filas = list(self._mensuales.aggregate(grupos, maxTimeMS=self._limite_ms))
+        filas = self._lector.aggregate(MENSUALES, grupos)
         return {fila["_id"]: _summary(fila) for fila in filas}
 
-    def resumenes_meses(self, limite: int = 36) -> list[ResumenMes]:
+    def totals(self, limite: int = 36) -> list[ResumenMes]:
         """Return what each month adds up to, the newest first."""
-        meses = self.meses(limite)
+        meses = self.names(limite)
         resumenes = self._summaries(tuple(meses)) if meses else {}
         return [resumenes[mes] for mes in meses if mes in resumenes]
 
-    def meses(self, limite: int = 36) -> list[str]:
+    def names(self, limite: int = 36) -> list[str]:
         """Return the months that have documents, the newest first."""
         check_limit(limite, MESES_MAXIMOS)
         return self._recuerdo.get("qué meses", self._load_months)[:limite]
 
     def _load_months(self) -> list[str]:
-        with self._turnos.taken():
-            return sorted(self._mensuales.distinct("mes_str"), reverse=True)
+        with self._lector.taken():
+            return sorted(self._lector.base[MENSUALES].distinct("mes_str"), reverse=True)
 
-    def posicion(self, propietario_id: str, mes: str) -> Posicion | None:
+    def place(self, propietario_id: str, mes: str) -> PuestoMes | None:
         """Return a customer's place in a month by what it used; None = it has none."""
         check_id(propietario_id)
         _check_month(mes)
         suyo = self._find({"_id": f"{propietario_id}_{mes}"}, "_id", 1)
-        resumen = self.resumen_mes(mes)
+        resumen = self.total(mes)
         if not suyo or resumen is None:
             return None
-        total = suyo[0].consumo_total
-        if resumen.clientes <= TOTALES_MAXIMOS:
-            totales = self._recuerdo.get(("totales", mes), partial(self._load_totals, mes))
-            delante = len(totales) - bisect.bisect_right(totales, total)
-        else:
-            delante = self._count_above(mes, total)
+        por_encima = {"mes_str": mes, "consumo_total": {"$gt": suyo[0].consumo_total}}
+        with self._lector.taken():
+            delante = self._lector.base[MENSUALES].count_documents(por_encima, maxTimeMS=LIMITE_MS)
         # The month may have been made again between one look and the other.
-        return Posicion(delante + 1, max(resumen.clientes, delante + 1))
+        return PuestoMes(delante + 1, max(resumen.clientes, delante + 1))
 
-    def _load_totals(self, mes: str) -> list[float]:
-        """Return what each customer used in a month, rising."""
-        with self._turnos.taken():
-            cursor = self._mensuales.find(
-                {"mes_str": mes}, {"_id": 0, "consumo_total": 1}, max_time_ms=self._limite_ms
-            )
-            return sorted(doc["consumo_total"] for doc in cursor.limit(TOTALES_MAXIMOS))
-
-    def _count_above(self, mes: str, total: float) -> int:
-        por_encima = {"mes_str": mes, "consumo_total": {"$gt": total}}
-        with self._turnos.taken():
-            return self._mensuales.count_documents(por_encima, maxTimeMS=self._limite_ms)
-
-    def interanual(
+    def year_on_year(
         self, propietario_id: str, meses: int = 12, hasta_mes: str | None = None
     ) -> list[ParInteranual]:
         """Return a customer's months beside the same months a year before, the newest first.
@@ -193,7 +172,7 @@ class ConsultasMeses(ConsultasRanking):
         """
         check_limit(meses, 60)
         # One document a month: the newest so many reach a year before the oldest one wanted.
-        suyos = self.mensuales(propietario_id, None, hasta_mes, meses + 12)
+        suyos = self.of_customer(propietario_id, None, hasta_mes, meses + 12)
         if hasta_mes is None:
             if not suyos:
                 return []
@@ -203,15 +182,11 @@ class ConsultasMeses(ConsultasRanking):
         return [_pair(mes, hay) for mes in pedidos]
 
     def _find(self, filtro: Mapping[str, Any], orden: str, limite: int) -> list[MesCliente]:
-        with self._turnos.taken():
-            cursor = self._mensuales.find(filtro, _CAMPOS, max_time_ms=self._limite_ms)
-            cursor.sort([(campo, DESCENDING) for campo in dict.fromkeys((orden, "_id"))])
-            return [
-                MesCliente._make(
-                    [doc["_id"], *(doc.get(campo) for campo in MesCliente._fields[1:])]
-                )
-                for doc in cursor.limit(limite)
-            ]
+        por = [(campo, DESCENDING) for campo in dict.fromkeys((orden, "_id"))]
+        return [
+            MesCliente._make([doc["_id"], *(doc.get(campo) for campo in MesCliente._fields[1:])])
+            for doc in self._lector.find(MENSUALES, filtro, _CAMPOS, por, limite)
+        ]
 
 
 def _summary(fila: Mapping[str, Any]) -> ResumenMes:
@@ -255,7 +230,7 @@ def _position(orden: str, cursor: str) -> tuple[float, str]:
     try:
         valor = float(texto)
     except ValueError as error:
-        raise ConsultaInvalidaError("el cursor no es de esta lista; empiece sin él") from error
+        raise ConsultaInvalidaError(CURSOR_AJENO) from error
     if not math.isfinite(valor):
-        raise ConsultaInvalidaError("el cursor no es de esta lista; empiece sin él")
+        raise ConsultaInvalidaError(CURSOR_AJENO)
     return valor, ultimo

@@ -2,130 +2,184 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from pymongo import ASCENDING, DESCENDING
 
-from detection.domain import hora_absoluta
+from detection.blend.suspicion import probability
+from detection.domain import SEVERIDADES
 from detection.params import DIAS_VENTANA, Params
-from pipeline.stores import query_calculations as calculos
 from pipeline.stores.anomaly_records import ClienteRanking, FiltroAnomalias
-from pipeline.stores.mongo.anomalies import DESCARTADA
-from pipeline.stores.mongo.query_documents import ESTADOS
-from pipeline.stores.mongo.query_summaries import RANKING_MAXIMO, ConsultasResumenes
-from pipeline.stores.query_columns import Columnas
+from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, CONFIRMADA
+from pipeline.stores.mongo.query_filter import CONSUMO, match, source
+from pipeline.stores.mongo.query_summaries import DEFECTO, EXCESO
+from pipeline.stores.mongo.reader import Documento, MongoReader
+from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import check_ids, check_limit, check_words
 
+RANKING_MAXIMO = 500
 CLIENTES_MOTIVOS = 50
 MOTIVOS_MAXIMOS = 10
+_CRITICA = str(SEVERIDADES[-1])
+_DIA_MS = 86_400_000
+_DE_CLIENTE = (
+    *("propietario_id", CONSUMO, "consumo_kwh", "consumo_esperado_kwh", "tipos_anomalia"),
+    *("score_anomalia", "severidad", "estado", "es_sospechoso"),
+)
+_CLAVES: dict[str, Callable[[ClienteRanking], float]] = {
+    "evidencia": lambda uno: uno.evidencia,
+    "kwh": lambda uno: uno.exceso_kwh + uno.defecto_kwh,
+    "visita": lambda uno: uno.probabilidad * (uno.exceso_kwh + uno.defecto_kwh),
+    "anomalias": lambda uno: uno.anomalias,
+}
 
 
-class ConsultasRanking(ConsultasResumenes):
-    """What is asked of customers by their anomalies."""
+class MongoRanking:
+    """What is asked of customers by their anomalies.
 
-    def ranking(
+    Parameters
+    ----------
+    lector : MongoReader
+    recuerdo : AnswerCache
+    reloj : callable
+        The time, aware.
+    """
+
+    def __init__(
+        self, lector: MongoReader, recuerdo: AnswerCache, reloj: Callable[[], datetime]
+    ) -> None:
+        self._lector = lector
+        self._recuerdo = recuerdo
+        self._reloj = reloj
+
+    def first(
         self, limite: int = 10, ahora: datetime | None = None, orden: str = "evidencia"
     ) -> list[ClienteRanking]:
-        """Return the customers to look at first, by their anomalies of the last 28 days.
-
-        Those that a person has rejected do not count; nor the oldest, where there are more than
-        can be looked at (``ranking_truncado``).
-
-        Parameters
-        ----------
-        limite : int
-            1 to ``RANKING_MAXIMO``.
-        orden : str
-            "evidencia", "kwh" (used above and below the expected), "visita" (the same times how
-            probable it is that there is something) or "anomalias".
-        """
+        """Return the customers to look at first (``RankingQueries.first``)."""
         check_limit(limite, RANKING_MAXIMO)
-        check_words("orden", [orden], ("evidencia", "kwh", "visita", "anomalias"))
+        check_words("orden", [orden], tuple(_CLAVES))
         hora = self._hour(ahora)
-        return self._recuerdo.get(
-            ("ranking", orden, limite, hora), partial(self._rank, orden, limite, hora)
-        )
+        todos = self._recuerdo.get(("ranking", hora), partial(self._load, hora))
+        # Of those that are equal the first by name: they are in that order.
+        return sorted(todos, key=_CLAVES[orden], reverse=True)[:limite]
 
-    def ranking_truncado(self, ahora: datetime | None = None) -> bool:
-        """Return whether the ranking is of a part of those anomalies: the latest ones."""
-        return not self._current(self._hour(ahora))[1]
-
-    def _rank(self, orden: str, limite: int, hora: datetime) -> list[ClienteRanking]:
-        semivida = Params().sospecha_semivida_dias * 24
-        columnas, ahora_hora = self._current(hora)[0], hora_absoluta(hora)
-        return calculos.ranking(columnas, ahora_hora, semivida, orden, limite, ESTADOS)
-
-    def _hour(self, ahora: datetime | None) -> datetime:
-        return (ahora or self._reloj()).replace(minute=0, second=0, microsecond=0)
-
-    def _current(self, hora: datetime) -> tuple[Columnas, bool]:
-        """Return the anomalies that count at an hour, and whether these are all."""
-        return self._recuerdo.get(("vigentes", hora), partial(self._choose_current, hora))
-
-    def _choose_current(self, hora: datetime) -> tuple[Columnas, bool]:
-        # To the end of this hour; what is said to be of a later one is close enough.
-        desde = hora + timedelta(hours=1) - timedelta(days=DIAS_VENTANA)
-        elegidas, completas = self._look(
-            FiltroAnomalias(desde=desde, hasta=hora + timedelta(days=1))
-        )
-        return elegidas.take(elegidas.estado != ESTADOS.index(DESCARTADA)), completas
-
-    def motivos(
+    def reasons(
         self,
         propietario_ids: Sequence[str],
         por_cliente: int = 3,
         ahora: datetime | None = None,
     ) -> dict[str, list[str]]:
-        """Return, for each customer, sentences on its gravest anomalies of the last 28 days.
-
-        Each is what the loudest detector that fires says of an anomaly, the gravest one first;
-        of a detector only the first sentence, so that a customer's reasons differ.
-        """
+        """Return sentences on customers' gravest anomalies (``RankingQueries.reasons``)."""
         clientes = check_ids(propietario_ids, CLIENTES_MOTIVOS)
         check_limit(por_cliente, MOTIVOS_MAXIMOS)
+        if not clientes:
+            return {}
         hora = self._hour(ahora)
         frases = self._recuerdo.get(
-            ("motivos", tuple(clientes), hora), partial(self._reasons, clientes, hora)
+            ("motivos", tuple(clientes), hora), partial(self._load_reasons, clientes, hora)
         )
         return {cliente: frases[cliente][:por_cliente] for cliente in clientes}
 
-    def _reasons(self, clientes: Sequence[str], hora: datetime) -> dict[str, list[str]]:
-        columnas, _ = self._current(hora)
-        graves = {
-            cliente: _gravest(
-                columnas,
-                np.flatnonzero(columnas.cliente == columnas.number(cliente)),
-                MOTIVOS_MAXIMOS,
-            )
-            for cliente in clientes
+    def _hour(self, ahora: datetime | None) -> datetime:
+        return (ahora or self._reloj()).replace(minute=0, second=0, microsecond=0)
+
+    def _load(self, hora: datetime) -> list[ClienteRanking]:
+        """Return every customer with an anomaly that counts at an hour, by name.
+
+        The evidence of an anomaly is the part of its score above 0.5, squared so that one grave
+        hour outweighs many slight ones, halved with every half-life of age (as ``suspicion`` has
+        it).
+        """
+        edad = {"$max": [{"$subtract": [hora, f"${CONSUMO}"]}, 0]}
+        semividas = {"$divide": [edad, Params().sospecha_semivida_dias * _DIA_MS]}
+        sobre = {"$max": [{"$subtract": [{"$multiply": [2, "$score_anomalia"]}, 1]}, 0]}
+        evidencia = {"$multiply": [{"$pow": [sobre, 2]}, {"$pow": [0.5, semividas]}]}
+        grupo = {
+            "_id": "$propietario_id",
+            "evidencia": {"$sum": evidencia},
+            "es_sospechoso": {"$last": "$es_sospechoso"},
+            "severidad": {"$last": "$severidad"},
+            "score_maximo": {"$max": "$score_anomalia"},
+            "anomalias": {"$sum": 1},
+            "criticas": {"$sum": {"$cond": [{"$eq": ["$severidad", _CRITICA]}, 1, 0]}},
+            "confirmadas": {"$sum": {"$cond": [{"$eq": ["$estado", CONFIRMADA]}, 1, 0]}},
+            "tipos": {"$push": "$tipos_anomalia"},
+            "ultima_anomalia": {"$last": f"${CONSUMO}"},
+            "exceso_kwh": EXCESO,
+            "defecto_kwh": DEFECTO,
         }
-        todas = [uno for ids in graves.values() for uno in ids]
-        docs = self._by_ids(todas, {"explicacion": 1}, con_archivo=False)
-        dicho = {uno: doc["explicacion"] for uno, (doc, _) in docs.items()}
-        return {cliente: _sentences(ids, dicho) for cliente, ids in graves.items()}
+        filas = self._lector.aggregate(
+            ANOMALIAS,
+            [
+                *source(match(_current(hora)), _DE_CLIENTE, con_archivo=False),
+                {"$sort": {CONSUMO: ASCENDING}},
+                {"$group": grupo},
+                {"$sort": {"_id": ASCENDING}},
+            ],
+        )
+        probable = probability(np.array([fila["evidencia"] for fila in filas], np.float64))
+        return [_ranked(fila, p) for fila, p in zip(filas, probable.tolist(), strict=True)]
+
+    def _load_reasons(self, clientes: Sequence[str], hora: datetime) -> dict[str, list[str]]:
+        """Return what the loudest detector says of each customer's gravest anomalies."""
+        condiciones = {"propietario_id": {"$in": list(clientes)}, **match(_current(hora))}
+        orden = {"$sort": {"score_anomalia": DESCENDING, CONSUMO: DESCENDING}}
+        # Of those of the same types the gravest.
+        grupo = {
+            "_id": {"cliente": "$propietario_id", "tipos": "$tipos_anomalia"},
+            "score": {"$first": "$score_anomalia"},
+            "momento": {"$first": f"${CONSUMO}"},
+            "explicacion": {"$first": "$explicacion"},
+        }
+        filas = self._lector.aggregate(
+            ANOMALIAS, [{"$match": condiciones}, orden, {"$group": grupo}]
+        )
+        filas.sort(key=lambda fila: (fila["score"], fila["momento"]), reverse=True)
+        suyas: dict[str, list[Documento]] = defaultdict(list)
+        for fila in filas:
+            suyas[fila["_id"]["cliente"]].append(fila)
+        return {cliente: _sentences(suyas[cliente][:MOTIVOS_MAXIMOS]) for cliente in clientes}
 
 
-def _sentences(ids: Sequence[str], dicho: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def _current(hora: datetime) -> FiltroAnomalias:
+    """Return which anomalies count at an hour: those of 28 days that nobody has rejected.
+
+    To the end of this hour; what is said to be of a later one is close enough.
+    """
+    desde = hora + timedelta(hours=1) - timedelta(days=DIAS_VENTANA)
+    estados = (ABIERTA, CONFIRMADA)
+    return FiltroAnomalias(desde=desde, hasta=hora + timedelta(days=1), estados=estados)
+
+
+def _ranked(fila: Mapping[str, Any], probable: float) -> ClienteRanking:
+    veces = Counter(tipo for tipos in fila["tipos"] for tipo in tipos)
+    return ClienteRanking(
+        propietario_id=fila["_id"],
+        evidencia=float(fila["evidencia"]),
+        probabilidad=1.0 if fila["confirmadas"] else probable,
+        es_sospechoso=fila["es_sospechoso"],
+        severidad=fila["severidad"],
+        score_maximo=fila["score_maximo"],
+        anomalias=fila["anomalias"],
+        criticas=fila["criticas"],
+        confirmadas=fila["confirmadas"],
+        tipos_anomalia=sorted(veces, key=lambda tipo: (-veces[tipo], tipo)),
+        ultima_anomalia=fila["ultima_anomalia"],
+        exceso_kwh=float(fila["exceso_kwh"]),
+        defecto_kwh=float(fila["defecto_kwh"]),
+    )
+
+
+def _sentences(anomalias: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what the loudest detector says of each anomaly, of each detector the first."""
     frases: dict[str, str] = {}
-    for uno in ids:
-        if explicacion := dicho.get(uno):
-            mejor = max(explicacion, key=lambda e: (e["dispara"], e["score"] or 0.0))
+    for una in anomalias:
+        if una["explicacion"]:
+            mejor = max(una["explicacion"], key=lambda e: (e["dispara"], e["score"] or 0.0))
             frases.setdefault(mejor["detector"], mejor["frase"])
     return list(frases.values())
-
-
-def _gravest(columnas: Columnas, suyas: NDArray[np.int64], cuantas: int) -> tuple[str, ...]:
-    """Return the ids of the gravest of some anomalies, one of each set of types."""
-    orden = suyas[np.lexsort((-columnas.hora[suyas], -columnas.score[suyas]))]
-    vistos: dict[int, str] = {}
-    for i, tipos in zip(orden.tolist(), columnas.tipos[orden].tolist(), strict=True):
-        if tipos not in vistos:
-            vistos[tipos] = columnas.id[i].tobytes().hex()
-            if len(vistos) == cuantas:
-                break
-    return tuple(vistos.values())

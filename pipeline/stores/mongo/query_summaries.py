@@ -1,51 +1,44 @@
-"""What anomalies add up to, from columns of them that all who ask share for a moment.
-
-All anomalies of the last month are read in one question, which serves the summary, the ranking, the
-incidents, the series and the distributions, whatever their filters; a customer's, or other days',
-are read by themselves.
-"""
+"""What anomalies add up to, as MongoDB adds it up; asked again after a moment, not each time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 
-from detection.domain import Calendario, hora_absoluta
-from pipeline.stores import query_calculations as calculos
+from detection.domain import HORAS_POR_DIA, SEVERIDADES, TIPOS, hora_absoluta, instante
 from pipeline.stores.anomaly_records import (
-    Anomalia,
     Distribuciones,
+    EnergiaDescartada,
     FiltroAnomalias,
-    PaginaIncidentes,
+    Incidente,
     PuntoSerie,
     ResumenAnomalias,
-    VentanaAnomalias,
 )
-from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO
-from pipeline.stores.mongo.query_documents import (
+from pipeline.stores.mongo.anomalies import ANOMALIAS, DESCARTADA
+from pipeline.stores.mongo.query_filter import (
+    CONSUMO,
+    DETECCION,
+    DIAS_RESUMEN,
+    DIAS_UNO,
     ESTADOS,
     IDS_POR_PREGUNTA,
-    SIN_LO_LARGO,
-    anomaly,
-    check_filter,
-    parse_id,
+    Etapas,
+    bounded,
+    match,
+    source,
 )
-from pipeline.stores.mongo.query_lists import CONSUMO, ConsultasListas
-from pipeline.stores.query_cache import Recuerdo
-from pipeline.stores.query_columns import (
-    Columnas,
-    FilaAnomalia,
-    choose,
-    make_columns,
-)
+from pipeline.stores.mongo.reader import Documento, MongoReader
+from pipeline.stores.presentation import Presentacion, kwh
+from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
-    ULTIMO_INSTANTE,
+    CURSOR_AJENO,
     ConsultaInvalidaError,
     Pagina,
     check_limit,
@@ -54,75 +47,89 @@ from pipeline.stores.query_limits import (
     decode_cursor,
     encode_cursor,
 )
-from serving.local_time import load_calendario
+from pipeline.stores.record_base import PorEstado
 
-ANOMALIAS_MAXIMAS = 300_000
-"""Anomalies of one question: some seconds of a large utility's month."""
-DIAS_COMUNES = 34
-"""Days back from now of which all anomalies are read together: what most questions are about."""
-TRAMO = timedelta(days=7)
-"""What one question reads of it: a slow server then needs several, none of them too long."""
-MIRADAS_MAXIMAS = 8
-"""Intervals of everybody's anomalies that are remembered: those that all ask for."""
-DIAS_RESUMEN = 30
-DIAS_TODOS = 92
-DIAS_UNO = 400
-"""Days that a summary may span: of all customers, and of one."""
+GRAVES = tuple(str(severidad) for severidad in SEVERIDADES[1:])
 DIAS_HORAS = 31
 HUECO_MAXIMO = 168
-RANKING_MAXIMO = 500
-UN_INSTANTE = timedelta(milliseconds=1)
-"""The least that MongoDB tells apart."""
-_COLUMNAS = dict.fromkeys((*FilaAnomalia._fields[1:], "_id"), 1)
-_TODAS = FiltroAnomalias()
+IDS_POR_INCIDENTE = 500
+HORA, DIA, SEMANA = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+_HORA_MS = 3_600_000
 _INCIDENTES = "incidentes"
-_NUMERO = {estado: numero for numero, estado in enumerate(ESTADOS)}
+_TODAS = FiltroAnomalias()
+DIFERENCIA: dict[str, Any] = {
+    "$subtract": ["$consumo_kwh", {"$ifNull": ["$consumo_esperado_kwh", "$consumo_kwh"]}]
+}
+"""What an anomaly used above the expected, kWh; 0 where nothing was expected."""
+EXCESO: dict[str, Any] = {"$sum": {"$max": [DIFERENCIA, 0.0]}}
+DEFECTO: dict[str, Any] = {"$sum": {"$max": [{"$subtract": [0.0, DIFERENCIA]}, 0.0]}}
+_DE_INCIDENTE = (
+    *("propietario_id", CONSUMO, "consumo_kwh", "consumo_esperado_kwh", "tipos_anomalia"),
+    *("score_anomalia", "severidad", "estado"),
+)
 
 
-class _Mirada(NamedTuple):
-    """Anomalies as one look found them; from ``completa_desde`` on these are all that there are."""
+class MongoAnomalySummaries:
+    """What is asked of anomalies as a whole.
 
-    columnas: Columnas
-    completa_desde: datetime
+    Parameters
+    ----------
+    lector : MongoReader
+    recuerdo : AnswerCache
+    reloj : callable
+        The time, aware.
+    zona : str
+        Whose days and hours are counted.
+    """
 
+    def __init__(
+        self, lector: MongoReader, recuerdo: AnswerCache, reloj: Callable[[], datetime], zona: str
+    ) -> None:
+        self._lector = lector
+        self._recuerdo = recuerdo
+        self._reloj = reloj
+        self._zona = zona
 
-class ConsultasResumenes(ConsultasListas):
-    """What is asked of anomalies as a whole."""
+    def _sums(self, etapas: Etapas) -> list[Documento]:
+        return self._lector.aggregate(ANOMALIAS, etapas)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._miradas = Recuerdo(MIRADAS_MAXIMAS, self._segundos)
-
-    def forget(self, timestamp_consumo: datetime) -> None:
-        """Look at the anomalies again: somebody has judged the one of a reading."""
-        # What is added up may hold it whatever its instant is.
-        del timestamp_consumo
-        # First what the other is made of.
-        self._miradas.clear()
-        self._recuerdo.clear()
-
-    def resumen(self, ahora: datetime | None = None) -> ResumenAnomalias:
-        """Return the anomalies of the last day, week and month at a glance, to the hour."""
+    def overview(self, ahora: datetime | None = None) -> ResumenAnomalias:
+        """Return the last month at a glance (``AnomalySummaryQueries.overview``)."""
         ahora = ahora or self._reloj()
-        hasta = ahora.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        semana, mes = timedelta(days=7), timedelta(days=DIAS_RESUMEN)
-        filtro = FiltroAnomalias(desde=hasta - mes, hasta=hasta)
-        columnas, completas = self._look(filtro)
-        ultima = int(columnas.deteccion.max()) if len(columnas) else None
+        hasta = ahora.replace(minute=0, second=0, microsecond=0) + HORA
+        return self._recuerdo.get(("resumen", hasta), partial(self._load_overview, hasta))
 
-        def look(desde: datetime, hasta: datetime) -> VentanaAnomalias:
-            return calculos.window(columnas, desde, hasta, ESTADOS)
+    def _load_overview(self, hasta: datetime) -> ResumenAnomalias:
+        filtro = FiltroAnomalias(desde=hasta - timedelta(days=DIAS_RESUMEN), hasta=hasta)
+        hace = {"$subtract": [hasta - HORA, f"${CONSUMO}"]}
+        semana = {"$floor": {"$divide": [hace, SEMANA.total_seconds() * 1000]}}
+        grupo = {
+            "_id": {"estado": "$estado", "semana": semana},
+            "n": {"$sum": 1},
+            "en_juego": {"$sum": {"$abs": DIFERENCIA}},
+            "ultima": {"$max": f"${DETECCION}"},
+        }
+        por_estado = dict.fromkeys(ESTADOS, 0)
+        en_juego: dict[int, float] = defaultdict(float)
+        ultimas = []
+        for fila in self._sums([{"$match": match(filtro)}, {"$group": grupo}]):
+            estado = fila["_id"]["estado"]
+            por_estado[estado] += fila["n"]
+            ultimas.append(fila["ultima"])
+            if estado != DESCARTADA:
+                en_juego[int(fila["_id"]["semana"])] += fila["en_juego"]
+        return ResumenAnomalias(por_estado, max(ultimas, default=None), en_juego[0], en_juego[1])
 
-        return ResumenAnomalias(
-            momento=ahora,
-            ultimas_24h=look(hasta - timedelta(days=1), hasta),
-            ultimos_7d=look(hasta - semana, hasta),
-            anteriores_7d=look(hasta - 2 * semana, hasta - semana),
-            ultimos_30d=look(hasta - mes, hasta),
-            por_estado=calculos.by_state(columnas, ESTADOS),
-            ultima_deteccion=None if ultima is None else _instant(ultima),
-            completo=completas,
-        )
+    def rejected(self, propietario_id: str, desde: datetime, hasta: datetime) -> EnergiaDescartada:
+        """Return what people rejected of a customer (``AnomalySummaryQueries.rejected``)."""
+        filtro = FiltroAnomalias(propietario_id, desde, hasta, estados=(DESCARTADA,))
+        campos = ("consumo_kwh", "consumo_esperado_kwh")
+        grupo = {"_id": None, "n": {"$sum": 1}, "exceso": EXCESO, "defecto": DEFECTO}
+        filas = self._sums([*source(match(filtro), campos, True), {"$group": grupo}])
+        if not filas:
+            return EnergiaDescartada(0, 0.0, 0.0)
+        (suma,) = filas
+        return EnergiaDescartada(suma["n"], float(suma["exceso"]), float(suma["defecto"]))
 
     def series(
         self,
@@ -132,23 +139,66 @@ class ConsultasResumenes(ConsultasListas):
         filtro: FiltroAnomalias = _TODAS,
         con_archivo: bool = False,
     ) -> list[PuntoSerie]:
-        """Return anomalies by severidad for each hour ("hora") or local day ("dia")."""
+        """Return anomalies over time (``AnomalySummaryQueries.series``)."""
         check_words("por", [por], ("hora", "dia"))
         check_range(desde, hasta, DIAS_HORAS if por == "hora" else DIAS_UNO)
-        if por == "dia":
-            # All of the first day, as all of the last.
-            local = desde.astimezone(ZoneInfo(self._settings.zona_horaria))
-            desde = local.replace(hour=0, minute=0, second=0, microsecond=0)
-        pedido = filtro._replace(desde=desde, hasta=hasta)
-        columnas = self._look_at_all(pedido, con_archivo, DIAS_UNO + 1)
-        return calculos.series(columnas, desde, hasta, por == "dia", self._calendar())
+        inicios = _hours(desde, hasta) if por == "hora" else _days(desde, hasta, self._zona)
+        # All of the first day, as all of the last.
+        pedido = filtro._replace(desde=min(desde, inicios[0]), hasta=hasta)
+        clave = ("serie", pedido, por, con_archivo)
+        cuentas = self._recuerdo.get(
+            clave, partial(self._count_over_time, pedido, por, con_archivo)
+        )
+        return [
+            PuntoSerie(momento, {s: cuentas.get((momento, s), 0) for s in GRAVES})
+            for momento in inicios
+        ]
 
-    def distribuciones(self, filtro: FiltroAnomalias, con_archivo: bool = False) -> Distribuciones:
-        """Return how anomalies are spread; of the last 30 days where no ``desde`` is given."""
-        columnas = self._look_at_all(self._bounded(filtro), con_archivo)
-        return calculos.distributions(columnas, self._calendar(), ESTADOS)
+    def _count_over_time(
+        self, filtro: FiltroAnomalias, por: str, con_archivo: bool
+    ) -> dict[tuple[datetime, str], int]:
+        dia = {"$dateTrunc": {"date": f"${CONSUMO}", "unit": "day", "timezone": self._zona}}
+        # A reading begins with its hour.
+        momento = dia if por == "dia" else f"${CONSUMO}"
+        grupo = {"_id": {"momento": momento, "severidad": "$severidad"}, "n": {"$sum": 1}}
+        filas = self._sums(
+            [*source(match(filtro), (CONSUMO, "severidad"), con_archivo), {"$group": grupo}]
+        )
+        return {(fila["_id"]["momento"], fila["_id"]["severidad"]): fila["n"] for fila in filas}
 
-    def incidentes(
+    def distributions(self, filtro: FiltroAnomalias, con_archivo: bool = False) -> Distribuciones:
+        """Return how anomalies are spread (``AnomalySummaryQueries.distributions``)."""
+        pedido = bounded(filtro, self._reloj())
+        return self._recuerdo.get(
+            ("reparto", pedido, con_archivo), partial(self._spread, pedido, con_archivo)
+        )
+
+    def _spread(self, filtro: FiltroAnomalias, con_archivo: bool) -> Distribuciones:
+        local = {"date": f"${CONSUMO}", "timezone": self._zona}
+
+        def count(que: Any) -> Etapas:
+            return [{"$group": {"_id": que, "n": {"$sum": 1}}}]
+
+        campos = (CONSUMO, "severidad", "estado", "tipos_anomalia")
+        caras = {
+            "severidad": count("$severidad"),
+            "estado": count("$estado"),
+            "tipo": [{"$unwind": "$tipos_anomalia"}, *count("$tipos_anomalia")],
+            "hora": count({"$hour": local}),
+            "dia": count({"$isoDayOfWeek": local}),
+        }
+        (hay,) = self._sums([*source(match(filtro), campos, con_archivo), {"$facet": caras}])
+        cuentas = {cara: {fila["_id"]: fila["n"] for fila in hay[cara]} for cara in caras}
+        return Distribuciones(
+            total=sum(cuentas["estado"].values()),
+            por_severidad={s: cuentas["severidad"].get(s, 0) for s in GRAVES},
+            por_tipo={str(tipo): cuentas["tipo"].get(str(tipo), 0) for tipo in TIPOS},
+            por_estado={estado: cuentas["estado"].get(estado, 0) for estado in ESTADOS},
+            por_hora=[cuentas["hora"].get(hora, 0) for hora in range(HORAS_POR_DIA)],
+            por_dia_semana=[cuentas["dia"].get(dia, 0) for dia in range(1, 8)],
+        )
+
+    def incidents(
         self,
         filtro: FiltroAnomalias,
         *,
@@ -156,193 +206,155 @@ class ConsultasResumenes(ConsultasListas):
         limite: int = 50,
         cursor: str | None = None,
         con_archivo: bool = False,
-    ) -> PaginaIncidentes:
-        """Return incidents: anomalies of a customer with few hours between them, newest first.
-
-        Parameters
-        ----------
-        filtro : FiltroAnomalias
-            The last 30 days where no ``desde`` is given.
-        hueco_horas : int
-            Hours without an anomaly that may lie within one, 0 to ``HUECO_MAXIMO``.
-        """
+    ) -> Pagina[Incidente]:
+        """Return a page of incidents (``AnomalySummaryQueries.incidents``)."""
         check_limit(limite)
         check_limit(hueco_horas + 1, HUECO_MAXIMO + 1)
-        tras = None if cursor is None else decode_cursor(_INCIDENTES, cursor, int, str)
-        clave = ("incidentes", filtro, hueco_horas, con_archivo)
-        incidentes, completas = self._recuerdo.get(
-            clave, partial(self._group, filtro, hueco_horas, con_archivo)
-        )
-        pagina, ultimo = incidentes.page(tras, limite)
-        siguiente = None if ultimo is None else encode_cursor(_INCIDENTES, *ultimo)
-        return PaginaIncidentes(pagina, siguiente, truncado=not completas)
-
-    def _group(
-        self, filtro: FiltroAnomalias, hueco_horas: int, con_archivo: bool
-    ) -> tuple[calculos.Incidentes, bool]:
-        """Return incidents, and whether these are all."""
-        columnas, completas = self._look(self._bounded(filtro), con_archivo)
-        return calculos.Incidentes(columnas, hueco_horas, ESTADOS), completas
-
-    def _by_score(
-        self, filtro: FiltroAnomalias, descendente: bool, limite: int, cursor: str | None,
-        con_archivo: bool,
-    ) -> Pagina[Anomalia]:  # fmt: skip
-        """Return a page of anomalies by their score; those of the last 30 days if not said."""
-        check_limit(limite, RANKING_MAXIMO)
-        columnas = self._look_at_all(self._bounded(filtro), con_archivo)
-        signo, lista = (-1, "score-") if descendente else (1, "score+")
-        puntos = np.round(columnas.score * 100).astype(np.int64)
-        ids = [uno.tobytes().hex() for uno in columnas.id]
-        claves = sorted(
-            (signo * score, -hora, uno)
-            for score, hora, uno in zip(puntos.tolist(), columnas.hora.tolist(), ids, strict=True)
-        )
+        pedido = bounded(filtro, self._reloj())
+        load = partial(self._load_incidents, pedido, hueco_horas, limite, cursor, con_archivo)
+        # Cursors are as many as there are pages; the first one is what all screens show.
         if cursor is not None:
-            tras = decode_cursor(lista, cursor, int, int, str)
-            claves = [clave for clave in claves if clave > tras]
-        pagina = claves[:limite]
-        docs = self._by_ids([uno for *_, uno in pagina], SIN_LO_LARGO, con_archivo)
-        anomalias = [anomaly(*docs[uno]) for *_, uno in pagina if uno in docs]
-        siguiente = encode_cursor(lista, *pagina[-1]) if len(claves) > limite else None
-        return Pagina(anomalias, siguiente)
+            return load()
+        return self._recuerdo.get(("incidentes", pedido, hueco_horas, limite, con_archivo), load)
 
-    def _by_ids(
-        self, ids: Sequence[str], proyeccion: dict[str, int], con_archivo: bool
-    ) -> dict[str, tuple[dict[str, Any], bool]]:
-        """Return documents by id, each with whether it is archived."""
-        hallados: dict[str, tuple[dict[str, Any], bool]] = {}
-        with self._turnos.taken():
-            for nombre in (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,):
-                faltan = [parse_id(uno) for uno in ids if uno not in hallados]
-                for inicio in range(0, len(faltan), IDS_POR_PREGUNTA):
-                    filtro = {"_id": {"$in": faltan[inicio : inicio + IDS_POR_PREGUNTA]}}
-                    for doc in self._base[nombre].find(filtro, proyeccion):
-                        hallados[str(doc["_id"])] = doc, nombre == ARCHIVO
-        return hallados
+    def _load_incidents(
+        self,
+        filtro: FiltroAnomalias,
+        hueco_horas: int,
+        limite: int,
+        cursor: str | None,
+        con_archivo: bool,
+    ) -> Pagina[Incidente]:
+        hueco = (hueco_horas + 1) * HORA
+        comienzos = self._beginnings(filtro, hueco, limite + 1, cursor, con_archivo)
+        pagina = comienzos[:limite]
+        if not pagina:
+            return Pagina([], None)
+        siguiente = None
+        if len(comienzos) > limite:
+            cliente, inicio = pagina[-1]
+            siguiente = encode_cursor(_INCIDENTES, hora_absoluta(inicio), cliente)
+        suyas = self._members(filtro._replace(desde=pagina[-1][1]), pagina, con_archivo)
+        hechos = {
+            (uno.propietario_id, uno.inicio): uno
+            for docs in suyas.values()
+            for uno in (_incident(d, self._lector.presenta) for d in _split(docs, hueco))
+        }
+        return Pagina([hechos[cual] for cual in pagina if cual in hechos], siguiente)
 
-    def _bounded(self, filtro: FiltroAnomalias) -> FiltroAnomalias:
-        """Return the filter with both ends."""
-        hasta = filtro.hasta or self._reloj() + timedelta(days=2)
-        desde = filtro.desde or hasta - timedelta(days=DIAS_RESUMEN + 2)
-        check_range(desde, hasta, DIAS_UNO if filtro.propietario_id else DIAS_TODOS)
-        return filtro._replace(desde=desde, hasta=hasta)
-
-    def _look_at_all(
-        self, filtro: FiltroAnomalias, con_archivo: bool = False, dias: int = DIAS_UNO
-    ) -> Columnas:
-        """Return the anomalies of a filter; refuse one of more than can be looked at."""
-        columnas, completas = self._look(filtro, con_archivo, dias)
-        if not completas:
-            raise ConsultaInvalidaError(
-                f"hay más de {ANOMALIAS_MAXIMAS} anomalías en esas fechas: pida menos días"
-            )
-        return columnas
-
-    def _look(
-        self, filtro: FiltroAnomalias, con_archivo: bool = False, dias: int = DIAS_UNO
-    ) -> tuple[Columnas, bool]:
-        """Return the anomalies that a filter with both ends lets through; whether these are all."""
-        check_filter(filtro)
-        desde, hasta, cliente = filtro.desde, filtro.hasta, filtro.propietario_id
-        if desde is None or hasta is None:
-            raise ValueError("el filtro no tiene los dos extremos")
-        check_range(desde, hasta, dias)
-        if cliente is not None:
-            mirada = self._read(cliente, desde, hasta, con_archivo)
-        else:
-            mirada = self._look_around(desde, hasta, con_archivo)
-        elegidas = choose(mirada.columnas, filtro, ESTADOS)
-        return elegidas, mirada.completa_desde <= desde
-
-    def _look_around(self, desde: datetime, hasta: datetime, con_archivo: bool) -> _Mirada:
-        """Return everybody's anomalies of an interval and around it, as many ask for together.
-
-        Where those around it leave no room for all of its own, it is looked at more closely.
-        """
-        dias = _midnight(desde), _midnight(hasta + timedelta(days=1))
-        comun = _midnight(self._reloj() - timedelta(days=DIAS_COMUNES)), ULTIMO_INSTANTE
-        primero = comun if desde >= comun[0] else dias
-        mirada = self._remembered(*primero, con_archivo)
-        for inicio, fin in (dias, (desde, hasta)):
-            if mirada.completa_desde <= desde:
-                break
-            # Only what lies behind its end takes room from what is asked.
-            tras = hora_absoluta(fin - timedelta(microseconds=1)) + 1
-            if (mirada.columnas.hora >= tras).any():
-                mirada = self._remembered(inicio, fin, con_archivo)
-        return mirada
-
-    def _remembered(self, desde: datetime, hasta: datetime, con_archivo: bool) -> _Mirada:
-        return self._miradas.get(
-            (desde, hasta, con_archivo), partial(self._read, None, desde, hasta, con_archivo)
+    def _beginnings(
+        self,
+        filtro: FiltroAnomalias,
+        hueco: timedelta,
+        limite: int,
+        cursor: str | None,
+        con_archivo: bool,
+    ) -> list[tuple[str, datetime]]:
+        """Return customer and first hour of the incidents after a cursor, the newest first."""
+        despues: Etapas = []
+        condiciones = match(filtro)
+        if cursor is not None:
+            hora, cliente = decode_cursor(_INCIDENTES, cursor, int, str)
+            try:
+                tras = instante(hora)
+                condiciones[CONSUMO] = {**condiciones[CONSUMO], "$lte": tras}
+            except OverflowError as error:
+                raise ConsultaInvalidaError(CURSOR_AJENO) from error
+            misma = {CONSUMO: tras, "propietario_id": {"$gt": cliente}}
+            despues = [{"$match": {"$or": [{CONSUMO: {"$lt": tras}}, misma]}}]
+        previa = {"$shift": {"output": f"${CONSUMO}", "by": -1}}
+        pasadas = {"$subtract": [f"${CONSUMO}", {"$ifNull": ["$previa", datetime(1990, 1, 1)]}]}
+        filas = self._sums(
+            [
+                *source(condiciones, ("propietario_id", CONSUMO), con_archivo),
+                {
+                    "$setWindowFields": {
+                        "partitionBy": "$propietario_id",
+                        "sortBy": {CONSUMO: ASCENDING},
+                        "output": {"previa": previa},
+                    }
+                },
+                {"$match": {"$expr": {"$gt": [pasadas, hueco / HORA * _HORA_MS]}}},
+                *despues,
+                {"$sort": {CONSUMO: DESCENDING, "propietario_id": ASCENDING}},
+                {"$limit": limite},
+            ]
         )
+        return [(fila["propietario_id"], fila[CONSUMO]) for fila in filas]
 
-    def _read(
-        self, cliente: str | None, desde: datetime, hasta: datetime, con_archivo: bool
-    ) -> _Mirada:
-        """Return the anomalies between two instants, of a customer or of all, the latest first."""
-        de_quien = {} if cliente is None else {"propietario_id": cliente}
-        tramos = [(desde, hasta)] if cliente else list(_stretches(desde, hasta, self._reloj()))
-        filas: dict[Any, FilaAnomalia] = {}
-        completa_desde = desde
-        with self._turnos.taken():
-            for nombre in (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,):
-                quedan = ANOMALIAS_MAXIMAS
-                for inicio, fin in tramos:
-                    filtro = {**de_quien, CONSUMO: {"$gte": inicio, "$lt": fin}}
-                    cursor = self._base[nombre].find(filtro, _COLUMNAS, max_time_ms=self._limite_ms)
-                    # By the index, so that what lies beyond the limit is the oldest.
-                    docs = list(cursor.sort(CONSUMO, DESCENDING).limit(quedan))
-                    for doc in docs:
-                        # One that is just being moved is in both: the live one counts.
-                        filas.setdefault(doc["_id"], _row(doc))
-                    quedan -= len(docs)
-                    if quedan <= 0:
-                        # Of the last one's instant there may be others.
-                        ultima: datetime = docs[-1]["timestamp_consumo"]
-                        completa_desde = max(completa_desde, ultima + UN_INSTANTE)
-                        break
-        return _Mirada(make_columns(filas.values()), completa_desde)
-
-    def _calendar(self) -> Calendario:
-        return load_calendario(self._settings.zona_horaria)
+    def _members(
+        self,
+        filtro: FiltroAnomalias,
+        pagina: Sequence[tuple[str, datetime]],
+        con_archivo: bool,
+    ) -> dict[str, list[Documento]]:
+        """Return the anomalies of some customers from an instant on, each one's by time."""
+        clientes = list(dict.fromkeys(cliente for cliente, _ in pagina))
+        suyas: dict[str, list[Documento]] = defaultdict(list)
+        for inicio in range(0, len(clientes), IDS_POR_PREGUNTA):
+            de = {"propietario_id": {"$in": clientes[inicio : inicio + IDS_POR_PREGUNTA]}}
+            orden = {"$sort": {CONSUMO: ASCENDING}}
+            etapas = [*source(de | match(filtro) | de, _DE_INCIDENTE, con_archivo), orden]
+            for doc in self._sums(etapas):
+                suyas[doc["propietario_id"]].append(doc)
+        return suyas
 
 
-def _row(doc: dict[str, Any]) -> FilaAnomalia:
-    return FilaAnomalia(
-        doc["_id"].binary,
-        doc["propietario_id"],
-        doc["timestamp_consumo"],
-        doc["timestamp_deteccion"],
-        doc["consumo_kwh"],
-        doc["consumo_esperado_kwh"],
-        doc["tipos_anomalia"],
-        doc["score_anomalia"],
-        doc["severidad"],
-        doc["es_sospechoso"],
-        _NUMERO.get(doc["estado"], 0),
+def _split(docs: Sequence[Documento], hueco: timedelta) -> list[list[Documento]]:
+    """Return a customer's anomalies, in order of time, as one list an incident."""
+    cortes = [i for i, (a, b) in enumerate(pairwise(docs), 1) if b[CONSUMO] - a[CONSUMO] > hueco]
+    return [list(docs[a:b]) for a, b in pairwise([0, *cortes, len(docs)])]
+
+
+def _incident(docs: Sequence[Mapping[str, Any]], presenta: Presentacion) -> Incidente:
+    inicio, fin = docs[0][CONSUMO], docs[-1][CONSUMO] + HORA
+    con_esperado = [
+        (doc["consumo_kwh"], doc["consumo_esperado_kwh"])
+        for doc in docs
+        if doc["consumo_esperado_kwh"] is not None
+    ]
+    exceso = sum((max(uno - esperado, 0.0) for uno, esperado in con_esperado), 0.0)
+    defecto = sum((max(esperado - uno, 0.0) for uno, esperado in con_esperado), 0.0)
+    en_juego = kwh(exceso + defecto)
+    tipos = {tipo for doc in docs for tipo in doc["tipos_anomalia"]}
+    ids = [str(doc["_id"]) for doc in docs[:IDS_POR_INCIDENTE]]
+    return Incidente(
+        id=ids[0],
+        propietario_id=docs[0]["propietario_id"],
+        inicio=presenta.hora(inicio),
+        fin=presenta.hora(fin),
+        horas=(fin - inicio) // HORA,
+        anomalias=len(docs),
+        consumo_kwh=kwh(sum(doc["consumo_kwh"] for doc in docs)),
+        consumo_esperado_kwh=kwh(sum(e for _, e in con_esperado)) if con_esperado else None,
+        exceso_kwh=kwh(exceso),
+        defecto_kwh=kwh(defecto),
+        energia_en_juego_kwh=en_juego,
+        energia_en_juego_eur=presenta.euros(en_juego),
+        severidad=max((doc["severidad"] for doc in docs), key=_GRAVEDAD.__getitem__),
+        score_maximo=max(doc["score_anomalia"] for doc in docs),
+        tipos_anomalia=[str(tipo) for tipo in TIPOS if tipo in tipos],
+        estados=PorEstado.of(Counter(doc["estado"] for doc in docs)),
+        anomalia_ids=ids,
     )
 
 
-def _stretches(
-    desde: datetime, hasta: datetime, ahora: datetime
-) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the parts of an interval that are read at a time, the latest first.
-
-    What lies ahead of now, next to nothing, goes with the first one.
-    """
-    arriba, corte = hasta, min(hasta, ahora)
-    while arriba > desde:
-        abajo = max(desde, corte - TRAMO)
-        yield abajo, arriba
-        arriba = corte = abajo
+_GRAVEDAD = {str(severidad): i for i, severidad in enumerate(SEVERIDADES)}
 
 
-def _midnight(momento: datetime) -> datetime:
-    """Return the start of an instant's UTC day."""
-    return momento.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def _hours(desde: datetime, hasta: datetime) -> list[datetime]:
+    primera, fin = hora_absoluta(desde), hora_absoluta(hasta - timedelta(microseconds=1)) + 1
+    return [instante(hora) for hora in range(primera, fin)]
 
 
-def _instant(millis: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)
+def _days(desde: datetime, hasta: datetime, zona: str) -> list[datetime]:
+    """Return the instants at which the local days of an interval begin."""
+    dia = desde.astimezone(ZoneInfo(zona)).replace(
+        hour=0, minute=0, second=0, microsecond=0, fold=0
+    )
+    inicios = []
+    while dia < hasta:
+        inicios.append(dia.astimezone(UTC))
+        # In local time: a day may have 23 or 25 hours.
+        dia += DIA
+    return inicios

@@ -20,20 +20,17 @@ from pipeline.stores.anomaly_records import (
     Anomalia,
     CambiosVeredicto,
     CambioVeredicto,
-    VeredictoHumano,
 )
 from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO
 from pipeline.stores.mongo.query_documents import (
-    ESTADOS,
-    IDS_POR_PREGUNTA,
     SIN_LO_LARGO,
     VEREDICTOS_MAXIMOS,
-    Turnos,
     anomaly,
     parse_id,
-    verdict_of,
 )
+from pipeline.stores.mongo.query_filter import ESTADOS, IDS_POR_PREGUNTA
 from pipeline.stores.mongo.query_lists import VEREDICTO
+from pipeline.stores.mongo.reader import MongoReader
 from pipeline.stores.query_limits import (
     ConsultaInvalidaError,
     check_text,
@@ -68,7 +65,7 @@ class VeredictosMongo:
     conexiones : int
         Threads that ask at a time, at most.
     al_cambiar : callable, optional
-        Told the instant of the reading of each anomaly that was judged.
+        Called after each anomaly that was judged.
     reloj : callable, optional
         The time, aware.
 
@@ -82,10 +79,10 @@ class VeredictosMongo:
         self,
         settings: Settings,
         conexiones: int = 4,
-        al_cambiar: Callable[[datetime], None] | None = None,
+        al_cambiar: Callable[[], None] | None = None,
         reloj: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._turnos = Turnos(settings, "consumo veredictos", conexiones)
+        self._lector = MongoReader(settings, "consumo veredictos", conexiones)
         self._al_cambiar = al_cambiar
         self._reloj = reloj
 
@@ -96,14 +93,17 @@ class VeredictosMongo:
         """
         pedidas = [parse_id(uno) for uno in distinct(ids, ANOMALIAS_A_LA_VEZ)]
         hay: dict[ObjectId, Anomalia] = {}
-        with self._turnos.taken():
+        with self._lector.taken():
             # The live ones once more: what was on its way out of the archive is there by now.
             for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS):
                 faltan = [uno for uno in pedidas if uno not in hay]
                 for inicio in range(0, len(faltan), IDS_POR_PREGUNTA):
                     filtro = {"_id": {"$in": faltan[inicio : inicio + IDS_POR_PREGUNTA]}}
-                    cursor = self._turnos.base[nombre].find(filtro, SIN_LO_LARGO)
-                    hay |= {doc["_id"]: anomaly(doc, nombre == ARCHIVO) for doc in cursor}
+                    cursor = self._lector.base[nombre].find(filtro, SIN_LO_LARGO)
+                    hay |= {
+                        doc["_id"]: anomaly(doc, nombre == ARCHIVO, self._lector.presenta)
+                        for doc in cursor
+                    }
         return [hay[uno] for uno in pedidas if uno in hay]
 
     def dar(
@@ -152,7 +152,7 @@ class VeredictosMongo:
         vistas = revisiones or {}
 
         def judge(anomalia: Anomalia) -> dict[str, Any] | None:
-            if vistas.get(anomalia.id, anomalia.revision()) != anomalia.revision():
+            if vistas.get(anomalia.id, anomalia.revision) != anomalia.revision:
                 return None
             return {"estado": estado, "motivo": motivo}
 
@@ -205,7 +205,7 @@ class VeredictosMongo:
         todas = [parse_id(uno) for uno in distinct(ids, ANOMALIAS_A_LA_VEZ)]
         for i, uno in enumerate(todas):
             try:
-                with self._turnos.taken():
+                with self._lector.taken():
                     cambio = self._give(uno, judge, dado)
             except TransientError as error:
                 if not hecho.cambios:
@@ -220,7 +220,7 @@ class VeredictosMongo:
             else:
                 hecho.cambios.append(cambio)
                 if self._al_cambiar is not None:
-                    self._al_cambiar(cambio.anomalia.timestamp_consumo)
+                    self._al_cambiar()
         return hecho
 
     def _give(
@@ -243,14 +243,14 @@ class VeredictosMongo:
         judge: Callable[[Anomalia], dict[str, Any] | None],
         dado: Mapping[str, Any],
     ) -> CambioVeredicto | Anomalia | None:
-        coleccion = self._turnos.base[nombre]
+        coleccion = self._lector.base[nombre]
         for intento in range(INTENTOS):
             # At random, or whoever is always a little slower would never have a turn.
             time.sleep(random.uniform(0.0, PAUSA_S * intento))  # nosec B311 # no secret
             doc = coleccion.find_one({"_id": uno}, SIN_LO_LARGO)
             if doc is None:
                 return None
-            anterior = anomaly(doc, nombre == ARCHIVO)
+            anterior = anomaly(doc, nombre == ARCHIVO, self._lector.presenta)
             juicio = judge(anterior)
             if juicio is None:
                 return anterior
@@ -265,31 +265,21 @@ class VeredictosMongo:
                 },
             )
             if hecho.matched_count:
+                archivada, presenta = anterior.archivada, self._lector.presenta
                 return CambioVeredicto(
-                    anomaly({**doc, **cambio}, anterior.archivada), anterior.estado
+                    anomalia=anomaly({**doc, **cambio}, archivada, presenta),
+                    estado_anterior=anterior.estado,
+                    anotacion=dado["anotacion"],
                 )
         raise TransientError("otras personas juzgan la misma anomalía a la vez")
 
-    def historial(self, id: str) -> list[VeredictoHumano] | None:
-        """Return the verdicts on an anomaly, the oldest first; None = there is no such anomaly.
-
-        The last ``VEREDICTOS_MAXIMOS`` of them.
-        """
-        clave = {"_id": parse_id(id)}
-        with self._turnos.taken():
-            for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS):
-                doc = self._turnos.base[nombre].find_one(clave, {"veredictos": 1})
-                if doc is not None:
-                    return [verdict_of(uno) for uno in doc.get("veredictos", ())]
-        return None
-
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""
-        self._turnos.ping()
+        self._lector.ping()
 
     def close(self) -> None:
         """Close every connection."""
-        self._turnos.close()
+        self._lector.close()
 
 
 def _check_verdict(estado: str, motivo: str, quien: str) -> None:

@@ -1,276 +1,74 @@
-"""What the API and the dashboard ask of the history; everything here only reads, within limits."""
+"""All that is asked of the history by whoever only looks; within limits, safe from many threads."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
-from functools import partial
-from typing import Any
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from detection.domain import SEVERIDADES, hora_absoluta
-from pipeline.stores.postgres.query_peers import DIAS_BANDA, ConsultasPares
-from pipeline.stores.query_limits import ConsultaInvalidaError, check_limit, check_text
-from pipeline.stores.records import (
-    DiaGlobal,
-    FilaSombra,
-    HoraGlobal,
-    ResumenHistoria,
-    ResumenSombra,
-    Ventana,
-)
-
-DIAS_GLOBALES = 92
-SOMBRA_MAXIMA = 200_000
-"""Shadow rows of a challenger that a summary looks at: some months of a large utility's."""
-DIFERENCIAS_MAXIMAS = 500
-SCORES = 101
-GRAVES = tuple(str(severidad) for severidad in SEVERIDADES[1:])
-
-_DEL_DIA = """FROM consumos_historia
-WHERE fecha = %(fecha)s AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s"""
-_CUENTAS = ", ".join(f"count(*) FILTER (WHERE severidad = '{severidad}')" for severidad in GRAVES)
-DIA = f"""
-SELECT extract(epoch FROM timestamp_consumo)::bigint / 3600, count(*), sum(consumo_kwh)::float8,
-    {_CUENTAS}, count(*) FILTER (WHERE es_sospechoso)
-{_DEL_DIA} GROUP BY timestamp_consumo
-"""
-SCORES_DEL_DIA = f"SELECT (score_anomalia * 100)::int, count(*) {_DEL_DIA} GROUP BY 1"
-SCORES_DE_CLIENTE = """
-SELECT (score_anomalia * 100)::int, count(*) FROM consumos_historia
-WHERE propietario_id = %(cliente)s AND fecha >= %(primera)s AND fecha <= %(ultima)s
-    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
-GROUP BY 1
-"""
-# Of every partition what the server thinks it holds; -1 = it has never looked.
-ESTIMADAS = """
-SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
-FROM pg_partition_tree('consumos_diarios') AS p JOIN pg_class AS c ON c.oid = p.relid
-WHERE p.isleaf
-"""
-ESTIMADAS_ARCHIVO = ESTIMADAS.replace("'consumos_diarios'", "'consumos_diarios_archivo'")
-PARES_SOMBRA = """
-SELECT severidad_campeon, severidad_aspirante, count(*) FROM (
-    SELECT severidad_campeon, severidad_aspirante FROM comparacion_sombra
-    WHERE version_aspirante = %(version)s LIMIT %(limite)s
-) AS s GROUP BY 1, 2
-"""
-# From version to version along the index.
-VERSIONES_SOMBRA = """
-WITH RECURSIVE version AS (
-    (SELECT version_aspirante FROM comparacion_sombra ORDER BY version_aspirante LIMIT 1)
-    UNION ALL
-    SELECT siguiente.version_aspirante FROM version CROSS JOIN LATERAL (
-        SELECT s.version_aspirante FROM comparacion_sombra AS s
-        WHERE s.version_aspirante > version.version_aspirante
-        ORDER BY s.version_aspirante LIMIT 1
-    ) AS siguiente
-)
-SELECT version_aspirante FROM version LIMIT 100
-"""
-DIFERENCIAS = """
-SELECT * FROM (
-    SELECT propietario_id, timestamp_consumo, version_campeon, version_aspirante,
-        score_campeon::float8, score_aspirante::float8, severidad_campeon, severidad_aspirante
-    FROM comparacion_sombra WHERE version_aspirante = %(version)s LIMIT %(maximo)s
-) AS s
-ORDER BY abs(score_aspirante - score_campeon) DESC, timestamp_consumo DESC, propietario_id
-LIMIT %(limite)s
-"""
+from pipeline.stores.postgres.query_connections import ReadConnections
+from pipeline.stores.postgres.query_customers import PostgresCustomers
+from pipeline.stores.postgres.query_peers import DIAS_BANDA, PostgresPeers
+from pipeline.stores.postgres.query_readings import PostgresReadings
+from pipeline.stores.postgres.query_shadow import PostgresShadow
+from pipeline.stores.postgres.query_totals import PostgresTotals
+from pipeline.stores.query_cache import AnswerCache
+from serving.settings import Settings
 
 
-class PostgresConsultas(ConsultasPares):
-    """All that is asked of the history by whoever only looks; safe from many threads.
+class PostgresQueries:
+    """The questions to PostgreSQL, by subject.
+
+    Parameters
+    ----------
+    settings : Settings
+    conexiones : int
+        Connections at most.
+    limite_ms : int
+        Longest statement, ms.
+    reloj : callable, optional
+        The time, aware.
+    segundos : callable, optional
+        Rising seconds, by which what is remembered grows old.
 
     Examples
     --------
     >>> from serving.settings import Settings
-    >>> PostgresConsultas(Settings()).close()
+    >>> PostgresQueries(Settings()).close()
     """
 
-    def resumen(self, ahora: datetime | None = None) -> ResumenHistoria:
-        """Return the last day, week and month at a glance, to the hour.
-
-        Parameters
-        ----------
-        ahora : datetime, optional
-            The time, aware; windows end with its hour.
-        """
-        ahora = ahora or self._reloj()
-        hasta = ahora.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        hoy = self._local_day(ahora)
-        dias = self._hours(hoy - timedelta(days=30), hoy + timedelta(days=1))
-        horas = sorted(hora for _, suyas in dias for hora in suyas)
-        semana = timedelta(days=7)
-        return ResumenHistoria(
-            momento=ahora,
-            ultimas_24h=_add_up(horas, hasta - timedelta(days=1), hasta),
-            ultimos_7d=_add_up(horas, hasta - semana, hasta),
-            anteriores_7d=_add_up(horas, hasta - 2 * semana, hasta - semana),
-            ultimos_30d=_add_up(horas, hasta - timedelta(days=30), hasta),
-            lecturas_estimadas=self._recuerdo.get("estimadas", self._estimate),
-            ultima_lectura=self.ultima_lectura(),
+    def __init__(
+        self,
+        settings: Settings,
+        conexiones: int = 8,
+        limite_ms: int = 5_000,
+        reloj: Callable[[], datetime] = lambda: datetime.now(UTC),
+        segundos: Callable[[], float] = time.monotonic,
+    ) -> None:
+        zona = ZoneInfo(settings.zona_horaria)
+        recuerdo = AnswerCache(reloj=segundos)
+        self._reloj = reloj
+        self._conexiones = ReadConnections(settings, "consumo api", conexiones, limite_ms)
+        self.readings = PostgresReadings(self._conexiones, zona, reloj)
+        self.customers = PostgresCustomers(self._conexiones, recuerdo, self.readings, settings)
+        self.peers = PostgresPeers(
+            self._conexiones, recuerdo, self.customers, settings.zona_horaria
         )
-
-    def dias(self, desde: date, hasta: date) -> list[DiaGlobal]:
-        """Return every local day of an interval, both ends included, ``DIAS_GLOBALES`` at most."""
-        _check_days(desde, hasta)
-        return [
-            DiaGlobal(
-                dia,
-                sum(hora.lecturas for hora in horas),
-                sum(hora.consumo_kwh for hora in horas),
-                max((hora.lecturas for hora in horas), default=0),
-                max((hora.sospechosos for hora in horas), default=0),
-                _by_severity(horas),
-            )
-            for dia, horas in self._hours(desde, hasta)
-        ]
-
-    def histograma_scores(
-        self, desde: date, hasta: date, propietario_id: str | None = None
-    ) -> list[int]:
-        """Return how many readings scored 0.00, 0.01 ... 1.00 on some local days (101,).
-
-        Parameters
-        ----------
-        desde, hasta : date
-            Both included, ``DIAS_GLOBALES`` days at most.
-        propietario_id : str, optional
-            Only this customer's.
-        """
-        _check_days(desde, hasta)
-        cuentas = [0] * SCORES
-        if propietario_id is None:
-            filas = self._recuerdo.get(
-                ("scores", desde, hasta), partial(self._load_scores, desde, hasta)
-            )
-        else:
-            limites = self._limits(
-                propietario_id, self._day_limits(desde)["desde"],
-                self._day_limits(hasta)["hasta"], DIAS_GLOBALES + 4,
-            )  # fmt: skip
-            filas = self._rows(SCORES_DE_CLIENTE, {**limites, "primera": desde, "ultima": hasta})
-        for score, n in filas:
-            cuentas[score] += n
-        return cuentas
+        self.totals = PostgresTotals(self._conexiones, recuerdo, self.customers, zona, reloj)
+        self.shadow = PostgresShadow(self._conexiones, recuerdo)
 
     def warm_up(self) -> None:
         """Load what draws a band, which takes a second, so that nobody waits for it."""
-        clientes = self.clientes_activos()
+        clientes = self.customers.active()
         if clientes:
             hasta = self._reloj()
-            self.banda(clientes[0], hasta - timedelta(days=DIAS_BANDA), hasta)
+            self.peers.band(clientes[0], hasta - timedelta(days=DIAS_BANDA), hasta)
 
-    def sombra(self, version_aspirante: str) -> ResumenSombra:
-        """Return how a challenger in shadow compares, ``SOMBRA_MAXIMA`` of its rows at most."""
-        version = _check_version(version_aspirante)
-        return self._recuerdo.get(("sombra", version), partial(self._load_shadow, version))
+    def ping(self) -> None:
+        """Return if PostgreSQL answers; raise ``TransientError`` otherwise."""
+        self._conexiones.rows("SELECT 1", {})
 
-    def sombra_versiones(self) -> list[str]:
-        """Return the challengers that have scored in shadow, sorted."""
-        return [version for (version,) in self._rows(VERSIONES_SOMBRA, {})]
-
-    def sombra_diferencias(self, version_aspirante: str, limite: int = 50) -> list[FilaSombra]:
-        """Return where champion and challenger differ most, the greatest difference first."""
-        version = _check_version(version_aspirante)
-        check_limit(limite, DIFERENCIAS_MAXIMAS)
-        parametros = {"version": version, "maximo": SOMBRA_MAXIMA, "limite": DIFERENCIAS_MAXIMAS}
-        filas = self._recuerdo.get(
-            ("diferencias", version),
-            lambda: [FilaSombra(*fila) for fila in self._rows(DIFERENCIAS, parametros)],
-        )
-        return filas[:limite]
-
-    def _load_shadow(self, version: str) -> ResumenSombra:
-        filas = self._rows(PARES_SOMBRA, {"version": version, "limite": SOMBRA_MAXIMA})
-        orden = [str(severidad) for severidad in SEVERIDADES]
-        saltos = [(orden.index(b) - orden.index(a), n) for a, b, n in filas]
-        return ResumenSombra(
-            version,
-            {(campeon, aspirante): n for campeon, aspirante, n in filas},
-            lecturas=sum(n for _, n in saltos),
-            coinciden=sum(n for salto, n in saltos if salto == 0),
-            mas_graves=sum(n for salto, n in saltos if salto > 0),
-            menos_graves=sum(n for salto, n in saltos if salto < 0),
-        )
-
-    def _hours(self, desde: date, hasta: date) -> list[tuple[date, list[HoraGlobal]]]:
-        """Return every local day of an interval, both ends included, with its hours."""
-        return self._recuerdo.get(("horas", desde, hasta), partial(self._load_hours, desde, hasta))
-
-    def _load_hours(self, desde: date, hasta: date) -> list[tuple[date, list[HoraGlobal]]]:
-        return [
-            (dia, [HoraGlobal(*fila) for fila in self._rows(DIA, self._day_limits(dia))])
-            for dia in _days(desde, hasta)
-        ]
-
-    def _load_scores(self, desde: date, hasta: date) -> list[tuple[int, int]]:
-        # Day by day, so that no statement takes long however many customers there are.
-        return [
-            fila
-            for dia in _days(desde, hasta)
-            for fila in self._rows(SCORES_DEL_DIA, self._day_limits(dia))
-        ]
-
-    def _estimate(self) -> int:
-        return sum(self._rows(sql, {})[0][0] for sql in (ESTIMADAS, ESTIMADAS_ARCHIVO))
-
-    def _local_day(self, momento: datetime) -> date:
-        return momento.astimezone(self._zona).date()
-
-    def _day_limits(self, dia: date) -> dict[str, Any]:
-        """Return a local day and instants around it: no zone is more than a day from UTC."""
-        # Rows written while another ZONA_HORARIA was set keep their ``fecha``.
-        inicio = datetime.combine(dia, time(), self._reloj().tzinfo)
-        return {
-            "fecha": dia,
-            "desde": inicio - timedelta(days=1),
-            "hasta": inicio + timedelta(days=2),
-        }
-
-
-def _days(desde: date, hasta: date) -> list[date]:
-    return [desde + timedelta(days=i) for i in range((hasta - desde).days + 1)]
-
-
-def _check_days(desde: date, hasta: date) -> None:
-    if not date(2000, 1, 1) <= desde <= hasta <= date(2099, 12, 31):
-        raise ConsultaInvalidaError(
-            "«desde» no puede ser posterior a «hasta», y los años van de 2000 a 2099"
-        )
-    if len(_days(desde, hasta)) > DIAS_GLOBALES:
-        raise ConsultaInvalidaError(f"el intervalo es de {DIAS_GLOBALES} días como mucho")
-
-
-def _check_version(version: str) -> str:
-    if not 1 <= len(version) <= 100:
-        raise ConsultaInvalidaError("el nombre de una versión tiene de 1 a 100 caracteres")
-    return check_text(version)
-
-
-def _by_severity(horas: Sequence[HoraGlobal]) -> dict[str, int]:
-    sumas = (
-        sum(hora.baja for hora in horas),
-        sum(hora.media for hora in horas),
-        sum(hora.alta for hora in horas),
-        sum(hora.critica for hora in horas),
-    )
-    return dict(zip(GRAVES, sumas, strict=True))
-
-
-def _add_up(horas: Sequence[HoraGlobal], desde: datetime, hasta: datetime) -> Ventana:
-    """Return what the hours between two instants add up to; ``horas`` is in order of time."""
-    primera, fin = (bisect_left(horas, (hora_absoluta(borde),)) for borde in (desde, hasta))
-    if primera == fin:
-        return Ventana(desde, hasta, 0, 0.0, 0, 0, _by_severity([]))
-    _, lecturas, kwh, *graves, sospechosos = zip(*horas[primera:fin], strict=True)
-    return Ventana(
-        desde,
-        hasta,
-        sum(lecturas),
-        sum(kwh),
-        max(lecturas),
-        max(sospechosos),
-        dict(zip(GRAVES, map(sum, graves), strict=True)),
-    )
+    def close(self) -> None:
+        """Close the connections."""
+        self._conexiones.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ ESPERA_S = 2.0
 """Longest wait for a connection. By hand, 2026-11-24: whoever looks at a screen gives up later."""
 
 
-class ConexionesDeLectura:
+class ReadConnections:
     """Up to ``cuantas`` connections, opened when needed, each lent to one thread at a time.
 
     Parameters
@@ -59,6 +59,13 @@ class ConexionesDeLectura:
                 yield cursor
         finally:
             self._turnos.release()
+
+    def rows(self, consulta: str, parametros: Mapping[str, Any]) -> list[Any]:
+        """Return the rows that a query gives."""
+        with self.cursor() as cursor:
+            cursor.execute(consulta, parametros)
+            filas: list[Any] = cursor.fetchall()
+        return filas
 
     @contextmanager
     def _lent(self) -> Iterator[Any]:

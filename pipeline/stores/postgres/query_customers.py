@@ -9,7 +9,9 @@ from typing import Any, cast
 from detection.domain import SEVERIDADES
 from detection.params import DIAS_VENTANA, Params
 from pipeline.stores.months import is_whole
-from pipeline.stores.postgres.query_readings import DIAS_MAPA, ConsultasLecturas
+from pipeline.stores.postgres.query_connections import ReadConnections
+from pipeline.stores.postgres.query_readings import DIAS_MAPA, PostgresReadings, limits
+from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
     PROPIETARIO_MAXIMO,
     ConsultaInvalidaError,
@@ -22,7 +24,7 @@ from pipeline.stores.query_limits import (
     encode_cursor,
 )
 from pipeline.stores.records import EstadisticasCliente, EstadoCliente, FranjaPerfil
-from serving.settings import horas_de
+from serving.settings import Settings, horas_de
 
 CLIENTES_ESTADO = 500
 CLIENTES_MAXIMOS = 50_000
@@ -117,17 +119,34 @@ WHERE fecha = (SELECT fecha FROM consumos_historia ORDER BY fecha DESC LIMIT 1)
 _TOPE = "\U0010ffff"
 
 
-class ConsultasClientes(ConsultasLecturas):
-    """What is asked of customers."""
+class PostgresCustomers:
+    """What is asked of customers as wholes.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    Parameters
+    ----------
+    conexiones : ReadConnections
+    recuerdo : AnswerCache
+    lecturas : PostgresReadings
+    settings : Settings
+        Which hours are night, and peak.
+    """
+
+    def __init__(
+        self,
+        conexiones: ReadConnections,
+        recuerdo: AnswerCache,
+        lecturas: PostgresReadings,
+        settings: Settings,
+    ) -> None:
+        self._rows = conexiones.rows
+        self._recuerdo = recuerdo
+        self._lecturas = lecturas
         self._horas = {
-            "noche": list(horas_de(self._settings.horas_noche)),
-            "punta": list(horas_de(self._settings.horas_punta)),
+            "noche": list(horas_de(settings.horas_noche)),
+            "punta": list(horas_de(settings.horas_punta)),
         }
 
-    def ultima_lectura(self) -> datetime | None:
+    def latest_reading(self) -> datetime | None:
         """Return the instant of the latest reading of all; None = there is none."""
         return self._recuerdo.get("última", self._load_latest)
 
@@ -135,7 +154,7 @@ class ConsultasClientes(ConsultasLecturas):
         ((ultima,),) = self._rows(ULTIMA, {})
         return cast("datetime | None", ultima)
 
-    def estadisticas_cliente(
+    def statistics(
         self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
     ) -> EstadisticasCliente | None:
         """Return a customer's figures of the last days; None = it has never had a reading.
@@ -149,11 +168,11 @@ class ConsultasClientes(ConsultasLecturas):
         """
         check_id(propietario_id)
         check_limit(dias, DIAS_MAPA)
-        estado = self.estado_clientes([propietario_id]).get(propietario_id)
+        estado = self.states([propietario_id]).get(propietario_id)
         if estado is None:
             return None
         hasta = hasta or estado.ultima_lectura + timedelta(hours=1)
-        limites = self._limits(propietario_id, hasta - timedelta(days=dias), hasta, dias)
+        limites = limits(propietario_id, hasta - timedelta(days=dias), hasta, dias)
         (fila,) = self._rows(ESTADISTICAS, {**limites, **self._horas})
         tipos = self._rows(TIPOS, limites)
         semana = timedelta(days=7)
@@ -161,13 +180,13 @@ class ConsultasClientes(ConsultasLecturas):
         (semanas,) = self._rows(SEMANAS, dos)
         return _statistics(estado, limites, fila, dict(tipos), semanas)
 
-    def estado_clientes(self, propietario_ids: Sequence[str]) -> dict[str, EstadoCliente]:
+    def states(self, propietario_ids: Sequence[str]) -> dict[str, EstadoCliente]:
         """Return each customer at its latest reading; who has none is left out."""
         clientes = check_ids(propietario_ids, CLIENTES_ESTADO)
         filas = self._rows(ESTADO, {"clientes": clientes})
         return {fila[0]: EstadoCliente(*fila) for fila in filas}
 
-    def perfil(
+    def profile(
         self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
     ) -> list[FranjaPerfil]:
         """Return what a customer uses at each hour of workdays and weekends, with its band.
@@ -175,7 +194,7 @@ class ConsultasClientes(ConsultasLecturas):
         Hours without any reading are left out.
         """
         check_limit(dias, DIAS_MAPA)
-        limites = self._window(propietario_id, hasta, dias)
+        limites = self.window(propietario_id, hasta, dias)
         if limites is None:
             return []
         sigmas = Params().sigmas
@@ -189,9 +208,7 @@ class ConsultasClientes(ConsultasLecturas):
             )
         return franjas
 
-    def buscar_clientes(
-        self, texto: str = "", limite: int = 20, cursor: str | None = None
-    ) -> Pagina[str]:
+    def search(self, texto: str = "", limite: int = 20, cursor: str | None = None) -> Pagina[str]:
         """Return the customers whose name begins with a text, then those that contain it.
 
         As it is written or in capitals; of those that only contain it, who has been heard of in
@@ -230,14 +247,14 @@ class ConsultasClientes(ConsultasLecturas):
             return []
         buscado = texto.casefold()
         hallados = []
-        for cliente in self.clientes_activos():
+        for cliente in self.active():
             if cliente > tras and buscado in cliente.casefold() and not cliente.startswith(prefijo):
                 hallados.append(cliente)
                 if len(hallados) == limite:
                     break
         return hallados
 
-    def clientes_activos(self) -> list[str]:
+    def active(self) -> list[str]:
         """Return who has been heard of in the last ``DIAS_CATALOGO`` days, sorted.
 
         Counted back from the latest reading of all; ``CLIENTES_MAXIMOS`` at most.
@@ -245,7 +262,7 @@ class ConsultasClientes(ConsultasLecturas):
         return self._recuerdo.get("catálogo", self._load_catalog)
 
     def _load_catalog(self) -> list[str]:
-        ultima = self.ultima_lectura()
+        ultima = self.latest_reading()
         if ultima is None:
             return []
         desde = ultima - timedelta(days=DIAS_CATALOGO)
@@ -253,12 +270,12 @@ class ConsultasClientes(ConsultasLecturas):
         # By code point, as Python compares and as UTF-8's bytes do.
         return sorted(cliente for (cliente,) in filas)
 
-    def _window(self, cliente: str, hasta: datetime | None, dias: int) -> dict[str, Any] | None:
+    def window(self, cliente: str, hasta: datetime | None, dias: int) -> dict[str, Any] | None:
         """Return the limits of a customer's last days; None = it has never had a reading."""
-        hasta = self._until(check_id(cliente), hasta)
+        hasta = self._lecturas.until(check_id(cliente), hasta)
         if hasta is None:
             return None
-        return self._limits(cliente, hasta - timedelta(days=dias), hasta, dias)
+        return limits(cliente, hasta - timedelta(days=dias), hasta, dias)
 
 
 def _statistics(

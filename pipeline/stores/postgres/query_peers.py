@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from detection.domain import instante
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
-from pipeline.stores.postgres.query_customers import (
-    CLASES,
-    FIN_DE_SEMANA,
-    ConsultasClientes,
-)
+from pipeline.stores.postgres.query_connections import ReadConnections
+from pipeline.stores.postgres.query_customers import CLASES, FIN_DE_SEMANA, PostgresCustomers
+from pipeline.stores.postgres.query_readings import limits
+from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import check_id, check_range
 from pipeline.stores.records import (
     ComparacionPares,
@@ -96,17 +95,36 @@ class _Pares(NamedTuple):
     formas: NDArray[np.float64]
 
 
-class ConsultasPares(ConsultasClientes):
-    """What is asked of a customer beside others."""
+class PostgresPeers:
+    """What is asked of a customer beside others.
 
-    def perfil_comparado(
-        self, propietario_id: str, hasta: datetime | None = None
-    ) -> PerfilComparado | None:
+    Parameters
+    ----------
+    conexiones : ReadConnections
+    recuerdo : AnswerCache
+    clientes : PostgresCustomers
+    zona_horaria : str
+        Whose hours the detector compares.
+    """
+
+    def __init__(
+        self,
+        conexiones: ReadConnections,
+        recuerdo: AnswerCache,
+        clientes: PostgresCustomers,
+        zona_horaria: str,
+    ) -> None:
+        self._rows = conexiones.rows
+        self._recuerdo = recuerdo
+        self._clientes = clientes
+        self._zona_horaria = zona_horaria
+
+    def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado | None:
         """Return a customer's last 7 days, its 28 days before them, and its peers' last 28.
 
         None = it has no reading in them.
         """
-        limites = self._window(propietario_id, hasta, DIAS_AHORA + DIAS_VENTANA)
+        limites = self._clientes.window(propietario_id, hasta, DIAS_AHORA + DIAS_VENTANA)
         if limites is None:
             return None
         corte = limites["hasta"] - timedelta(days=DIAS_AHORA)
@@ -137,7 +155,7 @@ class ConsultasPares(ConsultasClientes):
         return self._recuerdo.get(("pares", fin), lambda: self._load_peers(fin))
 
     def _load_peers(self, fin: datetime) -> _Pares:
-        clientes = _sample(self.clientes_activos(), PARES_PERFIL)
+        clientes = _sample(self._clientes.active(), PARES_PERFIL)
         desde = fin - timedelta(days=DIAS_VENTANA)
         filas = self._rows(PARES, {"clientes": clientes, "desde": desde, "hasta": fin})
         sumas = np.zeros((len(clientes), FRANJAS))
@@ -153,7 +171,7 @@ class ConsultasPares(ConsultasClientes):
         elegidos = [cliente for cliente, si in zip(clientes, hay, strict=True) if si]
         return _Pares(elegidos, formas[hay])
 
-    def comparar_pares(
+    def hours(
         self, propietario_id: str, desde: datetime, hasta: datetime
     ) -> ComparacionPares | None:
         """Return a customer's hours beside its peers'; None = it has no reading between.
@@ -163,7 +181,7 @@ class ConsultasPares(ConsultasClientes):
         desde, hasta : datetime
             At most ``DIAS_SERIE`` days apart.
         """
-        propia = self._rows(SERIE, self._limits(propietario_id, desde, hasta, DIAS_SERIE))
+        propia = self._rows(SERIE, limits(propietario_id, desde, hasta, DIAS_SERIE))
         if not propia:
             return None
         pares = [c for c in self._sample_of_series() if c != propietario_id][:PARES_SERIE]
@@ -181,9 +199,9 @@ class ConsultasPares(ConsultasClientes):
 
     def _sample_of_series(self) -> list[str]:
         # One more, so that the customer itself can be left out.
-        return _sample(self.clientes_activos(), PARES_SERIE + 1)
+        return _sample(self._clientes.active(), PARES_SERIE + 1)
 
-    def banda(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
+    def band(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
         """Return what the detector expects of each reading and its band, from what is stored now.
 
         Parameters
@@ -208,7 +226,7 @@ class ConsultasPares(ConsultasClientes):
         if pedidas.size == 0:
             return []
         ventana = _windows(horas, kwh, pedidas)
-        calendario = load_calendario(self._settings.zona_horaria)
+        calendario = load_calendario(self._zona_horaria)
         params = Params()
         windows = make_windows(calendario, horas[pedidas], kwh[pedidas].astype(np.float64), ventana)
         referencia = make_reference(windows, params)

@@ -6,14 +6,12 @@ instants, so that the months outside are not even opened.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.stores.postgres.query_connections import ConexionesDeLectura
-from pipeline.stores.query_cache import Recuerdo
+from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.query_limits import (
     PRIMER_INSTANTE,
     Pagina,
@@ -25,8 +23,7 @@ from pipeline.stores.query_limits import (
     decode_cursor,
     encode_cursor,
 )
-from pipeline.stores.records import CeldaCalor, CeldaSemana, DiaCliente, Lectura
-from serving.settings import Settings
+from pipeline.stores.records import CeldaCalor, CeldaSemana, DiaCliente, LecturaPuntuada
 
 DIAS_RANGO = 1_100
 """Days of readings that one question may span: three years."""
@@ -85,46 +82,30 @@ GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-def now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
-class ConsultasLecturas:
-    """What is asked of one customer's readings.
+class PostgresReadings:
+    """What is asked of one customer's readings, and of everybody's one after the other.
 
     Parameters
     ----------
-    settings : Settings
-    conexiones : int
-        Connections at most.
-    limite_ms : int
-        Longest statement, ms.
-    reloj : callable, optional
+    conexiones : ReadConnections
+    zona : ZoneInfo
+        Whose days readings are of.
+    reloj : callable
         The time, aware.
-    segundos : callable, optional
-        Rising seconds, by which what is remembered grows old.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        conexiones: int = 8,
-        limite_ms: int = 5_000,
-        reloj: Callable[[], datetime] = now,
-        segundos: Callable[[], float] = time.monotonic,
+        self, conexiones: ReadConnections, zona: ZoneInfo, reloj: Callable[[], datetime]
     ) -> None:
-        self._settings = settings
-        self._zona = ZoneInfo(settings.zona_horaria)
+        self._rows = conexiones.rows
+        self._zona = zona
         self._reloj = reloj
-        self._conexiones = ConexionesDeLectura(settings, "consumo api", conexiones, limite_ms)
-        self._recuerdo = Recuerdo(reloj=segundos)
 
-    def existe(self, propietario_id: str) -> bool:
+    def exists(self, propietario_id: str) -> bool:
         """Return whether a customer has ever had a reading."""
         return bool(self._rows(EXISTE, {"cliente": check_id(propietario_id)}))
 
-    def ultimas(self, propietario_id: str, limite: int = 100) -> list[Lectura]:
+    def latest(self, propietario_id: str, limite: int = 100) -> list[LecturaPuntuada]:
         """Return a customer's latest readings, the newest first."""
         check_id(propietario_id)
         parametros = {"cliente": propietario_id, "limite": check_limit(limite)}
@@ -135,9 +116,9 @@ class ConsultasLecturas:
             filas = self._rows(ULTIMAS, {**parametros, "desde": desde, "hasta": hasta})
             if len(filas) == limite:
                 break
-        return [Lectura(*fila) for fila in filas]
+        return [LecturaPuntuada(*fila) for fila in filas]
 
-    def rango(
+    def range(
         self,
         propietario_id: str,
         desde: datetime,
@@ -148,7 +129,7 @@ class ConsultasLecturas:
         descendente: bool = False,
         severidades: Sequence[str] = (),
         tipos: Sequence[str] = (),
-    ) -> Pagina[Lectura]:
+    ) -> Pagina[LecturaPuntuada]:
         """Return a page of a customer's readings between two instants, in order of time.
 
         Parameters
@@ -181,9 +162,9 @@ class ConsultasLecturas:
         }
         filas = self._rows(RANGO_DESCENDENTE if descendente else RANGO, parametros)
         siguiente = encode_cursor(lista, filas[limite][1]) if len(filas) > limite else None
-        return Pagina([Lectura(*fila) for fila in filas[:limite]], siguiente)
+        return Pagina([LecturaPuntuada(*fila) for fila in filas[:limite]], siguiente)
 
-    def rango_todos(
+    def range_of_all(
         self,
         desde: datetime,
         hasta: datetime,
@@ -192,7 +173,7 @@ class ConsultasLecturas:
         cursor: str | None = None,
         severidades: Sequence[str] = (),
         tipos: Sequence[str] = (),
-    ) -> Pagina[Lectura]:
+    ) -> Pagina[LecturaPuntuada]:
         """Return a page of all customers' readings, in order of time and of the customer's name.
 
         Day by day along the index on ``fecha``; a page takes as long as a day of everybody.
@@ -223,24 +204,24 @@ class ConsultasLecturas:
         siguiente = None
         if len(filas) > limite:
             siguiente = encode_cursor("todos", filas[limite - 1][1], filas[limite - 1][0])
-        return Pagina([Lectura(*fila) for fila in filas[:limite]], siguiente)
+        return Pagina([LecturaPuntuada(*fila) for fila in filas[:limite]], siguiente)
 
-    def mapa_calor(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[CeldaCalor]:
+    def heatmap(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[CeldaCalor]:
         """Return every hour of a customer, at most ``DIAS_MAPA`` days of them.
 
         The local day of 25 hours has hour 2 twice.
         """
-        filas = self._rows(MAPA, self._limits(propietario_id, desde, hasta, DIAS_MAPA))
+        filas = self._rows(MAPA, limits(propietario_id, desde, hasta, DIAS_MAPA))
         return [CeldaCalor(*fila) for fila in filas]
 
-    def semana_tipo(
+    def typical_week(
         self, propietario_id: str, desde: datetime, hasta: datetime
     ) -> list[CeldaSemana]:
         """Return a customer's mean for each weekday and hour, of ``DIAS_MAPA`` days at most."""
-        filas = self._rows(SEMANA, self._limits(propietario_id, desde, hasta, DIAS_MAPA))
+        filas = self._rows(SEMANA, limits(propietario_id, desde, hasta, DIAS_MAPA))
         return [CeldaSemana(*fila) for fila in filas]
 
-    def diarios(
+    def daily(
         self, propietario_ids: Sequence[str], desde: datetime, hasta: datetime
     ) -> list[DiaCliente]:
         """Return what each of some customers used on each local day, by customer and day."""
@@ -249,32 +230,19 @@ class ConsultasLecturas:
         filas = self._rows(DIARIOS, {"clientes": clientes, "desde": desde, "hasta": hasta})
         return [DiaCliente(*fila) for fila in filas]
 
-    def _limits(self, cliente: str, desde: datetime, hasta: datetime, dias: int) -> dict[str, Any]:
-        """Return the parameters of a question about a customer between two instants."""
-        check_id(cliente)
-        check_range(desde, hasta, dias)
-        return {"cliente": cliente, "desde": desde, "hasta": hasta}
-
-    def _until(self, cliente: str, hasta: datetime | None) -> datetime | None:
+    def until(self, cliente: str, hasta: datetime | None) -> datetime | None:
         """Return ``hasta``, or the end of a customer's latest reading if it is not given.
 
         So that who has not been heard of for long still shows; None = it has never been.
         """
         if hasta is not None:
             return hasta
-        ultimas = self.ultimas(cliente, 1)
+        ultimas = self.latest(cliente, 1)
         return ultimas[0].timestamp_consumo + timedelta(hours=1) if ultimas else None
 
-    def _rows(self, consulta: str, parametros: dict[str, Any]) -> list[Any]:
-        with self._conexiones.cursor() as cursor:
-            cursor.execute(consulta, parametros)
-            filas: list[Any] = cursor.fetchall()
-        return filas
 
-    def ping(self) -> None:
-        """Return if PostgreSQL answers; raise ``TransientError`` otherwise."""
-        self._rows("SELECT 1", {})
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._conexiones.close()
+def limits(cliente: str, desde: datetime, hasta: datetime, dias: int) -> dict[str, Any]:
+    """Return the parameters of a question about a customer between two instants."""
+    check_id(cliente)
+    check_range(desde, hasta, dias)
+    return {"cliente": cliente, "desde": desde, "hasta": hasta}

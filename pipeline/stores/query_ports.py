@@ -1,0 +1,444 @@
+"""What the API asks of the stores; PostgreSQL and MongoDB answer it, each by subject.
+
+Every question has limits, checked before a server hears of it (``ConsultaInvalidaError``), and
+ends in time: ``TransientError`` while a store is away, takes too long or has too many asking.
+All of it only reads, and is safe from many threads. ``desde`` is included and ``hasta`` is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from pipeline.stores.anomaly_records import (
+    Anomalia,
+    AnomaliaDetalle,
+    ClienteRanking,
+    Distribuciones,
+    EnergiaDescartada,
+    FiltroAnomalias,
+    Incidente,
+    MesCliente,
+    ParInteranual,
+    PuestoMes,
+    PuntoSerie,
+    Puntuacion,
+    ResumenAnomalias,
+    ResumenMes,
+    VeredictoDado,
+)
+from pipeline.stores.query_limits import Pagina
+from pipeline.stores.records import (
+    CeldaCalor,
+    CeldaSemana,
+    ComparacionPares,
+    DiaCliente,
+    DiaGlobal,
+    EstadisticasCliente,
+    EstadoCliente,
+    FranjaPerfil,
+    LecturaEnSombra,
+    LecturaPuntuada,
+    PerfilComparado,
+    PuntoBanda,
+    ResumenHistoria,
+    ResumenSombra,
+)
+
+# ---- The history ----
+
+
+class ReadingQueries(Protocol):
+    """Readings of one customer, and of all one after the other."""
+
+    def exists(self, propietario_id: str) -> bool:
+        """Return whether a customer has ever had a reading."""
+        ...
+
+    def latest(self, propietario_id: str, limite: int = 100) -> list[LecturaPuntuada]:
+        """Return a customer's latest readings, the newest first."""
+        ...
+
+    def range(
+        self,
+        propietario_id: str,
+        desde: datetime,
+        hasta: datetime,
+        *,
+        limite: int = 1_000,
+        cursor: str | None = None,
+        descendente: bool = False,
+        severidades: Sequence[str] = (),
+        tipos: Sequence[str] = (),
+    ) -> Pagina[LecturaPuntuada]:
+        """Return a page of a customer's readings between two instants, in order of time.
+
+        Parameters
+        ----------
+        severidades, tipos : sequence of str
+            Only readings with one of these; empty = any.
+        """
+        ...
+
+    def range_of_all(
+        self,
+        desde: datetime,
+        hasta: datetime,
+        *,
+        limite: int = 1_000,
+        cursor: str | None = None,
+        severidades: Sequence[str] = (),
+        tipos: Sequence[str] = (),
+    ) -> Pagina[LecturaPuntuada]:
+        """Return a page of all customers' readings, in order of time and of the name."""
+        ...
+
+    def heatmap(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[CeldaCalor]:
+        """Return every hour of a customer; the local day of 25 hours has hour 2 twice."""
+        ...
+
+    def typical_week(
+        self, propietario_id: str, desde: datetime, hasta: datetime
+    ) -> list[CeldaSemana]:
+        """Return a customer's mean for each weekday and hour."""
+        ...
+
+    def daily(
+        self, propietario_ids: Sequence[str], desde: datetime, hasta: datetime
+    ) -> list[DiaCliente]:
+        """Return what each of some customers used on each local day, by customer and day."""
+        ...
+
+
+class CustomerQueries(Protocol):
+    """Customers as wholes."""
+
+    def states(self, propietario_ids: Sequence[str]) -> dict[str, EstadoCliente]:
+        """Return each customer at its latest reading; who has none is left out."""
+        ...
+
+    def statistics(
+        self, propietario_id: str, hasta: datetime | None = None, dias: int = 28
+    ) -> EstadisticasCliente | None:
+        """Return a customer's figures of the last days; None = it has never had a reading.
+
+        Parameters
+        ----------
+        hasta : datetime, optional
+            End of its latest reading if not given.
+        """
+        ...
+
+    def profile(
+        self, propietario_id: str, hasta: datetime | None = None, dias: int = 28
+    ) -> list[FranjaPerfil]:
+        """Return what a customer uses at each hour of workdays and weekends, with its band.
+
+        Hours without any reading are left out.
+        """
+        ...
+
+    def search(self, texto: str = "", limite: int = 20, cursor: str | None = None) -> Pagina[str]:
+        """Return the customers whose name begins with a text, then those that contain it."""
+        ...
+
+
+class PeerQueries(Protocol):
+    """A customer beside others, and beside what the detector expects of it."""
+
+    def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado | None:
+        """Return a customer's last 7 days, its 28 days before them, and its peers' last 28.
+
+        None = it has no reading in them.
+        """
+        ...
+
+    def hours(
+        self, propietario_id: str, desde: datetime, hasta: datetime
+    ) -> ComparacionPares | None:
+        """Return a customer's hours beside its peers'; None = it has no reading between."""
+        ...
+
+    def band(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
+        """Return what the detector expects of each reading and its band, from what is stored."""
+        ...
+
+
+class TotalQueries(Protocol):
+    """All customers at once."""
+
+    def overview(self, ahora: datetime | None = None) -> ResumenHistoria:
+        """Return the last day, week and month at a glance, to the hour."""
+        ...
+
+    def days(self, desde: date, hasta: date) -> list[DiaGlobal]:
+        """Return every local day of an interval, both ends included."""
+        ...
+
+    def score_histogram(
+        self, desde: date, hasta: date, propietario_id: str | None = None
+    ) -> list[int]:
+        """Return how many readings scored 0.00, 0.01 ... 1.00 (101,); both ends included."""
+        ...
+
+
+class ShadowQueries(Protocol):
+    """Challengers that score in shadow."""
+
+    def summary(self, version_aspirante: str) -> ResumenSombra:
+        """Return how a challenger in shadow compares with the champion."""
+        ...
+
+    def versions(self) -> list[str]:
+        """Return the challengers that have scored in shadow, sorted."""
+        ...
+
+    def differences(self, version_aspirante: str, limite: int = 50) -> list[LecturaEnSombra]:
+        """Return where champion and challenger differ most, the greatest difference first."""
+        ...
+
+
+class HistoryQueries(Protocol):
+    """The questions to the history, by subject (PostgreSQL)."""
+
+    @property
+    def readings(self) -> ReadingQueries:
+        """Return the questions about readings."""
+        ...
+
+    @property
+    def customers(self) -> CustomerQueries:
+        """Return the questions about customers."""
+        ...
+
+    @property
+    def peers(self) -> PeerQueries:
+        """Return the questions about a customer beside others."""
+        ...
+
+    @property
+    def totals(self) -> TotalQueries:
+        """Return the questions about all customers."""
+        ...
+
+    @property
+    def shadow(self) -> ShadowQueries:
+        """Return the questions about challengers."""
+        ...
+
+    def warm_up(self) -> None:
+        """Load what takes a second to load, so that nobody waits for it."""
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers; raise ``TransientError`` otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+# ---- Anomalies ----
+
+
+class AnomalyListQueries(Protocol):
+    """Anomalies one by one; an archived one is found where ``con_archivo`` says so."""
+
+    def page(
+        self,
+        filtro: FiltroAnomalias = ...,
+        *,
+        orden: str = "deteccion",
+        descendente: bool = True,
+        limite: int = 50,
+        cursor: str | None = None,
+        con_archivo: bool = False,
+    ) -> Pagina[Anomalia]:
+        """Return a page of anomalies, each once.
+
+        Parameters
+        ----------
+        orden : str
+            "deteccion" (when it was found), "consumo" (the instant of the reading) or "score"; the
+            last one of at most 500 at a time, out of 92 days, or of 400 of one customer, and of
+            the last 30 where no ``desde`` is given.
+        """
+        ...
+
+    def one(self, id: str, con_archivo: bool = True) -> AnomaliaDetalle | None:
+        """Return an anomaly with all that was said of it; None = there is none."""
+        ...
+
+    def new(self, cursor: str | None = None, limite: int = 100) -> Pagina[Anomalia]:
+        """Return the anomalies stored after a cursor, the oldest first; it always has a next one.
+
+        Without a cursor, none: its ``siguiente`` is the place from which on they are new. What has
+        just been stored comes a little later, since one that was stored before another may become
+        visible after it.
+        """
+        ...
+
+    def cursor_of(self, anomalia: Anomalia) -> str:
+        """Return the cursor with which ``new`` goes on after an anomaly."""
+        ...
+
+    def scores(self, filtro: FiltroAnomalias, limite: int = 500) -> list[Puntuacion]:
+        """Return what each detector scored on any anomalies, those found last first."""
+        ...
+
+    def latest_reviews(
+        self, limite: int = 50, propietario_id: str | None = None
+    ) -> list[VeredictoDado]:
+        """Return the anomalies that people have judged, archived or not, the latest verdict first.
+
+        Each anomaly comes once, with its latest verdict.
+        """
+        ...
+
+
+class AnomalySummaryQueries(Protocol):
+    """Anomalies as a whole; of the last 30 days where a filter has no ``desde``."""
+
+    def overview(self, ahora: datetime | None = None) -> ResumenAnomalias:
+        """Return the last week and month at a glance, to the hour."""
+        ...
+
+    def rejected(self, propietario_id: str, desde: datetime, hasta: datetime) -> EnergiaDescartada:
+        """Return what people have rejected of a customer's anomalies, archived or not."""
+        ...
+
+    def series(
+        self,
+        desde: datetime,
+        hasta: datetime,
+        por: str = "dia",
+        filtro: FiltroAnomalias = ...,
+        con_archivo: bool = False,
+    ) -> list[PuntoSerie]:
+        """Return anomalies by severidad for each hour ("hora") or local day ("dia"), zeros too."""
+        ...
+
+    def distributions(self, filtro: FiltroAnomalias, con_archivo: bool = False) -> Distribuciones:
+        """Return how anomalies are spread over severidad, type, state, local hour and weekday."""
+        ...
+
+    def incidents(
+        self,
+        filtro: FiltroAnomalias,
+        *,
+        hueco_horas: int = 3,
+        limite: int = 50,
+        cursor: str | None = None,
+        con_archivo: bool = False,
+    ) -> Pagina[Incidente]:
+        """Return incidents: anomalies of a customer with few hours between them, newest first.
+
+        Parameters
+        ----------
+        hueco_horas : int
+            Hours without an anomaly that may lie within one, 0 to 168.
+        """
+        ...
+
+
+class RankingQueries(Protocol):
+    """Customers by their anomalies of the last 28 days that nobody has rejected."""
+
+    def first(
+        self, limite: int = 10, ahora: datetime | None = None, orden: str = "evidencia"
+    ) -> list[ClienteRanking]:
+        """Return the customers to look at first.
+
+        Parameters
+        ----------
+        orden : str
+            "evidencia", "kwh" (used above and below the expected), "visita" (the same times how
+            probable it is that there is something) or "anomalias".
+        """
+        ...
+
+    def reasons(
+        self, propietario_ids: Sequence[str], por_cliente: int = 3, ahora: datetime | None = None
+    ) -> dict[str, list[str]]:
+        """Return, for each customer, sentences on its gravest anomalies.
+
+        Each is what the loudest detector that fires says of an anomaly, the gravest one first;
+        of a detector only the first sentence, so that a customer's reasons differ.
+        """
+        ...
+
+
+class MonthlyQueries(Protocol):
+    """Months of customers, as the nightly job left them; a month is a text like "2026-01"."""
+
+    def of_customer(
+        self,
+        propietario_id: str,
+        desde_mes: str | None = None,
+        hasta_mes: str | None = None,
+        limite: int = 24,
+    ) -> list[MesCliente]:
+        """Return a customer's months, both ends included, the newest first."""
+        ...
+
+    def of_month(
+        self, mes: str, *, orden: str = "consumo_total", limite: int = 50, cursor: str | None = None
+    ) -> Pagina[MesCliente]:
+        """Return a page of a month's customers, those with most of what ``orden`` names first."""
+        ...
+
+    def totals(self, limite: int = 36) -> list[ResumenMes]:
+        """Return what each month adds up to, the newest first."""
+        ...
+
+    def place(self, propietario_id: str, mes: str) -> PuestoMes | None:
+        """Return a customer's place in a month by what it used; None = it has none."""
+        ...
+
+    def year_on_year(
+        self, propietario_id: str, meses: int = 12, hasta_mes: str | None = None
+    ) -> list[ParInteranual]:
+        """Return a customer's months beside the same months a year before, the newest first."""
+        ...
+
+
+class AnomalyQueries(Protocol):
+    """The questions about anomalies and months, by subject (MongoDB)."""
+
+    @property
+    def lists(self) -> AnomalyListQueries:
+        """Return the questions about anomalies one by one."""
+        ...
+
+    @property
+    def summaries(self) -> AnomalySummaryQueries:
+        """Return the questions about what anomalies add up to."""
+        ...
+
+    @property
+    def ranking(self) -> RankingQueries:
+        """Return the questions about whom to look at first."""
+        ...
+
+    @property
+    def months(self) -> MonthlyQueries:
+        """Return the questions about months."""
+        ...
+
+    def ensure_indexes(self) -> None:
+        """Create the indexes that are missing."""
+        ...
+
+    def forget(self) -> None:
+        """Ask again next time: somebody has judged an anomaly."""
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers; raise ``TransientError`` otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...
