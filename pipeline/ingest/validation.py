@@ -160,7 +160,7 @@ class Reglas:
 
     def __init__(self, zona: str, consumo_maximo_kwh: float) -> None:
         self.horas = HourParser(zona)
-        self._maximo_kwh = consumo_maximo_kwh
+        self.maximo_kwh = consumo_maximo_kwh
 
     def check(
         self,
@@ -189,7 +189,7 @@ class Reglas:
         horas = self.horas
         hora_utc = np.array([horas[clave] for clave in claves], np.int64)
         # NaN fails every comparison, so it counts as bad here.
-        buena = (consumo_kwh >= 0.0) & (consumo_kwh <= self._maximo_kwh)
+        buena = (consumo_kwh >= 0.0) & (consumo_kwh <= self.maximo_kwh)
         buena &= (hora_utc >= horas.primera) & (hora_utc <= ahora_hora + HORAS_DE_ADELANTO)
         malos = {texto for texto in set(propietario_id) if not _is_id(texto)}
         if malos:
@@ -212,7 +212,7 @@ class Reglas:
 
     def _read(self, campos: Mapping[str, object], ahora_hora: int) -> tuple[str, int, float]:
         """Return one reading from its fields, or raise with the first thing that is wrong."""
-        propietario_id = _check_id(campos.get("propietario_id"))
+        propietario_id = check_id(campos.get("propietario_id"))
         hora = self.horas.parse(_time_key(campos))
         if hora < self.horas.primera:
             raise invalida(Motivo.TIEMPO_ANTIGUO, f"«{instante(hora):%Y-%m-%dT%H:%MZ}»")
@@ -232,10 +232,10 @@ class Reglas:
             raise invalida(Motivo.CONSUMO_NO_FINITO, f"«{valor}» no es un número finito")
         if valor < 0:
             raise invalida(Motivo.CONSUMO_NEGATIVO, f"{_brief(valor)} kWh es menor que cero")
-        if valor > self._maximo_kwh:
+        if valor > self.maximo_kwh:
             raise invalida(
                 Motivo.CONSUMO_EXCESIVO,
-                f"{_brief(valor)} kWh supera el máximo de {self._maximo_kwh:g}",
+                f"{_brief(valor)} kWh supera el máximo de {self.maximo_kwh:g}",
             )
         return float(valor)
 
@@ -262,7 +262,8 @@ def _is_id(texto: str) -> bool:
     )
 
 
-def _check_id(valor: object) -> str:
+def check_id(valor: object) -> str:
+    """Return a ``propietario_id``, or raise with what is wrong with it."""
     if valor is None:
         raise invalida(Motivo.PROPIETARIO_AUSENTE, "falta propietario_id")
     if not isinstance(valor, str):

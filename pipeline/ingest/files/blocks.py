@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.errors import LecturaInvalidaError
-from pipeline.ingest.files.source_file import Entrada
+from pipeline.ingest.files.container import Entrada
 
 FILAS_POR_TROZO = 20_000
 """Readings that are handed on at a time."""
@@ -157,9 +157,10 @@ class Recogida:
         columnas = list(zip(*self._filas, strict=True)) or [()] * 9
         tipos = (np.int32, np.int64, np.int32, np.float64, np.int64, np.int8, np.int16, np.int64,
                  np.bool_)  # fmt: skip
-        cliente, inicio, segundos, kwh, linea, metodo, canal, revision, dicho = (
+        hechas: list[Any] = [
             np.array(columna, tipo) for columna, tipo in zip(columnas, tipos, strict=True)
-        )
+        ]
+        cliente, inicio, segundos, kwh, linea, metodo, canal, revision, dicho = hechas
         rechazadas, self._rechazadas = self._rechazadas, []
         self._filas = []
         return Intervalos(
@@ -183,6 +184,8 @@ class Informe:
     canales_exigidos : dict of str to set of int
         Customers whose consumption is the sum of these channels: an hour without one of them is
         incomplete. A customer that is not here sums the channels that there are.
+    nombres_de_canal : dict of int to str
+        For the user.
     """
 
     formato: str = ""
@@ -193,6 +196,7 @@ class Informe:
     decimal: str = ""
     avisos: list[str] = field(default_factory=list)
     canales_exigidos: dict[str, set[int]] = field(default_factory=dict)
+    nombres_de_canal: dict[int, str] = field(default_factory=dict)
 
     def note(self, texto: str) -> None:
         """Take a sentence for the user; the same one again is nothing new."""

@@ -26,10 +26,11 @@ from pydantic import (
 )
 
 from detection.errors import PermanentError
+from pipeline.ingest.files.text_cells import brief
 
 PERFILES = Path(__file__).parent / "profiles"
 _PERFIL_MAXIMO = 1 << 18
-_NO_ALFANUMERICO = re.compile(r"[^0-9a-z*+-]+")
+_NO_ALFANUMERICO = re.compile(r"[^0-9a-z*#]+")
 
 
 def normalize(nombre: str) -> str:
@@ -120,8 +121,9 @@ class Valor(_Parte):
     Parameters
     ----------
     columna : tuple
-        In ``dia_por_fila``: the pattern of the columns' names with ``#`` for the number, as
-        ``H#``, or (without header) the number of the first one.
+        In ``dia_por_fila``: a pattern for the names of all the columns, with ``#`` for the digits,
+        as ``H#`` or ``#:#-#:#``; they are the day's intervals in the order of the header. Without
+        header: the number of the first one.
     unidad : str
         Energy (Wh, kWh, MWh) or mean power (W, kW), which is multiplied by the step.
     suma : tuple
@@ -160,6 +162,8 @@ class Columnas(_Parte):
         Register or meter: the rows of one interval that differ in it are summed.
     revision : tuple
         A number or an instant; the later one wins.
+    etiqueta, tipo : tuple
+        Truth of a reading and its kind, for ``consumo evaluar``.
     """
 
     id: Columna | None = None
@@ -172,6 +176,8 @@ class Columnas(_Parte):
     unidad: Columna | None = None
     canal: Columna | None = None
     revision: Columna | None = None
+    etiqueta: Columna | None = None
+    tipo: Columna | None = None
 
 
 class Tiempo(_Parte):
@@ -270,7 +276,8 @@ class Perfil(_Parte):
     separador : str
         "" = told by the header: of ``;``, tab, ``|`` and ``,`` the one that it has most.
     decimal : str
-        Mark where the file proves none; ``""`` = a file that proves none is refused.
+        Mark where the file's numbers prove none; ``""`` = a comma with ``;``, a point with ``,``,
+        and of ``1.234`` in other files is said that it cannot be told.
     pie : str
         Rows whose first cell matches this are no rows (totals).
     """
@@ -391,10 +398,11 @@ def _describe(error: ValidationError) -> str:
         if not isinstance(parte, str) or not parte.startswith(("literal[", "function-"))
     )
     contexto = primero.get("ctx", {})
+    entrada = brief(repr(primero["input"]))
     textos = {
         "extra_forbidden": "es una clave que no se conoce",
         "missing": "falta",
-        "literal_error": f"no admite {primero['input']!r}; se admite {contexto.get('expected', '')}",
+        "literal_error": f"no admite {entrada}; se admite {contexto.get('expected', '')}",
         "string_type": "debe ser un texto",
         "int_type": "debe ser un número entero",
         "tuple_type": "debe ser una lista",

@@ -1,155 +1,165 @@
-"""Which format a file has, by its content, and its readings.
-
-The name of a file says nothing here. Every format is a test of the first bytes or of the names in
-a header; a file that passes none, or more than one, is refused with the list of what is known.
-"""
+"""Which layout a file has, by its content: the name of a file says nothing here."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from pipeline.ingest.files import endesa, eredes, green_button, home_assistant, nem12, spain, table
-from pipeline.ingest.files.column_chunk import Lector, Trozo, read_trozos
-from pipeline.ingest.files.source_file import Entrada, FormatoError, split_header
-from pipeline.ingest.validation import Reglas
+from pipeline.ingest.files.blocks import Convertidor, LectorEnCodigo
+from pipeline.ingest.files.container import Entrada
+from pipeline.ingest.files.layout import (
+    LINEAS_DE_CABECERA,
+    Cabecera,
+    Disposicion,
+    declared_separator,
+    lay,
+    lay_without_header,
+    missing,
+    required,
+    split_header,
+)
+from pipeline.ingest.files.profile import Perfil, known_profiles, normalize
+from pipeline.ingest.files.readers import CONVERTIDORES, LECTORES
+from pipeline.ingest.files.text_cells import FormatoError, brief
 
-LINEAS_DE_CABECERA = 30
-"""How far down the header is looked for: lines about the contract may stand above it."""
-
-_registro = logging.getLogger(__name__)
+_PARECIDO = 0.5
+"""Part of a layout's columns that a header must have for the layout to be named as the closest."""
+PERFIL_PROPIO = "CSV con propietario_id,timestamp,consumo_kwh"
 
 
 @dataclass(frozen=True, slots=True)
-class Formato:
-    """A format that is recognised by its first bytes or by the names of its header.
+class Lineas:
+    """The first lines of a file, as (line for the user, text)."""
+
+    todas: list[tuple[int, str]]
+    separador: str = ""
+
+
+def known_names() -> tuple[str, ...]:
+    """Return the names of all layouts, for the user."""
+    perfiles = [perfil.nombre for perfil in known_profiles()]
+    codigo = [lector.nombre for lector in LECTORES] + [c.nombre for c in CONVERTIDORES]
+    return tuple(
+        dict.fromkeys([PERFIL_PROPIO, "Parquet con las mismas columnas", *perfiles, *codigo])
+    )
+
+
+def first_lines(entrada: Entrada) -> Lineas:
+    """Return the lines among which a header may be, without blank ones and ``sep=``."""
+    lineas = [(i + 1, linea) for i, linea in enumerate(entrada.head()) if linea.strip()]
+    separador = declared_separator(lineas[0][1]) if lineas else ""
+    return Lineas((lineas[1:] if separador else lineas)[:LINEAS_DE_CABECERA], separador)
+
+
+def header_of_cells(celdas: Sequence[str]) -> str:
+    """Return cells as a line whose separator is the tab."""
+    return "\t".join(c.replace("\t", " ").replace("\n", " ").replace('"', "'") for c in celdas)
+
+
+def find_reader(entrada: Entrada) -> LectorEnCodigo | None:
+    """Return the reader in code of a file, if it has one."""
+    return next((lector for lector in LECTORES if lector.es_suyo(entrada)), None)
+
+
+def find_converter(entrada: Entrada) -> Convertidor | None:
+    """Return what writes a file's rows as a table, if it has to be written so."""
+    return next((c for c in CONVERTIDORES if c.es_suyo(entrada)), None)
+
+
+def choose_profile(lineas: Lineas, propio: Perfil | None = None) -> Disposicion:
+    """Return the profile of a file, laid over its header.
 
     Parameters
     ----------
-    nombre : str
-        For the user.
-    leer : Lector
-    por_bytes, por_nombres : callable
-        Return whether a file, or a header's names (lower case, without accents), is of this format.
-    con_cabecera_arriba : bool
-        Whether the header is the first line that is not blank.
-    """
-
-    nombre: str
-    leer: Lector
-    por_bytes: Callable[[Entrada], bool] | None = None
-    por_nombres: Callable[[Sequence[str]], bool] | None = None
-    con_cabecera_arriba: bool = True
-
-
-FORMATOS = (
-    Formato(
-        "CSV con propietario_id,timestamp,consumo_kwh",
-        table.read_csv,
-        por_nombres=table.fits_tabla,
-    ),
-    Formato("Parquet con las mismas columnas", table.read_parquet, table.is_parquet),
-    Formato("CNMC o distribuidora", spain.CNMC.read, por_nombres=spain.CNMC.fits),
-    Formato(
-        "CNMC o distribuidora",
-        spain.CNMC_SIN_UNIDAD.read,
-        por_nombres=spain.CNMC_SIN_UNIDAD.fits,
-    ),
-    Formato("Datadis (API)", spain.DATADIS_API.read, por_nombres=spain.DATADIS_API.fits),
-    Formato("Datadis (web)", spain.DATADIS_WEB.read, por_nombres=spain.DATADIS_WEB.fits),
-    Formato("e-distribución", spain.E_DISTRIBUCION.read, por_nombres=spain.E_DISTRIBUCION.fits),
-    Formato("P5D", spain.read_p5d, spain.is_p5d),
-    Formato(
-        "Endesa (área de cliente)",
-        endesa.read_endesa,
-        por_nombres=endesa.fits_endesa,
-        con_cabecera_arriba=False,
-    ),
-    Formato(
-        "E-REDES (15 minutos)",
-        eredes.read_eredes,
-        por_nombres=eredes.fits_eredes,
-        con_cabecera_arriba=False,
-    ),
-    Formato("NEM12", nem12.read_nem12, nem12.is_nem12),
-    Formato("Green Button (ESPI XML)", green_button.read_greenbutton, green_button.is_greenbutton),
-    Formato(
-        "Home Assistant (historial)",
-        home_assistant.read_historial,
-        por_nombres=home_assistant.fits_historial,
-    ),
-    Formato(
-        "Home Assistant (estadísticas)",
-        home_assistant.read_estadisticas,
-        por_nombres=home_assistant.fits_estadisticas,
-    ),
-)
-_TABLAS = FORMATOS[:2]
-NOMBRES = tuple(dict.fromkeys(formato.nombre for formato in FORMATOS))
-
-
-def read_archivo(ruta: Path, reglas: Reglas, ahora_hora: int, zona: str) -> Iterator[Trozo]:
-    """Yield the readings of a file of any format that is recognised, piece by piece.
-
-    Parameters
-    ----------
-    ruta : Path
-        May be packed with gzip.
-    reglas : Reglas
-    ahora_hora : int
-        Absolute hour of now.
-    zona : str
-        IANA zone of local times, where the format has no zone of its own.
-
-    Raises
-    ------
-    PermanentError
-        The file cannot be read or is of no known format; its text says which those are.
-    """
-
-    def choose(entrada: Entrada) -> Lector:
-        formato = recognise(entrada)
-        if formato not in _TABLAS:
-            _registro.info("«%s»: formato %s", ruta, formato.nombre)
-        return formato.leer
-
-    return read_trozos(ruta, choose, reglas, ahora_hora, ZoneInfo(zona))
-
-
-def recognise(entrada: Entrada) -> Formato:
-    """Return the format of a file.
+    lineas : Lineas
+    propio : Perfil, optional
+        The only one that is tried.
 
     Raises
     ------
     FormatoError
-        It is none that is known, or it could be more than one.
+        It is of none that is known, or could be of more than one.
     """
-    if not entrada.muestra.strip():
+    perfiles = known_profiles() if propio is None else (propio,)
+    if not lineas.todas:
         raise FormatoError("está vacío")
-    for formato in FORMATOS:
-        if formato.por_bytes is not None and formato.por_bytes(entrada):
-            return formato
-    lineas = [linea for linea in entrada.head()[:LINEAS_DE_CABECERA] if linea.strip()]
-    for i, linea in enumerate(lineas):
-        nombres = split_header(linea)[1]
-        hallados = [
-            formato
-            for formato in FORMATOS
-            if formato.por_nombres is not None
-            and (i == 0 or not formato.con_cabecera_arriba)
-            and formato.por_nombres(nombres)
-        ]
-        if len({formato.nombre for formato in hallados}) > 1:
-            raise FormatoError(
-                f"podría ser {' o '.join(formato.nombre for formato in hallados)}: "
-                "sobran columnas en su cabecera"
-            )
-        if hallados:
-            return hallados[0]
-        if i == 0 and set(nombres) & set(table.COLUMNAS):
-            # Its reader says which columns are missing.
-            return _TABLAS[0]
-    raise FormatoError(f"no se reconoce su formato; se admiten: {'; '.join(NOMBRES)}")
+    hallados: list[Disposicion] = []
+    for perfil in perfiles:
+        if perfil.reconoce.cabecera == "no":
+            numero, primera = lineas.todas[0]
+            disposicion = lay_without_header(perfil, primera, numero)
+        else:
+            disposicion = _lay_below(perfil, lineas)
+        if disposicion is not None:
+            hallados.append(disposicion)
+    mejores = _best(hallados)
+    if len(mejores) > 1:
+        nombres = " o ".join(d.perfil.nombre for d in mejores)
+        raise FormatoError(f"podría ser {nombres}: sobran columnas en su cabecera")
+    if mejores:
+        return mejores[0]
+    raise FormatoError(_describe_unknown(perfiles, lineas, propio))
+
+
+def _lay_below(perfil: Perfil, lineas: Lineas) -> Disposicion | None:
+    """Return a profile laid over the first line that can be its header."""
+    cuantas = 1 if perfil.reconoce.cabecera == "primera" else len(lineas.todas)
+    for i, (numero, texto) in enumerate(lineas.todas[:cuantas]):
+        separador = lineas.separador or perfil.separador
+        disposicion = lay(
+            perfil,
+            split_header(texto, numero, separador),
+            [linea for _, linea in lineas.todas[:i]],
+        )
+        if disposicion is not None:
+            return disposicion
+    return None
+
+
+def _asked(perfil: Perfil) -> set[str]:
+    nombres = {normalize(str(c[0])) for c in required(perfil)}
+    return nombres | {normalize(str(perfil.valor[0].columna[0]))}
+
+
+def _best(hallados: Sequence[Disposicion]) -> list[Disposicion]:
+    """Return those that do not ask for less than another one."""
+    return [
+        uno
+        for uno in hallados
+        if not any(_asked(uno.perfil) < _asked(otro.perfil) for otro in hallados)
+    ]
+
+
+def _describe_unknown(perfiles: Sequence[Perfil], lineas: Lineas, propio: Perfil | None) -> str:
+    """Return what an unknown file looks like: its first line and the closest layout."""
+    _, primera = lineas.todas[0]
+    comienzo = f"su primera línea es «{brief(primera.strip())}»"
+    cercano = _closest(perfiles, lineas)
+    if propio is not None:
+        faltan = "" if cercano is None else f"; falta {', '.join(cercano[1])}"
+        return f"no es como dice el perfil «{propio.nombre}»{faltan}; {comienzo}"
+    if cercano is not None:
+        nombre, faltan_en, _ = cercano
+        return f"parece {nombre}; falta{'n' * (len(faltan_en) > 1)} {', '.join(faltan_en)}; " + (
+            f"{comienzo}. Con --perfil se describe otra disposición"
+        )
+    return (
+        f"no se reconoce su formato; {comienzo}; se admiten: {'; '.join(known_names())}. "
+        "Con --perfil se describe otra disposición"
+    )
+
+
+def _closest(perfiles: Sequence[Perfil], lineas: Lineas) -> tuple[str, list[str], float] | None:
+    """Return the name of the layout of which a header has most, what it lacks, and how much."""
+    mejor: tuple[str, list[str], float] | None = None
+    for perfil in perfiles:
+        if perfil.reconoce.cabecera == "no":
+            continue
+        total = len(_asked(perfil))
+        for numero, texto in lineas.todas:
+            cabecera: Cabecera = split_header(texto, numero, lineas.separador or perfil.separador)
+            faltan = missing(perfil, cabecera)
+            parte = 1.0 - len(faltan) / max(1, total)
+            if faltan and parte >= _PARECIDO and (mejor is None or parte > mejor[2]):
+                mejor = (perfil.nombre, faltan, parte)
+    return mejor

@@ -1,0 +1,263 @@
+"""Whole hours out of intervals: what repeats, what is summed, and what is no hour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.domain import SEGUNDOS_POR_HORA, instante
+from pipeline.ingest.files.blocks import ESTIMADA, METODOS, REAL, MotivoArchivo, Rechazada, reject
+from pipeline.ingest.files.interval_store import Filas
+from pipeline.ingest.files.text_cells import brief
+
+_REAL, _ESTIMADA = METODOS.index(REAL), METODOS.index(ESTIMADA)
+_LINEAS_DICHAS = 4
+
+
+@dataclass(slots=True)
+class Cuentas:
+    """What has been counted over all parts of a file.
+
+    Parameters
+    ----------
+    repetidas : int
+        Intervals that came again with the same value: one of each counts.
+    sustituidas : int
+        Intervals that a better method or a later revision replaced.
+    """
+
+    repetidas: int = 0
+    sustituidas: int = 0
+    sumadas: int = 0
+
+
+@dataclass(slots=True)
+class HourMaker:
+    """Makes hours of the rows of a part.
+
+    Parameters
+    ----------
+    clientes : list of str
+        Names by code.
+    exigidos : mapping of str to set of int
+        Channels without which an hour of a customer is not whole.
+    cuentas : Cuentas
+    nombres_de_canal : mapping of int to str
+        For the user.
+    """
+
+    clientes: list[str]
+    exigidos: Mapping[str, set[int]]
+    cuentas: Cuentas = field(default_factory=Cuentas)
+    nombres_de_canal: Mapping[int, str] = field(default_factory=dict)
+
+    def make(self, filas: Filas) -> tuple[Filas, list[Rechazada]]:
+        """Return a row for each whole hour, its instant in hours since 1970; and refused rows."""
+        rechazadas: list[Rechazada] = []
+        filas = self._refuse_crossing(filas, rechazadas)
+        if not filas.size:
+            return filas, rechazadas
+        filas = filas[
+            np.lexsort((filas["linea"], filas["canal"], filas["momento"], filas["cliente"]))
+        ]
+        filas, dudosa = self._resolve_repeated(filas, rechazadas)
+        return self._sum(filas, dudosa, rechazadas), rechazadas
+
+    def _refuse_crossing(self, filas: Filas, rechazadas: list[Rechazada]) -> Filas:
+        """Leave out intervals that are in no one hour."""
+        resto = filas["momento"] % SEGUNDOS_POR_HORA
+        cabe = (filas["segundos"] > 0) & (resto + filas["segundos"] <= SEGUNDOS_POR_HORA)
+        for fila in filas[~cabe & ~filas["dicho"]]:
+            detalle = f"un intervalo de {fila['segundos']} s no cabe en una hora de reloj"
+            error = reject(MotivoArchivo.INTERVALO_NO_HORARIO, detalle)
+            rechazadas.append((int(fila["linea"]), error))
+        return filas[cabe]
+
+    def _resolve_repeated(
+        self, filas: Filas, rechazadas: list[Rechazada]
+    ) -> tuple[Filas, NDArray[np.bool_]]:
+        """Return one row for each interval, and whether its value is in doubt."""
+        inicios = _starts(filas, "cliente", "momento", "canal")
+        cuantas = np.diff(np.append(inicios, filas.size))
+        dudosa = np.zeros(filas.size, np.bool_)
+        queda = np.ones(filas.size, np.bool_)
+        varias = cuantas > 1
+        for a, n in zip(inicios[varias].tolist(), cuantas[varias].tolist(), strict=True):
+            grupo = filas[a : a + n]
+            elegida = self._choose(grupo)
+            queda[a : a + n] = False
+            queda[a + elegida[0]] = True
+            if len(elegida) > 1:
+                dudosa[a + elegida[0]] = True
+                self._tell_repeated(grupo[elegida], rechazadas)
+        return filas[queda], dudosa[queda]
+
+    def _choose(self, grupo: Filas) -> list[int]:
+        """Return the row that counts among some of one interval; several, if it cannot be told."""
+        quedan = list(range(grupo.size))
+        metodos = grupo["metodo"].tolist()
+        if _REAL in metodos:
+            quedan = [i for i in quedan if metodos[i] != _ESTIMADA]
+        ultima = max(int(grupo["revision"][i]) for i in quedan)
+        quedan = [i for i in quedan if grupo["revision"][i] == ultima]
+        distintos = {(repr(float(grupo["valor"][i])), int(grupo["segundos"][i])) for i in quedan}
+        if len(distintos) > 1:
+            return quedan
+        self.cuentas.repetidas += len(quedan) - 1
+        self.cuentas.sustituidas += int(grupo.size) - len(quedan)
+        return quedan[:1]
+
+    def _tell_repeated(self, grupo: Filas, rechazadas: list[Rechazada]) -> None:
+        lineas = grupo["linea"].tolist()
+        texto = ", ".join(map(str, lineas[:_LINEAS_DICHAS])) + "…" * (len(lineas) > _LINEAS_DICHAS)
+        valores = " y ".join(f"{v:g}" for v in grupo["valor"][:2].tolist())
+        detalle = (
+            f"{self._name(grupo[0])}: las líneas {texto} dicen valores distintos ({valores}) "
+            "y nada dice cuál vale"
+        )
+        error = reject(MotivoArchivo.HORA_REPETIDA, detalle)
+        rechazadas.extend((linea, error) for linea in lineas)
+
+    def _name(self, fila: Any) -> str:
+        return f"{brief(self.clientes[int(fila['cliente'])])}, {_text(int(fila['momento']))}"
+
+    def _sum(self, filas: Filas, dudosa: NDArray[np.bool_], rechazadas: list[Rechazada]) -> Filas:
+        """Return the whole hours of intervals that are each there once."""
+        hora = filas["momento"] // SEGUNDOS_POR_HORA
+        inicios = _changes(filas["cliente"], hora)
+        cuantas = np.diff(np.append(inicios, filas.size))
+        hay = np.logical_and.reduceat(np.isfinite(filas["valor"]), inicios)
+        dicha = np.logical_or.reduceat(filas["dicho"] | dudosa, inicios)
+        entera = self._covered(filas, hora, inicios)
+        buena = hay & entera & ~dicha
+        for k in np.flatnonzero(~buena & ~dicha).tolist():
+            suyas = filas[inicios[k] : inicios[k] + cuantas[k]]
+            rechazadas.append((int(suyas["linea"].min()), self._incomplete(suyas)))
+        horas = filas[inicios].copy()
+        horas["momento"] = hora[inicios]
+        suma = np.add.reduceat(filas["valor"], inicios)
+        horas["valor"] = np.where(cuantas > 1, np.round(suma, 9), horas["valor"])
+        estimada = np.logical_or.reduceat(filas["metodo"] == _ESTIMADA, inicios)
+        real = np.logical_and.reduceat(filas["metodo"] == _REAL, inicios)
+        horas["metodo"] = np.where(estimada, _ESTIMADA, np.where(real, _REAL, 0))
+        for campo in ("etiqueta", "tipo", "linea"):
+            horas[campo] = np.maximum.reduceat(filas[campo], inicios)
+        self.cuentas.sumadas += int(cuantas[buena & (cuantas > 1)].sum())
+        return horas[buena]
+
+    def _covered(
+        self, filas: Filas, hora: NDArray[np.int64], inicios: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return whether each hour (h,) is covered without gaps by what it needs."""
+        if (filas["segundos"] == SEGUNDOS_POR_HORA).all() and not (
+            self.exigidos or filas["canal"].any()
+        ):
+            return np.ones(inicios.size, np.bool_)
+        sola = _tiles(filas, inicios)
+        if not self.exigidos and not filas["canal"].any():
+            return sola
+        cual = np.repeat(np.arange(inicios.size), np.diff(np.append(inicios, filas.size)))
+        orden = np.lexsort((filas["momento"], filas["canal"], cual))
+        por_canal, cual_orden = filas[orden], cual[orden]
+        cortes = _changes(cual_orden, por_canal["canal"])
+        cubre = _tiles(por_canal, cortes)
+        todos = np.ones(inicios.size, np.bool_)
+        np.logical_and.at(todos, cual_orden[cortes], cubre)
+        exigido = self._required(filas)
+        suyos = np.array(
+            [
+                (c, k) in exigido
+                for c, k in zip(
+                    por_canal["cliente"][cortes].tolist(),
+                    por_canal["canal"][cortes].tolist(),
+                    strict=True,
+                )
+            ],
+            np.bool_,
+        )
+        completos = np.bincount(cual_orden[cortes], cubre & suyos, inicios.size)
+        cuantos = _count_by_first(exigido)
+        hacen_falta = np.array([cuantos.get(c, 0) for c in filas["cliente"][inicios].tolist()])
+        # ``sola``: channels that take turns within the hour, one at a time.
+        return (todos | (sola & (hacen_falta == 0))) & (completos >= hacen_falta)
+
+    def _required(self, filas: Filas) -> set[tuple[int, int]]:
+        """Return the customers and channels without which an hour is not whole.
+
+        Beside those of ``exigidos``, channels that have been seen to run side by side.
+        """
+        codigos = {nombre: codigo for codigo, nombre in enumerate(self.clientes)}
+        exigido = {
+            (codigos[nombre], canal)
+            for nombre, canales in self.exigidos.items()
+            if nombre in codigos
+            for canal in canales
+        }
+        juntos = np.zeros(filas.size, np.bool_)
+        igual = (filas["cliente"][1:] == filas["cliente"][:-1]) & (
+            filas["momento"][1:] == filas["momento"][:-1]
+        )
+        juntos[1:] |= igual
+        juntos[:-1] |= igual
+        lados = np.unique(filas[juntos][["cliente", "canal"]])
+        return exigido | {(int(c), int(k)) for c, k in lados.tolist()}
+
+    def _incomplete(self, suyas: Filas) -> Any:
+        """Return why the intervals of an hour are no hour."""
+        hora = int(suyas["momento"][0]) // SEGUNDOS_POR_HORA * SEGUNDOS_POR_HORA
+        nombre = f"{brief(self.clientes[int(suyas['cliente'][0])])}, {_text(hora)}"
+        con_valor = suyas[np.isfinite(suyas["valor"])]
+        canales = np.unique(suyas["canal"])
+        minutos = int(con_valor["segundos"].sum()) // 60 // max(1, canales.size)
+        detalle = f"{nombre}: {minutos} de 60 minutos"
+        nombre_de_cliente = self.clientes[int(suyas["cliente"][0])]
+        faltan = self.exigidos.get(nombre_de_cliente, set()) - set(canales.tolist())
+        if faltan and con_valor.size:
+            textos = sorted(self.nombres_de_canal.get(k, str(k)) for k in faltan)
+            detalle = f"{nombre}: falta el canal {', '.join(textos)}"
+        elif minutos >= 60:
+            detalle = f"{nombre}: falta alguno de los canales o registros que se suman"
+        return reject(MotivoArchivo.HORA_INCOMPLETA, detalle)
+
+
+def _count_by_first(pares: set[tuple[int, int]]) -> dict[int, int]:
+    cuenta: dict[int, int] = {}
+    for cliente, _ in pares:
+        cuenta[cliente] = cuenta.get(cliente, 0) + 1
+    return cuenta
+
+
+def _changes(*columnas: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where any of some columns changes, the beginning among it."""
+    nuevo = np.ones(columnas[0].size, np.bool_)
+    if nuevo.size:
+        nuevo[1:] = False
+        for columna in columnas:
+            nuevo[1:] |= columna[1:] != columna[:-1]
+    return np.flatnonzero(nuevo)
+
+
+def _starts(filas: Filas, *campos: str) -> NDArray[np.int64]:
+    return _changes(*(filas[campo] for campo in campos))
+
+
+def _tiles(filas: Filas, inicios: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whether the rows of each group follow each other from an hour's start to its end."""
+    resto = filas["momento"] % SEGUNDOS_POR_HORA
+    fin = resto + filas["segundos"]
+    sigue = np.ones(filas.size, np.bool_)
+    sigue[1:] = resto[1:] == fin[:-1]
+    sigue[inicios] = resto[inicios] == 0
+    ultimos = np.append(inicios[1:], filas.size) - 1
+    return np.logical_and.reduceat(sigue, inicios) & (fin[ultimos] == SEGUNDOS_POR_HORA)
+
+
+def _text(segundos: int) -> str:
+    try:
+        return f"{instante(segundos // SEGUNDOS_POR_HORA):%Y-%m-%dT%H}:{segundos // 60 % 60:02}Z"
+    except (OverflowError, ValueError, OSError):
+        return f"{segundos} s desde 1970"

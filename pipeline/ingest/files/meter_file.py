@@ -1,0 +1,383 @@
+"""A file of any known layout: what it is, and its readings by the hour.
+
+Everything that is decided is decided on the whole file, before the first reading is handed on. The
+file is read twice; its rows wait, as numbers, in memory or (a long file's) on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.domain import Lecturas
+from detection.errors import LecturaInvalidaError, PermanentError
+from pipeline.ingest.files.blocks import (
+    FILAS_POR_TROZO,
+    METODOS,
+    Informe,
+    LectorEnCodigo,
+    Rechazada,
+)
+from pipeline.ingest.files.cell_reader import Codigos
+from pipeline.ingest.files.container import Entrada, open_parts
+from pipeline.ingest.files.hours import Cuentas, HourMaker
+from pipeline.ingest.files.interval_store import FILA, Filas, IntervalStore, rows_of
+from pipeline.ingest.files.limits import Limites
+from pipeline.ingest.files.placing import Placer
+from pipeline.ingest.files.profile import Perfil, load_profile
+from pipeline.ingest.files.recognition import PERFIL_PROPIO, find_reader
+from pipeline.ingest.files.steps import Pasos
+from pipeline.ingest.files.table_source import TableSource
+from pipeline.ingest.files.tables import open_tables
+from pipeline.ingest.files.text_cells import FormatoError, brief
+from pipeline.ingest.validation import Reglas
+
+Etiqueta: TypeAlias = "str | int | None"
+Avance: TypeAlias = "Callable[[float], None]"
+
+_registro = logging.getLogger(__name__)
+_PRIMERA_PASADA, _SEGUNDA_PASADA, _HORAS = 0.4, 0.4, 0.2
+"""Parts of the time that the two readings take, and the hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpcionesLectura:
+    """How a file is to be read.
+
+    Parameters
+    ----------
+    zona : str
+        IANA zone of local times, where the layout has no zone of its own.
+    consumo_maximo_kwh : float
+        Largest reading admitted, kWh in one hour.
+    ahora_hora : int
+        Absolute hour of now.
+    perfil : Path, optional
+        Layout of the user's; no other one is tried.
+    unidad : str
+        Of the values, where the user says it: Wh, kWh or MWh.
+    """
+
+    zona: str
+    consumo_maximo_kwh: float
+    ahora_hora: int
+    perfil: Path | None = None
+    unidad: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trozo:
+    """A piece of a file.
+
+    Parameters
+    ----------
+    lecturas : Lecturas
+        Whole hours, in the file's order.
+    etiqueta, tipo : list or None
+        Their labels; None = the file has no such column.
+    rechazadas : list of (int, LecturaInvalidaError)
+        Line of the file (the header of a CSV is line 1) or row (Parquet: from 1), and the reason.
+    avance : float
+        Part of the file that is done, 0 to 1.
+    metodo : list or None
+        "real" or "estimada" for each reading, None where the file does not say; None = it never
+        says.
+    lineas : ndarray (n,), int64
+        Line of the last interval of each reading.
+    """
+
+    lecturas: Lecturas
+    etiqueta: list[Etiqueta] | None
+    rechazadas: list[Rechazada]
+    avance: float
+    metodo: list[str | None] | None
+    tipo: list[str | None] | None
+    lineas: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class MeterFile:
+    """A file that is known and has been looked at whole.
+
+    Parameters
+    ----------
+    ruta : Path
+    opciones : OpcionesLectura
+    informe : Informe
+        What it is and what has been decided; notes are added while it is read.
+    cuentas : Cuentas
+        What repeats and what is summed; grows while it is read.
+    """
+
+    ruta: Path
+    opciones: OpcionesLectura
+    informe: Informe
+    cuentas: Cuentas
+    _fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]]
+    _entradas: list[Entrada]
+    _clientes: Codigos = field(default_factory=Codigos)
+
+    def trozos(self, avanzar: Avance = lambda _parte: None) -> Iterator[Trozo]:
+        """Yield the readings, piece by piece.
+
+        Raises
+        ------
+        PermanentError
+            The file cannot be read to its end, or has no row.
+        """
+        with _said(self.ruta), IntervalStore() as guardadas:
+            rechazadas = list(self._fill(guardadas, avanzar))
+            hay = False
+            for trozo in self._hours(guardadas, rechazadas):
+                hay = True
+                avanzar(trozo.avance)
+                yield trozo
+            if not hay:
+                raise PermanentError(f"«{self.ruta}» no tiene ninguna fila de lecturas")
+
+    def _fill(self, guardadas: IntervalStore, avanzar: Avance) -> Iterator[Rechazada]:
+        """Read all parts of the file into the store; yield the rows that are none."""
+        partes = len(self._fuentes)
+        for k, (fuente, entrada) in enumerate(zip(self._fuentes, self._entradas, strict=True)):
+            if isinstance(fuente, TableSource):
+                pares = fuente.rows(self.informe)
+            else:
+                pares = self._read_code(*fuente)
+            for filas, rechazadas in pares:
+                guardadas.add(filas)
+                yield from rechazadas if partes == 1 else _within(entrada.nombre, rechazadas)
+                avanzar(_PRIMERA_PASADA + _SEGUNDA_PASADA * (k + entrada.avance) / partes)
+
+    def _read_code(
+        self, lector: LectorEnCodigo, entrada: Entrada
+    ) -> Iterator[tuple[Filas, list[Rechazada]]]:
+        for bloque in lector.leer(entrada, self.informe):
+            codigos = np.array([self._clientes.code(c) for c in bloque.clientes], np.int32)
+            yield rows_of(bloque, codigos), bloque.rechazadas
+
+    def _hours(self, guardadas: IntervalStore, rechazadas: list[Rechazada]) -> Iterator[Trozo]:
+        """Yield the hours of what has been stored, and what has been refused in all."""
+        fuente = self._fuentes[0]
+        tabla = fuente if isinstance(fuente, TableSource) else None
+        colocador = Placer(
+            ZoneInfo(self.opciones.zona) if tabla is None else tabla.zona,
+            None if tabla is None else tabla.disposicion.perfil.tiempo,
+            self._steps(),
+            self._clientes.nombres,
+        )
+        horas = HourMaker(
+            self._clientes.nombres, self.informe.canales_exigidos, self.cuentas,
+            self.informe.nombres_de_canal,
+        )  # fmt: skip
+        limites = Limites(
+            self._clientes.nombres,
+            self.opciones.zona,
+            self.opciones.ahora_hora,
+            self.opciones.consumo_maximo_kwh,
+        )
+        for filas, parte in guardadas.parts():
+            colocadas, fuera = colocador.place(filas)
+            rechazadas += fuera
+            dentro, fuera = limites.check_rows(colocadas)
+            rechazadas += fuera
+            enteras, fuera = horas.make(_to_energy(dentro))
+            rechazadas += fuera
+            buenas, fuera = limites.check_hours(enteras)
+            rechazadas += fuera
+            yield from self._cut(buenas, rechazadas, parte)
+            rechazadas = []
+        if rechazadas:
+            yield from self._cut(np.zeros(0, FILA), rechazadas, 1.0)
+
+    def _steps(self) -> Pasos:
+        tablas = [f for f in self._fuentes if isinstance(f, TableSource)]
+        if not tablas:
+            return Pasos((60,), 60)
+        tiempo = tablas[0].disposicion.perfil.tiempo
+        return Pasos(tiempo.pasos, tiempo.paso, min(t.tiempos.menor for t in tablas))
+
+    def _cut(self, horas: Filas, rechazadas: list[Rechazada], parte: float) -> Iterator[Trozo]:
+        """Yield hours in pieces, in the order of their lines; refused rows come with the first."""
+        horas = horas[np.argsort(horas["linea"], kind="stable")]
+        rechazadas = sorted(rechazadas, key=lambda r: r[0])
+        for i in range(0, max(1, horas.size), FILAS_POR_TROZO):
+            suyas = horas[i : i + FILAS_POR_TROZO]
+            falta = 1.0 - parte * (i + suyas.size) / max(1, horas.size)
+            yield self._piece(suyas, rechazadas, 1.0 - _HORAS * falta)
+            rechazadas = []
+
+    def _piece(self, horas: Filas, rechazadas: list[Rechazada], avance: float) -> Trozo:
+        nombres = self._clientes.nombres
+        tabla = self._fuentes[0] if isinstance(self._fuentes[0], TableSource) else None
+        sitios = {} if tabla is None else tabla.disposicion.sitios
+        con_metodo = tabla is None or "metodo" in sitios or not _is_own(tabla.disposicion.perfil)
+        etiquetas = tipos = None
+        if tabla is not None and "etiqueta" in sitios:
+            etiquetas = [_label(tabla.etiquetas.nombres, k) for k in horas["etiqueta"].tolist()]
+        if tabla is not None and "tipo" in sitios:
+            suyos = tabla.tipos.nombres
+            tipos = [None if k < 0 else suyos[k] for k in horas["tipo"].tolist()]
+        return Trozo(
+            Lecturas(
+                [nombres[k] for k in horas["cliente"].tolist()],
+                horas["momento"].copy(),
+                horas["valor"] + 0.0,
+            ),
+            etiquetas,
+            rechazadas,
+            avance,
+            [METODOS[k] for k in horas["metodo"].tolist()] if con_metodo else None,
+            tipos,
+            horas["linea"].copy(),
+        )
+
+
+def open_meter_file(
+    ruta: Path, opciones: OpcionesLectura, avanzar: Avance = lambda _parte: None
+) -> MeterFile:
+    """Return a file that is known and has been read once.
+
+    Parameters
+    ----------
+    avanzar : callable
+        Told the part of all the work that is done, 0 to 1.
+
+    Raises
+    ------
+    PermanentError
+        The file cannot be read, is of no known layout, or it cannot be told what it means.
+    """
+    perfil = None if opciones.perfil is None else load_profile(opciones.perfil)
+    informe, clientes = Informe(), Codigos()
+    fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]] = []
+    entradas: list[Entrada] = []
+    formatos: list[str] = []
+    with _said(ruta):
+        partes = open_parts(ruta, ZoneInfo(opciones.zona))
+        for k, entrada in enumerate(partes):
+            with _named(entrada.nombre if len(partes) > 1 else ""):
+                suyas = _open_sources(entrada, opciones, perfil, clientes, formatos)
+                for fuente in suyas:
+                    if isinstance(fuente, TableSource):
+                        hecho = _part_done(avanzar, k, entrada, len(partes))
+                        fuente.survey(informe, hecho)
+            fuentes += suyas
+            entradas += [entrada] * len(suyas)
+        if len(set(formatos)) > 1:
+            raise FormatoError(f"mezcla formatos: {', '.join(dict.fromkeys(formatos))}")
+    informe.formato = formatos[0]
+    zonas = [f.zona.key for f in fuentes if isinstance(f, TableSource)]
+    informe.zona = zonas[0] if zonas else "la que dice el propio formato"
+    return MeterFile(ruta, opciones, informe, Cuentas(), fuentes, entradas, clientes)
+
+
+def _open_sources(
+    entrada: Entrada,
+    opciones: OpcionesLectura,
+    perfil: Perfil | None,
+    clientes: Codigos,
+    formatos: list[str],
+) -> list[TableSource | tuple[LectorEnCodigo, Entrada]]:
+    """Return what reads a part of a file; the names of its layouts are added to ``formatos``."""
+    if not entrada.muestra.strip():
+        raise FormatoError("está vacío")
+    lector = find_reader(entrada) if perfil is None else None
+    if lector is not None:
+        formatos.append(lector.nombre)
+        return [(lector, entrada)]
+    fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]] = []
+    for tabla in open_tables(entrada, perfil):
+        suyo = tabla.disposicion.perfil
+        formatos.append(suyo.nombre)
+        zona = ZoneInfo(suyo.tiempo.zona or opciones.zona)
+        fuentes.append(
+            TableSource(
+                tabla.disposicion, tabla.trozos, zona, entrada.nombre, opciones.unidad, clientes
+            )
+        )
+    return fuentes
+
+
+def read_archivo(
+    ruta: Path,
+    reglas: Reglas,
+    ahora_hora: int,
+    zona: str,
+    perfil: Path | None = None,
+    unidad: str = "",
+) -> Iterator[Trozo]:
+    """Yield the readings of a file of any known layout, piece by piece; its notes go to the log.
+
+    Raises
+    ------
+    PermanentError
+        As ``open_meter_file`` and ``MeterFile.trozos``.
+    """
+    opciones = OpcionesLectura(zona, reglas.maximo_kwh, ahora_hora, perfil, unidad)
+    archivo = open_meter_file(ruta, opciones)
+    yield from archivo.trozos()
+    for aviso in archivo.informe.avisos:
+        _registro.info("«%s»: %s", ruta, aviso)
+
+
+def _part_done(avanzar: Avance, k: int, entrada: Entrada, partes: int) -> Callable[[], None]:
+    return lambda: avanzar(_PRIMERA_PASADA * (k + entrada.avance) / partes)
+
+
+def _to_energy(filas: Filas) -> Filas:
+    """Return rows whose mean power has become the energy of their interval."""
+    if filas["potencia"].any():
+        horas = filas["segundos"] / 3600
+        filas["valor"] = np.where(
+            filas["potencia"], np.round(filas["valor"] * horas, 9), filas["valor"]
+        )
+    return filas
+
+
+def _is_own(perfil: Perfil) -> bool:
+    return perfil.nombre == PERFIL_PROPIO
+
+
+def _label(nombres: Sequence[str], codigo: int) -> Etiqueta:
+    texto = None if codigo < 0 else nombres[codigo]
+    return int(texto) if texto in {"0", "1"} else texto
+
+
+def _within(nombre: str, rechazadas: list[Rechazada]) -> Iterator[Rechazada]:
+    """Yield refused rows whose reason says in which part of the file they are."""
+    for linea, error in rechazadas:
+        yield linea, LecturaInvalidaError(error.motivo, f"{brief(nombre)}: {error.detalle}")
+
+
+@contextlib.contextmanager
+def _named(nombre: str) -> Iterator[None]:
+    """Say in which part of a file something is wrong."""
+    try:
+        yield
+    except FormatoError as error:
+        raise FormatoError(f"{brief(nombre)}: {error}" if nombre else str(error)) from error
+
+
+@contextlib.contextmanager
+def _said(ruta: Path) -> Iterator[None]:
+    """Say in one sentence, with the file's name, why it cannot be read."""
+    try:
+        yield
+    except FormatoError as error:
+        raise PermanentError(f"«{ruta}»: {error}") from error
+    except OSError as error:
+        textos = {
+            FileNotFoundError: "no existe",
+            IsADirectoryError: "es una carpeta",
+            PermissionError: "no hay permiso",
+        }
+        que = textos.get(type(error), error.strerror or str(error))
+        raise PermanentError(f"no se puede leer «{ruta}»: {que}") from error

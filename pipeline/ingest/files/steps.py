@@ -1,0 +1,105 @@
+"""How long the intervals of a file are: measured on its times, customer by customer and day by day.
+
+A row that bears 01:00 may be an hour or the last quarter of one; only the rows around it say which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FILAS_DE_PRUEBA = 12
+"""So many rows a customer must have at a step that is longer than the shortest of the file: fewer
+may be what is left of shorter intervals."""
+_MAYOR = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Pasos:
+    """What steps a layout may have and what the whole file shows.
+
+    Parameters
+    ----------
+    pasos : tuple of int
+        Minutes.
+    supuesto : int
+        What a lone row is taken for; 0 = it is refused.
+    menor : int
+        The shortest in the file.
+    """
+
+    pasos: tuple[int, ...]
+    supuesto: int
+    menor: int = _MAYOR
+
+    def fits(self, minuto: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether minutes can begin or end an interval."""
+        bueno = np.zeros(minuto.shape, np.bool_)
+        for paso in self.pasos:
+            bueno |= minuto % paso == 0
+        return bueno
+
+    def snap(self, comun: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the longest step that divides what the minutes of some rows have in common."""
+        leido = np.zeros(comun.shape, np.int64)
+        for paso in sorted(self.pasos):
+            leido[comun % paso == 0] = paso
+        return leido
+
+
+@dataclass(slots=True)
+class MinutosVistos:
+    """The minutes of the hour that a file's times have."""
+
+    minutos: set[int] = field(default_factory=set)
+
+    def see(self, minutos: Iterable[int]) -> None:
+        """Take the minutes of some times."""
+        self.minutos.update(m % _MAYOR for m in minutos)
+
+    def shortest(self, pasos: tuple[int, ...]) -> int:
+        """Return the shortest step, of those that a layout may have."""
+        vistos = np.array(sorted(self.minutos) or [0], np.int64)
+        medida = Pasos(pasos, 0)
+        buenos = vistos[medida.fits(vistos)]
+        comun = np.gcd.reduce(np.append(buenos, _MAYOR))
+        return int(medida.snap(np.array([comun]))[0]) or min(pasos)
+
+
+def measure(
+    cliente: NDArray[np.int64], dia: NDArray[np.int64], minuto: NDArray[np.int64], pasos: Pasos
+) -> NDArray[np.int64]:
+    """Return the minutes of each row's interval (n,); 0 = it cannot be told.
+
+    Parameters
+    ----------
+    cliente, dia : ndarray (n,)
+        Sorted by both.
+    minuto : ndarray (n,)
+        Of the day, at which an interval begins or ends.
+    pasos : Pasos
+    """
+    n = cliente.size
+    nuevo = np.ones(n, np.bool_)
+    nuevo[1:] = (cliente[1:] != cliente[:-1]) | (dia[1:] != dia[:-1])
+    grupos = np.flatnonzero(nuevo)
+    comun = np.gcd(minuto % _MAYOR, _MAYOR)
+    suyo = pasos.snap(np.gcd.reduceat(comun, grupos))
+    cuantas = np.diff(np.append(grupos, n))
+    # The same, of all that the customer has here.
+    otro = np.ones(grupos.size, np.bool_)
+    otro[1:] = cliente[grupos][1:] != cliente[grupos][:-1]
+    primeros = np.flatnonzero(otro)
+    menor = np.minimum.reduceat(suyo, primeros)
+    filas = np.add.reduceat(cuantas, primeros)
+    menor = np.where((menor > pasos.menor) & (filas < FILAS_DE_PRUEBA), pasos.menor, menor)
+    menor_suyo = np.repeat(menor, np.diff(np.append(primeros, grupos.size)))
+    suyo = np.where((suyo > menor_suyo) & (cuantas < FILAS_DE_PRUEBA), menor_suyo, suyo)
+    if not pasos.supuesto:
+        suyo = np.where(cuantas < 2, 0, suyo)
+    elif pasos.supuesto < _MAYOR:
+        suyo = np.where((cuantas < 2) & (suyo > pasos.supuesto), pasos.supuesto, suyo)
+    return np.repeat(suyo, cuantas)

@@ -1,0 +1,364 @@
+"""A table that a profile describes: what the whole of it shows, and then its rows as numbers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.errors import LecturaInvalidaError
+from pipeline.ingest.files.blocks import (
+    ESTIMADA,
+    METODOS,
+    REAL,
+    Informe,
+    MotivoArchivo,
+    Rechazada,
+    reject,
+)
+from pipeline.ingest.files.cell_reader import CellReader, Codigos, Errores
+from pipeline.ingest.files.identity import id_of_file, read_id
+from pipeline.ingest.files.interval_store import FILA, Filas
+from pipeline.ingest.files.layout import Disposicion
+from pipeline.ingest.files.moments import read_instant
+from pipeline.ingest.files.numbers import Marcas, NumberReader
+from pipeline.ingest.files.profile import normalize
+from pipeline.ingest.files.rows import Columnas
+from pipeline.ingest.files.table_times import TableTimes
+from pipeline.ingest.files.text_cells import FormatoError, brief, clean
+from pipeline.ingest.files.units import FACTORES, POTENCIAS, decide_unit
+from pipeline.ingest.validation import Motivo, invalida
+
+TEXTOS_CONTADOS = 200_000
+"""Distinct values that are counted for the median."""
+_DECIMAL_DE = {";": ",", ",": "."}
+
+Trozos: TypeAlias = "Callable[[Sequence[int]], Iterator[Columnas]]"
+
+
+@dataclass(slots=True)
+class TableSource:
+    """Reads one table twice.
+
+    Parameters
+    ----------
+    disposicion : Disposicion
+    trozos : callable
+        Gives the columns that are asked for from the beginning of the table.
+    zona : ZoneInfo
+        Of times without offset.
+    nombre : str
+        The file's, where the customer may be.
+    unidad : str
+        What the user says; "" = nothing.
+    clientes, canales, etiquetas, tipos : Codigos
+        Codes that the rows bear.
+    """
+
+    disposicion: Disposicion
+    trozos: Trozos
+    zona: ZoneInfo
+    nombre: str
+    unidad: str
+    clientes: Codigos
+    canales: Codigos = field(default_factory=Codigos)
+    etiquetas: Codigos = field(default_factory=Codigos)
+    tipos: Codigos = field(default_factory=Codigos)
+    tiempos: TableTimes = field(init=False)
+    _marcas: Marcas = field(default_factory=Marcas)
+    _lectores: dict[str, CellReader] = field(default_factory=dict)
+    _numeros: NumberReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tiempos = TableTimes(self.disposicion, self.zona)
+
+    # ---- the first reading
+
+    def survey(self, informe: Informe, avanzar: Callable[[], None] = lambda: None) -> None:
+        """Read the whole table, and decide all that does not depend on a single row.
+
+        Raises
+        ------
+        FormatoError
+            It cannot be told what its numbers or times mean.
+        """
+        disposicion = self.disposicion
+        contados: Counter[str] = Counter()
+        sin_unidad = disposicion.valor.unidad == "desconocida"
+        for columnas in self.trozos(self._asked()):
+            self.tiempos.survey(columnas)
+            for sitio in (*disposicion.valores, *disposicion.sumas):
+                textos = [clean(t) for t in columnas.textos[sitio]]
+                self._marcas.see(textos)
+                if sin_unidad:
+                    self._count(contados, textos, columnas.codigos[sitio])
+            avanzar()
+        self.tiempos.decide()
+        perfil = disposicion.perfil
+        decimal = perfil.decimal or _DECIMAL_DE.get(disposicion.separador, "")
+        self._numeros = NumberReader(self._marcas, decimal)
+        leidos = {t: self._numeros.read(t) for t in contados}
+        buenos = {t: v for t, v in leidos.items() if isinstance(v, float)}
+        unidad = decide_unit(
+            disposicion.valor.unidad,
+            self.unidad,
+            [v * 60 / self.tiempos.menor for v in buenos.values()],
+            [contados[t] for t in buenos],
+        )
+        if self.unidad and disposicion.valor.unidad not in {"desconocida", self.unidad}:
+            informe.note(
+                f"el archivo dice {disposicion.valor.unidad}; se lee en {self.unidad}, como se pide"
+            )
+        self.unidad = unidad
+        informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
+        informe.decimal = self._marcas.describe() or f"«{decimal or '.'}» decimal"
+        informe.marca = self.tiempos.describe()
+
+    @staticmethod
+    def _count(contados: Counter[str], textos: list[str], codigos: NDArray[np.int32]) -> None:
+        veces = np.bincount(codigos, minlength=len(textos)).tolist()
+        lleno = len(contados) >= TEXTOS_CONTADOS
+        for texto, n in zip(textos, veces, strict=True):
+            if not lleno or texto in contados:
+                contados[texto] += n
+
+    def _asked(self) -> list[int]:
+        """Return which columns are read."""
+        d = self.disposicion
+        suyas = {*d.valores, *d.sumas, *d.vertidas, *d.filas, *d.sitios.values()} - {-1}
+        return sorted(suyas | ({0} if d.perfil.pie else set()))
+
+    # ---- the second reading
+
+    def rows(self, informe: Informe) -> Iterator[tuple[Filas, list[Rechazada]]]:
+        """Yield the rows of the table, and those that are none."""
+        unico = self._customer_of_file(informe)
+        for columnas in self.trozos(self._asked()):
+            errores = Errores(columnas.lineas)
+            filas = np.zeros(len(columnas), FILA)
+            filas["linea"] = columnas.lineas
+            filas["etiqueta"] = filas["tipo"] = -1
+            fuera = self._left_out(columnas, errores, informe)
+            errores.mala |= fuera
+            if unico is None:
+                filas["cliente"] = self._reader("id", self._customer, np.int32).read(
+                    columnas, errores
+                )
+            else:
+                filas["cliente"] = unico
+            self._read_marks(columnas, filas)
+            self._tell_exported(columnas, informe)
+            if self.disposicion.perfil.tiempo.forma in {"dia_por_fila", "instante_por_columna"}:
+                filas, buena = self._widen(columnas, filas, errores)
+            else:
+                self.tiempos.read(columnas, filas, errores)
+                buena = ~errores.mala
+                self._read_values(columnas, filas, errores)
+            yield filas[buena], errores.rechazadas
+
+    def _customer_of_file(self, informe: Informe) -> int | None:
+        """Return the customer of all rows, where no column names it."""
+        identidad = self.disposicion.perfil.identidad
+        if "columna" in identidad.de and "id" in self.disposicion.sitios:
+            return None
+        nombre = id_of_file(identidad, self.disposicion.encima, self.nombre)
+        informe.note(f"el cliente de todas las filas es {brief(nombre)}")
+        return self.clientes.code(nombre)
+
+    def _reader(self, nombre: str, leer: Callable[[str], Any], clase: Any) -> CellReader:
+        if nombre not in self._lectores:
+            sitio = self.disposicion.sitios[nombre]
+            self._lectores[nombre] = CellReader(sitio, leer, clase)
+        return self._lectores[nombre]
+
+    def _customer(self, celda: str) -> int | LecturaInvalidaError:
+        nombre = read_id(celda, self.disposicion.perfil.identidad)
+        if not nombre:
+            return invalida(Motivo.PROPIETARIO_AUSENTE, "falta propietario_id")
+        return self.clientes.code(nombre)
+
+    def _left_out(
+        self, columnas: Columnas, errores: Errores, informe: Informe
+    ) -> NDArray[np.bool_]:
+        """Return which rows are no consumption: totals, exported energy, blank ones."""
+        perfil = self.disposicion.perfil
+        fuera = np.ones(len(columnas), np.bool_)
+        for sitio in columnas.textos:
+            vacia = np.array([not t.strip() for t in columnas.textos[sitio]], np.bool_)
+            fuera &= vacia[columnas.codigos[sitio]]
+        if perfil.pie:
+            pie = [bool(re.match(perfil.pie, clean(t), re.IGNORECASE)) for t in columnas.textos[0]]
+            fuera |= np.array(pie, np.bool_)[columnas.codigos[0]]
+        for filas, sitio in zip(perfil.filas, self.disposicion.filas, strict=True):
+            clases = [_class_of(t, filas) for t in columnas.textos[sitio]]
+            if "vertida" in clases:
+                nombre = filas.columna[0]
+                informe.note(f"la energía vertida (según {nombre}) no es consumo y no se envía")
+            codigos = columnas.codigos[sitio]
+            otra = np.array([c in {"vertida", "otras"} for c in clases], np.bool_)[codigos]
+            rara = np.array([not c for c in clases], np.bool_)[codigos] & ~fuera
+            textos = columnas.textos[sitio]
+            errores.take(rara, _unknown_row(textos, codigos, str(filas.columna[0])))
+            fuera |= otra
+        return fuera
+
+    def _read_marks(self, columnas: Columnas, filas: Filas) -> None:
+        """Write provenance, channel, revision and labels."""
+        sitios = self.disposicion.sitios
+        perfil = self.disposicion.perfil
+        lectores: dict[str, Callable[[str], Any]] = {
+            "metodo": self._method,
+            "canal": lambda t: self.canales.code(clean(t)),
+            "revision": lambda t: _revision(t, perfil.tiempo.orden),
+            "etiqueta": lambda t: self.etiquetas.code(t.strip()) if t.strip() else -1,
+            "tipo": lambda t: self.tipos.code(t.strip()) if t.strip() else -1,
+        }
+        for nombre, leer in lectores.items():
+            if nombre in sitios:
+                lector = self._reader(nombre, leer, np.int64)
+                filas[nombre] = lector.read(columnas, Errores(columnas.lineas))
+
+    def _method(self, celda: str) -> int:
+        suya, metodo = normalize(celda), self.disposicion.perfil.metodo
+        if _is_one_of(suya, metodo.real):
+            return METODOS.index(REAL)
+        return METODOS.index(ESTIMADA) if _is_one_of(suya, metodo.estimada) else 0
+
+    def _tell_exported(self, columnas: Columnas, informe: Informe) -> None:
+        for sitio in self.disposicion.vertidas:
+            if any(t.strip("0,. ") for t in columnas.textos[sitio]):
+                nombre = self._name_of(sitio)
+                informe.note(f"la energía vertida ({nombre}) no es consumo y no se envía")
+
+    def _name_of(self, sitio: int) -> str:
+        valor = self.disposicion.valor
+        k = self.disposicion.vertidas.index(sitio)
+        nombre = valor.vertida[min(k, len(valor.vertida) - 1)][0]
+        return f"columna {nombre}" if isinstance(nombre, int) else nombre
+
+    # ---- the values
+
+    def _read_values(self, columnas: Columnas, filas: Filas, errores: Errores) -> None:
+        """Write the energy; a row with a bad one stays, so that its hour is not summed without."""
+        factor, potencia = self._factors(columnas, errores)
+        valor = self._values(self.disposicion.valores[0], columnas, errores)
+        for sitio in self.disposicion.sumas:
+            hay = np.array([bool(clean(t)) for t in columnas.textos[sitio]], np.bool_)
+            hay = hay[columnas.codigos[sitio]]
+            if hay.any():
+                # An empty cell adds nothing and is no error.
+                otros = Errores(columnas.lineas)
+                otros.mala = ~hay | errores.mala
+                suma = self._values(sitio, columnas, otros)
+                errores.rechazadas.extend(otros.rechazadas)
+                errores.mala |= otros.mala & hay
+                valor = valor + np.where(hay, suma, 0.0)
+        filas["valor"] = np.round(valor * factor, 9)
+        filas["potencia"] = potencia
+        filas["dicho"] = errores.mala
+
+    def _values(self, sitio: int, columnas: Columnas, errores: Errores) -> NDArray[np.float64]:
+        nombre = f"valor {sitio}"
+        if nombre not in self._lectores:
+            self._lectores[nombre] = CellReader(sitio, self._energy, np.float64)
+        return self._lectores[nombre].read(columnas, errores)
+
+    def _energy(self, celda: str) -> float | LecturaInvalidaError:
+        valor = self._numeros.read(celda)
+        if isinstance(valor, float) and valor < 0:
+            return invalida(Motivo.CONSUMO_NEGATIVO, f"{brief(clean(celda))} es menor que cero")
+        return valor
+
+    def _factors(self, columnas: Columnas, errores: Errores) -> tuple[Any, Any]:
+        """Return by what values are multiplied to be kWh, or kW, and whether they are power."""
+        if self.unidad != "columna":
+            clase = self.unidad.lower()
+            return FACTORES[clase], clase in POTENCIAS
+        sitio = self.disposicion.sitios["unidad"]
+        textos = [clean(t).lower() for t in columnas.textos[sitio]]
+        codigos = columnas.codigos[sitio]
+        malos = np.array([t not in FACTORES for t in textos], np.bool_)
+        errores.take(
+            malos[codigos],
+            lambda i: reject(
+                MotivoArchivo.REGISTRO_NO_VALIDO,
+                f"la unidad «{brief(textos[codigos[i]])}» no es de energía",
+            ),
+        )
+        factores = np.array([FACTORES.get(t, np.nan) for t in textos], np.float64)
+        potencias = np.array([t in POTENCIAS for t in textos], np.bool_)
+        return factores[codigos], potencias[codigos]
+
+    def _widen(
+        self, columnas: Columnas, filas: Filas, errores: Errores
+    ) -> tuple[Filas, NDArray[np.bool_]]:
+        """Return a row for each interval of rows that have many."""
+        instantes = self.disposicion.perfil.tiempo.forma == "instante_por_columna"
+        dia = np.zeros(len(columnas), np.int64)
+        if not instantes:
+            dia = self.tiempos.days(columnas, errores)
+        factor, potencia = self._factors(columnas, errores)
+        buena = ~errores.mala
+        partes: list[Filas] = []
+        for k, sitio in enumerate(self.disposicion.valores):
+            hay = np.array([bool(clean(t)) for t in columnas.textos[sitio]], np.bool_)
+            suyas = filas.copy()
+            if instantes:
+                momento = read_instant(self.disposicion.instantes[k], "ymd")
+                if isinstance(momento, LecturaInvalidaError):
+                    raise FormatoError(
+                        f"«{brief(self.disposicion.instantes[k])}» no es un instante"
+                    )
+                suyas["exacto"] = momento.exacto
+                suyas["momento"] = momento.valor if momento.exacto else momento.valor % 1440
+                suyas["dia"] = momento.valor // 1440 * (not momento.exacto)
+            else:
+                suyas["dia"], suyas["momento"] = dia, k * self.tiempos.menor
+                suyas["segundos"] = self.tiempos.menor * 60
+            otros = Errores(columnas.lineas)
+            queda = buena & hay[columnas.codigos[sitio]]
+            otros.mala = ~queda
+            valor = self._values(sitio, columnas, otros)
+            errores.rechazadas.extend(otros.rechazadas)
+            suyas["valor"] = np.round(valor * factor, 9)
+            suyas["potencia"] = potencia
+            suyas["dicho"] = otros.mala & queda
+            partes.append(suyas[queda])
+        todas = np.concatenate(partes)
+        return todas, np.ones(todas.size, np.bool_)
+
+
+def _is_one_of(celda: str, textos: Sequence[str]) -> bool:
+    return any(celda == t or ("*" in t and fnmatchcase(celda, t)) for t in textos)
+
+
+def _class_of(celda: str, filas: Any) -> str:
+    suya = normalize(clean(celda))
+    for clase in ("consumo", "vertida", "otras"):
+        if _is_one_of(suya, getattr(filas, clase)):
+            return clase
+    return ""
+
+
+def _unknown_row(
+    textos: list[str], codigos: NDArray[np.int32], columna: str
+) -> Callable[[int], LecturaInvalidaError]:
+    return lambda i: reject(
+        MotivoArchivo.FILA_DESCONOCIDA,
+        f"{columna} es «{brief(clean(textos[codigos[i]]))}», y no se sabe si es consumo",
+    )
+
+
+def _revision(celda: str, orden: str) -> int:
+    texto = clean(celda)
+    if texto.isascii() and texto.isdigit() and len(texto) <= 18:
+        return int(texto)
+    momento = read_instant(texto, orden)
+    return 0 if isinstance(momento, LecturaInvalidaError) else momento.valor

@@ -1,0 +1,89 @@
+"""Texts of files as they are compared, cut and named: cells, customers, errors."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+LARGO_ID = 20
+LARGO_DICHO = 40
+# Ministry's code: ES, 4 + 12 digits, 2 check letters; 2 more characters name the border point.
+_CUPS = re.compile(r"(ES\d{16}[A-Z]{2})[0-9A-Z]{2}", re.ASCII)
+_FORMULA = re.compile(r'="([^"]*)"')
+
+
+class FormatoError(Exception):
+    """What is wrong with a file as a whole, in Spanish."""
+
+
+def read_rows(
+    lineas: Iterator[str], separador: str, saltadas: int = 0
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, cells stripped, each with the line at which it ends.
+
+    ``saltadas`` lines of the file are read already.
+    """
+    lector: Any = csv.reader(lineas, delimiter=separador)
+    try:
+        for fila in lector:
+            celdas = [celda.strip() for celda in fila]
+            if any(celdas):
+                yield saltadas + lector.line_num, celdas
+    except csv.Error as error:
+        raise FormatoError(
+            f"la línea {saltadas + lector.line_num + 1} no es CSV (¿comillas sin cerrar?)"
+        ) from error
+
+
+def clean(celda: str) -> str:
+    """Return a cell without blanks and without the ``="…"`` by which Excel keeps zeros.
+
+    Examples
+    --------
+    >>> clean(' ="0541" ')
+    '0541'
+    """
+    limpia = celda.strip()
+    formula = _FORMULA.fullmatch(limpia) if limpia.startswith("=") else None
+    return formula.group(1).strip() if formula else limpia
+
+
+def id_from_cups(texto: str) -> str:
+    """Return the ``propietario_id`` of a CUPS: its first 20 characters.
+
+    A CUPS has 20 characters, or 22 where the two last name the border point (1F, 1P, 00). The
+    20 are the supply point; ``propietario_id`` has room for no more.
+
+    Examples
+    --------
+    >>> id_from_cups("es0021000000000000aa1p")
+    'ES0021000000000000AA'
+    """
+    cups = texto.strip().upper()
+    largo = _CUPS.fullmatch(cups)
+    return largo.group(1) if largo else cups
+
+
+def brief(texto: str) -> str:
+    """Return a text as it may stand in a line for the user: cut, and without control codes."""
+    corto = texto if len(texto) <= LARGO_DICHO else f"{texto[:LARGO_DICHO]}…"
+    return corto if corto.isprintable() else ascii(corto)
+
+
+def short_id(texto: str) -> str:
+    """Return a stable ``propietario_id`` for a name of any length.
+
+    Up to 20 characters it is the name itself; of a longer one, its first 11 characters, "_"
+    and 8 hexadecimal digits of its SHA-256: the same name gives always the same customer.
+
+    Examples
+    --------
+    >>> short_id("6345172663"), short_id("contador_energia_total")
+    ('6345172663', 'contador_en_40764c96')
+    """
+    if len(texto) <= LARGO_ID:
+        return texto
+    return f"{texto[: LARGO_ID - 9]}_{hashlib.sha256(texto.encode()).hexdigest()[:8]}"

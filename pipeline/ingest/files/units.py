@@ -1,0 +1,64 @@
+"""The unit of a file's values: what it says, what the user says, and what a home can use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.ingest.files.text_cells import FormatoError
+
+FACTORES = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "w": 1e-3, "kw": 1.0}
+POTENCIAS = frozenset({"w", "kw"})
+MEDIANA_MAXIMA_KWH = 20.0
+"""Above this median of an hour is no home, whose tariffs end at 15 kW."""
+MEDIANA_MINIMA_KWH = 0.002
+"""Below, not even a router uses less."""
+
+
+def plausible_unit(mediana: float) -> str:
+    """Return the unit that hourly values of a median look like, of Wh, kWh and MWh."""
+    if mediana > MEDIANA_MAXIMA_KWH:
+        return "Wh"
+    return "MWh" if 0.0 < mediana < MEDIANA_MINIMA_KWH else "kWh"
+
+
+def decide_unit(declarada: str, pedida: str, valores: list[float], pesos: list[int]) -> str:
+    """Return the unit of a file's values.
+
+    Parameters
+    ----------
+    declarada : str
+        What the layout says; ``desconocida``: nothing.
+    pedida : str
+        What the user says; "" = nothing.
+    valores, pesos : list
+        Distinct values of the file and how often each comes.
+
+    Raises
+    ------
+    FormatoError
+        Nobody says it, and taken for kWh the values are no home's.
+    """
+    if pedida:
+        return pedida
+    if declarada != "desconocida":
+        return declarada
+    mediana = median(valores, pesos)
+    parece = plausible_unit(mediana)
+    if parece != "kWh":
+        raise FormatoError(
+            f"la columna de consumo no dice su unidad, y con una mediana de {mediana:g} parecen "
+            f"{parece}, no kWh: dígalo con --unidad {parece} (o kWh, si lo son)"
+        )
+    return "kWh"
+
+
+def median(valores: list[float], pesos: list[int]) -> float:
+    """Return the median of values that are not zero; 0 where there is none."""
+    v, p = np.array(valores, float), np.array(pesos, float)
+    hay = np.isfinite(v) & (v > 0)
+    if not hay.any():
+        return 0.0
+    v, p = v[hay], p[hay]
+    orden = np.argsort(v)
+    suma = np.cumsum(p[orden])
+    return float(v[orden][np.searchsorted(suma, suma[-1] / 2)])
