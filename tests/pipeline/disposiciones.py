@@ -1,7 +1,7 @@
-"""Writers of the layouts in which utilities hand out curves: one known curve, as each would write it.
+"""Writers of the layouts in which utilities hand out curves: one known curve, as each writes it.
 
-Independent of the readers: a layout is written from the instants of its intervals, never from what a
-profile says. Energy is in whole Wh, so that every unit and every decimal mark is exact.
+Independent of the readers: a layout is written from the instants of its intervals, never from what
+a profile says. Energy is in whole Wh, so that every unit and every decimal mark is exact.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 CUPS = "ES0021000000000000AA"
-MADRID, LISBOA, PARIS = (
-    ZoneInfo(f"Europe/{ciudad}") for ciudad in ("Madrid", "Lisbon", "Paris")
-)
+MADRID, LISBOA, PARIS = (ZoneInfo(f"Europe/{ciudad}") for ciudad in ("Madrid", "Lisbon", "Paris"))
 
 
 class Intervalo(NamedTuple):
@@ -129,8 +127,7 @@ def lines(cabecera: str, filas: Iterator[str], fin: str = "\n") -> bytes:
 
 def cnmc(curva: Curva) -> bytes:
     filas = (
-        f"{CUPS};{dia:%d/%m/%Y};{n};{coma(tramo.wh / 1000)};R"
-        for dia, n, tramo in numbered(curva)
+        f"{CUPS};{dia:%d/%m/%Y};{n};{coma(tramo.wh / 1000)};R" for dia, n, tramo in numbered(curva)
     )
     return lines("CUPS;Fecha;Hora;Consumo_kWh;Metodo_obtencion", filas, "\r\n")
 
@@ -142,8 +139,7 @@ def cnmc_parentesis(curva: Curva) -> bytes:
 
 def edistribucion(curva: Curva) -> bytes:
     filas = (
-        f"{CUPS};{dia:%d/%m/%Y};{n};{coma(tramo.wh / 1000)};R"
-        for dia, n, tramo in numbered(curva)
+        f"{CUPS};{dia:%d/%m/%Y};{n};{coma(tramo.wh / 1000)};R" for dia, n, tramo in numbered(curva)
     )
     return lines("CUPS;Fecha;Hora;AE_kWh;REAL/ESTIMADO", filas)
 
@@ -184,7 +180,8 @@ def datadis_web_corrida(curva: Curva) -> bytes:
 
 
 def datadis_cuartos(curva: Curva) -> bytes:
-    """Ends of quarters, 00:15 to 24:00; the clock goes back after the last of the first hour."""
+    """Write ends of quarters, 00:15 to 24:00; the clock goes back after those of the first hour."""
+
     def stamp(fin: datetime) -> str:
         dia = fin - timedelta(days=1) if fin.time() == datetime.min.time() else fin
         hora = "24:00" if dia is not fin else f"{fin:%H:%M}"
@@ -237,8 +234,7 @@ def datadis_time_curve(curva: Curva) -> bytes:
 def exchange(curva: Curva, segundos: str, resto: Callable[[str], str]) -> bytes:
     """Rows without header: CUPS, end of the interval, its season, and the rest of the row."""
     filas = (
-        f"{CUPS}1P;{segundos.format(fin=fin)};{season(curva, tramo.fin)};"
-        + resto(str(tramo.wh))
+        f"{CUPS}1P;{segundos.format(fin=fin)};{season(curva, tramo.fin)};" + resto(str(tramo.wh))
         for fin, tramo in ends(curva)
     )
     return lines("", filas)
@@ -323,15 +319,13 @@ EREDES_10 = (
 
 
 def eredes(curva: Curva) -> bytes:
-    filas = (
-        f"{fin:%Y/%m/%d;%H:%M};{coma(to_kw(tramo))};Real" for fin, tramo in run_ends(curva)
-    )
+    filas = (f"{fin:%Y/%m/%d;%H:%M};{coma(to_kw(tramo))};Real" for fin, tramo in run_ends(curva))
     antes = f"CPE;{CPE}\n\nData;Hora;Consumo registado, Ativa (kW);Estado"
     return lines(antes, filas)
 
 
 def eredes_10(curva: Curva) -> bytes:
-    """What the grid gave is right; the house itself consumed 1 kW more."""
+    """Write what the grid gave, and 1 kW more as what the house itself consumed."""
     filas = (
         f"{fin:%Y/%m/%d;%H:%M};{coma(to_kw(t))};Real;0,1;Real;{coma(to_kw(t) + 1)};Real;0;Real"
         for fin, t in run_ends(curva)
@@ -357,6 +351,7 @@ def eredes_xlsx(curva: Curva) -> bytes:
 
 def workbook(filas: list[list[object]]) -> bytes:
     """Return an Office Open XML workbook of one sheet, strings in line."""
+
     def cell(valor: object) -> str:
         if isinstance(valor, int | float):
             return f"<c><v>{valor}</v></c>"
@@ -464,7 +459,7 @@ def quarter_names() -> list[str]:
 
 
 def edistribuzione(curva: Curva) -> bytes:
-    """A row a day, 96 quarters by the clock; a day of another length cannot be written so."""
+    """Write a row a day, 96 quarters by the clock; a day of another length does not fit."""
     dias: dict[date, dict[str, float]] = defaultdict(dict)
     for local, tramo in starts(curva):
         dias[local.date()][f"{local:%H:%M}"] = tramo.wh / 1000
@@ -515,9 +510,7 @@ def esb(curva: Curva) -> bytes:
     filas = []
     for fin, tramo in run_ends(curva):
         comun = f"{MPRN},000000000099999999"
-        filas.append(
-            f"{comun},{to_kw(tramo):.6f},Active Import Interval (kW),{fin:%d-%m-%Y %H:%M}"
-        )
+        filas.append(f"{comun},{to_kw(tramo):.6f},Active Import Interval (kW),{fin:%d-%m-%Y %H:%M}")
         filas.append(f"{comun},0.100000,Active Export Interval (kW),{fin:%d-%m-%Y %H:%M}")
     return lines(
         "MPRN,Meter Serial Number,Read Value,Read Type,Read Date and End Time", reversed(filas)
@@ -530,7 +523,7 @@ PGE = "TYPE,DATE,START TIME,END TIME,IMPORT (kWh),EXPORT (kWh),COST,NOTES"
 
 
 def pge(curva: Curva) -> bytes:
-    """Ends are the last minute; the day of 25 hours has 24 labels, the double one with the sum."""
+    """Write ends as the last minute; the hour that comes twice has one label, with the sum."""
     sumas: dict[tuple[date, str, str], int] = defaultdict(int)
     for local, tramo in starts(curva):
         ultimo = local + (tramo.fin - tramo.inicio) - timedelta(minutes=1)
@@ -582,7 +575,7 @@ def ha_estadisticas(curva: Curva) -> bytes:
 
 
 def ha_tsv(curva: Curva) -> bytes:
-    """The export of import_statistics: local start without offset, in which October is doubled."""
+    """Write the export of import_statistics: local starts without offset."""
     filas = (
         f"{SENSOR}\t{inicio.astimezone(curva.zona):%d.%m.%Y %H:%M}\tkWh\t{wh / 1000}"
         for inicio, wh, _ in readings_of(curva)
@@ -602,8 +595,9 @@ def ha_historial(curva: Curva) -> bytes:
 
 
 def ha_panel(curva: Curva) -> bytes:
-    """A column an hour, a row a counter; what goes out, what it costs and the sum are others."""
+    """Write a column an hour and a row a counter, among them what goes out and a sum."""
     instantes = [f"{t.inicio:%Y-%m-%dT%H:%M:%S}.000Z" for t in curva.intervalos]
+
     def row(nombre: str, tipo: str, valores: Iterator[object]) -> str:
         return f"{nombre},{tipo},kWh," + ",".join(map(str, valores))
 
@@ -642,6 +636,7 @@ def nem12(curva: Curva) -> bytes:
 
 def green_button(curva: Curva) -> bytes:
     punto = "/espi/1_1/resource/RetailCustomer/7/UsagePoint/6300112244"
+
     def entry(enlaces: dict[str, str], contenido: str) -> str:
         textos = "".join(f'<link rel="{r}" href="{h}"/>' for r, h in enlaces.items())
         return f"<entry>{textos}<content>{contenido}</content></entry>"

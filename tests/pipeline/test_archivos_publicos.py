@@ -1,4 +1,4 @@
-"""Files of the kind that people who load utilities' curves report: the right hours, or a refusal."""
+"""Files like those of which people who load curves report: the right hours, or a refusal."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ PUEDE_RECHAZAR = {
     "40_consumo_sin_unidad_en_wh.csv",
     "43_datadis_marzo_sin_la_24.csv",
 }
-# Files whose answers the folder leaves empty: start of the first hour, and Wh of each, added up here
-# by hand from their rows.
+# Files whose answers the folder leaves empty: start of the first hour, and Wh of each, added up by
+# hand from their rows.
 MEDIAS_HORAS = [330, 560, 500, 440, 380, 610, 550, 490, 430, 370]
 DIA = [200, 570, 940, 310, 680, 1050, 420, 790, 1160, 530, 900, 270, 640, 1010, 380, 750, 1120, 490,
        860, 230, 600, 970, 340, 710]  # fmt: skip
