@@ -48,7 +48,9 @@ class Curva:
         return {hora: wh / 1000 for hora, wh in sumas.items()}
 
 
-def make_curva(zona: ZoneInfo, desde: date, dias: int, minutos: int, semilla: int) -> Curva:
+def make_curva(
+    zona: ZoneInfo, desde: date, dias: int, minutos: int, semilla: int, multiplo: int = 20
+) -> Curva:
     """Return a house's curve: some days with hours of nothing, and none like another."""
     rng = np.random.default_rng(semilla)
     hasta = desde + timedelta(days=dias)
@@ -58,7 +60,7 @@ def make_curva(zona: ZoneInfo, desde: date, dias: int, minutos: int, semilla: in
     paso = timedelta(minutes=minutos)
     cuantos = (fin - inicio) // paso
     # Multiples of 20 Wh have few digits in kW, W and kWh alike.
-    wh = rng.integers(1, 150, cuantos) * 20 * (rng.random(cuantos) > 0.05)
+    wh = rng.integers(1, 150, cuantos) * multiplo * (rng.random(cuantos) > 0.05)
     tramos = (
         Intervalo(inicio + i * paso, inicio + (i + 1) * paso, int(w)) for i, w in enumerate(wh)
     )
@@ -586,9 +588,9 @@ def ha_tsv(curva: Curva) -> bytes:
 def ha_historial(curva: Curva) -> bytes:
     """States: the counter as it stood, with the seconds at which Home Assistant saw it."""
     primero = curva.intervalos[0].inicio
-    filas = [f"{SENSOR},1000,{primero:%Y-%m-%dT%H:%M}:00.000Z"]
+    filas = [f"{SENSOR},1000,{primero:%Y-%m-%dT%H:%M}:00.417Z"]
     filas += [
-        f"{SENSOR},{contador / 1000},{tramo.fin:%Y-%m-%dT%H:%M}:00.000Z"
+        f"{SENSOR},{contador / 1000},{tramo.fin:%Y-%m-%dT%H:%M}:00.417Z"
         for tramo, (_, _, contador) in zip(curva.intervalos, readings_of(curva), strict=True)
     ]
     return lines("entity_id,state,last_changed", iter(filas))
@@ -726,7 +728,8 @@ class Disposicion:
     zona : ZoneInfo
         That of its local times; UTC or the market's where it has others.
     por_filas : bool
-        Whether its intervals are one a line, so that a line can be taken out or doubled.
+        Whether its intervals are one a line, so that a line can be taken out or doubled. Of a
+        counter's states none can: a state holds until the next one that there is.
     sin_cambios : bool
         Whether it cannot say the days on which the clock changes: they may be refused.
     tramo_wh : int
@@ -786,7 +789,7 @@ DISPOSICIONES: dict[str, Disposicion] = {
     "SDG&E": Disposicion(sdge, (60, 15), CALIFORNIA),
     "Home Assistant, estadísticas": Disposicion(ha_estadisticas, zona=SIN_HORARIO),
     "Home Assistant, TSV": Disposicion(ha_tsv),
-    "Home Assistant, historial": Disposicion(ha_historial, (15,), SIN_HORARIO),
+    "Home Assistant, historial": Disposicion(ha_historial, (15,), SIN_HORARIO, por_filas=False),
     "Home Assistant, panel": Disposicion(ha_panel, zona=SIN_HORARIO, por_filas=False),
     "tabla propia": Disposicion(tabla, (60, 30, 15), SIN_HORARIO),
     "NEM12": Disposicion(nem12, (30, 15, 5, 60), MERCADO, por_filas=False),

@@ -6,9 +6,9 @@ columns: a row an hour, stamped with the hour's BEGINNING to the millisecond, wi
 its END. Such a row is told by its stamp, and is read as the state of an hour later.
 
 No reading comes out of an hour at one of whose ends the counter was unknown (``unavailable``), of
-a silence in which it moved (six hours; one where statistics are missing) or of more than 31 days,
-nor of an hour in which it went back. The hours that the file cuts, at both its ends, are no hours
-of it.
+a silence of more than an hour in which it moved by more than its smallest step, of one of more than
+31 days, nor of an hour in which it went back. The hours that the file cuts, at both its ends, are
+no hours of it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,19 @@ from pipeline.ingest.files.blocks import (
     reject,
 )
 from pipeline.ingest.files.instants import read_moment, to_text
-from pipeline.ingest.files.source_file import Entrada, brief, read_table, short_id, split_header
+from pipeline.ingest.files.source_file import (
+    Entrada,
+    FormatoError,
+    brief,
+    read_table,
+    short_id,
+    split_header,
+)
 from pipeline.ingest.validation import Motivo, invalida
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
-HORAS_DE_SILENCIO = 6
-"""A household's counter moves every hour; a longer silence is Home Assistant's, not the house's."""
+HORAS_DE_SILENCIO = 1
+"""In a longer one nobody knows in which hour the counter moved, unless it moved by one step."""
 HORAS_PARADO = 31 * 24
 """So long may a counter stand still, as in an empty house; after that it is not believed."""
 _COLUMNAS = ("entity_id", "state", "last_changed")
@@ -53,7 +60,7 @@ def is_history(entrada: Entrada) -> bool:
 def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
     """Yield the hours of a history."""
     informe.unidad, informe.zona = "kWh (contador)", "UTC"
-    con_estadisticas = _has_statistics(entrada)
+    con_estadisticas, pasos = _look_ahead(entrada)
     if con_estadisticas:
         informe.note(
             "tiene filas de estadísticas (el principio de la hora con el contador a su fin)"
@@ -69,7 +76,8 @@ def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
             if es_hora:
                 momento += SEGUNDOS_POR_HORA
             contador = contadores.setdefault(
-                nombre, _Contador(short_id(nombre.removeprefix("sensor.")))
+                nombre,
+                _Contador(short_id(nombre.removeprefix("sensor.")), pasos.get(nombre, 0.0)),
             )
             contador.see(linea, momento, _to_kwh(estado), es_hora, recogida)
         except LecturaInvalidaError as error:
@@ -89,21 +97,27 @@ def _rows(entrada: Entrada) -> Iterator[tuple[int, tuple[str, str, str]]]:
             yield linea, (nombre, estado, cuando)
 
 
-def _has_statistics(entrada: Entrada) -> bool:
-    """Return whether rows on the hour, to the millisecond, are statistics.
+def _look_ahead(entrada: Entrada) -> tuple[bool, dict[str, float]]:
+    """Return whether rows on the hour are statistics, and the smallest step of each counter.
 
     A state is seen at any millisecond: where others too have none, their times have been rounded
     and say nothing.
     """
-    en_punto = False
-    for _, (_, _, cuando) in _rows(entrada):
+    en_punto, redondeadas = False, False
+    pasos: dict[str, float] = {}
+    ultimos: dict[str, float] = {}
+    for _, (nombre, estado, cuando) in _rows(entrada):
         partes = _EN_PUNTO.fullmatch(cuando)
-        if partes is None:
-            continue
-        if partes.group(1, 2) != ("00", "00"):
-            return False
-        en_punto = True
-    return en_punto
+        if partes is not None:
+            en_punto = en_punto or partes.group(1, 2) == ("00", "00")
+            redondeadas = redondeadas or partes.group(1, 2) != ("00", "00")
+        kwh = _to_kwh(estado)
+        if kwh is not None:
+            paso = kwh - ultimos.get(nombre, kwh)
+            if paso > 0:
+                pasos[nombre] = min(paso, pasos.get(nombre, paso))
+            ultimos[nombre] = kwh
+    return en_punto and not redondeadas, pasos
 
 
 def _is_on_the_hour(cuando: str) -> bool:
@@ -129,11 +143,13 @@ class _Contador:
     """
 
     propietario_id: str
+    paso_kwh: float
     hora: int = -1
     inicio_kwh: float | None = None
     kwh: float | None = None
     ultimo_kwh: float | None = None
     momento: int = -1
+    hasta_estadistica: int = -1
     muda: bool = False
     retrocede: bool = False
 
@@ -142,14 +158,24 @@ class _Contador:
     ) -> None:
         """Take a state; the hours that end before it or with it come out."""
         if momento < self.momento:
-            raise invalida(Motivo.TIEMPO_ILEGIBLE, "es anterior a la fila de antes")
+            if (
+                self.momento == self.hasta_estadistica
+                and momento > self.momento - SEGUNDOS_POR_HORA
+            ):
+                # A state of the last hour that the statistics tell already.
+                return
+            raise FormatoError(
+                f"la línea {linea} es anterior a la de antes: un historial va en su orden"
+            )
+        if es_hora:
+            self.hasta_estadistica = momento
         hora, resto = divmod(momento, SEGUNDOS_POR_HORA)
         atras = kwh is not None and self.ultimo_kwh is not None and kwh < self.ultimo_kwh
         if self.momento < 0:
             # What the beginning of the file cuts is no hour of the file.
             self.hora, self.muda = hora, resto > 0
             self.inicio_kwh = kwh
-        elif self._was_silent(momento, kwh, 1 if es_hora else HORAS_DE_SILENCIO):
+        elif self._was_silent(momento, kwh):
             horas = (momento - self.momento) // SEGUNDOS_POR_HORA
             detalle = f"{brief(self.propietario_id)}: {horas} h sin datos"
             recogida.reject(linea, reject(MotivoArchivo.HORA_INCOMPLETA, detalle))
@@ -163,10 +189,13 @@ class _Contador:
         self.kwh, self.momento = kwh, momento
         self.ultimo_kwh = self.ultimo_kwh if kwh is None else kwh
 
-    def _was_silent(self, momento: int, kwh: float | None, horas_de_silencio: int) -> bool:
+    def _was_silent(self, momento: int, kwh: float | None) -> bool:
         horas = (momento - self.momento) / SEGUNDOS_POR_HORA
-        movido = None not in (kwh, self.kwh) and kwh != self.kwh
-        return horas > HORAS_PARADO or (horas > horas_de_silencio and movido)
+        if kwh is None or self.kwh is None or kwh == self.kwh:
+            return horas > HORAS_PARADO
+        # A counter of whole kWh that moves by one has moved as it always does.
+        un_paso = kwh - self.kwh <= self.paso_kwh * 1.001
+        return horas > HORAS_PARADO or (horas > HORAS_DE_SILENCIO and not un_paso)
 
     def _close_hour(self, linea: int, fin_kwh: float | None, recogida: Recogida) -> None:
         """End the running hour with the counter at its end, and begin the next one."""
