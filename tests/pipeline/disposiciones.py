@@ -585,6 +585,19 @@ def ha_tsv(curva: Curva) -> bytes:
     return lines("statistic_id\tstart\tunit\tdelta", filas)
 
 
+def ha_tsv_contador(curva: Curva) -> bytes:
+    """Write the same with the counter instead of what it moved, the newest first."""
+    filas = [
+        f"{SENSOR}\tkWh\t{inicio.astimezone(curva.zona):%d.%m.%Y %H:%M}\t"
+        f"{coma(contador / 1000)}\t{coma(contador / 1000 - 900)}"
+        for inicio, _, contador in readings_of(curva)
+    ]
+    # The hour before the first one tells where the counter stood.
+    primera = curva.intervalos[0].inicio - timedelta(hours=1)
+    antes = f"{SENSOR}\tkWh\t{primera.astimezone(curva.zona):%d.%m.%Y %H:%M}\t1000,0\t100,0"
+    return lines("statistic_id\tunit\tstart\tstate\tsum", reversed([antes, *filas]))
+
+
 def ha_historial(curva: Curva) -> bytes:
     """States: the counter as it stood, with the seconds at which Home Assistant saw it."""
     primero = curva.intervalos[0].inicio
@@ -789,6 +802,7 @@ DISPOSICIONES: dict[str, Disposicion] = {
     "SDG&E": Disposicion(sdge, (60, 15), CALIFORNIA),
     "Home Assistant, estadísticas": Disposicion(ha_estadisticas, zona=SIN_HORARIO),
     "Home Assistant, TSV": Disposicion(ha_tsv),
+    "Home Assistant, TSV con el contador": Disposicion(ha_tsv_contador),
     "Home Assistant, historial": Disposicion(ha_historial, (15,), SIN_HORARIO, por_filas=False),
     "Home Assistant, panel": Disposicion(ha_panel, zona=SIN_HORARIO, por_filas=False),
     "tabla propia": Disposicion(tabla, (60, 30, 15), SIN_HORARIO),

@@ -175,7 +175,7 @@ class _Contador:
             # What the beginning of the file cuts is no hour of the file.
             self.hora, self.muda = hora, resto > 0
             self.inicio_kwh = kwh
-        elif self._was_silent(momento, kwh):
+        elif self._was_silent(momento, kwh, es_hora):
             horas = (momento - self.momento) // SEGUNDOS_POR_HORA
             detalle = f"{brief(self.propietario_id)}: {horas} h sin datos"
             recogida.reject(linea, reject(MotivoArchivo.HORA_INCOMPLETA, detalle))
@@ -189,12 +189,13 @@ class _Contador:
         self.kwh, self.momento = kwh, momento
         self.ultimo_kwh = self.ultimo_kwh if kwh is None else kwh
 
-    def _was_silent(self, momento: int, kwh: float | None) -> bool:
+    def _was_silent(self, momento: int, kwh: float | None, es_hora: bool) -> bool:
         horas = (momento - self.momento) / SEGUNDOS_POR_HORA
         if kwh is None or self.kwh is None or kwh == self.kwh:
             return horas > HORAS_PARADO
-        # A counter of whole kWh that moves by one has moved as it always does.
-        un_paso = kwh - self.kwh <= self.paso_kwh * 1.001
+        # A counter of whole kWh that moves by one has moved as it always does. Statistics have a
+        # row every hour, so that one is missing.
+        un_paso = kwh - self.kwh <= self.paso_kwh * 1.001 and not es_hora
         return horas > HORAS_PARADO or (horas > HORAS_DE_SILENCIO and not un_paso)
 
     def _close_hour(self, linea: int, fin_kwh: float | None, recogida: Recogida) -> None:
