@@ -1,7 +1,7 @@
 """Home Assistant's exported statistics that only have the counter: what it moved in each hour.
 
-The export of import_statistics has ``delta``, or the counter at the end of each hour (``sum``, which
-goes on where the meter is changed; else ``state``). Then the hour is the difference to the row of
+The export of import_statistics has ``delta``, or the counter at the end of each hour (``sum``,
+which goes on where the meter is changed; else ``state``). Then the hour is the difference to the row of
 the hour before it, in a file that goes up or down in time; without that row it gives no reading.
 The rows come out as those of an export with ``delta``, and its profile does the rest.
 """
@@ -18,7 +18,7 @@ from pipeline.ingest.files.blocks import Convertidor
 from pipeline.ingest.files.instants import to_instants
 from pipeline.ingest.files.source_file import Entrada, read_rows
 
-_NUMERO = re.compile(r"-?\d+([.,]\d+)?", re.ASCII)
+_NUMERO = re.compile(r"-?\d{1,15}([.,]\d{1,9})?", re.ASCII)
 _LOCAL = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d):(\d\d)", re.ASCII)
 _SEPARADORES = "\t;|,"
 _UNA_HORA = timedelta(hours=1)
@@ -68,7 +68,7 @@ class _Fila:
 
 
 def _rows(entrada: Entrada) -> Iterator[_Fila]:
-    """Yield the rows that have a counter; those of what is measured, as a temperature, have none."""
+    """Yield the rows that have a counter; those of a temperature and the like have none."""
     with entrada.text() as lineas:
         cabecera = next((linea for linea in lineas if linea.strip()), "")
         separador, nombres = _split(cabecera)
@@ -76,8 +76,8 @@ def _rows(entrada: Entrada) -> Iterator[_Fila]:
         sitios = [nombres.index(n) if n in nombres else len(nombres)
                   for n in ("statistic_id", "start", "unit", contador)]  # fmt: skip
         for linea, celdas in read_rows(lineas, separador, 1):
-            celdas += [""] * (len(nombres) + 1 - len(celdas))
-            nombre, inicio, unidad, valor = (celdas[sitio] for sitio in sitios)
+            llena = celdas + [""] * (len(nombres) + 1 - len(celdas))
+            nombre, inicio, unidad, valor = (llena[sitio] for sitio in sitios)
             if _NUMERO.fullmatch(valor):
                 yield _Fila(linea, nombre, inicio, unidad, valor)
 
