@@ -61,9 +61,8 @@ def make_curva(
     cuantos = (fin - inicio) // paso
     # Multiples of 20 Wh have few digits in kW, W and kWh alike.
     wh = rng.integers(1, 150, cuantos) * multiplo * (rng.random(cuantos) > 0.05)
-    tramos = (
-        Intervalo(inicio + i * paso, inicio + (i + 1) * paso, int(w)) for i, w in enumerate(wh)
-    )
+    instantes = [inicio + i * paso for i in range(cuantos + 1)]
+    tramos = map(Intervalo, instantes, instantes[1:], wh.tolist())
     return Curva(zona, tuple(tramos))
 
 

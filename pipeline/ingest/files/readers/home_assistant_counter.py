@@ -1,9 +1,9 @@
 """Home Assistant's exported statistics that only have the counter: what it moved in each hour.
 
 The export of import_statistics has ``delta``, or the counter at the end of each hour (``sum``,
-which goes on where the meter is changed; else ``state``). Then the hour is the difference to the row of
-the hour before it, in a file that goes up or down in time; without that row it gives no reading.
-The rows come out as those of an export with ``delta``, and its profile does the rest.
+which goes on where the meter is changed; else ``state``). Then the hour is the difference to the
+row of the hour before it, in a file that goes up or down in time; without that row it gives no
+reading. The rows come out as those of an export with ``delta``, and its profile does the rest.
 """
 
 from __future__ import annotations
