@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from detection.domain import hora_absoluta, instante
 from detection.errors import PermanentError
@@ -22,12 +23,31 @@ class Leido:
     metodos: dict[tuple[str, datetime], str | None] = field(default_factory=dict)
     repetidas: int = 0
     motivos: list[str] = field(default_factory=list)
-    lineas: list[int] = field(default_factory=list)
+    rechazadas: list[tuple[int, str]] = field(default_factory=list)
     rechazado: bool = False
+
+    @property
+    def filas(self) -> list[tuple[str, str, float, str | None]]:
+        """Return customer, UTC start, kWh and provenance of each hour, by customer and time."""
+        return [
+            (cliente, f"{hora:%Y-%m-%dT%H}", kwh, self.metodos[cliente, hora])
+            for (cliente, hora), kwh in sorted(self.horas.items())
+        ]
 
     @property
     def clientes(self) -> set[str]:
         return {cliente for cliente, _ in self.horas}
+
+
+def leer_texto(
+    carpeta: Path, contenido: str | bytes, nombre: str = "curva.dat", **opciones: Any
+) -> Leido:
+    """Return what is read of a file with this content."""
+    ruta = carpeta / nombre
+    ruta.write_bytes(contenido if isinstance(contenido, bytes) else contenido.encode())
+    leido = leer(ruta, **opciones)
+    leido.rechazadas.sort()
+    return leido
 
 
 def leer(
@@ -54,7 +74,7 @@ def leer(
                 leido.horas[clave] = kwh
                 leido.metodos[clave] = metodo
             leido.motivos += [str(error) for _, error in trozo.rechazadas]
-            leido.lineas += [linea for linea, _ in trozo.rechazadas]
+            leido.rechazadas += [(linea, error.motivo) for linea, error in trozo.rechazadas]
     except PermanentError as error:
         # What fails as a whole has sent nothing: it fails before its first reading.
         assert not leido.horas

@@ -1,4 +1,4 @@
-"""A curve that is written in any layout and read again is the same, hour for hour, or is refused."""
+"""A curve written in any layout and read again is the same, hour for hour, or is refused."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_both_changes_of_the_clock_come_back_in_every_layout(
 
 
 def first_days(d: Disposicion, anio: int) -> list[date]:
-    """Some days before the changes in Europe, or in the United States."""
+    """Return days before the changes in Europe, or in the United States."""
     if d.zona.key.startswith("America"):
         return [date(anio, 3, 7), date(anio, 10, 31)]
     return [date(anio, 3, 24), date(anio, 10, 24)]
@@ -131,7 +131,7 @@ def test_a_curve_comes_back_out_of_every_container(
     check_same(read_bytes(tmp_path, contenido, d), curva, d)
 
 
-# --- What is damaged never yields a wrong hour -----------------------------------------------------
+# --- What is damaged never yields a wrong hour ---------------------------------------------------
 
 
 DANIOS = ["quitada", "doblada", "barajada", "salteada", "cortada"]
