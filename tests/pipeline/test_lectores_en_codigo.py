@@ -1,4 +1,4 @@
-"""Formats that are no tables: NEM12, Green Button, SDAT, Home Assistant's counters, Datadis' JSON."""
+"""Formats that are no tables: NEM12, Green Button, SDAT, Home Assistant, Datadis' JSON."""
 
 from __future__ import annotations
 
