@@ -1,0 +1,134 @@
+"""Home Assistant's exported statistics that only have the counter: what it moved in each hour.
+
+The export of import_statistics has ``delta``, or the counter at the end of each hour (``sum``,
+which goes on where the meter is changed; else ``state``). Then the hour is the difference to the
+row of the hour before it, in a file that goes up or down in time; without that row it gives no
+reading. The rows come out as those of an export with ``delta``, and its profile does the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from pipeline.ingest.files.blocks import Convertidor
+from pipeline.ingest.files.instants import to_instants
+from pipeline.ingest.files.source_file import Entrada, read_rows
+
+_NUMERO = re.compile(r"-?\d{1,15}([.,]\d{1,9})?", re.ASCII)
+_LOCAL = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d):(\d\d)", re.ASCII)
+_SEPARADORES = "\t;|,"
+_UNA_HORA = timedelta(hours=1)
+
+
+def is_counter(entrada: Entrada) -> bool:
+    """Return whether the first line is the header of statistics without what moved in the hour."""
+    primera = next((linea for linea in entrada.head() if linea.strip()), "")
+    nombres = set(_split(primera)[1])
+    return (
+        {"statistic_id", "start"} <= nombres
+        and not {"change", "delta"} & nombres
+        and bool({"sum", "state"} & nombres)
+    )
+
+
+def _split(cabecera: str) -> tuple[str, list[str]]:
+    separador = max(_SEPARADORES, key=cabecera.count)
+    return separador, [n.strip().strip('"').lower() for n in cabecera.split(separador)]
+
+
+def rows_of_counter(entrada: Entrada) -> Iterator[tuple[int, list[str]]]:
+    """Yield the header and a row for each hour whose neighbour is there."""
+    yield 1, ["statistic_id", "start", "unit", "delta"]
+    hacia_atras = _goes_down(entrada)
+    anteriores: dict[str, _Fila] = {}
+    for fila in _rows(entrada):
+        antes = anteriores.get(fila.nombre)
+        anteriores[fila.nombre] = fila
+        if antes is None:
+            continue
+        fila.segunda = fila.inicio == antes.inicio
+        primera, ultima = (fila, antes) if hacia_atras else (antes, fila)
+        if _follows(primera, ultima, antes, entrada):
+            delta = _number(ultima.contador) - _number(primera.contador)
+            yield ultima.linea, [ultima.nombre, ultima.inicio, ultima.unidad, str(delta)]
+
+
+@dataclass(slots=True)
+class _Fila:
+    linea: int
+    nombre: str
+    inicio: str
+    unidad: str
+    contador: str
+    segunda: bool = False
+
+
+def _rows(entrada: Entrada) -> Iterator[_Fila]:
+    """Yield the rows that have a counter; those of a temperature and the like have none."""
+    with entrada.text() as lineas:
+        cabecera = next((linea for linea in lineas if linea.strip()), "")
+        separador, nombres = _split(cabecera)
+        contador = "sum" if "sum" in nombres else "state"
+        sitios = [nombres.index(n) if n in nombres else len(nombres)
+                  for n in ("statistic_id", "start", "unit", contador)]  # fmt: skip
+        for linea, celdas in read_rows(lineas, separador, 1):
+            llena = celdas + [""] * (len(nombres) + 1 - len(celdas))
+            nombre, inicio, unidad, valor = (llena[sitio] for sitio in sitios)
+            if _NUMERO.fullmatch(valor):
+                yield _Fila(linea, nombre, inicio, unidad, valor)
+
+
+def _goes_down(entrada: Entrada) -> bool:
+    """Return whether the file begins with the newest row, by the first two of one counter."""
+    primeros: dict[str, datetime] = {}
+    for fila in _rows(entrada):
+        momento = _to_time(fila.inicio)
+        primero = primeros.get(fila.nombre)
+        if momento is None or (primero is not None and primero.tzinfo != momento.tzinfo):
+            continue
+        if primero is not None and momento != primero:
+            return momento < primero
+        primeros.setdefault(fila.nombre, momento)
+    return False
+
+
+def _number(texto: str) -> Decimal:
+    return Decimal(texto.replace(",", "."))
+
+
+def _follows(primera: _Fila, ultima: _Fila, antes: _Fila, entrada: Entrada) -> bool:
+    """Return whether a row is that of the hour after another one, both of one unit.
+
+    ``antes`` is the one of both that stands first in the file. In October two rows have one time:
+    the hour behind them follows only where both are there.
+    """
+    desde, hasta = _to_time(primera.inicio), _to_time(ultima.inicio)
+    if desde is None or hasta is None or primera.unidad != ultima.unidad:
+        return False
+    if desde.tzinfo is not None or hasta.tzinfo is not None:
+        return None not in (desde.tzinfo, hasta.tzinfo) and hasta - desde == _UNA_HORA
+    dobles = [len(to_instants(momento, entrada.zona)) == 2 for momento in (desde, hasta)]
+    if desde == hasta:
+        return dobles[0]
+    salto = desde + _UNA_HORA
+    if hasta == salto:
+        return antes.segunda or not (dobles[0] if antes is primera else dobles[1])
+    return hasta == salto + _UNA_HORA and not to_instants(salto, entrada.zona)
+
+
+def _to_time(texto: str) -> datetime | None:
+    local = _LOCAL.fullmatch(texto)
+    try:
+        if local is not None:
+            dia, mes, anio, hora, minuto = map(int, local.groups())
+            return datetime(anio, mes, dia, hora, minuto)
+        return datetime.fromisoformat(texto)
+    except ValueError:
+        return None
+
+
+HA_CONTADOR = Convertidor("Home Assistant (contador)", is_counter, rows_of_counter)

@@ -1,0 +1,220 @@
+"""Home Assistant's history of an energy counter: its states, in kWh, with times in UTC.
+
+An hour's consumption is the counter at its end minus the counter at its beginning; a state holds
+until the next one. What is older than ten days comes from the long-term statistics, in the same
+columns: a row an hour, stamped with the hour's BEGINNING to the millisecond, with the counter at
+its END. Such a row is told by its stamp, and is read as the state of an hour later.
+
+No reading comes out of an hour at one of whose ends the counter was unknown (``unavailable``), of
+a silence of more than an hour in which it moved by more than its smallest step, of one of more than
+31 days, nor of an hour in which it went back. The hours that the file cuts, at both its ends, are
+no hours of it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from detection.domain import SEGUNDOS_POR_HORA
+from detection.errors import LecturaInvalidaError
+from pipeline.ingest.files.blocks import (
+    FILAS_POR_TROZO,
+    Informe,
+    Intervalos,
+    LectorEnCodigo,
+    MotivoArchivo,
+    Recogida,
+    reject,
+)
+from pipeline.ingest.files.instants import read_moment, to_text
+from pipeline.ingest.files.source_file import (
+    Entrada,
+    FormatoError,
+    brief,
+    read_table,
+    short_id,
+    split_header,
+)
+from pipeline.ingest.validation import Motivo, invalida
+from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
+
+HORAS_DE_SILENCIO = 1
+"""In a longer one nobody knows in which hour the counter moved, unless it moved by one step."""
+HORAS_PARADO = 31 * 24
+"""So long may a counter stand still, as in an empty house; after that it is not believed."""
+_COLUMNAS = ("entity_id", "state", "last_changed")
+_EN_PUNTO = re.compile(r".*[T ]\d\d:(\d\d):(\d\d)\.000\d*(?:Z|\+00:00)", re.ASCII)
+_PRIMERO = (PRIMER_ANIO - 1970) * 31_536_000
+_ULTIMO = (ULTIMO_ANIO + 1 - 1970) * 31_622_400
+
+
+def is_history(entrada: Entrada) -> bool:
+    """Return whether the first line that is not blank is the header of a history."""
+    primera = next((linea for linea in entrada.head() if linea.strip()), "")
+    return set(_COLUMNAS) <= set(split_header(primera)[1])
+
+
+def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
+    """Yield the hours of a history."""
+    informe.unidad, informe.zona = "kWh (contador)", "UTC"
+    con_estadisticas, pasos = _look_ahead(entrada)
+    if con_estadisticas:
+        informe.note(
+            "tiene filas de estadísticas (el principio de la hora con el contador a su fin)"
+        )
+    contadores: dict[str, _Contador] = {}
+    recogida = Recogida()
+    for linea, (nombre, estado, cuando) in _rows(entrada):
+        try:
+            momento = read_moment(cuando)
+            if not _PRIMERO <= momento <= _ULTIMO:
+                raise invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(cuando)}»")
+            es_hora = con_estadisticas and _is_on_the_hour(cuando)
+            if es_hora:
+                momento += SEGUNDOS_POR_HORA
+            contador = contadores.setdefault(
+                nombre,
+                _Contador(short_id(nombre.removeprefix("sensor.")), pasos.get(nombre, 0.0)),
+            )
+            contador.see(linea, momento, _to_kwh(estado), es_hora, recogida)
+        except LecturaInvalidaError as error:
+            recogida.reject(linea, error)
+        if len(recogida) >= FILAS_POR_TROZO:
+            yield recogida.take(entrada.avance)
+    if len(recogida):
+        yield recogida.take(1.0)
+
+
+def _rows(entrada: Entrada) -> Iterator[tuple[int, tuple[str, str, str]]]:
+    with entrada.text() as lineas:
+        tabla = read_table(lineas, lambda nombres: set(_COLUMNAS) <= set(nombres))
+        sitios = tabla.find(_COLUMNAS)
+        for linea, celdas in tabla.filas:
+            nombre, estado, cuando = (celdas[sitio] for sitio in sitios)
+            yield linea, (nombre, estado, cuando)
+
+
+def _look_ahead(entrada: Entrada) -> tuple[bool, dict[str, float]]:
+    """Return whether rows on the hour are statistics, and the smallest step of each counter.
+
+    A state is seen at any millisecond: where others too have none, their times have been rounded
+    and say nothing.
+    """
+    en_punto, redondeadas = False, False
+    pasos: dict[str, float] = {}
+    ultimos: dict[str, float] = {}
+    for _, (nombre, estado, cuando) in _rows(entrada):
+        partes = _EN_PUNTO.fullmatch(cuando)
+        if partes is not None:
+            en_punto = en_punto or partes.group(1, 2) == ("00", "00")
+            redondeadas = redondeadas or partes.group(1, 2) != ("00", "00")
+        kwh = _to_kwh(estado)
+        if kwh is not None:
+            paso = kwh - ultimos.get(nombre, kwh)
+            if paso > 0:
+                pasos[nombre] = min(paso, pasos.get(nombre, paso))
+            ultimos[nombre] = kwh
+    return en_punto and not redondeadas, pasos
+
+
+def _is_on_the_hour(cuando: str) -> bool:
+    partes = _EN_PUNTO.fullmatch(cuando)
+    return partes is not None and partes.group(1, 2) == ("00", "00")
+
+
+def _to_kwh(estado: str) -> float | None:
+    """Return the counter, or None where it was unknown."""
+    try:
+        valor = float(estado)
+    except ValueError:
+        return None
+    return valor if math.isfinite(valor) and "_" not in estado else None
+
+
+@dataclass(slots=True)
+class _Contador:
+    """A counter, and what is known of the hour that is running.
+
+    ``inicio_kwh`` is the counter at the beginning of ``hora``, ``ultimo_kwh`` its last known
+    state; None = unknown. An hour that is ``muda`` ends without a reading and without a word.
+    """
+
+    propietario_id: str
+    paso_kwh: float
+    hora: int = -1
+    inicio_kwh: float | None = None
+    kwh: float | None = None
+    ultimo_kwh: float | None = None
+    momento: int = -1
+    hasta_estadistica: int = -1
+    muda: bool = False
+    retrocede: bool = False
+
+    def see(
+        self, linea: int, momento: int, kwh: float | None, es_hora: bool, recogida: Recogida
+    ) -> None:
+        """Take a state; the hours that end before it or with it come out."""
+        if momento < self.momento:
+            if (
+                self.momento == self.hasta_estadistica
+                and momento > self.momento - SEGUNDOS_POR_HORA
+            ):
+                # A state of the last hour that the statistics tell already.
+                return
+            raise FormatoError(
+                f"la línea {linea} es anterior a la de antes: un historial va en su orden"
+            )
+        if es_hora:
+            self.hasta_estadistica = momento
+        hora, resto = divmod(momento, SEGUNDOS_POR_HORA)
+        atras = kwh is not None and self.ultimo_kwh is not None and kwh < self.ultimo_kwh
+        if self.momento < 0:
+            # What the beginning of the file cuts is no hour of the file.
+            self.hora, self.muda = hora, resto > 0
+            self.inicio_kwh = kwh
+        elif self._was_silent(momento, kwh, es_hora):
+            horas = (momento - self.momento) // SEGUNDOS_POR_HORA
+            detalle = f"{brief(self.propietario_id)}: {horas} h sin datos"
+            recogida.reject(linea, reject(MotivoArchivo.HORA_INCOMPLETA, detalle))
+            self.hora, self.inicio_kwh, self.muda, self.retrocede = hora, kwh, resto > 0, False
+        else:
+            self.retrocede = self.retrocede or (atras and resto == 0)
+            while self.hora < hora:
+                al_fin = self.hora + 1 == hora and resto == 0
+                self._close_hour(linea, kwh if al_fin else self.kwh, recogida)
+            self.retrocede = self.retrocede or (atras and resto > 0)
+        self.kwh, self.momento = kwh, momento
+        self.ultimo_kwh = self.ultimo_kwh if kwh is None else kwh
+
+    def _was_silent(self, momento: int, kwh: float | None, es_hora: bool) -> bool:
+        horas = (momento - self.momento) / SEGUNDOS_POR_HORA
+        if kwh is None or self.kwh is None or kwh == self.kwh:
+            return horas > HORAS_PARADO
+        # A counter of whole kWh that moves by one has moved as it always does. Statistics have a
+        # row every hour, so that one is missing.
+        un_paso = kwh - self.kwh <= self.paso_kwh * 1.001 and not es_hora
+        return horas > HORAS_PARADO or (horas > HORAS_DE_SILENCIO and not un_paso)
+
+    def _close_hour(self, linea: int, fin_kwh: float | None, recogida: Recogida) -> None:
+        """End the running hour with the counter at its end, and begin the next one."""
+        inicio = self.hora * SEGUNDOS_POR_HORA
+        cual = f"{brief(self.propietario_id)}, {to_text(inicio)}"
+        if self.muda:
+            pass
+        elif self.inicio_kwh is None or fin_kwh is None:
+            detalle = f"{cual}: no se conoce el contador al empezar o al acabar"
+            recogida.reject(linea, reject(MotivoArchivo.HORA_INCOMPLETA, detalle))
+        elif self.retrocede or fin_kwh < self.inicio_kwh:
+            detalle = f"{cual}: baja a {fin_kwh:g} kWh"
+            recogida.reject(linea, reject(MotivoArchivo.CONTADOR_RETROCEDE, detalle))
+        else:
+            consumo = round(fin_kwh - self.inicio_kwh, 9)
+            recogida.add(linea, self.propietario_id, inicio, SEGUNDOS_POR_HORA, consumo)
+        self.hora, self.inicio_kwh = self.hora + 1, fin_kwh
+        self.muda = self.retrocede = False
+
+
+HISTORIAL = LectorEnCodigo("Home Assistant (historial)", is_history, read_history)

@@ -1,0 +1,226 @@
+"""NEM12, the Australian market's file of interval meters (AEMO, Meter Data File Format).
+
+Consumption is the sum of an NMI's E channels (what the grid hands out); B channels are what the
+customer hands in and, as reactive energy and the like, are left out. The ``NMIConfiguration`` of
+record 200 says which E channels there are: an hour counts once all of them cover it. Times are
+market time, UTC+10 all the year. ``propietario_id`` is the NMI. Quality A is a real value, E, F and
+S are estimated, N is none. A day that comes twice is that of the later ``UpdateDateTime``.
+
+The library nemreader was tried and left: it reads a file whole into memory, skips a short day with
+a line in its log, takes any text for a missing value, and names no line of a wrong quality.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from detection.errors import LecturaInvalidaError
+from pipeline.ingest.files.blocks import (
+    FILAS_POR_TROZO,
+    Informe,
+    Intervalos,
+    LectorEnCodigo,
+    MotivoArchivo,
+    Recogida,
+    reject,
+)
+from pipeline.ingest.files.instants import load_day, to_date
+from pipeline.ingest.files.readers.numbers_of_text import read_energy
+from pipeline.ingest.files.source_file import Entrada, FormatoError, brief, read_rows, short_id
+
+ZONA = "Etc/GMT-10"
+"""UTC+10: the name's sign is the other way round."""
+_MINUTOS_POR_DIA = 1440
+_INTERVALOS = (5, 10, 15, 20, 30, 60)
+_COMIENZO = re.compile(r"100,NEM1[23]\b|200,[^,]*,(?:[A-Z]\d)+,|300,\d{8},", re.IGNORECASE)
+_CALIDAD = re.compile(r"[AEFNSV](\d\d)?", re.ASCII)
+_CANAL = re.compile(r"[A-Z]\d", re.ASCII)
+_REVISION = re.compile(r"\d{14}", re.ASCII)
+_FACTORES = {"WH": 1e-3, "KWH": 1.0, "MWH": 1e3}
+_METODOS = {"A": 1, "E": 2, "F": 2, "S": 2}
+
+
+def is_nem12(entrada: Entrada) -> bool:
+    """Return whether the first line that is not blank is a record of NEM12 or NEM13."""
+    primera = next((linea for linea in entrada.head() if linea.strip()), "")
+    return _COMIENZO.match(primera.strip()) is not None
+
+
+def read_nem12(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
+    """Yield the intervals of a file; a record that is wrong is rejected with its line."""
+    informe.zona = "UTC+10 (mercado australiano)"
+    lector = _Registros(informe)
+    with entrada.text() as lineas:
+        for linea, campos in read_rows(lineas, ","):
+            lector.read(linea, campos)
+            if len(lector.recogida) >= FILAS_POR_TROZO:
+                yield lector.recogida.take(entrada.avance)
+    lector.close()
+    if len(lector.recogida):
+        yield lector.recogida.take(1.0)
+    elif not lector.hay_consumo:
+        raise FormatoError("no tiene ningún canal de consumo (E)")
+
+
+@dataclass(slots=True)
+class _Canal:
+    """What a record 200 says of the days that follow."""
+
+    nmi: str
+    numero: int
+    factor: float
+    minutos: int
+
+
+@dataclass(slots=True)
+class _Dia:
+    """A record 300; its qualities may still be changed by records 400."""
+
+    linea: int
+    canal: _Canal
+    inicio: int
+    valores: list[str]
+    calidades: list[str]
+    revision: int
+
+
+class _Registros:
+    """Reads the records of a file in their order."""
+
+    def __init__(self, informe: Informe) -> None:
+        self.recogida = Recogida()
+        self.hay_consumo = False
+        self._informe = informe
+        self._numeros: dict[str, int] = {}
+        self._zona = ZoneInfo(ZONA)
+        self._empezado = False
+        self._canal: _Canal | None = None
+        self._dia: _Dia | None = None
+
+    def read(self, linea: int, campos: list[str]) -> None:
+        tipo = campos[0]
+        if not self._empezado and tipo != "100":
+            raise FormatoError(
+                f"la línea {linea} es un registro «{brief(tipo)}» y falta el 100, la cabecera"
+            )
+        if tipo != "400":
+            self._end_day()
+        try:
+            if tipo == "100":
+                self._start(linea, campos)
+            elif tipo == "200":
+                self._canal = None
+                self._canal = self._read_200(campos)
+            elif tipo == "300":
+                self._read_300(linea, campos)
+            elif tipo == "400" and self._dia is not None:
+                self._read_400(self._dia, campos)
+            elif tipo not in {"400", "500", "900"}:
+                raise _wrong(f"no hay registros «{brief(tipo)}» en un NEM12")
+        except LecturaInvalidaError as error:
+            if tipo == "400":
+                self._dia = None
+            self.recogida.reject(linea, error)
+
+    def close(self) -> None:
+        self._end_day()
+
+    def _start(self, linea: int, campos: list[str]) -> None:
+        version = campos[1].upper() if len(campos) > 1 else ""
+        if version == "NEM13":
+            raise FormatoError("es un NEM13: lecturas de meses enteros, que no se pueden repartir")
+        if version != "NEM12":
+            raise FormatoError(f"la línea {linea} no dice NEM12, sino «{brief(version)}»")
+        self._empezado = True
+
+    def _read_200(self, campos: list[str]) -> _Canal | None:
+        """Return the channel if it is one of consumption."""
+        if len(campos) < 9:
+            raise _wrong(f"un registro 200 tiene 9 campos o más, y hay {len(campos)}")
+        nmi, configuracion, canal = short_id(campos[1]), campos[2].upper(), campos[4].upper()
+        if canal.startswith("B"):
+            self._informe.note(
+                f"la energía vertida (canal {brief(canal)}) no es consumo y no se envía"
+            )
+        if not canal.startswith("E"):
+            return None
+        self.hay_consumo = True
+        factor = _FACTORES.get(campos[7].upper())
+        if factor is None:
+            raise _wrong(f"la unidad «{brief(campos[7])}» no es de energía")
+        if not campos[8].isascii() or campos[8] not in {str(m) for m in _INTERVALOS}:
+            raise _wrong(f"no hay intervalos de «{brief(campos[8])}» minutos")
+        self._informe.unidad = campos[7]
+        canales = {c for c in _CANAL.findall(configuracion) if c.startswith("E")} | {canal}
+        # A number for each name; how many names there may be is the pattern's limit.
+        numeros = {self._numeros.setdefault(c, len(self._numeros)) for c in sorted(canales)}
+        self._informe.canales_exigidos.setdefault(nmi, set()).update(numeros)
+        return _Canal(nmi, self._numeros[canal], factor, int(campos[8]))
+
+    def _read_300(self, linea: int, campos: list[str]) -> None:
+        canal = self._canal
+        if canal is None:
+            return
+        tocan = _MINUTOS_POR_DIA // canal.minutos
+        hay = next((i for i, c in enumerate(campos[2:]) if _CALIDAD.fullmatch(c)), None)
+        if hay != tocan:
+            cuantos = "no acaban en una calidad" if hay is None else f"son {hay}"
+            raise _wrong(
+                f"un día de intervalos de {canal.minutos} min tiene {tocan} valores; aquí {cuantos}"
+            )
+        fecha = campos[1]
+        dia = load_day(to_date(f"{fecha[:4]}-{fecha[4:6]}-{fecha[6:]}"), self._zona)
+        valores, calidad = campos[2 : 2 + tocan], campos[2 + tocan][0]
+        # Behind the quality: reason code, its description, UpdateDateTime.
+        puesta = campos[5 + tocan] if len(campos) > 5 + tocan else ""
+        revision = int(puesta) if _REVISION.fullmatch(puesta) else 0
+        self._dia = _Dia(linea, canal, dia.inicio, valores, [calidad] * tocan, revision)
+
+    def _read_400(self, dia: _Dia, campos: list[str]) -> None:
+        """Give some intervals of the day their own quality."""
+        if len(campos) < 4 or not all(c.isascii() and c.isdigit() for c in campos[1:3]):
+            raise _wrong("un registro 400 dice primer y último intervalo y su calidad")
+        primero, ultimo = (int(c[:6]) for c in campos[1:3])
+        if not 1 <= primero <= ultimo <= len(dia.valores) or not _CALIDAD.fullmatch(campos[3]):
+            raise _wrong(
+                f"intervalos {primero} a {ultimo} de {len(dia.valores)}, «{brief(campos[3])}»"
+            )
+        dia.calidades[primero - 1 : ultimo] = [campos[3][0]] * (ultimo - primero + 1)
+
+    def _end_day(self) -> None:
+        """Hand the intervals of the day over."""
+        dia, self._dia = self._dia, None
+        if dia is None:
+            return
+        if "V" in dia.calidades:
+            sitio = dia.calidades.index("V") + 1
+            error = _wrong(f"calidad V, y ningún registro 400 dice la del intervalo {sitio}")
+            self.recogida.reject(dia.linea, error)
+            return
+        canal, segundos = dia.canal, dia.canal.minutos * 60
+        for i, (texto, calidad) in enumerate(zip(dia.valores, dia.calidades, strict=True)):
+            sitio_y_serie = (dia.linea, canal.nmi, dia.inicio + i * segundos, segundos)
+            try:
+                kwh = None if calidad == "N" else read_energy(texto, canal.factor)
+            except LecturaInvalidaError as error:
+                self.recogida.reject_interval(
+                    *sitio_y_serie, error, canal=canal.numero, revision=dia.revision
+                )
+                continue
+            self.recogida.add(
+                *sitio_y_serie,
+                kwh,
+                metodo=_METODOS.get(calidad, 0),
+                canal=canal.numero,
+                revision=dia.revision,
+            )
+
+
+def _wrong(detalle: str) -> LecturaInvalidaError:
+    return reject(MotivoArchivo.REGISTRO_NO_VALIDO, detalle)
+
+
+NEM12 = LectorEnCodigo("NEM12", is_nem12, read_nem12)
