@@ -18,6 +18,7 @@ VERBOS: dict[str, tuple[str, str]] = {
     "api": ("api.app", "la API REST, con su documentación en /docs"),
     "tablero": ("dashboard.command", "el tablero web, sobre la API"),
     "producir": ("pipeline.producer", "envía lecturas a Kafka, sintéticas o de un archivo"),
+    "leer": ("pipeline.preview", "dice qué hay en un archivo de contadores, sin enviar nada"),
     "consumir": ("pipeline.consumer", "lee Kafka, detecta anomalías y las guarda"),
     "agregar": ("pipeline.aggregator", "suma las lecturas por cliente y mes en MongoDB"),
     "archivar": ("pipeline.archivador", "lleva al archivo las lecturas y anomalías antiguas"),

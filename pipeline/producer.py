@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,19 @@ from typing import TYPE_CHECKING
 from detection.domain import HORAS_POR_DIA, SEGUNDOS_POR_HORA, Lecturas
 from detection.errors import EntregaError, LecturaInvalidaError
 from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, customers
-from pipeline.ingest.files.column_chunk import Etiqueta
-from pipeline.ingest.files.recognition import NOMBRES, read_archivo
+from pipeline.ingest.files.command_options import (
+    add_reading_options,
+    describe_rejected,
+    show_progress,
+)
+from pipeline.ingest.files.meter_file import (
+    Etiqueta,
+    MeterFile,
+    OpcionesLectura,
+    open_meter_file,
+)
+from pipeline.ingest.files.recognition import known_names
 from pipeline.ingest.messages import MessageEncoder
-from pipeline.ingest.validation import Reglas
 from pipeline.streaming.kafka import KafkaProducer, ensure_topics
 from serving.cli import FALLO, HECHO, Parser, entero, greater_than, run
 from serving.logs import configure_logs
@@ -32,8 +41,8 @@ LECTURAS_POR_TROZO = 20_000
 LECTURAS_GENERADAS = 200_000
 """At a time: the generator's cost is by customer and call, a piece of 4 hours costs 200 times more
 a reading than one of 20 days."""
-TRAMOS_MOSTRADOS = 100
-"""Ranges of lines shown for each reason of a file's bad rows."""
+
+_registro = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -133,54 +142,14 @@ def send_live(
 
 
 def send_file(
-    envio: ReadingSender,
-    ruta: Path,
-    settings: Settings,
-    avanzar: Callable[[float], None] = lambda _parte: None,
+    envio: ReadingSender, archivo: MeterFile, avanzar: Callable[[float], None] = lambda _parte: None
 ) -> list[tuple[int, LecturaInvalidaError]]:
-    """Send the readings of a file of any known format; return its bad rows, with their lines."""
-    reglas = Reglas(settings.zona_horaria, settings.consumo_maximo_kwh)
+    """Send the readings of a file; return its bad rows, with their lines."""
     rechazadas: list[tuple[int, LecturaInvalidaError]] = []
-    ahora_hora = int(time.time()) // SEGUNDOS_POR_HORA
-    for trozo in read_archivo(ruta, reglas, ahora_hora, settings.zona_horaria):
+    for trozo in archivo.trozos(avanzar):
         envio.send(trozo.lecturas, trozo.etiqueta, trozo.metodo)
         rechazadas.extend(trozo.rechazadas)
-        avanzar(trozo.avance)
     return rechazadas
-
-
-def describe_rejected(rechazadas: Iterable[tuple[int, LecturaInvalidaError]]) -> Iterator[str]:
-    """Yield a line for each reason: how many rows, which lines, and what the first one has.
-
-    Examples
-    --------
-    >>> error = LecturaInvalidaError("consumo_kwh_negativo", "-1 kWh es menor que cero")
-    >>> list(describe_rejected([(7, error), (8, error), (12, error)]))
-    ['  consumo_kwh_negativo: 3 (líneas 7-8, 12); la primera: -1 kWh es menor que cero']
-    """
-    por_motivo: dict[str, list[int]] = {}
-    primeras: dict[str, str] = {}
-    for linea, error in rechazadas:
-        por_motivo.setdefault(error.motivo, []).append(linea)
-        primeras.setdefault(error.motivo, error.detalle)
-    for motivo, lineas in por_motivo.items():
-        tramos = list(_ranges(lineas))
-        resto = len(tramos) - TRAMOS_MOSTRADOS
-        texto = ", ".join(tramos[:TRAMOS_MOSTRADOS]) + (
-            f" y {resto} tramos más" if resto > 0 else ""
-        )
-        nombre = "línea" if len(lineas) == 1 else "líneas"
-        yield f"  {motivo}: {len(lineas)} ({nombre} {texto}); la primera: {primeras[motivo]}"
-
-
-def _ranges(lineas: Sequence[int]) -> Iterator[str]:
-    inicio = anterior = lineas[0]
-    for linea in lineas[1:]:
-        if linea != anterior + 1:
-            yield str(inicio) if inicio == anterior else f"{inicio}-{anterior}"
-            inicio = linea
-        anterior = linea
-    yield str(inicio) if inicio == anterior else f"{inicio}-{anterior}"
 
 
 def _say(texto: str) -> None:
@@ -246,8 +215,10 @@ def _add_archivo(parser: Parser) -> None:
         "--archivo",
         type=Path,
         metavar="ARCHIVO",
-        help=f"lecturas de un archivo, en vez de sintéticas; se reconocen: {'; '.join(NOMBRES)}",
+        help="lecturas de un archivo, en vez de sintéticas; se reconocen: "
+        f"{'; '.join(known_names())}",
     )
+    add_reading_options(parser)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -261,6 +232,8 @@ def main(argv: Sequence[str]) -> int:
             sobran.append("--mode continuous")
         if sobran:
             parser.error(f"{sobran[0]} no se admite junto a --archivo")
+    elif opciones.perfil is not None or opciones.unidad:
+        parser.error("--perfil y --unidad dicen cómo es el --archivo, que falta")
     clientes = 50 if opciones.clients is None else opciones.clients
     sospechosos = opciones.sospechosos
     if sospechosos is not None and sospechosos > clientes:
@@ -268,21 +241,30 @@ def main(argv: Sequence[str]) -> int:
     settings = load_settings()
     configure_logs(settings.nivel_log)
     if opciones.archivo is not None:
-        return _run_file(settings, opciones.archivo)
+        return _run_file(settings, opciones.archivo, opciones.perfil, opciones.unidad)
     semilla = SEMILLA if opciones.semilla is None else opciones.semilla
     dias = opciones.dias or 1
     minutos = opciones.interval if opciones.mode == "continuous" else None
     return _run_synthetic(settings, clientes, sospechosos, dias, semilla, minutos)
 
 
-def _run_file(settings: Settings, ruta: Path) -> int:
-    if ruta.is_dir() or not ruta.exists():
-        # Said before the broker is asked for.
-        zona = settings.zona_horaria
-        next(read_archivo(ruta, Reglas(zona, math.inf), 0, zona), None)
-    envio = open_envio(settings)
-    with _delivery(envio), _bar(f"enviando {ruta.name}") as avanzar:
-        rechazadas = send_file(envio, ruta, settings, avanzar)
+def _run_file(settings: Settings, ruta: Path, perfil: Path | None, unidad: str) -> int:
+    lectura = OpcionesLectura(
+        settings.zona_horaria,
+        settings.consumo_maximo_kwh,
+        int(time.time()) // SEGUNDOS_POR_HORA,
+        perfil,
+        unidad,
+    )
+    with show_progress(f"enviando {ruta.name}") as avanzar:
+        # All that is wrong with the file as a whole is said before the broker is asked for.
+        archivo = open_meter_file(ruta, lectura, avanzar)
+        _registro.info("«%s»: formato %s", ruta, archivo.informe.formato)
+        envio = open_envio(settings)
+        with _delivery(envio):
+            rechazadas = send_file(envio, archivo, avanzar)
+    for aviso in archivo.notes():
+        _registro.info("«%s»: %s", ruta, aviso)
     if not rechazadas:
         return HECHO
     _warn(f"error: {len(rechazadas)} filas de «{ruta}» no son lecturas y no se enviaron:")
@@ -308,7 +290,7 @@ def _run_synthetic(
     zona = settings.zona_horaria
     try:
         with _interrupted_by_sigterm(), _delivery(envio):
-            with _bar("enviando lecturas") as avanzar:
+            with show_progress("enviando lecturas") as avanzar:
                 send_hours(envio, poblacion, desde, hasta, zona, avanzar)
             if minutos is not None:
                 envio.productor.flush()
@@ -344,21 +326,6 @@ def _interrupted_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, antes)
-
-
-@contextlib.contextmanager
-def _bar(titulo: str) -> Iterator[Callable[[float], None]]:
-    """Give a function that is told the part done; it shows where somebody looks."""
-    if not sys.stderr.isatty():
-        yield lambda _parte: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    columnas = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columnas, TimeElapsedColumn(), console=Console(stderr=True)) as barra:
-        tarea = barra.add_task(titulo, total=1.0)
-        yield lambda parte: barra.update(tarea, completed=parte)
 
 
 if __name__ == "__main__":

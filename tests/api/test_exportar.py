@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from api.exports import columns, csv_pieces, parquet_pieces
 from detection.domain import Lecturas, hora_absoluta, instante
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.ingest.files.recognition import read_archivo
+from pipeline.ingest.files.meter_file import read_archivo
 from pipeline.ingest.validation import Reglas
 from pipeline.stores.anomaly_records import Anomalia
 from pipeline.stores.postgres.store import migrate

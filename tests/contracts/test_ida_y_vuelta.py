@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from api.exports import columns, csv_pieces
-from pipeline.ingest.files.table import read_tabla
+from pipeline.ingest.files.meter_file import read_archivo
 from pipeline.ingest.validation import LARGO_MAXIMO_ID, Reglas
 from serving.csv_cells import protect, unprotect
 from training.evaluation.labelled_file import read_labelled_file
@@ -41,7 +41,7 @@ class Fila(BaseModel):
 
 def leidos(ruta: Path) -> tuple[set[str], set[str]]:
     """Return the names that each of the two readers finds."""
-    trozos = list(read_tabla(ruta, Reglas(ZONA, 100.0), HORA + 48))
+    trozos = list(read_archivo(ruta, Reglas(ZONA, 100.0), HORA + 48, ZONA))
     assert not [x for trozo in trozos for x in trozo.rechazadas]
     archivo = read_labelled_file(ruta, ZONA, 100.0)
     assert not archivo.rechazos

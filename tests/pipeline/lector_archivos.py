@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.ingest.files.meter_file import read_archivo
-
 from detection.domain import hora_absoluta, instante
 from detection.errors import PermanentError
+from pipeline.ingest.files.meter_file import read_archivo
 from pipeline.ingest.validation import Reglas
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))

@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pipeline.ingest.files.table import Trozo, read_tabla
 
 from detection.domain import hora_absoluta
 from detection.errors import PermanentError
 from pipeline.ingest.files import table
-from pipeline.ingest.files.table import Trozo, read_tabla
 from pipeline.ingest.validation import Motivo, Reglas
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))

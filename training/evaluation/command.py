@@ -20,6 +20,7 @@ import numpy as np
 from detection.domain import SEVERIDADES, instante
 from detection.errors import PermanentError
 from detection.number_format import numero
+from pipeline.ingest.files.command_options import add_reading_options, show_progress
 from serving.cli import FALLO, HECHO, Parser, describe_os, entero, run
 from serving.logs import configure_logs
 from serving.settings import Settings, load_settings
@@ -87,7 +88,8 @@ def _build_parser() -> Parser:
     )
     for nombre, clase, valor, meta, ayuda in (
         ("datos", Path, None, "F",
-         "lecturas: CSV o Parquet con propietario_id,timestamp,consumo_kwh"),
+         "lecturas: un archivo de contadores conocido, o CSV o Parquet con "
+         "propietario_id,timestamp,consumo_kwh"),
         ("salida", Path, None, "P",
          "dónde escribir los veredictos: CSV, o Parquet si acaba en .parquet"),
         ("entrenamiento", _dias, ENTRENAMIENTO_DIAS, "Nd",
@@ -107,6 +109,7 @@ def _build_parser() -> Parser:
         "--semilla", type=entero(0, 2**32 - 1), default=SEMILLA_ENTRENAMIENTO, metavar="N",
         help="semilla de todos los sorteos",
     )  # fmt: skip
+    add_reading_options(parser)
     return parser
 
 
@@ -120,7 +123,15 @@ def main(argv: Sequence[str]) -> int:
         modelo = Aprendizaje(None, "solo las reglas")
     elif opciones.modelo is not None:
         modelo = load_registered(settings, opciones.modelo)
-    archivo = read_labelled_file(opciones.datos, settings.zona_horaria, settings.consumo_maximo_kwh)
+    with show_progress(f"leyendo {opciones.datos.name}") as avanzar:
+        archivo = read_labelled_file(
+            opciones.datos,
+            settings.zona_horaria,
+            settings.consumo_maximo_kwh,
+            opciones.perfil,
+            opciones.unidad,
+            avanzar,
+        )
     if opciones.informe is not None and archivo.tipo is None:
         raise PermanentError(f"{opciones.datos} no tiene etiquetas: no hay de qué hacer un informe")
     with ExitStack() as pila:
@@ -160,12 +171,7 @@ def say(archivo: LabelledReadings, resultado: FileEvaluation) -> list[str]:
         f"ScoringModel: {resultado.aprendizaje.frase}",
         f"Severidades: {de_cada}; {sospechosos} clientes llegan a ser sospechosos",
     ]
-    repetidas = (np.diff(archivo.hora_utc) == 0) & (np.diff(archivo.cliente) == 0)
-    if repetidas.any():
-        frases.append(
-            f"{numero(int(repetidas.sum()), 0)} filas repiten la hora de un cliente: cada una "
-            "corrige a la anterior"
-        )
+    frases += [f"Aviso: {aviso}" for aviso in archivo.avisos]
     if archivo.rechazos:
         fuera = sum(len(rechazo.filas) for rechazo in archivo.rechazos)
         frases.append(f"Atención: {numero(fuera, 0)} filas no son lecturas y se dejan fuera:")

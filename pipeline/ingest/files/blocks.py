@@ -179,6 +179,8 @@ class Informe:
     Parameters
     ----------
     formato : str
+    paso : int
+        Minutes of the shortest interval; 0 = not known yet.
     unidad, zona, marca, numeracion, decimal : str
         In Spanish; "" = does not apply.
     canales_exigidos : dict of str to set of int
@@ -189,6 +191,7 @@ class Informe:
     """
 
     formato: str = ""
+    paso: int = 0
     unidad: str = ""
     zona: str = ""
     marca: str = ""
@@ -197,6 +200,11 @@ class Informe:
     avisos: list[str] = field(default_factory=list)
     canales_exigidos: dict[str, set[int]] = field(default_factory=dict)
     nombres_de_canal: dict[int, str] = field(default_factory=dict)
+
+    def see_step(self, minutos: int) -> None:
+        """Take the step of some intervals; the shortest one is told."""
+        if minutos > 0:
+            self.paso = min(self.paso or minutos, minutos)
 
     def note(self, texto: str) -> None:
         """Take a sentence for the user; the same one again is nothing new."""

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.domain import SEGUNDOS_POR_HORA, instante
+from detection.domain import SEGUNDOS_POR_HORA
 from pipeline.ingest.files.blocks import ESTIMADA, METODOS, REAL, MotivoArchivo, Rechazada, reject
 from pipeline.ingest.files.interval_store import Filas
+from pipeline.ingest.files.moments import to_text
 from pipeline.ingest.files.text_cells import brief
 
 _REAL, _ESTIMADA = METODOS.index(REAL), METODOS.index(ESTIMADA)
@@ -75,7 +76,8 @@ class HourMaker:
             detalle = f"un intervalo de {fila['segundos']} s no cabe en una hora de reloj"
             error = reject(MotivoArchivo.INTERVALO_NO_HORARIO, detalle)
             rechazadas.append((int(fila["linea"]), error))
-        return filas[cabe]
+        dentro: Filas = filas[cabe]
+        return dentro
 
     def _resolve_repeated(
         self, filas: Filas, rechazadas: list[Rechazada]
@@ -123,7 +125,7 @@ class HourMaker:
         rechazadas.extend((linea, error) for linea in lineas)
 
     def _name(self, fila: Any) -> str:
-        return f"{brief(self.clientes[int(fila['cliente'])])}, {_text(int(fila['momento']))}"
+        return f"{brief(self.clientes[int(fila['cliente'])])}, {to_text(int(fila['momento']))}"
 
     def _sum(self, filas: Filas, dudosa: NDArray[np.bool_], rechazadas: list[Rechazada]) -> Filas:
         """Return the whole hours of intervals that are each there once."""
@@ -147,7 +149,8 @@ class HourMaker:
         for campo in ("etiqueta", "tipo", "linea"):
             horas[campo] = np.maximum.reduceat(filas[campo], inicios)
         self.cuentas.sumadas += int(cuantas[buena & (cuantas > 1)].sum())
-        return horas[buena]
+        enteras: Filas = horas[buena]
+        return enteras
 
     def _covered(
         self, filas: Filas, hora: NDArray[np.int64], inicios: NDArray[np.int64]
@@ -183,7 +186,7 @@ class HourMaker:
         cuantos = _count_by_first(exigido)
         hacen_falta = np.array([cuantos.get(c, 0) for c in filas["cliente"][inicios].tolist()])
         # ``sola``: channels that take turns within the hour, one at a time.
-        return (todos | (sola & (hacen_falta == 0))) & (completos >= hacen_falta)
+        return np.asarray((todos | (sola & (hacen_falta == 0))) & (completos >= hacen_falta))
 
     def _required(self, filas: Filas) -> set[tuple[int, int]]:
         """Return the customers and channels without which an hour is not whole.
@@ -209,7 +212,7 @@ class HourMaker:
     def _incomplete(self, suyas: Filas) -> Any:
         """Return why the intervals of an hour are no hour."""
         hora = int(suyas["momento"][0]) // SEGUNDOS_POR_HORA * SEGUNDOS_POR_HORA
-        nombre = f"{brief(self.clientes[int(suyas['cliente'][0])])}, {_text(hora)}"
+        nombre = f"{brief(self.clientes[int(suyas['cliente'][0])])}, {to_text(hora)}"
         con_valor = suyas[np.isfinite(suyas["valor"])]
         canales = np.unique(suyas["canal"])
         minutos = int(con_valor["segundos"].sum()) // 60 // max(1, canales.size)
@@ -253,11 +256,5 @@ def _tiles(filas: Filas, inicios: NDArray[np.int64]) -> NDArray[np.bool_]:
     sigue[1:] = resto[1:] == fin[:-1]
     sigue[inicios] = resto[inicios] == 0
     ultimos = np.append(inicios[1:], filas.size) - 1
-    return np.logical_and.reduceat(sigue, inicios) & (fin[ultimos] == SEGUNDOS_POR_HORA)
-
-
-def _text(segundos: int) -> str:
-    try:
-        return f"{instante(segundos // SEGUNDOS_POR_HORA):%Y-%m-%dT%H}:{segundos // 60 % 60:02}Z"
-    except (OverflowError, ValueError, OSError):
-        return f"{segundos} s desde 1970"
+    cubre = np.logical_and.reduceat(sigue, inicios) & (fin[ultimos] == SEGUNDOS_POR_HORA)
+    return np.asarray(cubre)

@@ -143,6 +143,20 @@ class MeterFile:
             if not hay:
                 raise PermanentError(f"«{self.ruta}» no tiene ninguna fila de lecturas")
 
+    def notes(self) -> list[str]:
+        """Return what the user should know of a file that has been read."""
+        cuentas, avisos = self.cuentas, list(self.informe.avisos)
+        if cuentas.repetidas:
+            avisos.append(f"{cuentas.repetidas} intervalos estaban repetidos con el mismo valor")
+        if cuentas.sustituidas:
+            avisos.append(
+                f"{cuentas.sustituidas} intervalos repetidos con otro valor: ha valido el real "
+                "o el de la revisión posterior"
+            )
+        if cuentas.sumadas:
+            avisos.append(f"{cuentas.sumadas} intervalos menores se han sumado en horas enteras")
+        return avisos
+
     def _fill(self, guardadas: IntervalStore, avanzar: Avance) -> Iterator[Rechazada]:
         """Read all parts of the file into the store; yield the rows that are none."""
         partes = len(self._fuentes)
@@ -161,6 +175,8 @@ class MeterFile:
     ) -> Iterator[tuple[Filas, list[Rechazada]]]:
         for bloque in lector.leer(entrada, self.informe):
             codigos = np.array([self._clientes.code(c) for c in bloque.clientes], np.int32)
+            if len(bloque):
+                self.informe.see_step(int(bloque.segundos.min()) // 60)
             yield rows_of(bloque, codigos), bloque.rechazadas
 
     def _hours(self, guardadas: IntervalStore, rechazadas: list[Rechazada]) -> Iterator[Trozo]:
@@ -324,7 +340,7 @@ def read_archivo(
     opciones = OpcionesLectura(zona, reglas.maximo_kwh, ahora_hora, perfil, unidad)
     archivo = open_meter_file(ruta, opciones)
     yield from archivo.trozos()
-    for aviso in archivo.informe.avisos:
+    for aviso in archivo.notes():
         _registro.info("«%s»: %s", ruta, aviso)
 
 

@@ -15,7 +15,8 @@ from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 MINUTOS_POR_DIA = 1440
 EPOCA = date(1970, 1, 1).toordinal()
 _FECHA = re.compile(
-    r"(\d{4})([/.-])(\d\d?)\2(\d\d?)|(\d\d?)([/.-])(\d\d?)\6(\d{4})|(\d{4})(\d\d)(\d\d)", re.ASCII
+    r"(\d{4})([/.-])(\d\d?)\2(\d\d?)|(\d\d?)([/.-])(\d\d?)\6(\d{4}|\d\d)|(\d{4})(\d\d)(\d\d)",
+    re.ASCII,
 )
 _RELOJ = re.compile(
     r"(\d\d?):(\d\d)(?::(\d\d)(?:[.,]0{1,9})?)?(?:\s*([AaPp])\.?[Mm]\.?)?", re.ASCII
@@ -70,7 +71,7 @@ def read_day(celda: str, orden: str) -> int | LecturaInvalidaError:
     else:
         anio, mes, dia = partes.group(9, 10, 11)
     try:
-        leida = date(int(anio), int(mes), int(dia))
+        leida = date(int(anio) + (2000 if len(anio) == 2 else 0), int(mes), int(dia))
     except ValueError:
         return invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(texto)}» no existe")
     # Outside these years arithmetic with zones may overflow.
@@ -164,9 +165,40 @@ def read_instant(celda: str, orden: str) -> Leido:
     return Momento(True, (total - minutos) * 60)
 
 
-def to_instants(minuto_local: int, zona: ZoneInfo) -> list[datetime]:
+def read_moment(texto: str) -> int:
+    """Return the seconds since 1970 of an ISO 8601 text with offset.
+
+    Raises
+    ------
+    LecturaInvalidaError
+        It is none.
+    """
+    try:
+        momento = datetime.fromisoformat(texto)
+        if momento.tzinfo is None:
+            raise invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(texto)}» no dice su desfase de UTC")
+        return int(momento.timestamp() // 1)
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, LecturaInvalidaError):
+            raise
+        raise invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(texto)}» no es ISO 8601") from None
+
+
+def to_text(segundos: int) -> str:
+    """Return the ISO 8601 text of an instant, in UTC, or its seconds where it is in no year.
+
+    Examples
+    --------
+    >>> to_text(1_425_970_800)
+    '2015-03-10T07:00:00Z'
+    """
+    if not 0 <= segundos // 31_556_952 + 1970 <= ULTIMO_ANIO + 1:
+        return f"{segundos} s desde 1970"
+    return f"{datetime.fromtimestamp(segundos, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def to_instants(local: datetime, zona: ZoneInfo) -> list[datetime]:
     """Return the instants that a local time may mean: two in October, none in March's gap."""
-    local = datetime(1970, 1, 1) + timedelta(minutes=minuto_local)
     candidatos = (local.replace(tzinfo=zona, fold=vez).astimezone(UTC) for vez in (0, 1))
     return sorted({c for c in candidatos if c.astimezone(zona).replace(tzinfo=None) == local})
 
@@ -183,7 +215,7 @@ def end_by_season(fin_local: int, verano: bool, paso: int, zona: ZoneInfo) -> in
         Minutes.
     """
     for momento, adelanto in ((fin_local, 0), (fin_local - paso, paso)):
-        for instante in to_instants(momento, zona):
+        for instante in to_instants(datetime(1970, 1, 1) + timedelta(minutes=momento), zona):
             if bool(instante.astimezone(zona).dst()) == verano:
                 return int(instante.timestamp()) + adelanto * 60
     return None

@@ -41,9 +41,20 @@ def normalize(nombre: str) -> str:
     >>> normalize(" Método obtención (R/E)")
     'metodo_obtencion_r_e'
     """
-    sin_marcas = unicodedata.normalize("NFKD", nombre.replace("\ufeff", "").lower())
+    return _NO_ALFANUMERICO.sub("_", normalize_cell(nombre)).strip("_")
+
+
+def normalize_cell(celda: str) -> str:
+    """Return a cell's text as contents are compared: signs count, as in ``A+`` and ``A-``.
+
+    Examples
+    --------
+    >>> normalize_cell("  Método  A+ ")
+    'metodo a+'
+    """
+    sin_marcas = unicodedata.normalize("NFKD", celda.replace("\ufeff", "").lower())
     letras = "".join(c for c in sin_marcas if not unicodedata.combining(c))
-    return _NO_ALFANUMERICO.sub("_", letras).strip("_")
+    return " ".join(letras.split())
 
 
 def _pattern(texto: str) -> str:
@@ -67,7 +78,7 @@ def _as_list(valor: object) -> object:
 
 
 def _cells(textos: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(normalize(texto) for texto in textos)
+    return tuple(normalize_cell(texto) for texto in textos)
 
 
 Patron: TypeAlias = Annotated[str, AfterValidator(_pattern)]
@@ -75,7 +86,7 @@ Zona: TypeAlias = Annotated[str, AfterValidator(_zone)]
 Celdas: TypeAlias = Annotated[
     tuple[str, ...], BeforeValidator(_as_list), AfterValidator(_cells), Field(strict=False)
 ]
-"""Contents of cells, compared as names are."""
+"""Contents of cells; case and accents do not count, ``*`` stands for any characters."""
 Columna: TypeAlias = Annotated[
     tuple[str | int, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)
 ]
@@ -105,6 +116,8 @@ class Reconocimiento(_Parte):
         the file is refused.
     sin_columnas : tuple
         None of these may be in the header.
+    sin_encima : str
+        A line above the header that matches this anywhere says that the file is no consumption.
     linea : str
         Without header: what the first line that is not blank matches (the whole of it).
     """
@@ -112,6 +125,7 @@ class Reconocimiento(_Parte):
     cabecera: Literal["primera", "buscar", "no"] = "primera"
     columnas: Annotated[tuple[Columna, ...], Field(strict=False)] = ()
     sin_columnas: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    sin_encima: Patron = ""
     linea: Patron = ""
 
 
@@ -382,7 +396,9 @@ def parse_profile(texto: str) -> Perfil:
     try:
         campos = tomllib.loads(texto)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ValueError(f"no es TOML: {error}") from None
+        sitio = re.search(r"line (\d+), column (\d+)", str(error))
+        donde = f" (línea {sitio.group(1)}, columna {sitio.group(2)})" if sitio else ""
+        raise ValueError(f"no es TOML{donde}") from None
     try:
         return Perfil.model_validate(campos)
     except ValidationError as error:

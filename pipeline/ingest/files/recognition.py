@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -112,8 +113,18 @@ def _lay_below(perfil: Perfil, lineas: Lineas) -> Disposicion | None:
             [linea for _, linea in lineas.todas[:i]],
         )
         if disposicion is not None:
+            _refuse_other_energy(disposicion)
             return disposicion
     return None
+
+
+def _refuse_other_energy(disposicion: Disposicion) -> None:
+    """Refuse a file whose lines above the header say that it is no consumption."""
+    patron = disposicion.perfil.reconoce.sin_encima
+    for linea in disposicion.encima if patron else ():
+        if re.search(patron, linea, re.IGNORECASE):
+            nombre = disposicion.perfil.nombre
+            raise FormatoError(f"es de {nombre} y no es consumo: «{brief(linea.strip())}»")
 
 
 def _asked(perfil: Perfil) -> set[str]:

@@ -29,7 +29,7 @@ from pipeline.ingest.files.interval_store import FILA, Filas
 from pipeline.ingest.files.layout import Disposicion
 from pipeline.ingest.files.moments import read_instant
 from pipeline.ingest.files.numbers import Marcas, NumberReader
-from pipeline.ingest.files.profile import normalize
+from pipeline.ingest.files.profile import normalize_cell
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.table_times import TableTimes
 from pipeline.ingest.files.text_cells import FormatoError, brief, clean
@@ -38,6 +38,7 @@ from pipeline.ingest.validation import Motivo, invalida
 
 TEXTOS_CONTADOS = 200_000
 """Distinct values that are counted for the median."""
+_EN_PARENTESIS = re.compile(r"\(([^()]*)\)$")
 _DECIMAL_DE = {";": ",", ",": "."}
 
 Trozos: TypeAlias = "Callable[[Sequence[int]], Iterator[Columnas]]"
@@ -119,6 +120,7 @@ class TableSource:
         self.unidad = unidad
         informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
         informe.decimal = self._marcas.describe() or f"«{decimal or '.'}» decimal"
+        informe.see_step(self.tiempos.menor)
         informe.marca = self.tiempos.describe()
 
     @staticmethod
@@ -226,7 +228,7 @@ class TableSource:
                 filas[nombre] = lector.read(columnas, Errores(columnas.lineas))
 
     def _method(self, celda: str) -> int:
-        suya, metodo = normalize(celda), self.disposicion.perfil.metodo
+        suya, metodo = normalize_cell(celda), self.disposicion.perfil.metodo
         if _is_one_of(suya, metodo.real):
             return METODOS.index(REAL)
         return METODOS.index(ESTIMADA) if _is_one_of(suya, metodo.estimada) else 0
@@ -282,7 +284,7 @@ class TableSource:
             clase = self.unidad.lower()
             return FACTORES[clase], clase in POTENCIAS
         sitio = self.disposicion.sitios["unidad"]
-        textos = [clean(t).lower() for t in columnas.textos[sitio]]
+        textos = [_unit_of(t) for t in columnas.textos[sitio]]
         codigos = columnas.codigos[sitio]
         malos = np.array([t not in FACTORES for t in textos], np.bool_)
         errores.take(
@@ -335,12 +337,19 @@ class TableSource:
         return todas, np.ones(todas.size, np.bool_)
 
 
+def _unit_of(celda: str) -> str:
+    """Return the unit that a cell is, or with which it ends, in parentheses."""
+    texto = clean(celda).lower()
+    dentro = _EN_PARENTESIS.search(texto)
+    return dentro.group(1).strip() if dentro else texto
+
+
 def _is_one_of(celda: str, textos: Sequence[str]) -> bool:
     return any(celda == t or ("*" in t and fnmatchcase(celda, t)) for t in textos)
 
 
 def _class_of(celda: str, filas: Any) -> str:
-    suya = normalize(clean(celda))
+    suya = normalize_cell(clean(celda))
     for clase in ("consumo", "vertida", "otras"):
         if _is_one_of(suya, getattr(filas, clase)):
             return clase

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipeline.ingest.files.container import Entrada
-from pipeline.ingest.files.layout import Cabecera, Disposicion, lay, missing
+from pipeline.ingest.files.layout import LINEAS_DE_CABECERA, Cabecera, Disposicion, lay, missing
 from pipeline.ingest.files.profile import Perfil, known_profiles
 from pipeline.ingest.files.recognition import (
     PERFIL_PROPIO,
@@ -109,7 +109,7 @@ def _open_sheets(entrada: Entrada, perfil: Perfil | None) -> list[Tabla]:
 def _open_rows(filas: Sequence[tuple[int, list[str]]], perfil: Perfil | None) -> Tabla:
     """Return a table whose rows are there as cells."""
     con_algo = [(n, celdas) for n, celdas in filas if any(map(str.strip, celdas))]
-    lineas = Lineas([(n, header_of_cells(celdas)) for n, celdas in con_algo[:60]], "\t")
+    primeras = con_algo[:LINEAS_DE_CABECERA]
+    lineas = Lineas([(i + 1, header_of_cells(c)) for i, (_, c) in enumerate(primeras)], "\t")
     disposicion = choose_profile(lineas, perfil)
-    debajo = [f for f in con_algo if f[0] > disposicion.saltadas]
-    return Tabla(disposicion, partial(columns_of, debajo))
+    return Tabla(disposicion, partial(columns_of, con_algo[disposicion.saltadas :]))

@@ -34,8 +34,9 @@ from pipeline.ingest.files.blocks import (
     Recogida,
     reject,
 )
+from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.readers.markup import parse_markup, starts_as_xml
-from pipeline.ingest.files.source_file import LARGO_ID, Entrada, FormatoError, brief
+from pipeline.ingest.files.text_cells import LARGO_ID, FormatoError, brief
 from pipeline.ingest.validation import Motivo, invalida
 
 _ESPI = "http://naesb.org/espi"

@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pipeline.ingest.files.blocks import Convertidor
-from pipeline.ingest.files.instants import to_instants
-from pipeline.ingest.files.source_file import Entrada, read_rows
+from pipeline.ingest.files.container import Entrada
+from pipeline.ingest.files.moments import to_instants
+from pipeline.ingest.files.text_cells import read_rows
 
 _NUMERO = re.compile(r"-?\d{1,15}([.,]\d{1,9})?", re.ASCII)
 _LOCAL = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d):(\d\d)", re.ASCII)

@@ -29,15 +29,10 @@ from pipeline.ingest.files.blocks import (
     Recogida,
     reject,
 )
-from pipeline.ingest.files.instants import read_moment, to_text
-from pipeline.ingest.files.source_file import (
-    Entrada,
-    FormatoError,
-    brief,
-    read_table,
-    short_id,
-    split_header,
-)
+from pipeline.ingest.files.container import Entrada
+from pipeline.ingest.files.layout import split_header
+from pipeline.ingest.files.moments import read_moment, to_text
+from pipeline.ingest.files.text_cells import FormatoError, brief, read_rows, short_id
 from pipeline.ingest.validation import Motivo, invalida
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
@@ -54,7 +49,7 @@ _ULTIMO = (ULTIMO_ANIO + 1 - 1970) * 31_622_400
 def is_history(entrada: Entrada) -> bool:
     """Return whether the first line that is not blank is the header of a history."""
     primera = next((linea for linea in entrada.head() if linea.strip()), "")
-    return set(_COLUMNAS) <= set(split_header(primera)[1])
+    return set(_COLUMNAS) <= set(split_header(primera).nombres)
 
 
 def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
@@ -90,10 +85,14 @@ def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
 
 def _rows(entrada: Entrada) -> Iterator[tuple[int, tuple[str, str, str]]]:
     with entrada.text() as lineas:
-        tabla = read_table(lineas, lambda nombres: set(_COLUMNAS) <= set(nombres))
-        sitios = tabla.find(_COLUMNAS)
-        for linea, celdas in tabla.filas:
-            nombre, estado, cuando = (celdas[sitio] for sitio in sitios)
+        saltadas, cabecera = 0, ""
+        while not cabecera.strip():
+            saltadas, cabecera = saltadas + 1, next(lineas)
+        nombres = split_header(cabecera)
+        sitios = [nombres.nombres.index(columna) for columna in _COLUMNAS]
+        for linea, celdas in read_rows(lineas, nombres.separador, saltadas):
+            llena = celdas + [""] * (len(nombres.nombres) - len(celdas))
+            nombre, estado, cuando = (llena[sitio] for sitio in sitios)
             yield linea, (nombre, estado, cuando)
 
 

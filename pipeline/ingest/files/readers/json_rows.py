@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 
 from pipeline.ingest.files.blocks import Convertidor
-from pipeline.ingest.files.source_file import Entrada, FormatoError, brief
+from pipeline.ingest.files.container import Entrada
+from pipeline.ingest.files.text_cells import FormatoError, brief
 
 _LISTA = re.compile(r'"timeCurve(?:List)?"\s*:\s*\[')
 _HUECO = re.compile(r"[\s,]*")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from xml.parsers import expat
 
-from pipeline.ingest.files.source_file import Entrada, FormatoError
+from pipeline.ingest.files.container import Entrada
+from pipeline.ingest.files.text_cells import FormatoError
 
 _BLOQUE = 65_536
 _ATASCO_MAXIMO = 1 << 20

@@ -27,9 +27,11 @@ from pipeline.ingest.files.blocks import (
     Recogida,
     reject,
 )
-from pipeline.ingest.files.instants import load_day, to_date
+from pipeline.ingest.files.container import Entrada
+from pipeline.ingest.files.local_days import load_day
+from pipeline.ingest.files.moments import read_day
 from pipeline.ingest.files.readers.numbers_of_text import read_energy
-from pipeline.ingest.files.source_file import Entrada, FormatoError, brief, read_rows, short_id
+from pipeline.ingest.files.text_cells import FormatoError, brief, read_rows, short_id
 
 ZONA = "Etc/GMT-10"
 """UTC+10: the name's sign is the other way round."""
@@ -172,7 +174,10 @@ class _Registros:
                 f"un día de intervalos de {canal.minutos} min tiene {tocan} valores; aquí {cuantos}"
             )
         fecha = campos[1]
-        dia = load_day(to_date(f"{fecha[:4]}-{fecha[4:6]}-{fecha[6:]}"), self._zona)
+        leida = read_day(f"{fecha[:4]}-{fecha[4:6]}-{fecha[6:]}", "ymd")
+        if not isinstance(leida, int):
+            raise leida
+        dia = load_day(leida, self._zona)
         valores, calidad = campos[2 : 2 + tocan], campos[2 + tocan][0]
         # Behind the quality: reason code, its description, UpdateDateTime.
         puesta = campos[5 + tocan] if len(campos) > 5 + tocan else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from pipeline.ingest.files.source_file import brief
+from pipeline.ingest.files.text_cells import brief
 from pipeline.ingest.validation import Motivo, invalida
 
 _NUMERO = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)

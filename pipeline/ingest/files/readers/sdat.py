@@ -23,9 +23,10 @@ from pipeline.ingest.files.blocks import (
     Recogida,
     reject,
 )
+from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.readers.markup import parse_markup, starts_as_xml
 from pipeline.ingest.files.readers.numbers_of_text import read_energy
-from pipeline.ingest.files.source_file import Entrada, FormatoError, brief, short_id
+from pipeline.ingest.files.text_cells import FormatoError, brief, short_id
 
 _ESPACIO = "http://www.strom.ch"
 _FACTORES = {"WH": 1e-3, "KWH": 1.0, "MWH": 1e3}

@@ -1,0 +1,218 @@
+"""``consumo leer``: what a meter file is and what is in it, with nothing sent."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.domain import HORAS_POR_DIA, SEGUNDOS_POR_HORA, instante
+from detection.errors import PermanentError
+from detection.number_format import numero
+from pipeline.ingest.files.blocks import Rechazada
+from pipeline.ingest.files.command_options import (
+    add_reading_options,
+    describe_rejected,
+    show_progress,
+)
+from pipeline.ingest.files.meter_file import MeterFile, OpcionesLectura, Trozo, open_meter_file
+from pipeline.ingest.files.own_table import OwnTableWriter
+from serving.cli import FALLO, HECHO, Parser, run
+from serving.logs import configure_logs
+from serving.settings import Settings, load_settings
+
+ANCHO_SIN_PANTALLA = 110
+"""Columns where nobody's terminal says how many there are."""
+CLIENTES_DICHOS = 5
+BARRAS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(slots=True)
+class Resumen:
+    """What has been found in a file.
+
+    Parameters
+    ----------
+    zona : ZoneInfo
+        Of the hours of the mean day.
+    clientes : dict of str to list of int
+        Readings, first and last absolute hour of each.
+    """
+
+    zona: ZoneInfo
+    clientes: dict[str, list[int]] = field(default_factory=dict)
+    kwh: float = 0.0
+    por_hora: NDArray[np.float64] = field(default_factory=lambda: np.zeros(HORAS_POR_DIA))
+    veces: NDArray[np.float64] = field(default_factory=lambda: np.zeros(HORAS_POR_DIA))
+    rechazadas: list[Rechazada] = field(default_factory=list)
+
+    def add(self, trozo: Trozo) -> None:
+        """Take a piece."""
+        self.rechazadas += trozo.rechazadas
+        lecturas = trozo.lecturas
+        if not len(lecturas):
+            return
+        horas, cual = np.unique(lecturas.hora_utc, return_inverse=True)
+        del_dia = np.array([instante(h).astimezone(self.zona).hour for h in horas.tolist()])[cual]
+        self.kwh += float(lecturas.consumo_kwh.sum())
+        self.por_hora += np.bincount(del_dia, lecturas.consumo_kwh, HORAS_POR_DIA)
+        self.veces += np.bincount(del_dia, minlength=HORAS_POR_DIA)
+        for nombre, hora in zip(lecturas.propietario_id, lecturas.hora_utc.tolist(), strict=True):
+            suyo = self.clientes.setdefault(nombre, [0, hora, hora])
+            suyo[0] += 1
+            suyo[1] = min(suyo[1], hora)
+            suyo[2] = max(suyo[2], hora)
+
+    @property
+    def lecturas(self) -> int:
+        """Return how many hours there are."""
+        return sum(n for n, _, _ in self.clientes.values())
+
+    @property
+    def faltan(self) -> int:
+        """Return how many hours are missing between the first and the last one of a customer."""
+        return sum(ultima - primera + 1 - n for n, primera, ultima in self.clientes.values())
+
+    def mean_day(self) -> str:
+        """Return the mean day as bars, from the hour 0 on.
+
+        Examples
+        --------
+        >>> resumen = Resumen(ZoneInfo("UTC"))
+        >>> resumen.mean_day()
+        ''
+        """
+        hay = self.veces > 0
+        if not hay.any():
+            return ""
+        media = np.divide(self.por_hora, self.veces, out=np.zeros(HORAS_POR_DIA), where=hay)
+        mayor = float(media.max()) or 1.0
+        alturas = np.minimum(media / mayor * len(BARRAS), len(BARRAS) - 1).astype(int)
+        return "".join(
+            BARRAS[a] if h else "·" for a, h in zip(alturas.tolist(), hay.tolist(), strict=True)
+        )
+
+
+def _build_parser() -> Parser:
+    parser = Parser(
+        "consumo leer",
+        "Dice qué hay en archivos de contadores, sin enviar nada: su formato, paso, unidad y zona, "
+        "los clientes, los días y las horas, lo que se repite, lo que falta y lo que se rechaza, "
+        "con su línea. La orden acaba con 1 si se rechaza algo.",
+    )
+    parser.add_argument("archivos", type=Path, nargs="+", metavar="ARCHIVO")
+    parser.add_argument(
+        "--salida",
+        type=Path,
+        metavar="P",
+        help="dónde escribir las horas, en la tabla propia: CSV, o Parquet si acaba en .parquet",
+    )
+    add_reading_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Tell what is in files; return the exit status."""
+    opciones = _build_parser().parse_args(argv)
+    settings = load_settings()
+    configure_logs(settings.nivel_log)
+    lectura = OpcionesLectura(
+        settings.zona_horaria,
+        settings.consumo_maximo_kwh,
+        int(time.time()) // SEGUNDOS_POR_HORA,
+        opciones.perfil,
+        opciones.unidad,
+    )
+    estado = HECHO
+    with ExitStack() as pila:
+        salida = None
+        if opciones.salida is not None:
+            salida = pila.enter_context(OwnTableWriter(opciones.salida))
+        for ruta in opciones.archivos:
+            try:
+                resumen = _preview(ruta, lectura, settings, salida)
+            except PermanentError as error:
+                print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+                estado = FALLO
+            else:
+                estado = FALLO if resumen.rechazadas else estado
+    return estado
+
+
+def _preview(
+    ruta: Path, lectura: OpcionesLectura, settings: Settings, salida: OwnTableWriter | None
+) -> Resumen:
+    """Read a file, show it, and write it where that is asked."""
+    resumen = Resumen(ZoneInfo(settings.zona_horaria))
+    with show_progress(f"leyendo {ruta.name}") as avanzar:
+        archivo = open_meter_file(ruta, lectura, avanzar)
+        for trozo in archivo.trozos(avanzar):
+            resumen.add(trozo)
+            if salida is not None:
+                salida.write(trozo)
+    _show(archivo, resumen)
+    return resumen
+
+
+def _show(archivo: MeterFile, resumen: Resumen) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    consola = Console(width=None if sys.stdout.isatty() else ANCHO_SIN_PANTALLA)
+    tabla = Table(box=box.SIMPLE, show_header=False, title=Text(str(archivo.ruta)))
+    tabla.add_column(style="bold")
+    tabla.add_column()
+    for nombre, texto in _rows(archivo, resumen):
+        if texto:
+            tabla.add_row(nombre, Text(texto))
+    consola.print(tabla)
+    for aviso in archivo.notes():
+        consola.print(Text(f"  aviso: {aviso}"), soft_wrap=True)
+    if resumen.rechazadas:
+        filas = numero(len(resumen.rechazadas), 0)
+        consola.print(Text(f"  {filas} filas no son lecturas:"))
+        for linea in describe_rejected(resumen.rechazadas):
+            consola.print(Text(f"  {linea}"), soft_wrap=True)
+
+
+def _rows(archivo: MeterFile, resumen: Resumen) -> Iterator[tuple[str, Any]]:
+    """Yield what is told of a file: name and text."""
+    informe, clientes = archivo.informe, resumen.clientes
+    yield "formato", informe.formato
+    yield "paso", f"{informe.paso} min" if informe.paso else ""
+    yield "unidad", informe.unidad
+    yield "decimales", informe.decimal
+    yield "zona", informe.zona
+    yield "hora", informe.marca
+    nombres = ", ".join(list(clientes)[:CLIENTES_DICHOS])
+    yield (
+        "clientes",
+        f"{numero(len(clientes), 0)}: {nombres}" + ("…" if len(clientes) > CLIENTES_DICHOS else ""),
+    )
+    if clientes:
+        primera = min(p for _, p, _ in clientes.values())
+        ultima = max(u for _, _, u in clientes.values()) + 1
+        desde, hasta = (
+            f"{instante(h).astimezone(resumen.zona):%Y-%m-%d %H:%M}" for h in (primera, ultima)
+        )
+        yield "desde", f"{desde} hasta {hasta}"
+    yield "lecturas", f"{numero(resumen.lecturas, 0)} horas, {numero(resumen.kwh, 3)} kWh"
+    yield "faltan", f"{numero(resumen.faltan, 0)} horas entre la primera y la última"
+    cuentas = archivo.cuentas
+    yield "repetidas", numero(cuentas.repetidas + cuentas.sustituidas, 0)
+    yield "rechazadas", numero(len(resumen.rechazadas), 0)
+    yield "día medio", f"{resumen.mean_day()}  (de 0 a 23 h)" if resumen.lecturas else ""
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
