@@ -8,7 +8,7 @@ HILOS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test test-fallos lint auditoria format bench bench-ahorro bench-archivo bench-api \
-	bench-escala bench-tablero soak calidad cuadernos lock clean
+	bench-escala bench-tablero bench-curvas soak calidad cuadernos lock clean
 
 help:  ## muestra esta ayuda
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench-escala: install  ## mide qué crece con los clientes y las lecturas, y cu�
 
 bench-tablero: install  ## mide cuánto tarda cada página del tablero en enseñar algo
 	@$(BIN)/python tests/bench/tablero.py $(ARGS)
+
+bench-curvas: install  ## lee un archivo de contadores de 1 GB: filas por segundo y memoria (ARGS="--megas N")
+	@$(BIN)/python tests/bench/curvas.py $(ARGS)
 
 soak: install  ## diez minutos de carga constante: memoria, ficheros y atraso (ARGS="--minutos 1")
 	@$(BIN)/python tests/bench/aguante.py $(ARGS)

@@ -49,6 +49,7 @@ PUERTAS: dict[str, tuple[str, ...]] = {
         "dashboard/",
     ),
     "pyarrow": ("pipeline/ingest/files/", "training/", "api/exports.py"),
+    "python_calamine": ("pipeline/ingest/files/sheets.py",),
     "uvicorn": ("serving/web/server.py",),
     "fastapi": ("serving/web/", "pipeline/generator/", "api/"),
     "starlette": ("serving/web/", "pipeline/generator/", "api/"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detection.domain import SEGUNDOS_POR_HORA
 from pipeline.ingest.files.blocks import ESTIMADA, METODOS, REAL, MotivoArchivo, Rechazada, reject
-from pipeline.ingest.files.interval_store import Filas
+from pipeline.ingest.files.interval_store import Filas, in_order, only
 from pipeline.ingest.files.moments import to_text
 from pipeline.ingest.files.text_cells import brief
 
@@ -62,9 +62,7 @@ class HourMaker:
         filas = self._refuse_crossing(filas, rechazadas)
         if not filas.size:
             return filas, rechazadas
-        filas = filas[
-            np.lexsort((filas["linea"], filas["canal"], filas["momento"], filas["cliente"]))
-        ]
+        filas = in_order(filas, *(filas[c] for c in ("cliente", "momento", "canal", "linea")))
         filas, dudosa = self._resolve_repeated(filas, rechazadas)
         return self._sum(filas, dudosa, rechazadas), rechazadas
 
@@ -76,8 +74,7 @@ class HourMaker:
             detalle = f"un intervalo de {fila['segundos']} s no cabe en una hora de reloj"
             error = reject(MotivoArchivo.INTERVALO_NO_HORARIO, detalle)
             rechazadas.append((int(fila["linea"]), error))
-        dentro: Filas = filas[cabe]
-        return dentro
+        return only(filas, cabe)
 
     def _resolve_repeated(
         self, filas: Filas, rechazadas: list[Rechazada]
@@ -87,6 +84,8 @@ class HourMaker:
         cuantas = np.diff(np.append(inicios, filas.size))
         dudosa = np.zeros(filas.size, np.bool_)
         queda = np.ones(filas.size, np.bool_)
+        if inicios.size == filas.size:
+            return filas, dudosa
         varias = cuantas > 1
         for a, n in zip(inicios[varias].tolist(), cuantas[varias].tolist(), strict=True):
             grupo = filas[a : a + n]
@@ -139,8 +138,10 @@ class HourMaker:
         for k in np.flatnonzero(~buena & ~dicha).tolist():
             suyas = filas[inicios[k] : inicios[k] + cuantas[k]]
             rechazadas.append((int(suyas["linea"].min()), self._incomplete(suyas)))
-        horas = filas[inicios].copy()
+        horas = filas[inicios]
         horas["momento"] = hora[inicios]
+        if inicios.size == filas.size:
+            return only(horas, buena)
         suma = np.add.reduceat(filas["valor"], inicios)
         horas["valor"] = np.where(cuantas > 1, np.round(suma, 9), horas["valor"])
         estimada = np.logical_or.reduceat(filas["metodo"] == _ESTIMADA, inicios)
@@ -149,8 +150,7 @@ class HourMaker:
         for campo in ("etiqueta", "tipo", "linea"):
             horas[campo] = np.maximum.reduceat(filas[campo], inicios)
         self.cuentas.sumadas += int(cuantas[buena & (cuantas > 1)].sum())
-        enteras: Filas = horas[buena]
-        return enteras
+        return only(horas, buena)
 
     def _covered(
         self, filas: Filas, hora: NDArray[np.int64], inicios: NDArray[np.int64]

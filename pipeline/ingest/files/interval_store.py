@@ -59,6 +59,27 @@ def rows_of(bloque: Intervalos, clientes: NDArray[np.int32]) -> Filas:
     return filas
 
 
+def in_order(filas: Filas, *claves: NDArray[Any]) -> Filas:
+    """Return rows by some keys, the first one before the others; as they are if they are so.
+
+    Most files are in order already, and to look costs less than to sort.
+    """
+    igual = np.ones(max(0, filas.size - 1), np.bool_)
+    ordenadas = True
+    for clave in claves:
+        antes, despues = clave[:-1], clave[1:]
+        if (igual & (despues < antes)).any():
+            ordenadas = False
+            break
+        igual &= despues == antes
+    return filas if ordenadas else filas[np.lexsort(claves[::-1])]
+
+
+def only(filas: Filas, buena: NDArray[np.bool_]) -> Filas:
+    """Return some rows; all of them without a copy."""
+    return filas if buena.all() else filas[buena]
+
+
 class IntervalStore:
     """Takes the rows of a file in its order and gives them back in parts that are whole.
 

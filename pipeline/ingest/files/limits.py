@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detection.domain import SEGUNDOS_POR_HORA, hora_absoluta, instante
 from detection.errors import LecturaInvalidaError
 from pipeline.ingest.files.blocks import Rechazada
-from pipeline.ingest.files.interval_store import Filas
+from pipeline.ingest.files.interval_store import Filas, only
 from pipeline.ingest.validation import HORAS_DE_ADELANTO, Motivo, check_id, invalida
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
@@ -56,7 +56,7 @@ class Limites:
         mal_tiempo = (hora < self._primera) | (hora > self._ultima)
         for i in np.flatnonzero(mal_tiempo & ~mal_nombre).tolist():
             rechazadas.append((int(filas["linea"][i]), self._time_error(int(hora[i]))))
-        return filas[~mal_nombre & ~mal_tiempo], rechazadas
+        return only(filas, ~mal_nombre & ~mal_tiempo), rechazadas
 
     def _look_at_names(self) -> None:
         for nombre in self._clientes[len(self._errores) :]:
@@ -97,4 +97,4 @@ class Limites:
                 detalle = f"{texto} supera el máximo de {self._maximo_kwh:g}"
                 error = invalida(Motivo.CONSUMO_EXCESIVO, detalle)
             rechazadas.append((int(horas["linea"][i]), error))
-        return horas[buena], rechazadas
+        return only(horas, buena), rechazadas

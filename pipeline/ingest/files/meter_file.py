@@ -29,7 +29,7 @@ from pipeline.ingest.files.blocks import (
 from pipeline.ingest.files.cell_reader import Codigos
 from pipeline.ingest.files.container import Entrada, open_parts
 from pipeline.ingest.files.hours import Cuentas, HourMaker
-from pipeline.ingest.files.interval_store import FILA, Filas, IntervalStore, rows_of
+from pipeline.ingest.files.interval_store import FILA, Filas, IntervalStore, in_order, rows_of
 from pipeline.ingest.files.limits import Limites
 from pipeline.ingest.files.placing import Placer
 from pipeline.ingest.files.profile import Perfil, load_profile
@@ -222,7 +222,7 @@ class MeterFile:
 
     def _cut(self, horas: Filas, rechazadas: list[Rechazada], parte: float) -> Iterator[Trozo]:
         """Yield hours in pieces, in the order of their lines; refused rows come with the first."""
-        horas = horas[np.argsort(horas["linea"], kind="stable")]
+        horas = in_order(horas, horas["linea"])
         rechazadas = sorted(rechazadas, key=lambda r: r[0])
         for i in range(0, max(1, horas.size), FILAS_POR_TROZO):
             suyas = horas[i : i + FILAS_POR_TROZO]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ingest.files.blocks import MotivoArchivo, Rechazada, reject
-from pipeline.ingest.files.interval_store import Filas
+from pipeline.ingest.files.interval_store import Filas, in_order, only
 from pipeline.ingest.files.local_days import (
     CORRIDA,
     RELOJ,
@@ -27,6 +27,18 @@ from pipeline.ingest.files.text_cells import brief
 from pipeline.ingest.validation import Motivo, invalida
 
 _SEGUNDOS_POR_DIA = 86_400
+
+
+def by_customer_and_day(
+    filas: Filas, dia: NDArray[np.int64], minuto: NDArray[np.int64], cabe: NDArray[np.bool_]
+) -> tuple[Filas, NDArray[np.int64], NDArray[np.int64]]:
+    """Return some of the rows by customer, day and line, and what goes with them."""
+    orden = np.flatnonzero(cabe)
+    cliente, linea = filas["cliente"][orden], filas["linea"][orden]
+    orden = in_order(orden, cliente, dia[orden], linea)
+    if orden.size == filas.size and (orden[1:] > orden[:-1]).all():
+        return filas, dia, minuto
+    return filas[orden], dia[orden], minuto[orden]
 
 
 @dataclass(slots=True)
@@ -52,11 +64,13 @@ class Placer:
     def place(self, filas: Filas) -> tuple[Filas, list[Rechazada]]:
         """Return rows with the instant of their beginning and their length, and refused ones."""
         rechazadas: list[Rechazada] = []
-        exactas = self._measure_exact(filas[filas["exacto"]], rechazadas)
-        locales = filas[~filas["exacto"]]
-        if locales.size:
-            exactas = np.concatenate([exactas, self._place_local(locales, rechazadas)])
-        return exactas, rechazadas
+        exactas = filas["exacto"]
+        if exactas.all():
+            return self._measure_exact(filas, rechazadas), rechazadas
+        if not exactas.any():
+            return self._place_local(filas, rechazadas), rechazadas
+        unas = self._measure_exact(filas[exactas], rechazadas)
+        return np.concatenate([unas, self._place_local(filas[~exactas], rechazadas)]), rechazadas
 
     def _measure_exact(self, filas: Filas, rechazadas: list[Rechazada]) -> Filas:
         """Return rows whose instants are known with their lengths."""
@@ -71,7 +85,7 @@ class Placer:
         medidas["segundos"] = paso * 60
         medidas["momento"] -= np.where(medidas["fin"], paso * 60, 0)
         medidas["fin"] = False
-        return np.concatenate([filas[~sin_paso], medidas])
+        return medidas if sin_paso.all() else np.concatenate([filas[~sin_paso], medidas])
 
     def _measure(
         self,
@@ -88,9 +102,7 @@ class Placer:
                 f"y los pasos son {', '.join(map(str, self.pasos.pasos))} minutos"
             )
             rechazadas.append((linea, invalida(Motivo.HORA_NO_EN_PUNTO, detalle)))
-        orden = np.flatnonzero(cabe)
-        orden = orden[np.lexsort((filas["linea"][orden], dia[orden], filas["cliente"][orden]))]
-        filas, dia, minuto = filas[orden], dia[orden], minuto[orden]
+        filas, dia, minuto = by_customer_and_day(filas, dia, minuto, cabe)
         if not filas.size:
             return filas, dia, minuto, dia
         dado = filas["segundos"] // 60
@@ -101,6 +113,8 @@ class Placer:
         for linea in filas["linea"][~sabido].tolist():
             detalle = "es la única fila de su día, y no se sabe cuánto dura"
             rechazadas.append((linea, reject(MotivoArchivo.HORA_INCOMPLETA, detalle)))
+        if sabido.all():
+            return filas, dia, minuto, paso
         return filas[sabido], dia[sabido], minuto[sabido], paso[sabido]
 
     def _place_local(self, filas: Filas, rechazadas: list[Rechazada]) -> Filas:
@@ -122,7 +136,7 @@ class Placer:
         filas["momento"] = inicio + sitio * 60
         filas["segundos"] = paso * 60
         filas["exacto"], filas["fin"] = True, False
-        return filas[buena]
+        return only(filas, buena)
 
     @staticmethod
     def _odd(minuto: NDArray[np.int64]) -> NDArray[np.bool_]:

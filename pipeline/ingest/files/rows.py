@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from pipeline.ingest.files.text_cells import FormatoError
 
 BLOQUE = 1 << 23
 """Bytes of text that are read at a time."""
-_LINEA_LARGA = re.compile(rb"[^\n]{%d}" % LARGO_MUESTRA)
+_FIN_DE_LINEA = ord("\n")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,9 +100,10 @@ def _blocks(entrada: Entrada) -> Iterator[tuple[int, bytes]]:
 
 
 def _refuse_long(bloque: bytes, primera: int) -> None:
-    larga = _LINEA_LARGA.search(bloque) if len(bloque) >= LARGO_MUESTRA else None
-    if larga is not None:
-        numero = primera + bloque.count(b"\n", 0, larga.start())
+    fines = np.flatnonzero(np.frombuffer(bloque, np.uint8) == _FIN_DE_LINEA)
+    largos = np.diff(fines, prepend=-1)
+    if largos.size and int(largos.max()) > LARGO_MUESTRA:
+        numero = primera + int(largos.argmax())
         raise FormatoError(f"la línea {numero} tiene más de {LARGO_MUESTRA} caracteres")
 
 
