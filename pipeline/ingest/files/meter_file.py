@@ -307,6 +307,8 @@ def _open_sources(
         raise FormatoError("está vacío")
     lector = find_reader(entrada) if perfil is None else None
     if lector is not None:
+        if opciones.unidad:
+            raise FormatoError(f"{lector.nombre} dice su unidad: --unidad no se aplica")
         formatos.append(lector.nombre)
         return [(lector, entrada)]
     fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]] = []

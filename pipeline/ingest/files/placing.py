@@ -41,6 +41,20 @@ def by_customer_and_day(
     return filas[orden], dia[orden], minuto[orden]
 
 
+def _spoil_hours(
+    filas: Filas, dia: NDArray[np.int64], minuto: NDArray[np.int64], cabe: NDArray[np.bool_]
+) -> None:
+    """Take the values away from the hours in which there is a time that fits no step.
+
+    There must be shorter intervals than the layout has: what bears the full hour is no hour.
+    """
+    hora = (minuto - filas["fin"]) // 60
+    clave = (filas["cliente"].astype(np.int64) * 65_536 + dia) * 32 + hora
+    tocada = np.isin(clave, clave[~cabe])
+    filas["valor"][tocada] = np.nan
+    filas["dicho"][tocada] = True
+
+
 @dataclass(slots=True)
 class Placer:
     """Gives rows their instants.
@@ -102,6 +116,8 @@ class Placer:
                 f"y los pasos son {', '.join(map(str, self.pasos.pasos))} minutos"
             )
             rechazadas.append((linea, invalida(Motivo.HORA_NO_EN_PUNTO, detalle)))
+        if not cabe.all():
+            _spoil_hours(filas, dia, minuto, cabe)
         filas, dia, minuto = by_customer_and_day(filas, dia, minuto, cabe)
         if not filas.size:
             return filas, dia, minuto, dia
@@ -212,7 +228,11 @@ class Placer:
     def _ways(self) -> tuple[str, ...]:
         """Return how the rows of a day may be numbered in this layout."""
         tiempo = self.tiempo
-        if tiempo is None or tiempo.forma == "dia_por_fila" or tiempo.hora == "numero":
+        if tiempo is None or tiempo.forma == "dia_por_fila":
             return (CORRIDA, RELOJ)
-        relojes = (RELOJ, RELOJ_DEL_FIN) if tiempo.marca == "fin" else (RELOJ,)
+        if tiempo.forma == "fecha_y_hora" and tiempo.hora == "numero":
+            return (CORRIDA, RELOJ)
+        if tiempo.marca == "inicio" or (tiempo.forma, tiempo.hora) == ("fecha_y_hora", "tramo"):
+            return (RELOJ,)
+        relojes = (RELOJ, RELOJ_DEL_FIN)
         return relojes if tiempo.forma == "instante" else (CORRIDA, *relojes)
