@@ -192,6 +192,9 @@ def _place_long(
 
 def _in_order(minutos: Sequence[int], desde: int, hasta: int, vuelta: int) -> list[int] | None:
     """Return the places of rows that go up and show where the clock goes back; else None."""
+    dobles = [m for m in minutos if desde <= m < hasta]
+    if len(dobles) > 2 and dobles[::2] == dobles[1::2] == sorted(set(dobles)):
+        return _in_pairs(minutos, desde, hasta, vuelta)
     sitios: list[int] = []
     segunda, anterior = 0, -1
     for m in minutos:
@@ -201,6 +204,19 @@ def _in_order(minutos: Sequence[int], desde: int, hasta: int, vuelta: int) -> li
         sitios.append(m + vuelta * (m >= hasta or (m >= desde and segunda > 0)))
     if segunda != 1 or any(b < a for a, b in pairwise(sitios)):
         return None
+    return sitios
+
+
+def _in_pairs(minutos: Sequence[int], desde: int, hasta: int, vuelta: int) -> list[int] | None:
+    """Return the places of rows that go up and have both of each repeated time side by side."""
+    if any(b < a for a, b in pairwise(minutos)):
+        return None
+    sitios, vistos = [], set()
+    for m in minutos:
+        segunda = m >= hasta or m in vistos
+        sitios.append(m + vuelta if segunda else m)
+        if desde <= m < hasta:
+            vistos.add(m)
     return sitios
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,11 +22,14 @@ from pipeline.ingest.files.local_days import (
 )
 from pipeline.ingest.files.moments import EPOCA, MINUTOS_POR_DIA
 from pipeline.ingest.files.profile import Tiempo
-from pipeline.ingest.files.steps import Pasos, measure
+from pipeline.ingest.files.steps import CustomerSteps, Pasos, measure
 from pipeline.ingest.files.text_cells import brief
 from pipeline.ingest.validation import Motivo, invalida
+from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
 _SEGUNDOS_POR_DIA = 86_400
+_PRIMER_INSTANTE = (PRIMER_ANIO - 1970) * 31_536_000
+_ULTIMO_INSTANTE = (ULTIMO_ANIO + 1 - 1970) * 31_622_400
 
 
 def by_customer_and_day(
@@ -74,6 +77,7 @@ class Placer:
     tiempo: Tiempo | None
     pasos: Pasos
     clientes: list[str]
+    _vistos: CustomerSteps = field(default_factory=CustomerSteps)
 
     def place(self, filas: Filas) -> tuple[Filas, list[Rechazada]]:
         """Return rows with the instant of their beginning and their length, and refused ones."""
@@ -92,14 +96,24 @@ class Placer:
         if not sin_paso.any():
             return filas
         medidas = filas[sin_paso]
-        momento = medidas["momento"] - medidas["fin"]
-        dia = momento // _SEGUNDOS_POR_DIA
-        minuto = medidas["momento"] // 60 - dia * MINUTOS_POR_DIA
+        dia, minuto = self._local_days(medidas)
         medidas, dia, minuto, paso = self._measure(medidas, dia, minuto, rechazadas)
         medidas["segundos"] = paso * 60
         medidas["momento"] -= np.where(medidas["fin"], paso * 60, 0)
         medidas["fin"] = False
         return medidas if sin_paso.all() else np.concatenate([filas[~sin_paso], medidas])
+
+    def _local_days(self, filas: Filas) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the local day of instants, and the minutes that have passed in it."""
+        momento = filas["momento"] - filas["fin"]
+        primero, ultimo = int(momento.min()), int(momento.max())
+        if not _PRIMER_INSTANTE < primero <= ultimo < _ULTIMO_INSTANTE:
+            dia = momento // _SEGUNDOS_POR_DIA
+            return dia, filas["momento"] // 60 - dia * MINUTOS_POR_DIA
+        dias = range(primero // _SEGUNDOS_POR_DIA - 1, ultimo // _SEGUNDOS_POR_DIA + 2)
+        inicios = np.array([load_day(d, self.zona).inicio for d in dias], np.int64)
+        cual = np.searchsorted(inicios, momento, "right") - 1
+        return cual + dias.start, (filas["momento"] - inicios[cual]) // 60
 
     def _measure(
         self,
@@ -122,9 +136,9 @@ class Placer:
         if not filas.size:
             return filas, dia, minuto, dia
         dado = filas["segundos"] // 60
-        paso = np.where(
-            dado > 0, dado, measure(filas["cliente"].astype(np.int64), dia, minuto, self.pasos)
-        )
+        cliente = filas["cliente"].astype(np.int64)
+        medido = measure(cliente, dia, minuto, self.pasos, self._vistos)
+        paso = np.where(dado > 0, dado, medido)
         sabido = paso > 0
         for linea in filas["linea"][~sabido].tolist():
             detalle = "es la única fila de su día, y no se sabe cuánto dura"

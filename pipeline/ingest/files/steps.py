@@ -15,6 +15,7 @@ FILAS_DE_PRUEBA = 12
 """So many rows a customer must have at a step that is longer than the shortest of the file: fewer
 may be what is left of shorter intervals."""
 _MAYOR = 60
+_NUNCA = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,30 @@ class MinutosVistos:
         return int(medida.snap(np.array([comun]))[0]) or min(pasos)
 
 
+@dataclass(slots=True)
+class CustomerSteps:
+    """The shortest step that each customer has had in the parts of a file so far, in time."""
+
+    _menores: dict[int, int] = field(default_factory=dict)
+
+    def before(self, clientes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the shortest step of each customer; 60 where none is known."""
+        if not self._menores:
+            return np.full(clientes.size, _MAYOR, np.int64)
+        return np.array([self._menores.get(c, _MAYOR) for c in clientes.tolist()], np.int64)
+
+    def keep(self, clientes: NDArray[np.int64], menores: NDArray[np.int64]) -> None:
+        """Take the shortest step of each customer in a part."""
+        cortos = menores < _MAYOR
+        self._menores.update(zip(clientes[cortos].tolist(), menores[cortos].tolist(), strict=True))
+
+
 def measure(
-    cliente: NDArray[np.int64], dia: NDArray[np.int64], minuto: NDArray[np.int64], pasos: Pasos
+    cliente: NDArray[np.int64],
+    dia: NDArray[np.int64],
+    minuto: NDArray[np.int64],
+    pasos: Pasos,
+    vistos: CustomerSteps,
 ) -> NDArray[np.int64]:
     """Return the minutes of each row's interval (n,); 0 = it cannot be told.
 
@@ -81,6 +104,8 @@ def measure(
     minuto : ndarray (n,)
         Of the day, at which an interval begins or ends.
     pasos : Pasos
+    vistos : CustomerSteps
+        Of the parts before; takes what is seen here.
     """
     n = cliente.size
     nuevo = np.ones(n, np.bool_)
@@ -96,10 +121,20 @@ def measure(
     menor = np.minimum.reduceat(suyo, primeros)
     filas = np.add.reduceat(cuantas, primeros)
     menor = np.where((menor > pasos.menor) & (filas < FILAS_DE_PRUEBA), pasos.menor, menor)
-    menor_suyo = np.repeat(menor, np.diff(np.append(primeros, grupos.size)))
-    suyo = np.where((suyo > menor_suyo) & (cuantas < FILAS_DE_PRUEBA), menor_suyo, suyo)
+    # Meters come to shorter steps, not back: what looks longer later has lost rows.
+    menor = np.minimum(menor, vistos.before(cliente[grupos][primeros]))
+    por_cliente = np.diff(np.append(primeros, grupos.size))
+    menor_suyo = np.repeat(menor, por_cliente)
+    dia_fino = np.where(suyo <= menor_suyo, dia[grupos], _NUNCA)
+    fino = np.repeat(np.minimum.reduceat(dia_fino, primeros), por_cliente)
+    ya_fino = menor_suyo < np.repeat(np.maximum.reduceat(suyo, primeros), por_cliente)
+    ya_fino &= (dia[grupos] > fino) | (fino == _NUNCA)
+    largo = (suyo > menor_suyo) & ((cuantas < FILAS_DE_PRUEBA) | ya_fino)
+    suyo = np.where(largo, menor_suyo, suyo)
+    vistos.keep(cliente[grupos][primeros], menor)
     if not pasos.supuesto:
-        suyo = np.where(cuantas < 2, 0, suyo)
+        pocas = np.repeat(filas, por_cliente) < FILAS_DE_PRUEBA
+        suyo = np.where((cuantas < 2) & pocas, 0, suyo)
     elif pasos.supuesto < _MAYOR:
         suyo = np.where((cuantas < 2) & (suyo > pasos.supuesto), pasos.supuesto, suyo)
     return np.repeat(suyo, cuantas)

@@ -232,7 +232,13 @@ class TableTimes:
         largo = (fin - momento) * np.where(exacto, 1, 60)
         # PG&E's 00:59 ends the hour that began at 00:00.
         largo = np.where(largo % 300 == 240, largo + 60, largo)
-        mal = (largo <= 0) | (largo > 86_400) | (exacto != otro)
+        # Across a change of the clock the difference of local times is no length: it is measured.
+        unicos, cual = np.unique(filas["dia"], return_inverse=True)
+        cambia = np.array(
+            [load_day(d, self.zona).minutos != MINUTOS_POR_DIA for d in unicos.tolist()], np.bool_
+        )
+        largo = np.where(cambia[cual] & ~exacto, 0, largo)
+        mal = ((largo <= 0) & ~(cambia[cual] & ~exacto)) | (largo > 86_400) | (exacto != otro)
         errores.take(
             mal,
             lambda i: invalida(
