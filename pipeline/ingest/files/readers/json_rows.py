@@ -44,7 +44,8 @@ def rows_of_datadis(entrada: Entrada) -> Iterator[tuple[int, list[str]]]:
             raise FormatoError(f"la línea {linea} no es un registro con sus campos")
         if not columnas:
             columnas = [c for c in _COLUMNAS if c in registro]
-            yield linea, columnas
+            # The header stands above the first record.
+            yield linea - 1, columnas
         yield linea, [_to_text(registro.get(columna)) for columna in columnas]
 
 

@@ -159,6 +159,7 @@ class _Registros:
         canales = {c for c in _CANAL.findall(configuracion) if c.startswith("E")} | {canal}
         # A number for each name; how many names there may be is the pattern's limit.
         numeros = {self._numeros.setdefault(c, len(self._numeros)) for c in sorted(canales)}
+        self._informe.nombres_de_canal.update({n: c for c, n in self._numeros.items()})
         self._informe.canales_exigidos.setdefault(nmi, set()).update(numeros)
         return _Canal(nmi, self._numeros[canal], factor, int(campos[8]))
 
