@@ -1,6 +1,6 @@
-"""Reads a long meter file: rows a second and memory, by hours and by quarters (``make bench-curvas``).
+"""Reads a long meter file: rows a second and memory, hours and quarters (``make bench-curvas``).
 
-The file is made here: customers one after the other, two years each, with both changes of the clock.
+The file is made here: customers one after the other, two years each, with both clock changes.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def main() -> int:
             segundos = time.perf_counter() - antes
         ritmo = filas / segundos
         memoria = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(  # noqa: T201
+        print(
             f"{megas} MB de {paso} min: {filas} filas, {horas} horas, {rechazadas} rechazadas, "
             f"{segundos:.1f} s, {ritmo:.0f} filas/s, {memoria} MB de memoria"
         )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipeline.ingest.files.table import Trozo, read_tabla
 
 from detection.domain import hora_absoluta
 from detection.errors import PermanentError
-from pipeline.ingest.files import table
+from pipeline.ingest.files.blocks import FILAS_POR_TROZO, MotivoArchivo
+from pipeline.ingest.files.meter_file import Trozo, read_archivo
 from pipeline.ingest.validation import Motivo, Reglas
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
@@ -26,7 +26,7 @@ def hour(texto: str) -> int:
 
 
 def read(ruta: Path) -> list[Trozo]:
-    return list(read_tabla(ruta, Reglas("Europe/Madrid", 10_000.0), AHORA))
+    return list(read_archivo(ruta, Reglas("Europe/Madrid", 10_000.0), AHORA, "Europe/Madrid"))
 
 
 def read_csv(carpeta: Path, texto: str | bytes) -> Trozo:
@@ -70,16 +70,18 @@ def test_a_csv_is_read_in_its_order(tmp_path: Path) -> None:
 
 
 def test_semicolons_come_with_decimal_commas(tmp_path: Path) -> None:
-    """As Spanish spreadsheets write; a thousands separator is no number."""
+    """As Spanish spreadsheets write; what the numbers prove of their marks counts for all."""
+    cabecera = "propietario_id;timestamp;consumo_kwh\n"
     trozo = read_csv(
         tmp_path,
-        "propietario_id;timestamp;consumo_kwh\n"
-        "A;2026-01-15 02:00;1,25\nA;2026-01-15 03:00;2.5\nA;2026-01-15 04:00;1.234,5\n",
+        f"{cabecera}A;2026-01-15 02:00;1,25\nA;2026-01-15 03:00;2.5\nA;2026-01-15 04:00;1.234\n",
     )
     assert trozo.lecturas.consumo_kwh.tolist() == [1.25, 2.5]
     assert [(linea, error.motivo) for linea, error in trozo.rechazadas] == [
-        (4, Motivo.CONSUMO_NO_NUMERO)
+        (4, MotivoArchivo.NUMERO_DUDOSO)
     ]
+    trozo = read_csv(tmp_path, f"{cabecera}A;2026-01-15 02:00;1.234,5\nA;2026-01-15 03:00;1.002\n")
+    assert trozo.lecturas.consumo_kwh.tolist() == [1234.5, 1002.0]
 
 
 def test_bad_rows_come_out_with_line_and_reason(tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_bad_rows_come_out_with_line_and_reason(tmp_path: Path) -> None:
         + "A,2026-01-15T03:00:00Z,\n"
         + "A,2026-01-15T03:00:00Z,1_0\n"
         + "A,2026-01-15T03:00:00Z,nan\n"
-        + "A,2026-03-29 02:00,1\n"
+        + "B,2026-03-29 02:00,1\n"
         + "A,2027-01-15T03:00:00Z,1\n"
         + "A,2026-01-15T04:00:00Z,2\n",
     )
@@ -108,7 +110,7 @@ def test_bad_rows_come_out_with_line_and_reason(tmp_path: Path) -> None:
         (7, Motivo.CONSUMO_AUSENTE),
         (8, Motivo.CONSUMO_NO_NUMERO),
         (9, Motivo.CONSUMO_NO_FINITO),
-        (10, Motivo.HORA_INEXISTENTE),
+        (10, MotivoArchivo.DIA_CONTRADICE_CALENDARIO),
         (11, Motivo.TIEMPO_FUTURO),
     ]
 
@@ -144,11 +146,12 @@ def test_the_repeated_hour_of_october_is_told_apart_by_order(tmp_path: Path) -> 
 
 def test_a_long_file_comes_in_pieces(tmp_path: Path) -> None:
     """The memory holds a piece, the lines go on counting, the part read only grows."""
-    filas = 2 * table.FILAS_POR_TROZO + 5
+    filas = 2 * FILAS_POR_TROZO + 5
     ruta = tmp_path / "largo.csv"
-    ruta.write_text(CABECERA + BUENA * (filas - 1) + "A,x,1\n")
+    horas = (datetime(2021, 1, 1) + timedelta(hours=i) for i in range(filas - 1))
+    ruta.write_text(CABECERA + "".join(f"A,{h:%Y-%m-%dT%H:%M}Z,1\n" for h in horas) + "A,x,1\n")
     trozos = read(ruta)
-    assert [len(t.lecturas) for t in trozos] == [table.FILAS_POR_TROZO] * 2 + [4]
+    assert [len(t.lecturas) for t in trozos] == [FILAS_POR_TROZO] * 2 + [4]
     assert [linea for t in trozos for linea, _ in t.rechazadas] == [filas + 1]
     avances = [t.avance for t in trozos]
     assert avances == sorted(avances)
@@ -161,11 +164,11 @@ def test_a_long_file_comes_in_pieces(tmp_path: Path) -> None:
         (b"", "está vacío"),
         (b"\n\n", "está vacío"),
         (CABECERA.encode(), "no tiene ninguna fila"),
-        (b"a,b,c\n1,2,3\n", "faltan propietario_id, timestamp, consumo_kwh"),
+        (b"a,b,c\n1,2,3\n", "no se reconoce su formato; su primera línea es «a,b,c»"),
         (b"propietario_id,consumo_kwh\nA,1\n", "falta timestamp"),
-        (CABECERA.encode() + b'"A' + b"x" * 200_000, "no es CSV"),
-        (b"\x89PNG\r\n\x1a\n\x00\xff", "no es un CSV en UTF-8 ni un Parquet"),
-        (CABECERA.encode() + b"Mu\xf1oz,2026-01-15T02:00Z,1\n", "no es un CSV en UTF-8"),
+        (CABECERA.encode() + b'"A' + b"x" * 200_000, "la línea 2 tiene más de 65536 caracteres"),
+        (CABECERA.encode() + b'"A\nB\nC,1,1\n', "no es CSV"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "no se reconoce su formato"),
         (b"PAR1 y nada", "el Parquet no se puede leer"),
         (b"PAR1", "el Parquet no se puede leer"),
     ],
@@ -180,6 +183,12 @@ def test_a_file_that_is_no_table_is_said_in_one_line(
         read(ruta)
     assert "malo.csv" in str(caso.value)
     assert "\n" not in str(caso.value)
+
+
+def test_a_table_in_windows_encoding_is_read(tmp_path: Path) -> None:
+    """As a spreadsheet saves it where the letters are western."""
+    trozo = read_csv(tmp_path, CABECERA.encode() + b"Mu\xf1oz,2026-01-15T02:00Z,1\n")
+    assert trozo.lecturas.propietario_id == ["Muñoz"]
 
 
 def test_a_file_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:

@@ -99,9 +99,9 @@ class HourMaker:
 
     def _choose(self, grupo: Filas) -> list[int]:
         """Return the row that counts among some of one interval; several, if it cannot be told."""
-        quedan = list(range(grupo.size))
+        quedan = np.flatnonzero(np.isfinite(grupo["valor"])).tolist() or [0]
         metodos = grupo["metodo"].tolist()
-        if _REAL in metodos:
+        if _REAL in [metodos[i] for i in quedan]:
             quedan = [i for i in quedan if metodos[i] != _ESTIMADA]
         ultima = max(int(grupo["revision"][i]) for i in quedan)
         quedan = [i for i in quedan if grupo["revision"][i] == ultima]
