@@ -1,4 +1,4 @@
-"""Readings out of CSV and Parquet files."""
+"""The product's own table, in CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipeline.ingest.files.table import Trozo, read_tabla
 
 from detection.domain import hora_absoluta
 from detection.errors import PermanentError
-from pipeline.ingest.files import table
+from pipeline.ingest.files.blocks import FILAS_POR_TROZO, MotivoArchivo
+from pipeline.ingest.files.meter_file import Trozo, read_archivo
 from pipeline.ingest.validation import Motivo, Reglas
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
@@ -26,7 +26,7 @@ def hour(texto: str) -> int:
 
 
 def read(ruta: Path) -> list[Trozo]:
-    return list(read_tabla(ruta, Reglas("Europe/Madrid", 10_000.0), AHORA))
+    return list(read_archivo(ruta, Reglas("Europe/Madrid", 10_000.0), AHORA, "Europe/Madrid"))
 
 
 def read_csv(carpeta: Path, texto: str | bytes) -> Trozo:
@@ -45,7 +45,7 @@ def read_parquet(carpeta: Path, **columnas: pa.Array) -> Trozo:
 
 def readings(trozo: Trozo) -> list[tuple[str, int, float]]:
     lecturas = trozo.lecturas
-    return list(
+    return sorted(
         zip(
             lecturas.propietario_id,
             lecturas.hora_utc.tolist(),
@@ -55,7 +55,11 @@ def readings(trozo: Trozo) -> list[tuple[str, int, float]]:
     )
 
 
-def test_a_csv_is_read_in_its_order(tmp_path: Path) -> None:
+def rejected(trozo: Trozo) -> list[tuple[int, str]]:
+    return sorted((linea, error.motivo) for linea, error in trozo.rechazadas)
+
+
+def test_a_csv_is_read_however_it_is_written(tmp_path: Path) -> None:
     """Commas, a BOM, CRLF, blank lines, columns in any order and others beside them."""
     trozo = read_csv(
         tmp_path,
@@ -63,22 +67,30 @@ def test_a_csv_is_read_in_its_order(tmp_path: Path) -> None:
         b"1.25,x,B,2026-01-15 02:00\r\n\r\n0,,A, 2026-01-15T01:00:00Z \r\n",
     )
     hora = hour("2026-01-15T01:00Z")
-    assert readings(trozo) == [("B", hora, 1.25), ("A", hora, 0.0)]
+    assert readings(trozo) == [("A", hora, 0.0), ("B", hora, 1.25)]
     assert trozo.etiqueta is None
     assert trozo.rechazadas == []
     assert trozo.avance == 1.0
 
 
 def test_semicolons_come_with_decimal_commas(tmp_path: Path) -> None:
-    """As Spanish spreadsheets write; a thousands separator is no number."""
-    trozo = read_csv(
+    """As Spanish spreadsheets write; a dot that the file proves to be of thousands is read so."""
+    cabecera = "propietario_id;timestamp;consumo_kwh\n"
+    con_millares = read_csv(
         tmp_path,
-        "propietario_id;timestamp;consumo_kwh\n"
-        "A;2026-01-15 02:00;1,25\nA;2026-01-15 03:00;2.5\nA;2026-01-15 04:00;1.234,5\n",
+        cabecera
+        + "A;2026-01-15 02:00;1,25\nA;2026-01-15 03:00;1.234,5\nA;2026-01-15 04:00;1.234\n",
     )
-    assert trozo.lecturas.consumo_kwh.tolist() == [1.25, 2.5]
-    assert [(linea, error.motivo) for linea, error in trozo.rechazadas] == [
-        (4, Motivo.CONSUMO_NO_NUMERO)
+    assert [kwh for _, _, kwh in readings(con_millares)] == [1.25, 1234.5, 1234.0]
+    # Two marks of decimals and one of thousands: what is certain is read.
+    mezclada = read_csv(
+        tmp_path,
+        cabecera + "A;2026-01-15 02:00;1,25\nA;2026-01-15 03:00;2.5\nA;2026-01-15 04:00;1.234,5\n",
+    )
+    assert [kwh for _, _, kwh in readings(mezclada)] == [1.25]
+    assert rejected(mezclada) == [
+        (3, MotivoArchivo.NUMERO_DUDOSO),
+        (4, MotivoArchivo.NUMERO_DUDOSO),
     ]
 
 
@@ -100,7 +112,7 @@ def test_bad_rows_come_out_with_line_and_reason(tmp_path: Path) -> None:
         + "A,2026-01-15T04:00:00Z,2\n",
     )
     assert [kwh for _, _, kwh in readings(trozo)] == [1.25, 2.0]
-    assert [(linea, error.motivo) for linea, error in trozo.rechazadas] == [
+    assert rejected(trozo) == [
         (3, Motivo.CONSUMO_NEGATIVO),
         (4, Motivo.PROPIETARIO_AUSENTE),
         (5, Motivo.TIEMPO_AUSENTE),
@@ -108,7 +120,7 @@ def test_bad_rows_come_out_with_line_and_reason(tmp_path: Path) -> None:
         (7, Motivo.CONSUMO_AUSENTE),
         (8, Motivo.CONSUMO_NO_NUMERO),
         (9, Motivo.CONSUMO_NO_FINITO),
-        (10, Motivo.HORA_INEXISTENTE),
+        (10, MotivoArchivo.DIA_CONTRADICE_CALENDARIO),
         (11, Motivo.TIEMPO_FUTURO),
     ]
 
@@ -135,24 +147,40 @@ def test_the_repeated_hour_of_october_is_told_apart_by_order(tmp_path: Path) -> 
     primera = hour("2026-10-25T00:00Z")
     assert [(p, hora - primera, kwh) for p, hora, kwh in readings(trozo)] == [
         ("A", 0, 1.0),
-        ("B", 0, 2.0),
         ("A", 1, 3.0),
-        ("B", 1, 4.0),
         ("A", 2, 5.0),
+        ("B", 0, 2.0),
+        ("B", 1, 4.0),
     ]
 
 
 def test_a_long_file_comes_in_pieces(tmp_path: Path) -> None:
     """The memory holds a piece, the lines go on counting, the part read only grows."""
-    filas = 2 * table.FILAS_POR_TROZO + 5
+    filas = 2 * FILAS_POR_TROZO + 5
     ruta = tmp_path / "largo.csv"
-    ruta.write_text(CABECERA + BUENA * (filas - 1) + "A,x,1\n")
+    buenas = "".join(f"A{i},2026-01-15T02:00:00+01:00,1.25\n" for i in range(filas - 1))
+    ruta.write_text(CABECERA + buenas + "A,x,1\n")
     trozos = read(ruta)
-    assert [len(t.lecturas) for t in trozos] == [table.FILAS_POR_TROZO] * 2 + [4]
+    assert sum(len(t.lecturas) for t in trozos) == filas - 1
+    assert len(trozos) >= 3
+    assert max(len(t.lecturas) for t in trozos) <= FILAS_POR_TROZO
     assert [linea for t in trozos for linea, _ in t.rechazadas] == [filas + 1]
     avances = [t.avance for t in trozos]
     assert avances == sorted(avances)
     assert avances[-1] == 1.0
+
+
+def test_a_reading_that_comes_twice_is_one_reading(tmp_path: Path) -> None:
+    """With the same value once; with another one neither, and all of them are told."""
+    trozo = read_csv(tmp_path, CABECERA + BUENA * 3)
+    assert [kwh for _, _, kwh in readings(trozo)] == [1.25]
+    assert trozo.rechazadas == []
+    trozo = read_csv(tmp_path, CABECERA + BUENA + BUENA.replace("1.25", "3"))
+    assert readings(trozo) == []
+    assert rejected(trozo) == [
+        (2, MotivoArchivo.HORA_REPETIDA),
+        (3, MotivoArchivo.HORA_REPETIDA),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -161,11 +189,10 @@ def test_a_long_file_comes_in_pieces(tmp_path: Path) -> None:
         (b"", "está vacío"),
         (b"\n\n", "está vacío"),
         (CABECERA.encode(), "no tiene ninguna fila"),
-        (b"a,b,c\n1,2,3\n", "faltan propietario_id, timestamp, consumo_kwh"),
+        (b"a,b,c\n1,2,3\n", "no se reconoce su formato; su primera línea es «a,b,c»"),
         (b"propietario_id,consumo_kwh\nA,1\n", "falta timestamp"),
-        (CABECERA.encode() + b'"A' + b"x" * 200_000, "no es CSV"),
-        (b"\x89PNG\r\n\x1a\n\x00\xff", "no es un CSV en UTF-8 ni un Parquet"),
-        (CABECERA.encode() + b"Mu\xf1oz,2026-01-15T02:00Z,1\n", "no es un CSV en UTF-8"),
+        (CABECERA.encode() + b'"A' + b"x" * 200_000, "tiene más de 65536 caracteres"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "no se reconoce su formato"),
         (b"PAR1 y nada", "el Parquet no se puede leer"),
         (b"PAR1", "el Parquet no se puede leer"),
     ],
@@ -173,13 +200,19 @@ def test_a_long_file_comes_in_pieces(tmp_path: Path) -> None:
 def test_a_file_that_is_no_table_is_said_in_one_line(
     tmp_path: Path, contenido: bytes, texto: str
 ) -> None:
-    """Empty, without its columns, in another encoding, cut: one Spanish line with the name."""
+    """Empty, without its columns, of another kind, cut: one Spanish line with the name."""
     ruta = tmp_path / "malo.csv"
     ruta.write_bytes(contenido)
     with pytest.raises(PermanentError, match=texto) as caso:
         read(ruta)
     assert "malo.csv" in str(caso.value)
     assert "\n" not in str(caso.value)
+
+
+def test_an_older_encoding_is_read(tmp_path: Path) -> None:
+    """Windows' western one, where the file is no UTF-8."""
+    trozo = read_csv(tmp_path, CABECERA.encode() + b"Mu\xf1oz,2026-01-15T02:00Z,1\n")
+    assert readings(trozo) == [("Muñoz", hour("2026-01-15T02:00Z"), 1.0)]
 
 
 def test_a_file_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:
@@ -245,7 +278,7 @@ def test_parquet_rows_that_are_no_readings(tmp_path: Path) -> None:
     )
     assert readings(trozo) == [("A", hour("2026-01-15T02:00Z"), 1.25)]
     assert trozo.etiqueta == [1]
-    assert [(fila, error.motivo) for fila, error in trozo.rechazadas] == [
+    assert rejected(trozo) == [
         (2, Motivo.PROPIETARIO_AUSENTE),
         (3, Motivo.CONSUMO_AUSENTE),
         (4, Motivo.TIEMPO_AUSENTE),
