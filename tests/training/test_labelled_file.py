@@ -182,7 +182,7 @@ def test_las_medias_horas_se_suman(csv: Path) -> None:
         ("A,15/01/2026 03:00,1\n", "fila 3: «15/01/2026» no es una fecha"),
         ("A,2026-02-30T03:00,1\n", "fila 3: «2026-02-30» no existe"),
         ("A,2026-03-29T02:00,1\n", "fila 3: .*el día tiene 23 horas"),
-        ("A,2026-01-15T03:20,1\n", "fila 3: .* no está en punto"),
+        ("A,2026-01-15T03:07,1\n", "fila 3: .* no está en punto"),
         ("A,1999-01-15T03:00,1\n", "fila 3: «1999-01-15»"),
         ("A,2026-01-15T03:00\n", "fila 3: falta el consumo"),
     ],
