@@ -779,7 +779,7 @@ DISPOSICIONES: dict[str, Disposicion] = {
     "A5D": Disposicion(a5d),
     "B5D": Disposicion(b5d),
     "P1": Disposicion(p1),
-    "P2": Disposicion(p2, (15, 60)),
+    "P2": Disposicion(p2, (15,)),
     "F1": Disposicion(f1, tramo_wh=1000),
     "i-DE": Disposicion(ide),
     "i-DE con periodo": Disposicion(ide_periodo),
