@@ -373,16 +373,18 @@ PRIVATE = {
 @pytest.mark.parametrize(
     "contenido",
     [
-        [RECORD],
-        {"timeCurve": [RECORD], "distributorError": []},
-        {"response": {"timeCurveList": [PRIVATE]}},
+        [RECORD, RECORD | {"time": "02:00"}],
+        {"timeCurve": [RECORD, RECORD | {"time": "02:00"}], "distributorError": []},
+        {"response": {"timeCurveList": [PRIVATE, PRIVATE | {"hour": "02:00"}]}},
     ],
 )
 def test_the_answers_of_datadis(tmp_path: Path, contenido: object) -> None:
     """A list, timeCurve, or timeCurveList of the private web: the same hour."""
     for texto in (json.dumps(contenido), json.dumps(contenido, indent=2)):
         leido = leer_texto(tmp_path, texto)
-        assert leido.filas == [("ES0021000000000000AA", "2025-06-09T22", 0.25, "real")]
+        assert leido.filas == [
+            ("ES0021000000000000AA", f"2025-06-09T{hora}", 0.25, "real") for hora in (22, 23)
+        ]
         assert leido.rechazadas == []
 
 

@@ -158,6 +158,19 @@ def test_a_long_file_comes_in_pieces(tmp_path: Path) -> None:
     assert avances[-1] == 1.0
 
 
+def test_a_reading_that_comes_twice_is_one_reading(tmp_path: Path) -> None:
+    """With the same value once; with another one neither, and all of them are told."""
+    trozo = read_csv(tmp_path, CABECERA + BUENA * 3)
+    assert [kwh for _, _, kwh in readings(trozo)] == [1.25]
+    assert trozo.rechazadas == []
+    trozo = read_csv(tmp_path, CABECERA + BUENA + BUENA.replace("1.25", "3"))
+    assert readings(trozo) == []
+    assert [(linea, error.motivo) for linea, error in trozo.rechazadas] == [
+        (2, MotivoArchivo.HORA_REPETIDA),
+        (3, MotivoArchivo.HORA_REPETIDA),
+    ]
+
+
 @pytest.mark.parametrize(
     ("contenido", "texto"),
     [
