@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from pipeline.ingest.files.profile import NECESARIAS, Columna, Perfil, Valor, normalize
+from pipeline.ingest.files.profile import NECESARIAS, Columna, PerfilCurva, Valor, normalize
 from pipeline.ingest.files.text_cells import clean
 
 SEPARADORES = (";", "\t", "|", ",")
@@ -25,7 +25,7 @@ class Disposicion:
 
     Parameters
     ----------
-    perfil : Perfil
+    perfil : PerfilCurva
     separador : str
     columnas : int
         How many a row has.
@@ -45,7 +45,7 @@ class Disposicion:
         Columns that are added, that are exported energy, and that say what a row is (-1 = none).
     """
 
-    perfil: Perfil
+    perfil: PerfilCurva
     separador: str
     columnas: int
     saltadas: int
@@ -121,7 +121,7 @@ def find(columna: Columna, nombres: Sequence[str], desde: int = 0) -> int:
     return -1
 
 
-def required(perfil: Perfil) -> list[Columna]:
+def required(perfil: PerfilCurva) -> list[Columna]:
     """Return the columns that a file of a profile must have, apart from the energy."""
     columnas = perfil.columnas
     suyas = [getattr(columnas, nombre) for nombre in NECESARIAS[perfil.tiempo.forma]]
@@ -134,7 +134,7 @@ def required(perfil: Perfil) -> list[Columna]:
     return [columna for columna in suyas if columna is not None]
 
 
-def missing(perfil: Perfil, cabecera: Cabecera) -> list[str]:
+def missing(perfil: PerfilCurva, cabecera: Cabecera) -> list[str]:
     """Return the names of the columns that a header lacks to be of a profile."""
     faltan = [str(c[0]) for c in required(perfil) if find(c, cabecera.nombres) < 0]
     if not any(_values(perfil, v, cabecera) for v in perfil.valor):
@@ -142,7 +142,7 @@ def missing(perfil: Perfil, cabecera: Cabecera) -> list[str]:
     return list(dict.fromkeys(faltan))
 
 
-def lay(perfil: Perfil, cabecera: Cabecera, encima: list[str]) -> Disposicion | None:
+def lay(perfil: PerfilCurva, cabecera: Cabecera, encima: list[str]) -> Disposicion | None:
     """Return where the columns of a profile are in a file; None where it is of another layout."""
     nombres = cabecera.nombres
     if missing(perfil, cabecera) or any(
@@ -178,7 +178,7 @@ def lay(perfil: Perfil, cabecera: Cabecera, encima: list[str]) -> Disposicion | 
     )
 
 
-def lay_without_header(perfil: Perfil, primera: str, linea: int) -> Disposicion | None:
+def lay_without_header(perfil: PerfilCurva, primera: str, linea: int) -> Disposicion | None:
     """Return where the columns are in a file without header, whose first row is ``primera``."""
     if not re.fullmatch(perfil.reconoce.linea, primera.strip()):
         return None
@@ -205,11 +205,11 @@ def lay_without_header(perfil: Perfil, primera: str, linea: int) -> Disposicion 
     )
 
 
-def _by_instants(perfil: Perfil) -> bool:
+def _by_instants(perfil: PerfilCurva) -> bool:
     return perfil.tiempo.forma == "instante_por_columna"
 
 
-def _values(perfil: Perfil, valor: Valor, cabecera: Cabecera) -> list[int]:
+def _values(perfil: PerfilCurva, valor: Valor, cabecera: Cabecera) -> list[int]:
     """Return the columns of the energy."""
     if _by_instants(perfil):
         return [i for i, celda in enumerate(cabecera.celdas) if _INSTANTE.fullmatch(celda)]

@@ -19,7 +19,7 @@ _ILEGIBLE = "\ufffd"
 """What a byte that is no text has become."""
 
 
-class Limites:
+class LimitesLectura:
     """The rules of contract 2, for numbers in columns.
 
     Parameters

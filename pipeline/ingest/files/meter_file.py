@@ -30,9 +30,9 @@ from pipeline.ingest.files.cell_reader import Codigos
 from pipeline.ingest.files.container import Entrada, open_parts
 from pipeline.ingest.files.hours import Cuentas, HourMaker
 from pipeline.ingest.files.interval_store import FILA, Filas, IntervalStore, in_order, rows_of
-from pipeline.ingest.files.limits import Limites
+from pipeline.ingest.files.limits import LimitesLectura
 from pipeline.ingest.files.placing import Placer
-from pipeline.ingest.files.profile import Perfil, load_profile
+from pipeline.ingest.files.profile import PerfilCurva, load_profile
 from pipeline.ingest.files.recognition import PERFIL_PROPIO, find_reader
 from pipeline.ingest.files.steps import Pasos
 from pipeline.ingest.files.table_source import TableSource
@@ -193,7 +193,7 @@ class MeterFile:
             self._clientes.nombres, self.informe.canales_exigidos, self.cuentas,
             self.informe.nombres_de_canal,
         )  # fmt: skip
-        limites = Limites(
+        limites = LimitesLectura(
             self._clientes.nombres,
             self.opciones.zona,
             self.opciones.ahora_hora,
@@ -298,7 +298,7 @@ def open_meter_file(
 def _open_sources(
     entrada: Entrada,
     opciones: OpcionesLectura,
-    perfil: Perfil | None,
+    perfil: PerfilCurva | None,
     clientes: Codigos,
     formatos: list[str],
 ) -> list[TableSource | tuple[LectorEnCodigo, Entrada]]:
@@ -360,7 +360,7 @@ def _to_energy(filas: Filas) -> Filas:
     return filas
 
 
-def _is_own(perfil: Perfil) -> bool:
+def _is_own(perfil: PerfilCurva) -> bool:
     return perfil.nombre == PERFIL_PROPIO
 
 

@@ -45,7 +45,7 @@ class Momento(NamedTuple):
     valor: int
 
 
-Leido: TypeAlias = "Momento | LecturaInvalidaError"
+MomentoLeido: TypeAlias = "Momento | LecturaInvalidaError"
 
 
 def read_day(celda: str, orden: str) -> int | LecturaInvalidaError:
@@ -128,7 +128,7 @@ def read_range(celda: str) -> tuple[int, int] | LecturaInvalidaError:
     return inicio, (fin - inicio) % MINUTOS_POR_DIA
 
 
-def read_instant(celda: str, orden: str) -> Leido:
+def read_instant(celda: str, orden: str) -> MomentoLeido:
     """Return the time of a text with day and time, and offset where it has one.
 
     Examples

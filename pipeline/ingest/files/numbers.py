@@ -20,7 +20,7 @@ _UNA_MARCA = re.compile(r"[+-]?(\d*)([.,])(\d*)", re.ASCII)
 _MILLARES = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*(?:([.,])(\d+))?", re.ASCII)
 _OTRA = {".": ",", ",": "."}
 
-Leido: TypeAlias = "float | LecturaInvalidaError"
+NumeroLeido: TypeAlias = "float | LecturaInvalidaError"
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class NumberReader:
         probadas = bool(marcas.decimales or marcas.millares)
         self._supuesta = "" if probadas else decimal
 
-    def read(self, celda: str) -> Leido:
+    def read(self, celda: str) -> NumeroLeido:
         """Return the number of a cell, or why it is none."""
         texto = clean(celda)
         if not texto:
@@ -110,7 +110,7 @@ class NumberReader:
         sin_millares = texto.replace(millar, "") if millar else texto
         return _finite(float(sin_millares.replace(decimal or ".", ".")), texto)
 
-    def _ambiguous(self, texto: str) -> Leido:
+    def _ambiguous(self, texto: str) -> NumeroLeido:
         """Return the number of a text whose only mark may be either, or that is none."""
         una = _UNA_MARCA.fullmatch(texto)
         if una is None or not una.group(1):
@@ -132,7 +132,7 @@ class NumberReader:
         return reject(MotivoArchivo.NUMERO_DUDOSO, detalle)
 
 
-def _finite(valor: float, texto: str) -> Leido:
+def _finite(valor: float, texto: str) -> NumeroLeido:
     if math.isfinite(valor):
         return valor
     return invalida(Motivo.CONSUMO_NO_FINITO, f"«{brief(texto)}» no es un número finito")

@@ -156,7 +156,7 @@ class Valor(_Parte):
     metodo: Columna | None = None
 
 
-class Columnas(_Parte):
+class ColumnasPerfil(_Parte):
     """Which column is what; those that a shape does not use stay out.
 
     Parameters
@@ -259,7 +259,7 @@ class Metodo(_Parte):
     estimada: Celdas = ("e", "estimada", "estimado")
 
 
-class Filas(_Parte):
+class FiltroFilas(_Parte):
     """Which rows are consumption, by the content of a column.
 
     A row whose cell is in none of the lists is refused with its line.
@@ -278,7 +278,7 @@ class Filas(_Parte):
     otras: Celdas = ()
 
 
-class Perfil(_Parte):
+class PerfilCurva(_Parte):
     """A layout.
 
     Parameters
@@ -303,14 +303,14 @@ class Perfil(_Parte):
     pie: Patron = ""
     reconoce: Reconocimiento = Reconocimiento()
     tiempo: Tiempo
-    columnas: Columnas
+    columnas: ColumnasPerfil
     valor: Annotated[tuple[Valor, ...], Field(min_length=1, strict=False)]
     identidad: Identidad = Identidad()
     metodo: Metodo = Metodo()
-    filas: Annotated[tuple[Filas, ...], Field(strict=False)] = ()
+    filas: Annotated[tuple[FiltroFilas, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
-    def _agree(self) -> Perfil:
+    def _agree(self) -> PerfilCurva:
         """Refuse what cannot be read: each mistake has its sentence."""
         for falta in self._missing():
             raise ValueError(falta)
@@ -360,7 +360,7 @@ NECESARIAS: dict[str, tuple[str, ...]] = {
 """Columns without which a shape cannot be read."""
 
 
-def load_profile(ruta: Path) -> Perfil:
+def load_profile(ruta: Path) -> PerfilCurva:
     """Return the profile of a TOML file.
 
     Raises
@@ -385,7 +385,7 @@ def load_profile(ruta: Path) -> Perfil:
         raise PermanentError(f"el perfil «{ruta}»: {error}") from error
 
 
-def parse_profile(texto: str) -> Perfil:
+def parse_profile(texto: str) -> PerfilCurva:
     """Return the profile that a TOML text is.
 
     Raises
@@ -400,7 +400,7 @@ def parse_profile(texto: str) -> Perfil:
         donde = f" (línea {sitio.group(1)}, columna {sitio.group(2)})" if sitio else ""
         raise ValueError(f"no es TOML{donde}") from None
     try:
-        return Perfil.model_validate(campos)
+        return PerfilCurva.model_validate(campos)
     except ValidationError as error:
         raise ValueError(_describe(error)) from None
 
@@ -432,6 +432,6 @@ def _describe(error: ValidationError) -> str:
 
 
 @lru_cache(maxsize=1)
-def known_profiles() -> tuple[Perfil, ...]:
+def known_profiles() -> tuple[PerfilCurva, ...]:
     """Return the product's own profiles, by the names of their files."""
     return tuple(load_profile(ruta) for ruta in sorted(PERFILES.glob("*.toml")))

@@ -19,10 +19,11 @@ from pipeline.ingest.files.layout import (
     required,
     split_header,
 )
-from pipeline.ingest.files.profile import Perfil, known_profiles, normalize
+from pipeline.ingest.files.profile import PerfilCurva, known_profiles, normalize
 from pipeline.ingest.files.readers import CONVERTIDORES, LECTORES
 from pipeline.ingest.files.text_cells import FormatoError, brief
 
+_LARGO_DE_LINEA = 120
 _PARECIDO = 0.5
 """Part of a layout's columns that a header must have for the layout to be named as the closest."""
 PERFIL_PROPIO = "CSV con propietario_id,timestamp,consumo_kwh"
@@ -67,13 +68,13 @@ def find_converter(entrada: Entrada) -> Convertidor | None:
     return next((c for c in CONVERTIDORES if c.es_suyo(entrada)), None)
 
 
-def choose_profile(lineas: Lineas, propio: Perfil | None = None) -> Disposicion:
+def choose_profile(lineas: Lineas, propio: PerfilCurva | None = None) -> Disposicion:
     """Return the profile of a file, laid over its header.
 
     Parameters
     ----------
     lineas : Lineas
-    propio : Perfil, optional
+    propio : PerfilCurva, optional
         The only one that is tried.
 
     Raises
@@ -102,7 +103,7 @@ def choose_profile(lineas: Lineas, propio: Perfil | None = None) -> Disposicion:
     raise FormatoError(_describe_unknown(perfiles, lineas, propio))
 
 
-def _lay_below(perfil: Perfil, lineas: Lineas) -> Disposicion | None:
+def _lay_below(perfil: PerfilCurva, lineas: Lineas) -> Disposicion | None:
     """Return a profile laid over the first line that can be its header."""
     cuantas = 1 if perfil.reconoce.cabecera == "primera" else len(lineas.todas)
     for i, (numero, texto) in enumerate(lineas.todas[:cuantas]):
@@ -127,7 +128,7 @@ def _refuse_other_energy(disposicion: Disposicion) -> None:
             raise FormatoError(f"es de {nombre} y no es consumo: «{brief(linea.strip())}»")
 
 
-def _asked(perfil: Perfil) -> set[str]:
+def _asked(perfil: PerfilCurva) -> set[str]:
     nombres = {normalize(str(c[0])) for c in required(perfil)}
     return nombres | {normalize(str(perfil.valor[0].columna[0]))}
 
@@ -141,10 +142,12 @@ def _best(hallados: Sequence[Disposicion]) -> list[Disposicion]:
     ]
 
 
-def _describe_unknown(perfiles: Sequence[Perfil], lineas: Lineas, propio: Perfil | None) -> str:
+def _describe_unknown(
+    perfiles: Sequence[PerfilCurva], lineas: Lineas, propio: PerfilCurva | None
+) -> str:
     """Return what an unknown file looks like: its first line and the closest layout."""
     _, primera = lineas.todas[0]
-    comienzo = f"su primera línea es «{brief(primera.strip())}»"
+    comienzo = f"su primera línea es «{brief(primera.strip(), _LARGO_DE_LINEA)}»"
     cercano = _closest(perfiles, lineas)
     if propio is not None:
         faltan = "" if cercano is None else f"; falta {', '.join(cercano[1])}"
@@ -160,7 +163,9 @@ def _describe_unknown(perfiles: Sequence[Perfil], lineas: Lineas, propio: Perfil
     )
 
 
-def _closest(perfiles: Sequence[Perfil], lineas: Lineas) -> tuple[str, list[str], float] | None:
+def _closest(
+    perfiles: Sequence[PerfilCurva], lineas: Lineas
+) -> tuple[str, list[str], float] | None:
     """Return the name of the layout of which a header has most, what it lacks, and how much."""
     mejor: tuple[str, list[str], float] | None = None
     for perfil in perfiles:

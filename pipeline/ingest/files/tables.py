@@ -8,7 +8,7 @@ from functools import partial
 
 from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.layout import LINEAS_DE_CABECERA, Cabecera, Disposicion, lay, missing
-from pipeline.ingest.files.profile import Perfil, known_profiles
+from pipeline.ingest.files.profile import PerfilCurva, known_profiles
 from pipeline.ingest.files.recognition import (
     PERFIL_PROPIO,
     Lineas,
@@ -45,7 +45,7 @@ class Tabla:
     trozos: Callable[[Sequence[int]], Iterator[Columnas]]
 
 
-def open_tables(entrada: Entrada, perfil: Perfil | None) -> list[Tabla]:
+def open_tables(entrada: Entrada, perfil: PerfilCurva | None) -> list[Tabla]:
     """Return the tables in a file: a workbook may have more than one.
 
     Raises
@@ -79,7 +79,7 @@ def _text_columns(
     return read_columns(entrada, separador, columnas, pedidas, saltadas)
 
 
-def _open_parquet(entrada: Entrada, perfil: Perfil | None) -> Tabla:
+def _open_parquet(entrada: Entrada, perfil: PerfilCurva | None) -> Tabla:
     nombres = parquet_names(entrada)
     cabecera = Cabecera(0, ",".join(nombres), "", normalized(nombres), tuple(nombres))
     suyo = perfil or next(p for p in known_profiles() if p.nombre == PERFIL_PROPIO)
@@ -90,7 +90,7 @@ def _open_parquet(entrada: Entrada, perfil: Perfil | None) -> Tabla:
     return Tabla(disposicion, partial(parquet_columns, entrada))
 
 
-def _open_sheets(entrada: Entrada, perfil: Perfil | None) -> list[Tabla]:
+def _open_sheets(entrada: Entrada, perfil: PerfilCurva | None) -> list[Tabla]:
     """Return the sheets of a workbook whose layout is known, if it is one and the same."""
     hojas = read_workbook(entrada)
     if not hojas:
@@ -106,7 +106,7 @@ def _open_sheets(entrada: Entrada, perfil: Perfil | None) -> list[Tabla]:
     return tablas
 
 
-def _open_rows(filas: Sequence[tuple[int, list[str]]], perfil: Perfil | None) -> Tabla:
+def _open_rows(filas: Sequence[tuple[int, list[str]]], perfil: PerfilCurva | None) -> Tabla:
     """Return a table whose rows are there as cells."""
     con_algo = [(n, celdas) for n, celdas in filas if any(map(str.strip, celdas))]
     primeras = con_algo[:LINEAS_DE_CABECERA]

@@ -67,9 +67,9 @@ def id_from_cups(texto: str) -> str:
     return largo.group(1) if largo else cups
 
 
-def brief(texto: str) -> str:
+def brief(texto: str, largo: int = LARGO_DICHO) -> str:
     """Return a text as it may stand in a line for the user: cut, and without control codes."""
-    corto = texto if len(texto) <= LARGO_DICHO else f"{texto[:LARGO_DICHO]}…"
+    corto = texto if len(texto) <= largo else f"{texto[:largo]}…"
     return corto if corto.isprintable() else ascii(corto)
 
 

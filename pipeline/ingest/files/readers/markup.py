@@ -15,7 +15,7 @@ _ATASCO_MAXIMO = 1 << 20
 _LARGO_TEXTO = 200
 
 
-class Etiqueta(NamedTuple):
+class EtiquetaXml(NamedTuple):
     """The beginning or the end of an element.
 
     Parameters
@@ -38,7 +38,7 @@ class Etiqueta(NamedTuple):
     linea: int
 
 
-def parse_markup(entrada: Entrada) -> Iterator[Etiqueta]:
+def parse_markup(entrada: Entrada) -> Iterator[EtiquetaXml]:
     """Yield the tags of a file in their order.
 
     Raises
@@ -78,7 +78,7 @@ class _Lector:
         self._expat.StartDoctypeDeclHandler = self._refuse
         self._trozos: list[str] = []
         self._largo = 0
-        self._etiquetas: list[Etiqueta] = []
+        self._etiquetas: list[EtiquetaXml] = []
 
     def feed(self, bloque: bytes) -> None:
         try:
@@ -89,7 +89,7 @@ class _Lector:
             # An encoding that Python does not know.
             raise FormatoError("el XML está en una codificación desconocida") from error
 
-    def take(self) -> list[Etiqueta]:
+    def take(self) -> list[EtiquetaXml]:
         etiquetas, self._etiquetas = self._etiquetas, []
         return etiquetas
 
@@ -106,7 +106,7 @@ class _Lector:
         espacio, _, local = nombre.rpartition(" ")
         self._trozos.clear()
         self._largo = 0
-        self._etiquetas.append(Etiqueta(True, espacio, local, atributos, "", self.line()))
+        self._etiquetas.append(EtiquetaXml(True, espacio, local, atributos, "", self.line()))
 
     def _text(self, texto: str) -> None:
         if self._largo < _LARGO_TEXTO:
@@ -118,4 +118,4 @@ class _Lector:
         texto = "".join(self._trozos).strip()
         self._trozos.clear()
         self._largo = 0
-        self._etiquetas.append(Etiqueta(False, espacio, local, {}, texto, self.line()))
+        self._etiquetas.append(EtiquetaXml(False, espacio, local, {}, texto, self.line()))
