@@ -9,7 +9,7 @@ import pytest
 from lector_archivos import leer
 
 from detection.errors import PermanentError
-from pipeline.ingest.files.profile import known_profiles, load_profile, parse_profile
+from pipeline.ingest.files.profile_schema import known_profiles, load_profile, parse_profile
 
 # Nobody has seen this layout: half hours of mean kW, month before day, a column for the register.
 COMPANIA = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pipeline.ingest.files.profile import Identidad
+from pipeline.ingest.files.profile_schema import Identidad
 from pipeline.ingest.files.text_cells import (
     FormatoError,
     clean,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from pipeline.ingest.files.profile import NECESARIAS, Columna, PerfilCurva, Valor, normalize
+from pipeline.ingest.files.profile_schema import NECESARIAS, Columna, PerfilCurva, Valor, normalize
 from pipeline.ingest.files.text_cells import clean
 
 SEPARADORES = (";", "\t", "|", ",")

@@ -32,7 +32,7 @@ from pipeline.ingest.files.hours import Cuentas, HourMaker
 from pipeline.ingest.files.interval_store import FILA, Filas, IntervalStore, in_order, rows_of
 from pipeline.ingest.files.limits import LimitesLectura
 from pipeline.ingest.files.placing import Placer
-from pipeline.ingest.files.profile import PerfilCurva, load_profile
+from pipeline.ingest.files.profile_schema import PerfilCurva, load_profile
 from pipeline.ingest.files.recognition import PERFIL_PROPIO, find_reader
 from pipeline.ingest.files.steps import Pasos
 from pipeline.ingest.files.table_source import TableSource

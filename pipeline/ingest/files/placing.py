@@ -21,7 +21,7 @@ from pipeline.ingest.files.local_days import (
     place_day,
 )
 from pipeline.ingest.files.moments import EPOCA, MINUTOS_POR_DIA
-from pipeline.ingest.files.profile import Tiempo
+from pipeline.ingest.files.profile_schema import Tiempo
 from pipeline.ingest.files.steps import CustomerSteps, Pasos, measure
 from pipeline.ingest.files.text_cells import brief
 from pipeline.ingest.validation import Motivo, invalida

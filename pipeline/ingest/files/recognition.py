@@ -19,7 +19,7 @@ from pipeline.ingest.files.layout import (
     required,
     split_header,
 )
-from pipeline.ingest.files.profile import PerfilCurva, known_profiles, normalize
+from pipeline.ingest.files.profile_schema import PerfilCurva, known_profiles, normalize
 from pipeline.ingest.files.readers import CONVERTIDORES, LECTORES
 from pipeline.ingest.files.text_cells import FormatoError, brief
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ingest.files.container import Entrada
-from pipeline.ingest.files.profile import normalize
+from pipeline.ingest.files.profile_schema import normalize
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.text_cells import FormatoError
 

@@ -28,8 +28,8 @@ from pipeline.ingest.files.identity import id_of_file, read_id
 from pipeline.ingest.files.interval_store import FILA, Filas
 from pipeline.ingest.files.layout import Disposicion
 from pipeline.ingest.files.moments import read_instant
-from pipeline.ingest.files.numbers import Marcas, NumberReader
-from pipeline.ingest.files.profile import normalize_cell
+from pipeline.ingest.files.number_marks import Marcas, NumberReader
+from pipeline.ingest.files.profile_schema import normalize_cell
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.table_times import TableTimes
 from pipeline.ingest.files.text_cells import FormatoError, brief, clean

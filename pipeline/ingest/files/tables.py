@@ -8,7 +8,7 @@ from functools import partial
 
 from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.layout import LINEAS_DE_CABECERA, Cabecera, Disposicion, lay, missing
-from pipeline.ingest.files.profile import PerfilCurva, known_profiles
+from pipeline.ingest.files.profile_schema import PerfilCurva, known_profiles
 from pipeline.ingest.files.recognition import (
     PERFIL_PROPIO,
     Lineas,
