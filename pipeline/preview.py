@@ -194,6 +194,7 @@ def _rows(archivo: MeterFile, resumen: Resumen) -> Iterator[tuple[str, Any]]:
     yield "decimales", informe.decimal
     yield "zona", informe.zona
     yield "hora", informe.marca
+    yield "en el cambio de hora", informe.numeracion
     nombres = ", ".join(list(clientes)[:CLIENTES_DICHOS])
     yield (
         "clientes",

@@ -208,6 +208,7 @@ class MeterFile:
             rechazadas += fuera
             buenas, fuera = limites.check_hours(enteras)
             rechazadas += fuera
+            self.informe.numeracion = ", ".join(sorted(colocador.formas))
             yield from self._cut(buenas, rechazadas, parte)
             rechazadas = []
         if rechazadas:
@@ -280,7 +281,7 @@ def open_meter_file(
         partes = open_parts(ruta, ZoneInfo(opciones.zona))
         for k, entrada in enumerate(partes):
             with _named(entrada.nombre if len(partes) > 1 else ""):
-                suyas = _open_sources(entrada, opciones, perfil, clientes, formatos)
+                suyas = _open_sources(entrada, opciones, perfil, clientes, formatos, informe)
                 for fuente in suyas:
                     if isinstance(fuente, TableSource):
                         hecho = _part_done(avanzar, k, entrada, len(partes))
@@ -301,6 +302,7 @@ def _open_sources(
     perfil: PerfilCurva | None,
     clientes: Codigos,
     formatos: list[str],
+    informe: Informe,
 ) -> list[TableSource | tuple[LectorEnCodigo, Entrada]]:
     """Return what reads a part of a file; the names of its layouts are added to ``formatos``."""
     if not entrada.muestra.strip():
@@ -314,6 +316,8 @@ def _open_sources(
     fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]] = []
     for tabla in open_tables(entrada, perfil):
         suyo = tabla.disposicion.perfil
+        if tabla.aviso:
+            informe.note(tabla.aviso)
         formatos.append(suyo.nombre)
         zona = ZoneInfo(suyo.tiempo.zona or opciones.zona)
         fuentes.append(

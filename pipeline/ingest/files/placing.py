@@ -71,12 +71,15 @@ class Placer:
     pasos : Pasos
     clientes : list of str
         Names by code.
+    formas : set of str
+        How days of the change have been seen to be numbered.
     """
 
     zona: ZoneInfo
     tiempo: Tiempo | None
     pasos: Pasos
     clientes: list[str]
+    formas: set[str] = field(default_factory=set)
     _vistos: CustomerSteps = field(default_factory=CustomerSteps)
 
     def place(self, filas: Filas) -> tuple[Filas, list[Rechazada]]:
@@ -225,6 +228,8 @@ class Placer:
         """Return why a day of the change is refused, or where its rows are."""
         entera = place_day(dia, minuto.tolist(), suyas["valor"].tolist(), paso, self._ways())
         canales = np.unique(suyas["canal"])
+        if entera.forma:
+            self.formas.add(entera.forma)
         if not entera.motivo or canales.size == 1:
             return entera.motivo, entera.minutos
         # Registers that run side by side: each has the day once.

@@ -19,7 +19,7 @@ from pipeline.ingest.files.text_cells import FormatoError
 
 MAGIA_PARQUET = b"PAR1"
 MAGIA_ZIP = b"PK\x03\x04"
-FILAS_A_LA_VEZ = 100_000
+FILAS_A_LA_VEZ = 20_000
 _LIBRO_MAXIMO = 1 << 28
 """Bytes that a workbook may have unpacked; it has to be in memory."""
 _AMBIGUO = re.compile(r"-?\d{1,3}\.\d{3}")
@@ -65,8 +65,8 @@ def is_parquet(entrada: Entrada) -> bool:
     return entrada.muestra.startswith(MAGIA_PARQUET)
 
 
-def read_workbook(entrada: Entrada) -> list[list[tuple[int, list[str]]]]:
-    """Return the rows of each sheet that has any, each row with its number.
+def read_workbook(entrada: Entrada) -> dict[str, list[tuple[int, list[str]]]]:
+    """Return the rows of each sheet that has any, by its name, each row with its number.
 
     Raises
     ------
@@ -80,18 +80,20 @@ def read_workbook(entrada: Entrada) -> list[list[tuple[int, list[str]]]]:
     _measure(datos)
     try:
         with python_calamine.load_workbook(io.BytesIO(datos)) as libro:
-            hojas = [
-                [
-                    (i + 1, [cell_text(celda) for celda in fila])
-                    for i, fila in enumerate(
-                        libro.get_sheet_by_name(nombre).to_python(skip_empty_area=False)
-                    )
-                ]
+            hojas = {
+                nombre: _rows_of_sheet(libro.get_sheet_by_name(nombre))
                 for nombre in libro.sheet_names
-            ]
+            }
     except (python_calamine.CalamineError, ValueError, OSError) as error:
         raise FormatoError("el libro de Excel no se puede leer (incompleto o dañado)") from error
-    return [hoja for hoja in hojas if any(any(celdas) for _, celdas in hoja)]
+    return {
+        nombre: hoja for nombre, hoja in hojas.items() if any(any(celdas) for _, celdas in hoja)
+    }
+
+
+def _rows_of_sheet(hoja: Any) -> list[tuple[int, list[str]]]:
+    filas = hoja.to_python(skip_empty_area=False)
+    return [(i + 1, [cell_text(celda) for celda in fila]) for i, fila in enumerate(filas)]
 
 
 def _measure(datos: bytes) -> None:

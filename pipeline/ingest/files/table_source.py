@@ -33,7 +33,7 @@ from pipeline.ingest.files.profile_schema import normalize_cell
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.table_times import TableTimes
 from pipeline.ingest.files.text_cells import FormatoError, brief, clean
-from pipeline.ingest.files.units import FACTORES, POTENCIAS, decide_unit
+from pipeline.ingest.files.units import FACTORES, POTENCIAS, decide_unit, doubt_unit, median
 from pipeline.ingest.validation import Motivo, invalida
 
 TEXTOS_CONTADOS = 200_000
@@ -92,13 +92,12 @@ class TableSource:
         """
         disposicion = self.disposicion
         contados: Counter[str] = Counter()
-        sin_unidad = disposicion.valor.unidad == "desconocida"
         for columnas in self.trozos(self._asked()):
             self.tiempos.survey(columnas)
             for sitio in (*disposicion.valores, *disposicion.sumas):
                 textos = [clean(t) for t in columnas.textos[sitio]]
                 self._marcas.see(textos)
-                if sin_unidad:
+                if sitio in disposicion.valores:
                     self._count(contados, textos, columnas.codigos[sitio])
             avanzar()
         self.tiempos.decide()
@@ -107,12 +106,16 @@ class TableSource:
         self._numeros = NumberReader(self._marcas, decimal)
         leidos = {t: self._numeros.read(t) for t in contados}
         buenos = {t: v for t, v in leidos.items() if isinstance(v, float)}
-        unidad = decide_unit(
-            disposicion.valor.unidad,
-            self.unidad,
-            [v * 60 / self.tiempos.menor for v in buenos.values()],
-            [contados[t] for t in buenos],
-        )
+        por_hora = [v * 60 / self.tiempos.menor for v in buenos.values()]
+        pesos = [contados[t] for t in buenos]
+        unidad = decide_unit(disposicion.valor.unidad, self.unidad, por_hora, pesos)
+        factor = FACTORES.get(unidad.lower(), 0.0)
+        if unidad.lower() in POTENCIAS:
+            factor *= self.tiempos.menor / 60
+        aviso = doubt_unit(median(por_hora, pesos) * factor)
+        for texto in (aviso, self.tiempos.aviso):
+            if texto:
+                informe.note(texto)
         if self.unidad and disposicion.valor.unidad not in {"desconocida", self.unidad}:
             informe.note(
                 f"el archivo dice {disposicion.valor.unidad}; se lee en {self.unidad}, como se pide"

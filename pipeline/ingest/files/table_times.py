@@ -51,6 +51,7 @@ class TableTimes:
     vistos: MinutosVistos = field(default_factory=MinutosVistos)
     menor: int = 60
     base: int = 1
+    aviso: str = ""
     _numeros: dict[int, set[int]] = field(default_factory=dict)
     _medianoches: set[int] = field(default_factory=set)
     _otras: set[int] = field(default_factory=set)
@@ -119,10 +120,13 @@ class TableTimes:
         if self._con_24:
             raise FormatoError("tiene horas 00:00 y 24:00, y no se sabe de qué día son las 00:00")
         if min(self._medianoches) <= primero and max(self._medianoches) <= ultimo:
-            raise FormatoError(
+            texto = (
                 "en este formato las horas son el fin del intervalo, y el archivo empieza a las "
-                "00:00 y acaba antes de las 24:00, como si fueran el principio: no se sabe"
+                "00:00 y acaba antes de las 24:00, como si fueran el principio"
             )
+            if self.disposicion.perfil.tiempo.forma != "instante":
+                raise FormatoError(f"{texto}: no se sabe")
+            self.aviso = texto
 
     def _survey_numbers(self, columnas: Columnas) -> None:
         """Keep which numbers there are, and the days of those that show how they are counted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pipeline.ingest.files.container import Entrada
@@ -27,7 +27,7 @@ from pipeline.ingest.files.sheets import (
     parquet_names,
     read_workbook,
 )
-from pipeline.ingest.files.text_cells import FormatoError
+from pipeline.ingest.files.text_cells import FormatoError, brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,13 @@ class Tabla:
     disposicion : Disposicion
     trozos : callable
         Gives columns of it from its beginning, as often as it is asked.
+    aviso : str
+        What the user should know.
     """
 
     disposicion: Disposicion
     trozos: Callable[[Sequence[int]], Iterator[Columnas]]
+    aviso: str = ""
 
 
 def open_tables(entrada: Entrada, perfil: PerfilCurva | None) -> list[Tabla]:
@@ -95,14 +98,18 @@ def _open_sheets(entrada: Entrada, perfil: PerfilCurva | None) -> list[Tabla]:
     hojas = read_workbook(entrada)
     if not hojas:
         raise FormatoError("el libro de Excel está vacío")
-    tablas, error = [], None
-    for hoja in hojas:
+    tablas: list[Tabla] = []
+    ajenas: dict[str, FormatoError] = {}
+    for nombre, hoja in hojas.items():
         try:
             tablas.append(_open_rows(hoja, perfil))
-        except FormatoError as otro:
-            error = error or otro
-    if not tablas and error is not None:
-        raise error
+        except FormatoError as error:
+            ajenas[nombre] = error
+    if not tablas:
+        raise next(iter(ajenas.values()))
+    if ajenas:
+        nombres = ", ".join(f"«{brief(nombre)}»" for nombre in ajenas)
+        tablas[0] = replace(tablas[0], aviso=f"no se leen las hojas {nombres}: otra disposición")
     return tablas
 
 

@@ -52,6 +52,15 @@ def decide_unit(declarada: str, pedida: str, valores: list[float], pesos: list[i
     return "kWh"
 
 
+def doubt_unit(mediana_kwh: float) -> str:
+    """Return what the user should know of a median of hourly kWh that no home has; "" = nothing."""
+    if plausible_unit(mediana_kwh) == "kWh":
+        return ""
+    return (
+        f"la mediana es de {mediana_kwh:g} kWh por hora, que no es de una casa: ¿es esa la unidad?"
+    )
+
+
 def median(valores: list[float], pesos: list[int]) -> float:
     """Return the median of values that are not zero; 0 where there is none."""
     v, p = np.array(valores, float), np.array(pesos, float)
