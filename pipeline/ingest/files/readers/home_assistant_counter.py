@@ -46,16 +46,26 @@ def rows_of_counter(entrada: Entrada) -> Iterator[tuple[int, list[str]]]:
     yield 1, ["statistic_id", "start", "unit", "delta"]
     hacia_atras = _goes_down(entrada)
     anteriores: dict[str, _Fila] = {}
+    pendientes: dict[str, tuple[int, list[str]]] = {}
     for fila in _rows(entrada):
         antes = anteriores.get(fila.nombre)
         anteriores[fila.nombre] = fila
         if antes is None:
             continue
         fila.segunda = fila.inicio == antes.inicio
+        pendiente = pendientes.pop(fila.nombre, None)
+        if pendiente is not None and fila.segunda:
+            yield pendiente
         primera, ultima = (fila, antes) if hacia_atras else (antes, fila)
-        if _follows(primera, ultima, antes, entrada):
-            delta = _number(ultima.contador) - _number(primera.contador)
-            yield ultima.linea, [ultima.nombre, ultima.inicio, ultima.unidad, str(delta)]
+        if not _follows(primera, ultima, antes, entrada):
+            continue
+        delta = _number(ultima.contador) - _number(primera.contador)
+        hora = (ultima.linea, [ultima.nombre, ultima.inicio, ultima.unidad, str(delta)])
+        if hacia_atras and not fila.segunda and _is_double(fila, entrada):
+            # The hour behind the one that comes twice: known once the other of both is seen.
+            pendientes[fila.nombre] = hora
+        else:
+            yield hora
 
 
 @dataclass(slots=True)
@@ -119,6 +129,15 @@ def _follows(primera: _Fila, ultima: _Fila, antes: _Fila, entrada: Entrada) -> b
     if hasta == salto:
         return antes.segunda or not (dobles[0] if antes is primera else dobles[1])
     return hasta == salto + _UNA_HORA and not to_instants(salto, entrada.zona)
+
+
+def _is_double(fila: _Fila, entrada: Entrada) -> bool:
+    momento = _to_time(fila.inicio)
+    return (
+        momento is not None
+        and momento.tzinfo is None
+        and len(to_instants(momento, entrada.zona)) == 2
+    )
 
 
 def _to_time(texto: str) -> datetime | None:
