@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from pipeline.ingest.files.encoding import find_encoding
 from pipeline.ingest.files.text_cells import FormatoError, brief
 
-LARGO_MUESTRA = 65_536
+LARGO_MUESTRA = 1 << 20
 """Bytes by which a format is recognised; also the longest line that a text may have."""
 _NIVELES = 3
 _PARTES_MAXIMAS = 1000

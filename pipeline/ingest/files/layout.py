@@ -82,6 +82,7 @@ class Cabecera:
     celdas: tuple[str, ...]
 
 
+@lru_cache(maxsize=128)
 def split_header(texto: str, linea: int = 1, separador: str = "") -> Cabecera:
     """Return a line as names of columns.
 

@@ -92,12 +92,13 @@ class TableSource:
         """
         disposicion = self.disposicion
         contados: Counter[str] = Counter()
+        valores = set(disposicion.valores)
         for columnas in self.trozos(self._asked()):
             self.tiempos.survey(columnas)
             for sitio in (*disposicion.valores, *disposicion.sumas):
                 textos = [clean(t) for t in columnas.textos[sitio]]
                 self._marcas.see(textos)
-                if sitio in disposicion.valores:
+                if sitio in valores:
                     self._count(contados, textos, columnas.codigos[sitio])
             avanzar()
         self.tiempos.decide()
