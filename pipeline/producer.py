@@ -27,7 +27,7 @@ from pipeline.ingest.files.meter_file import (
     OpcionesLectura,
     open_meter_file,
 )
-from pipeline.ingest.files.recognition import known_names
+from pipeline.ingest.files.recognition import PERFIL_PROPIO, known_names
 from pipeline.ingest.messages import MessageEncoder
 from pipeline.streaming.kafka import KafkaProducer, ensure_topics
 from serving.cli import FALLO, HECHO, Parser, entero, greater_than, run
@@ -259,18 +259,18 @@ def _run_file(settings: Settings, ruta: Path, perfil: Path | None, unidad: str) 
     with show_progress(f"enviando {ruta.name}") as avanzar:
         # All that is wrong with the file as a whole is said before the broker is asked for.
         archivo = open_meter_file(ruta, lectura, avanzar)
-        _registro.info("«%s»: formato %s", ruta, archivo.informe.formato)
+        if archivo.informe.formato != PERFIL_PROPIO:
+            _registro.info("«%s»: formato %s", ruta, archivo.informe.formato)
         envio = open_envio(settings)
         with _delivery(envio):
             rechazadas = send_file(envio, archivo, avanzar)
-    for aviso in archivo.notes():
-        _registro.info("«%s»: %s", ruta, aviso)
-    if not rechazadas:
-        return HECHO
-    _warn(f"error: {len(rechazadas)} filas de «{ruta}» no son lecturas y no se enviaron:")
+    if rechazadas:
+        _warn(f"error: {len(rechazadas)} filas de «{ruta}» no son lecturas y no se enviaron:")
     for linea in describe_rejected(rechazadas):
         _warn(linea)
-    return FALLO
+    for aviso in archivo.notes():
+        _registro.info("«%s»: %s", ruta, aviso)
+    return FALLO if rechazadas else HECHO
 
 
 def _run_synthetic(

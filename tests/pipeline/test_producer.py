@@ -102,7 +102,10 @@ def test_a_file_is_sent_number_by_number(
 def test_bad_rows_are_told_and_the_good_ones_sent(
     entorno: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every row that was not sent is named by reason and line; the exit status is 1."""
+    """Every row that was not sent is named by reason and line; the exit status is 1.
+
+    The good row that comes twice is one reading.
+    """
     ruta = tmp_path / "mixto.csv"
     mala, buena = "A,2026-01-15T02:00:00Z,-1\n", "A,2026-01-15T02:00:00Z,1\n"
     ruta.write_text(
@@ -110,12 +113,13 @@ def test_bad_rows_are_told_and_the_good_ones_sent(
     )
     assert run(producer.main, ["--archivo", str(ruta)]) == FALLO
     salida, errores = capsys.readouterr()
-    assert salida == "enviadas 2 lecturas de 1 clientes; confirmadas 2\n"
+    assert salida == "enviadas 1 lecturas de 1 clientes; confirmadas 1\n"
     lineas = errores.splitlines()
     assert lineas[0].startswith("error: 5 filas de «")
     assert lineas[1].startswith("  consumo_kwh_negativo: 4 (líneas 3-5, 7); la primera: -1")
     assert lineas[2].startswith("  tiempo_ilegible: 1 (línea 8); la primera: «x»")
-    assert len(read_all(entorno, 2)) == 2
+    assert "1 intervalos estaban repetidos" in lineas[3]
+    assert len(read_all(entorno, 1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -127,6 +131,7 @@ def test_bad_rows_are_told_and_the_good_ones_sent(
         (["--clients", "3", "--sospechosos", "4"], "no puede haber 4 entre 3"),
         (["--archivo", "x.csv", "--clients", "3"], "--clients no se admite"),
         (["--archivo", "x.csv", "--mode", "continuous"], "--mode continuous no se admite"),
+        (["--perfil", "x.toml"], "falta"),
         (["--otra"], "--otra"),
     ],
 )
