@@ -214,9 +214,8 @@ def test_unas_filas_malas_no_impiden_evaluar(
     assert "13 filas no son lecturas y se dejan fuera" in capsys.readouterr().out
     limpio, sucio = (json.loads(c.read_text()) for c in cifras)
     assert sucio.pop("rechazadas") == {
-        "consumo_kwh negativo": {
-            "filas": 13, "primeras": [4, 5, 6, 7, 8],
-            "ejemplo": "-1.5 kWh no está entre 0 y 10000 (CONSUMO_MAXIMO_KWH)",
+        "consumo_kwh_negativo": {
+            "filas": 13, "primeras": [4, 5, 6, 7, 8], "ejemplo": "-1.5 es menor que cero",
         }
     }  # fmt: skip
     assert limpio.pop("rechazadas") == {}

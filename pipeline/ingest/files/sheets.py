@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.profile_schema import normalize
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.text_cells import FormatoError
+from serving.csv_cells import protect
 
 MAGIA_PARQUET = b"PAR1"
 MAGIA_ZIP = b"PK\x03\x04"
@@ -135,44 +137,44 @@ def columns_of(
         yield Columnas(np.array([n for n, _ in suyas], np.int64), textos, codigos)
 
 
+@contextlib.contextmanager
+def _parquet(entrada: Entrada) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with entrada.open() as archivo:
+            yield pq.ParquetFile(pa.PythonFile(archivo, "r"))
+    except (pa.ArrowException, OSError) as error:
+        raise FormatoError("el Parquet no se puede leer (incompleto o dañado)") from error
+
+
 def parquet_names(entrada: Entrada) -> list[str]:
     """Return the names of a Parquet's columns."""
-    return list(_with_parquet(entrada, lambda tabla: tabla.schema_arrow.names))
+    with _parquet(entrada) as tabla:
+        return list(tabla.schema_arrow.names)
 
 
-def _with_parquet(entrada: Entrada, usar: Callable[[Any], Any]) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def parquet_columns(entrada: Entrada, sitio_id: int, pedidas: Sequence[int]) -> Iterator[Columnas]:
+    """Yield some columns of a Parquet as texts; rows count from 1.
 
-    try:
-        with entrada.open() as archivo:
-            return usar(pq.ParquetFile(pa.PythonFile(archivo, "r")))
-    except (pa.ArrowException, OSError) as error:
-        raise FormatoError("el Parquet no se puede leer (incompleto o dañado)") from error
-
-
-def parquet_columns(entrada: Entrada, pedidas: Sequence[int]) -> Iterator[Columnas]:
-    """Yield some columns of a Parquet as texts; rows count from 1."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with entrada.open() as archivo:
-            tabla = pq.ParquetFile(pa.PythonFile(archivo, "r"))
-            nombres = tabla.schema_arrow.names
-            leidas = 0
-            for lote in tabla.iter_batches(FILAS_A_LA_VEZ, columns=[nombres[i] for i in pedidas]):
-                if not lote.num_rows:
-                    continue
-                textos: dict[int, list[str]] = {}
-                codigos: dict[int, NDArray[np.int32]] = {}
-                for i in pedidas:
-                    textos[i], codigos[i] = _texts(lote.column(nombres[i]))
-                lineas = np.arange(leidas + 1, leidas + lote.num_rows + 1, dtype=np.int64)
-                leidas += lote.num_rows
-                yield Columnas(lineas, textos, codigos)
-    except (pa.ArrowException, OSError) as error:
-        raise FormatoError("el Parquet no se puede leer (incompleto o dañado)") from error
+    The names of customers (column ``sitio_id``) are as they are: no spreadsheet wrote them.
+    """
+    with _parquet(entrada) as tabla:
+        nombres = tabla.schema_arrow.names
+        leidas = 0
+        for lote in tabla.iter_batches(FILAS_A_LA_VEZ, columns=[nombres[i] for i in pedidas]):
+            if not lote.num_rows:
+                continue
+            textos: dict[int, list[str]] = {}
+            codigos: dict[int, NDArray[np.int32]] = {}
+            for i in pedidas:
+                textos[i], codigos[i] = _texts(lote.column(nombres[i]))
+                if i == sitio_id:
+                    textos[i] = [protect(texto) for texto in textos[i]]
+            lineas = np.arange(leidas + 1, leidas + lote.num_rows + 1, dtype=np.int64)
+            leidas += lote.num_rows
+            yield Columnas(lineas, textos, codigos)
 
 
 def _texts(columna: Any) -> tuple[list[str], NDArray[np.int32]]:

@@ -90,7 +90,8 @@ def _open_parquet(entrada: Entrada, perfil: PerfilCurva | None) -> Tabla:
     if disposicion is None:
         faltan = missing(suyo, cabecera)
         raise FormatoError(f"falta{'n' * (len(faltan) > 1)} {', '.join(faltan)}")
-    return Tabla(disposicion, partial(parquet_columns, entrada))
+    sitio_id = disposicion.sitios.get("id", -1) if suyo.identidad.clase == "exacto" else -1
+    return Tabla(disposicion, partial(parquet_columns, entrada, sitio_id))
 
 
 def _open_sheets(entrada: Entrada, perfil: PerfilCurva | None) -> list[Tabla]:
