@@ -514,6 +514,16 @@ def test_a_counter_of_whole_kwh_moves_by_whole_kwh(tmp_path: Path) -> None:
     assert [kwh for _, _, kwh, _ in leido.filas] == [0.0, 0.0, 0.0, 1.0, 0.0, 2.0]
 
 
+def test_a_counter_in_another_unit_is_asked_for(tmp_path: Path) -> None:
+    """A history does not say its unit: one that no home has is refused, ``unidad`` decides."""
+    texto = states(*((f"01T0{h}:00:00.417Z", str(300 * h)) for h in range(6)))
+    leido = leer_texto(tmp_path, texto)
+    assert leido.rechazado
+    assert "--unidad Wh" in leido.motivos[0]
+    leido = leer_texto(tmp_path, texto, unidad="Wh")
+    assert [kwh for _, _, kwh, _ in leido.filas] == [0.3] * 5
+
+
 def test_a_history_out_of_order_is_refused_whole(tmp_path: Path) -> None:
     """What a counter was between two rows is not known where the rows are shuffled."""
     leido = leer_texto(tmp_path, states(("01T02:00:00.417Z", "12"), ("01T01:00:00.417Z", "11")))
