@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from disposiciones import DISPOSICIONES, make_curva
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lector_archivos import Leido, leer, leer_texto
@@ -280,6 +281,34 @@ def test_absurd_values_are_refused_not_summed(tmp_path: Path) -> None:
     """Four quarters whose sum is no number any more are no reading."""
     filas = "".join(f"2024/07/01;01:{m};1e308\n" for m in (15, 30, 45)) + "2024/07/01;02:00;1e308\n"
     leido = leer_texto(tmp_path, EREDES + filas * 2)
+    assert leido.horas == {}
+    assert leido.motivos
+
+
+# ---- What is not consumption
+
+
+@pytest.mark.parametrize(
+    ("nombre", "antes", "ahora"),
+    [
+        ("Enedis", ";Consommation;", ";Production;"),
+        ("ESB", "Active Import", "Active Export"),
+        ("Fluvius", "Afname", "Injectie"),
+        ("Home Assistant, panel", "grid_consumption", "solar_production"),
+        ("Netz NÖ", "Gemessener Verbrauch (kWh)", "Gemessene Menge (kWh)"),
+        ("SDAT", "ConsumptionMeteringPoint", "ProductionMeteringPoint"),
+        ("PG&E", "Electric usage", "Natural gas usage"),
+    ],
+)
+def test_what_goes_out_is_no_consumption(
+    tmp_path: Path, nombre: str, antes: str, ahora: str
+) -> None:
+    """The same file of what is produced, or of gas, sends nothing and says why."""
+    d = DISPOSICIONES[nombre]
+    curva = make_curva(d.zona, date(2025, 6, 2), 2, d.minutos[0], 3)
+    texto = d.escribir(curva).decode()
+    assert antes in texto
+    leido = leer_texto(tmp_path, texto.replace(antes, ahora))
     assert leido.horas == {}
     assert leido.motivos
 

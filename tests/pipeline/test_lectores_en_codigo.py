@@ -101,6 +101,32 @@ def test_nem12_the_later_revision_of_a_day_wins(tmp_path: Path, primero: str) ->
     assert {motivo for _, motivo in leido.rechazadas} == {MotivoArchivo.HORA_REPETIDA}
 
 
+def test_nem12_the_day_of_an_exchange_is_that_of_both_meters(tmp_path: Path) -> None:
+    """Each has zeros where the other measured; where both did, nobody knows, and it is told."""
+    viejo = ["2"] * 10 + ["0"] * 38
+    nuevo = ["0"] * 10 + ["500"] * 37 + ["0"]
+
+    def record(valores: list[str], puesta: str) -> str:
+        return f"300,20040201,{','.join(valores)},A,,,{puesta},\n"
+
+    def file(viejo: list[str]) -> str:
+        return (
+            NEM
+            + "200,N,E1,1,E1,N1,OLD,kWh,30,\n" + day("20040131", 48, "1", "A")
+            + record(viejo, "20040202000000")
+            + "200,N,E1,1,E1,N1,NEW,Wh,30,\n" + record(nuevo, "20040203000000")
+            + day("20040202", 48, "1000", "A") + "900\n"
+        )  # fmt: skip
+
+    leido = leer_texto(tmp_path, file(viejo))
+    horas = [kwh for _, _, kwh, _ in leido.filas]
+    assert horas == [2.0] * 24 + [4.0] * 5 + [1.0] * 18 + [0.5] + [2.0] * 24
+    assert leido.rechazadas == []
+    leido = leer_texto(tmp_path, file(["2"] * 11 + ["0"] * 37))
+    assert len(leido.horas) == 71
+    assert [motivo for _, motivo in leido.rechazadas] == [Motivo.CONSUMO_NO_NUMERO]
+
+
 @pytest.mark.parametrize(
     ("texto", "falta"),
     [
@@ -486,6 +512,16 @@ def test_a_counter_of_whole_kwh_moves_by_whole_kwh(tmp_path: Path) -> None:
         ),
     )
     assert [kwh for _, _, kwh, _ in leido.filas] == [0.0, 0.0, 0.0, 1.0, 0.0, 2.0]
+
+
+def test_a_counter_in_another_unit_is_asked_for(tmp_path: Path) -> None:
+    """A history does not say its unit: one that no home has is refused, ``unidad`` decides."""
+    texto = states(*((f"01T0{h}:00:00.417Z", str(300 * h)) for h in range(6)))
+    leido = leer_texto(tmp_path, texto)
+    assert leido.rechazado
+    assert "--unidad Wh" in leido.motivos[0]
+    leido = leer_texto(tmp_path, texto, unidad="Wh")
+    assert [kwh for _, _, kwh, _ in leido.filas] == [0.3] * 5
 
 
 def test_a_history_out_of_order_is_refused_whole(tmp_path: Path) -> None:

@@ -183,6 +183,8 @@ class Informe:
         Minutes of the shortest interval; 0 = not known yet.
     unidad, zona, marca, numeracion, decimal : str
         In Spanish; "" = does not apply.
+    unidad_pedida : str
+        What the user says of a file that does not say its unit.
     canales_exigidos : dict of str to set of int
         Customers whose consumption is the sum of these channels: an hour without one of them is
         incomplete. A customer that is not here sums the channels that there are.
@@ -198,6 +200,7 @@ class Informe:
     numeracion: str = ""
     decimal: str = ""
     avisos: list[str] = field(default_factory=list)
+    unidad_pedida: str = ""
     canales_exigidos: dict[str, set[int]] = field(default_factory=dict)
     nombres_de_canal: dict[int, str] = field(default_factory=dict)
 
@@ -228,11 +231,14 @@ class LectorEnCodigo:
     leer : Lector
         Yields blocks; raises ``FormatoError`` where the file as a whole is none. Reads the file
         through ``entrada.open()`` (bytes) or ``entrada.text()`` (lines), as often as it needs.
+    dice_su_unidad : bool
+        Else ``informe.unidad_pedida`` is what the user says, "" = nothing.
     """
 
     nombre: str
     es_suyo: Callable[[Entrada], bool]
     leer: Lector
+    dice_su_unidad: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,7 +273,7 @@ def open_meter_file(
         The file cannot be read, is of no known layout, or it cannot be told what it means.
     """
     perfil = None if opciones.perfil is None else load_profile(opciones.perfil)
-    informe, clientes = Informe(), Codigos()
+    informe, clientes = Informe(unidad_pedida=opciones.unidad), Codigos()
     fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]] = []
     entradas: list[Entrada] = []
     formatos: list[str] = []
@@ -309,7 +309,7 @@ def _open_sources(
         raise FormatoError("está vacío")
     lector = find_reader(entrada) if perfil is None else None
     if lector is not None:
-        if opciones.unidad:
+        if opciones.unidad and lector.dice_su_unidad:
             raise FormatoError(f"{lector.nombre} dice su unidad: --unidad no se aplica")
         formatos.append(lector.nombre)
         return [(lector, entrada)]

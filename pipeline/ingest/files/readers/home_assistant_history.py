@@ -1,9 +1,11 @@
-"""Home Assistant's history of an energy counter: its states, in kWh, with times in UTC.
+"""Home Assistant's history of an energy counter: its states, with times in UTC.
 
 An hour's consumption is the counter at its end minus the counter at its beginning; a state holds
 until the next one. What is older than ten days comes from the long-term statistics, in the same
 columns: a row an hour, stamped with the hour's BEGINNING to the millisecond, with the counter at
 its END. Such a row is told by its stamp, and is read as the state of an hour later.
+
+The file does not say the counter's unit: kWh, unless it moves as no home's does.
 
 No reading comes out of an hour at one of whose ends the counter was unknown (``unavailable``), of
 a silence of more than an hour in which it moved by more than its smallest step, of one of more than
@@ -13,6 +15,7 @@ no hours of it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator
@@ -33,6 +36,7 @@ from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.layout import split_header
 from pipeline.ingest.files.moments import read_moment, to_text
 from pipeline.ingest.files.text_cells import FormatoError, brief, read_rows, short_id
+from pipeline.ingest.files.units import FACTORES, decide_unit
 from pipeline.ingest.validation import Motivo, invalida
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
@@ -54,8 +58,12 @@ def is_history(entrada: Entrada) -> bool:
 
 def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
     """Yield the hours of a history."""
-    informe.unidad, informe.zona = "kWh (contador)", "UTC"
-    con_estadisticas, pasos = _look_ahead(entrada)
+    con_estadisticas, vistos = _look_ahead(entrada)
+    unidad = informe.unidad_pedida or "kWh"
+    for visto in vistos.values():
+        unidad = decide_unit("desconocida", informe.unidad_pedida, [visto.mean()], [1])
+    factor = FACTORES[unidad.lower()]
+    informe.unidad, informe.zona = f"{unidad} (contador)", "UTC"
     if con_estadisticas:
         informe.note(
             "tiene filas de estadísticas (el principio de la hora con el contador a su fin)"
@@ -72,9 +80,13 @@ def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
                 momento += SEGUNDOS_POR_HORA
             contador = contadores.setdefault(
                 nombre,
-                _Contador(short_id(nombre.removeprefix("sensor.")), pasos.get(nombre, 0.0)),
+                _Contador(
+                    short_id(nombre.removeprefix("sensor.")), vistos[nombre].paso_kwh * factor
+                ),
             )
-            contador.see(linea, momento, _to_kwh(estado), es_hora, recogida)
+            cuenta = _to_count(estado)
+            kwh = None if cuenta is None else cuenta * factor
+            contador.see(linea, momento, kwh, es_hora, recogida)
         except LecturaInvalidaError as error:
             recogida.reject(linea, error)
         if len(recogida) >= FILAS_POR_TROZO:
@@ -96,27 +108,47 @@ def _rows(entrada: Entrada) -> Iterator[tuple[int, tuple[str, str, str]]]:
             yield linea, (nombre, estado, cuando)
 
 
-def _look_ahead(entrada: Entrada) -> tuple[bool, dict[str, float]]:
-    """Return whether rows on the hour are statistics, and the smallest step of each counter.
+@dataclass(slots=True)
+class _Visto:
+    """What the whole file shows of a counter, in its own unit."""
+
+    paso_kwh: float = 0.0
+    avanzado: float = 0.0
+    ultimo: float | None = None
+    desde: int = 0
+    hasta: int = 0
+
+    def see(self, cuenta: float, momento: int) -> None:
+        paso = 0.0 if self.ultimo is None else cuenta - self.ultimo
+        if paso > 0:
+            self.paso_kwh = min(paso, self.paso_kwh or paso)
+            self.avanzado += paso
+        self.desde = self.desde or momento
+        self.ultimo, self.hasta = cuenta, momento
+
+    def mean(self) -> float:
+        """Return what it moves in an hour."""
+        return self.avanzado / max(1.0, (self.hasta - self.desde) / SEGUNDOS_POR_HORA)
+
+
+def _look_ahead(entrada: Entrada) -> tuple[bool, dict[str, _Visto]]:
+    """Return whether rows on the hour are statistics, and what the file shows of each counter.
 
     A state is seen at any millisecond: where others too have none, their times have been rounded
     and say nothing.
     """
     en_punto, redondeadas = False, False
-    pasos: dict[str, float] = {}
-    ultimos: dict[str, float] = {}
+    vistos: dict[str, _Visto] = {}
     for _, (nombre, estado, cuando) in _rows(entrada):
         partes = _EN_PUNTO.fullmatch(cuando)
         if partes is not None:
             en_punto = en_punto or partes.group(1, 2) == ("00", "00")
             redondeadas = redondeadas or partes.group(1, 2) != ("00", "00")
-        kwh = _to_kwh(estado)
-        if kwh is not None:
-            paso = kwh - ultimos.get(nombre, kwh)
-            if paso > 0:
-                pasos[nombre] = min(paso, pasos.get(nombre, paso))
-            ultimos[nombre] = kwh
-    return en_punto and not redondeadas, pasos
+        visto, cuenta = vistos.setdefault(nombre, _Visto()), _to_count(estado)
+        if cuenta is not None:
+            with contextlib.suppress(LecturaInvalidaError):
+                visto.see(cuenta, read_moment(cuando))
+    return en_punto and not redondeadas, vistos
 
 
 def _is_on_the_hour(cuando: str) -> bool:
@@ -124,7 +156,7 @@ def _is_on_the_hour(cuando: str) -> bool:
     return partes is not None and partes.group(1, 2) == ("00", "00")
 
 
-def _to_kwh(estado: str) -> float | None:
+def _to_count(estado: str) -> float | None:
     """Return the counter, or None where it was unknown."""
     try:
         valor = float(estado)
@@ -216,4 +248,6 @@ class _Contador:
         self.muda = self.retrocede = False
 
 
-HISTORIAL = LectorEnCodigo("Home Assistant (historial)", is_history, read_history)
+HISTORIAL = LectorEnCodigo(
+    "Home Assistant (historial)", is_history, read_history, dice_su_unidad=False
+)

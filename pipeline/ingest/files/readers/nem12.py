@@ -4,7 +4,9 @@ Consumption is the sum of an NMI's E channels (what the grid hands out); B chann
 customer hands in and, as reactive energy and the like, are left out. The ``NMIConfiguration`` of
 record 200 says which E channels there are: an hour counts once all of them cover it. Times are
 market time, UTC+10 all the year. ``propietario_id`` is the NMI. Quality A is a real value, E, F and
-S are estimated, N is none. A day that comes twice is that of the later ``UpdateDateTime``.
+S are estimated, N is none. A day that comes twice is that of the later ``UpdateDateTime``, unless
+it comes from two meters: on the day of an exchange each has nothing where the other one measured,
+and they are summed; an interval in which both measured is refused.
 
 The library nemreader was tried and left: it reads a file whole into memory, skips a short day with
 a line in its log, takes any text for a missing value, and names no line of a wrong quality.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from detection.errors import LecturaInvalidaError
@@ -54,7 +56,7 @@ def is_nem12(entrada: Entrada) -> bool:
 def read_nem12(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
     """Yield the intervals of a file; a record that is wrong is rejected with its line."""
     informe.zona = "UTC+10 (mercado australiano)"
-    lector = _Registros(informe)
+    lector = _Registros(informe, _exchanges(entrada))
     with entrada.text() as lineas:
         for linea, campos in read_rows(lineas, ","):
             lector.read(linea, campos)
@@ -72,6 +74,8 @@ class _Canal:
     """What a record 200 says of the days that follow."""
 
     nmi: str
+    nombre: str
+    contador: str
     numero: int
     factor: float
     minutos: int
@@ -83,17 +87,49 @@ class _Dia:
 
     linea: int
     canal: _Canal
+    fecha: str
     inicio: int
     valores: list[str]
     calidades: list[str]
     revision: int
 
 
+def _days_of_meters(entrada: Entrada) -> Iterator[tuple[tuple[str, str], str, str]]:
+    """Yield NMI and channel, serial number and date of each day of consumption."""
+    canal, contador = ("", ""), ""
+    with entrada.text() as lineas:
+        for _, campos in read_rows(lineas, ","):
+            if campos[0] == "200":
+                hay = len(campos) > 6 and campos[4].upper().startswith("E")
+                canal = (short_id(campos[1]), campos[4].upper()) if hay else ("", "")
+                contador = campos[6] if hay else ""
+            elif campos[0] == "300" and contador and len(campos) > 1:
+                yield canal, contador, campos[1]
+
+
+def _exchanges(entrada: Entrada) -> set[tuple[str, str, str]]:
+    """Return NMI, channel and date of the days that come from more than one meter."""
+    primeros: dict[tuple[str, str], str] = {}
+    cambiados: set[tuple[str, str]] = set()
+    for canal, contador, _ in _days_of_meters(entrada):
+        if primeros.setdefault(canal, contador) != contador:
+            cambiados.add(canal)
+    if not cambiados:
+        return set()
+    dias: dict[tuple[str, str, str], set[str]] = {}
+    for canal, contador, fecha in _days_of_meters(entrada):
+        if canal in cambiados:
+            dias.setdefault((*canal, fecha), set()).add(contador)
+    return {dia for dia, contadores in dias.items() if len(contadores) > 1}
+
+
 class _Registros:
     """Reads the records of a file in their order."""
 
-    def __init__(self, informe: Informe) -> None:
+    def __init__(self, informe: Informe, cambios: set[tuple[str, str, str]]) -> None:
         self.recogida = Recogida()
+        self._cambios = cambios
+        self._de_cambio: dict[tuple[str, str, str], dict[str, _Dia]] = {}
         self.hay_consumo = False
         self._informe = informe
         self._numeros: dict[str, int] = {}
@@ -129,6 +165,8 @@ class _Registros:
 
     def close(self) -> None:
         self._end_day()
+        for dias in self._de_cambio.values():
+            self._sum_meters(list(dias.values()))
 
     def _start(self, linea: int, campos: list[str]) -> None:
         version = campos[1].upper() if len(campos) > 1 else ""
@@ -161,7 +199,7 @@ class _Registros:
         numeros = {self._numeros.setdefault(c, len(self._numeros)) for c in sorted(canales)}
         self._informe.nombres_de_canal.update({n: c for c, n in self._numeros.items()})
         self._informe.canales_exigidos.setdefault(nmi, set()).update(numeros)
-        return _Canal(nmi, self._numeros[canal], factor, int(campos[8]))
+        return _Canal(nmi, canal, campos[6], self._numeros[canal], factor, int(campos[8]))
 
     def _read_300(self, linea: int, campos: list[str]) -> None:
         canal = self._canal
@@ -183,7 +221,7 @@ class _Registros:
         # Behind the quality: reason code, its description, UpdateDateTime.
         puesta = campos[5 + tocan] if len(campos) > 5 + tocan else ""
         revision = int(puesta) if _REVISION.fullmatch(puesta) else 0
-        self._dia = _Dia(linea, canal, dia.inicio, valores, [calidad] * tocan, revision)
+        self._dia = _Dia(linea, canal, campos[1], dia.inicio, valores, [calidad] * tocan, revision)
 
     def _read_400(self, dia: _Dia, campos: list[str]) -> None:
         """Give some intervals of the day their own quality."""
@@ -206,8 +244,46 @@ class _Registros:
             error = _wrong(f"calidad V, y ningún registro 400 dice la del intervalo {sitio}")
             self.recogida.reject(dia.linea, error)
             return
+        canal = dia.canal
+        clave = (canal.nmi, canal.nombre, dia.fecha)
+        if clave not in self._cambios:
+            self._hand_over(dia, dia.valores)
+            return
+        contadores = self._de_cambio.setdefault(clave, {})
+        antes = contadores.get(canal.contador)
+        if antes is None or antes.revision <= dia.revision:
+            contadores[canal.contador] = dia
+
+    def _sum_meters(self, dias: list[_Dia]) -> None:
+        """Hand over the day of an exchange: of each interval, the value of the meter that ran."""
+        ultimo = dias[-1]
+        if any(len(dia.valores) != len(ultimo.valores) for dia in dias):
+            error = _wrong("dos contadores de un día tienen intervalos de otro largo")
+            self.recogida.reject(ultimo.linea, error)
+            return
+        self._informe.note(
+            f"{brief(ultimo.canal.nmi)}, {brief(ultimo.fecha)}: hay {len(dias)} contadores, "
+            "y se suman"
+        )
+        for dia in dias:
+            dia.valores = [_scaled(texto, dia.canal.factor) for texto in dia.valores]
+        entero = _Dia(
+            ultimo.linea,
+            replace(ultimo.canal, factor=1.0),
+            ultimo.fecha,
+            ultimo.inicio,
+            [_of_one(textos) for textos in zip(*(dia.valores for dia in dias), strict=True)],
+            [
+                "N" if "N" in letras else max(letras)
+                for letras in zip(*(dia.calidades for dia in dias), strict=True)
+            ],
+            ultimo.revision,
+        )
+        self._hand_over(entero, entero.valores)
+
+    def _hand_over(self, dia: _Dia, valores: list[str]) -> None:
         canal, segundos = dia.canal, dia.canal.minutos * 60
-        for i, (texto, calidad) in enumerate(zip(dia.valores, dia.calidades, strict=True)):
+        for i, (texto, calidad) in enumerate(zip(valores, dia.calidades, strict=True)):
             sitio_y_serie = (dia.linea, canal.nmi, dia.inicio + i * segundos, segundos)
             try:
                 kwh = None if calidad == "N" else read_energy(texto, canal.factor)
@@ -223,6 +299,20 @@ class _Registros:
                 canal=canal.numero,
                 revision=dia.revision,
             )
+
+
+def _scaled(texto: str, factor: float) -> str:
+    """Return the kWh of a value as text; what is none stays as it is."""
+    try:
+        return repr(read_energy(texto, factor))
+    except LecturaInvalidaError:
+        return texto
+
+
+def _of_one(textos: tuple[str, ...]) -> str:
+    """Return the one value of some meters that is not zero; what names both is no number."""
+    distintos = [texto for texto in textos if texto != "0.0"]
+    return distintos[0] if len(distintos) == 1 else " y ".join(distintos) or "0.0"
 
 
 def _wrong(detalle: str) -> LecturaInvalidaError:
