@@ -115,7 +115,8 @@ class HourMaker:
     def _tell_repeated(self, grupo: Filas, rechazadas: list[Rechazada]) -> None:
         lineas = grupo["linea"].tolist()
         texto = ", ".join(map(str, lineas[:_LINEAS_DICHAS])) + "…" * (len(lineas) > _LINEAS_DICHAS)
-        valores = " y ".join(f"{v:g}" for v in grupo["valor"][:2].tolist())
+        distintos = list(dict.fromkeys(grupo["valor"].tolist()))
+        valores = " y ".join(f"{v:g}" for v in distintos[:2])
         detalle = (
             f"{self._name(grupo[0])}: las líneas {texto} dicen valores distintos ({valores}) "
             "y nada dice cuál vale"
