@@ -86,7 +86,8 @@ class HourMaker:
         queda = np.ones(filas.size, np.bool_)
         if inicios.size == filas.size:
             return filas, dudosa
-        varias = cuantas > 1
+        iguales = self._collapse_equal(filas, inicios, cuantas, queda)
+        varias = (cuantas > 1) & ~iguales
         for a, n in zip(inicios[varias].tolist(), cuantas[varias].tolist(), strict=True):
             grupo = filas[a : a + n]
             elegida = self._choose(grupo)
@@ -96,6 +97,25 @@ class HourMaker:
                 dudosa[a + elegida[0]] = True
                 self._tell_repeated(grupo[elegida], rechazadas)
         return filas[queda], dudosa[queda]
+
+    def _collapse_equal(
+        self,
+        filas: Filas,
+        inicios: NDArray[np.int64],
+        cuantas: NDArray[np.int64],
+        queda: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Return which intervals say the same each time; the first row of each counts."""
+        igual = np.ones(filas.size, np.bool_)
+        for campo in ("valor", "segundos", "metodo", "revision"):
+            igual[1:] &= filas[campo][1:] == filas[campo][:-1]
+        igual[inicios] = True
+        iguales = np.asarray(np.logical_and.reduceat(igual, inicios))
+        repetida = np.repeat(iguales, cuantas)
+        repetida[inicios] = False
+        queda &= ~repetida
+        self.cuentas.repetidas += int(np.count_nonzero(repetida))
+        return iguales
 
     def _choose(self, grupo: Filas) -> list[int]:
         """Return the row that counts among some of one interval; several, if it cannot be told."""

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -24,6 +25,17 @@ MAGIA_ZIP = b"PK\x03\x04"
 FILAS_A_LA_VEZ = 20_000
 _LIBRO_MAXIMO = 1 << 28
 """Bytes that a workbook may have unpacked; it has to be in memory."""
+_DANIOS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    OSError,
+)
+"""What a damaged or hostile zip gives rise to."""
 _AMBIGUO = re.compile(r"-?\d{1,3}\.\d{3}")
 
 
@@ -110,7 +122,7 @@ def _measure(datos: bytes) -> None:
                         total += len(bloque)
                         if total > _LIBRO_MAXIMO:
                             raise FormatoError("el libro de Excel es demasiado grande; use CSV")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _DANIOS as error:
         raise FormatoError("el libro de Excel no se puede leer (incompleto o dañado)") from error
 
 
