@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from detection.errors import LecturaInvalidaError
+from pipeline.ingest.files.text_cells import describe_lines
 
 UNIDADES = ("Wh", "kWh", "MWh")
-TRAMOS_MOSTRADOS = 100
-"""Ranges of lines shown for each reason of a file's bad rows."""
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -61,20 +60,5 @@ def describe_rejected(rechazadas: Iterable[tuple[int, LecturaInvalidaError]]) ->
         por_motivo.setdefault(error.motivo, []).append(linea)
         primeras.setdefault(error.motivo, error.detalle)
     for motivo, lineas in por_motivo.items():
-        tramos = list(_ranges(sorted(lineas)))
-        resto = len(tramos) - TRAMOS_MOSTRADOS
-        texto = ", ".join(tramos[:TRAMOS_MOSTRADOS]) + (
-            f" y {resto} tramos más" if resto > 0 else ""
-        )
-        nombre = "línea" if len(lineas) == 1 else "líneas"
-        yield f"  {motivo}: {len(lineas)} ({nombre} {texto}); la primera: {primeras[motivo]}"
-
-
-def _ranges(lineas: Sequence[int]) -> Iterator[str]:
-    inicio = anterior = lineas[0]
-    for linea in lineas[1:]:
-        if linea > anterior + 1:
-            yield str(inicio) if inicio == anterior else f"{inicio}-{anterior}"
-            inicio = linea
-        anterior = linea
-    yield str(inicio) if inicio == anterior else f"{inicio}-{anterior}"
+        texto = describe_lines(lineas)
+        yield f"  {motivo}: {len(lineas)} ({texto}); la primera: {primeras[motivo]}"

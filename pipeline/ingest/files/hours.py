@@ -17,6 +17,7 @@ from pipeline.ingest.files.text_cells import brief
 
 _REAL, _ESTIMADA = METODOS.index(REAL), METODOS.index(ESTIMADA)
 _LINEAS_DICHAS = 4
+LINEAS_GUARDADAS = 10_000
 
 
 @dataclass(slots=True)
@@ -29,11 +30,27 @@ class Cuentas:
         Intervals that came again with the same value: one of each counts.
     sustituidas : int
         Intervals that a better method or a later revision replaced.
+    sumadas : int
+        Intervals shorter than an hour in the hours that came out.
+    lineas_repetidas, lineas_sustituidas : list of int
+        Where they are, the first ``LINEAS_GUARDADAS`` of them.
     """
 
     repetidas: int = 0
     sustituidas: int = 0
     sumadas: int = 0
+    lineas_repetidas: list[int] = field(default_factory=list)
+    lineas_sustituidas: list[int] = field(default_factory=list)
+
+    def repeat(self, lineas: list[int]) -> None:
+        """Count rows that say again what another one says."""
+        self.repetidas += len(lineas)
+        self.lineas_repetidas += lineas[: LINEAS_GUARDADAS - len(self.lineas_repetidas)]
+
+    def replace(self, lineas: list[int]) -> None:
+        """Count rows that another one replaces."""
+        self.sustituidas += len(lineas)
+        self.lineas_sustituidas += lineas[: LINEAS_GUARDADAS - len(self.lineas_sustituidas)]
 
 
 @dataclass(slots=True)
@@ -114,12 +131,14 @@ class HourMaker:
         repetida = np.repeat(iguales, cuantas)
         repetida[inicios] = False
         queda &= ~repetida
-        self.cuentas.repetidas += int(np.count_nonzero(repetida))
+        self.cuentas.repeat(filas["linea"][repetida].tolist())
         return iguales
 
     def _choose(self, grupo: Filas) -> list[int]:
         """Return the row that counts among some of one interval; several, if it cannot be told."""
-        quedan = np.flatnonzero(np.isfinite(grupo["valor"])).tolist() or [0]
+        # A row without a value has been told, and says nothing against another one.
+        con_valor = np.flatnonzero(np.isfinite(grupo["valor"])).tolist() or [0]
+        quedan = con_valor
         metodos = grupo["metodo"].tolist()
         if _REAL in [metodos[i] for i in quedan]:
             quedan = [i for i in quedan if metodos[i] != _ESTIMADA]
@@ -128,8 +147,9 @@ class HourMaker:
         distintos = {(repr(float(grupo["valor"][i])), int(grupo["segundos"][i])) for i in quedan}
         if len(distintos) > 1:
             return quedan
-        self.cuentas.repetidas += len(quedan) - 1
-        self.cuentas.sustituidas += int(grupo.size) - len(quedan)
+        lineas = grupo["linea"].tolist()
+        self.cuentas.repeat([lineas[i] for i in quedan[1:]])
+        self.cuentas.replace([lineas[i] for i in con_valor if i not in quedan])
         return quedan[:1]
 
     def _tell_repeated(self, grupo: Filas, rechazadas: list[Rechazada]) -> None:

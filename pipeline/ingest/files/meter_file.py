@@ -37,7 +37,7 @@ from pipeline.ingest.files.recognition import PERFIL_PROPIO, find_reader
 from pipeline.ingest.files.steps import Pasos
 from pipeline.ingest.files.table_source import TableSource
 from pipeline.ingest.files.tables import open_tables
-from pipeline.ingest.files.text_cells import FormatoError, brief
+from pipeline.ingest.files.text_cells import FormatoError, brief, describe_lines
 from pipeline.ingest.validation import Reglas
 
 Etiqueta: TypeAlias = "str | int | None"
@@ -147,11 +147,13 @@ class MeterFile:
         """Return what the user should know of a file that has been read."""
         cuentas, avisos = self.cuentas, list(self.informe.avisos)
         if cuentas.repetidas:
-            avisos.append(f"{cuentas.repetidas} intervalos estaban repetidos con el mismo valor")
+            donde = describe_lines(cuentas.lineas_repetidas)
+            avisos.append(f"{cuentas.repetidas} filas repiten otra, con el mismo valor: {donde}")
         if cuentas.sustituidas:
+            donde = describe_lines(cuentas.lineas_sustituidas)
             avisos.append(
-                f"{cuentas.sustituidas} intervalos repetidos con otro valor: ha valido el real "
-                "o el de la revisión posterior"
+                f"{cuentas.sustituidas} filas repiten otra con un valor que no ha valido, por ser "
+                f"estimado o de una revisión anterior: {donde}"
             )
         if cuentas.sumadas:
             avisos.append(f"{cuentas.sumadas} intervalos menores se han sumado en horas enteras")

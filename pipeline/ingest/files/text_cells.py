@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 LARGO_ID = 20
 LARGO_DICHO = 40
+TRAMOS_MOSTRADOS = 100
+"""Ranges of lines that are shown at once."""
 # Ministry's code: ES, 4 + 12 digits, 2 check letters; 2 more characters name the border point.
 _CUPS = re.compile(r"(ES\d{16}[A-Z]{2})[0-9A-Z]{2}", re.ASCII)
 _FORMULA = re.compile(r'="([^"]*)"')
@@ -87,3 +89,24 @@ def short_id(texto: str) -> str:
     if len(texto) <= LARGO_ID:
         return texto
     return f"{texto[: LARGO_ID - 9]}_{hashlib.sha256(texto.encode()).hexdigest()[:8]}"
+
+
+def describe_lines(lineas: Iterable[int]) -> str:
+    """Return line numbers for the user, as ranges.
+
+    Examples
+    --------
+    >>> describe_lines([8, 7, 12]), describe_lines([3])
+    ('líneas 7-8, 12', 'línea 3')
+    """
+    orden = sorted(lineas)
+    tramos: list[list[int]] = []
+    for linea in orden:
+        if tramos and linea <= tramos[-1][1] + 1:
+            tramos[-1][1] = linea
+        else:
+            tramos.append([linea, linea])
+    textos = [f"{a}-{b}" if b > a else str(a) for a, b in tramos[:TRAMOS_MOSTRADOS]]
+    resto = len(tramos) - TRAMOS_MOSTRADOS
+    mas = f" y {resto} tramos más" if resto > 0 else ""
+    return f"línea{'s' * (len(orden) > 1)} {', '.join(textos)}{mas}"
