@@ -98,20 +98,13 @@ def empty(title: str, advice: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kpi:
-    """A figure of a card.
+    """A figure of a card."""
 
-    Parameters
-    ----------
-    name, value, note : str
-        What, how much, and a note below.
-    sign : int
-        How the note is meant: 1 better, -1 worse, 0 neither.
-    """
-
+    # name, value, note: what, how much, and a note below.
     name: str
     value: str
     note: str = ""
-    sign: int = 0
+    sign: int = 0  # how the note is meant: 1 better, -1 worse, 0 neither
 
 
 def kpis(*cards: Kpi) -> None:
@@ -175,28 +168,16 @@ def state_badge(state: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column of a table.
-
-    Parameters
-    ----------
-    head : str
-        Its head.
-    value : str or callable
-        The field of a row, or from a row to what is shown.
-    css : str
-        "der": a number, to the right; "ancha": left out on a telephone; "no-partir": never broken
-        into lines.
-    shown : callable
-        From the field to its text.
-    is_html : bool
-        Whether that is HTML, not text.
-    """
+    """A column of a table."""
 
     head: str
+    # The field of a row, or from a row to what is shown.
     value: str | Callable[[Mapping[str, Any]], Any]
+    # "der": a number, to the right; "ancha": left out on a telephone; "no-partir": never broken
+    # into lines.
     css: str = ""
-    shown: Callable[[Any], str] = str
-    is_html: bool = False
+    shown: Callable[[Any], str] = str  # from the field to its text
+    is_html: bool = False  # whether that is HTML, not text
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """Return what a row has in this column, as HTML."""

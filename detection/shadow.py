@@ -25,8 +25,6 @@ class Shadow:
 
     Parameters
     ----------
-    modelo : ScoringModel
-    params : Params
     huella_online : str
         Of the online model in memory.
     """

@@ -53,7 +53,6 @@ class PromocionRechazadaError(PermanentError):
 
     Parameters
     ----------
-    version : int
     razones : sequence of str
         Why, one Spanish clause each; at least one.
     """
@@ -65,25 +64,14 @@ class PromocionRechazadaError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Examen:
-    """What the gate said of a version.
+    """What the gate said of a version."""
 
-    Parameters
-    ----------
-    campeon : int or None
-        The champion that it was compared with; None = there was none, only the rules.
-    acepta : bool
-    motivo : str
-        In Spanish.
-    cuando : str
-        ISO 8601, with its offset.
-    criterios : tuple of mapping
-        ``nombre``, ``campeon``, ``aspirante``, ``limite``, ``cumple`` of each, and ``azar``.
-    """
-
+    # The champion that it was compared with; None = there was none, only the rules.
     campeon: int | None
     acepta: bool
-    motivo: str
-    cuando: str
+    motivo: str  # in Spanish
+    cuando: str  # ISO 8601, with its offset
+    # ``nombre``, ``campeon``, ``aspirante``, ``limite``, ``cumple`` of each, and ``azar``.
     criterios: tuple[Mapping[str, Any], ...] = ()
 
     def tags(self) -> dict[str, str]:

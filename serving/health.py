@@ -34,21 +34,12 @@ HTTP_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class PartHealth:
-    """How one part was found.
+    """How one part was found."""
 
-    Parameters
-    ----------
-    mal : str or None
-        What is wrong, one Spanish line with addresses, for the log; None = it answers.
-    ms : float
-        Time it took to answer.
-    dato : object
-        What it answered.
-    """
-
+    # What is wrong, one Spanish line with addresses, for the log; None = it answers.
     mal: str | None
-    ms: float
-    dato: object = None
+    ms: float  # time it took to answer
+    dato: object = None  # what it answered
 
 
 class HealthMonitor:
@@ -153,17 +144,10 @@ def ping_mlflow(uri: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ChampionStatus:
-    """What MLflow says of the champion.
-
-    Parameters
-    ----------
-    version : int
-    rechazo : str or None
-        Why a consumer could not use it.
-    """
+    """What MLflow says of the champion."""
 
     version: int
-    rechazo: str | None
+    rechazo: str | None  # why a consumer could not use it
 
 
 def look_at_champion(versiones: ModelVersions) -> ChampionStatus | None:

@@ -65,7 +65,6 @@ def save_paquete(
 
     Parameters
     ----------
-    modelo : ScoringModel
     carpeta : Path
         Files of the same names are replaced.
     extras : mapping of str to bytes, optional
@@ -128,7 +127,6 @@ def load_paquete(carpeta: Path, version: str) -> ScoringModel:
 
     Parameters
     ----------
-    carpeta : Path
     version : str
         What verdicts will carry, e.g. "consumo-detector-3".
 

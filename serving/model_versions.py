@@ -44,13 +44,9 @@ class ModelRejection:
     """That a consumer could not use a version that an alias points to.
 
     The last word counts: a consumer that can use it takes the tag away.
-
-    Parameters
-    ----------
-    por, en, motivo : str
-        Which machine, when (ISO 8601) and why, in Spanish.
     """
 
+    # por, en, motivo: which machine, when (ISO 8601) and why, in Spanish.
     por: str
     en: str
     motivo: str
@@ -114,25 +110,13 @@ class ModelVersions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
-    """A registered version, as MLflow knows it.
+    """A registered version, as MLflow knows it."""
 
-    Parameters
-    ----------
-    version : int
-        From 1 on.
-    creada : datetime
-        UTC.
-    etiquetas : mapping of str to str
-    metricas : mapping of str to float
-        Those of the run that made it.
-    alias : tuple of str
-        E.g. ("champion",).
-    """
-
-    version: int
-    creada: datetime
+    version: int  # from 1 on
+    creada: datetime  # UTC
     etiquetas: Mapping[str, str]
-    metricas: Mapping[str, float]
+    metricas: Mapping[str, float]  # those of the run that made it
+    # E.g. ("champion",).
     alias: tuple[str, ...]
 
 
@@ -201,7 +185,6 @@ def with_promotion(previas: Mapping[str, str], nuevas: Mapping[str, str]) -> dic
     ----------
     previas : mapping of str to str
         All tags that the version has.
-    nuevas : mapping of str to str
 
     Examples
     --------

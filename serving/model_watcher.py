@@ -52,23 +52,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WatcherState:
-    """What the watch knows, for a consumer's heartbeat.
+    """What the watch knows, for a consumer's heartbeat."""
 
-    Parameters
-    ----------
-    version : str or None
-        The champion in use, as verdicts carry it.
-    origen : str
-        "mlflow", "disco" (the last copy, not confirmed by MLflow) or "ninguno".
-    error : str or None
-        What is wrong at present, one Spanish line.
-    rechazado, rechazo : str or None
-        The version that the champion's alias points to and that is not used, and why.
-    """
-
-    version: str | None
-    origen: str
-    error: str | None
+    version: str | None  # the champion in use, as verdicts carry it
+    origen: str  # "mlflow", "disco" (the last copy, not confirmed by MLflow) or "ninguno"
+    error: str | None  # what is wrong at present, one Spanish line
+    # rechazado, rechazo: the version that the champion's alias points to and that is not used, and
+    # why.
     rechazado: str | None = None
     rechazo: str | None = None
 

@@ -75,30 +75,16 @@ CLIENTES_POR_BLOQUE = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ejemplos:
-    """Labelled rows to learn a blend from.
+    """Labelled rows to learn a blend from."""
 
-    Parameters
-    ----------
-    columnas : ndarray (n, len(COLUMNAS)), float32
-    sospechosa : ndarray (n,), bool
-    peso : ndarray (n,), float64
-    parte : ndarray (n,), int64
-        Part of the customers that the row's is in, 0 to PARTES - 1, or SIEMPRE.
-    cliente : ndarray (n,), int64
-        Whose it is, the same for a customer and its attacks.
-    score : ndarray (n,), uint8
-        What the weighted blend says of it, in hundredths.
-    tipo : ndarray (n,), int64
-        Kind of attack, as an index into ``TODOS``; -1 = none.
-    """
-
-    columnas: NDArray[np.float32]
-    sospechosa: NDArray[np.bool_]
-    peso: NDArray[np.float64]
+    columnas: NDArray[np.float32]  # (n, len(COLUMNAS))
+    sospechosa: NDArray[np.bool_]  # (n,)
+    peso: NDArray[np.float64]  # (n,)
+    # (n,): part of the customers that the row's is in, 0 to PARTES - 1, or SIEMPRE.
     parte: NDArray[np.int64]
-    cliente: NDArray[np.int64]
-    score: NDArray[np.uint8]
-    tipo: NDArray[np.int64]
+    cliente: NDArray[np.int64]  # (n,): whose it is, the same for a customer and its attacks
+    score: NDArray[np.uint8]  # (n,): what the weighted blend says of it, in hundredths
+    tipo: NDArray[np.int64]  # (n,): kind of attack, as an index into ``TODOS``; -1 = none
 
 
 def learn_mezcla(

@@ -74,27 +74,16 @@ class HistoriaCortaError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Limites:
-    """How much is read at once, and kept. By hand, 2026-11-24.
+    """How much is read at once, and kept. By hand, 2026-11-24."""
 
-    Parameters
-    ----------
-    filas : int
-        Rows to learn from, in all: each of a hundred trees draws 256.
-    filas_por_cliente : int
-        Rows of one customer, so that none dominates.
-    clientes : int
-        Customers that are read, not more than ``filas``.
-    calibran, juzgan : int
-        Customers held out for either.
-    lecturas_por_bloque, clientes_por_bloque : int
-        What is in memory at once: 400 000 readings measured take about 150 MB.
-    """
-
-    filas: int = 200_000
-    filas_por_cliente: int = 2_000
-    clientes: int = 10_000
+    filas: int = 200_000  # rows to learn from, in all: each of a hundred trees draws 256
+    filas_por_cliente: int = 2_000  # rows of one customer, so that none dominates
+    clientes: int = 10_000  # customers that are read, not more than ``filas``
+    # calibran, juzgan: customers held out for either.
     calibran: int = 200
     juzgan: int = 100
+    # lecturas_por_bloque, clientes_por_bloque: what is in memory at once: 400 000 readings measured
+    # take about 150 MB.
     lecturas_por_bloque: int = 400_000
     clientes_por_bloque: int = 200
 
@@ -110,36 +99,20 @@ class TrainingWindow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Muestra:
-    """What was read.
-
-    Parameters
-    ----------
-    rasgos : ndarray (m, F), float32
-        Features to learn from, by customer and hour.
-    propietario_id : list of str (m,)
-    hora_utc : ndarray (m,), int64
-    calibracion, evaluacion : HeldOut
-        Of disjoint customers.
-    recuento : mapping of str to int
-        Customers, readings, and how many were left out for which reason.
-    clientes_por_particion : float
-        Live, on average: all known customers over the topic's partitions.
-    sha256 : str
-        Of all that was read: customers, hours, kWh, and what could be learnt from.
-    elegidos : DrawnCustomers
-        Whose history was read.
-    """
+    """What was read."""
 
     ventana: TrainingWindow
-    rasgos: NDArray[np.float32]
-    propietario_id: list[str]
-    hora_utc: NDArray[np.int64]
+    rasgos: NDArray[np.float32]  # (m, F): features to learn from, by customer and hour
+    propietario_id: list[str]  # (m,)
+    hora_utc: NDArray[np.int64]  # (m,)
+    # calibracion, evaluacion: of disjoint customers.
     calibracion: HeldOut
     evaluacion: HeldOut
-    recuento: Mapping[str, int]
+    recuento: Mapping[str, int]  # customers, readings, and how many were left out for which reason
+    # Live, on average: all known customers over the topic's partitions.
     clientes_por_particion: float
-    sha256: str
-    elegidos: DrawnCustomers
+    sha256: str  # of all that was read: customers, hours, kWh, and what could be learnt from
+    elegidos: DrawnCustomers  # whose history was read
 
 
 def training_window(primera_hora: int | None, ultima_hora: int | None, dias: int) -> TrainingWindow:

@@ -44,24 +44,13 @@ FILAS_MAXIMAS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class ColumnaDeriva:
-    """How far one column has moved.
+    """How far one column has moved."""
 
-    Parameters
-    ----------
-    nombre : str
-        A feature or one of ``COLUMNAS_SCORE``.
-    estadistico : float
-        Jensen-Shannon distance, 0 to 0.83.
-    umbral : float
-        From here on it counts as moved.
-    media_referencia, media_actual : float
-        So that one sees in which direction.
-    """
-
-    nombre: str
-    estadistico: float
-    umbral: float
+    nombre: str  # a feature or one of ``COLUMNAS_SCORE``
+    estadistico: float  # Jensen-Shannon distance, 0 to 0.83
+    umbral: float  # from here on it counts as moved
     movida: bool
+    # media_referencia, media_actual: so that one sees in which direction.
     media_referencia: float
     media_actual: float
 
@@ -80,37 +69,18 @@ class ColumnaDeriva:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultadoDeriva:
-    """What a comparison has found.
+    """What a comparison has found."""
 
-    Parameters
-    ----------
-    semaforo : str
-        "verde", "ámbar" or "rojo".
-    columnas : tuple of ColumnaDeriva
-        All that could be compared, features first.
-    sin_comparar : tuple of str
-        Columns with too few values on one side.
-    fraccion_movidas : float
-        Share of the compared features that have moved, 0 to 1.
-    filas_referencia, filas_actual : int
-        Readings that were compared.
-    html : str
-        Evidently's report, one page that stands alone.
-    json : dict
-        The same and ours, with plain values only.
-    clientes : str
-        Whose recent readings they are, in Spanish.
-    """
-
-    semaforo: str
-    columnas: tuple[ColumnaDeriva, ...]
-    sin_comparar: tuple[str, ...]
-    fraccion_movidas: float
+    semaforo: str  # "verde", "ámbar" or "rojo"
+    columnas: tuple[ColumnaDeriva, ...]  # all that could be compared, features first
+    sin_comparar: tuple[str, ...]  # columns with too few values on one side
+    fraccion_movidas: float  # share of the compared features that have moved, 0 to 1
+    # filas_referencia, filas_actual: readings that were compared.
     filas_referencia: int
     filas_actual: int
-    html: str
-    json: dict[str, Any]
-    clientes: str = ""
+    html: str  # Evidently's report, one page that stands alone
+    json: dict[str, Any]  # the same and ours, with plain values only
+    clientes: str = ""  # whose recent readings they are, in Spanish
 
     @property
     def movidas(self) -> tuple[ColumnaDeriva, ...]:

@@ -85,27 +85,16 @@ METRICAS = "metricas.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aprendido:
-    """A version that is not registered yet.
-
-    Parameters
-    ----------
-    conjunto : Conjunto
-        What it was judged on.
-    metricas, solo_reglas : Metricas
-        Of the version, and of the rules alone on the same set.
-    importancia : mapping of str to float
-        By feature.
-    referencia : bytes
-        Drift reference, Parquet.
-    """
+    """A version that is not registered yet."""
 
     modelo: ScoringModel
     muestra: Muestra
-    conjunto: Conjunto
+    conjunto: Conjunto  # what it was judged on
+    # metricas, solo_reglas: of the version, and of the rules alone on the same set.
     metricas: Metricas
     solo_reglas: Metricas
-    importancia: Mapping[str, float]
-    referencia: bytes
+    importancia: Mapping[str, float]  # by feature
+    referencia: bytes  # drift reference, Parquet
 
     def extras(self) -> dict[str, bytes]:
         """Return the side files of the package, by name."""
@@ -250,18 +239,11 @@ def fit_forest(rasgos: NDArray[np.float32], semilla: int) -> FlatIsolationForest
 
 @dataclass(frozen=True, slots=True)
 class ShortFit:
-    """What was learnt.
-
-    Parameters
-    ----------
-    filas : int
-        Readings that the forest has grown on.
-    clientes, calibran : int
-        Customers that it has grown on, and others that it was calibrated on.
-    """
+    """What was learnt."""
 
     modelo: ScoringModel
-    filas: int
+    filas: int  # readings that the forest has grown on
+    # clientes, calibran: customers that it has grown on, and others that it was calibrated on.
     clientes: int
     calibran: int
 

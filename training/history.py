@@ -51,21 +51,11 @@ class HistoryReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DrawnCustomers:
-    """Who is looked at, drawn by lot among those with enough history.
+    """Who is looked at, drawn by lot among those with enough history."""
 
-    Parameters
-    ----------
-    clientes : list of str
-        Sorted.
-    conocidos : int
-        All that have a reading in the hours that are looked at.
-    con_historia : int
-        Of those, with enough history.
-    """
-
-    clientes: list[str]
-    conocidos: int
-    con_historia: int
+    clientes: list[str]  # sorted
+    conocidos: int  # all that have a reading in the hours that are looked at
+    con_historia: int  # of those, with enough history
 
     def __str__(self) -> str:
         """Return it as a Spanish clause.
@@ -153,22 +143,13 @@ def widen(consumo_kwh: NDArray[np.floating]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Readings of held-out customers in the order of the log: by hour, then customer.
+    """Readings of held-out customers in the order of the log: by hour, then customer."""
 
-    Parameters
-    ----------
-    lecturas : Lecturas
-        With the past that they are compared with.
-    particion : ndarray (n,), int32
-        Partition that each customer's readings go to: few, so that each has about as many
-        customers as one of the topic has live.
-    retenida : ndarray (n,), bool
-        The reading is held out, not only the past of one.
-    """
-
-    lecturas: Lecturas
+    lecturas: Lecturas  # with the past that they are compared with
+    # (n,): partition that each customer's readings go to: few, so that each has about as many
+    # customers as one of the topic has live.
     particion: NDArray[np.int32]
-    retenida: NDArray[np.bool_]
+    retenida: NDArray[np.bool_]  # (n,): the reading is held out, not only the past of one
 
 
 def partition_of(propietario_id: str, particiones: int) -> int:

@@ -37,24 +37,12 @@ GEMELO = ".gemelo_"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conjunto:
-    """Labelled readings in the order of the log.
+    """Labelled readings in the order of the log."""
 
-    Parameters
-    ----------
-    lecturas : Lecturas
-        28 days of past and the judged days of each customer.
-    particion : ndarray (n,), int32
-        Partition of each reading's customer.
-    juzgada : ndarray (n,), bool
-        The reading counts in the metrics.
-    tipo : list of str (n,)
-        One of ``ATAQUES``, "" = honest.
-    """
-
-    lecturas: Lecturas
-    particion: NDArray[np.int32]
-    juzgada: NDArray[np.bool_]
-    tipo: list[str]
+    lecturas: Lecturas  # 28 days of past and the judged days of each customer
+    particion: NDArray[np.int32]  # (n,): partition of each reading's customer
+    juzgada: NDArray[np.bool_]  # (n,): the reading counts in the metrics
+    tipo: list[str]  # (n,): one of ``ATAQUES``, "" = honest
 
     def __len__(self) -> int:
         return len(self.lecturas)

@@ -69,24 +69,13 @@ _PIE_REGLAS = (
 
 @dataclass(frozen=True, slots=True)
 class Juicio:
-    """What the gate says of the two versions that have the aliases now.
+    """What the gate says of the two versions that have the aliases now."""
 
-    Parameters
-    ----------
-    aspirante : int
-        The challenger's version.
-    campeon : int or None
-        The champion's; None = there is none, and the rules alone stand in for it.
-    decision : Decision
-        The gate's.
-    danado : str
-        Why the champion cannot be loaded, in Spanish, where the rules alone stood in for it; empty
-        = it was compared.
-    """
-
-    aspirante: int
-    campeon: int | None
+    aspirante: int  # the challenger's version
+    campeon: int | None  # the champion's; None = there is none, and the rules alone stand in for it
     decision: Decision
+    # Why the champion cannot be loaded, in Spanish, where the rules alone stood in for it; empty =
+    # it was compared.
     danado: str = ""
 
     @property

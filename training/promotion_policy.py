@@ -29,79 +29,47 @@ _REDONDEO = 1e-9
 class Politica:
     """What a challenger has to show.
 
-    Parameters
-    ----------
-    ganancia_minima : float
-        What the average precision must gain over the champion's, -1 to 1: more than this, by the
-        lower bound of the gain.
-    margen_hallados : float
-        What no attack type may lose of the share of its customers that are found, 0 to 1; where
-        one customer is more than that, one customer.
-    presupuesto : tuple of float
-        Most false alarms per 1 000 customers and day of severidad baja, media, alta, crítica, but
-        for what chance makes of a budget on so many days.
-    margen_renovacion : float
-        So much less gain, 0 to 1, is enough of a challenger that only has to be no worse.
-
     Examples
     --------
     >>> Politica(ganancia_minima=0.01).margen_hallados
     0.05
     """
 
+    # What the average precision must gain over the champion's, -1 to 1: more than this, by the
+    # lower bound of the gain.
     ganancia_minima: float = 0.0
-    # By hand, 2026-11-24: one customer of twenty, more or less, is chance.
+    # What no attack type may lose of the share of its customers that are found, 0 to 1; where one
+    # customer is more than that, one customer. By hand, 2026-11-24: one of twenty is chance.
     margen_hallados: float = 0.05
+    # Most false alarms per 1 000 customers and day of severidad baja, media, alta, crítica, but for
+    # what chance makes of a budget on so many days.
     presupuesto: tuple[float, ...] = field(default_factory=lambda: Params().presupuesto)
-    # By hand, 2026-11-24: what newer data are worth, which the judged days cannot show.
+    # So much less gain, 0 to 1, is enough of a challenger that only has to be no worse. By hand,
+    # 2026-11-24: what newer data are worth, which the judged days cannot show.
     margen_renovacion: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Criterio:
-    """One condition of the gate, for the table.
+    """One condition of the gate, for the table."""
 
-    Parameters
-    ----------
-    nombre : str
-        What is measured, in Spanish.
-    campeon : float or None
-        The champion's figure; None = it has none.
-    aspirante : float
-        The challenger's; NaN = it has none.
-    limite : str
-        What the challenger is asked for, in Spanish.
-    cumple : bool
-        Whether it gives it.
-    azar : float or None
-        What scores that know nothing would reach; None = that is no question.
-    """
-
-    nombre: str
-    campeon: float | None
-    aspirante: float
-    limite: str
-    cumple: bool
+    nombre: str  # what is measured, in Spanish
+    campeon: float | None  # the champion's figure; None = it has none
+    aspirante: float  # the challenger's; NaN = it has none
+    limite: str  # what the challenger is asked for, in Spanish
+    cumple: bool  # whether it gives it
+    # What scores that know nothing would reach; None = that is no question.
     azar: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The gate's verdict.
+    """The gate's verdict."""
 
-    Parameters
-    ----------
-    promueve : bool
-        Whether the challenger becomes champion.
-    criterios : tuple of Criterio
-        What was looked at, always in the same order; empty = nobody asked the gate.
-    motivo : str
-        Why, one Spanish clause.
-    """
-
-    promueve: bool
+    promueve: bool  # whether the challenger becomes champion
+    # What was looked at, always in the same order; empty = nobody asked the gate.
     criterios: tuple[Criterio, ...]
-    motivo: str
+    motivo: str  # why, one Spanish clause
 
 
 def apply_gate(

@@ -60,34 +60,17 @@ def train_version(settings: Settings) -> int:
 
 @dataclass(slots=True)
 class RetrainRun:
-    """A run of the job, filled in as it goes; its fields are the document's.
+    """A run of the job, filled in as it goes; its fields are the document's."""
 
-    Parameters
-    ----------
-    inicio, fin : datetime
-        Aware.
-    motivo : str
-        Why a model was trained, or why not, in Spanish.
-    semaforo : str or None
-        The drift report's; None = drift was not measured.
-    resultado : str
-        ``NO_HACE_FALTA``, ``PROMOVIDO``, ``RECHAZADO`` or ``FALLIDO``.
-    detalle : str
-        What the gate said, or the error.
-    version : int or None
-        The version that was trained; None = none.
-    criterios : list of Criterio
-        The gate's.
-    """
-
+    # inicio, fin: aware.
     inicio: datetime
     fin: datetime
-    motivo: str = ""
-    semaforo: str | None = None
-    resultado: str = FALLIDO
-    detalle: str = ""
-    version: int | None = None
-    criterios: Sequence[Criterio] = ()
+    motivo: str = ""  # why a model was trained, or why not, in Spanish
+    semaforo: str | None = None  # the drift report's; None = drift was not measured
+    resultado: str = FALLIDO  # ``NO_HACE_FALTA``, ``PROMOVIDO``, ``RECHAZADO`` or ``FALLIDO``
+    detalle: str = ""  # what the gate said, or the error
+    version: int | None = None  # the version that was trained; None = none
+    criterios: Sequence[Criterio] = ()  # the gate's
 
     def documento(self) -> dict[str, Any]:
         """Return the run as ``historial_modelos`` keeps it."""
@@ -144,24 +127,12 @@ def retrain(
 
 @dataclass(frozen=True, slots=True)
 class Razon:
-    """Why to train, or why not.
+    """Why to train, or why not."""
 
-    Parameters
-    ----------
-    motivo : str
-        In Spanish.
-    entrena : bool
-        Which of the two it is.
-    renovacion : bool
-        The champion is out of date, by its age or by drift.
-    danado : bool
-        The champion cannot be loaded.
-    """
-
-    motivo: str
-    entrena: bool = True
-    renovacion: bool = False
-    danado: bool = False
+    motivo: str  # in Spanish
+    entrena: bool = True  # which of the two it is
+    renovacion: bool = False  # the champion is out of date, by its age or by drift
+    danado: bool = False  # the champion cannot be loaded
 
 
 def _advance(

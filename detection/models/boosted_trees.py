@@ -25,18 +25,10 @@ _WORDING = Wording("clasificador", "columnas")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatBoostedTrees:
-    """Boosted trees for two classes, ready to score.
+    """Boosted trees for two classes, ready to score."""
 
-    Parameters
-    ----------
-    trees : HeapTrees
-        A leaf adds to the score.
-    base : float
-        Score before any tree.
-    """
-
-    trees: HeapTrees
-    base: float
+    trees: HeapTrees  # a leaf adds to the score
+    base: float  # score before any tree
 
     @staticmethod
     def from_sklearn(
@@ -47,7 +39,6 @@ class FlatBoostedTrees:
 
         Parameters
         ----------
-        clasificador : HistGradientBoostingClassifier
         cajas : sequence of ndarray, optional
             Where it learnt from boxes instead of values: the highest value of each box but the
             last, one rising array for each column. The trees returned take values.

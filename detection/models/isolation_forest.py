@@ -29,13 +29,6 @@ _WORDING = Wording("bosque", "rasgos")
 class FlatIsolationForest:
     """An isolation forest, ready to score.
 
-    Parameters
-    ----------
-    trees : HeapTrees
-        A leaf adds to the path length.
-    denominador : float
-        Trees times the average path length of a sample, >= 0.
-
     Examples
     --------
     >>> from sklearn.ensemble import IsolationForest
@@ -46,8 +39,8 @@ class FlatIsolationForest:
     True
     """
 
-    trees: HeapTrees
-    denominador: float
+    trees: HeapTrees  # a leaf adds to the path length
+    denominador: float  # trees times the average path length of a sample, >= 0
 
     @staticmethod
     def from_sklearn(forest: IsolationForest) -> FlatIsolationForest:

@@ -48,7 +48,6 @@ class PartitionStates:
 
     Parameters
     ----------
-    trees : TreeStructure
     capacidad : int
         Rows to begin with; they grow as partitions come.
 

@@ -55,21 +55,12 @@ _MARGEN_INICIO_DIAS = 16
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCustomer:
-    """A customer: a household and, perhaps, what it does to its meter.
+    """A customer: a household and, perhaps, what it does to its meter."""
 
-    Parameters
-    ----------
-    propietario_id : str
-        ``CLI_00001`` for customer 1 of the seed.
-    ataque : Attack or None
-        None = honest for ever.
-    ciclo_horas : tuple of int or None
-        How long its attack lasts and after how long it begins again, h; None = it never ends.
-    """
-
-    propietario_id: str
+    propietario_id: str  # ``CLI_00001`` for customer 1 of the seed
     hogar: Household
-    ataque: Attack | None
+    ataque: Attack | None  # None = honest for ever
+    # How long its attack lasts and after how long it begins again, h; None = it never ends.
     ciclo_horas: tuple[int, int] | None = None
 
     @property
@@ -94,23 +85,12 @@ class SimulatedCustomer:
 
 @dataclass(frozen=True, slots=True)
 class LabelledReadings:
-    """Generated readings with the truth beside them, hour after hour, customers in their order.
+    """Generated readings with the truth beside them, hour after hour, customers in their order."""
 
-    Parameters
-    ----------
-    propietario_id : list of str (n,)
-    hora_utc : ndarray (n,), int64
-        Absolute hour at which the reading starts.
-    consumo_kwh : ndarray (n,), float64
-        kWh in that hour, >= 0, with the meter's decimals.
-    etiqueta : list of str (n,)
-        One of ``ETIQUETAS``; "normal" where the reading is the honest one.
-    """
-
-    propietario_id: list[str]
-    hora_utc: NDArray[np.int64]
-    consumo_kwh: Floats
-    etiqueta: list[str]
+    propietario_id: list[str]  # (n,)
+    hora_utc: NDArray[np.int64]  # (n,): absolute hour at which the reading starts
+    consumo_kwh: Floats  # (n,): kWh in that hour, >= 0, with the meter's decimals
+    etiqueta: list[str]  # (n,): one of ``ETIQUETAS``; "normal" where the reading is the honest one
 
     def __len__(self) -> int:
         return len(self.propietario_id)

@@ -19,7 +19,6 @@ def announce(variables: Mapping[str, str], *, crear: bool = True) -> Iterator[No
 
     Parameters
     ----------
-    variables : mapping of str to str
     crear : bool
         Make the folder where there is none.
     """

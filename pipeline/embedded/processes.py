@@ -63,57 +63,30 @@ class Proceso(AbstractContextManager["Proceso"]):
     ends: start it from the main thread. Elsewhere, and if it does not heed the signal, the
     next start with the same ``carpeta`` and ``nombre`` finds it by its pid file and stops it.
     Whoever shares a folder takes its ``Cerrojo`` first.
-
-    Parameters
-    ----------
-    nombre : str
-        What the user calls it; also the name of its log and pid files.
-    argv : sequence of str, or callable
-        Program and arguments; of a server, from the port that it gets.
-    carpeta : Path
-        Where ``<nombre>.log`` and ``<nombre>.pid`` go; made if needed.
-    env : mapping, optional
-        Its whole environment; None = ours.
-    cwd : Path, optional
-        Its working folder; None = ours.
-    puerto_preferido : int, optional
-        Of a server: its port if it is free, and otherwise one that the system chooses; 0 = always
-        the system. It keeps what it got whenever it is started again.
-    saludo : callable, optional
-        Of a server: whether something on a port answers as it would; asked until it does.
-    listo : callable, optional
-        Whether it is ready, where a greeting cannot tell. Neither = ready as soon as it runs.
-    plazo_s : float
-        Seconds to become ready, > 0.
-    senal : Signals
-        What asks it to stop.
-    gracia_s : float
-        Seconds between that and SIGKILL, >= 0.
-    usuario : SystemUser, optional
-        System user to run as (needs root); None = ours.
-    parada : Parada, optional
-        A stop that is asked for while it starts ends the start with ``KeyboardInterrupt``.
-    averia : str
-        Words in its log after which it is of no use, though it runs; empty = there are none.
-    al_volver : str
-        What the user has to know once it has been started again; empty = nothing.
     """
 
-    nombre: str
+    nombre: str  # what the user calls it; also the name of its log and pid files
+    # Program and arguments; of a server, from the port that it gets.
     argv: Sequence[str] | Callable[[int], Sequence[str]]
-    carpeta: Path
-    env: Mapping[str, str] | None = None
-    cwd: Path | None = None
+    carpeta: Path  # where ``<nombre>.log`` and ``<nombre>.pid`` go; made if needed
+    env: Mapping[str, str] | None = None  # its whole environment; None = ours
+    cwd: Path | None = None  # its working folder; None = ours
+    # Of a server: its port if it is free, and otherwise one that the system chooses; 0 = always the
+    # system. It keeps what it got whenever it is started again.
     puerto_preferido: int | None = None
+    # Of a server: whether something on a port answers as it would; asked until it does.
     saludo: Callable[[int], bool] | None = None
+    # Whether it is ready, where a greeting cannot tell. Neither = ready as soon as it runs.
     listo: Callable[[], bool] | None = None
-    plazo_s: float = 30.0
-    senal: signal.Signals = signal.SIGTERM
-    gracia_s: float = 10.0
-    usuario: SystemUser | None = None
+    plazo_s: float = 30.0  # seconds to become ready, > 0
+    senal: signal.Signals = signal.SIGTERM  # what asks it to stop
+    gracia_s: float = 10.0  # seconds between that and SIGKILL, >= 0
+    usuario: SystemUser | None = None  # system user to run as (needs root); None = ours
+    # A stop that is asked for while it starts ends the start with ``KeyboardInterrupt``.
     parada: Parada | None = None
+    # Words in its log after which it is of no use, though it runs; empty = there are none.
     averia: str = ""
-    al_volver: str = ""
+    al_volver: str = ""  # what the user has to know once it has been started again; empty = nothing
     puerto: int = field(default=0, init=False)
     _hijo: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
     _limite: float = field(default=0.0, init=False, repr=False)

@@ -44,24 +44,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a part that ended is started again, and when no more.
+    """When a part that ended is started again, and when no more."""
 
-    Parameters
-    ----------
-    espera_s, espera_maxima_s : float
-        Pause before the first new start, s, and the longest; each one is twice the one before.
-    fallos : int
-        Failures in a row after which it is given up.
-    estable_s : float
-        A part that has run this long has no failures behind it.
-    """
-
+    # espera_s, espera_maxima_s: pause before the first new start, s, and the longest; each one is
+    # twice the one before.
     espera_s: float = 1.0
     espera_maxima_s: float = 30.0
     # 1 + 2 + 4 + 8 + 16 s of pauses: longer than PostgreSQL takes to replay its log, and short
     # enough for whoever waits to learn that it does not help.
-    fallos: int = 6
-    estable_s: float = 120.0
+    fallos: int = 6  # failures in a row after which it is given up
+    estable_s: float = 120.0  # a part that has run this long has no failures behind it
 
 
 class _Watched:
@@ -135,7 +127,6 @@ class Supervisor(AbstractContextManager["Supervisor"]):
     avisar : callable, optional
         Told, in a Spanish line each, what ended and when it is started again, and that it is back.
         None = the log.
-    politica : RestartPolicy
     """
 
     def __init__(

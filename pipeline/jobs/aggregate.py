@@ -35,25 +35,14 @@ FORMATO = 1
 
 @dataclass(frozen=True, slots=True)
 class Agregado:
-    """What a run has done.
+    """What a run has done."""
 
-    Parameters
-    ----------
-    meses : tuple of date
-        First days of the months that were made.
-    documentos, lecturas : int
-        Documents stored, and the readings in them.
-    retirados : int
-        Documents of customers without readings any more.
-    sin_cambios : int
-        Months that were as they should be.
-    """
-
-    meses: tuple[date, ...]
+    meses: tuple[date, ...]  # first days of the months that were made
+    # documentos, lecturas: documents stored, and the readings in them.
     documentos: int
     lecturas: int
-    retirados: int
-    sin_cambios: int = 0
+    retirados: int  # documents of customers without readings any more
+    sin_cambios: int = 0  # months that were as they should be
 
 
 def expected_hours(mes: date, zona: str, ahora: datetime) -> tuple[int, bool]:

@@ -28,20 +28,13 @@ CERROJO = "archivado"
 
 @dataclass(frozen=True, slots=True)
 class Almacen:
-    """A store with an archive.
-
-    Parameters
-    ----------
-    nombre : str
-    uno, varios : str
-        What it holds, feminine: one, and many.
-    abrir : callable
-        Settings -> its archive; nothing is connected before its first use.
-    """
+    """A store with an archive."""
 
     nombre: str
+    # uno, varios: what it holds, feminine: one, and many.
     uno: str
     varios: str
+    # Settings -> its archive; nothing is connected before its first use.
     abrir: Callable[[Settings], Archive]
 
     def some(self, n: int) -> str:
@@ -61,28 +54,17 @@ AMBOS = (POSTGRES, MONGO)
 
 @dataclass(frozen=True, slots=True)
 class Tarea:
-    """What a job does to each archive, and its words for it.
+    """What a job does to each archive, and its words for it."""
 
-    Parameters
-    ----------
-    haciendo, hecho : str
-        What is being done, and what was done with one, as "archivando" and "archivada".
-    cuales : str
-        Which ones.
-    nada : str or None
-        What there is none of, if nothing has moved; None = that is no line of its own.
-    contar : callable
-        How many there are to move; asked only if somebody looks.
-    mover : callable
-        Moves them.
-    """
-
+    # haciendo, hecho: what is being done, and what was done with one, as "archivando" and
+    # "archivada".
     haciendo: str
     hecho: str
-    cuales: str
+    cuales: str  # which ones
+    # What there is none of, if nothing has moved; None = that is no line of its own.
     nada: str | None
-    contar: Callable[[Archive], int]
-    mover: Callable[[Archive, OnProgress], Movidos]
+    contar: Callable[[Archive], int]  # how many there are to move; asked only if somebody looks
+    mover: Callable[[Archive, OnProgress], Movidos]  # moves them
 
     def run(self, almacen: Almacen, archivo: Archive) -> None:
         """Do it, and say in a line what was done."""

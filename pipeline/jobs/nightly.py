@@ -53,32 +53,18 @@ DESPEDIDA_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class ResultadoPaso:
-    """How a step ended.
+    """How a step ended."""
 
-    Parameters
-    ----------
-    estado : int
-        Its exit status.
-    dicho : str
-        What it said of its work; of a failure, its last line.
-    """
-
-    estado: int
-    dicho: str
+    estado: int  # its exit status
+    dicho: str  # what it said of its work; of a failure, its last line
 
 
 @dataclass(frozen=True, slots=True)
 class Paso:
-    """A step of the night.
-
-    Parameters
-    ----------
-    nombre : str
-    hacer : callable
-        Does it; raises ``KeyboardInterrupt`` where a stop is asked for meanwhile.
-    """
+    """A step of the night."""
 
     nombre: str
+    # Does it; raises ``KeyboardInterrupt`` where a stop is asked for meanwhile.
     hacer: Callable[[Parada], ResultadoPaso]
 
 

@@ -184,21 +184,12 @@ class _Vuelo:
 
 @dataclass(frozen=True, slots=True)
 class LoopProgress:
-    """How far the loop is, for whoever watches it from another thread.
+    """How far the loop is, for whoever watches it from another thread."""
 
-    Parameters
-    ----------
-    lecturas : int
-        Saved so far.
-    ultimo_lote : float or None
-        When a batch was last saved, as ``time.monotonic`` counts; None = none was.
-    espera : tuple of str and float, or None
-        What is waited for, and since when; None = nothing.
-    """
-
-    lecturas: int
+    lecturas: int  # saved so far
+    # When a batch was last saved, as ``time.monotonic`` counts; None = none was.
     ultimo_lote: float | None
-    espera: tuple[str, float] | None
+    espera: tuple[str, float] | None  # what is waited for, and since when; None = nothing
 
 
 @dataclass(slots=True)

@@ -52,36 +52,19 @@ _SORTEO = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Poblacion:
-    """Labelled readings in the order of the log: by hour, then customer.
+    """Labelled readings in the order of the log: by hour, then customer."""
 
-    Parameters
-    ----------
-    lecturas : Lecturas
-        As the meters report them.
-    clientes : list of str (c,)
-    ataque : list of str (c,)
-        Kind of each customer's attack, "" = clean.
-    cliente : ndarray (n,), int64
-        Index into ``clientes``.
-    atacada : ndarray (n,), bool
-        The attack has its hand in the reading.
-    juzgada : ndarray (n,), bool
-        Counts in the figures: after the warm-up, and either attacked or of a clean customer. The
-        honest hours of an attacked customer are neither one thing nor the other.
-    perdida_kwh : ndarray (n,), kWh
-        Consumed and not metered; below 0 where more was metered than consumed.
-    desde_hora : int
-        First absolute hour after the warm-up.
-    """
-
-    lecturas: Lecturas
-    clientes: list[str]
-    ataque: list[str]
-    cliente: NDArray[np.int64]
-    atacada: NDArray[np.bool_]
+    lecturas: Lecturas  # as the meters report them
+    clientes: list[str]  # (c,)
+    ataque: list[str]  # (c,): kind of each customer's attack, "" = clean
+    cliente: NDArray[np.int64]  # (n,): index into ``clientes``
+    atacada: NDArray[np.bool_]  # (n,): the attack has its hand in the reading
+    # (n,): Counts in the figures: after the warm-up, and either attacked or of a clean customer.
+    # The honest hours of an attacked customer are neither one thing nor the other.
     juzgada: NDArray[np.bool_]
+    # (n,), kWh: consumed and not metered; below 0 where more was metered than consumed.
     perdida_kwh: Floats
-    desde_hora: int
+    desde_hora: int  # first absolute hour after the warm-up
 
     def __len__(self) -> int:
         return len(self.lecturas)

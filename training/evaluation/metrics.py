@@ -50,29 +50,17 @@ Logicos = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Casos:
-    """Labelled readings, in any order in which each customer's hours rise.
+    """Labelled readings, in any order in which each customer's hours rise."""
 
-    Parameters
-    ----------
-    cliente : ndarray (n,), int64
-        0 to c - 1.
-    hora_utc : ndarray (n,), int64
-    atacada, juzgada : ndarray (n,), bool
-    perdida_kwh : ndarray (n,), kWh
-        Consumed beyond what was metered.
-    tipo_cliente : list of str (c,)
-        Kind of each customer's attack, "" = clean.
-    hogar : ndarray (c,), int64, or None
-        Number of the household behind each customer, where one is there several times: it is
-        households that are drawn. None = each customer is one.
-    """
-
-    cliente: Enteros
-    hora_utc: Enteros
+    cliente: Enteros  # (n,): 0 to c - 1
+    hora_utc: Enteros  # (n,)
+    # atacada, juzgada: (n,)
     atacada: Logicos
     juzgada: Logicos
-    perdida_kwh: Floats
-    tipo_cliente: Sequence[str]
+    perdida_kwh: Floats  # (n,), kWh: consumed beyond what was metered
+    tipo_cliente: Sequence[str]  # (c,): kind of each customer's attack, "" = clean
+    # (c,): Number of the household behind each customer, where one is there several times: it is
+    # households that are drawn. None = each customer is one.
     hogar: Enteros | None = None
 
     @property
@@ -277,18 +265,11 @@ def figure_by_customer(medida: Callable[[Enteros], Floats], clientes: int, semil
 
 @dataclass(frozen=True, slots=True)
 class Ganancia:
-    """What the average precision gains from one scoring of the same readings to another.
+    """What the average precision gains from one scoring of the same readings to another."""
 
-    Parameters
-    ----------
-    media : float
-        On the readings as they are; -1 to 1.
-    inferior, superior : float
-        Bounds of which the gain is beyond either in one of twenty draws of customers; NaN = one
-        customer, which says nothing of others.
-    """
-
-    media: float
+    media: float  # on the readings as they are; -1 to 1
+    # inferior, superior: bounds of which the gain is beyond either in one of twenty draws of
+    # customers; NaN = one customer, which says nothing of others.
     inferior: float
     superior: float
 
@@ -312,23 +293,14 @@ def measure_gain(antes: ScoreTable, ahora: ScoreTable, semilla: int) -> Ganancia
 
 @dataclass(frozen=True, slots=True)
 class Eventos:
-    """Events and when each was found.
+    """Events and when each was found."""
 
-    Parameters
-    ----------
-    cliente : ndarray (e,), int64
-    retraso_horas : ndarray (e,), h
-        From the first attacked reading to the first alarm; inf = never found.
-    perdida_kwh : ndarray (e,), kWh
-        Lost from the first attacked reading until then, >= 0; all of it if never found.
-    total_kwh : ndarray (e,), kWh
-        Lost in the whole event, >= 0.
-    """
-
-    cliente: Enteros
+    cliente: Enteros  # (e,)
+    # (e,), h: from the first attacked reading to the first alarm; inf = never found.
     retraso_horas: Floats
+    # (e,), kWh: lost from the first attacked reading until then, >= 0; all of it if never found.
     perdida_kwh: Floats
-    total_kwh: Floats
+    total_kwh: Floats  # (e,), kWh: lost in the whole event, >= 0
 
     def __len__(self) -> int:
         return int(self.cliente.size)

@@ -48,20 +48,12 @@ _SIN_OPINION: Datos = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opiniones:
-    """What was said of labelled readings (n,), in their order.
+    """What was said of labelled readings (n,), in their order."""
 
-    Parameters
-    ----------
-    score_centesimas : ndarray (n,), 0 to 100
-        The blend's.
-    severidad : ndarray (n,), uint8
-    otras : mapping of str to ndarray (n,)
-        Scores of every detector alone and of the baselines, high = more anomalous, NaN = not
-        ready.
-    """
-
-    score_centesimas: NDArray[np.uint8]
-    severidad: NDArray[np.uint8]
+    score_centesimas: NDArray[np.uint8]  # (n,), 0 to 100: the blend's
+    severidad: NDArray[np.uint8]  # (n,)
+    # (n,): scores of every detector alone and of the baselines, high = more anomalous, NaN = not
+    # ready.
     otras: Mapping[str, NDArray[np.floating]]
 
 

@@ -23,47 +23,30 @@ MIL = 1000
 
 @dataclass(frozen=True, slots=True)
 class Metricas:
-    """Figures of one version on one set; the same version and set give the same figures.
+    """Figures of one version on one set; the same version and set give the same figures."""
 
-    Parameters
-    ----------
-    version : str
-        What made the verdicts.
-    conjunto_sha256 : str
-        Of the set that they were made on.
-    precision_media : float
-        Average precision of the blend over the judged readings, 0 to 1 (area under the
-        precision-recall curve as a step function).
-    precision_sola : mapping of str to float
-        The same of each detector's score alone; one that is not ready says 0.
-    precision_sin : mapping of str to float
-        The same of the blend without each detector; empty = not measured.
-    hallados_clientes : mapping of str to float
-        By kind of attack: share of its customers with an anomaly of severidad media or more in
-        the judged days.
-    hallados_lecturas : mapping of str to float
-        By kind of attack: share of its readings with such an anomaly.
-    falsas_alarmas : mapping of str to float
-        By severidad: anomalies of exactly that one per 1 000 clean customers and day.
-    clientes_limpios, dias_limpios : int, float
-        Customers with clean judged readings, and the days (24 of them) of all of these.
-    clientes_atacados : mapping of str to int
-        By kind of attack.
-    lecturas_juzgadas, lecturas_atacadas : int
-        In the average precision: all, and the positive ones.
-    """
-
-    version: str
-    conjunto_sha256: str
+    version: str  # what made the verdicts
+    conjunto_sha256: str  # of the set that they were made on
+    # Average precision of the blend over the judged readings, 0 to 1 (area under the
+    # precision-recall curve as a step function).
     precision_media: float
+    # The same of each detector's score alone; one that is not ready says 0.
     precision_sola: Mapping[str, float]
+    # The same of the blend without each detector; empty = not measured.
     precision_sin: Mapping[str, float]
+    # By kind of attack: share of its customers with an anomaly of severidad media or more in the
+    # judged days.
     hallados_clientes: Mapping[str, float]
+    # By kind of attack: share of its readings with such an anomaly.
     hallados_lecturas: Mapping[str, float]
+    # By severidad: anomalies of exactly that one per 1 000 clean customers and day.
     falsas_alarmas: Mapping[str, float]
+    # clientes_limpios, dias_limpios: customers with clean judged readings, and the days (24 of
+    # them) of all of these.
     clientes_limpios: int
     dias_limpios: float
-    clientes_atacados: Mapping[str, int]
+    clientes_atacados: Mapping[str, int]  # by kind of attack
+    # lecturas_juzgadas, lecturas_atacadas: in the average precision: all, and the positive ones.
     lecturas_juzgadas: int
     lecturas_atacadas: int
 

@@ -57,23 +57,15 @@ PASO_EN_VIVO_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DemoScene:
-    """What a demo shows; the same scene again goes on where it was left.
-
-    Parameters
-    ----------
-    semilla, clientes, dias : int
-    desde_hora, hasta_hora : int
-        Absolute hours of the past that is sent first.
-    poblacion_version : int
-        Of the way in which its customers are made.
-    """
+    """What a demo shows; the same scene again goes on where it was left."""
 
     semilla: int
     clientes: int
     dias: int
+    # desde_hora, hasta_hora: absolute hours of the past that is sent first.
     desde_hora: int
     hasta_hora: int
-    poblacion_version: int = POBLACION
+    poblacion_version: int = POBLACION  # of the way in which its customers are made
 
     @property
     def sospechosos(self) -> int:

@@ -41,27 +41,15 @@ _COLORES = {
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What is known once the past is stored.
-
-    Parameters
-    ----------
-    escena : Escena
-    historial, anomalias, consultas : PostgresStore, MongoAnomalyStore, MongoQueries
-    desde_hora : int
-        First absolute hour of the past that nobody has deleted for good.
-    segundos : float or None
-        Since the start of the demo; None = the past was there already.
-    modelo : bool
-        Whether a model was promoted before the last of these readings.
-    """
+    """What is known once the past is stored."""
 
     escena: DemoScene
     historial: PostgresStore
     anomalias: MongoAnomalyStore
     consultas: MongoQueries
-    desde_hora: int
-    segundos: float | None
-    modelo: bool
+    desde_hora: int  # first absolute hour of the past that nobody has deleted for good
+    segundos: float | None  # since the start of the demo; None = the past was there already
+    modelo: bool  # whether a model was promoted before the last of these readings
 
     @property
     def hasta(self) -> datetime:
