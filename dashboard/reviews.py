@@ -55,10 +55,7 @@ _VERDICTS = (
 def draw_anomaly(anomaly_id: str, key: str) -> None:
     """Draw an anomaly: figures, contributions of the detectors, sentences, verdicts, the form.
 
-    Parameters
-    ----------
-    key : str
-        Of the page's ``verdict_form``.
+    ``key``: of the page's ``verdict_form``.
     """
     with ui.section(f"detalle_{anomaly_id}"):
         one = fetch(f"/api/anomalias/{anomaly_id}")
@@ -146,10 +143,7 @@ def verdict_form(rows: Sequence[Mapping[str, Any]], key: str) -> None:
     Each button judges the anomalies that it was drawn for, as they were then. What is typed stays
     until a verdict has been given.
 
-    Parameters
-    ----------
-    key : str
-        Tells the forms of a page apart.
+    ``key``: tells the forms of a page apart.
     """
     forbidden = missing_role("analista", "dar veredictos")
     if forbidden is not None:

@@ -68,12 +68,8 @@ def _ask(url: str, key: str) -> KeyOwner:
 def missing_role(role: str, purpose: str) -> str | None:
     """Return why the typed key does not let its owner do something; None = it does.
 
-    Parameters
-    ----------
-    role : str
-        The role that it takes, one of ``ROLE_NAMES``.
-    purpose : str
-        What for, as in "Para ``dar veredictos``".
+    ``role``: the role that it takes, one of ``ROLE_NAMES``. ``purpose``: what for, as in "Para
+    ``dar veredictos``".
     """
     owner = key_owner()
     if owner is None:

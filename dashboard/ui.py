@@ -48,10 +48,7 @@ def figure(description: str, chart: Callable[..., Any], *data: Any) -> None:
 def section(key: str, missing: tuple[str, str] | None = None) -> Iterator[None]:
     """Draw a part of a page; if the API does not give it, say why, and offer another try.
 
-    Parameters
-    ----------
-    missing : tuple of str, optional
-        The empty state to draw where what is asked for does not exist.
+    ``missing``: the empty state to draw where what is asked for does not exist.
     """
     try:
         yield
@@ -217,12 +214,7 @@ def export(path: str, name: str, key: str, **params: Any) -> None:
 
     The list is fetched when the button is pressed, not before.
 
-    Parameters
-    ----------
-    path : str
-        Of the list; ``params`` are the API's.
-    name : str
-        Of the file.
+    ``path``: of the list; ``params`` are the API's. ``name``: of the file.
     """
     st.download_button(
         "Descargar CSV",

@@ -38,10 +38,7 @@ def _puerto(valores: dict[str, str], nombre: str, defecto: str) -> int:
 def load_variables() -> Variables:
     """Return the variables of this process.
 
-    Raises
-    ------
-    VariableError
-        One is not valid; the text names it.
+    ``VariableError``: one is not valid; the text names it.
     """
     from dotenv import dotenv_values
 

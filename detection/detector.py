@@ -129,10 +129,8 @@ class DetectorConsumo:
         its partition taught the online model, never on later ones; it is the same whether
         readings come one by one or in batches of any size.
 
-        Parameters
-        ----------
-        particion : ndarray (n,), optional
-            Number of the partition that each reading came from; all from one if not given.
+        ``particion`` (n,): number of the partition that each reading came from; all from one if not
+        given.
         """
         return self.measure(lecturas, particion).veredictos
 
@@ -155,16 +153,13 @@ class DetectorConsumo:
     ) -> ScoringTrace:
         """Return the verdicts against given rows of the rings.
 
+        ``ValueError``: a reading or its window lies outside the calendar.
+
         Parameters
         ----------
         fila, propia : ndarray (n,), int64
         ensena : ndarray (n,), bool, optional
             As in ``Arrivals``; all may teach if not given.
-
-        Raises
-        ------
-        ValueError
-            A reading or its window lies outside the calendar.
         """
         n = len(lecturas)
         self._check_calendar(lecturas.hora_utc)

@@ -35,10 +35,7 @@ def jit(*, fastmath: Set[str] = frozenset()) -> Callable[[F], F]:
 
     It runs off the interpreter's lock.
 
-    Parameters
-    ----------
-    fastmath : set of str
-        Liberties of LLVM with floating point; none unless asked for.
+    ``fastmath``: liberties of LLVM with floating point; none unless asked for.
     """
 
     def compilar(funcion: F) -> F:
@@ -93,10 +90,7 @@ def _body(codigo: types.CodeType) -> str:
 def _describe(valor: Any) -> str:
     """Return what a global is, as far as compiled code depends on it.
 
-    Raises
-    ------
-    TypeError
-        Of such a thing it is not known when it changes.
+    ``TypeError``: of such a thing it is not known when it changes.
     """
     if isinstance(valor, Dispatcher):
         return f"{sorted(map(str, valor.targetoptions.items()))} {_code_key(valor.py_func)}"

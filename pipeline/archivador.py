@@ -62,10 +62,7 @@ def _parser() -> Parser:
 def main(argv: Sequence[str], hoy: date | None = None) -> int:
     """Archive or report, and say in a line for each store what was done.
 
-    Parameters
-    ----------
-    hoy : date or None
-        Local day; None = that of now.
+    ``hoy``: local day; None = that of now.
     """
     opciones = _parser().parse_args(argv)
     settings = load_settings()

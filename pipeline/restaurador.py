@@ -114,10 +114,7 @@ def _flag(nombre: str) -> str:
 def main(argv: Sequence[str], hoy: date | None = None) -> int:
     """List, restore or delete, and say what was done.
 
-    Parameters
-    ----------
-    hoy : date or None
-        Local day; None = that of now.
+    ``hoy``: local day; None = that of now.
     """
     parser = _parser()
     opciones = parser.parse_args(argv)

@@ -51,10 +51,7 @@ class CampeonCambiadoError(PermanentError):
 class PromocionRechazadaError(PermanentError):
     """The gate has not let a version pass against the champion of now.
 
-    Parameters
-    ----------
-    razones : sequence of str
-        Why, one Spanish clause each; at least one.
+    ``razones``: why, one Spanish clause each; at least one.
     """
 
     def __init__(self, version: int, razones: Sequence[str]) -> None:
@@ -148,10 +145,7 @@ def replaced_by(etiquetas: Mapping[str, str]) -> int | None:
 
     Who goes back from a version has given it up: there is no way back to it without an exam.
 
-    Parameters
-    ----------
-    etiquetas : mapping of str to str
-        The champion's.
+    ``etiquetas``: the champion's.
 
     Examples
     --------
@@ -174,10 +168,7 @@ def goes_back(
     It is to the version that the champion took over from, whatever an exam says by now, and to
     one that an exam has made champion before, unless it has failed against the champion of now.
 
-    Parameters
-    ----------
-    version, etiquetas, campeon, anterior
-        As of ``refusals``.
+    ``version``, ``etiquetas``, ``campeon``, ``anterior``: as of ``refusals``.
 
     Examples
     --------
@@ -285,15 +276,8 @@ def load_version(
 ) -> tuple[ScoringModel, Path]:
     """Return a version's model and the folder, below ``carpeta``, with its files.
 
-    Parameters
-    ----------
-    papel : str
-        What it is loaded for, or what does not happen without it: the error begins with it.
-
-    Raises
-    ------
-    ModeloInvalidoError
-        It is damaged or not for us.
+    ``papel``: what it is loaded for, or what does not happen without it: the error begins with it.
+    ``ModeloInvalidoError``: it is damaged or not for us.
     """
     try:
         donde = registro.download(version, carpeta / str(version))

@@ -155,12 +155,8 @@ class ConsumerWatch:
     that look, by the clock of who looks: neither the producers' clocks nor how often one looks can
     make that untrue. And where heartbeats could not be read, nor could they be written.
 
-    Parameters
-    ----------
-    leer_latidos, leer_retraso : callable
-        Each raises one of our errors where there is no answer.
-    reloj : callable
-        Rising seconds.
+    ``leer_latidos``, ``leer_retraso``: each raises one of our errors where there is no answer.
+    ``reloj``: rising seconds.
 
     Examples
     --------
@@ -264,12 +260,8 @@ class ConsumersView:
     def judge(self, ahora: datetime, zona: ZoneInfo) -> Diagnosis:
         """Return how the consumers are.
 
-        Parameters
-        ----------
-        ahora : datetime
-            Of whoever asks, to say how old the last write is.
-        zona : ZoneInfo
-            In which hours are told.
+        ``ahora``: of whoever asks, to say how old the last write is. ``zona``: in which hours are
+        told.
         """
         if self.latidos is None:
             return Diagnosis(

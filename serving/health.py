@@ -48,12 +48,8 @@ class HealthMonitor:
     However many ask, each part is looked at once every ``VIGENCIA_S``, and none is waited for
     longer than ``PLAZO_S``.
 
-    Parameters
-    ----------
-    partes : mapping of str to callable
-        Each returns if its part answers, and raises one of our errors otherwise.
-    reloj : callable
-        Rising seconds.
+    ``partes``: each returns if its part answers, and raises one of our errors otherwise. ``reloj``:
+    rising seconds.
 
     Examples
     --------
@@ -116,12 +112,8 @@ def _ask(parte: Callable[[], object]) -> PartHealth:
 def ping_http(nombre: str, uri: str, ruta: str) -> None:
     """Return if a web server answers a path with 200; user and password are not sent.
 
-    Raises
-    ------
-    TransientError
-        It does not answer, or not with 200.
-    ConfiguracionError
-        ``uri`` is no http(s) address.
+    ``TransientError``: it does not answer, or not with 200. ``ConfiguracionError``: ``uri`` is no
+    http(s) address.
     """
     donde = without_password(uri).rstrip("/")
     if not donde.startswith(("http://", "https://")):

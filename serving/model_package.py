@@ -63,17 +63,14 @@ def save_paquete(
     fingerprint of the features is that of the code that runs: it has to be what the model was
     trained with.
 
+    ``ValueError``: a side file's name is a path, or one of the package's own.
+
     Parameters
     ----------
     carpeta : Path
         Files of the same names are replaced.
     extras : mapping of str to bytes, optional
         Side files by their plain name, e.g. ``{"metricas.json": b"{}"}``.
-
-    Raises
-    ------
-    ValueError
-        A side file's name is a path, or one of the package's own.
     """
     ficheros = _files(modelo, extras or {})
     datos = {
@@ -125,17 +122,9 @@ def load_paquete(carpeta: Path, version: str) -> ScoringModel:
     reference, the frozen evaluation data) that the model does not need: a version is whole or it
     is refused.
 
-    Parameters
-    ----------
-    version : str
-        What verdicts will carry, e.g. "consumo-detector-3".
-
-    Raises
-    ------
-    ModeloInvalidoError
-        A file is missing or is not the one that was written, or the model was made for other
-        features, by other code for them or by another format than ours. The text says which, in
-        one Spanish line.
+    ``version``: what verdicts will carry, e.g. "consumo-detector-3". ``ModeloInvalidoError``: a
+    file is missing or is not the one that was written, or the model was made for other features, by
+    other code for them or by another format than ours. The text says which, in one Spanish line.
     """
     datos = _manifest(carpeta)
     ficheros = _checked_files(carpeta, datos)
@@ -168,10 +157,7 @@ def load_paquete(carpeta: Path, version: str) -> ScoringModel:
 def check_paquete(carpeta: Path) -> None:
     """Return if every file of a package is the one that was written.
 
-    Raises
-    ------
-    ModeloInvalidoError
-        One is not, or is missing; the text names it.
+    ``ModeloInvalidoError``: one is not, or is missing; the text names it.
     """
     _checked_files(carpeta, _manifest(carpeta))
 
@@ -179,10 +165,7 @@ def check_paquete(carpeta: Path) -> None:
 def package_fingerprint(carpeta: Path) -> str:
     """Return the 64 hexadecimal digits that stand for a package and all its files.
 
-    Raises
-    ------
-    ModeloInvalidoError
-        The manifest is missing or damaged.
+    ``ModeloInvalidoError``: the manifest is missing or damaged.
     """
     return str(_manifest(carpeta)["huella"])
 

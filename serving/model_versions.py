@@ -146,12 +146,7 @@ def process_tag() -> dict[str, str]:
 def is_abandoned(etiquetas: Mapping[str, str], desde: datetime, ahora: datetime) -> bool:
     """Return whether an open run is one of ours, whose process has left without ending it.
 
-    Parameters
-    ----------
-    etiquetas : mapping of str to str
-        The run's.
-    desde, ahora : datetime
-        When it began, and now.
+    ``etiquetas``: the run's. ``desde``, ``ahora``: when it began, and now.
 
     Examples
     --------
@@ -181,10 +176,7 @@ def is_abandoned(etiquetas: Mapping[str, str], desde: datetime, ahora: datetime)
 def with_promotion(previas: Mapping[str, str], nuevas: Mapping[str, str]) -> dict[str, str]:
     """Return new tags of a version, with all its promotions if they are those of one more.
 
-    Parameters
-    ----------
-    previas : mapping of str to str
-        All tags that the version has.
+    ``previas``: all tags that the version has.
 
     Examples
     --------

@@ -19,6 +19,8 @@ def probe(familia: int, direccion: Any, mensaje: bytes, respuesta_s: float = PLA
     A connection alone tells nothing: the kernel makes it, also for a process that is stopped. What
     is said does not matter, an error or an end will do: somebody is there.
 
+    ``TimeoutError``: silence. ``OSError``: nobody listens.
+
     Parameters
     ----------
     familia : int
@@ -29,13 +31,6 @@ def probe(familia: int, direccion: Any, mensaje: bytes, respuesta_s: float = PLA
         What is sent.
     respuesta_s : float
         Longest silence.
-
-    Raises
-    ------
-    TimeoutError
-        Silence.
-    OSError
-        Nobody listens.
     """
     with socket.socket(familia, socket.SOCK_STREAM) as enchufe:
         enchufe.settimeout(min(PLAZO_S, respuesta_s))
@@ -59,10 +54,7 @@ def listens(uri: str, respuesta_s: float = PLAZO_S) -> bool:
 
     True where it cannot: behind a proxy, and for what is no address of a web server.
 
-    Parameters
-    ----------
-    respuesta_s : float
-        Longest silence.
+    ``respuesta_s``: longest silence.
 
     Examples
     --------

@@ -179,10 +179,7 @@ def make_ejemplos(
 ) -> Ejemplos:
     """Return the rows of clean customers and of their attacks, each kind as often as the others.
 
-    Raises
-    ------
-    PermanentError
-        The readings end before an attack could have started.
+    ``PermanentError``: the readings end before an attack could have started.
     """
     vueltas = int(np.clip(LECTURAS_MAXIMAS // max(len(limpias), 1) - 1, 1, VUELTAS))
     dias = int(np.ptp(limpias.hora_utc)) // HORAS_POR_DIA
@@ -377,10 +374,7 @@ def read_reviewed(
     A confirmed anomaly is suspicious whatever the models think of it, a discarded one is not. Each
     row is what the detector sees of that hour today, out of the stored history.
 
-    Parameters
-    ----------
-    casos : mapping of (str, int) to bool
-        Customer and absolute hour to whether it was confirmed.
+    ``casos``: customer and absolute hour to whether it was confirmed.
     """
     ultimos = sorted(casos, key=lambda caso: (caso[1], caso[0]))[-VEREDICTOS_DE_QUE_APRENDER:]
     clientes = sorted({quien for quien, _ in ultimos})

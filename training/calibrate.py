@@ -92,17 +92,8 @@ def _choose(crudos: ScoringTrace, indices: NDArray[np.int64]) -> ScoringTrace:
 def fit_tail(scores: NDArray[np.float64], cliente: NDArray[np.int64]) -> EmpiricalTail:
     """Return the tail of clean readings' raw scores, cautious where customers differ.
 
-    Parameters
-    ----------
-    scores : ndarray (n,), float64
-        NaN are left out.
-    cliente : ndarray (n,), int64
-        Whose reading it is.
-
-    Raises
-    ------
-    ValueError
-        There is no score at all.
+    ``scores`` (n,): NaN are left out. ``cliente`` (n,): whose reading it is. ``ValueError``: there
+    is no score at all.
 
     Examples
     --------
@@ -131,15 +122,8 @@ def calibrate(
 ) -> ScoringModel:
     """Return the model: the forest, calibrated on held-out clean readings.
 
-    Parameters
-    ----------
-    version : str
-        As verdicts will carry it.
-
-    Raises
-    ------
-    HistoriaCortaError
-        One of the two models was not ready on any of the readings.
+    ``version``: as verdicts will carry it. ``HistoriaCortaError``: one of the two models was not
+    ready on any of the readings.
     """
     detector = DetectorConsumo(calendario, params)
     crudos = measure_held_out(retenidas, detector)
@@ -168,10 +152,7 @@ def _tail(scores: NDArray[np.float64], cliente: NDArray[np.int64], cual: str) ->
 def recalibrate(exceso: NDArray[np.float32]) -> Mapping[str, Calibracion]:
     """Return the rules' calibrations, by name.
 
-    Parameters
-    ----------
-    exceso : ndarray (n, >= 6), float32
-        Of clean readings; columns in the registry's order, NaN = not ready.
+    ``exceso`` (n, >= 6): of clean readings; columns in the registry's order, NaN = not ready.
     """
     return {
         str(detector.nombre): shrink(CALIBRACIONES[str(detector.nombre)], exceso[:, k])
@@ -182,10 +163,7 @@ def recalibrate(exceso: NDArray[np.float32]) -> Mapping[str, Calibracion]:
 def shrink(previa: Calibracion, exceso: NDArray[np.float32]) -> Calibracion:
     """Return a calibration moved from the population's by what was seen.
 
-    Parameters
-    ----------
-    exceso : ndarray (n,), float32
-        Statistic over its threshold; NaN = not ready.
+    ``exceso`` (n,): statistic over its threshold; NaN = not ready.
 
     Examples
     --------

@@ -118,15 +118,8 @@ class Muestra:
 def training_window(primera_hora: int | None, ultima_hora: int | None, dias: int) -> TrainingWindow:
     """Return the window: ``dias`` days to learn from, or what there is, and those held out.
 
-    Parameters
-    ----------
-    primera_hora, ultima_hora : int or None
-        First and last absolute hour of the history; None = it is empty.
-
-    Raises
-    ------
-    HistoriaCortaError
-        There is no history, or too little of it.
+    ``primera_hora``, ``ultima_hora``: first and last absolute hour of the history; None = it is
+    empty. ``HistoriaCortaError``: there is no history, or too little of it.
 
     Examples
     --------
@@ -160,20 +153,10 @@ def read_muestra(
 ) -> Muestra:
     """Return the sample of a window; the same history and seed give the same sample.
 
-    Parameters
-    ----------
-    confirmados : mapping of str to int
-        First absolute hour of a confirmed fraud by customer; from 28 days before it on, nothing
-        is learnt from that customer.
-    particiones : int
-        Of the topic, >= 1.
-
-    Raises
-    ------
-    PermanentError
-        Nothing in them ever changes, or (``HistoriaCortaError``) there are too few.
-    TransientError
-        The history is away.
+    ``confirmados``: first absolute hour of a confirmed fraud by customer; from 28 days before it
+    on, nothing is learnt from that customer. ``particiones``: of the topic, >= 1.
+    ``PermanentError``: nothing in them ever changes, or (``HistoriaCortaError``) there are too few.
+    ``TransientError``: the history is away.
     """
     limites, hasta = limites or Limites(), ventana.hasta_hora
     elegidos = _draw_trainable(almacen, ventana, limites, semilla)

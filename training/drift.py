@@ -105,17 +105,8 @@ def read_sample(
     They are drawn by lot among those who are read in each of the last three weeks: two fill the
     windows, and there is something to look at in the third.
 
-    Parameters
-    ----------
-    particiones : int
-        Of the topic, >= 1.
-    pasado_horas : int
-        Hours before, >= 0.
-
-    Raises
-    ------
-    TransientError
-        The history is away.
+    ``particiones``: of the topic, >= 1. ``pasado_horas``: hours before, >= 0. ``TransientError``:
+    the history is away.
     """
     pasado = (horas[1] - SEMANAS_CON_LECTURAS * 7 * HORAS_POR_DIA, horas[1], SEMANAS_CON_LECTURAS)
     elegidos = draw_customers(almacen, horas, pasado, CLIENTES_MIRADOS, (semilla, "deriva"))
@@ -174,19 +165,9 @@ def run_drift(
 ) -> ResultadoDeriva:
     """Return the drift of the last days against the champion, after storing its report.
 
-    Parameters
-    ----------
-    ahora : datetime or None
-        Aware, of the report; None = now.
-    dias : int or None
-        Days, the newest stored reading the last; None = ``settings.deriva_dias``.
-
-    Raises
-    ------
-    PermanentError
-        There is no champion, or too few readings.
-    TransientError
-        PostgreSQL, MongoDB or the registry is away.
+    ``ahora``: aware, of the report; None = now. ``dias``: days, the newest stored reading the last;
+    None = ``settings.deriva_dias``. ``PermanentError``: there is no champion, or too few readings.
+    ``TransientError``: PostgreSQL, MongoDB or the registry is away.
     """
     return measure_drift(
         settings, Registro(settings), ahora or datetime.now(UTC), dias or settings.deriva_dias
@@ -220,10 +201,7 @@ def measure_drift(
 def load_champion(versiones: Registro) -> DriftChampion:
     """Return the champion of a registry.
 
-    Raises
-    ------
-    PermanentError
-        There is none, or its package is damaged.
+    ``PermanentError``: there is none, or its package is damaged.
     """
     import pandas as pd
 
@@ -246,10 +224,7 @@ def load_champion(versiones: Registro) -> DriftChampion:
 def latest_days(ultima: datetime | None, dias: int) -> Recientes:
     """Return the last ``dias`` times 24 hours up to the newest reading, itself included.
 
-    Raises
-    ------
-    PermanentError
-        There is no reading.
+    ``PermanentError``: there is no reading.
 
     Examples
     --------
@@ -277,15 +252,7 @@ def read_actual(
     Readings without features are left out. The same history and seed give the same rows. Beside
     them, whose they are.
 
-    Parameters
-    ----------
-    particiones : int
-        Of the topic, >= 1.
-
-    Raises
-    ------
-    TransientError
-        The history is away.
+    ``particiones``: of the topic, >= 1. ``TransientError``: the history is away.
     """
     import pandas as pd
 

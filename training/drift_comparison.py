@@ -105,17 +105,14 @@ def compare_distributions(
     The reference is first resampled to the current mix of weekday or weekend and hour of day: what
     only tells that there are more Sundays in one of them is no drift.
 
+    ``PermanentError``: one side has fewer than ``FILAS_MINIMAS`` readings, or lacks a column.
+
     Parameters
     ----------
     referencia, actual : DataFrame
         A row for each reading: the features (``RASGOS``), ``COLUMNAS_SCORE``, ``laborable`` (bool)
         and ``hora`` (0-23, local). NaN in a score = there is none; rows without features are left
         out.
-
-    Raises
-    ------
-    PermanentError
-        One side has fewer than ``FILAS_MINIMAS`` readings, or lacks a column.
     """
     rng = np.random.default_rng(semilla)
     referencia, actual = _ready(referencia, "la referencia"), _ready(actual, "los días recientes")
@@ -186,10 +183,8 @@ def match_season(
 
     They are drawn at random, and with repetition only where there are too few.
 
-    Parameters
-    ----------
-    referencia, actual : DataFrame
-        Every (``laborable``, ``hora``) of ``actual`` occurs in ``referencia``.
+    ``referencia``, ``actual``: every (``laborable``, ``hora``) of ``actual`` occurs in
+    ``referencia``.
     """
     filas = min(len(referencia), FILAS_MAXIMAS)
     celda = _cells(referencia).to_numpy()

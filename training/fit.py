@@ -122,17 +122,9 @@ def train(
 ) -> RegisteredVersion:
     """Return the version that was trained on the stored history and registered.
 
-    Parameters
-    ----------
-    dias : int or None
-        Days to learn from; None = ``settings.entrenar_dias``.
-
-    Raises
-    ------
-    PermanentError
-        The history does not allow it; the text says why.
-    TransientError
-        A store or the registry is away; nothing is registered.
+    ``dias``: days to learn from; None = ``settings.entrenar_dias``. ``PermanentError``: the history
+    does not allow it; the text says why. ``TransientError``: a store or the registry is away;
+    nothing is registered.
     """
     # Asked first, for who trains for minutes wants to know at the start that it was for nothing.
     Registro(settings).ping()
@@ -177,12 +169,8 @@ def learn(
 ) -> Aprendido:
     """Return a version learnt from a history; the same history and seed give the same version.
 
-    Parameters
-    ----------
-    veredictos : mapping of (str, int) to bool, optional
-        Customer and absolute hour of the anomalies that analysts dealt with, True = confirmed.
-    con_mezcla : bool
-        Whether a blend is learnt, too.
+    ``veredictos``: customer and absolute hour of the anomalies that analysts dealt with, True =
+    confirmed. ``con_mezcla``: whether a blend is learnt, too.
     """
     calendario, params = load_calendario(settings.zona_horaria), Params()
     cuenta = almacen.contar()
@@ -261,6 +249,8 @@ def learn_short(
     of three weeks one can be learnt from. Half of the customers grow the forest, the others
     calibrate it; nothing is held out to judge it on: that is what the rest of the file is for.
 
+    ``PermanentError``: there is too little of it; the text says what.
+
     Parameters
     ----------
     clientes : list of str
@@ -269,11 +259,6 @@ def learn_short(
         In the order of the log.
     particiones : int
         That the customers are spread over, >= 1.
-
-    Raises
-    ------
-    PermanentError
-        There is too little of it; the text says what.
     """
     params = Params()
     if len(clientes) < MINIMO_CLIENTES:

@@ -168,10 +168,8 @@ def partitions_for(clientes: int, clientes_por_particion: float) -> int:
 
     What the online model finds rare depends on how many customers it has learnt from.
 
-    Parameters
-    ----------
-    clientes_por_particion : float
-        > 0; where there are fewer customers than that, one partition is as near as it gets.
+    ``clientes_por_particion``: > 0; where there are fewer customers than that, one partition is as
+    near as it gets.
 
     Examples
     --------
@@ -190,12 +188,8 @@ def load_held_out(
 ) -> HeldOut:
     """Return some customers' readings of the absolute hours ``[desde, hasta)``, and their past.
 
-    Parameters
-    ----------
-    clientes_por_particion : float
-        As live, > 0: they go into as many partitions as keep it.
-    pasado_horas : int
-        Hours before, >= 0.
+    ``clientes_por_particion``: as live, > 0: they go into as many partitions as keep it.
+    ``pasado_horas``: hours before, >= 0.
     """
     ids = sorted(ids)
     desde, hasta = horas

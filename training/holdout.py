@@ -93,10 +93,7 @@ class Conjunto:
     def from_parquet(datos: bytes) -> Conjunto:
         """Return the set in the bytes of a Parquet file.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            They are not a set of ours.
+        ``ModeloInvalidoError``: they are not a set of ours.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -123,10 +120,7 @@ def make_conjunto(
 ) -> Conjunto:
     """Return the set of some held-out customers and their twins, every kind of attack in turn.
 
-    Parameters
-    ----------
-    clientes_por_particion : float
-        As live, > 0: they go into as many partitions as keep it.
+    ``clientes_por_particion``: as live, > 0: they go into as many partitions as keep it.
     """
     lecturas = retenidas.lecturas
     corte = int(lecturas.hora_utc[retenidas.retenida].min())

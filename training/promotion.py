@@ -92,12 +92,7 @@ class Juicio:
 def contenders(registro: Registro) -> tuple[int, int | None]:
     """Return the versions of challenger and champion; the same one twice = nothing to decide.
 
-    Raises
-    ------
-    PermanentError
-        There is no challenger.
-    TransientError
-        MLflow is away.
+    ``PermanentError``: there is no challenger. ``TransientError``: MLflow is away.
     """
     aspirante = registro.version_of(ASPIRANTE)
     if aspirante is None:
@@ -117,6 +112,9 @@ def compare_versions(
 ) -> Juicio:
     """Return what the gate says, both versions scored on the challenger's frozen set.
 
+    ``ModeloInvalidoError``: a version is damaged; the text says which. ``TransientError``: MLflow
+    is away.
+
     Parameters
     ----------
     renovacion : bool
@@ -124,13 +122,6 @@ def compare_versions(
         the rules alone have learnt nothing from these customers.
     suplir : bool
         A champion that cannot be loaded is no obstacle: the rules alone stand in for it.
-
-    Raises
-    ------
-    ModeloInvalidoError
-        A version is damaged; the text says which.
-    TransientError
-        MLflow is away.
     """
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         nuevo, donde = load_version(registro, aspirante, Path(carpeta), "aspirante")
@@ -217,12 +208,8 @@ def promote_accepted(settings: Settings, registro: Registro, juicio: Juicio, *, 
 
     A damaged champion could not be compared with: taking its place is forced, and audited.
 
-    Raises
-    ------
-    PermanentError
-        The champion is not the one any more that was compared.
-    TransientError
-        MLflow is away, or PostgreSQL where it has to be audited.
+    ``PermanentError``: the champion is not the one any more that was compared. ``TransientError``:
+    MLflow is away, or PostgreSQL where it has to be audited.
     """
     if not juicio.decision.promueve:
         return
@@ -407,10 +394,7 @@ def audited(
 ) -> Iterator[None]:
     """Note a promotion that no exam backs, as the API does; what cannot be noted is not done.
 
-    Raises
-    ------
-    TransientError
-        PostgreSQL is away; the block has not run.
+    ``TransientError``: PostgreSQL is away; the block has not run.
     """
     migrate(settings)
     with closing(AuditoriaPostgres(settings)) as auditoria:

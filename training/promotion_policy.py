@@ -82,6 +82,8 @@ def apply_gate(
 ) -> Decision:
     """Return whether the challenger may replace the champion, criterion by criterion.
 
+    ``ValueError``: the two were not measured on the same readings.
+
     Parameters
     ----------
     campeon : Metricas
@@ -90,11 +92,6 @@ def apply_gate(
         In average precision, from the champion's verdicts to the challenger's.
     renovacion : bool
         It is enough to be no worse: the champion is out of date, or nothing was learnt yet.
-
-    Raises
-    ------
-    ValueError
-        The two were not measured on the same readings.
     """
     if campeon.conjunto_sha256 != aspirante.conjunto_sha256:
         raise ValueError(

@@ -88,6 +88,9 @@ def retrain(
 ) -> RetrainRun | None:
     """Return what a run has done, already written down; None = another one is running.
 
+    ``PermanentError``, ``TransientError``: the run failed, which is written down too; nothing is
+    half registered. ``KeyboardInterrupt``: a stop was asked for in the middle of it.
+
     Parameters
     ----------
     forzar : bool
@@ -96,13 +99,6 @@ def retrain(
         Aware, when the run begins; None = now.
     entrenar : callable
         Registers a new version and returns its number.
-
-    Raises
-    ------
-    PermanentError, TransientError
-        The run failed, which is written down too; nothing is half registered.
-    KeyboardInterrupt
-        A stop was asked for in the middle of it.
     """
     with (
         closing(ModelosMongo(settings)) as historial,

@@ -65,11 +65,8 @@ def distances(columns: ApiRows, palette: Palette) -> Figure:
 def distances_over_time(reports: ApiRows, palette: Palette) -> Figure:
     """Return how near its threshold each column was in each drift report, marked where beyond.
 
-    Parameters
-    ----------
-    reports : sequence
-        Rows of ``/api/deriva/historial``, oldest first. A column without a distance, or without
-        a threshold, is a hole.
+    ``reports``: rows of ``/api/deriva/historial``, oldest first. A column without a distance, or
+    without a threshold, is a hole.
     """
     dates = shared.wall_times(shared.column(reports, "fecha"))
     relative: dict[str, dict[str, float | None]] = {}

@@ -203,10 +203,7 @@ def _customer_figures(answer: dict[str, Any], months: int) -> None:
 def _day_by_day(name: str, months: list[str]) -> None:
     """Draw how chosen months of a customer add up, day by day.
 
-    Parameters
-    ----------
-    months : list of str
-        Those that can be chosen, newest first.
+    ``months``: those that can be chosen, newest first.
     """
     if not months:
         return

@@ -147,12 +147,8 @@ class _Settings(NamedTuple):
 class WeightedBlend:
     """The transparent blend described at the top of this file.
 
-    Parameters
-    ----------
-    calibraciones : sequence of Calibracion
-        One a detector, in the registry's order.
-    online_tail : EmpiricalTail, optional
-        Tail of the online model's scores; without it the model learns but has no vote.
+    ``calibraciones``: one a detector, in the registry's order. ``online_tail``: tail of the online
+    model's scores; without it the model learns but has no vote.
     """
 
     def __init__(

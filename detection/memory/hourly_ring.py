@@ -72,10 +72,7 @@ class HourlyRing:
 
     The arrays are replaced when they grow: take them anew after ``add``.
 
-    Parameters
-    ----------
-    capacidad : int
-        Rows to begin with; they grow as customers come.
+    ``capacidad``: rows to begin with; they grow as customers come.
 
     Examples
     --------

@@ -37,16 +37,10 @@ class FlatBoostedTrees:
     ) -> FlatBoostedTrees:
         """Return a fitted classifier of two classes as flat arrays.
 
-        Parameters
-        ----------
-        cajas : sequence of ndarray, optional
-            Where it learnt from boxes instead of values: the highest value of each box but the
-            last, one rising array for each column. The trees returned take values.
-
-        Raises
-        ------
-        ModeloInvalidoError
-            It is not fitted, has more classes, looks at categories, or its trees are too deep.
+        ``cajas``: where it learnt from boxes instead of values: the highest value of each box but
+        the last, one rising array for each column. The trees returned take values.
+        ``ModeloInvalidoError``: it is not fitted, has more classes, looks at categories, or its
+        trees are too deep.
         """
         if not hasattr(clasificador, "_predictors"):
             raise ModeloInvalidoError("el clasificador no está entrenado")
@@ -67,10 +61,7 @@ class FlatBoostedTrees:
 
         NaN = not ready: the row's first column is NaN.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            The rows have another number of columns.
+        ``ModeloInvalidoError``: the rows have another number of columns.
         """
         salida = self.trees.sums(x, self.base, _WORDING)
         salida[np.isnan(x[:, 0])] = np.nan
@@ -84,10 +75,7 @@ class FlatBoostedTrees:
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> FlatBoostedTrees:
         """Return the trees of named arrays, every one checked.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            An array is missing, of another type or shape, or out of range.
+        ``ModeloInvalidoError``: an array is missing, of another type or shape, or out of range.
         """
         trees = HeapTrees.from_arrays(arrays, MAX_DEPTH, _WORDING)
         base = float(checked_array(arrays, "base", np.float64, 0, _WORDING))

@@ -69,17 +69,9 @@ def build_trees(
 ) -> TreeStructure:
     """Return trees drawn by River for features in [0, 1].
 
-    Parameters
-    ----------
-    rasgos : tuple of str
-        Names, all different, in the order of the columns.
-    arboles, altura, ventana, semilla : int
-        River's ``n_trees``, ``height``, ``window_size`` and ``seed``.
-
-    Raises
-    ------
-    ValueError
-        A parameter is out of its range.
+    ``rasgos``: names, all different, in the order of the columns. ``arboles``, ``altura``,
+    ``ventana``, ``semilla``: River's ``n_trees``, ``height``, ``window_size`` and ``seed``.
+    ``ValueError``: a parameter is out of its range.
 
     Examples
     --------

@@ -56,10 +56,7 @@ class HeapTrees:
     ) -> HeapTrees:
         """Return fitted trees, the deepest of ``profundidad`` levels, as heaps.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            They have more levels than ``maxima``.
+        ``ModeloInvalidoError``: they have more levels than ``maxima``.
         """
         profundidad = max(1, profundidad)
         if profundidad > maxima:
@@ -92,10 +89,7 @@ class HeapTrees:
 
         What comes of a row with NaN means nothing.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            The rows have another number of columns.
+        ``ModeloInvalidoError``: the rows have another number of columns.
         """
         if x.ndim != 2 or x.shape[1] != self.n_rasgos:
             raise ModeloInvalidoError(
@@ -119,10 +113,7 @@ class HeapTrees:
     def from_arrays(arrays: Mapping[str, NDArray[Any]], maxima: int, quien: Wording) -> HeapTrees:
         """Return the trees of named arrays, every one checked.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            An array is missing, of another type or shape, or out of range.
+        ``ModeloInvalidoError``: an array is missing, of another type or shape, or out of range.
         """
         rasgo = checked_array(arrays, "rasgo", np.uint32, 2, quien)
         corte = checked_array(arrays, "corte", np.float32, 2, quien)

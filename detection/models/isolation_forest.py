@@ -46,10 +46,8 @@ class FlatIsolationForest:
     def from_sklearn(forest: IsolationForest) -> FlatIsolationForest:
         """Return a fitted forest as flat arrays.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            It is not fitted, its trees see only a part of the features, or they are too deep.
+        ``ModeloInvalidoError``: it is not fitted, its trees see only a part of the features, or
+        they are too deep.
         """
         from sklearn.ensemble._iforest import _average_path_length
 
@@ -81,20 +79,13 @@ class FlatIsolationForest:
     def scores(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the anomaly scores of rows of features, high = more anomalous.
 
-        Parameters
-        ----------
-        x : ndarray (n, n_rasgos), float32
-            A row with any NaN is not ready.
+        ``x`` (n, n_rasgos): a row with any NaN is not ready. ``ModeloInvalidoError``: the rows have
+        another number of features than the forest.
 
         Returns
         -------
         ndarray (n,), float64
             In (0, 1]; NaN = not ready.
-
-        Raises
-        ------
-        ModeloInvalidoError
-            The rows have another number of features than the forest.
         """
         suma = self.trees.sums(x, 0.0, _WORDING)
         # scikit-learn on one training row: nothing to divide by, and every score is 2**-1.
@@ -111,10 +102,7 @@ class FlatIsolationForest:
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> FlatIsolationForest:
         """Return the forest of named arrays, every one checked.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            An array is missing, of another type or shape, or out of range.
+        ``ModeloInvalidoError``: an array is missing, of another type or shape, or out of range.
         """
         trees = HeapTrees.from_arrays(arrays, MAX_DEPTH, _WORDING)
         if not (np.isfinite(trees.corte).all() and trees.hoja.min() >= 0.0):

@@ -36,10 +36,7 @@ class EmpiricalTail:
     def fit(scores: NDArray[np.float64]) -> EmpiricalTail:
         """Return the tail of the raw scores (n,) of clean readings; NaN are left out.
 
-        Raises
-        ------
-        ValueError
-            There is no score at all.
+        ``ValueError``: there is no score at all.
         """
         limpios = np.sort(scores[~np.isnan(scores)])
         n = limpios.size

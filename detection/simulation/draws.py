@@ -32,12 +32,8 @@ _INERCIA_CLIMA = 0.75
 def draw_uniform(clave: tuple[int, ...], desde: int, hasta: int, cuantos: int) -> Floats:
     """Return uniform draws in [0, 1) (hasta - desde, cuantos), row r at address ``desde + r``.
 
-    Parameters
-    ----------
-    clave : tuple of int
-        Who draws: seed, customer, stream.
-    desde, hasta : int
-        Addresses (days, weeks, blocks), >= 0.
+    ``clave``: who draws: seed, customer, stream. ``desde``, ``hasta``: addresses (days, weeks,
+    blocks), >= 0.
 
     Examples
     --------
@@ -87,10 +83,7 @@ def make_time_axis(
 ) -> TimeAxis:
     """Return the hours ``[desde_hora, hasta_hora)`` with their days and the weather of a seed.
 
-    Parameters
-    ----------
-    festivos : set of int
-        Holidays as local days since 1970-01-01.
+    ``festivos``: holidays as local days since 1970-01-01.
     """
     if not calendario.desde_hora + 96 <= desde_hora < hasta_hora:
         raise ConfiguracionError("el intervalo de horas está vacío o empieza antes de 2000")

@@ -186,10 +186,7 @@ def attack_start(u: float, desde_hora: int, hasta_hora: int) -> int:
     After 28 clean days, or 55 % of an interval that is shorter than 51 days; at least 8 days
     before its end where that leaves a choice.
 
-    Parameters
-    ----------
-    u : float
-        Chance, 0 to 1.
+    ``u``: chance, 0 to 1.
 
     Examples
     --------
@@ -213,10 +210,7 @@ def generate(
 ) -> LabelledReadings:
     """Return the readings of every customer in the absolute hours ``[desde_hora, hasta_hora)``.
 
-    Parameters
-    ----------
-    festivos : set of int
-        Holidays as local days since 1970-01-01.
+    ``festivos``: holidays as local days since 1970-01-01.
     """
     if not clientes or hasta_hora <= desde_hora:
         return LabelledReadings([], np.empty(0, np.int64), np.empty(0, np.float64), [])

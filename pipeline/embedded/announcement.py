@@ -17,10 +17,7 @@ def announce(variables: Mapping[str, str], *, crear: bool = True) -> Iterator[No
     What others have left there stays while their PostgreSQL listens. What nobody listens behind
     was left by a process that could not take it away, and gives way.
 
-    Parameters
-    ----------
-    crear : bool
-        Make the folder where there is none.
+    ``crear``: make the folder where there is none.
     """
     if _is_taken() or not (crear or SERVICIOS_ENV.parent.is_dir()):
         yield

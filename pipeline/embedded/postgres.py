@@ -51,12 +51,8 @@ OPCIONES_DE_INITDB = (
 class Cluster:
     """One PostgreSQL data folder and how to serve it; whoever uses it holds the folder's lock.
 
-    Parameters
-    ----------
-    datos : Path
-        The data folder; made by ``preparar``.
-    registros : Path
-        Folder for the log of its making.
+    ``datos``: the data folder; made by ``preparar``. ``registros``: folder for the log of its
+    making.
     """
 
     def __init__(self, datos: Path, registros: Path) -> None:

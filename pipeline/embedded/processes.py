@@ -122,10 +122,7 @@ class Proceso(AbstractContextManager["Proceso"]):
     def lanzar(self) -> None:
         """Start it without waiting, what is left of its last run stopped; it may have been run.
 
-        Raises
-        ------
-        PermanentError
-            It cannot be started, or its files cannot be written.
+        ``PermanentError``: it cannot be started, or its files cannot be written.
         """
         try:
             self.detener()
@@ -145,12 +142,8 @@ class Proceso(AbstractContextManager["Proceso"]):
     def esperar(self) -> None:
         """Return when it is ready; on another port if another program was quicker on its own.
 
-        Raises
-        ------
-        PermanentError
-            It ended before it was ready, or it was not ready in time; it is stopped.
-        KeyboardInterrupt
-            A stop was asked for; it is stopped.
+        ``PermanentError``: it ended before it was ready, or it was not ready in time; it is
+        stopped. ``KeyboardInterrupt``: a stop was asked for; it is stopped.
         """
         for intento in range(1, INTENTOS + 1):
             try:
@@ -172,10 +165,7 @@ class Proceso(AbstractContextManager["Proceso"]):
     def responde(self) -> bool:
         """Return whether it is ready, at once.
 
-        Raises
-        ------
-        PermanentError
-            It has ended, or its time to become ready is over.
+        ``PermanentError``: it has ended, or its time to become ready is over.
         """
         # Order matters: an answer counts only if the child lives after it; another
         # program may answer in its place.
@@ -194,10 +184,8 @@ class Proceso(AbstractContextManager["Proceso"]):
     def acabar(self, mientras: Callable[[], None]) -> int:
         """Run it to its end and return its exit status; ``mientras`` is called meanwhile.
 
-        Raises
-        ------
-        PermanentError
-            It does not start, or does not end in ``plazo_s``. Whatever is raised, it has ended.
+        ``PermanentError``: it does not start, or does not end in ``plazo_s``. Whatever is raised,
+        it has ended.
         """
         self.lanzar()
         assert self._hijo is not None

@@ -144,10 +144,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
     def start(self, parte: Proceso, *, esperar: bool = True) -> Proceso:
         """Start a part and return it; whatever started before stops when the block ends.
 
-        Parameters
-        ----------
-        esperar : bool
-            Return when it is ready; otherwise whoever starts it waits for it (``parte.esperar``).
+        ``esperar``: return when it is ready; otherwise whoever starts it waits for it
+        (``parte.esperar``).
         """
         if esperar:
             self._pila.enter_context(parte)
@@ -170,10 +168,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
     def watch(self) -> None:
         """Look at every part once, and bring back those that ended (main thread).
 
-        Raises
-        ------
-        PermanentError
-            One of them has failed too often in a row.
+        ``PermanentError``: one of them has failed too often in a row.
         """
         for vista in self._partes:
             vista.watch()

@@ -89,12 +89,7 @@ def _hora_de(anio: int) -> int:
 class Generador:
     """What the endpoints ask: which customers, which hours, and their readings as JSON.
 
-    Parameters
-    ----------
-    zona : str
-        IANA zone of local time.
-    ahora : callable
-        The clock; an aware instant.
+    ``zona``: IANA zone of local time. ``ahora``: the clock; an aware instant.
     """
 
     def __init__(self, zona: str, ahora: Callable[[], datetime]) -> None:
@@ -224,10 +219,7 @@ def _ahora() -> datetime:
 def create_generator(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> FastAPI:
     """Return the service.
 
-    Parameters
-    ----------
-    ahora : callable
-        The clock; an aware instant.
+    ``ahora``: the clock; an aware instant.
     """
     generador = Generador(settings.zona_horaria, ahora)
     app = FastAPI(

@@ -48,10 +48,7 @@ class Agregado:
 def expected_hours(mes: date, zona: str, ahora: datetime) -> tuple[int, bool]:
     """Return the hours of a local month that are over, and whether some are still to come.
 
-    Parameters
-    ----------
-    ahora : datetime
-        Aware.
+    ``ahora``: aware.
 
     Examples
     --------
@@ -70,10 +67,7 @@ def expected_hours(mes: date, zona: str, ahora: datetime) -> tuple[int, bool]:
 class Agregador:
     """Makes months; used by one process at a time for each database (see ``MesesPostgres.lock``).
 
-    Parameters
-    ----------
-    ahora : datetime
-        Aware; decides which months are still running.
+    ``ahora``: aware; decides which months are still running.
     """
 
     def __init__(
@@ -100,10 +94,8 @@ class Agregador:
     ) -> Agregado:
         """Make months, each complete before the next one begins. Twice equals once.
 
-        Raises
-        ------
-        TransientError
-            A store is away: the months that were finished stay, the others are made next time.
+        ``TransientError``: a store is away: the months that were finished stay, the others are made
+        next time.
         """
         documentos = lecturas = retirados = 0
         for mes in meses:
@@ -149,10 +141,7 @@ class Agregador:
 def aggregate(settings: Settings, mes: date | None, ahora: datetime) -> Agregado:
     """Return what was done to bring one month, or all that changed, up to date.
 
-    Raises
-    ------
-    TransientError
-        A store is away, or another aggregation is running.
+    ``TransientError``: a store is away, or another aggregation is running.
     """
     migrate(settings)
     with closing(MesesPostgres(settings)) as origen, closing(MesesMongo(settings)) as destino:

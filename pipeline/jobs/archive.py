@@ -20,10 +20,8 @@ from serving.settings import Settings
 def archive(settings: Settings, almacenes: Sequence[Almacen], limite: date, hoy: date) -> int:
     """Return the exit status of archiving what is of the local days before ``limite``.
 
-    Raises
-    ------
-    TransientError
-        Another archiver or restorer is at work, or PostgreSQL, which keeps the lock, is away.
+    ``TransientError``: another archiver or restorer is at work, or PostgreSQL, which keeps the
+    lock, is away.
     """
     archivar = Tarea(
         haciendo="archivando",

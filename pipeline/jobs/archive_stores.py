@@ -97,10 +97,7 @@ def today(settings: Settings) -> date:
 def one_at_a_time(settings: Settings) -> Iterator[None]:
     """Keep every other archiver and restorer of these stores out, on any machine.
 
-    Raises
-    ------
-    TransientError
-        Another one is at work, or PostgreSQL, which keeps the lock, is away.
+    ``TransientError``: another one is at work, or PostgreSQL, which keeps the lock, is away.
     """
     with exclusive(settings, CERROJO) as nuestro:
         if not nuestro:
@@ -115,10 +112,7 @@ def in_each(
 ) -> int:
     """Return the exit status of a job in some stores: one that fails does not keep the others.
 
-    Raises
-    ------
-    ConfiguracionError
-        The data are of another zone: its days would be other days in any store.
+    ``ConfiguracionError``: the data are of another zone: its days would be other days in any store.
     """
     with suppress(TransientError):
         check_zone(settings)

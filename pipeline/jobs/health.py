@@ -91,10 +91,8 @@ def check_consumidor(
 ) -> tuple[Diagnosis, Sequence[Heartbeat]]:
     """Return how the consumers are, and each that has left a heartbeat.
 
-    Parameters
-    ----------
-    esperar : callable
-        Waits for so many seconds: an idle consumer is not late because readings have just come.
+    ``esperar``: waits for so many seconds: an idle consumer is not late because readings have just
+    come.
     """
     zona = ZoneInfo(settings.zona_horaria)
     with ExitStack() as pila:

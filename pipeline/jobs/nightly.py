@@ -86,12 +86,9 @@ def _verb(nombre: str) -> Paso:
 def maintain(settings: Settings, pasos: Sequence[Paso], parada: Parada) -> list[str]:
     """Return the names of the steps that failed, after all of them.
 
-    Raises
-    ------
-    TransientError
-        Another one is at work, or PostgreSQL, which keeps the lock, is away.
-    KeyboardInterrupt
-        A stop was asked for: the step at work was ended, those after it were not begun.
+    ``TransientError``: another one is at work, or PostgreSQL, which keeps the lock, is away.
+    ``KeyboardInterrupt``: a stop was asked for: the step at work was ended, those after it were not
+    begun.
     """
     with exclusive(settings, CERROJO) as nuestro:
         if not nuestro:
@@ -126,15 +123,8 @@ def run_child(
 ) -> ResultadoPaso:
     """Return how a command ended; a stop that is asked for ends it first.
 
-    Parameters
-    ----------
-    despedida_s : float
-        What it has to end in then, before it is killed.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        It was asked for.
+    ``despedida_s``: what it has to end in then, before it is killed. ``KeyboardInterrupt``: it was
+    asked for.
     """
     with tempfile.TemporaryFile("w+") as salida, tempfile.TemporaryFile("w+") as errores:
         hijo = subprocess.Popen(orden, stdin=subprocess.DEVNULL, stdout=salida, stderr=errores)

@@ -40,12 +40,8 @@ class HeartbeatStore(Protocol):
 class HeartbeatThread(AbstractContextManager["HeartbeatThread"]):
     """Writes a heartbeat every few seconds while the block runs, and at its end that it ended.
 
-    Parameters
-    ----------
-    mirar : callable
-        Gives the situation; called by the thread.
-    cada_s : float
-        Seconds between two heartbeats.
+    ``mirar``: gives the situation; called by the thread. ``cada_s``: seconds between two
+    heartbeats.
     """
 
     def __init__(
@@ -101,10 +97,7 @@ class HeartbeatThread(AbstractContextManager["HeartbeatThread"]):
 class ConsumerStatus:
     """What a consumer's process knows of itself, put together from its parts as they come up.
 
-    Parameters
-    ----------
-    particiones : callable
-        Gives the partitions that are ours.
+    ``particiones``: gives the partitions that are ours.
     """
 
     def __init__(self, modelos: ModelWatcher, particiones: Callable[[], tuple[int, ...]]) -> None:

@@ -52,10 +52,7 @@ _LECTOR: dict[str, Any] = {
 class LagReader:
     """Asks the broker for the lag of ``KAFKA_GRUPO``; threads may share one, connected once.
 
-    Parameters
-    ----------
-    plazo_s : float
-        How long a look may take.
+    ``plazo_s``: how long a look may take.
     """
 
     def __init__(self, settings: Settings, plazo_s: float = PLAZO_S) -> None:
@@ -68,12 +65,8 @@ class LagReader:
     def read(self) -> Lag:
         """Return what waits; nothing where there is no such topic.
 
-        Raises
-        ------
-        TransientError
-            The broker does not say in time.
-        ConfiguracionError
-            It does not let us in.
+        ``TransientError``: the broker does not say in time. ``ConfiguracionError``: it does not let
+        us in.
         """
         limite = time.monotonic() + self._plazo_s
         with self._cerrojo:
@@ -90,10 +83,7 @@ class LagReader:
     def unread(self, posiciones: Mapping[int, int]) -> int:
         """Return how many messages lie between what the group has committed and these offsets.
 
-        Raises
-        ------
-        TransientError
-            The broker does not answer.
+        ``TransientError``: the broker does not answer.
         """
         if not posiciones:
             return 0
@@ -202,10 +192,8 @@ def committed(
 ) -> dict[int, int | None]:
     """Return where a client's group is, by partition; None = it has never committed there.
 
-    Raises
-    ------
-    KafkaException
-        The broker does not say, be it of one partition only: that is not to have read nothing.
+    ``KafkaException``: the broker does not say, be it of one partition only: that is not to have
+    read nothing.
     """
     preguntas = [TopicPartition(topic, particion) for particion in sorted(particiones)]
     guardadas: dict[int, int | None] = {}

@@ -34,10 +34,8 @@ class AllowedHosts:
     rebinding); its requests carry that name. Ours are those of this machine (``localhost`` and
     loopback addresses), the very address that a request has come to, and those that were given.
 
-    Parameters
-    ----------
-    admitidos : iterable of str
-        Names and addresses, without port; ``*.example`` = all below it, ``*`` = every one.
+    ``admitidos``: names and addresses, without port; ``*.example`` = all below it, ``*`` = every
+    one.
     """
 
     def __init__(self, app: ASGIApp, admitidos: Iterable[str]) -> None:
@@ -119,10 +117,7 @@ class HeadAsGet:
 class BodyLimit:
     """Answers 413 to bodies of more than some bytes, announced or not.
 
-    Parameters
-    ----------
-    maximo : int
-        Bytes.
+    ``maximo``: bytes.
     """
 
     def __init__(self, app: ASGIApp, maximo: int) -> None:

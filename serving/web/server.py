@@ -145,12 +145,8 @@ def make_server(
 ) -> Servidor:
     """Return a server for an app.
 
-    Parameters
-    ----------
-    al_parar : callable
-        Called first when the server stops: it waits for every answer to end.
-    limites : mapping
-        Other values of ``Protocolo``'s own limits, by name.
+    ``al_parar``: called first when the server stops: it waits for every answer to end. ``limites``:
+    other values of ``Protocolo``'s own limits, by name.
     """
     configuracion = uvicorn.Config(
         app,

@@ -92,6 +92,8 @@ def attack_homes(
 ) -> Poblacion:
     """Return real households, a share of them attacked; the same seed, the same attacks.
 
+    ``PermanentError``: the readings end before an attack could have started.
+
     Parameters
     ----------
     reales : Lecturas
@@ -102,11 +104,6 @@ def attack_homes(
         Share of the customers that is attacked, 0 to 1.
     visible : bool
         Blatant attacks only, as in ``make_attack``.
-
-    Raises
-    ------
-    PermanentError
-        The readings end before an attack could have started.
     """
     clientes, cliente = np.unique(np.array(reales.propietario_id), return_inverse=True)
     orden = np.lexsort((cliente, reales.hora_utc))
@@ -140,10 +137,7 @@ def _attack_all(
 ) -> tuple[NDArray[np.bool_], Floats]:
     """Return what (n,) the attacks touch and what is lost; ``leido`` and ``ataque`` are changed.
 
-    Parameters
-    ----------
-    casos : tuple
-        Seed, whether blatant only, and the first and the last possible hour.
+    ``casos``: seed, whether blatant only, and the first and the last possible hour.
     """
     semilla, visible, horas = casos
     atacada, perdida = np.zeros(hora_utc.size, np.bool_), np.zeros(hora_utc.size)
@@ -176,10 +170,7 @@ def _draw_attack(
 ) -> tuple[Attack, int, tuple[int, int]]:
     """Return a customer's attack, the hour at which it is over, and what addresses its draws.
 
-    Parameters
-    ----------
-    horas : tuple of int
-        First and last possible hour, and one more.
+    ``horas``: first and last possible hour, and one more.
     """
     resumen = hashlib.blake2b(nombre.encode(), digest_size=4).digest()
     indice = int.from_bytes(resumen, "big")
@@ -212,12 +203,8 @@ def attack_readings(
 
     What the meter shows of it is rounded as the customer's own readings are.
 
-    Parameters
-    ----------
-    clave : tuple of int
-        Of the attack's draws.
-    tiempo : TimeAxis
-        Hours that may be attacked, up to the customer's last one.
+    ``clave``: of the attack's draws. ``tiempo``: hours that may be attacked, up to the customer's
+    last one.
     """
     inicio, primera = ataque.inicio_hora, int(tiempo.hora_utc[0])
     dentro = np.flatnonzero(hora_utc >= primera)

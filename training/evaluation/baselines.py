@@ -35,10 +35,7 @@ def weekly_z(
 ) -> Floats:
     """Return |z| (n,) of each reading against its customer's earlier ones of that hour of the week.
 
-    Parameters
-    ----------
-    cliente, hora_utc, consumo_kwh : ndarray (n,)
-        In the order of the log.
+    ``cliente``, ``hora_utc``, ``consumo_kwh`` (n,): in the order of the log.
 
     Returns
     -------

@@ -44,12 +44,7 @@ _DIAS = re.compile(r"(\d{1,4})d", re.ASCII)
 def load_registered(settings: Settings, cual: str) -> Aprendizaje:
     """Return a registered version, by number or alias.
 
-    Raises
-    ------
-    PermanentError
-        There is no such version.
-    TransientError
-        MLflow is away.
+    ``PermanentError``: there is no such version. ``TransientError``: MLflow is away.
     """
     from serving.champion import load_version
     from serving.registry import Registro

@@ -39,10 +39,7 @@ _NUNCA = 1e9
 def make_html(informe: Datos, titulo: str, notas: Sequence[str]) -> str:
     """Return the page.
 
-    Parameters
-    ----------
-    notas : sequence of str
-        Sentences under the title: what was evaluated, and how.
+    ``notas``: sentences under the title: what was evaluated, and how.
     """
     from jinja2 import Environment, FileSystemLoader
 

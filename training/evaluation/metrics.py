@@ -135,11 +135,8 @@ class ScoreTable:
     def weighted(self, veces: NDArray[np.number]) -> Floats:
         """Return area and average precision (2, r) where each customer counts so often.
 
-        Parameters
-        ----------
-        veces : ndarray (r, c)
-            By customer, in the order of their numbers. NaN comes of a row that leaves one label
-            without readings.
+        ``veces`` (r, c): by customer, in the order of their numbers. NaN comes of a row that leaves
+        one label without readings.
         """
         positivos, negativos = (veces.astype(np.float64) @ c for c in self._counts)
         p, n = positivos.sum(axis=1), negativos.sum(axis=1)
@@ -214,12 +211,8 @@ def bootstrap_customers(
 ) -> Floats:
     """Return a figure, or several (..., ``veces``), of each resample of the customers.
 
-    Parameters
-    ----------
-    medida : callable
-        From how often each customer counts (r, c) to the figure of each row (..., r).
-    clientes : int
-        One alone is all that can be drawn: the figure does not vary.
+    ``medida``: from how often each customer counts (r, c) to the figure of each row (..., r).
+    ``clientes``: one alone is all that can be drawn: the figure does not vary.
     """
     from scipy.stats import DegenerateDataWarning, bootstrap
 
@@ -374,10 +367,7 @@ def precision_at(ranking: Floats, atacado: Logicos, k: int, semilla: int = 0) ->
 
     None where there are fewer, or nobody to tell them from.
 
-    Parameters
-    ----------
-    ranking : ndarray (c,)
-        High = first.
+    ``ranking`` (c,): high = first.
 
     Examples
     --------

@@ -60,10 +60,7 @@ class Opiniones:
 def make_informe(casos: Casos, opiniones: Opiniones, semilla: int, semivida_dias: float) -> Datos:
     """Return all figures, of numbers, texts and None alone: it may be written as JSON.
 
-    Parameters
-    ----------
-    semivida_dias : float
-        Half-life of the evidence that ranks customers.
+    ``semivida_dias``: half-life of the evidence that ranks customers.
     """
     j = casos.juzgada
     verdad, cliente = casos.atacada[j], casos.hogares[casos.cliente[j]]

@@ -83,10 +83,7 @@ def score_conjunto(
 ) -> Veredictos:
     """Return the verdicts of a version on a set, reading after reading; None = rules alone.
 
-    Parameters
-    ----------
-    sin : collection of str
-        Detectors without a vote.
+    ``sin``: detectors without a vote.
     """
     detector = DetectorConsumo(calendario, params, sin=sin)
     detector.use(modelo)
@@ -103,10 +100,8 @@ def evaluate(
 ) -> Metricas:
     """Return the figures of a version on a set; None = the rules alone.
 
-    Parameters
-    ----------
-    dejar_fuera : bool
-        Also score without each detector in turn: as many passes again as there are detectors.
+    ``dejar_fuera``: also score without each detector in turn: as many passes again as there are
+    detectors.
     """
     veredictos = score_conjunto(conjunto, modelo, calendario, params)
     sin = {}

@@ -27,10 +27,8 @@ def has_model(carpeta: Path) -> bool:
 def train_first(consola: Console, procesos: DemoProcesses) -> bool:
     """Train, judge and promote; return whether the consumer scores with a model from now on.
 
-    Raises
-    ------
-    PermanentError
-        The training failed, though there was history enough, or the consumer does not follow.
+    ``PermanentError``: the training failed, though there was history enough, or the consumer does
+    not follow.
     """
     with paso(consola, "Entrenando el primer modelo con el pasado"):
         procesos.run("entrenar")

@@ -50,10 +50,7 @@ PUERTOS_PROPIOS = tuple(parte.variable_puerto for parte in _PARTES if parte.vari
 class DemoProcesses:
     """Starts the demo's processes, under the supervisor of its servers, and runs its verbs.
 
-    Parameters
-    ----------
-    servicios : EmbeddedServices
-        Started.
+    ``servicios``: started.
     """
 
     def __init__(self, servicios: EmbeddedServices) -> None:
@@ -99,12 +96,8 @@ class DemoProcesses:
     def run(self, verbo: str) -> None:
         """Run a verb to its end.
 
-        Raises
-        ------
-        PermanentError
-            It failed, and said why, or did not end in time.
-        KeyboardInterrupt
-            A stop was asked for; the verb has ended.
+        ``PermanentError``: it failed, and said why, or did not end in time. ``KeyboardInterrupt``:
+        a stop was asked for; the verb has ended.
         """
         estado, salida = self.outcome(verbo)
         if estado != 0:
