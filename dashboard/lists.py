@@ -157,7 +157,6 @@ def choose_anomalies(shown: ShownList, with_customer: bool = True) -> list[Row]:
 
 
 def _anomaly_table(shown: ShownList, with_customer: bool) -> Sequence[int]:
-    """Draw the table and return the numbers of its chosen rows."""
     import pandas as pd
 
     of = st.column_config

@@ -87,7 +87,6 @@ def _figures(one: dict[str, Any]) -> None:
 
 
 def _explanation(one: dict[str, Any]) -> None:
-    """Draw what each detector contributed and said."""
     explanation = one["explicacion"]
     left, right = st.columns([1, 1.1], gap="medium")
     with left:
@@ -224,7 +223,6 @@ def left_out(shown: Sequence[ShownAnomaly], done: Mapping[str, Any]) -> dict[str
 
 
 def _names(shown: Sequence[ShownAnomaly]) -> str:
-    """Return which anomalies they are, for people."""
     first = ", ".join(anomaly.name for anomaly in shown[:_NAMED])
     more = len(shown) - _NAMED
     return f"{first} y {texts.number(more)} más" if more > 0 else first
@@ -242,7 +240,6 @@ def announce_outcome(outcome: str) -> None:
 
 
 def _undo(annotation: int) -> None:
-    """Take the last verdict back."""
     undo = st.session_state.pop(_UNDO, None)
     try:
         done = change(f"/api/anomalias/veredictos/{annotation}/deshacer", {}, typed_key())

@@ -16,7 +16,6 @@ from serving.settings import load_settings
 
 
 def _mes(texto: str) -> date:
-    """Return a month of the command line."""
     try:
         return mes_de(texto)
     except ValueError:

@@ -24,7 +24,6 @@ DIAS_MAXIMOS = 36_500
 
 
 def _dias(texto: str) -> int:
-    """Return a number of days of the command line."""
     dias = entero(0, DIAS_MAXIMOS)(texto)
     if dias < DIAS_MINIMOS:
         raise argparse.ArgumentTypeError(

@@ -25,7 +25,6 @@ DIAS_MAXIMOS = 36_500
 
 
 def _fecha(texto: str) -> date:
-    """Return a day of the command line."""
     # fromisoformat would also take weeks.
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", texto, re.ASCII):
         try:

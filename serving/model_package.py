@@ -91,7 +91,6 @@ def save_paquete(
 
 
 def _files(modelo: ScoringModel, extras: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return all files of a package but the manifest, by name."""
     ficheros = dict(extras)
     for nombre in ficheros:
         if not _plain(nombre) or nombre in {MANIFIESTO} | _PROPIOS:
@@ -269,7 +268,6 @@ def _checked_files(carpeta: Path, datos: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def _check_rasgos(datos: Mapping[str, Any]) -> None:
-    """Return if a model is for the features that this code measures."""
     if (rasgos := datos.get("rasgos")) != list(RASGOS):
         raise ModeloInvalidoError(f"el modelo usa otros rasgos que este detector: {rasgos}")
     if (huella := _text(datos, "huella_rasgos")) != feature_fingerprint():
@@ -281,7 +279,6 @@ def _check_rasgos(datos: Mapping[str, Any]) -> None:
 
 
 def _mezcla(datos: Mapping[str, Any], ficheros: Mapping[str, bytes]) -> LearnedBlend | None:
-    """Return the learned blend of a package, None if it has none."""
     columnas = datos.get("columnas")
     if not columnas and MEZCLA not in ficheros:
         return None

@@ -204,7 +204,6 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
                 return
 
     def _look(self) -> None:
-        """Look once at every alias that is watched."""
         try:
             for alias in self._vigilados:
                 self._follow(alias, self._registro.version_of(alias.nombre))
@@ -362,7 +361,6 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
         return f"{self._registro.modelo}-{numero}"
 
     def _in_use(self) -> str:
-        """Return a Spanish name for what scores at present."""
         actual = self._campeon.actual
         if actual is None:
             return "las reglas, sin modelo"

@@ -227,6 +227,5 @@ class Scorer:
 
 
 def _of_each(particion: NDArray[np.int32], valor: Mapping[int, int]) -> NDArray[np.int64]:
-    """Return the value (n,) of each reading's partition."""
     distintas, cual = np.unique(particion, return_inverse=True)
     return np.array([valor[p] for p in distintas.tolist()], np.int64)[cual]

@@ -372,7 +372,6 @@ def load_settings() -> Settings:
 
 
 def _check_text(fichero: Path) -> None:
-    """Raise ``ConfiguracionError`` if a file is there and is not UTF-8."""
     if not fichero.is_file():
         return
     try:

@@ -72,7 +72,6 @@ def _join(veredictos: list[Veredictos]) -> Veredictos:
 
 
 def _columns(partes: Sequence[object], nombres: Sequence[str]) -> dict[str, Any]:
-    """Return the named arrays of all parts, one after the other."""
     return {n: np.concatenate([getattr(parte, n) for parte in partes]) for n in nombres}
 
 

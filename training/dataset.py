@@ -291,7 +291,6 @@ class SampleReader:
         self.recuento["clientes"] = len(clientes)
 
     def _read_block(self, ids: Sequence[str], historia: Historia, por_cliente: int) -> None:
-        """Measure a block, and keep the rows drawn."""
         antes = np.flatnonzero(historia.hora_utc < self.ventana.corte_hora)
         lecturas = readings_of(ids, historia).elegir(antes)
         rasgos = self.detector.measure(lecturas).rasgos
@@ -334,7 +333,6 @@ class SampleReader:
         return sirve
 
     def _is_clean(self, propietario_id: str, historia: Historia, filas: slice) -> bool:
-        """Return whether a customer may be held out."""
         hora, hasta = historia.hora_utc[filas], self.ventana.hasta_hora
         seguidas = hora >= hasta - CALIBRACION_DIAS * HORAS_POR_DIA - PASADO_HORAS
         seis_semanas = RETENIDOS_HORAS + PASADO_HORAS

@@ -202,7 +202,6 @@ def _cells(filas: pd.DataFrame) -> pd.Series:
 
 
 def _ready(filas: pd.DataFrame, cual: str) -> pd.DataFrame:
-    """Return the rows that have features."""
     faltan = [c for c in (*RASGOS, *COLUMNAS_SCORE, "laborable", "hora") if c not in filas.columns]
     if faltan:
         raise PermanentError(f"a {cual} de la deriva le faltan columnas: {', '.join(faltan)}")

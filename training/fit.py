@@ -206,7 +206,6 @@ def learn(
 def _fit_modelo(
     muestra: Muestra, calendario: Calendario, params: Params, semilla: int
 ) -> ScoringModel:
-    """Return forest and calibrations of a sample, without a learned blend."""
     bosque = fit_forest(muestra.rasgos, semilla)
     _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES, muestra.rasgos.shape[0])
     modelo = calibrate(SIN_REGISTRAR, bosque, muestra.calibracion, calendario, params)
@@ -286,7 +285,6 @@ def learn_short(
 
 
 def _only(lecturas: Lecturas, ids: set[str], particiones: int) -> HeldOut:
-    """Return the readings of some customers, all of them held out."""
     cuales = np.flatnonzero([p in ids for p in lecturas.propietario_id])
     suyas = lecturas.elegir(cuales)
     propia: dict[str, int] = {p: partition_of(p, particiones) for p in ids}
@@ -295,7 +293,6 @@ def _only(lecturas: Lecturas, ids: set[str], particiones: int) -> HeldOut:
 
 
 def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
-    """Return the number of the version, after registering it."""
     params = Params()
     muestra, ventana = aprendido.muestra, aprendido.muestra.ventana
     calendario = load_calendario(settings.zona_horaria)

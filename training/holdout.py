@@ -153,8 +153,6 @@ def _name(quien: int) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Parte:
-    """One customer of the set."""
-
     nombre: str
     hora_utc: NDArray[np.int64]
     consumo_kwh: NDArray[np.float64]
@@ -163,7 +161,6 @@ class _Parte:
 
 
 def _by_customer(lecturas: Lecturas) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Return hours and kWh of each customer, by id."""
     _, numero = np.unique(np.array(lecturas.propietario_id), return_inverse=True)
     orden = np.lexsort((lecturas.hora_utc, numero))
     cortes = np.flatnonzero(np.diff(numero[orden])) + 1
@@ -173,7 +170,6 @@ def _by_customer(lecturas: Lecturas) -> list[tuple[NDArray[np.int64], NDArray[np
 
 
 def _join(partes: list[_Parte], particiones: int) -> Conjunto:
-    """Return the customers together, in the order of the log."""
     numero = np.repeat(np.arange(len(partes)), [p.hora_utc.size for p in partes])
     hora = np.concatenate([p.hora_utc for p in partes])
     orden = np.lexsort((numero, hora))

@@ -167,7 +167,6 @@ def _compare(
 
 
 def _frozen(donde: Path, version: int) -> Conjunto:
-    """Return the evaluation set in a version's folder."""
     try:
         datos = (donde / EVALUACION).read_bytes()
     except FileNotFoundError as error:
@@ -321,7 +320,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _asked(registro: Registro, pedida: int | None) -> tuple[int, int | None]:
-    """Return the version that is to be promoted, and the champion."""
     if pedida is None:
         return contenders(registro)
     conocidas = sorted(v.version for v in registro.versions())

@@ -194,7 +194,6 @@ def _refused_lately(
 
 
 def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forzar: bool) -> Razon:
-    """Return the reason to train or not to."""
     campeon = registro.version_of(CAMPEON)
     if campeon is None:
         return Razon("no hay campeón")
@@ -225,7 +224,6 @@ def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forza
 
 
 def _drift(settings: Settings, ejecucion: RetrainRun) -> str | None:
-    """Return why drift asks for training; None = it does not."""
     from training.drift import run_drift
     from training.drift_comparison import ROJO
 

@@ -57,7 +57,6 @@ def consumption(points: ApiRows, before: ApiRows, days_before: int, palette: Pal
 
 
 def _range_buttons(palette: Palette) -> dict[str, Any]:
-    """Return the range buttons, which stand above the figure."""
     buttons = [
         {"count": days, "label": name, "step": "day", "stepmode": "backward"}
         for days, name in ((1, "24 h"), (3, "3 d"), (7, "7 d"), (14, "14 d"))

@@ -102,6 +102,5 @@ def distances_over_time(reports: ApiRows, palette: Palette) -> Figure:
 
 
 def _relative(one: Mapping[str, Any]) -> float | None:
-    """Return a column's distance over its threshold."""
     distance, threshold = one.get("estadistico"), one.get("umbral")
     return distance / threshold if distance is not None and threshold else None

@@ -116,7 +116,6 @@ def _by_customer(
     hogar: NDArray[np.int64],
     semilla: int,
 ) -> Datos:
-    """Return how well attacked customers rank."""
     todos = np.arange(ranking.size)
     numeros, quien = np.unique(hogar, return_inverse=True)
     roc, media = ScoreTable(ranking, atacado, quien).intervalos(semilla)
@@ -148,7 +147,6 @@ def _events(eventos: Eventos) -> Datos:
 
 
 def _by_type(casos: Casos, opiniones: Opiniones, semilla: int) -> Datos:
-    """Return each kind of attack against all clean customers."""
     de_cliente = np.array(casos.tipo_cliente)
     eventos = find_eventos(casos, opiniones.severidad >= HALLADA_DESDE)
     salida = {}
@@ -221,7 +219,6 @@ def _compare(
 
 
 def _both(tabla: ScoreTable, semilla: int) -> tuple[list[float | None], NDArray[np.float64]]:
-    """Return area and average precision, and those of each resample."""
     return [tabla.roc_auc(), tabla.precision_media()], tabla.resample(semilla)
 
 
@@ -233,7 +230,6 @@ def _figures(
 
 
 def _distribution(casos: Casos, score_centesimas: NDArray[np.uint8]) -> dict[str, list[int]]:
-    """Return how many judged readings have each hundredth of score, 0 to 100."""
     j = casos.juzgada
     return {
         nombre: np.bincount(score_centesimas[j & (casos.atacada == si)], minlength=101).tolist()
