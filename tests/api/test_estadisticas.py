@@ -17,7 +17,7 @@ from pipeline.stores.anomaly_records import (
     ParInteranual,
     ResumenAnomalias,
 )
-from pipeline.stores.mongo.query_summaries import GRAVES
+from pipeline.stores.mongo.query_filter import GRAVES
 from pipeline.stores.presentation import make_presentacion
 from pipeline.stores.records import ResumenHistoria, Ventana
 from serving.settings import Settings

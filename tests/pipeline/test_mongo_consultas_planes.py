@@ -125,14 +125,20 @@ def _plan(sonda: AnomaliasMongo, orden: dict[str, Any], filtro: dict[str, Any]) 
     return json.dumps(respuesta["queryPlanner"]["winningPlan"], default=str)
 
 
-@pytest.mark.parametrize("caso", PREGUNTAS)
-def test_toda_pregunta_va_por_un_indice(con_meses: Settings, oyente: Oyente, caso: str) -> None:
+SUMAS = ("resumen", "ranking", "incidentes", "distribuciones", "series")
+CASOS = [*((caso, True) for caso in SUMAS), *((caso, False) for caso in PREGUNTAS)]
+
+
+@pytest.mark.parametrize(("caso", "embebido"), CASOS)
+def test_toda_pregunta_va_por_un_indice(
+    con_meses: Settings, oyente: Oyente, caso: str, embebido: bool
+) -> None:
     """Whatever is asked, an index leads to it.
 
     Where no index has all conditions the server walks the first one that has one: that is what the
     embedded server does, though its explanation does not say so.
     """
-    consultas = MongoQueries(con_meses, reloj=lambda: AHORA)
+    consultas = MongoQueries(con_meses, reloj=lambda: AHORA, embebido=embebido)
     oyente.ordenes.clear()
     PREGUNTAS[caso](consultas)
     consultas.close()
@@ -182,3 +188,20 @@ def test_muchas_anomalias_se_miran_por_partes(con_meses: Settings, oyente: Oyent
     pedidas = [len(_filtro(orden)["_id"]["$in"]) for orden in oyente.ordenes]
     assert max(pedidas) <= IDS_POR_PREGUNTA
     assert sum(pedidas) >= 500
+
+
+def test_una_lectura_sirve_a_toda_la_pantalla(con_meses: Settings, oyente: Oyente) -> None:
+    """All that a screen asks of the last month costs the embedded server one read."""
+    consultas = MongoQueries(con_meses, reloj=lambda: AHORA)
+    oyente.ordenes.clear()
+    consultas.summaries.overview()
+    una = len(oyente.ordenes)
+    consultas.ranking.first()
+    consultas.summaries.series(HASTA - 29 * DIA, HASTA)
+    consultas.summaries.distributions(FiltroAnomalias(severidades=("alta",)))
+    consultas.summaries.incidents(FiltroAnomalias(), hueco_horas=5)
+    assert len(oyente.ordenes) == una > 0
+    consultas.forget()
+    consultas.summaries.overview()
+    assert len(oyente.ordenes) == 2 * una
+    consultas.close()

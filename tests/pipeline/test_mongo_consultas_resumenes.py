@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,6 +28,14 @@ HORA = timedelta(hours=1)
 MADRID = ZoneInfo(ZONA)
 GRAVES = ("baja", "media", "alta", "crítica")
 Documento = dict[str, Any]
+
+
+@pytest.fixture(params=[True, False], ids=["embebido", "mongodb"])
+def anomalias(con_anomalias: Settings, request: pytest.FixtureRequest) -> Iterator[MongoQueries]:
+    """Give what is asked of ``con_anomalias``, added up either way."""
+    abierta = MongoQueries(con_anomalias, reloj=lambda: AHORA, embebido=request.param)
+    yield abierta
+    abierta.close()
 
 
 def _entre(
@@ -266,9 +274,10 @@ def test_las_distribuciones(anomalias: MongoQueries, documentos: list[Documento]
     assert hay.por_dia_semana == [sum(t.weekday() == d for t in local) for d in range(7)]
 
 
-def test_una_base_vacia(entorno: Settings) -> None:
+@pytest.mark.parametrize("embebido", [True, False])
+def test_una_base_vacia(entorno: Settings, embebido: bool) -> None:
     """With no anomalies and no months at all every question has an answer."""
-    consultas = MongoQueries(entorno, reloj=lambda: AHORA)
+    consultas = MongoQueries(entorno, reloj=lambda: AHORA, embebido=embebido)
     consultas.ensure_indexes()
     assert set(consultas.summaries.overview().por_estado.values()) == {0}
     assert consultas.summaries.rejected("A", DESDE, HASTA) == (0, 0.0, 0.0)

@@ -29,7 +29,7 @@ DIAS_TODOS = 92
 DIAS_UNO = 400
 """Days that are added up, or sorted by score: of all customers, and of one."""
 _DIAS_FILTRO = 36_600
-_NORMAL = str(SEVERIDADES[0])
+GRAVES = tuple(str(severidad) for severidad in SEVERIDADES[1:])
 
 Etapas = list[dict[str, Any]]
 
@@ -54,7 +54,7 @@ def match(filtro: FiltroAnomalias) -> dict[str, Any]:
     if filtro.estados:
         condiciones["estado"] = one_of(filtro.estados)
     if not filtro.severidades:
-        condiciones["severidad"] = {"$ne": _NORMAL}
+        condiciones["severidad"] = {"$ne": str(SEVERIDADES[0])}
     elif len(set(filtro.severidades)) < len(SEVERIDADES):
         condiciones["severidad"] = one_of(filtro.severidades)
     if filtro.tipos:

@@ -9,15 +9,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 
 from detection.blend.suspicion import probability
-from detection.domain import SEVERIDADES
-from detection.params import DIAS_VENTANA, Params
+from detection.params import DIAS_VENTANA
 from pipeline.stores.anomaly_records import ClienteRanking, FiltroAnomalias
 from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, CONFIRMADA
-from pipeline.stores.mongo.query_filter import CONSUMO, match, source
-from pipeline.stores.mongo.query_summaries import DEFECTO, EXCESO
+from pipeline.stores.mongo.query_filter import CONSUMO, match
+from pipeline.stores.mongo.query_sums import AnomalySums
 from pipeline.stores.mongo.reader import Documento, MongoReader
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import check_ids, check_limit, check_words
@@ -25,12 +24,6 @@ from pipeline.stores.query_limits import check_ids, check_limit, check_words
 RANKING_MAXIMO = 500
 CLIENTES_MOTIVOS = 50
 MOTIVOS_MAXIMOS = 10
-_CRITICA = str(SEVERIDADES[-1])
-_DIA_MS = 86_400_000
-_DE_CLIENTE = (
-    *("propietario_id", CONSUMO, "consumo_kwh", "consumo_esperado_kwh", "tipos_anomalia"),
-    *("score_anomalia", "severidad", "estado", "es_sospechoso"),
-)
 _CLAVES: dict[str, Callable[[ClienteRanking], float]] = {
     "evidencia": lambda uno: uno.evidencia,
     "kwh": lambda uno: uno.exceso_kwh + uno.defecto_kwh,
@@ -45,15 +38,22 @@ class MongoRanking:
     Parameters
     ----------
     lector : MongoReader
+    sums : callable
+        Give who adds anomalies up.
     recuerdo : AnswerCache
     reloj : callable
         The time, aware.
     """
 
     def __init__(
-        self, lector: MongoReader, recuerdo: AnswerCache, reloj: Callable[[], datetime]
+        self,
+        lector: MongoReader,
+        sums: Callable[[], AnomalySums],
+        recuerdo: AnswerCache,
+        reloj: Callable[[], datetime],
     ) -> None:
         self._lector = lector
+        self._sums = sums
         self._recuerdo = recuerdo
         self._reloj = reloj
 
@@ -89,39 +89,8 @@ class MongoRanking:
         return (ahora or self._reloj()).replace(minute=0, second=0, microsecond=0)
 
     def _load(self, hora: datetime) -> list[ClienteRanking]:
-        """Return every customer with an anomaly that counts at an hour, by name.
-
-        The evidence of an anomaly is the part of its score above 0.5, squared so that one grave
-        hour outweighs many slight ones, halved with every half-life of age (as ``suspicion`` has
-        it).
-        """
-        edad = {"$max": [{"$subtract": [hora, f"${CONSUMO}"]}, 0]}
-        semividas = {"$divide": [edad, Params().sospecha_semivida_dias * _DIA_MS]}
-        sobre = {"$max": [{"$subtract": [{"$multiply": [2, "$score_anomalia"]}, 1]}, 0]}
-        evidencia = {"$multiply": [{"$pow": [sobre, 2]}, {"$pow": [0.5, semividas]}]}
-        grupo = {
-            "_id": "$propietario_id",
-            "evidencia": {"$sum": evidencia},
-            "es_sospechoso": {"$last": "$es_sospechoso"},
-            "severidad": {"$last": "$severidad"},
-            "score_maximo": {"$max": "$score_anomalia"},
-            "anomalias": {"$sum": 1},
-            "criticas": {"$sum": {"$cond": [{"$eq": ["$severidad", _CRITICA]}, 1, 0]}},
-            "confirmadas": {"$sum": {"$cond": [{"$eq": ["$estado", CONFIRMADA]}, 1, 0]}},
-            "tipos": {"$push": "$tipos_anomalia"},
-            "ultima_anomalia": {"$last": f"${CONSUMO}"},
-            "exceso_kwh": EXCESO,
-            "defecto_kwh": DEFECTO,
-        }
-        filas = self._lector.aggregate(
-            ANOMALIAS,
-            [
-                *source(match(_current(hora)), _DE_CLIENTE, con_archivo=False),
-                {"$sort": {CONSUMO: ASCENDING}},
-                {"$group": grupo},
-                {"$sort": {"_id": ASCENDING}},
-            ],
-        )
+        """Return every customer with an anomaly that counts at an hour, by name."""
+        filas = self._sums().by_customer(_current(hora), hora)
         probable = probability(np.array([fila["evidencia"] for fila in filas], np.float64))
         return [_ranked(fila, p) for fila, p in zip(filas, probable.tolist(), strict=True)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -95,6 +96,12 @@ class MongoReader:
         """Return what a pipeline gives."""
         with self.taken():
             return list(self.base[coleccion].aggregate(list(etapas), maxTimeMS=LIMITE_SUMAS_MS))
+
+    @cached_property
+    def is_embedded(self) -> bool:
+        """Whether the server is the embedded one (SecantusDB), and not MongoDB."""
+        with self.taken():
+            return "secantusVersion" in self._cliente.admin.command("buildInfo")
 
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""
