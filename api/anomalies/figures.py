@@ -58,9 +58,8 @@ def serie(
         if por == "dia"
         else span(filtros, ahora, presenta, 1, DIAS_HORAS)
     )
-    puntos = anomalias.summaries.series(
-        intervalo.desde, intervalo.hasta, por, filter_of(filtros, intervalo), archivadas
-    )
+    filtro = filter_of(filtros, intervalo)._replace(con_archivo=archivadas)
+    puntos = anomalias.summaries.series(intervalo.desde, intervalo.hasta, por, filtro)
     return responder(
         Serie(
             por=por,
@@ -91,7 +90,8 @@ def distribuciones(
 ) -> Response:
     """Return how anomalies are spread."""
     intervalo = span(filtros, ahora, presenta)
-    reparto = anomalias.summaries.distributions(filter_of(filtros, intervalo), archivadas)
+    filtro = filter_of(filtros, intervalo)._replace(con_archivo=archivadas)
+    reparto = anomalias.summaries.distributions(filtro)
     return responder(
         Reparto(
             desde=presenta.hora(intervalo.desde),

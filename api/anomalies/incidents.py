@@ -55,11 +55,12 @@ def incidencias(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return incidents, the newest first."""
-    filtro = filter_of(filtros, span(filtros, ahora, presenta))
+    intervalo = span(filtros, ahora, presenta)
+    filtro = filter_of(filtros, intervalo)._replace(con_archivo=archivadas)
 
     def pagina(donde: str | None, cuantas: int) -> Pagina[Incidente]:
         return anomalias.summaries.incidents(
-            filtro, hueco_horas=HUECO_HORAS, limite=cuantas, cursor=donde, con_archivo=archivadas
+            filtro, hueco_horas=HUECO_HORAS, limite=cuantas, cursor=donde
         )
 
     if salida.es_fichero:

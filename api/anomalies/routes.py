@@ -51,22 +51,19 @@ class Lista:
     anomalias : AnomalyQueries
     filtro : FiltroAnomalias
     orden : {"deteccion", "consumo", "score"}
-    archivadas : bool
     """
 
     anomalias: AnomalyQueries
     filtro: FiltroAnomalias
     orden: Orden
-    archivadas: bool
 
     def page(self, cursor: str | None, limite: int) -> Pagina[Anomalia]:
         """Return a page of it."""
         if self.orden == SCORE:
             limite = min(limite, POR_SCORE)
         return self.anomalias.lists.page(
-            self.filtro, orden=self.orden, limite=limite, cursor=cursor,
-            con_archivo=self.archivadas,
-        )  # fmt: skip
+            self.filtro, orden=self.orden, limite=limite, cursor=cursor
+        )
 
     def answer(
         self,
@@ -117,7 +114,7 @@ def ultimas(
 ) -> Response:
     """Return anomalies, by default those that were detected last."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro, orden, archivadas)
+    lista = Lista(anomalias, filtro._replace(con_archivo=archivadas), orden)
     return lista.answer(salida, "anomalias", limite, cursor)
 
 
@@ -142,7 +139,7 @@ def criticas(
 ) -> Response:
     """Return critical anomalies."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro, orden, archivadas)
+    lista = Lista(anomalias, filtro._replace(con_archivo=archivadas), orden)
     return lista.answer(salida, "anomalias_criticas", limite, cursor)
 
 
@@ -169,7 +166,7 @@ def de_cliente(
 ) -> Response:
     """Return a customer's anomalies."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro, orden, archivadas)
+    lista = Lista(anomalias, filtro._replace(con_archivo=archivadas), orden)
     existe = partial(check_cliente_sin_nada, recursos, propietario_id)
     return lista.answer(salida, "anomalias_cliente", limite, cursor, existe)
 

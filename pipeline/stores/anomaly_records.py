@@ -225,6 +225,8 @@ class FiltroAnomalias(NamedTuple):
     severidades, tipos, estados : tuple of str
         One of these; empty = any. An anomaly that a correction has made normal and that a person
         had judged before comes only where "normal" is asked for.
+    con_archivo : bool
+        Archived ones too, each once.
     """
 
     propietario_id: str | None = None
@@ -233,6 +235,7 @@ class FiltroAnomalias(NamedTuple):
     severidades: tuple[str, ...] = ()
     tipos: tuple[str, ...] = ()
     estados: tuple[str, ...] = ()
+    con_archivo: bool = False
 
 
 class PuntoSerie(NamedTuple):

@@ -244,7 +244,7 @@ class HistoryQueries(Protocol):
 
 
 class AnomalyListQueries(Protocol):
-    """Anomalies one by one; an archived one is found where ``con_archivo`` says so."""
+    """Anomalies one by one, and in lists."""
 
     def page(
         self,
@@ -254,7 +254,6 @@ class AnomalyListQueries(Protocol):
         descendente: bool = True,
         limite: int = 50,
         cursor: str | None = None,
-        con_archivo: bool = False,
     ) -> Pagina[Anomalia]:
         """Return a page of anomalies, each once.
 
@@ -267,8 +266,8 @@ class AnomalyListQueries(Protocol):
         """
         ...
 
-    def one(self, id: str, con_archivo: bool = True) -> AnomaliaDetalle | None:
-        """Return an anomaly with all that was said of it; None = there is none."""
+    def one(self, id: str) -> AnomaliaDetalle | None:
+        """Return an anomaly, archived or not, with all that was said of it; None = none."""
         ...
 
     def new(self, cursor: str | None = None, limite: int = 100) -> Pagina[Anomalia]:
@@ -285,7 +284,7 @@ class AnomalyListQueries(Protocol):
         ...
 
     def scores(self, filtro: FiltroAnomalias, limite: int = 500) -> list[Puntuacion]:
-        """Return what each detector scored on any anomalies, those found last first."""
+        """Return what each detector scored on anomalies, archived or not, the latest first."""
         ...
 
     def latest_reviews(
@@ -315,12 +314,11 @@ class AnomalySummaryQueries(Protocol):
         hasta: datetime,
         por: str = "dia",
         filtro: FiltroAnomalias = ...,
-        con_archivo: bool = False,
     ) -> list[PuntoSerie]:
         """Return anomalies by severidad for each hour ("hora") or local day ("dia"), zeros too."""
         ...
 
-    def distributions(self, filtro: FiltroAnomalias, con_archivo: bool = False) -> Distribuciones:
+    def distributions(self, filtro: FiltroAnomalias) -> Distribuciones:
         """Return how anomalies are spread over severidad, type, state, local hour and weekday."""
         ...
 
@@ -331,7 +329,6 @@ class AnomalySummaryQueries(Protocol):
         hueco_horas: int = 3,
         limite: int = 50,
         cursor: str | None = None,
-        con_archivo: bool = False,
     ) -> Pagina[Incidente]:
         """Return incidents: anomalies of a customer with few hours between them, newest first.
 

@@ -43,6 +43,7 @@ FILTROS = {
     "de un cliente": FiltroAnomalias(CLIENTES[4], desde=HASTA - 60 * DIA, hasta=HASTA),
     "ninguna": FiltroAnomalias("NADIE"),
 }
+CON_ARCHIVO = FiltroAnomalias(con_archivo=True)
 FORMAS = list(product(FILTROS, (False, True)))
 
 Ambas = Callable[[Callable[[MongoQueries], Any]], tuple[Any, Any]]
@@ -78,20 +79,20 @@ def _casi(filas: list[ClienteRanking]) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(("caso", "con_archivo"), FORMAS)
 def test_lo_mismo_con_cada_filtro(ambas: Ambas, caso: str, con_archivo: bool) -> None:
     """Distributions, series and incidents of any filter, archived or not, page after page."""
-    filtro = FILTROS[caso]
-    reparto = ambas(lambda c: c.summaries.distributions(filtro, con_archivo))
+    filtro = FILTROS[caso]._replace(con_archivo=con_archivo)
+    reparto = ambas(lambda c: c.summaries.distributions(filtro))
     assert reparto[0] == reparto[1]
     assert (reparto[0].total == 0) == (caso == "ninguna")
     desde, hasta = filtro.desde or HASTA - 30 * DIA, filtro.hasta or HASTA
     if desde < hasta:
-        dias = ambas(lambda c: c.summaries.series(desde, hasta, "dia", filtro, con_archivo))
+        dias = ambas(lambda c: c.summaries.series(desde, hasta, "dia", filtro))
         assert dias[0] == dias[1]
     for hueco in (0, 24):
         incidentes = ambas(
             lambda c, hueco=hueco: list(
                 por_tramos(
                     lambda cursor: c.summaries.incidents(
-                        filtro, hueco_horas=hueco, limite=29, cursor=cursor, con_archivo=con_archivo
+                        filtro, hueco_horas=hueco, limite=29, cursor=cursor
                     )
                 )
             )
@@ -104,7 +105,7 @@ def test_lo_mismo_en_cada_zona(en_zona: Ambas) -> None:
     for por, dias in (("dia", 60), ("hora", 30)):
         serie = en_zona(
             lambda c, por=por, dias=dias: c.summaries.series(
-                HASTA - dias * DIA - HORA, HASTA, por, con_archivo=True
+                HASTA - dias * DIA - HORA, HASTA, por, CON_ARCHIVO
             )
         )
         assert serie[0] == serie[1]

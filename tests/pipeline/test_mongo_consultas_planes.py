@@ -24,16 +24,18 @@ ID = "0" * 21 + "200"
 DE_UNOS_DIAS = FiltroAnomalias(
     desde=HASTA - 20 * DIA, hasta=HASTA, severidades=("alta",), tipos=("fraude",)
 )
+CON_ARCHIVO = FiltroAnomalias(con_archivo=True)
+DE_UNOS_DIAS_Y_ARCHIVO = DE_UNOS_DIAS._replace(con_archivo=True)
 
 PREGUNTAS: dict[str, Callable[[MongoQueries], object]] = {
     "últimas": lambda c: c.lists.page(limite=5),
     "últimas, segunda página": lambda c: c.lists.page(
         limite=5, cursor=c.lists.page(limite=5).siguiente
     ),
-    "por consumo": lambda c: c.lists.page(orden="consumo", con_archivo=True),
+    "por consumo": lambda c: c.lists.page(CON_ARCHIVO, orden="consumo"),
     "críticas": lambda c: c.lists.page(FiltroAnomalias(severidades=("crítica",))),
     "críticas por consumo": lambda c: c.lists.page(
-        FiltroAnomalias(severidades=("crítica",)), orden="consumo", con_archivo=True
+        CON_ARCHIVO._replace(severidades=("crítica",)), orden="consumo"
     ),
     "de un cliente": lambda c: c.lists.page(FiltroAnomalias(UNO)),
     "de un cliente por consumo": lambda c: c.lists.page(FiltroAnomalias(UNO), orden="consumo"),
@@ -48,8 +50,8 @@ PREGUNTAS: dict[str, Callable[[MongoQueries], object]] = {
     "resumen": lambda c: c.summaries.overview(),
     "ranking": lambda c: c.ranking.first(),
     "motivos": lambda c: c.ranking.reasons([UNO]),
-    "incidentes": lambda c: c.summaries.incidents(DE_UNOS_DIAS, con_archivo=True),
-    "distribuciones": lambda c: c.summaries.distributions(DE_UNOS_DIAS, con_archivo=True),
+    "incidentes": lambda c: c.summaries.incidents(DE_UNOS_DIAS_Y_ARCHIVO),
+    "distribuciones": lambda c: c.summaries.distributions(DE_UNOS_DIAS_Y_ARCHIVO),
     "descartadas": lambda c: c.summaries.rejected(UNO, HASTA - 9 * DIA, HASTA),
     "series": lambda c: c.summaries.series(HASTA - 9 * DIA, HASTA),
     "mensuales": lambda c: c.months.of_customer(UNO),

@@ -195,15 +195,13 @@ def test_los_incidentes(
     anomalias: MongoQueries, documentos: list[Documento], hueco: int, con_archivo: bool
 ) -> None:
     """Anomalies with few hours between them are one incident; page after page each comes once."""
-    filtro = FiltroAnomalias(desde=DESDE, hasta=HASTA)
+    filtro = FiltroAnomalias(desde=DESDE, hasta=HASTA, con_archivo=con_archivo)
     docs = _entre(documentos if con_archivo else _vivos(documentos), DESDE, HASTA)
     esperados = _incidentes(docs, hueco)
     hay: list[Incidente] = []
     cursor: str | None = None
     while True:
-        pagina = anomalias.summaries.incidents(
-            filtro, hueco_horas=hueco, limite=37, cursor=cursor, con_archivo=con_archivo
-        )
+        pagina = anomalias.summaries.incidents(filtro, hueco_horas=hueco, limite=37, cursor=cursor)
         hay += pagina.elementos
         cursor = pagina.siguiente
         if cursor is None:
@@ -261,9 +259,9 @@ def test_la_serie_por_horas(anomalias: MongoQueries, documentos: list[Documento]
 
 def test_las_distribuciones(anomalias: MongoQueries, documentos: list[Documento]) -> None:
     """Severidad, type, state, local hour and weekday, with any filter."""
-    filtro = FiltroAnomalias(desde=DESDE, hasta=HASTA, tipos=("fraude",))
+    filtro = FiltroAnomalias(desde=DESDE, hasta=HASTA, tipos=("fraude",), con_archivo=True)
     docs = [d for d in _entre(documentos, DESDE, HASTA) if "fraude" in d["tipos_anomalia"]]
-    hay = anomalias.summaries.distributions(filtro, con_archivo=True)
+    hay = anomalias.summaries.distributions(filtro)
     local = [d["timestamp_consumo"].astimezone(MADRID) for d in docs]
     assert hay.total == len(docs) > 50
     assert hay.por_severidad == _cuenta(docs)

@@ -18,7 +18,7 @@ from pipeline.stores.mongo.query_lists import VEREDICTO, MongoAnomalyLists
 from pipeline.stores.mongo.query_months import ORDENES, MongoMonths
 from pipeline.stores.mongo.query_ranking import MongoRanking
 from pipeline.stores.mongo.query_summaries import MongoAnomalySummaries
-from pipeline.stores.mongo.query_sums import AnomalySums, PipelineSums
+from pipeline.stores.mongo.query_sums import AnomalySums
 from pipeline.stores.mongo.reader import LIMITE_MS, MongoReader
 from pipeline.stores.query_cache import AnswerCache
 from serving.settings import Settings
@@ -75,7 +75,7 @@ class MongoQueries:
         self._lector = MongoReader(settings, "consumo api", conexiones, limite_ms)
         self._recuerdo = AnswerCache(reloj=segundos)
         self._lecturas = AnswerCache(LECTURAS_MAXIMAS, segundos)
-        pipelines = PipelineSums(self._lector)
+        pipelines = AnomalySums(self._lector)
         embedded = EmbeddedSums(self._lector, self._lecturas, reloj)
 
         def sums() -> AnomalySums:

@@ -26,6 +26,7 @@ from pipeline.stores.mongo.query_sums import (
     HORA,
     SEMANA,
     SEMIVIDA,
+    AnomalySums,
     Lugar,
     SumaSemana,
     split,
@@ -46,8 +47,8 @@ LECTURAS_MAXIMAS = 4
 _CAMPOS = dict.fromkeys((*DE_INCIDENTE, DETECCION, "es_sospechoso"), 1)
 
 
-class EmbeddedSums:
-    """``AnomalySums`` of the embedded server.
+class EmbeddedSums(AnomalySums):
+    """The same of the embedded server.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class EmbeddedSums:
     def __init__(
         self, lector: MongoReader, recuerdo: AnswerCache, reloj: Callable[[], datetime]
     ) -> None:
-        self._lector = lector
+        super().__init__(lector)
         self._recuerdo = recuerdo
         self._reloj = reloj
 
@@ -81,11 +82,9 @@ class EmbeddedSums:
             for cual, docs in grupos.items()
         }
 
-    def over_time(
-        self, filtro: FiltroAnomalias, por: str, con_archivo: bool
-    ) -> Mapping[tuple[datetime, str], int]:
+    def over_time(self, filtro: FiltroAnomalias, por: str) -> Mapping[tuple[datetime, str], int]:
         """Return how many there are of each moment and severidad (``AnomalySums.over_time``)."""
-        horas = Counter((doc[CONSUMO], doc["severidad"]) for doc in self._docs(filtro, con_archivo))
+        horas = Counter((doc[CONSUMO], doc["severidad"]) for doc in self._docs(filtro))
         if por == "hora":
             return horas
         presenta = self._lector.presenta
@@ -94,9 +93,9 @@ class EmbeddedSums:
             dias[presenta.medianoche(presenta.fecha(momento)), severidad] += n
         return dias
 
-    def spread(self, filtro: FiltroAnomalias, con_archivo: bool) -> Mapping[str, Mapping[Any, int]]:
+    def spread(self, filtro: FiltroAnomalias) -> Mapping[str, Mapping[Any, int]]:
         """Return how many there are of each value (``AnomalySums.spread``)."""
-        docs = self._docs(filtro, con_archivo)
+        docs = self._docs(filtro)
         locales = [doc[CONSUMO].astimezone(self._lector.presenta.zona) for doc in docs]
         return {
             "severidad": Counter(doc["severidad"] for doc in docs),
@@ -112,10 +111,9 @@ class EmbeddedSums:
         hueco_horas: int,
         tras: Lugar | None,
         limite: int,
-        con_archivo: bool,
     ) -> tuple[list[list[Documento]], Lugar | None]:
         """Return the anomalies of each incident after another (``AnomalySums.incidents``)."""
-        suyas = _by_customer(self._docs(filtro, con_archivo))
+        suyas = _by_customer(self._docs(filtro))
         todos = [uno for cliente in sorted(suyas) for uno in split(suyas[cliente], hueco_horas)]
         todos.sort(key=lambda uno: uno[0][CONSUMO], reverse=True)
         if tras is not None:
@@ -136,7 +134,7 @@ class EmbeddedSums:
         suyas = _by_customer(self._docs(filtro))
         return [_customer(cliente, suyas[cliente], hora) for cliente in sorted(suyas)]
 
-    def _docs(self, filtro: FiltroAnomalias, con_archivo: bool = False) -> list[Documento]:
+    def _docs(self, filtro: FiltroAnomalias) -> list[Documento]:
         """Return the anomalies that a filter with both ends lets through, by time."""
         condiciones = match(filtro)
         desde, hasta = filtro.desde, filtro.hasta
@@ -144,12 +142,12 @@ class EmbeddedSums:
             raise ValueError("el filtro no tiene los dos extremos")
         docs = None
         if filtro.propietario_id is None:
-            docs = self._shared(desde, hasta, con_archivo)
+            docs = self._shared(desde, hasta, filtro.con_archivo)
         if docs is not None:
             return [doc for doc in docs if desde <= doc[CONSUMO] < hasta and _fits(filtro, doc)]
         # Of a customer, or what may fit by itself though all that lies around it does not.
         if filtro.propietario_id is not None or hasta - desde <= MITAD:
-            docs = self._read(condiciones, desde, hasta, con_archivo)
+            docs = self._read(condiciones, desde, hasta, filtro.con_archivo)
         if docs is None:
             raise ConsultaInvalidaError(
                 f"hay más de {ANOMALIAS_MAXIMAS} anomalías en esas fechas: pida menos días"

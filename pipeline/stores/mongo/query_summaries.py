@@ -25,7 +25,6 @@ from pipeline.stores.mongo.query_filter import (
     ESTADOS,
     GRAVES,
     bounded,
-    match,
     source,
 )
 from pipeline.stores.mongo.query_sums import DEFECTO, DIA, EXCESO, HORA, AnomalySums, Lugar
@@ -97,10 +96,12 @@ class MongoAnomalySummaries:
 
     def rejected(self, propietario_id: str, desde: datetime, hasta: datetime) -> EnergiaDescartada:
         """Return what people rejected of a customer (``AnomalySummaryQueries.rejected``)."""
-        filtro = FiltroAnomalias(propietario_id, desde, hasta, estados=(DESCARTADA,))
+        filtro = FiltroAnomalias(
+            propietario_id, desde, hasta, estados=(DESCARTADA,), con_archivo=True
+        )
         campos = ("consumo_kwh", "consumo_esperado_kwh")
         grupo = {"_id": None, "n": {"$sum": 1}, "exceso": EXCESO, "defecto": DEFECTO}
-        etapas = [*source(match(filtro), campos, True), {"$group": grupo}]
+        etapas = [*source(filtro, campos), {"$group": grupo}]
         for suma in self._lector.aggregate(ANOMALIAS, etapas):
             return EnergiaDescartada(suma["n"], float(suma["exceso"]), float(suma["defecto"]))
         return EnergiaDescartada(0, 0.0, 0.0)
@@ -111,7 +112,6 @@ class MongoAnomalySummaries:
         hasta: datetime,
         por: str = "dia",
         filtro: FiltroAnomalias = _TODAS,
-        con_archivo: bool = False,
     ) -> list[PuntoSerie]:
         """Return anomalies over time (``AnomalySummaryQueries.series``)."""
         check_words("por", [por], ("hora", "dia"))
@@ -120,23 +120,20 @@ class MongoAnomalySummaries:
         # All of the first day, as all of the last.
         pedido = filtro._replace(desde=min(desde, inicios[0]), hasta=hasta)
         cuentas = self._recuerdo.get(
-            ("serie", pedido, por, con_archivo),
-            lambda: self._sums().over_time(pedido, por, con_archivo),
+            ("serie", pedido, por), lambda: self._sums().over_time(pedido, por)
         )
         return [
             PuntoSerie(momento, {s: cuentas.get((momento, s), 0) for s in GRAVES})
             for momento in inicios
         ]
 
-    def distributions(self, filtro: FiltroAnomalias, con_archivo: bool = False) -> Distribuciones:
+    def distributions(self, filtro: FiltroAnomalias) -> Distribuciones:
         """Return how anomalies are spread (``AnomalySummaryQueries.distributions``)."""
         pedido = bounded(filtro, self._reloj())
-        return self._recuerdo.get(
-            ("reparto", pedido, con_archivo), partial(self._spread, pedido, con_archivo)
-        )
+        return self._recuerdo.get(("reparto", pedido), partial(self._spread, pedido))
 
-    def _spread(self, filtro: FiltroAnomalias, con_archivo: bool) -> Distribuciones:
-        cuentas = self._sums().spread(filtro, con_archivo)
+    def _spread(self, filtro: FiltroAnomalias) -> Distribuciones:
+        cuentas = self._sums().spread(filtro)
         return Distribuciones(
             total=sum(cuentas["estado"].values()),
             por_severidad={s: cuentas["severidad"].get(s, 0) for s in GRAVES},
@@ -153,17 +150,16 @@ class MongoAnomalySummaries:
         hueco_horas: int = 3,
         limite: int = 50,
         cursor: str | None = None,
-        con_archivo: bool = False,
     ) -> Pagina[Incidente]:
         """Return a page of incidents (``AnomalySummaryQueries.incidents``)."""
         check_limit(limite)
         check_limit(hueco_horas + 1, HUECO_MAXIMO + 1)
         pedido = bounded(filtro, self._reloj())
         tras = None if cursor is None else _place(cursor)
-        clave = ("incidentes", pedido, hueco_horas, tras, limite, con_archivo)
+        clave = ("incidentes", pedido, hueco_horas, tras, limite)
 
         def load() -> Pagina[Incidente]:
-            hechos, ultimo = self._sums().incidents(pedido, hueco_horas, tras, limite, con_archivo)
+            hechos, ultimo = self._sums().incidents(pedido, hueco_horas, tras, limite)
             siguiente = None
             if ultimo is not None:
                 siguiente = encode_cursor(_INCIDENTES, hora_absoluta(ultimo[0]), ultimo[1])

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DESCENDING
 
@@ -22,6 +22,7 @@ from pipeline.stores.mongo.query_filter import (
     CONSUMO,
     DETECCION,
     IDS_POR_PREGUNTA,
+    UN_INSTANTE,
     Etapas,
     match,
     source,
@@ -57,48 +58,8 @@ class SumaSemana(NamedTuple):
     ultima_deteccion: datetime
 
 
-class AnomalySums(Protocol):
+class AnomalySums:
     """What is added up of the anomalies of a filter that has both ends."""
-
-    def by_week(
-        self, filtro: FiltroAnomalias, hasta: datetime
-    ) -> Mapping[tuple[str, int], SumaSemana]:
-        """Return the sums of each ``estado`` and week; 0 = the one that ends at ``hasta``."""
-        ...
-
-    def over_time(
-        self, filtro: FiltroAnomalias, por: str, con_archivo: bool
-    ) -> Mapping[tuple[datetime, str], int]:
-        """Return how many there are of each hour ("hora") or local day ("dia") and severidad."""
-        ...
-
-    def spread(self, filtro: FiltroAnomalias, con_archivo: bool) -> Mapping[str, Mapping[Any, int]]:
-        """Return how many there are of each value of each of ``CARAS``."""
-        ...
-
-    def incidents(
-        self,
-        filtro: FiltroAnomalias,
-        hueco_horas: int,
-        tras: Lugar | None,
-        limite: int,
-        con_archivo: bool,
-    ) -> tuple[list[list[Documento]], Lugar | None]:
-        """Return the anomalies of each incident after another; the last one's place if not all."""
-        ...
-
-    def by_customer(self, filtro: FiltroAnomalias, hora: datetime) -> list[Documento]:
-        """Return the sums of each customer (``PipelineSums.by_customer`` says which), by name.
-
-        The evidence of an anomaly is the part of its score above 0.5, squared so that one grave
-        hour outweighs many slight ones, halved with every half-life of age at ``hora`` (as
-        ``suspicion`` has it).
-        """
-        ...
-
-
-class PipelineSums:
-    """``AnomalySums`` by MongoDB itself."""
 
     def __init__(self, lector: MongoReader) -> None:
         self._lector = lector
@@ -110,7 +71,7 @@ class PipelineSums:
     def by_week(
         self, filtro: FiltroAnomalias, hasta: datetime
     ) -> Mapping[tuple[str, int], SumaSemana]:
-        """Return the sums of each ``estado`` and week (``AnomalySums.by_week``)."""
+        """Return the sums of each ``estado`` and week; 0 = the one that ends at ``hasta``."""
         hace = {"$subtract": [hasta - HORA, f"${CONSUMO}"]}
         grupo = {
             "_id": {"estado": "$estado", "semana": {"$floor": {"$divide": [hace, SEMANA / _MS]}}},
@@ -125,21 +86,17 @@ class PipelineSums:
             for fila in self._sums([{"$match": match(filtro)}, {"$group": grupo}])
         }
 
-    def over_time(
-        self, filtro: FiltroAnomalias, por: str, con_archivo: bool
-    ) -> Mapping[tuple[datetime, str], int]:
-        """Return how many there are of each moment and severidad (``AnomalySums.over_time``)."""
+    def over_time(self, filtro: FiltroAnomalias, por: str) -> Mapping[tuple[datetime, str], int]:
+        """Return how many there are of each hour ("hora") or local day ("dia") and severidad."""
         dia = {"$dateTrunc": {"date": f"${CONSUMO}", "unit": "day", "timezone": self._zona}}
         # A reading begins with its hour.
         momento = dia if por == "dia" else f"${CONSUMO}"
         grupo = {"_id": {"momento": momento, "severidad": "$severidad"}, "n": {"$sum": 1}}
-        filas = self._sums(
-            [*source(match(filtro), (CONSUMO, "severidad"), con_archivo), {"$group": grupo}]
-        )
+        filas = self._sums([*source(filtro, (CONSUMO, "severidad")), {"$group": grupo}])
         return {(fila["_id"]["momento"], fila["_id"]["severidad"]): fila["n"] for fila in filas}
 
-    def spread(self, filtro: FiltroAnomalias, con_archivo: bool) -> Mapping[str, Mapping[Any, int]]:
-        """Return how many there are of each value (``AnomalySums.spread``)."""
+    def spread(self, filtro: FiltroAnomalias) -> Mapping[str, Mapping[Any, int]]:
+        """Return how many there are of each value of each of ``CARAS``."""
         local = {"date": f"${CONSUMO}", "timezone": self._zona}
         de_cara = dict(
             zip(
@@ -156,7 +113,7 @@ class PipelineSums:
         }
         caras["tipo"].insert(0, {"$unwind": "$tipos_anomalia"})
         campos = (CONSUMO, "severidad", "estado", "tipos_anomalia")
-        (hay,) = self._sums([*source(match(filtro), campos, con_archivo), {"$facet": caras}])
+        (hay,) = self._sums([*source(filtro, campos), {"$facet": caras}])
         return {cara: {fila["_id"]: fila["n"] for fila in hay[cara]} for cara in CARAS}
 
     def incidents(
@@ -165,14 +122,13 @@ class PipelineSums:
         hueco_horas: int,
         tras: Lugar | None,
         limite: int,
-        con_archivo: bool,
     ) -> tuple[list[list[Documento]], Lugar | None]:
-        """Return the anomalies of each incident after another (``AnomalySums.incidents``)."""
-        comienzos = self._beginnings(filtro, hueco_horas, tras, limite + 1, con_archivo)
+        """Return the anomalies of each incident after a place; the last one's if there are more."""
+        comienzos = self._beginnings(filtro, hueco_horas, tras, limite + 1)
         pagina = comienzos[:limite]
         if not pagina:
             return [], None
-        suyas = self._members(filtro._replace(desde=pagina[-1][0]), pagina, con_archivo)
+        suyas = self._members(filtro._replace(desde=pagina[-1][0]), pagina)
         hechos = {
             (uno[0][CONSUMO], uno[0]["propietario_id"]): uno
             for docs in suyas.values()
@@ -187,21 +143,19 @@ class PipelineSums:
         hueco_horas: int,
         tras: Lugar | None,
         limite: int,
-        con_archivo: bool,
     ) -> list[Lugar]:
         """Return the places of the incidents after another."""
-        condiciones = match(filtro)
         despues: Etapas = []
         if tras is not None:
             momento, cliente = tras
-            condiciones[CONSUMO] = {**condiciones[CONSUMO], "$lte": momento}
+            filtro = filtro._replace(hasta=min(momento + UN_INSTANTE, filtro.hasta or momento))
             misma = {CONSUMO: momento, "propietario_id": {"$gt": cliente}}
             despues = [{"$match": {"$or": [{CONSUMO: {"$lt": momento}}, misma]}}]
         previa = {"$shift": {"output": f"${CONSUMO}", "by": -1}}
         pasadas = {"$subtract": [f"${CONSUMO}", {"$ifNull": ["$previa", datetime(1990, 1, 1)]}]}
         filas = self._sums(
             [
-                *source(condiciones, ("propietario_id", CONSUMO), con_archivo),
+                *source(filtro, ("propietario_id", CONSUMO)),
                 {
                     "$setWindowFields": {
                         "partitionBy": "$propietario_id",
@@ -218,20 +172,25 @@ class PipelineSums:
         return [(fila[CONSUMO], fila["propietario_id"]) for fila in filas]
 
     def _members(
-        self, filtro: FiltroAnomalias, pagina: Sequence[Lugar], con_archivo: bool
+        self, filtro: FiltroAnomalias, pagina: Sequence[Lugar]
     ) -> dict[str, list[Documento]]:
         """Return the anomalies of the customers of a page, each one's by time."""
         clientes = list(dict.fromkeys(cliente for _, cliente in pagina))
         suyas: dict[str, list[Documento]] = defaultdict(list)
         for inicio in range(0, len(clientes), IDS_POR_PREGUNTA):
             de = {"propietario_id": {"$in": clientes[inicio : inicio + IDS_POR_PREGUNTA]}}
-            etapas = source(de | match(filtro) | de, DE_INCIDENTE, con_archivo)
-            for doc in self._sums([*etapas, {"$sort": {CONSUMO: ASCENDING}}]):
+            etapas = [*source(filtro, DE_INCIDENTE, de), {"$sort": {CONSUMO: ASCENDING}}]
+            for doc in self._sums(etapas):
                 suyas[doc["propietario_id"]].append(doc)
         return suyas
 
     def by_customer(self, filtro: FiltroAnomalias, hora: datetime) -> list[Documento]:
-        """Return the sums of each customer (``AnomalySums.by_customer``)."""
+        """Return the sums of each customer, by name.
+
+        The evidence of an anomaly is the part of its score above 0.5, squared so that one grave
+        hour outweighs many slight ones, halved with every half-life of age at ``hora`` (as
+        ``suspicion`` has it).
+        """
         edad = {"$max": [{"$subtract": [hora, f"${CONSUMO}"]}, 0]}
         sobre = {"$max": [{"$subtract": [{"$multiply": [2, "$score_anomalia"]}, 1]}, 0]}
         vigencia = {"$pow": [0.5, {"$divide": [edad, SEMIVIDA / _MS]}]}
@@ -251,7 +210,7 @@ class PipelineSums:
         }
         return self._sums(
             [
-                *source(match(filtro), (*DE_INCIDENTE, "es_sospechoso"), con_archivo=False),
+                *source(filtro, (*DE_INCIDENTE, "es_sospechoso")),
                 {"$sort": {CONSUMO: ASCENDING}},
                 {"$group": grupo},
                 {"$sort": {"_id": ASCENDING}},

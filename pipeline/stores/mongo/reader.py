@@ -72,7 +72,7 @@ class MongoReader:
         self,
         coleccion: str,
         condiciones: Mapping[str, Any],
-        campos: Mapping[str, Any],
+        campos: Mapping[str, Any] | None,
         orden: OrdenDeLista,
         limite: int,
     ) -> list[Documento]:
@@ -80,17 +80,6 @@ class MongoReader:
         with self.taken():
             cursor = self.base[coleccion].find(condiciones, campos, max_time_ms=self._limite_ms)
             return list(cursor.sort(list(orden)).limit(limite))
-
-    def find_one(
-        self, colecciones: Sequence[str], condiciones: Mapping[str, Any]
-    ) -> tuple[Documento, str] | None:
-        """Return a document and its collection, the first of some that has one."""
-        with self.taken():
-            for nombre in colecciones:
-                doc = self.base[nombre].find_one(condiciones, max_time_ms=self._limite_ms)
-                if doc is not None:
-                    return doc, nombre
-        return None
 
     def aggregate(self, coleccion: str, etapas: Sequence[Mapping[str, Any]]) -> list[Documento]:
         """Return what a pipeline gives."""
