@@ -27,7 +27,7 @@ from apoyo_deriva import (
     poblacion,
     version,
 )
-from apoyo_entrenamiento import HistoriaEnMemoria, en_vivo
+from apoyo_entrenamiento import HASTA, PARTICIONES, HistoriaEnMemoria, en_memoria, en_vivo
 
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Lecturas, instante
@@ -35,10 +35,11 @@ from detection.errors import PermanentError, TransientError
 from detection.features.hourly import RASGOS
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from serving.model_package import save_paquete
+from serving.model_package import load_paquete, save_paquete
 from serving.registry import Registro
 from serving.settings import Settings
 from training.drift import (
+    Recientes,
     latest_days,
     main,
     measure_drift,
@@ -52,9 +53,11 @@ from training.drift_comparison import (
     FILAS_MINIMAS,
     ROJO,
     VERDE,
+    ColumnaDeriva,
     ResultadoDeriva,
     compare_distributions,
     match_season,
+    traffic_light,
 )
 from training.fit import Aprendido, learn
 
@@ -64,7 +67,9 @@ def nombres(resultado: ResultadoDeriva) -> set[str]:
     return {columna.nombre for columna in resultado.movidas}
 
 
-@pytest.mark.parametrize("semilla", SEMILLAS)
+@pytest.mark.parametrize(
+    "semilla", [SEMILLAS[0], *(pytest.param(s, marks=pytest.mark.lenta) for s in SEMILLAS[1:])]
+)
 def test_una_semana_normal_de_primavera_tras_un_mes_normal_de_invierno_es_verde(
     semilla: int,
 ) -> None:
@@ -75,7 +80,7 @@ def test_una_semana_normal_de_primavera_tras_un_mes_normal_de_invierno_es_verde(
     assert len(resultado.columnas) == len(RASGOS) + len(COLUMNAS_SCORE)
 
 
-@pytest.mark.parametrize("factor", [1.6, 0.6])
+@pytest.mark.parametrize("factor", [1.6, pytest.param(0.6, marks=pytest.mark.lenta)])
 def test_un_cambio_de_todos_es_rojo_y_dice_que_se_ha_movido(factor: float) -> None:
     """Everybody at +60 % or -40 % is red, and what tells the level of a day is named."""
     semilla = SEMILLAS[0]
@@ -99,6 +104,7 @@ def referencia_de_verdad() -> tuple[HistoriaEnMemoria, Aprendido]:
     return HistoriaEnMemoria(lecturas, en_vivo(lecturas).veredictos), aprendido
 
 
+@pytest.mark.lenta
 def test_la_referencia_de_una_version_y_una_semana_normal_son_de_la_misma_gente() -> None:
     """With many under suspicion a normal week is green, against what training really leaves."""
     historia, aprendido = referencia_de_verdad()
@@ -111,6 +117,17 @@ def test_la_referencia_de_una_version_y_una_semana_normal_son_de_la_misma_gente(
     mes, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, MES, particiones=2)
     # The last month, seen as the reference is seen, is part of it.
     assert compare_distributions(referencia, mes).semaforo == VERDE
+
+
+def test_lo_que_deja_un_entrenamiento_se_compara_con_los_dias_recientes(
+    paquete_entrenado: Path,
+) -> None:
+    """The last week that a version has learnt from, seen as drift sees it, has not moved."""
+    referencia = pd.read_parquet(paquete_entrenado / "referencia.parquet")
+    modelo, semana = load_paquete(paquete_entrenado, "v"), Recientes(HASTA - 7 * 24, HASTA)
+    actual, _ = read_actual(en_memoria(), MADRID, PARAMS, modelo, semana, particiones=PARTICIONES)
+    assert set(actual) == set(referencia)
+    assert compare_distributions(referencia, actual).semaforo != ROJO
 
 
 def sintetico(
@@ -128,7 +145,7 @@ def sintetico(
     return pd.DataFrame({**columnas, "laborable": laborable, "hora": hora})
 
 
-@pytest.mark.parametrize("finde", [0.0, 1.0])
+@pytest.mark.parametrize("finde", [0.0, pytest.param(1.0, marks=pytest.mark.lenta)])
 def test_otra_mezcla_de_laborables_y_fines_de_semana_es_verde(finde: float) -> None:
     """More or no weekend hours are no drift, though weekends look nothing like weekdays."""
     referencia = sintetico(20_000, 1)
@@ -147,20 +164,37 @@ def test_la_mezcla_se_iguala_celda_a_celda() -> None:
     assert (cuotas[0] - cuotas[1]).abs().max() < 2e-4
 
 
-@pytest.mark.parametrize(
-    ("movidos", "semaforo"),
-    [
-        (RASGOS[:1], AMBAR),
-        (RASGOS[: len(RASGOS) // 3], AMBAR),
-        (RASGOS[: len(RASGOS) // 3 + 1], ROJO),
-        (("score_anomalia",), ROJO),
-        (("score_offline",), ROJO),
-    ],
-)
+COLORES: list[tuple[Sequence[str], str]] = [
+    (RASGOS[:1], AMBAR),
+    (RASGOS[: len(RASGOS) // 3], AMBAR),
+    (RASGOS[: len(RASGOS) // 3 + 1], ROJO),
+    (("score_anomalia",), ROJO),
+    (("score_offline",), ROJO),
+]
+"""One feature is amber, more than a third or any score red."""
+
+
+@pytest.mark.parametrize(("movidos", "semaforo"), COLORES)
 def test_el_color_depende_de_cuantas_columnas_y_de_cuales(
     movidos: Sequence[str], semaforo: str
 ) -> None:
-    """One feature is amber, more than a third or any score red; exactly those are named."""
+    """The light of what has been measured, and the share of the features."""
+    columnas = [
+        ColumnaDeriva(c, 0.5 * (c in movidos), 0.3, c in movidos, 0.5, 0.5)
+        for c in (*RASGOS, *COLUMNAS_SCORE)
+    ]
+    de_rasgos = [m for m in movidos if m in RASGOS]
+    assert traffic_light(columnas) == (semaforo, pytest.approx(len(de_rasgos) / len(RASGOS)))
+
+
+@pytest.mark.parametrize(
+    ("movidos", "semaforo"),
+    [COLORES[2], *(pytest.param(*c, marks=pytest.mark.lenta) for c in COLORES if c != COLORES[2])],
+)
+def test_solo_lo_que_se_mueve_se_nombra_y_da_el_color(
+    movidos: Sequence[str], semaforo: str
+) -> None:
+    """Exactly the columns of which all values are a little higher are named."""
     resultado = compare_distributions(sintetico(8_000, 5), sintetico(3_000, 6, movidos=movidos))
     assert resultado.semaforo == semaforo
     assert nombres(resultado) == set(movidos)
