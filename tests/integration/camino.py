@@ -36,7 +36,7 @@ def esperar(
     limite = time.monotonic() + plazo_s
     while not que():
         assert time.monotonic() < limite, f"not in time: {texto}{_said(registros)}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def _said(registros: Sequence[Path]) -> str:

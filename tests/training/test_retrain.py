@@ -87,7 +87,7 @@ def esperar(condicion: Callable[[], bool]) -> None:
     limite = time.monotonic() + PLAZO_S
     while not condicion():
         assert time.monotonic() < limite
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 # ---- Why it trains, and why not ----
