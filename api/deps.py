@@ -160,13 +160,7 @@ CursorPedido = Annotated[
 
 
 class Auditor:
-    """Writes down who changes what, before it is changed; without that nothing is changed.
-
-    Parameters
-    ----------
-    recursos : Recursos
-    peticion : Request
-    """
+    """Writes down who changes what, before it is changed; without that nothing is changed."""
 
     def __init__(self, recursos: Todo, peticion: Request) -> None:
         self._recursos = recursos

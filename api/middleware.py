@@ -55,12 +55,7 @@ class _Respuesta:
 
 
 class AccessLog:
-    """Gives each request its id, catches what nobody caught, and writes the access log.
-
-    Parameters
-    ----------
-    metricas : ApiMetrics
-    """
+    """Gives each request its id, catches what nobody caught, and writes the access log."""
 
     def __init__(self, app: ASGIApp, metricas: ApiMetrics) -> None:
         self.app = app
@@ -103,13 +98,7 @@ class AccessLog:
 
 
 class CallerLimit:
-    """Notes whose key a request carries, and answers 429 to who asks too often.
-
-    Parameters
-    ----------
-    claves : KnownKeys
-    limite : RequestLimit
-    """
+    """Notes whose key a request carries, and answers 429 to who asks too often."""
 
     def __init__(self, app: ASGIApp, claves: KnownKeys, limite: RequestLimit) -> None:
         self.app = app

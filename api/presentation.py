@@ -67,10 +67,6 @@ class RespuestaConEtag:
     """The ``ETag`` of an answer, against the one that the client has.
 
     It is of the answer itself: weak, since the same answer may be compressed or not.
-
-    Parameters
-    ----------
-    peticion : Request
     """
 
     peticion: Request

@@ -21,8 +21,7 @@ from api.deps import Ahora, AnomaliasDep, Historico, tope
 from api.errors import respuestas
 from api.params import Archivadas, Desde, Hasta, IdClienteOTodos, make_intervalo
 from api.presentation import Presenta, responder
-from api.schemas import Umbrales
-from api.stats.schemas import Histograma, PuntoDeSerie, Reparto, Serie
+from api.stats.schemas import Histograma, PuntoDeSerie, Reparto, Serie, Umbrales
 from detection.params import Params
 from pipeline.stores.record_base import PorEstado, PorSeveridad
 

@@ -37,7 +37,6 @@ class FiltrosPedidos:
 
     Parameters
     ----------
-    propietario_id : str or None
     desde, hasta : str or None
         As they came.
     severidades, tipos, estados : sequence of str

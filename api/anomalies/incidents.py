@@ -18,7 +18,7 @@ from api.deps import Ahora, AnomaliasDep, CursorPedido, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import Archivadas
-from api.presentation import Presenta, responder
+from api.presentation import Presenta
 from pipeline.stores.anomaly_records import Incidente
 from pipeline.stores.query_limits import Pagina
 
@@ -63,10 +63,6 @@ def incidencias(
             filtro, hueco_horas=HUECO_HORAS, limite=cuantas, cursor=donde
         )
 
-    if salida.es_fichero:
-        return salida.whole(
-            "incidencias", Incidente, pagina, lambda fila: fila,
-            INCIDENCIAS_MAXIMAS,
-        )  # fmt: skip
-    filas, siguiente = pagina(cursor, limite)
-    return responder(PaginaIncidentes(elementos=filas, siguiente=siguiente, truncado=False))
+    return salida.page(
+        "incidencias", PaginaIncidentes, pagina, cursor, limite, INCIDENCIAS_MAXIMAS, truncado=False
+    )

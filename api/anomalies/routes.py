@@ -44,14 +44,7 @@ IdAnomalia = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Lista:
-    """A list of anomalies that is asked for.
-
-    Parameters
-    ----------
-    anomalias : AnomalyQueries
-    filtro : FiltroAnomalias
-    orden : {"deteccion", "consumo", "score"}
-    """
+    """A list of anomalies that is asked for."""
 
     anomalias: AnomalyQueries
     filtro: FiltroAnomalias
@@ -83,7 +76,7 @@ class Lista:
         if salida.es_fichero:
             if not self.page(None, 1).elementos:
                 al_faltar()
-            return salida.whole(nombre, Anomalia, self.page, lambda fila: fila)
+            return salida.whole(nombre, Anomalia, self.page)
         filas, siguiente = self.page(cursor, limite)
         if not filas and cursor is None:
             al_faltar()

@@ -10,11 +10,9 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api.customer_check import NO_EXISTE, check_cliente
 from api.customers.schemas import (
-    ClienteActual,
     ClienteSospechoso,
     PaginaClientes,
     PaginaSospechosos,
-    Pares,
     Perfil,
 )
 from api.deps import Ahora, CursorPedido, Historico, Recursos, Todo, tope
@@ -25,6 +23,7 @@ from api.presentation import Presenta, responder
 from detection.errors import TransientError
 from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_limits import Pagina
+from pipeline.stores.records import ComparacionPares, EstadoCliente
 
 log = logging.getLogger("api")
 router = APIRouter(prefix="/api/clientes", tags=["clientes"])
@@ -55,7 +54,6 @@ _ORDEN_DEL_ALMACEN = {
 )
 def buscar(
     historico: Historico,
-    presenta: Presenta,
     salida: ConSalida,
     buscar: Annotated[
         str,
@@ -69,15 +67,13 @@ def buscar(
 ) -> Response:  # fmt: skip
     """Return the customers whose name begins with a text, then those that contain it."""
 
-    def pagina(donde: str | None, cuantos: int) -> Pagina[ClienteActual]:
+    def pagina(donde: str | None, cuantos: int) -> Pagina[EstadoCliente]:
         nombres, siguiente = historico.customers.search(buscar, cuantos, donde)
         estados = historico.customers.states(nombres) if nombres else {}
-        return Pagina([ClienteActual.of(n, estados.get(n), presenta) for n in nombres], siguiente)
+        # One whose rows have just gone has no more than its name.
+        return Pagina([estados.get(n) or EstadoCliente.nothing_of(n) for n in nombres], siguiente)
 
-    if salida.es_fichero:
-        return salida.whole("clientes", ClienteActual, pagina, lambda c: c, CLIENTES_MAXIMOS)
-    elementos, siguiente = pagina(cursor, limite)
-    return responder(PaginaClientes(elementos=elementos, siguiente=siguiente))
+    return salida.page("clientes", PaginaClientes, pagina, cursor, limite, CLIENTES_MAXIMOS)
 
 
 @router.get(
@@ -105,9 +101,7 @@ def ranking(
 ) -> Response:
     """Return the most suspicious customers."""
     sospechosos = rank(recursos, presenta, ahora, orden, limite)
-    if salida.es_fichero:
-        return salida.rows("clientes_sospechosos", ClienteSospechoso, [sospechosos.elementos])
-    return responder(sospechosos)
+    return salida.answer("clientes_sospechosos", sospechosos)
 
 
 def rank(
@@ -136,7 +130,7 @@ def _suspicious_now(recursos: Recursos, nombres: list[str]) -> dict[str, bool]:
     except TransientError as error:
         log.warning("el orden por sospecha va sin el histórico: %s", error)
         return {}
-    return {nombre: estado.es_sospechoso for nombre, estado in estados.items()}
+    return {nombre: bool(estado.es_sospechoso) for nombre, estado in estados.items()}
 
 
 @router.get(
@@ -163,9 +157,14 @@ def perfil(
         fin = ultima.timestamp_consumo + HORA
     else:
         fin = read_instante(hasta, presenta, "hasta", fin_de_dia=True)
-    franjas = historico.customers.profile(propietario_id, fin)
-    comparado = historico.peers.profile(propietario_id, fin)
-    return responder(Perfil.of(propietario_id, fin, franjas, comparado, presenta))
+    return responder(
+        Perfil(
+            propietario_id=propietario_id,
+            hasta=presenta.hora(fin),
+            franjas=historico.customers.profile(propietario_id, fin),
+            **historico.peers.profile(propietario_id, fin)._asdict(),
+        )
+    )
 
 
 @router.get(
@@ -173,16 +172,14 @@ def perfil(
     summary="Un cliente hora a hora, junto a los demás",
     description=f"Los demás van llevados a la media de este; {DIAS_PARES} días como mucho.",
     response_description="Las dos series y su correlación",
-    response_model=Pares,
+    response_model=ComparacionPares,
     responses=respuestas(404, 503, e404=NO_EXISTE),
 )
 def pares(
     historico: Historico,
-    presenta: Presenta,
     intervalo: Annotated[Intervalo, Depends(EntreFechas(7, DIAS_PARES))],
     propietario_id: IdCliente,
 ) -> Response:
     """Return a customer's hours beside those of others."""
     check_cliente(historico, propietario_id)
-    comparacion = historico.peers.hours(propietario_id, intervalo.desde, intervalo.hasta)
-    return responder(Pares.of(propietario_id, comparacion, presenta))
+    return responder(historico.peers.hours(propietario_id, intervalo.desde, intervalo.hasta))

@@ -26,10 +26,7 @@ from api.errors import PromocionNoAdmitida, respuestas, sin_direcciones
 from api.models.schemas import (
     CambioCampeon,
     CampeonNuevo,
-    ComparacionSombra,
     ExamenVersion,
-    LecturaSombra,
-    ParSombra,
     Promocion,
     Reentrenamiento,
     Reentrenamientos,
@@ -38,6 +35,7 @@ from api.models.schemas import (
     version_number,
 )
 from detection.errors import PermanentError
+from pipeline.stores.records import ComparacionSombra
 from serving.champion import (
     Examen,
     PromocionRechazadaError,
@@ -198,7 +196,6 @@ def historial(
 )
 def sombra(
     historico: Historico,
-    ajustes: Ajustes,
     aspirante: Annotated[
         str | None,
         Query(
@@ -214,24 +211,8 @@ def sombra(
         if not conocidas:
             return ComparacionSombra()
         aspirante = max(conocidas, key=lambda nombre: (version_number(nombre) or 0, nombre))
-    resumen = historico.shadow.summary(aspirante)
-    zona = ZoneInfo(ajustes.zona_horaria)
-    filas = [
-        LecturaSombra.model_validate({c: _local(v, zona) for c, v in fila._asdict().items()})
-        for fila in historico.shadow.differences(aspirante, limite)
-    ]
-    return ComparacionSombra(
-        version_aspirante=aspirante,
-        lecturas=resumen.lecturas,
-        coinciden=resumen.coinciden,
-        mas_graves=resumen.mas_graves,
-        menos_graves=resumen.menos_graves,
-        pares=[
-            ParSombra(campeon=campeon, aspirante=otro, lecturas=n)
-            for (campeon, otro), n in sorted(resumen.pares.items())
-        ],
-        elementos=filas,
-    )
+    diferencias = historico.shadow.differences(aspirante, limite)
+    return historico.shadow.summary(aspirante).model_copy(update={"elementos": diferencias})
 
 
 @router.get(

@@ -144,45 +144,6 @@ class CampeonNuevo(BaseModel):
     )
 
 
-class ParSombra(BaseModel):
-    """How many readings have one pair of severities."""
-
-    model_config = _de("Lecturas con una pareja de severidades.")
-    campeon: str = Field(description="La del veredicto", examples=["normal"])
-    aspirante: str = Field(description="La de la sombra", examples=["alta"])
-    lecturas: int = Field(ge=0, description="Cuántas", examples=[12])
-
-
-class LecturaSombra(BaseModel):
-    """A reading that both judged."""
-
-    model_config = _de("Una lectura que han puntuado los dos.", atributos=True)
-    propietario_id: str = Field(description="Cliente", examples=["CLI_00001"])
-    timestamp_consumo: datetime = Field(description="Comienzo de la hora")
-    version_campeon: str = Field(description="Quién dio el veredicto")
-    version_aspirante: str = Field(description="Quién puntuó en la sombra")
-    score_campeon: float = Field(ge=0, le=1, description="Puntuación del veredicto, de 0 a 1")
-    score_aspirante: float = Field(ge=0, le=1, description="Puntuación en la sombra, de 0 a 1")
-    severidad_campeon: str = Field(description="Severidad del veredicto", examples=["normal"])
-    severidad_aspirante: str = Field(description="Severidad en la sombra", examples=["alta"])
-
-
-class ComparacionSombra(BaseModel):
-    """What a challenger in shadow would have said."""
-
-    model_config = _de("Qué habría dicho el aspirante, donde importa.")
-    version_aspirante: str | None = Field(
-        None, description="El comparado; nulo = ninguno ha puntuado en la sombra"
-    )
-    lecturas: int = Field(0, ge=0, description="Lecturas comparadas: anómalas para uno de los dos")
-    coinciden: int = Field(0, ge=0, description="Con la misma severidad")
-    mas_graves: int = Field(0, ge=0, description="Más graves para el aspirante")
-    menos_graves: int = Field(0, ge=0, description="Menos graves para el aspirante")
-    pares: list[ParSombra] = Field(default=[], description="Por parejas de severidades")
-    elementos: list[LecturaSombra] = Field(default=[], description="Las que más difieren, primero")
-    siguiente: None = Field(None, description="Siempre nulo")
-
-
 class Reentrenamiento(BaseModel):
     """One run of the retraining job."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Response
@@ -13,6 +13,7 @@ from api.deps import Administrador, Ahora, LectorDep, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
 from api.models.schemas import version_number
 from detection.errors import TransientError
+from pipeline.stores.postgres.audit import Anotacion
 from serving.consumer_health import (
     ConsumerState,
     ConsumersView,
@@ -161,29 +162,11 @@ class ClaveDada(BaseModel):
     )
 
 
-class AnotacionAuditoria(BaseModel):
-    """One row of the audit."""
-
-    model_config = ConfigDict(json_schema_extra={"description": "Un cambio que alguien pidió."})
-    id: int = Field(description="Número de anotación, creciente", examples=[17])
-    momento: datetime = Field(description="Cuándo se pidió")
-    clave: str = Field(description="De quién es la clave", examples=["ana (1f3a99c0)"])
-    rol: str = Field(description="Rol de la clave", examples=["analista"])
-    accion: str = Field(description="Qué se pidió", examples=["veredicto"])
-    objeto: str = Field(description="Sobre qué", examples=["anomalia 6745a1b2c3d4e5f6a7b8c9d0"])
-    detalle: dict[str, Any] = Field(
-        description="Con qué valores; «fallo» si al final no se hizo",
-        examples=[{"estado": "confirmada"}],
-    )
-    ip: str = Field(description="Desde qué dirección", examples=["10.0.0.7"])
-    peticion_id: str = Field(description="La petición, en el registro de la API")
-
-
 class Anotaciones(BaseModel):
     """A page of the audit."""
 
     model_config = ConfigDict(json_schema_extra={"description": "Anotaciones, la última primero."})
-    elementos: list[AnotacionAuditoria] = Field(description="Las anotaciones")
+    elementos: list[Anotacion] = Field(description="Las anotaciones")
     siguiente: int | None = Field(None, description="«antes_de» de la página que sigue")
 
 
@@ -303,12 +286,7 @@ def auditoria(
     filas = recursos.auditoria.latest(limite + 1, antes_de)
     pagina = filas[:limite]
     return Anotaciones(
-        elementos=[
-            AnotacionAuditoria.model_validate(
-                {c: getattr(f, c) for c in AnotacionAuditoria.model_fields}
-            )
-            for f in pagina
-        ],
+        elementos=pagina,
         siguiente=pagina[-1].id if len(filas) > limite else None,
     )
 

@@ -33,6 +33,7 @@ from pipeline.stores.records import (
     CeldaCalor,
     CeldaSemana,
     ComparacionPares,
+    ComparacionSombra,
     DiaCliente,
     DiaGlobal,
     EstadisticasCliente,
@@ -43,7 +44,6 @@ from pipeline.stores.records import (
     PerfilComparado,
     PuntoBanda,
     ResumenHistoria,
-    ResumenSombra,
 )
 
 # ---- The history ----
@@ -147,17 +147,15 @@ class CustomerQueries(Protocol):
 class PeerQueries(Protocol):
     """A customer beside others, and beside what the detector expects of it."""
 
-    def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado | None:
+    def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado:
         """Return a customer's last 7 days, its 28 days before them, and its peers' last 28.
 
-        None = it has no reading in them.
+        Empty where it has no reading in them.
         """
         ...
 
-    def hours(
-        self, propietario_id: str, desde: datetime, hasta: datetime
-    ) -> ComparacionPares | None:
-        """Return a customer's hours beside its peers'; None = it has no reading between."""
+    def hours(self, propietario_id: str, desde: datetime, hasta: datetime) -> ComparacionPares:
+        """Return a customer's hours beside its peers'; empty if it has no reading between."""
         ...
 
     def band(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
@@ -186,7 +184,7 @@ class TotalQueries(Protocol):
 class ShadowQueries(Protocol):
     """Challengers that score in shadow."""
 
-    def summary(self, version_aspirante: str) -> ResumenSombra:
+    def summary(self, version_aspirante: str) -> ComparacionSombra:
         """Return how a challenger in shadow compares with the champion."""
         ...
 

@@ -246,7 +246,6 @@ class Conexion:
 
     Parameters
     ----------
-    settings : Settings
     programa : str
         What the server's list of connections shows.
     paciencia : Paciencia
