@@ -19,8 +19,16 @@ from api.anomalies.schemas import (
     VeredictoPedido,
     VeredictosPedidos,
 )
-from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, Analista, AnomaliasDep, AuditorDep, Todo, tope
+from api.deps import (
+    NO_EXISTE,
+    Ahora,
+    Analista,
+    AnomaliasDep,
+    AuditorDep,
+    Todo,
+    check_cliente_sin_nada,
+    tope,
+)
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import IdClienteOTodos

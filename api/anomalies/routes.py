@@ -11,8 +11,15 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from api.anomalies.filters import ConFiltros, FiltrosDeCliente, FiltrosDeCriticas, list_filter
 from api.anomalies.schemas import ID_ANOMALIA, PaginaAnomalias
-from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, AnomaliasDep, CursorPedido, Todo, tope
+from api.deps import (
+    NO_EXISTE,
+    Ahora,
+    AnomaliasDep,
+    CursorPedido,
+    Todo,
+    check_cliente_sin_nada,
+    tope,
+)
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import Archivadas, IdCliente

@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.customer_check import NO_EXISTE, check_cliente
 from api.customers.schemas import (
     ClienteSospechoso,
     PaginaClientes,
     PaginaSospechosos,
     Perfil,
 )
-from api.deps import Ahora, CursorPedido, Historico, Recursos, Todo, tope
+from api.deps import NO_EXISTE, Ahora, CursorPedido, Historico, Recursos, Todo, check_cliente, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import CLIENTE_MAXIMO, EntreFechas, Hasta, IdCliente, Intervalo, read_instante

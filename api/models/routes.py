@@ -14,7 +14,6 @@ from api.api_keys import ApiKey
 from api.deps import (
     Administrador,
     Ahora,
-    Ajustes,
     Auditor,
     AuditorDep,
     Historico,
@@ -34,6 +33,7 @@ from api.models.schemas import (
     VersionesModelo,
     version_number,
 )
+from api.presentation import Presenta
 from detection.errors import PermanentError
 from pipeline.stores.records import ComparacionSombra
 from serving.champion import (
@@ -172,16 +172,14 @@ def versiones(recursos: Todo, limite: Annotated[int, tope(50, 500)] = 50) -> Ver
     responses=respuestas(503),
 )
 def historial(
-    modelos: ModelosDep, ajustes: Ajustes, limite: Annotated[int, tope(50)] = 50
+    modelos: ModelosDep, presenta: Presenta, limite: Annotated[int, tope(50)] = 50
 ) -> Reentrenamientos:
     """Return the runs of the retraining job."""
-    zona = ZoneInfo(ajustes.zona_horaria)
-    return Reentrenamientos(
-        elementos=[
-            Reentrenamiento.model_validate({c: _local(v, zona) for c, v in fila.items()})
-            for fila in modelos.historial(limite)
-        ]
-    )
+    filas = [
+        {c: presenta.hora(v) if isinstance(v, datetime) else v for c, v in fila.items()}
+        for fila in modelos.historial(limite)
+    ]
+    return Reentrenamientos(elementos=[Reentrenamiento.model_validate(fila) for fila in filas])
 
 
 @router.get(
@@ -329,7 +327,3 @@ def _nombrar(
 
 def _texto(version: int | None) -> str:
     return "ninguno" if version is None else f"la versión {version}"
-
-
-def _local(valor: Any, zona: ZoneInfo) -> Any:
-    return valor.astimezone(zona) if isinstance(valor, datetime) else valor

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import AnomaliasDep, CursorPedido, Todo, tope
+from api.deps import NO_EXISTE, AnomaliasDep, CursorPedido, Todo, check_cliente_sin_nada, tope
 from api.errors import Invalida, respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import FORMA_MES, IdCliente, MesPedido

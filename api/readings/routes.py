@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.customer_check import NO_EXISTE, check_cliente
-from api.deps import CursorPedido, Historico, tope
+from api.deps import NO_EXISTE, CursorPedido, Historico, check_cliente, tope
 from api.errors import Invalida, respuestas
 from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import (

@@ -8,8 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
-from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, AnomaliasDep, Historico, Todo
+from api.deps import NO_EXISTE, Ahora, AnomaliasDep, Historico, Todo, check_cliente_sin_nada
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import EntreFechas, IdCliente, Intervalo, MesPedido

@@ -52,7 +52,7 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "uvicorn": ("serving/web/server.py",),
     "fastapi": ("serving/web/", "pipeline/generator/", "api/"),
     "starlette": ("serving/web/", "pipeline/generator/", "api/"),
-    "limits": ("api/rate_limit.py",),
+    "limits": ("api/middleware.py",),
     "prometheus_client": ("serving/metrics.py",),
     "streamlit": ("dashboard/",),
     "jinja2": ("training/evaluation/html_report.py",),

@@ -161,8 +161,8 @@ PARAMETROS = {
     "tras": "",
     "maximo": 1000,
 }
-SIN_TABLAS = {"ESTIMADAS", "ESTIMADAS_ARCHIVO"}
-"""They ask the server what it thinks, and no table of ours."""
+SIN_TABLAS = {"ESTIMADAS"}
+"""It asks the server what it thinks, and no table of ours."""
 
 
 def _consultas_sql() -> dict[str, str]:

@@ -22,7 +22,6 @@ TURNO = Paciencia(PREGUNTA.silencio_s)
 """Whoever has the turn keeps it while they work, and for as long as PostgreSQL answers."""
 TURNO_MS = 300_000
 """Hundreds of anomalies take seconds: a process that froze half way lets the others go on."""
-_LIMITE = "SET LOCAL statement_timeout = %s"
 _OCIOSA = "SET LOCAL idle_in_transaction_session_timeout = %s"
 _ANOTA = """
 INSERT INTO auditoria (clave, rol, accion, objeto, detalle, ip, peticion_id)
@@ -86,8 +85,10 @@ class AuditoriaPostgres:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._conexion = Conexion(settings, "consumo auditoría", PREGUNTA)
-        self._turno = Conexion(settings, "consumo turno de veredictos", TURNO, LIMITE_MS / 1000)
+        self._conexion = Conexion(settings, "consumo auditoría", PREGUNTA, limite_ms=LIMITE_MS)
+        self._turno = Conexion(
+            settings, "consumo turno de veredictos", TURNO, LIMITE_MS / 1000, LIMITE_MS
+        )
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -104,7 +105,6 @@ class AuditoriaPostgres:
         hecho = False
         try:
             with self._turno.transaction() as cursor:
-                cursor.execute(_LIMITE, (LIMITE_MS,))
                 cursor.execute(_OCIOSA, (TURNO_MS,))
                 cursor.execute(_TURNO)
                 yield
@@ -136,7 +136,6 @@ class AuditoriaPostgres:
             "peticion_id": peticion_id,
         }
         with self._conexion.transaction() as cursor:
-            cursor.execute(_LIMITE, (LIMITE_MS,))
             cursor.execute(_ANOTA, fila)
             (numero,) = cursor.fetchone()
         return int(numero)
@@ -144,7 +143,6 @@ class AuditoriaPostgres:
     def read(self, numero: int) -> Anotacion | None:
         """Return the row of a number; None = there is none."""
         with self._conexion.transaction() as cursor:
-            cursor.execute(_LIMITE, (LIMITE_MS,))
             cursor.execute(_UNA, {"numero": numero})
             fila = cursor.fetchone()
         return None if fila is None else Anotacion.from_row(fila)
@@ -160,7 +158,6 @@ class AuditoriaPostgres:
             Only rows with a smaller number.
         """
         with self._conexion.transaction() as cursor:
-            cursor.execute(_LIMITE, (LIMITE_MS,))
             cursor.execute(_LISTA, {"limite": limite, "antes": antes_de})
             return [Anotacion.from_row(fila) for fila in cursor.fetchall()]
 
