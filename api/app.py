@@ -34,16 +34,7 @@ from api.errors import install_errors, respuestas
 from api.middleware import CUERPO_MAXIMO_BYTES, AccessLog, CallerLimit, RequestLimit
 from api.models.drift import router as drift
 from api.models.routes import router as models
-from api.openapi import (
-    DESCRIPCION,
-    ETIQUETAS,
-    RESUMEN,
-    TITULO,
-    VERSION,
-    check_consulta,
-    known_params,
-    make_documento,
-)
+from api.openapi import ETIQUETAS, PRESENTACION, check_consulta, known_params, make_documento
 from api.readings.months import router as months
 from api.readings.routes import router as readings
 from api.startup import StorePreparation, WarmUp
@@ -106,11 +97,6 @@ _COMPRIMIR_DESDE = 1000
 _COMPRESION = 5
 """Of zlib: within a few per cent of 9 and several times as fast on JSON."""
 _SIN_COMPRIMIR = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet")
-
-
-_PRESENTACION: dict[str, Any] = {
-    "title": TITULO, "version": VERSION, "summary": RESUMEN, "description": DESCRIPCION,
-}  # fmt: skip
 
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -224,7 +210,7 @@ def create_api(
             await anyio.to_thread.run_sync(recursos.close)
 
     app = FastAPI(
-        **_PRESENTACION,
+        **PRESENTACION,
         openapi_tags=[dict(etiqueta) for etiqueta in ETIQUETAS],
         dependencies=[Depends(check_consulta)],
         responses=respuestas(400, 408, 421, 422, 429, 500),

@@ -14,8 +14,6 @@ from fastapi.openapi.utils import get_openapi
 from api.errors import Invalida, Problema
 from serving.web.problems import TIPO_PROBLEMA, ProblemaSinPeticion
 
-VERSION = "1.0.0"
-TITULO = "Consumo"
 RESUMEN = "Anomalías en el consumo eléctrico horario: qué se ha medido, qué se sospecha y por qué"
 DESCRIPCION = """
 Cada lectura horaria de cada cliente lleva un veredicto: `score_anomalia` de 0 a 1, `severidad`,
@@ -29,6 +27,9 @@ los tipos de anomalía y, si lo es, una explicación con números. Esta API los 
   algo pide una con el rol que se indica, y queda anotado.
 - **Tildes**: las rutas se escriben con tilde; sin ella también valen.
 """
+PRESENTACION = {
+    "title": "Consumo", "version": "1.0.0", "summary": RESUMEN, "description": DESCRIPCION,
+}  # fmt: skip
 ETIQUETAS = (
     {"name": "consumos", "description": "Lecturas horarias y consumos mensuales de los clientes"},
     {"name": "anomalías", "description": "Lo que los detectores han encontrado, y por qué"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
@@ -25,7 +24,7 @@ from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import Archivadas, IdCliente
 from api.presentation import Presenta, responder
 from pipeline.stores.anomaly_records import Anomalia, AnomaliaDetalle, FiltroAnomalias
-from pipeline.stores.query_limits import Pagina
+from pipeline.stores.query_limits import LIMITE_PAGINA, Pagina
 from pipeline.stores.query_ports import AnomalyQueries
 
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
@@ -49,45 +48,34 @@ IdAnomalia = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Lista:
-    """A list of anomalies that is asked for."""
+def _answer(
+    anomalias: AnomalyQueries,
+    filtro: FiltroAnomalias,
+    orden: Orden,
+    salida: ListOutput,
+    nombre: str,
+    limite: int,
+    cursor: str | None,
+    al_faltar: Callable[[], None] = lambda: None,
+) -> Response:
+    """Return a page of anomalies as JSON, or all of them as a file.
 
-    anomalias: AnomalyQueries
-    filtro: FiltroAnomalias
-    orden: Orden
+    Parameters
+    ----------
+    al_faltar : callable
+        Called where there is none; it may refuse the request.
+    """
+    maximo = POR_SCORE if orden == SCORE else LIMITE_PAGINA
 
-    def page(self, cursor: str | None, limite: int) -> Pagina[Anomalia]:
-        """Return a page of it."""
-        if self.orden == SCORE:
-            limite = min(limite, POR_SCORE)
-        return self.anomalias.lists.page(
-            self.filtro, orden=self.orden, limite=limite, cursor=cursor
+    def pagina(donde: str | None, cuantas: int) -> Pagina[Anomalia]:
+        hallada = anomalias.lists.page(
+            filtro, orden=orden, limite=min(cuantas, maximo), cursor=donde
         )
-
-    def answer(
-        self,
-        salida: ListOutput,
-        nombre: str,
-        limite: int,
-        cursor: str | None,
-        al_faltar: Callable[[], None] = lambda: None,
-    ) -> Response:
-        """Return a page of it as JSON, or all of it as a file.
-
-        Parameters
-        ----------
-        al_faltar : callable
-            Called where the list is empty; it may refuse the request.
-        """
-        if salida.es_fichero:
-            if not self.page(None, 1).elementos:
-                al_faltar()
-            return salida.whole(nombre, Anomalia, self.page)
-        filas, siguiente = self.page(cursor, limite)
-        if not filas and cursor is None:
+        if donde is None and not hallada.elementos:
             al_faltar()
-        return responder(PaginaAnomalias(elementos=filas, siguiente=siguiente))
+        return hallada
+
+    return salida.page(nombre, PaginaAnomalias, pagina, cursor, limite)
 
 
 @router.get(
@@ -114,8 +102,8 @@ def ultimas(
 ) -> Response:
     """Return anomalies, by default those that were detected last."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro._replace(con_archivo=archivadas), orden)
-    return lista.answer(salida, "anomalias", limite, cursor)
+    filtro = filtro._replace(con_archivo=archivadas)
+    return _answer(anomalias, filtro, orden, salida, "anomalias", limite, cursor)
 
 
 @router.get(
@@ -139,8 +127,8 @@ def criticas(
 ) -> Response:
     """Return critical anomalies."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro._replace(con_archivo=archivadas), orden)
-    return lista.answer(salida, "anomalias_criticas", limite, cursor)
+    filtro = filtro._replace(con_archivo=archivadas)
+    return _answer(anomalias, filtro, orden, salida, "anomalias_criticas", limite, cursor)
 
 
 @router.get(
@@ -166,9 +154,9 @@ def de_cliente(
 ) -> Response:
     """Return a customer's anomalies."""
     filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro._replace(con_archivo=archivadas), orden)
+    filtro = filtro._replace(con_archivo=archivadas)
     existe = partial(check_cliente_sin_nada, recursos, propietario_id)
-    return lista.answer(salida, "anomalias_cliente", limite, cursor, existe)
+    return _answer(anomalias, filtro, orden, salida, "anomalias_cliente", limite, cursor, existe)
 
 
 @router.get(

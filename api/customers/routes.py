@@ -17,11 +17,11 @@ from api.customers.schemas import (
 from api.deps import NO_EXISTE, Ahora, CursorPedido, Historico, Recursos, Todo, check_cliente, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
-from api.params import CLIENTE_MAXIMO, EntreFechas, Hasta, IdCliente, Intervalo, read_instante
+from api.params import EntreFechas, Hasta, IdCliente, Intervalo, read_instante
 from api.presentation import Presenta, responder
 from detection.errors import TransientError
 from pipeline.stores.presentation import Presentacion
-from pipeline.stores.query_limits import Pagina
+from pipeline.stores.query_limits import PROPIETARIO_MAXIMO, Pagina
 from pipeline.stores.records import ComparacionPares, EstadoCliente
 
 log = logging.getLogger("api")
@@ -57,7 +57,7 @@ def buscar(
     buscar: Annotated[
         str,
         Query(
-            max_length=CLIENTE_MAXIMO, description="Parte del nombre", examples=["CLI_00"],
+            max_length=PROPIETARIO_MAXIMO, description="Parte del nombre", examples=["CLI_00"],
             pattern=r"^[^\x00-\x1f\x7f]*$",
         ),
     ] = "",

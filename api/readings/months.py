@@ -47,9 +47,7 @@ def mensuales(
     filas = anomalias.months.of_customer(propietario_id, desde_mes, hasta_mes, limite)
     if not filas:
         check_cliente_sin_nada(recursos, propietario_id)
-    return salida.answer(
-        "consumos_mensuales", ConsumosMensuales(elementos=filas), etiqueta.responder
-    )
+    return salida.answer("consumos_mensuales", ConsumosMensuales(elementos=filas), etiqueta)
 
 
 @router.get(
@@ -68,7 +66,7 @@ def meses(
 ) -> Response:
     """Return everybody's months."""
     filas = anomalias.months.totals(limite)
-    return salida.answer("meses", MesesGlobales(elementos=filas), etiqueta.responder)
+    return salida.answer("meses", MesesGlobales(elementos=filas), etiqueta)
 
 
 @router.get(
@@ -102,5 +100,5 @@ def mes(
 
     return salida.page(
         f"consumos_{mes}", ConsumosMensuales, pagina, cursor, limite, CLIENTES_DE_MES,
-        etiqueta.responder,
+        etiqueta,
     )  # fmt: skip

@@ -127,7 +127,7 @@ def mensuales(
     if ultimo is None:
         check_cliente_sin_nada(recursos, propietario_id)
     posicion = None if ultimo is None else anomalias.months.place(propietario_id, ultimo)
-    return etiqueta.responder(summarise(propietario_id, pares, posicion, presenta, ahora))
+    return etiqueta(summarise(propietario_id, pares, posicion, presenta, ahora))
 
 
 def summarise(

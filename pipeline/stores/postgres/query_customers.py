@@ -9,6 +9,7 @@ from typing import Any, cast
 from detection.domain import SEVERIDADES
 from detection.params import DIAS_VENTANA, Params
 from pipeline.stores.months import is_whole
+from pipeline.stores.postgres.history import distinct
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.postgres.query_readings import (
     DEL_CLIENTE,
@@ -91,34 +92,14 @@ SELECT {FIN_DE_SEMANA}, hora, count(*), avg(consumo_kwh)::float8,
     percentile_cont(ARRAY[0.1, 0.5, 0.9]) WITHIN GROUP (ORDER BY consumo_kwh::float8)
 {DEL_CLIENTE} GROUP BY 1, 2 ORDER BY 1, 2
 """
-# From name to name along the identity's index; no name is longer than its greatest character
-# repeated, and COLLATE "C" compares the bytes of UTF-8.
-CLIENTES_CON_PREFIJO = """
-WITH RECURSIVE cliente AS (
-    (SELECT propietario_id FROM consumos_historia
-     WHERE propietario_id >= %(desde)s AND propietario_id < %(hasta)s
-     ORDER BY propietario_id LIMIT 1)
-    UNION ALL
-    SELECT siguiente.propietario_id FROM cliente CROSS JOIN LATERAL (
-        SELECT c.propietario_id FROM consumos_historia AS c
-        WHERE c.propietario_id > cliente.propietario_id AND c.propietario_id < %(hasta)s
-        ORDER BY c.propietario_id LIMIT 1
-    ) AS siguiente
-)
-SELECT propietario_id FROM cliente LIMIT %(limite)s
+# No name is longer than its greatest character repeated, and COLLATE "C" compares the bytes of
+# UTF-8.
+_DEL_PREFIJO = "propietario_id >= %(desde)s AND propietario_id < %(hasta)s"
+CLIENTES_CON_PREFIJO = f"""
+{distinct("propietario_id", "consumos_historia", _DEL_PREFIJO)} LIMIT %(limite)s
 """
-CATALOGO = """
-WITH RECURSIVE cliente AS (
-    (SELECT propietario_id FROM consumos_historia WHERE timestamp_consumo >= %(desde)s
-     ORDER BY propietario_id LIMIT 1)
-    UNION ALL
-    SELECT siguiente.propietario_id FROM cliente CROSS JOIN LATERAL (
-        SELECT c.propietario_id FROM consumos_historia AS c
-        WHERE c.propietario_id > cliente.propietario_id AND c.timestamp_consumo >= %(desde)s
-        ORDER BY c.propietario_id LIMIT 1
-    ) AS siguiente
-)
-SELECT propietario_id FROM cliente LIMIT %(limite)s
+CATALOGO = f"""
+{distinct("propietario_id", "consumos_historia", "timestamp_consumo >= %(desde)s")} LIMIT %(limite)s
 """
 # By the index on fecha; the latest day's hours are then few.
 ULTIMA = """
@@ -159,15 +140,7 @@ class PostgresCustomers:
     def statistics(
         self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
     ) -> EstadisticasCliente | None:
-        """Return a customer's figures of the last days; None = it has never had a reading.
-
-        Parameters
-        ----------
-        hasta : datetime, optional
-            End of its latest reading if not given.
-        dias : int
-            1 to ``DIAS_MAPA``.
-        """
+        """Return the figures of 1 to ``DIAS_MAPA`` days (``CustomerQueries.statistics``)."""
         check_id(propietario_id)
         check_limit(dias, DIAS_MAPA)
         suyas = self._rows(ESTADO, {"clientes": [propietario_id]})
@@ -246,10 +219,7 @@ class PostgresCustomers:
     def profile(
         self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
     ) -> list[FranjaPerfil]:
-        """Return what a customer uses at each hour of workdays and weekends, with its band.
-
-        Hours without any reading are left out.
-        """
+        """Return what is usual at each hour (``CustomerQueries.profile``)."""
         check_limit(dias, DIAS_MAPA)
         limites = self.window(propietario_id, hasta, dias)
         if limites is None:

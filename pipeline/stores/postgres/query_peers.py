@@ -104,10 +104,7 @@ class PostgresPeers:
         self._presenta = presenta
 
     def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado:
-        """Return a customer's last 7 days, its 28 days before them, and its peers' last 28.
-
-        Empty where it has no reading in them.
-        """
+        """Return a customer, its past and its peers by hours (``PeerQueries.profile``)."""
         limites = self._clientes.window(propietario_id, hasta, DIAS_AHORA + DIAS_VENTANA)
         if limites is None:
             return PerfilComparado([], [], [], 0)
@@ -156,13 +153,7 @@ class PostgresPeers:
         return _Pares(elegidos, formas[hay])
 
     def hours(self, propietario_id: str, desde: datetime, hasta: datetime) -> ComparacionPares:
-        """Return a customer's hours beside its peers'; empty if it has no reading between.
-
-        Parameters
-        ----------
-        desde, hasta : datetime
-            At most ``DIAS_SERIE`` days apart.
-        """
+        """Return a customer beside its peers, ``DIAS_SERIE`` at most (``PeerQueries.hours``)."""
         propia = self._rows(SERIE, limits(propietario_id, desde, hasta, DIAS_SERIE))
         if not propia:
             return ComparacionPares(
@@ -194,13 +185,7 @@ class PostgresPeers:
         return _sample(self._clientes.active(), PARES_SERIE + 1)
 
     def band(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
-        """Return what the detector expects of each reading and its band, from what is stored now.
-
-        Parameters
-        ----------
-        desde, hasta : datetime
-            At most ``DIAS_BANDA`` days apart.
-        """
+        """Return what the detector expects, of ``DIAS_BANDA`` at most (``PeerQueries.band``)."""
         # Compiled loops take a second to import, and only who draws a band needs them.
         from detection.memory.reference import make_reference
         from detection.memory.windows import make_windows

@@ -48,12 +48,9 @@ _FILTROS = """
     AND (%(severidades)s::text[] = '{}' OR severidad = ANY(%(severidades)s::text[]))
     AND (%(tipos)s::text[] = '{}' OR tipos_anomalia && %(tipos)s::text[])
 """
-RANGO = f"""
-SELECT {CAMPOS} {DEL_CLIENTE} {_FILTROS} ORDER BY timestamp_consumo LIMIT %(limite)s
-"""
-RANGO_DESCENDENTE = f"""
-SELECT {CAMPOS} {DEL_CLIENTE} {_FILTROS} ORDER BY timestamp_consumo DESC LIMIT %(limite)s
-"""
+_RANGO = f"SELECT {CAMPOS} {DEL_CLIENTE} {_FILTROS} ORDER BY timestamp_consumo"
+RANGO = f"{_RANGO} LIMIT %(limite)s"
+RANGO_DESCENDENTE = f"{_RANGO} DESC LIMIT %(limite)s"
 RANGO_TODOS = f"""
 SELECT {CAMPOS} FROM consumos_historia
 WHERE fecha = %(fecha)s AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
@@ -121,17 +118,7 @@ class PostgresReadings:
         severidades: Sequence[str] = (),
         tipos: Sequence[str] = (),
     ) -> Pagina[LecturaPuntuada]:
-        """Return a page of a customer's readings between two instants, in order of time.
-
-        Parameters
-        ----------
-        desde, hasta : datetime
-            At most ``DIAS_RANGO`` days apart.
-        limite : int
-            1 to ``LIMITE_PAGINA``.
-        severidades, tipos : sequence of str
-            Only readings with one of these; empty = any.
-        """
+        """Return a page of ``DIAS_RANGO`` days at most (``ReadingQueries.range``)."""
         check_id(propietario_id)
         if desde.tzinfo is not None:
             desde = max(desde, PRIMER_INSTANTE)
@@ -165,14 +152,9 @@ class PostgresReadings:
         severidades: Sequence[str] = (),
         tipos: Sequence[str] = (),
     ) -> Pagina[LecturaPuntuada]:
-        """Return a page of all customers' readings, in order of time and of the customer's name.
+        """Return a page of ``DIAS_TODOS`` days at most (``ReadingQueries.range_of_all``).
 
         Day by day along the index on ``fecha``; a page takes as long as a day of everybody.
-
-        Parameters
-        ----------
-        desde, hasta : datetime
-            At most ``DIAS_TODOS`` days apart.
         """
         check_range(desde, hasta, DIAS_TODOS)
         check_limit(limite)
@@ -198,10 +180,7 @@ class PostgresReadings:
         return Pagina([LecturaPuntuada(*fila) for fila in filas[:limite]], siguiente)
 
     def heatmap(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[CeldaCalor]:
-        """Return every hour of a customer, at most ``DIAS_MAPA`` days of them.
-
-        The local day of 25 hours has hour 2 twice.
-        """
+        """Return the hours of ``DIAS_MAPA`` days at most (``ReadingQueries.heatmap``)."""
         filas = self._rows(MAPA, limits(propietario_id, desde, hasta, DIAS_MAPA))
         return [CeldaCalor(*fila) for fila in filas]
 

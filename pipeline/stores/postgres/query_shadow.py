@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from detection.domain import SEVERIDADES
+from pipeline.stores.postgres.history import distinct
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_cache import AnswerCache
@@ -21,19 +22,7 @@ SELECT severidad_campeon, severidad_aspirante, count(*) FROM (
     WHERE version_aspirante = %(version)s LIMIT %(limite)s
 ) AS s GROUP BY 1, 2
 """
-# From version to version along the index.
-VERSIONES_SOMBRA = """
-WITH RECURSIVE version AS (
-    (SELECT version_aspirante FROM comparacion_sombra ORDER BY version_aspirante LIMIT 1)
-    UNION ALL
-    SELECT siguiente.version_aspirante FROM version CROSS JOIN LATERAL (
-        SELECT s.version_aspirante FROM comparacion_sombra AS s
-        WHERE s.version_aspirante > version.version_aspirante
-        ORDER BY s.version_aspirante LIMIT 1
-    ) AS siguiente
-)
-SELECT version_aspirante FROM version LIMIT 100
-"""
+VERSIONES_SOMBRA = f"{distinct('version_aspirante', 'comparacion_sombra')} LIMIT 100"
 DIFERENCIAS = """
 SELECT * FROM (
     SELECT propietario_id, timestamp_consumo, version_campeon, version_aspirante,

@@ -77,13 +77,7 @@ class PostgresTotals:
         self._reloj = reloj
 
     def overview(self, ahora: datetime | None = None) -> ResumenHistoria:
-        """Return the last day, week and month at a glance, to the hour.
-
-        Parameters
-        ----------
-        ahora : datetime, optional
-            The time, aware; windows end with its hour.
-        """
+        """Return windows up to the end of this hour (``TotalQueries.overview``)."""
         ahora = ahora or self._reloj()
         hasta = ahora.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         hoy = self._presenta.fecha(ahora)
@@ -108,15 +102,7 @@ class PostgresTotals:
     def score_histogram(
         self, desde: date, hasta: date, propietario_id: str | None = None
     ) -> list[int]:
-        """Return how many readings scored 0.00, 0.01 ... 1.00 on some local days (101,).
-
-        Parameters
-        ----------
-        desde, hasta : date
-            Both included, ``DIAS_GLOBALES`` days at most.
-        propietario_id : str, optional
-            Only this customer's.
-        """
+        """Return how often each score is, of ``DIAS_GLOBALES`` days at most (``TotalQueries``)."""
         _check_days(desde, hasta)
         cuentas = [0] * SCORES
         if propietario_id is None:

@@ -32,7 +32,6 @@ from pipeline.stores.postgres.model_state import (
     put_online,
     put_shadow,
     shadow_matters,
-    shadow_pairs,
 )
 from pipeline.stores.postgres.partitions import ARCHIVO, DIARIOS, ensure_months, months_of
 from serving.settings import Settings
@@ -180,11 +179,6 @@ class PostgresStore:
             with self._escritura.transaction() as cursor:
                 put_shadow(cursor, lecturas, campeon, aspirante, importan)
         return int(importan.size)
-
-    def shadow_summary(self, version_aspirante: str) -> dict[tuple[str, str], int]:
-        """Return how many stored readings have each pair (champion's severidad, challenger's)."""
-        with self._lectura.transaction() as cursor:
-            return shadow_pairs(cursor, version_aspirante)
 
     def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
         """Return, for each customer, the ``horas`` hours up to and including its latest row."""
