@@ -131,16 +131,7 @@ CURSOR_MAXIMO = 300
 
 
 def tope(defecto: int, maximo: int = LIMITE_MAXIMO) -> Any:
-    """Return the type of a ``limite`` parameter.
-
-    Examples
-    --------
-    ::
-
-        Cincuenta = Annotated[int, tope(50)]
-
-        def ultimas(limite: Cincuenta = 50): ...
-    """
+    """Return what a ``limite`` parameter is: ``limite: Annotated[int, tope(50)] = 50``."""
     return Query(
         ge=1, le=maximo, description=f"Cuántos como mucho ({defecto} si falta)", examples=[defecto]
     )
@@ -171,13 +162,6 @@ class Auditor:
         ------
         TransientError
             It cannot be written down; the block has not run.
-
-        Examples
-        --------
-        ::
-
-            with auditor.cambio("veredicto", f"anomalia {id_}", {"estado": "confirmada"}):
-                anomalias.set_veredicto(...)
         """
         numero = self.note(accion, objeto, detalle)
         try:

@@ -98,11 +98,6 @@ class PostgresArchive:
     ----------
     tanda : int
         Readings a transaction, at most.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> PostgresArchive(Settings()).close()
     """
 
     def __init__(

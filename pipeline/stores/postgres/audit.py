@@ -76,13 +76,7 @@ def clean(valor: Any) -> Any:
 
 
 class AuditoriaPostgres:
-    """The table ``auditoria``; threads may share one.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> AuditoriaPostgres(Settings()).close()
-    """
+    """The table ``auditoria``; threads may share one."""
 
     def __init__(self, settings: Settings) -> None:
         self._conexion = Conexion(settings, "consumo auditoría", PREGUNTA, limite_ms=LIMITE_MS)

@@ -70,13 +70,7 @@ FROM consumos_diarios ORDER BY id DESC LIMIT 1
 
 
 class PostgresHealth:
-    """The table ``consumidores`` and the end of the history; threads may share one.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> PostgresHealth(Settings()).close()
-    """
+    """The table ``consumidores`` and the end of the history; threads may share one."""
 
     def __init__(self, settings: Settings) -> None:
         self._conexion = Conexion(settings, "consumo salud", PREGUNTA, limite_ms=LIMITE_MS)

@@ -77,11 +77,6 @@ class PostgresStore:
 
     Writing and reading have a connection each, so that one thread may save a batch while
     another loads history.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> PostgresStore(Settings()).close()
     """
 
     def __init__(self, settings: Settings) -> None:
