@@ -21,9 +21,8 @@ from api.deps import Ahora, AnomaliasDep, Historico, tope
 from api.errors import respuestas
 from api.params import Archivadas, Desde, Hasta, IdClienteOTodos, make_intervalo
 from api.presentation import Presenta, responder
-from api.stats.schemas import Histograma, PuntoDeSerie, Reparto, Serie, Umbrales
+from api.stats.schemas import Histograma, Reparto, Serie, Umbrales
 from detection.params import Params
-from pipeline.stores.record_base import PorEstado, PorSeveridad
 
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
 
@@ -64,7 +63,7 @@ def serie(
             por=por,
             desde=presenta.hora(intervalo.desde),
             hasta=presenta.hora(intervalo.hasta),
-            elementos=[PuntoDeSerie.of(punto, presenta) for punto in puntos],
+            elementos=puntos,
         )
     )
 
@@ -95,12 +94,7 @@ def distribuciones(
         Reparto(
             desde=presenta.hora(intervalo.desde),
             hasta=presenta.hora(intervalo.hasta),
-            total=reparto.total,
-            por_severidad=PorSeveridad.of(reparto.por_severidad),
-            por_tipo=reparto.por_tipo,
-            por_estado=PorEstado.of(reparto.por_estado),
-            por_hora=reparto.por_hora,
-            por_dia_semana=reparto.por_dia_semana,
+            **reparto._asdict(),
         )
     )
 

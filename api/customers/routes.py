@@ -8,19 +8,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.customers.schemas import (
-    ClienteSospechoso,
-    PaginaClientes,
-    PaginaSospechosos,
-    Perfil,
-)
+from api.customers.schemas import PaginaClientes, PaginaSospechosos, Perfil
 from api.deps import NO_EXISTE, Ahora, CursorPedido, Historico, Recursos, Todo, check_cliente, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import EntreFechas, Hasta, IdCliente, Intervalo, read_instante
 from api.presentation import Presenta, responder
 from detection.errors import TransientError
-from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_limits import PROPIETARIO_MAXIMO, Pagina
 from pipeline.stores.records import ComparacionPares, EstadoCliente
 
@@ -89,7 +83,6 @@ def buscar(
 )
 def ranking(
     recursos: Todo,
-    presenta: Presenta,
     ahora: Ahora,
     salida: ConSalida,
     orden: Annotated[
@@ -99,25 +92,21 @@ def ranking(
     limite: Annotated[int, tope(10, CLIENTES_MAXIMOS)] = 10,
 ) -> Response:
     """Return the most suspicious customers."""
-    sospechosos = rank(recursos, presenta, ahora, orden, limite)
-    return salida.answer("clientes_sospechosos", sospechosos)
+    return salida.answer("clientes_sospechosos", rank(recursos, ahora, orden, limite))
 
 
-def rank(
-    recursos: Recursos, presenta: Presentacion, ahora: datetime, orden: Orden, limite: int
-) -> PaginaSospechosos:
+def rank(recursos: Recursos, ahora: datetime, orden: Orden, limite: int) -> PaginaSospechosos:
     """Return the most suspicious customers, the first first, with the reasons of the first 50."""
     filas = recursos.anomalias.ranking.first(limite, ahora, _ORDEN_DEL_ALMACEN[orden])
     nombres = [fila.propietario_id for fila in filas]
     motivos = recursos.anomalias.ranking.reasons(nombres[:CON_MOTIVOS], MOTIVOS, ahora)
     sospechosos = _suspicious_now(recursos, nombres) if nombres else {}
-    elementos = [
-        ClienteSospechoso.of(
-            puesto, fila, sospechosos.get(fila.propietario_id, fila.es_sospechoso),
-            motivos.get(fila.propietario_id, ()), presenta,
-        )
-        for puesto, fila in enumerate(filas, 1)
-    ]  # fmt: skip
+    elementos = []
+    for fila, nombre in zip(filas, nombres, strict=True):
+        # As of its latest reading, which its latest anomaly may be far behind.
+        ahora_si = sospechosos.get(nombre, fila.es_sospechoso)
+        mas = {"es_sospechoso": ahora_si, "motivos": motivos.get(nombre, [])}
+        elementos.append(fila.model_copy(update=mas))
     return PaginaSospechosos(elementos=elementos, truncado=False)
 
 

@@ -16,7 +16,7 @@ from api.stats.schemas import ResumenTablero
 from pipeline.stores.anomaly_records import ResumenAnomalias
 from pipeline.stores.months import is_whole
 from pipeline.stores.presentation import Presentacion, kwh
-from pipeline.stores.record_base import PorEstado, Variacion
+from pipeline.stores.record_base import Variacion
 from pipeline.stores.records import ResumenHistoria
 
 router = APIRouter(prefix="/api/dashboard", tags=["dashboard"])
@@ -67,7 +67,7 @@ def indicators(
         ),
         anomalias_24h=historia.ultimas_24h.anomalias,
         por_severidad=graves,
-        por_estado=PorEstado.of(halladas.por_estado),
+        por_estado=halladas.por_estado,
         precio_kwh_eur=presenta.precio_kwh_eur,
         ultima_lectura=historia.ultima_lectura,
         ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
@@ -89,11 +89,9 @@ def _alone(valor: float, _anterior: float) -> Variacion:
 )
 def top_anomalias(
     recursos: Todo,
-    presenta: Presenta,
     ahora: Ahora,
     salida: ConSalida,
     limite: Annotated[int, tope(10, TOP_MAXIMO)] = 10,
 ) -> Response:
     """Return the most suspicious customers."""
-    sospechosos = rank(recursos, presenta, ahora, "sospecha", limite)
-    return salida.answer("top_anomalias", sospechosos)
+    return salida.answer("top_anomalias", rank(recursos, ahora, "sospecha", limite))

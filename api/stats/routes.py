@@ -16,9 +16,9 @@ from api.presentation import NO_HA_CAMBIADO, ConEtiqueta, Presenta, responder
 from api.stats.schemas import EstadisticasMensuales, PaginaDias, ResumenGeneral
 from detection.errors import TransientError
 from pipeline.stores.anomaly_records import MesCliente, ParInteranual, PuestoMes
+from pipeline.stores.months import mes_de, siguiente
 from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.query_ports import AnomalyQueries
-from pipeline.stores.record_base import PorEstado
 from pipeline.stores.records import EstadisticasCliente
 
 router = APIRouter(prefix="/api/estadisticas", tags=["estadísticas"])
@@ -94,7 +94,7 @@ def resumen(
     return responder(
         ResumenGeneral(
             **historia._asdict(),
-            por_estado=PorEstado.of(halladas.por_estado),
+            por_estado=halladas.por_estado,
             ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
             completo=True,
         )
@@ -186,14 +186,9 @@ def monthly_change(meses: Sequence[MesCliente], este_mes: str) -> float | None:
     if len(terminados) < 2:
         return None
     ultimo, anterior = terminados[0], terminados[1]
-    seguidos = _number(ultimo.mes_str) - _number(anterior.mes_str) == 1
+    seguidos = siguiente(mes_de(anterior.mes_str)) == mes_de(ultimo.mes_str)
     cambio = ultimo.change_from(anterior) if seguidos else None
     return None if cambio is None else round(cambio, 4)
-
-
-def _number(mes_str: str) -> int:
-    """Return months since year 0."""
-    return 12 * int(mes_str[:4]) + int(mes_str[5:])
 
 
 @router.get(

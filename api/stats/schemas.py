@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from pipeline.stores.anomaly_records import ParInteranual, PuntoSerie
-from pipeline.stores.presentation import Presentacion
 from pipeline.stores.record_base import (
     EN_JUEGO,
     EN_JUEGO_EUR,
@@ -108,24 +107,7 @@ class PaginaDias(Listado[DiaGlobal]):
     model_config = de("Los días, el más antiguo primero.")
 
 
-class PuntoDeSerie(BaseModel):
-    """Anomalies of an hour or a day."""
-
-    model_config = de("Las anomalías de una hora o de un día.")
-    momento: datetime = Field(
-        description="Instante en que empieza", examples=["2026-11-23T00:00:00+01:00"]
-    )
-    anomalias: PorSeveridad = Field(description="Por severidad")
-    total: int = Field(ge=0, description="En total", examples=[6])
-
-    @classmethod
-    def of(cls, fila: PuntoSerie, presenta: Presentacion) -> PuntoDeSerie:
-        """Return a point as people read it."""
-        anomalias = PorSeveridad.of(fila.anomalias)
-        return cls(momento=presenta.hora(fila.momento), anomalias=anomalias, total=anomalias.total)
-
-
-class Serie(Listado[PuntoDeSerie]):
+class Serie(Listado[PuntoSerie]):
     """Anomalies over time."""
 
     model_config = de("Anomalías a lo largo del tiempo; donde no hay, ceros.")

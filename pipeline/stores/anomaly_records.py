@@ -17,13 +17,16 @@ from pipeline.stores.months import hours_of, is_whole, mes_de
 from pipeline.stores.presentation import Presentacion
 from pipeline.stores.record_base import (
     COSTE,
+    DEFECTO,
     EN_JUEGO,
     EN_JUEGO_EUR,
+    EXCESO,
     SCORE,
     SEVERIDAD,
     EstadoTexto,
     Kwh,
     PorEstado,
+    PorSeveridad,
     Razon,
     Registro,
     SeveridadTexto,
@@ -245,20 +248,24 @@ class FiltroAnomalias(NamedTuple):
     con_archivo: bool = False
 
 
-class PuntoSerie(NamedTuple):
+class PuntoSerie(Registro):
     """Anomalies by severidad in an hour or a local day, given by its start."""
 
-    momento: datetime
-    anomalias: dict[str, int]
+    model_config = de("Las anomalías de una hora o de un día.")
+    momento: datetime = Field(
+        description="Instante en que empieza", examples=["2026-11-23T00:00:00+01:00"]
+    )
+    anomalias: PorSeveridad = Field(description="Por severidad")
+    total: int = Field(ge=0, description="En total", examples=[6])
 
 
 class Distribuciones(NamedTuple):
     """How anomalies are spread; hours and weekdays (0 = Monday) are local."""
 
     total: int
-    por_severidad: dict[str, int]
+    por_severidad: PorSeveridad
     por_tipo: dict[str, int]
-    por_estado: dict[str, int]
+    por_estado: PorEstado
     por_hora: list[int]
     por_dia_semana: list[int]
 
@@ -271,7 +278,7 @@ class ResumenAnomalias(NamedTuple):
     added; only of anomalous hours that nobody has rejected.
     """
 
-    por_estado: dict[str, int]
+    por_estado: PorEstado
     ultima_deteccion: datetime | None
     en_juego_7d_kwh: float
     en_juego_7d_anterior_kwh: float
@@ -285,28 +292,56 @@ class EnergiaDescartada(NamedTuple):
     defecto_kwh: float
 
 
-class ClienteRanking(NamedTuple):
+class ClienteRanking(Registro):
     """A customer of the ranking, by its anomalies of 28 days that nobody has rejected.
 
-    ``evidencia`` is >= 0, high = more suspicious, comparable within one ranking;
-    ``probabilidad``, 0 to 1, that there is something to be found, 1 where a person has confirmed
-    it; ``severidad`` and ``es_sospechoso`` are those of its latest anomaly; types come the most
-    frequent first.
+    ``probabilidad`` is that there is something to be found; ``severidad`` and ``es_sospechoso``
+    are those of its latest anomaly until somebody knows of a later reading.
     """
 
-    propietario_id: str
-    evidencia: float
-    probabilidad: float
-    es_sospechoso: bool
-    severidad: str
-    score_maximo: float
-    anomalias: int
-    criticas: int
-    confirmadas: int
-    tipos_anomalia: list[str]
-    ultima_anomalia: datetime
-    exceso_kwh: float
-    defecto_kwh: float
+    model_config = de(
+        "Un cliente del orden por sospecha: sus anomalías de los últimos 28 días, sin las "
+        "descartadas."
+    )
+    puesto: int = Field(ge=1, description="Puesto, desde 1", examples=[1])
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
+    evidencia: Razon = Field(
+        ge=0,
+        description="Cuánto apunta a él; más alta, más sospechoso. Comparable dentro de una lista",
+        examples=[12.3],
+    )
+    probabilidad: Razon = Field(
+        ge=0,
+        le=1,
+        description="De que haya algo que hallar: por su evidencia; 1 si una persona lo confirmó",
+        examples=[0.87],
+    )
+    es_sospechoso: bool = Field(description="Está bajo sospecha", examples=[True])
+    severidad: SeveridadTexto = Field(description="De su última anomalía", examples=["crítica"])
+    score_maximo: float = Field(ge=0, le=1, description="La mayor puntuación", examples=[0.98])
+    anomalias: int = Field(ge=0, description="Horas anómalas", examples=[120])
+    criticas: int = Field(ge=0, description="De ellas, críticas", examples=[40])
+    confirmadas: int = Field(ge=0, description="De ellas, confirmadas", examples=[2])
+    tipos_anomalia: list[str] = Field(
+        description="Sus tipos, el más frecuente primero", examples=[["plantacion_cannabis"]]
+    )
+    ultima_anomalia: datetime = Field(description="Instante en que empieza la última")
+    exceso_kwh: Kwh = Field(description=EXCESO, examples=[510.2])
+    defecto_kwh: Kwh = Field(description=DEFECTO, examples=[0.0])
+    energia_en_juego_kwh: Kwh = Field(description=EN_JUEGO, examples=[510.2])
+    energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[76.53])
+    rinde_visita_kwh: Kwh = Field(
+        ge=0,
+        description="kWh que cabe esperar de una visita: energia_en_juego_kwh por probabilidad",
+        examples=[443.9],
+    )
+    rinde_visita_eur: float | None = Field(
+        description="rinde_visita_kwh al precio de PRECIO_KWH_EUR, €; estimado", examples=[66.58]
+    )
+    motivos: list[str] = Field(
+        description="Por qué, con números: tres frases como mucho, de los 50 primeros",
+        examples=[["Lleva 5 horas de noche a 8,50 kWh por hora, 14,2 veces los 0,60 kWh..."]],
+    )
 
 
 class MesCliente(Registro):

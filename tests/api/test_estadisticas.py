@@ -19,7 +19,7 @@ from pipeline.stores.anomaly_records import (
 )
 from pipeline.stores.mongo.query_filter import GRAVES
 from pipeline.stores.presentation import make_presentacion
-from pipeline.stores.record_base import PorSeveridad
+from pipeline.stores.record_base import PorEstado, PorSeveridad
 from pipeline.stores.records import ResumenHistoria, Ventana
 from serving.settings import Settings
 
@@ -189,7 +189,7 @@ def test_una_semana_a_medias_no_se_compara(cuantas: int) -> None:
         anomalias=PorSeveridad.of(dict.fromkeys(GRAVES, 3)), anomalias_total=12,
     )  # fmt: skip
     parcial = entera.model_copy(update={"lecturas": 5 * cuantas, "consumo_kwh": 10.0})
-    halladas = ResumenAnomalias({"abierta": 3, "confirmada": 0, "descartada": 0}, None, 3.0, 2.0)
+    halladas = ResumenAnomalias(PorEstado(abierta=3), None, 3.0, 2.0)
     for dos in ((entera, parcial), (parcial, entera)):
         historia = ResumenHistoria(DESDE, entera, *dos, entera, 0, DESDE)
         kpis = indicators(historia, halladas, PRESENTA)

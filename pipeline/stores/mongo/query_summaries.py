@@ -41,7 +41,7 @@ from pipeline.stores.query_limits import (
     decode_cursor,
     encode_cursor,
 )
-from pipeline.stores.record_base import PorEstado
+from pipeline.stores.record_base import PorEstado, PorSeveridad
 
 DIAS_HORAS = 31
 HUECO_MAXIMO = 168
@@ -92,7 +92,7 @@ class MongoAnomalySummaries:
             if estado != DESCARTADA:
                 en_juego[semana] += suma.en_juego_kwh
         ultima = max((suma.ultima_deteccion for suma in sumas.values()), default=None)
-        return ResumenAnomalias(por_estado, ultima, en_juego[0], en_juego[1])
+        return ResumenAnomalias(PorEstado.of(por_estado), ultima, en_juego[0], en_juego[1])
 
     def rejected(self, propietario_id: str, desde: datetime, hasta: datetime) -> EnergiaDescartada:
         """Return what people rejected of a customer (``AnomalySummaryQueries.rejected``)."""
@@ -123,9 +123,13 @@ class MongoAnomalySummaries:
             ("serie", pedido, por), lambda: self._sums().over_time(pedido, por)
         )
         return [
-            PuntoSerie(momento, {s: cuentas.get((momento, s), 0) for s in GRAVES})
+            self._point(momento, PorSeveridad.of({s: cuentas.get((momento, s), 0) for s in GRAVES}))
             for momento in inicios
         ]
+
+    def _point(self, momento: datetime, anomalias: PorSeveridad) -> PuntoSerie:
+        hora = self._presenta.hora(momento)
+        return PuntoSerie(momento=hora, anomalias=anomalias, total=anomalias.total)
 
     def distributions(self, filtro: FiltroAnomalias) -> Distribuciones:
         """Return how anomalies are spread (``AnomalySummaryQueries.distributions``)."""
@@ -136,9 +140,9 @@ class MongoAnomalySummaries:
         cuentas = self._sums().spread(filtro)
         return Distribuciones(
             total=sum(cuentas["estado"].values()),
-            por_severidad={s: cuentas["severidad"].get(s, 0) for s in GRAVES},
+            por_severidad=PorSeveridad.of(cuentas["severidad"]),
             por_tipo={str(tipo): cuentas["tipo"].get(str(tipo), 0) for tipo in TIPOS},
-            por_estado={estado: cuentas["estado"].get(estado, 0) for estado in ESTADOS},
+            por_estado=PorEstado.of(cuentas["estado"]),
             por_hora=[cuentas["hora"].get(hora, 0) for hora in range(HORAS_POR_DIA)],
             por_dia_semana=[cuentas["dia"].get(dia, 0) for dia in range(1, 8)],
         )
