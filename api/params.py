@@ -29,7 +29,8 @@ _INSTANTE = re.compile(
 )
 _SIN_MAS = re.compile(r" (?=\d{2}:?\d{2}$)")
 """What is left of a "+" that a client has not encoded: in a query it means a space."""
-_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+SIN_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+"""One line of text: what a log, a tag of MLflow and PostgreSQL can all hold."""
 
 
 def _cliente(texto: str) -> str:
@@ -52,7 +53,7 @@ _DE_CLIENTE = {
     "min_length": 1,
     "max_length": PROPIETARIO_MAXIMO,
     "examples": ["CLI_00001"],
-    "json_schema_extra": {"pattern": _CONTROL},
+    "json_schema_extra": {"pattern": SIN_CONTROL},
 }
 NombreCliente = Annotated[
     str,

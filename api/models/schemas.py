@@ -7,10 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from api.params import SIN_CONTROL
 from pipeline.stores.record_base import de
-
-SIN_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
-"""One line of text: what a log, a tag of MLflow and PostgreSQL can all hold."""
 
 MotivoCambio = Annotated[
     str,

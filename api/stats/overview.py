@@ -14,7 +14,7 @@ from api.exports import EN_FICHERO, ConSalida
 from api.presentation import Presenta, responder
 from api.stats.schemas import ResumenTablero
 from pipeline.stores.anomaly_records import ResumenAnomalias
-from pipeline.stores.months import is_whole
+from pipeline.stores.months import HORAS_SEMANA, is_whole
 from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.record_base import Variacion
 from pipeline.stores.records import ResumenHistoria
@@ -22,7 +22,6 @@ from pipeline.stores.records import ResumenHistoria
 router = APIRouter(prefix="/api/dashboard", tags=["dashboard"])
 
 TOP_MAXIMO = 100
-HORAS_SEMANA = 7 * 24
 
 
 @router.get(

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from detection.domain import SEVERIDADES
 from detection.params import DIAS_VENTANA, Params
-from pipeline.stores.months import is_whole
+from pipeline.stores.months import HORAS_SEMANA, is_whole
 from pipeline.stores.postgres.history import distinct
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.postgres.query_readings import (
@@ -44,7 +44,6 @@ CLIENTES_MAXIMOS = 50_000
 """Customers remembered for whoever searches by a part of the name, and to draw peers from."""
 DIAS_CATALOGO = 35
 CLASES: tuple[ClaseDeDia, ClaseDeDia] = ("laborable", "fin_de_semana")
-HORAS_SEMANA = 7 * 24
 
 FIN_DE_SEMANA = "(extract(isodow FROM fecha) > 5)::int"
 
