@@ -27,7 +27,7 @@ los tipos de anomalía y, si lo es, una explicación con números. Esta API los 
   algo pide una con el rol que se indica, y queda anotado.
 - **Tildes**: las rutas se escriben con tilde; sin ella también valen.
 """
-PRESENTACION = {
+PRESENTACION: dict[str, Any] = {
     "title": "Consumo", "version": "1.0.0", "summary": RESUMEN, "description": DESCRIPCION,
 }  # fmt: skip
 ETIQUETAS = (

@@ -13,8 +13,6 @@ from api.anomalies.filters import (
     DIAS_TODOS,
     MES_DIAS,
     ConFiltros,
-    filter_of,
-    span,
 )
 from api.anomalies.schemas import PaginaPuntuaciones
 from api.deps import Ahora, AnomaliasDep, Historico, tope
@@ -45,18 +43,13 @@ PUNTUACIONES_MAXIMAS = 2000
 def serie(
     anomalias: AnomaliasDep,
     presenta: Presenta,
-    ahora: Ahora,
     filtros: ConFiltros,
     por: Annotated[Literal["dia", "hora"], Query(description="Qué es cada punto")] = "dia",
     archivadas: Archivadas = False,
 ) -> Response:
     """Return counts of anomalies over time."""
-    intervalo = (
-        span(filtros, ahora, presenta)
-        if por == "dia"
-        else span(filtros, ahora, presenta, 1, DIAS_HORAS)
-    )
-    filtro = filter_of(filtros, intervalo)._replace(con_archivo=archivadas)
+    intervalo = filtros.span() if por == "dia" else filtros.span(1, DIAS_HORAS)
+    filtro = filtros.within(intervalo, archivadas)
     puntos = anomalias.summaries.series(intervalo.desde, intervalo.hasta, por, filtro)
     return responder(
         Serie(
@@ -82,14 +75,12 @@ def serie(
 def distribuciones(
     anomalias: AnomaliasDep,
     presenta: Presenta,
-    ahora: Ahora,
     filtros: ConFiltros,
     archivadas: Archivadas = False,
 ) -> Response:
     """Return how anomalies are spread."""
-    intervalo = span(filtros, ahora, presenta)
-    filtro = filter_of(filtros, intervalo)._replace(con_archivo=archivadas)
-    reparto = anomalias.summaries.distributions(filtro)
+    intervalo = filtros.span()
+    reparto = anomalias.summaries.distributions(filtros.within(intervalo, archivadas))
     return responder(
         Reparto(
             desde=presenta.hora(intervalo.desde),
@@ -160,11 +151,9 @@ def thresholds(params: Params) -> Umbrales:
 )
 def puntuaciones(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     filtros: ConFiltros,
     limite: Annotated[int, tope(500, PUNTUACIONES_MAXIMAS)] = 500,
 ) -> Response:
     """Return what each detector scored on anomalies."""
-    filtro = filter_of(filtros, span(filtros, ahora, presenta))
-    return responder(PaginaPuntuaciones(elementos=anomalias.lists.scores(filtro, limite)))
+    filas = anomalias.lists.scores(filtros.within(filtros.span()), limite)
+    return responder(PaginaPuntuaciones(elementos=filas))

@@ -6,19 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from api.anomalies.filters import (
-    DIAS_CLIENTE,
-    DIAS_TODOS,
-    ConFiltros,
-    filter_of,
-    span,
-)
+from api.anomalies.filters import DIAS_CLIENTE, DIAS_TODOS, ConFiltros
 from api.anomalies.schemas import PaginaIncidentes
-from api.deps import Ahora, AnomaliasDep, CursorPedido, tope
+from api.deps import AnomaliasDep, CursorPedido, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import Archivadas
-from api.presentation import Presenta
 from pipeline.stores.anomaly_records import Incidente
 from pipeline.stores.query_limits import Pagina
 
@@ -46,8 +39,6 @@ INCIDENCIAS_MAXIMAS = 500
 )
 def incidencias(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     salida: ConSalida,
     filtros: ConFiltros,
     archivadas: Archivadas = False,
@@ -55,8 +46,7 @@ def incidencias(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return incidents, the newest first."""
-    intervalo = span(filtros, ahora, presenta)
-    filtro = filter_of(filtros, intervalo)._replace(con_archivo=archivadas)
+    filtro = filtros.within(filtros.span(), archivadas)
 
     def pagina(donde: str | None, cuantas: int) -> Pagina[Incidente]:
         return anomalias.summaries.incidents(

@@ -8,11 +8,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from api.anomalies.filters import ConFiltros, FiltrosDeCliente, FiltrosDeCriticas, list_filter
+from api.anomalies.filters import ConFiltros, FiltrosDeCliente, FiltrosDeCriticas
 from api.anomalies.schemas import ID_ANOMALIA, PaginaAnomalias
 from api.deps import (
     NO_EXISTE,
-    Ahora,
     AnomaliasDep,
     CursorPedido,
     Todo,
@@ -22,7 +21,7 @@ from api.deps import (
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import Archivadas, IdCliente
-from api.presentation import Presenta, responder
+from api.presentation import responder
 from pipeline.stores.anomaly_records import Anomalia, AnomaliaDetalle, FiltroAnomalias
 from pipeline.stores.query_limits import LIMITE_PAGINA, Pagina
 from pipeline.stores.query_ports import AnomalyQueries
@@ -91,8 +90,6 @@ def _answer(
 )
 def ultimas(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     salida: ConSalida,
     filtros: ConFiltros,
     orden: Annotated[Orden, _ORDEN] = "deteccion",
@@ -101,8 +98,7 @@ def ultimas(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return anomalies, by default those that were detected last."""
-    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    filtro = filtro._replace(con_archivo=archivadas)
+    filtro = filtros.of_list(archivadas, por_score=orden == SCORE)
     return _answer(anomalias, filtro, orden, salida, "anomalias", limite, cursor)
 
 
@@ -116,8 +112,6 @@ def ultimas(
 )
 def criticas(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     salida: ConSalida,
     filtros: FiltrosDeCriticas,
     orden: Annotated[Orden, _ORDEN] = "deteccion",
@@ -126,8 +120,7 @@ def criticas(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return critical anomalies."""
-    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    filtro = filtro._replace(con_archivo=archivadas)
+    filtro = filtros.of_list(archivadas, por_score=orden == SCORE)
     return _answer(anomalias, filtro, orden, salida, "anomalias_criticas", limite, cursor)
 
 
@@ -142,8 +135,6 @@ def criticas(
 def de_cliente(
     recursos: Todo,
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     salida: ConSalida,
     filtros: FiltrosDeCliente,
     propietario_id: IdCliente,
@@ -153,8 +144,7 @@ def de_cliente(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return a customer's anomalies."""
-    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    filtro = filtro._replace(con_archivo=archivadas)
+    filtro = filtros.of_list(archivadas, por_score=orden == SCORE)
     existe = partial(check_cliente_sin_nada, recursos, propietario_id)
     return _answer(anomalias, filtro, orden, salida, "anomalias_cliente", limite, cursor, existe)
 
