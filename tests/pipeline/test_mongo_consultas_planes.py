@@ -92,7 +92,8 @@ def con_meses(con_anomalias: Settings) -> Iterator[Settings]:
     mensuales.insert_many(
         {
             "_id": f"{cliente}_{mes}", "propietario_id": cliente, "mes_str": mes,
-            "consumo_total": float(i), "anomalias_detectadas": i, "anomalias_criticas": 0,
+            "consumo_total": float(i), "consumo_promedio": 1.0, "consumo_minimo": 0.0,
+            "consumo_maximo": 2.0, "anomalias_detectadas": i, "anomalias_criticas": 0,
             "consumo_noche_promedio": 1.0, "consumo_punta_promedio": 1.0,
         }
         for mes in ("2026-03", "2026-04", "2026-05")
