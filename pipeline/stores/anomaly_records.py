@@ -27,7 +27,7 @@ from pipeline.stores.record_base import (
     Kwh,
     PorEstado,
     PorSeveridad,
-    Razon,
+    Ratio,
     Registro,
     SeveridadTexto,
     de,
@@ -305,12 +305,12 @@ class ClienteRanking(Registro):
     )
     puesto: int = Field(ge=1, description="Puesto, desde 1", examples=[1])
     propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
-    evidencia: Razon = Field(
+    evidencia: Ratio = Field(
         ge=0,
         description="Cuánto apunta a él; más alta, más sospechoso. Comparable dentro de una lista",
         examples=[12.3],
     )
-    probabilidad: Razon = Field(
+    probabilidad: Ratio = Field(
         ge=0,
         le=1,
         description="De que haya algo que hallar: por su evidencia; 1 si una persona lo confirmó",
@@ -442,7 +442,7 @@ class ParInteranual(Registro):
     mes_str: str = Field(description="Mes, AAAA-MM", examples=["2026-11"])
     actual: MesCliente | None = Field(description="Nulo = no hay datos")
     anterior: MesCliente | None = Field(description="Un año antes; nulo = no hay datos")
-    variacion: Razon | None = Field(
+    variacion: Ratio | None = Field(
         description="Cambio del consumo por hora: 0,1 = un 10 % más; nulo = no hay dos meses "
         "completos",
         examples=[0.1],

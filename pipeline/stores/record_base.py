@@ -15,7 +15,7 @@ SeveridadTexto = Literal["normal", "baja", "media", "alta", "crítica"]
 EstadoTexto = Literal["abierta", "confirmada", "descartada"]
 Kwh = Annotated[float, AfterValidator(kwh)]
 """An energy without the noise of the additions that made it."""
-Razon = Annotated[float, AfterValidator(lambda valor: round(valor, 4))]
+Ratio = Annotated[float, AfterValidator(lambda valor: round(valor, 4))]
 """A part or a change, to a hundredth of a per cent."""
 
 SEVERIDAD = "«normal», «baja», «media», «alta» o «crítica»"

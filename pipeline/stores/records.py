@@ -22,7 +22,7 @@ from pipeline.stores.record_base import (
     Kwh,
     Listado,
     PorSeveridad,
-    Razon,
+    Ratio,
     Registro,
     SeveridadTexto,
     Variacion,
@@ -175,7 +175,7 @@ class ComparacionPares(Listado[PuntoPares]):
     model_config = de("Un cliente hora a hora, junto a los demás.")
     propietario_id: str = _CLIENTE
     clientes_pares: int = Field(ge=0, description="Cuántos son los demás", examples=[49])
-    correlacion: Razon | None = Field(
+    correlacion: Ratio | None = Field(
         description="Correlación de las dos series, de -1 a 1; nulo = no se puede calcular",
         examples=[0.71],
     )
@@ -204,7 +204,7 @@ class EstadisticasCliente(Registro):
     ultima_lectura: datetime = Field(description="La última que hay de él, en todo el histórico")
     lecturas: int = Field(ge=0, description="Horas con lectura", examples=[672])
     lecturas_posibles: int = Field(ge=0, description="Horas del intervalo", examples=[672])
-    cobertura: Razon | None = Field(
+    cobertura: Ratio | None = Field(
         description="lecturas / lecturas_posibles, de 0 a 1", examples=[1.0]
     )
     consumo_total_kwh: Kwh = Field(description="Energía, kWh", examples=[310.2])

@@ -9,7 +9,7 @@ from typing import Any, cast
 from detection.domain import SEVERIDADES
 from detection.params import DIAS_VENTANA, Params
 from pipeline.stores.months import HORAS_SEMANA, is_whole
-from pipeline.stores.postgres.history import distinct
+from pipeline.stores.postgres.history import distinct_query
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.postgres.query_readings import (
     DEL_CLIENTE,
@@ -95,10 +95,11 @@ SELECT {FIN_DE_SEMANA}, hora, count(*), avg(consumo_kwh)::float8,
 # UTF-8.
 _DEL_PREFIJO = "propietario_id >= %(desde)s AND propietario_id < %(hasta)s"
 CLIENTES_CON_PREFIJO = f"""
-{distinct("propietario_id", "consumos_historia", _DEL_PREFIJO)} LIMIT %(limite)s
+{distinct_query("propietario_id", "consumos_historia", _DEL_PREFIJO)} LIMIT %(limite)s
 """
+_RECIENTES = "timestamp_consumo >= %(desde)s"
 CATALOGO = f"""
-{distinct("propietario_id", "consumos_historia", "timestamp_consumo >= %(desde)s")} LIMIT %(limite)s
+{distinct_query("propietario_id", "consumos_historia", _RECIENTES)} LIMIT %(limite)s
 """
 # By the index on fecha; the latest day's hours are then few.
 ULTIMA = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from detection.domain import SEVERIDADES
-from pipeline.stores.postgres.history import distinct
+from pipeline.stores.postgres.history import distinct_query
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_cache import AnswerCache
@@ -22,7 +22,7 @@ SELECT severidad_campeon, severidad_aspirante, count(*) FROM (
     WHERE version_aspirante = %(version)s LIMIT %(limite)s
 ) AS s GROUP BY 1, 2
 """
-VERSIONES_SOMBRA = f"{distinct('version_aspirante', 'comparacion_sombra')} LIMIT 100"
+VERSIONES_SOMBRA = f"{distinct_query('version_aspirante', 'comparacion_sombra')} LIMIT 100"
 DIFERENCIAS = """
 SELECT * FROM (
     SELECT propietario_id, timestamp_consumo, version_campeon, version_aspirante,
