@@ -6,10 +6,11 @@ one object a reading: Python touches a batch, compiled loops touch its rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,24 @@ def instante(hora: int) -> datetime:
     return _EPOCA + timedelta(hours=int(hora))
 
 
+Columns = TypeVar("Columns")
+"""A dataclass whose arrays (n, ...) are columns of the same rows."""
+
+
+def take(columnas: Columns, filas: NDArray[Any]) -> Columns:
+    """Return some rows of a record of columns, by index or mask; what is no array stays."""
+    uno: Any = columnas
+    todas = {c.name: getattr(uno, c.name) for c in fields(uno)}
+    return replace(uno, **{n: v[filas] for n, v in todas.items() if isinstance(v, np.ndarray)})  # type: ignore[no-any-return]
+
+
+def stack(partes: Sequence[Columns]) -> Columns:
+    """Return records of columns, one at least, as one; what is no array is the first one's."""
+    una: Any = partes[0]
+    nombres = [c.name for c in fields(una) if isinstance(getattr(una, c.name), np.ndarray)]
+    return replace(una, **{n: np.concatenate([getattr(p, n) for p in partes]) for n in nombres})  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True, slots=True)
 class Calendario:
     """Local time of a zone, as an array, so that compiled loops can ask for it."""
@@ -185,15 +204,17 @@ class Historia:
     @staticmethod
     def vacia() -> Historia:
         """Return a history without rows."""
+        columnas = (np.int64, np.int64, np.float32, np.uint8, MASCARA_DTYPE, np.bool_, np.bool_)
+        return Historia(*(np.empty(0, cual) for cual in columnas))
+
+    @staticmethod
+    def of(indice: NDArray[np.int64], lecturas: Lecturas, veredictos: Veredictos) -> Historia:
+        """Return readings (m,) and their verdicts as a store would keep them."""
+        v = veredictos
         return Historia(
-            np.empty(0, np.int64),
-            np.empty(0, np.int64),
-            np.empty(0, np.float32),
-            np.empty(0, np.uint8),
-            np.empty(0, MASCARA_DTYPE),
-            np.empty(0, np.bool_),
-            np.empty(0, np.bool_),
-        )
+            indice, lecturas.hora_utc, lecturas.consumo_kwh.astype(np.float32), v.score_centesimas,
+            v.tipos, ~np.isnan(v.esperado_kwh), v.es_sospechoso,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,16 +254,4 @@ class Veredictos:
 
     def elegir(self, indices: NDArray[np.int64]) -> Veredictos:
         """Return the verdicts at ``indices``, in that order."""
-        return Veredictos(
-            self.hora_local[indices],
-            self.score_centesimas[indices],
-            self.severidad[indices],
-            self.tipos[indices],
-            self.es_sospechoso[indices],
-            self.esperado_kwh[indices],
-            self.banda_inferior_kwh[indices],
-            self.banda_superior_kwh[indices],
-            self.version_modelo,
-            self.scores[indices],
-            self.medidas[indices],
-        )
+        return take(self, indices)

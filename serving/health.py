@@ -26,7 +26,7 @@ CHAMPION = "Modelo"
 
 VIGENCIA_S = 2.0
 """How long what was seen is handed out to whoever asks."""
-PLAZO_S = 3.5
+_PLAZO_S = 3.5
 """Longest wait for a part; what it has not said by then is told as silence. A little more than
 the 3 s that each client is given to answer."""
 HTTP_S = 3.0
@@ -46,7 +46,7 @@ class HealthMonitor:
     """Looks at parts, all at once, and remembers what it saw for a moment.
 
     However many ask, each part is looked at once every ``VIGENCIA_S``, and none is waited for
-    longer than ``PLAZO_S``.
+    longer than ``_PLAZO_S``.
 
     ``partes``: each returns if its part answers, and raises one of our errors otherwise. ``reloj``:
     rising seconds.
@@ -89,9 +89,9 @@ class HealthMonitor:
             # A look that has not ended yet goes on: one thread a part, however long it hangs.
             if nombre not in self._miradas:
                 self._miradas[nombre] = self._hilos.submit(_ask, parte)
-        wait(self._miradas.values(), PLAZO_S)
+        wait(self._miradas.values(), _PLAZO_S)
         acabadas = [nombre for nombre, mirada in self._miradas.items() if mirada.done()]
-        visto = {n: PartHealth(f"{n} no responde", 1000 * PLAZO_S) for n in self._partes}
+        visto = {n: PartHealth(f"{n} no responde", 1000 * _PLAZO_S) for n in self._partes}
         return visto | {nombre: self._miradas.pop(nombre).result() for nombre in acabadas}
 
     def close(self) -> None:

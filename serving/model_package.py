@@ -42,7 +42,7 @@ from detection.params import Calibracion
 from detection.scoring_model import ScoringModel
 from serving.model_versions import other_params
 
-FORMATO = 3
+_FORMATO = 3
 MANIFIESTO = "modelo.json"
 BOSQUE = "bosque.npz"
 COLAS = "colas.npz"
@@ -74,7 +74,7 @@ def save_paquete(
     """
     ficheros = _files(modelo, extras or {})
     datos = {
-        "formato": FORMATO,
+        "formato": _FORMATO,
         "rasgos": list(modelo.rasgos),
         "columnas": list(COLUMNAS) if modelo.mezcla is not None else [],
         "huella_rasgos": feature_fingerprint(),
@@ -240,12 +240,12 @@ def _manifest(carpeta: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModeloInvalidoError(f"«{MANIFIESTO}» está dañado: no es JSON válido") from error
     formato = datos.get("formato") if isinstance(datos, dict) else None
-    if isinstance(formato, int) and formato != FORMATO:
+    if isinstance(formato, int) and formato != _FORMATO:
         raise ModeloInvalidoError(
-            f"el paquete es de formato {formato} y este detector entiende el {FORMATO}; "
+            f"el paquete es de formato {formato} y este detector entiende el {_FORMATO}; "
             "vuelva a entrenar"
         )
-    if not entero or formato != FORMATO:
+    if not entero or formato != _FORMATO:
         raise ModeloInvalidoError(f"«{MANIFIESTO}» está dañado: no es el que se escribió")
     return dict(datos)
 

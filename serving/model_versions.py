@@ -57,15 +57,7 @@ class ModelRejection:
 
     @staticmethod
     def from_tags(etiquetas: Mapping[str, str]) -> ModelRejection | None:
-        """Return what a version's tags say; None = nobody has rejected it.
-
-        Examples
-        --------
-        >>> ModelRejection.from_tags(ModelRejection("a", "hoy", "roto").tags())
-        ModelRejection(por='a', en='hoy', motivo='roto')
-        >>> ModelRejection.from_tags({}) is None
-        True
-        """
+        """Return what a version's tags say; None = nobody has rejected it."""
         texto = etiquetas.get(ETIQUETA_RECHAZO)
         if not texto:
             return None
@@ -177,11 +169,6 @@ def with_promotion(previas: Mapping[str, str], nuevas: Mapping[str, str]) -> dic
     """Return new tags of a version, with all its promotions if they are those of one more.
 
     ``previas``: all tags that the version has.
-
-    Examples
-    --------
-    >>> with_promotion({}, {"promovido_por": "ana"})["promociones"]
-    '[{"por": "ana"}]'
     """
     ultima = _promotion(nuevas)
     if not ultima:

@@ -99,11 +99,6 @@ def claves_de(texto: str) -> tuple[tuple[str, str, str], ...]:
     """Return name, role and SHA-256 (hex) of each API key that a text lists.
 
     ``ValueError``: it is no such list; the text says so in Spanish, without what was given.
-
-    Examples
-    --------
-    >>> claves_de(f"ana:analista:{'0' * 64}")[0][:2]
-    ('ana', 'analista')
     """
     claves: dict[str, tuple[str, str, str]] = {}
     for trozo in filter(None, (trozo.strip() for trozo in texto.split(","))):

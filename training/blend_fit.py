@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from detection.blend.learned import COLUMNAS, CRECIENTES, RECORD_COLUMNS, LearnedBlend, rarest
 from detection.detector import DetectorConsumo
-from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
+from detection.domain import HORAS_POR_DIA, Calendario, Lecturas, stack, take
 from detection.errors import PermanentError
 from detection.models.boosted_trees import FlatBoostedTrees
 from detection.models.tails import EmpiricalTail
-from detection.params import HORAS_VENTANA, Params
+from detection.params import HORAS_VENTANA
 from detection.scoring_model import ScoringModel
 from training.calibrate import LECTURAS_POR_LOTE
 from training.evaluation.attacked_homes import TODOS, Poblacion, attack_homes
@@ -91,7 +91,6 @@ def learn_mezcla(
     limpias: Lecturas,
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
     *,
     semilla: int,
     dichos: Ejemplos | None = None,
@@ -112,7 +111,7 @@ def learn_mezcla(
         _LOG.info("la mezcla no se aprende con menos de %d clientes limpios", LIMPIOS_MINIMOS)
         return None
     try:
-        ejemplos = make_ejemplos(limpias, modelo, calendario, params, semilla)
+        ejemplos = make_ejemplos(limpias, modelo, calendario, semilla)
     except PermanentError as error:
         _LOG.info("la mezcla no se aprende: %s", error)
         return None
@@ -142,14 +141,14 @@ def fit_arboles(
     ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None
 ) -> FlatBoostedTrees:
     """Return the trees that examples, and what analysts said, teach."""
-    juntos = ejemplos if dichos is None else join_ejemplos([ejemplos, dichos])
+    juntos = ejemplos if dichos is None else stack([ejemplos, dichos])
     cortes = find_cortes(juntos.columnas, juntos.peso, semilla)
     return FlatBoostedTrees.from_sklearn(_fit(juntos, cortes, semilla), cortes)
 
 
 def without(ejemplos: Ejemplos, tipo: str) -> Ejemplos:
     """Return the examples but those of one kind of attack, as if nobody had thought of it."""
-    quedan = _choose(ejemplos, ejemplos.tipo != TODOS.index(tipo))
+    quedan = take(ejemplos, ejemplos.tipo != TODOS.index(tipo))
     return replace(quedan, peso=_weights(quedan.tipo))
 
 
@@ -174,7 +173,6 @@ def make_ejemplos(
     limpias: Lecturas,
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
     semilla: int,
 ) -> Ejemplos:
     """Return the rows of clean customers and of their attacks, each kind as often as the others.
@@ -193,8 +191,8 @@ def make_ejemplos(
             proporcion=float(vuelta > 0),
             calentamiento_dias=calentamiento,
         )  # fmt: skip
-        partes.append(_measure(poblacion, modelo, calendario, params, semilla + vuelta))
-    juntos = join_ejemplos(partes)
+        partes.append(_measure(poblacion, modelo, calendario, semilla + vuelta))
+    juntos = stack(partes)
     return replace(juntos, peso=_weights(juntos.tipo))
 
 
@@ -207,21 +205,14 @@ def _weights(tipo: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(peso[tipo + 1])
 
 
-def join_ejemplos(partes: Sequence[Ejemplos]) -> Ejemplos:
-    """Return all rows together, of one part at least."""
-    nombres = [campo.name for campo in fields(Ejemplos)]
-    return Ejemplos(**{n: np.concatenate([getattr(p, n) for p in partes]) for n in nombres})
-
-
 def _measure(
     poblacion: Poblacion,
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
     semilla: int,
 ) -> Ejemplos:
     """Return the rows drawn of one population, measured by the very path of live readings."""
-    detector = DetectorConsumo(calendario, params, con_columnas=True)
+    detector = DetectorConsumo(calendario, con_columnas=True)
     detector.use(modelo)
     elegida = _draw(poblacion, semilla)
     columnas, scores = [], []
@@ -247,13 +238,7 @@ def _measure(
 
 
 def part_of(propietario_id: str) -> int:
-    """Return the part of the customers that one is in, the same in every training.
-
-    Examples
-    --------
-    >>> 0 <= part_of("CLI_00001") < PARTES
-    True
-    """
+    """Return the part of the customers that one is in, the same in every training."""
     return lot_of(propietario_id, _SEMILLA_PARTES, "mezcla")[0] % PARTES
 
 
@@ -276,16 +261,12 @@ def _left_out(ejemplos: Ejemplos, dichos: Ejemplos | None, semilla: int) -> NDAr
     fuera = np.full(ejemplos.sospechosa.size, np.nan)
     for parte in range(PARTES):
         suya = ejemplos.parte == parte
-        resto = _choose(ejemplos, ~suya)
+        resto = take(ejemplos, ~suya)
         if not suya.any() or not resto.sospechosa.any() or resto.sospechosa.all():
             continue
         arboles = fit_arboles(resto, semilla, dichos)
         fuera[suya] = arboles.scores(ejemplos.columnas[suya])
     return fuera
-
-
-def _choose(ejemplos: Ejemplos, filas: NDArray[np.bool_]) -> Ejemplos:
-    return Ejemplos(**{c.name: getattr(ejemplos, c.name)[filas] for c in fields(Ejemplos)})
 
 
 def _fit(
@@ -367,7 +348,6 @@ def read_reviewed(
     casos: Mapping[tuple[str, int], bool],
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
 ) -> Ejemplos | None:
     """Return a row for each verdict whose reading is still there; None = there is none.
 
@@ -379,8 +359,9 @@ def read_reviewed(
     ultimos = sorted(casos, key=lambda caso: (caso[1], caso[0]))[-VEREDICTOS_DE_QUE_APRENDER:]
     clientes = sorted({quien for quien, _ in ultimos})
     partes = [
-        _reviewed_rows(almacen, ids, {c: casos[c] for c in ultimos if c[0] in set(ids)}, modelo,
-              calendario, params)
+        _reviewed_rows(
+            almacen, ids, {c: casos[c] for c in ultimos if c[0] in set(ids)}, modelo, calendario
+        )
         for ids in (
             clientes[i : i + CLIENTES_POR_BLOQUE]
             for i in range(0, len(clientes), CLIENTES_POR_BLOQUE)
@@ -388,7 +369,7 @@ def read_reviewed(
     ]  # fmt: skip
     if not any(parte.cliente.size for parte in partes):
         return None
-    dichos = join_ejemplos(partes)
+    dichos = stack(partes)
     confirmados = int(dichos.sospechosa.sum())
     _LOG.info(
         "de los analistas se aprende: %d anomalías confirmadas y %d descartadas",
@@ -403,12 +384,11 @@ def _reviewed_rows(
     casos: Mapping[tuple[str, int], bool],
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
 ) -> Ejemplos:
     horas = [hora for _, hora in casos]
     historia = almacen.load_range(ids, min(horas) - HORAS_VENTANA, max(horas) + 1)
     lecturas = readings_of(ids, historia)
-    detector = DetectorConsumo(calendario, params, con_columnas=True)
+    detector = DetectorConsumo(calendario, con_columnas=True)
     detector.use(modelo)
     crudos = detector.measure(lecturas)
     claves = list(zip(lecturas.propietario_id, lecturas.hora_utc.tolist(), strict=True))

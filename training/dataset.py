@@ -30,7 +30,7 @@ from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Calendario, Historia
 from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
-from detection.params import HORAS_VENTANA, Params
+from detection.params import HORAS_VENTANA
 from training.history import (
     PASADO_HORAS,
     DrawnCustomers,
@@ -120,11 +120,6 @@ def training_window(primera_hora: int | None, ultima_hora: int | None, dias: int
 
     ``primera_hora``, ``ultima_hora``: first and last absolute hour of the history; None = it is
     empty. ``HistoriaCortaError``: there is no history, or too little of it.
-
-    Examples
-    --------
-    >>> training_window(1000, 1000 + 60 * 24 - 1, 30)
-    TrainingWindow(desde_hora=1384, corte_hora=2104, hasta_hora=2440)
     """
     if primera_hora is None or ultima_hora is None:
         raise HistoriaCortaError("no hay historia con que entrenar: consumos_diarios está vacía")
@@ -143,7 +138,6 @@ def training_window(primera_hora: int | None, ultima_hora: int | None, dias: int
 def read_muestra(
     almacen: HistoryReader,
     calendario: Calendario,
-    params: Params,
     ventana: TrainingWindow,
     *,
     semilla: int,
@@ -160,7 +154,7 @@ def read_muestra(
     """
     limites, hasta = limites or Limites(), ventana.hasta_hora
     elegidos = _draw_trainable(almacen, ventana, limites, semilla)
-    detector = DetectorConsumo(calendario, params)
+    detector = DetectorConsumo(calendario)
     muestreo = SampleReader(almacen, detector, ventana, semilla, confirmados, limites)
     muestreo.read(elegidos.clientes)
     calibran, juzgan = _split(muestreo.limpios, limites)

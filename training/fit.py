@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,13 +27,12 @@ from detection.params import Params
 from detection.scoring_model import ScoringModel
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from serving.cli import HECHO, Parser, entero, run
+from serving.cli import HECHO, Parser, entero
 from serving.local_time import load_calendario
-from serving.logs import configure_logs
 from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON, ETIQUETA_PARAMS
 from serving.registry import Registro
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 from serving.shutdown import Parada
 from training.blend_fit import learn_mezcla, read_reviewed
 from training.calibrate import calibrate, measure_held_out
@@ -70,7 +68,7 @@ from training.promotion import examine
 
 _LOG = logging.getLogger("entrenamiento")
 
-ARBOLES = 100
+ARBOLES_DEL_BOSQUE = 100
 FILAS_POR_ARBOL = 256
 """The figures of the paper, beyond which nothing improves (F. T. Liu, K. M. Ting and Z.-H. Zhou,
 "Isolation Forest", ICDM 2008, section 5)."""
@@ -172,7 +170,7 @@ def learn(
     ``veredictos``: customer and absolute hour of the anomalies that analysts dealt with, True =
     confirmed. ``con_mezcla``: whether a blend is learnt, too.
     """
-    calendario, params = load_calendario(settings.zona_horaria), Params()
+    calendario = load_calendario(settings.zona_horaria)
     cuenta = almacen.contar()
     desde, hasta = (cuenta[c] and hora_absoluta(cuenta[c]) for c in ("desde", "hasta"))
     ventana = training_window(desde, hasta, dias or settings.entrenar_dias)
@@ -180,35 +178,33 @@ def learn(
     fechas = (f"{instante(hora):%Y-%m-%d}" for hora in horas)
     _LOG.info("se aprende de %s a %s y se evalúa hasta %s", *fechas)
     muestra = read_muestra(
-        almacen, calendario, params, ventana, semilla=semilla, confirmados=confirmados,
+        almacen, calendario, ventana, semilla=semilla, confirmados=confirmados,
         particiones=settings.kafka_particiones, limites=limites,
     )  # fmt: skip
-    modelo = _fit_modelo(muestra, calendario, params, semilla)
+    modelo = _fit_modelo(muestra, calendario, semilla)
     if con_mezcla:
-        dichos = read_reviewed(almacen, veredictos or {}, modelo, calendario, params)
+        dichos = read_reviewed(almacen, veredictos or {}, modelo, calendario)
         limpias = muestra.calibracion.lecturas
-        mezcla = learn_mezcla(limpias, modelo, calendario, params, semilla=semilla, dichos=dichos)
+        mezcla = learn_mezcla(limpias, modelo, calendario, semilla=semilla, dichos=dichos)
         modelo = replace(modelo, mezcla=mezcla)
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
-    metricas = evaluate(conjunto, modelo, calendario, params)
+    metricas = evaluate(conjunto, modelo, calendario)
     _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
     ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)
     todos, _ = read_sample(almacen, ultimos, particiones=settings.kafka_particiones)
     return Aprendido(
         modelo, muestra, conjunto, metricas,
-        evaluate(conjunto, None, calendario, params, dejar_fuera=False),
-        permutation_importance(conjunto, modelo, calendario, params, semilla),
-        reference_parquet(todos, modelo, calendario, params, semilla),
+        evaluate(conjunto, None, calendario, dejar_fuera=False),
+        permutation_importance(conjunto, modelo, calendario, semilla),
+        reference_parquet(todos, modelo, calendario, semilla),
     )  # fmt: skip
 
 
-def _fit_modelo(
-    muestra: Muestra, calendario: Calendario, params: Params, semilla: int
-) -> ScoringModel:
+def _fit_modelo(muestra: Muestra, calendario: Calendario, semilla: int) -> ScoringModel:
     bosque = fit_forest(muestra.rasgos, semilla)
-    _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES, muestra.rasgos.shape[0])
-    modelo = calibrate(SIN_REGISTRAR, bosque, muestra.calibracion, calendario, params)
+    _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES_DEL_BOSQUE, muestra.rasgos.shape[0])
+    modelo = calibrate(SIN_REGISTRAR, bosque, muestra.calibracion, calendario)
     _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
     return modelo
 
@@ -219,7 +215,7 @@ def fit_forest(rasgos: NDArray[np.float32], semilla: int) -> FlatIsolationForest
 
     # No contamination: it would score every row only to choose a threshold that we calibrate.
     bosque = IsolationForest(
-        n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=semilla
+        n_estimators=ARBOLES_DEL_BOSQUE, max_samples=FILAS_POR_ARBOL, random_state=semilla
     )
     return FlatIsolationForest.from_sklearn(bosque.fit(rasgos))
 
@@ -280,7 +276,7 @@ def learn_short(
             f"compararse y hacen falta al menos {MINIMO_FILAS}"
         )
     bosque = fit_forest(rasgos, semilla)
-    modelo = calibrate(VERSION_DE_ARCHIVO, bosque, calibra, calendario, params)
+    modelo = calibrate(VERSION_DE_ARCHIVO, bosque, calibra, calendario)
     return ShortFit(modelo, rasgos.shape[0], medio, len(orden) - medio)
 
 
@@ -293,7 +289,6 @@ def _only(lecturas: Lecturas, ids: set[str], particiones: int) -> HeldOut:
 
 
 def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
-    params = Params()
     muestra, ventana = aprendido.muestra, aprendido.muestra.ventana
     calendario = load_calendario(settings.zona_horaria)
     datos = {
@@ -306,13 +301,13 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
         paquete, artefactos = Path(carpeta) / "paquete", Path(carpeta) / "artefactos"
         save_paquete(aprendido.modelo, paquete, extras=aprendido.extras())
         artefactos.mkdir()
-        for nombre, contenido in _artefacts(aprendido, calendario, params).items():
+        for nombre, contenido in _artefacts(aprendido, calendario).items():
             (artefactos / nombre).write_bytes(contenido)
         return Registro(settings).register(
             paquete,
             muestra.rasgos[:FILAS_EJEMPLO],
             parametros={
-                "arboles": ARBOLES,
+                "arboles": ARBOLES_DEL_BOSQUE,
                 "filas_por_arbol": FILAS_POR_ARBOL,
                 "mezcla": "ponderada" if aprendido.modelo.mezcla is None else "aprendida",
                 "semilla": semilla,
@@ -338,12 +333,12 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
         )
 
 
-def _artefacts(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
+def _artefacts(aprendido: Aprendido, calendario: Calendario) -> dict[str, bytes]:
     """Return what people look at, by file name."""
     importancia = json.dumps(dict(aprendido.importancia), ensure_ascii=False, indent=2)
     return {
         **draw_version(aprendido.conjunto, aprendido.modelo, aprendido.importancia, calendario),
-        "informe.txt": f"{informe_texto(aprendido.metricas, params)}\n".encode(),
+        "informe.txt": f"{informe_texto(aprendido.metricas)}\n".encode(),
         "importancia.json": f"{importancia}\n".encode(),
         **aprendido.extras(),
     }
@@ -365,9 +360,7 @@ def main(argv: Sequence[str]) -> int:
         "--semilla", type=entero(0, 2**32 - 1), metavar="N", default=SEMILLA_ENTRENAMIENTO,
         help="semilla de todos los sorteos",
     )  # fmt: skip
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     # A process that is told to end, as by `docker stop`, takes back what is half registered.
     with Parada() as parada, parada.interruptible():
         resultado = train(settings, dias=opciones.dias, semilla=opciones.semilla)
@@ -398,7 +391,3 @@ def say(resultado: RegisteredVersion) -> str:
         f"Registrada la versión {resultado.version} como aspirante (solo con las reglas, la "
         f"precisión media es {antes}, y al azar {azar})"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

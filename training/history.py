@@ -153,13 +153,7 @@ class HeldOut:
 
 
 def partition_of(propietario_id: str, particiones: int) -> int:
-    """Return a customer's partition: a stable hash, as Kafka spreads its keys.
-
-    Examples
-    --------
-    >>> partition_of("CLI_00001", 6)
-    0
-    """
+    """Return a customer's partition: a stable hash, as Kafka spreads its keys."""
     return zlib.crc32(propietario_id.encode()) % particiones
 
 
@@ -170,11 +164,6 @@ def partitions_for(clientes: int, clientes_por_particion: float) -> int:
 
     ``clientes_por_particion``: > 0; where there are fewer customers than that, one partition is as
     near as it gets.
-
-    Examples
-    --------
-    >>> partitions_for(24, 50 / 6), partitions_for(200, 300.0)
-    (3, 1)
     """
     return max(1, round(clientes / clientes_por_particion))
 
@@ -245,12 +234,8 @@ class InMemoryHistory:
     def of(cls, lecturas: Lecturas, veredictos: Veredictos) -> InMemoryHistory:
         """Return readings with what was said of each."""
         clientes, cliente = np.unique(np.array(lecturas.propietario_id), return_inverse=True)
-        hora, kwh, v = lecturas.hora_utc, lecturas.consumo_kwh, veredictos
-        marcas = Historia(
-            cliente, hora, kwh.astype(np.float32), v.score_centesimas, v.tipos,
-            ~np.isnan(v.esperado_kwh), v.es_sospechoso,
-        )  # fmt: skip
-        return cls(clientes.tolist(), cliente, hora, kwh, marcas)
+        marcas = Historia.of(cliente, lecturas, veredictos)
+        return cls(clientes.tolist(), cliente, lecturas.hora_utc, lecturas.consumo_kwh, marcas)
 
     def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
         """Return the customers with a reading in each of ``partes`` of ``[desde, hasta)``."""

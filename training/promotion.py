@@ -21,7 +21,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from detection.params import Params
 from detection.scoring_model import ScoringModel
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.store import migrate
@@ -37,12 +36,11 @@ from serving.champion import (
     replaced_by,
     way_of,
 )
-from serving.cli import FALLO, HECHO, Parser, entero, run
+from serving.cli import FALLO, HECHO, Parser, entero
 from serving.local_time import load_calendario
-from serving.logs import configure_logs
 from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, ModelRejection
 from serving.registry import Registro
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 from training.evaluation.version_metrics import gain_between, measure, score_conjunto
 from training.holdout import EVALUACION, Conjunto
 from training.promotion_policy import Criterio, Decision, Politica, al_azar, apply_gate, cifra
@@ -156,10 +154,8 @@ def _compare(
     renovacion: bool,
 ) -> Decision:
     """Return the gate's verdict on two models, or on one and the rules alone."""
-    calendario, params = load_calendario(settings.zona_horaria), Params()
-    antes, ahora = (
-        score_conjunto(conjunto, modelo, calendario, params) for modelo in (viejo, nuevo)
-    )
+    calendario = load_calendario(settings.zona_horaria)
+    antes, ahora = (score_conjunto(conjunto, modelo, calendario) for modelo in (viejo, nuevo))
     return apply_gate(
         measure(conjunto, antes, {}), measure(conjunto, ahora, {}),
         gain_between(conjunto, antes, ahora), politica, renovacion=renovacion,
@@ -296,12 +292,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--motivo", metavar="TEXTO", help="por qué; con --forzar hace falta (véase la auditoría)"
     )
-    opciones = parser.parse_args(argv)
+    opciones, settings = parser.start(argv)
     motivo = " ".join((opciones.motivo or "").split())
     if opciones.forzar and len(motivo) < MOTIVO_MINIMO:
         parser.error(f"--forzar pide un --motivo, de {MOTIVO_MINIMO} caracteres al menos")
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
     registro = Registro(settings)
     version, campeon = _asked(registro, opciones.version)
     if version == campeon:
@@ -406,7 +400,3 @@ def audited(
         except ConsumoError as error:
             anotar(detalle=detalle | {"fallo": type(error).__name__})
             raise
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

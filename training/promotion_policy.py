@@ -27,13 +27,7 @@ _REDONDEO = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Politica:
-    """What a challenger has to show.
-
-    Examples
-    --------
-    >>> Politica(ganancia_minima=0.01).margen_hallados
-    0.05
-    """
+    """What a challenger has to show."""
 
     # What the average precision must gain over the champion's, -1 to 1: more than this, by the
     # lower bound of the gain.
@@ -144,7 +138,10 @@ def _hallados(campeon: Metricas, aspirante: Metricas, politica: Politica) -> lis
         pedido = 0.0 if suyo is None else suyo - max(politica.margen_hallados, uno)
         if pedido <= _REDONDEO and not math.isnan(nuevo):  # no figure could fail it
             continue
-        criterios.append(_al_menos(f"hallados: {ataque}", suyo, nuevo, max(pedido, 0.0)))
+        pedido = max(pedido, 0.0)
+        cumple = nuevo >= pedido - _REDONDEO
+        nombre, limite = f"hallados: {ataque}", f"≥ {cifra(pedido)}"
+        criterios.append(Criterio(nombre, suyo, nuevo, limite, cumple))
     return criterios
 
 
@@ -170,18 +167,8 @@ def _falsas_alarmas(campeon: Metricas, aspirante: Metricas, politica: Politica) 
     return criterios
 
 
-def _al_menos(nombre: str, antes: float | None, ahora: float, pedido: float) -> Criterio:
-    return Criterio(nombre, antes, ahora, f"≥ {cifra(pedido)}", ahora >= pedido - _REDONDEO)
-
-
 def al_azar(azar: float | None, antes: str = "") -> str:
-    """Return the chance level of a figure, behind ``antes``; empty where there is none.
-
-    Examples
-    --------
-    >>> al_azar(0.656, ", "), al_azar(None, ", ")
-    (', al azar: 0,656', '')
-    """
+    """Return the chance level of a figure, behind ``antes``; empty where there is none."""
     return "" if azar is None else f"{antes}al azar: {cifra(azar)}"
 
 
@@ -191,13 +178,7 @@ def cifra(valor: float) -> str:
 
 
 def signo(valor: float) -> str:
-    """Return a difference as the table shows it.
-
-    Examples
-    --------
-    >>> signo(0.0125), signo(-0.02)
-    ('+0,013', '−0,020')
-    """
+    """Return a difference as the table shows it."""
     if math.isnan(valor):
         return cifra(valor)
     return ("−" if valor < 0 else "+") + cifra(abs(valor))

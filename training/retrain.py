@@ -31,11 +31,10 @@ from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.advisory_lock import exclusive
-from serving.cli import HECHO, Parser, greater_than, run
-from serving.logs import configure_logs
+from serving.cli import HECHO, Parser, greater_than
 from serving.model_versions import CAMPEON
 from serving.registry import Registro
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 from serving.shutdown import PASO_S, Parada, end_child
 from training.promotion import examine, promote_accepted, who
 from training.promotion_policy import Criterio, Politica
@@ -208,7 +207,7 @@ def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forza
         motivos.append(f"{edad}, más de {settings.reentrenar_dias}")
     deriva, danado = None, False
     try:
-        deriva = _drift(settings, ejecucion)
+        deriva = _drift(settings, registro, ejecucion)
     except ModeloInvalidoError as error:
         deriva, danado = f"el campeón está dañado: {error}", True
     except PermanentError as error:
@@ -223,11 +222,11 @@ def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forza
     return Razon(f"{edad} y el semáforo de la deriva está en {ejecucion.semaforo}", False)
 
 
-def _drift(settings: Settings, ejecucion: RetrainRun) -> str | None:
+def _drift(settings: Settings, registro: Registro, ejecucion: RetrainRun) -> str | None:
     from training.drift import run_drift
     from training.drift_comparison import ROJO
 
-    resultado = run_drift(settings)
+    resultado = run_drift(settings, registro)
     ejecucion.semaforo = resultado.semaforo
     if resultado.semaforo != ROJO:
         return None
@@ -319,18 +318,12 @@ def main(argv: Sequence[str]) -> int:
         metavar="HORAS",
         help="se queda y lo repite cada tantas horas, hasta SIGTERM o Ctrl-C",
     )
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     with Parada() as parada:
         if opciones.cada is not None:
             forzar = ["--forzar"] if opciones.forzar else []
-            orden = [sys.executable, "-m", "training.retrain", *forzar]
+            orden = [sys.executable, "-m", "consumo", "reentrenar", *forzar]
             keep_running(orden, parada, opciones.cada * SEGUNDOS_POR_HORA)
         else:
             print(say(retrain(settings, parada, forzar=opciones.forzar)))  # noqa: T201
     return HECHO
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

@@ -18,7 +18,7 @@ from detection.models.heap_trees import FittedTree, HeapTrees, Wording, checked_
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-MAX_DEPTH = 10
+_MAX_DEPTH = 10
 """Levels of a tree. By hand, 2026-11-24: training grows 6."""
 _WORDING = Wording("clasificador", "columnas")
 
@@ -51,7 +51,7 @@ class FlatBoostedTrees:
             [_fitted_tree(nodos, cajas) for nodos in arboles],
             int(clasificador.n_features_in_),
             max(int(nodos["depth"].max()) for nodos in arboles),
-            MAX_DEPTH,
+            _MAX_DEPTH,
             _WORDING,
         )
         return FlatBoostedTrees(trees, float(clasificador._baseline_prediction[0, 0]))
@@ -77,7 +77,7 @@ class FlatBoostedTrees:
 
         ``ModeloInvalidoError``: an array is missing, of another type or shape, or out of range.
         """
-        trees = HeapTrees.from_arrays(arrays, MAX_DEPTH, _WORDING)
+        trees = HeapTrees.from_arrays(arrays, _MAX_DEPTH, _WORDING)
         base = float(checked_array(arrays, "base", np.float64, 0, _WORDING))
         if not np.isfinite(base):
             raise ModeloInvalidoError("el clasificador tiene cortes u hojas que no son números")

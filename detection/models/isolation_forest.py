@@ -19,7 +19,7 @@ from detection.models.heap_trees import FittedTree, HeapTrees, Wording, checked_
 if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest
 
-MAX_DEPTH = 16
+_MAX_DEPTH = 16
 """Levels of a tree: a forest grown on up to 65 536 rows a tree. By hand, 2026-11-24: a complete
 heap doubles with every level, and scikit-learn's own default (256 rows) needs 8."""
 _WORDING = Wording("bosque", "rasgos")
@@ -70,22 +70,17 @@ class FlatIsolationForest:
             ],
             int(forest.n_features_in_),
             max(int(a.max_depth) for a in arboles),
-            MAX_DEPTH,
+            _MAX_DEPTH,
             _WORDING,
         )
         media = _average_path_length([forest._max_samples])
         return FlatIsolationForest(trees, float((len(arboles) * media)[0]))
 
     def scores(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the anomaly scores of rows of features, high = more anomalous.
+        """Return the anomaly scores (n,) of rows of features, in (0, 1], high = more anomalous.
 
-        ``x`` (n, n_rasgos): a row with any NaN is not ready. ``ModeloInvalidoError``: the rows have
-        another number of features than the forest.
-
-        Returns
-        -------
-        ndarray (n,), float64
-            In (0, 1]; NaN = not ready.
+        ``x`` (n, n_rasgos): a row with any NaN is not ready; its score is NaN.
+        ``ModeloInvalidoError``: the rows have another number of features than the forest.
         """
         suma = self.trees.sums(x, 0.0, _WORDING)
         # scikit-learn on one training row: nothing to divide by, and every score is 2**-1.
@@ -104,7 +99,7 @@ class FlatIsolationForest:
 
         ``ModeloInvalidoError``: an array is missing, of another type or shape, or out of range.
         """
-        trees = HeapTrees.from_arrays(arrays, MAX_DEPTH, _WORDING)
+        trees = HeapTrees.from_arrays(arrays, _MAX_DEPTH, _WORDING)
         if not (np.isfinite(trees.corte).all() and trees.hoja.min() >= 0.0):
             raise ModeloInvalidoError("el bosque tiene cortes u hojas que no son números válidos")
         denominador = float(checked_array(arrays, "denominador", np.float64, 0, _WORDING))

@@ -84,7 +84,7 @@ class SimulatedCustomer:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledReadings:
+class GeneratedReadings:
     """Generated readings with the truth beside them, hour after hour, customers in their order."""
 
     propietario_id: list[str]  # (n,)
@@ -207,13 +207,13 @@ def generate(
     hasta_hora: int,
     calendario: Calendario,
     festivos: Set[int] = frozenset(),
-) -> LabelledReadings:
+) -> GeneratedReadings:
     """Return the readings of every customer in the absolute hours ``[desde_hora, hasta_hora)``.
 
     ``festivos``: holidays as local days since 1970-01-01.
     """
     if not clientes or hasta_hora <= desde_hora:
-        return LabelledReadings([], np.empty(0, np.int64), np.empty(0, np.float64), [])
+        return GeneratedReadings([], np.empty(0, np.int64), np.empty(0, np.float64), [])
     horas = hasta_hora - desde_hora
     consumo = np.empty((horas, len(clientes)), np.float64)
     etiquetas = np.empty((horas, len(clientes)), object)
@@ -227,7 +227,7 @@ def generate(
         leido, tocado = _leer(cliente, tiempo, calendario, festivos)
         consumo[:, columna] = leido[corte]
         etiquetas[:, columna] = np.where(tocado[corte], cliente.sospechoso, NORMAL)
-    return LabelledReadings(
+    return GeneratedReadings(
         [cliente.propietario_id for cliente in clientes] * horas,
         np.repeat(np.arange(desde_hora, hasta_hora, dtype=np.int64), len(clientes)),
         consumo.ravel(),

@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 LINEAS_DE_REGISTRO = 3
 """Last lines of a log in an error: more would not be one line for the user any more."""
 COLA_BYTES = 4096
-SIN_SITIO = os.strerror(errno.ENOSPC)
+_SIN_SITIO = os.strerror(errno.ENOSPC)
 """What servers write of a full disk; they run without a language of their own."""
 TOLERANCIA_S = 1.5
 """Two readings of one process's start time differ by less; process numbers return later."""
 ESPERA_DE_MUERTE_S = 5.0
 """After SIGKILL a process is gone as soon as its pending disk access is."""
 
-INTENTOS = 3
+_INTENTOS = 3
 """Starts of a server: between choosing a free port and using it another program may take it."""
 PEDIDOS = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT})
 """Ends that somebody else asked for."""
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Proceso(AbstractContextManager["Proceso"]):
         ``PermanentError``: it ended before it was ready, or it was not ready in time; it is
         stopped. ``KeyboardInterrupt``: a stop was asked for; it is stopped.
         """
-        for intento in range(1, INTENTOS + 1):
+        for intento in range(1, _INTENTOS + 1):
             try:
                 while not self.responde():
                     if self.parada is not None and self.parada.pedida:
@@ -153,7 +153,7 @@ class Proceso(AbstractContextManager["Proceso"]):
                     time.sleep(PASO_S)
             except PermanentError:
                 self.detener()
-                if not self.puerto or intento == INTENTOS or puerto_libre(self.puerto):
+                if not self.puerto or intento == _INTENTOS or puerto_libre(self.puerto):
                     raise
                 self.abrir()
             except BaseException:
@@ -223,7 +223,7 @@ class Proceso(AbstractContextManager["Proceso"]):
                     self._hijo.wait(self.gracia_s)
                 except subprocess.TimeoutExpired:
                     texto = "%s no atiende a %s en %g s: se mata"
-                    logger.warning(texto, self.nombre, self.senal.name, self.gracia_s)
+                    _LOG.warning(texto, self.nombre, self.senal.name, self.gracia_s)
             _matar_grupo(self._hijo.pid)
             self._hijo.wait()
             self.archivo_pid.unlink(missing_ok=True)
@@ -275,7 +275,7 @@ def detener_anterior(
     if not vive(proceso):
         return
     texto = "%s seguía en marcha de una ejecución anterior (proceso %d): se detiene"
-    logger.warning(texto, nombre, proceso.pid)
+    _LOG.warning(texto, nombre, proceso.pid)
     with suppress(psutil.NoSuchProcess):
         proceso.send_signal(senal)
     if not _ends_within(proceso, gracia_s):
@@ -342,7 +342,7 @@ def cola(log: Path) -> str:
     lineas = [linea.strip() for linea in _final(log).splitlines() if linea.strip()]
     if not lineas:
         return f"Registro vacío: {log}"
-    lleno = "No queda sitio en el disco. " * any(SIN_SITIO in linea for linea in lineas)
+    lleno = "No queda sitio en el disco. " * any(_SIN_SITIO in linea for linea in lineas)
     return f"{lleno}Registro ({log}): {' | '.join(lineas[-LINEAS_DE_REGISTRO:])}"
 
 

@@ -38,8 +38,8 @@ PASO_INSISTIR_S = 0.2
 PLAZO_INSISTIR_S = 300.0
 """In which a part that has ended is back, or is given up."""
 
-logger = logging.getLogger(__name__)
-T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self.parada = parada or Parada()
         self._pila = ExitStack()
         self._partes: list[_Watched] = []
-        self._avisar = avisar or logger.warning
+        self._avisar = avisar or _LOG.warning
         self._politica = politica
 
     def start(self, parte: Proceso, *, esperar: bool = True) -> Proceso:
@@ -184,7 +184,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         while not self.parada.esperar(PASO_VIGILANCIA_S):
             self.watch()
 
-    def insist(self, preguntar: Callable[[], T]) -> T:
+    def insist(self, preguntar: Callable[[], _T]) -> _T:
         """Return an answer of a part, asked again while it is brought back."""
         limite = time.monotonic() + PLAZO_INSISTIR_S
         while True:

@@ -29,7 +29,7 @@ _LOG = logging.getLogger("agregador")
 
 OnMonth = Callable[[date, int], None]
 """Told a month and how many more of its readings are in their documents."""
-FORMATO = 1
+_FORMATO = 1
 """Raise it when a document's fields change their meaning: every month is then made again."""
 
 
@@ -134,7 +134,7 @@ class Agregador:
             "parcial": parcial,
             "horas_noche": list(horas_de(self._settings.horas_noche)),
             "horas_punta": list(horas_de(self._settings.horas_punta)),
-            "formato": FORMATO,
+            "formato": _FORMATO,
         }
 
 

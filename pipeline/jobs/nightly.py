@@ -36,18 +36,17 @@ from detection.number_format import numero
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.migrations.apply import migrate
-from serving.cli import FALLO, HECHO, Parser, run
-from serving.logs import configure_logs
-from serving.settings import Settings, load_settings
+from serving.cli import FALLO, HECHO, Parser
+from serving.settings import Settings
 from serving.shutdown import Parada, end_child
 
 _LOG = logging.getLogger("mantenimiento")
 
-CERROJO = "mantenimiento"
+_CERROJO = "mantenimiento"
 MESES_ADELANTE = 2
 """Partitions ahead, as many as the migration makes; a reading is of tomorrow at the latest."""
-PASO_S = 0.1
-DESPEDIDA_S = 8.0
+_PASO_S = 0.1
+_DESPEDIDA_S = 8.0
 """What a step has to end in when a stop is asked for: Docker kills after 10 s."""
 
 
@@ -90,7 +89,7 @@ def maintain(settings: Settings, pasos: Sequence[Paso], parada: Parada) -> list[
     ``KeyboardInterrupt``: a stop was asked for: the step at work was ended, those after it were not
     begun.
     """
-    with exclusive(settings, CERROJO) as nuestro:
+    with exclusive(settings, _CERROJO) as nuestro:
         if not nuestro:
             raise TransientError(
                 "hay otro mantenimiento en marcha; este no hace nada", retry_after_s=60
@@ -119,7 +118,7 @@ def _run_step(paso: Paso, parada: Parada) -> bool:
 
 
 def run_child(
-    orden: Sequence[str], parada: Parada, *, despedida_s: float = DESPEDIDA_S
+    orden: Sequence[str], parada: Parada, *, despedida_s: float = _DESPEDIDA_S
 ) -> ResultadoPaso:
     """Return how a command ended; a stop that is asked for ends it first.
 
@@ -130,7 +129,7 @@ def run_child(
         hijo = subprocess.Popen(orden, stdin=subprocess.DEVNULL, stdout=salida, stderr=errores)
         try:
             while hijo.poll() is None:
-                if parada.esperar(PASO_S):
+                if parada.esperar(_PASO_S):
                     raise KeyboardInterrupt
         finally:
             end_child(hijo, despedida_s)
@@ -176,16 +175,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--sin-modelos", action="store_true", help="sin medir la deriva ni reentrenar"
     )
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     inicio = time.monotonic()
     with Parada() as parada:
         pasos = make_steps(settings, con_modelos=not opciones.sin_modelos)
         fallidos = maintain(settings, pasos, parada)
     print(say(pasos, fallidos, time.monotonic() - inicio))  # noqa: T201
     return FALLO if fallidos else HECHO
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

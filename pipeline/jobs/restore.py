@@ -12,7 +12,7 @@ from datetime import date
 
 from detection.errors import PermanentError
 from detection.number_format import numero
-from pipeline.jobs.archive_stores import AMBOS, Almacen, Tarea, in_each, one_at_a_time
+from pipeline.jobs.archive import AMBOS, Almacen, Tarea, in_each, one_at_a_time
 from pipeline.jobs.reporting import show_months
 from pipeline.stores.archive import UN_DIA
 from pipeline.stores.ports import Archive

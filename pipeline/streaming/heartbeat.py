@@ -21,7 +21,7 @@ from serving.model_watcher import ModelWatcher
 
 _LOG = logging.getLogger(__name__)
 
-DESPEDIDA_S = 4.0
+_DESPEDIDA_S = 4.0
 """That saying goodbye may hold up the end: to connect and to write, when PostgreSQL is there."""
 
 
@@ -70,7 +70,7 @@ class HeartbeatThread(AbstractContextManager["HeartbeatThread"]):
             propio = isinstance(error, ConsumoError)
             self._motivo = str(error) if propio else type(error).__name__
         self._fin.set()
-        self._hilo.join(DESPEDIDA_S)
+        self._hilo.join(_DESPEDIDA_S)
 
     def _run(self) -> None:
         while not self._fin.is_set():

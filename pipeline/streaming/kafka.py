@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 CONTACTO_S = 10.0
 """How long the first contact with the broker may take."""
 PING_S = 3.0
-PASO_S = 0.05
+_PASO_S = 0.05
 """Between two looks for a topic just made: the controller knows it before the brokers do."""
 
 COMUN: dict[str, Any] = {
@@ -143,7 +143,7 @@ def log_identity(settings: Settings) -> str:
                 else:
                     _LOG.warning("este servidor de Kafka no dice qué registro es el del topic")
                     return ""
-            time.sleep(PASO_S)
+            time.sleep(_PASO_S)
 
 
 @contextmanager

@@ -30,9 +30,9 @@ from pipeline.streaming.kafka import COMUN, CONTACTO_S, RECHAZO, conexion, ours
 from serving.consumer_health import Lag
 from serving.settings import Settings
 
-PLAZO_S = 3.0
+_PLAZO_S = 3.0
 """For all of it. On loopback the first look takes up to 1 s, the others 0.1 s."""
-PASO_S = 0.1
+_PASO_S = 0.1
 MENSAJES = 100
 _LECTOR: dict[str, Any] = {
     **COMUN,
@@ -55,7 +55,7 @@ class LagReader:
     ``plazo_s``: how long a look may take.
     """
 
-    def __init__(self, settings: Settings, plazo_s: float = PLAZO_S) -> None:
+    def __init__(self, settings: Settings, plazo_s: float = _PLAZO_S) -> None:
         self._settings = settings
         self._plazo_s = plazo_s
         self._cerrojo = threading.Lock()
@@ -149,7 +149,7 @@ class LagReader:
         primeras: dict[int, int] = {}
         enviadas: list[datetime] = []
         while faltan:
-            for mensaje in lector.consume(MENSAJES, min(PASO_S, _left(limite))):
+            for mensaje in lector.consume(MENSAJES, min(_PASO_S, _left(limite))):
                 particion = mensaje.partition()
                 if particion is None or particion not in faltan:
                     continue

@@ -239,9 +239,7 @@ def _registrar(settings: Settings, peso: float) -> int:
         modelo_de_prueba(), calibraciones=calibraciones, huella_params=rules_fingerprint(Params())
     )
     picos = _picos()
-    metricas = evaluate(
-        picos, version, load_calendario(settings.zona_horaria), Params(), dejar_fuera=False
-    )
+    metricas = evaluate(picos, version, load_calendario(settings.zona_horaria), dejar_fuera=False)
     with tempfile.TemporaryDirectory() as carpeta:
         save_paquete(version, Path(carpeta), extras={EVALUACION: picos.to_parquet()})
         return Registro(settings).register(

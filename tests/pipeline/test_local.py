@@ -91,7 +91,7 @@ def orden(raiz: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen
     lanzadas: list[subprocess.Popen[str]] = []
 
     def lanzar(*opciones: str) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-m", "pipeline.embedded.services", "--datos", "datos", *opciones]
+        argv = [sys.executable, "-m", "consumo", "servicios", "--datos", "datos", *opciones]
         entorno = {**os.environ, "PYTHONPATH": str(raiz)}
         lanzada = subprocess.Popen(
             argv,

@@ -42,7 +42,6 @@ from training.drift import (
     Recientes,
     latest_days,
     main,
-    measure_drift,
     read_actual,
     run_drift,
     say,
@@ -110,11 +109,11 @@ def test_la_referencia_de_una_version_y_una_semana_normal_son_de_la_misma_gente(
     historia, aprendido = referencia_de_verdad()
     assert historia.veredictos.es_sospechoso.any()
     referencia = pd.read_parquet(io.BytesIO(aprendido.referencia))
-    semana, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, SEMANA, particiones=2)
+    semana, _ = read_actual(historia, MADRID, aprendido.modelo, SEMANA, particiones=2)
     assert len(semana) == 30 * 7 * 24
     normal = compare_distributions(referencia, semana)
     assert normal.semaforo != ROJO, str(normal)
-    mes, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, MES, particiones=2)
+    mes, _ = read_actual(historia, MADRID, aprendido.modelo, MES, particiones=2)
     # The last month, seen as the reference is seen, is part of it.
     assert compare_distributions(referencia, mes).semaforo == VERDE
 
@@ -125,7 +124,7 @@ def test_lo_que_deja_un_entrenamiento_se_compara_con_los_dias_recientes(
     """The last week that a version has learnt from, seen as drift sees it, has not moved."""
     referencia = pd.read_parquet(paquete_entrenado / "referencia.parquet")
     modelo, semana = load_paquete(paquete_entrenado, "v"), Recientes(HASTA - 7 * 24, HASTA)
-    actual, _ = read_actual(en_memoria(), MADRID, PARAMS, modelo, semana, particiones=PARTICIONES)
+    actual, _ = read_actual(en_memoria(), MADRID, modelo, semana, particiones=PARTICIONES)
     assert set(actual) == set(referencia)
     assert compare_distributions(referencia, actual).semaforo != ROJO
 
@@ -322,7 +321,7 @@ def test_el_informe_queda_en_mongodb_y_junto_al_campeon(
         paquete(tmp_path, semilla), parametros={}, metricas={}, etiquetas={}, ejemplo=ejemplo
     )
     registro.set_alias("champion", numero, {})
-    resultado = run_drift(entorno_mlflow, AHORA, dias=7)
+    resultado = run_drift(entorno_mlflow, Registro(entorno_mlflow), AHORA, dias=7)
     assert resultado.semaforo == ROJO
     assert resultado.filas_actual == 12 * 7 * 24
     informe = ultimo_informe(entorno_mlflow)
@@ -350,7 +349,7 @@ def test_sin_mlflow_el_informe_queda_en_mongodb(
     semilla = SEMILLAS[0]
     guardar(entorno, historia_con_cambio(semilla))
     versiones = CarpetaDeVersiones(paquete(tmp_path, semilla))
-    measure_drift(entorno, versiones, AHORA, 7)
+    run_drift(entorno, versiones, AHORA, dias=7)
     assert ultimo_informe(entorno)["semaforo"] == ROJO
     assert "el informe queda en MongoDB pero no en MLflow: MLflow no responde" in caplog.messages
 
@@ -358,9 +357,9 @@ def test_sin_mlflow_el_informe_queda_en_mongodb(
 def test_sin_campeon_o_sin_lecturas_una_linea_clara(entorno: Settings, tmp_path: Path) -> None:
     """No champion and no data are failures with one line each, and leave no report."""
     with pytest.raises(PermanentError, match="no hay campeón"):
-        measure_drift(entorno, CarpetaDeVersiones(None), AHORA, 7)
+        run_drift(entorno, CarpetaDeVersiones(None), AHORA, dias=7)
     with pytest.raises(PermanentError, match="consumos_diarios está vacía"):
-        measure_drift(entorno, CarpetaDeVersiones(paquete(tmp_path, SEMILLAS[0])), AHORA, 7)
+        run_drift(entorno, CarpetaDeVersiones(paquete(tmp_path, SEMILLAS[0])), AHORA, dias=7)
     with contextlib.closing(ModelosMongo(entorno)) as modelos:
         assert modelos.latest_informe() is None
 

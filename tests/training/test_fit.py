@@ -14,7 +14,7 @@ import forks
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from apoyo_entrenamiento import MADRID, PARAMS, PARTICIONES, SEMILLA, en_memoria, puntuadas
+from apoyo_entrenamiento import MADRID, PARTICIONES, SEMILLA, en_memoria, puntuadas
 
 from detection.errors import PermanentError, TransientError
 from detection.features.hourly import RASGOS
@@ -46,7 +46,7 @@ def test_la_version_guardada_puntua_igual_que_la_que_se_evaluo(tmp_path: Path) -
     conjunto = Conjunto.from_parquet((tmp_path / "evaluacion.parquet").read_bytes())
     guardadas = Metricas(**json.loads((tmp_path / "metricas.json").read_bytes()))
     assert guardadas == aprendido.metricas
-    medidas = evaluate(conjunto, modelo, MADRID, PARAMS, dejar_fuera=False)
+    medidas = evaluate(conjunto, modelo, MADRID, dejar_fuera=False)
     assert medidas.precision_media == guardadas.precision_media
     assert medidas.falsas_alarmas == guardadas.falsas_alarmas
 

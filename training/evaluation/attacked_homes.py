@@ -257,11 +257,6 @@ def meter_step(consumo_kwh: NDArray[np.float64]) -> float:
 
     An attack is rounded to it: the meter reads what is left, and finer digits than it has would
     give every attack away.
-
-    Examples
-    --------
-    >>> meter_step(np.array([0.12, 0.36, 1.01])), meter_step(np.array([0.123, 0.36]))
-    (0.01, 0.001)
     """
     for paso in PASOS_KWH:
         pasos = consumo_kwh / paso

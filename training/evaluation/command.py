@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -20,9 +19,8 @@ import numpy as np
 from detection.domain import SEVERIDADES, instante
 from detection.errors import PermanentError
 from detection.number_format import numero
-from serving.cli import FALLO, HECHO, Parser, describe_os, entero, run
-from serving.logs import configure_logs
-from serving.settings import Settings, load_settings
+from serving.cli import FALLO, HECHO, Parser, describe_os, entero
+from serving.settings import Settings
 from training.evaluation.file_pass import (
     ENTRENAMIENTO_DIAS,
     Aprendizaje,
@@ -107,9 +105,7 @@ def _build_parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """Score a file, write what is asked, and print what the verdicts are worth."""
-    opciones = _build_parser().parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = _build_parser().start(argv)
     modelo = None
     if opciones.modelo == REGLAS:
         modelo = Aprendizaje(None, "solo las reglas")
@@ -225,7 +221,3 @@ def _print(frases: Sequence[str], informe: Datos | None) -> None:
     for tabla in () if informe is None else make_tablas(informe):
         consola.print()
         consola.print(tabla)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

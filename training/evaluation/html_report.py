@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from detection.blend.severity import severity_thresholds
 from detection.domain import SEVERIDADES, TIPOS
 from detection.params import Params
 from training.evaluation.report import (
@@ -166,8 +167,7 @@ def score_figure(informe: Datos) -> Any:
             marker_color=color, opacity=0.75,
         )  # fmt: skip
     figura.update_layout(barmode="overlay", bargap=0)
-    p = Params()
-    umbrales = (p.umbral_baja, p.umbral_media, p.umbral_alta, p.umbral_critica)
+    umbrales = severity_thresholds(Params()).tolist()
     for severidad, umbral in zip(SEVERIDADES[1:], umbrales, strict=True):
         figura.add_vline(
             # Between the bar of the threshold and the one before it.

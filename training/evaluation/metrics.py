@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA
 from detection.memory.hourly_ring import GAIN
+from detection.simulation.draws import Floats
 
 HUECO_DIAS = 7
 """Honest days that end an event. By hand, 2026-11-24: who pauses over a weekend goes on."""
@@ -43,7 +44,6 @@ _CLASES_MAXIMAS = 4_000_000
 """Cells of the table (customers, scores) that a bootstrap draws from."""
 _REMUESTRAS_A_LA_VEZ = 25
 
-Floats = NDArray[np.float64]
 Enteros = NDArray[np.int64]
 Logicos = NDArray[np.bool_]
 
@@ -298,13 +298,6 @@ class Eventos:
     def __len__(self) -> int:
         return int(self.cliente.size)
 
-    def elegir(self, cuales: Logicos) -> Eventos:
-        """Return some of the events."""
-        return Eventos(
-            self.cliente[cuales], self.retraso_horas[cuales], self.perdida_kwh[cuales],
-            self.total_kwh[cuales],
-        )  # fmt: skip
-
     @property
     def hallados(self) -> float | None:
         """Return the share of events that were found; None without events."""
@@ -368,11 +361,6 @@ def precision_at(ranking: Floats, atacado: Logicos, k: int, semilla: int = 0) ->
     None where there are fewer, or nobody to tell them from.
 
     ``ranking`` (c,): high = first.
-
-    Examples
-    --------
-    >>> precision_at(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]), 2)
-    0.5
     """
     if not 0 < k <= ranking.size or atacado.all() or not atacado.any():
         return None

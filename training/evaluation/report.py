@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.domain import SEVERIDADES
+from detection.domain import SEVERIDADES, take
 from detection.number_format import numero
 from training.evaluation.metrics import (
     AVISA_DESDE,
@@ -164,7 +164,7 @@ def _by_type(casos: Casos, opiniones: Opiniones, semilla: int) -> Datos:
             "roc_auc": asdict(roc),
             "precision_media": asdict(media),
             "precision_azar": float(casos.atacada[suyas].mean()),
-            **_events(eventos.elegir(de_cliente[eventos.cliente] == tipo)),
+            **_events(take(eventos, de_cliente[eventos.cliente] == tipo)),
         }
     return salida
 

@@ -78,14 +78,13 @@ def score_conjunto(
     conjunto: Conjunto,
     modelo: ScoringModel | None,
     calendario: Calendario,
-    params: Params,
     sin: Collection[str] = (),
 ) -> Veredictos:
     """Return the verdicts of a version on a set, reading after reading; None = rules alone.
 
     ``sin``: detectors without a vote.
     """
-    detector = DetectorConsumo(calendario, params, sin=sin)
+    detector = DetectorConsumo(calendario, sin=sin)
     detector.use(modelo)
     return detector.score(conjunto.lecturas, conjunto.particion)
 
@@ -94,7 +93,6 @@ def evaluate(
     conjunto: Conjunto,
     modelo: ScoringModel | None,
     calendario: Calendario,
-    params: Params,
     *,
     dejar_fuera: bool = True,
 ) -> Metricas:
@@ -103,12 +101,12 @@ def evaluate(
     ``dejar_fuera``: also score without each detector in turn: as many passes again as there are
     detectors.
     """
-    veredictos = score_conjunto(conjunto, modelo, calendario, params)
+    veredictos = score_conjunto(conjunto, modelo, calendario)
     sin = {}
     if dejar_fuera:
         con_voto = ~np.isnan(veredictos.scores).all(axis=0)
         for k in np.flatnonzero(con_voto).tolist():
-            otros = score_conjunto(conjunto, modelo, calendario, params, sin=(str(TIPOS[k]),))
+            otros = score_conjunto(conjunto, modelo, calendario, sin=(str(TIPOS[k]),))
             sin[str(TIPOS[k])] = _precision(conjunto, otros.score_centesimas)
     return measure(conjunto, veredictos, sin)
 
@@ -174,7 +172,7 @@ def _precision(conjunto: Conjunto, scores: NDArray) -> float:
 
 
 def permutation_importance(
-    conjunto: Conjunto, modelo: ScoringModel, calendario: Calendario, params: Params, semilla: int
+    conjunto: Conjunto, modelo: ScoringModel, calendario: Calendario, semilla: int
 ) -> dict[str, float]:
     """Return, by feature, the average precision that the forest alone loses when it is shuffled.
 
@@ -183,7 +181,7 @@ def permutation_importance(
     """
     from sklearn.metrics import average_precision_score
 
-    detector = DetectorConsumo(calendario, params)
+    detector = DetectorConsumo(calendario)
     rasgos = detector.measure(conjunto.lecturas, conjunto.particion).rasgos[conjunto.juzgada]
     listo = ~np.isnan(rasgos).any(axis=1)
     rasgos, verdad = rasgos[listo], truth(conjunto)[listo]

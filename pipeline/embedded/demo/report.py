@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.embedded.demo.command import DemoScene
 
 FILAS = 10
-CALMA_S = 30.0
+_CALMA_S = 30.0
 """As long as a batch or an archiver may take to write to the second store what the first one has.
 """
 _COLORES = {
@@ -172,7 +172,7 @@ def _settled_checks(informe: DemoReport, supervisor: Supervisor) -> list[tuple[s
 
     Both stores are written one after the other: what is true of them is true once nothing moves.
     """
-    limite = time.monotonic() + CALMA_S
+    limite = time.monotonic() + _CALMA_S
     while True:
         hechos = supervisor.insist(lambda: list(_checks(informe)))
         if all(cierto for _, cierto in hechos) or time.monotonic() > limite:
