@@ -34,7 +34,8 @@ servicios: install  ## solo PostgreSQL, MongoDB y Kafka embebidos, vacíos
 
 test: install  ## pasa las pruebas (ARGS="tests/detection -x")
 	@# Un núcleo por proceso de prueba: dos que se reparten los mismos se estorban.
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(HILOS) --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(HILOS) \
+		--dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fallos: install  ## mata servidores y corta redes: las pruebas lentas (ARGS="-k mongo")
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m lenta tests $(ARGS)

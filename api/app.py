@@ -15,22 +15,31 @@ from functools import partial
 from typing import Any
 
 import anyio.to_thread
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api.accents import AccentedPaths, without_accents
+from api.anomalies.events import router as events
+from api.anomalies.figures import router as figures
+from api.anomalies.incidents import router as incidents
+from api.anomalies.reviews import router as reviews
+from api.anomalies.routes import router as anomalies
 from api.anomalies.streams import EventStreams
 from api.api_keys import CABECERA_CLAVE, KnownKeys, RoleRequired, new_key
+from api.customers.routes import router as customers
 from api.deps import Recursos
 from api.errors import install_errors, respuestas
-from api.known_params import check_consulta, known_params
-from api.middleware import CUERPO_MAXIMO_BYTES, AccessLog, CallerLimit
-from api.openapi import DESCRIPCION, ETIQUETAS, RESUMEN, TITULO, VERSION, make_documento
-from api.rate_limit import RequestLimit
-from api.routers import ROUTERS
+from api.middleware import CUERPO_MAXIMO_BYTES, AccessLog, CallerLimit, RequestLimit
+from api.models.drift import router as drift
+from api.models.routes import router as models
+from api.openapi import ETIQUETAS, PRESENTACION, check_consulta, known_params, make_documento
+from api.readings.months import router as months
+from api.readings.routes import router as readings
 from api.startup import StorePreparation, WarmUp
+from api.stats.overview import router as overview
+from api.stats.routes import router as stats
 from api.system.routes import auditoria_router, clave_router, metricas_router
 from api.system.routes import router as sistema_router
 from detection.errors import ConfiguracionError, TransientError
@@ -90,9 +99,22 @@ _COMPRESION = 5
 _SIN_COMPRIMIR = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet")
 
 
-_PRESENTACION: dict[str, Any] = {
-    "title": TITULO, "version": VERSION, "summary": RESUMEN, "description": DESCRIPCION,
-}  # fmt: skip
+ROUTERS: tuple[APIRouter, ...] = (
+    readings,
+    months,
+    # Before anomalies, whose last path takes whatever is left.
+    events,
+    reviews,
+    figures,
+    anomalies,
+    incidents,
+    customers,
+    stats,
+    overview,
+    models,
+    drift,
+)
+"""Everything under ``/api``, in the order in which the documentation shows it."""
 
 
 def _ahora() -> datetime:
@@ -188,7 +210,7 @@ def create_api(
             await anyio.to_thread.run_sync(recursos.close)
 
     app = FastAPI(
-        **_PRESENTACION,
+        **PRESENTACION,
         openapi_tags=[dict(etiqueta) for etiqueta in ETIQUETAS],
         dependencies=[Depends(check_consulta)],
         responses=respuestas(400, 408, 421, 422, 429, 500),

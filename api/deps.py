@@ -1,4 +1,4 @@
-"""What routes ask for, by the name of its type: ``def f(ajustes: Ajustes, ahora: Ahora)``.
+"""What routes ask for, by the name of its type: ``def f(recursos: Todo, ahora: Ahora)``.
 
 Nothing is opened here: ``app.py`` makes one ``Recursos`` for an app's life. Every function is
 ``async`` though none waits: FastAPI sends the others to a thread, behind the routes' queries. Each
@@ -7,13 +7,14 @@ looks into the request itself: a dependency of a dependency costs every request 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, HTTPException, Query, Request
 
 from api.anomalies.streams import EventStreams
 from api.api_keys import ApiKey, KnownKeys, RoleRequired
@@ -33,6 +34,8 @@ from serving.model_versions import VersionInfo
 from serving.registry import Registro
 from serving.settings import Settings
 from serving.web.problems import request_id
+
+log = logging.getLogger("api")
 
 HUELLA_VISIBLE = 8
 """Hex digits of a key's hash in the audit: enough to tell two keys of one name apart."""
@@ -90,10 +93,6 @@ async def get_recursos(peticion: Request) -> Recursos:
 Todo = Annotated[Recursos, Depends(get_recursos)]
 
 
-async def _ajustes(peticion: Request) -> Settings:
-    return recursos_de(peticion).settings
-
-
 async def _ahora(peticion: Request) -> datetime:
     return recursos_de(peticion).ahora()
 
@@ -112,8 +111,6 @@ async def _modelos(peticion: Request) -> ModelosMongo:
     return recursos_de(peticion).modelos
 
 
-Ajustes = Annotated[Settings, Depends(_ajustes)]
-"""The settings."""
 Ahora = Annotated[datetime, Depends(_ahora)]
 """The time, aware, in UTC."""
 Historico = Annotated[HistoryQueries, Depends(_historico)]
@@ -134,16 +131,7 @@ CURSOR_MAXIMO = 300
 
 
 def tope(defecto: int, maximo: int = LIMITE_MAXIMO) -> Any:
-    """Return the type of a ``limite`` parameter.
-
-    Examples
-    --------
-    ::
-
-        Cincuenta = Annotated[int, tope(50)]
-
-        def ultimas(limite: Cincuenta = 50): ...
-    """
+    """Return what a ``limite`` parameter is: ``limite: Annotated[int, tope(50)] = 50``."""
     return Query(
         ge=1, le=maximo, description=f"Cuántos como mucho ({defecto} si falta)", examples=[defecto]
     )
@@ -160,13 +148,7 @@ CursorPedido = Annotated[
 
 
 class Auditor:
-    """Writes down who changes what, before it is changed; without that nothing is changed.
-
-    Parameters
-    ----------
-    recursos : Recursos
-    peticion : Request
-    """
+    """Writes down who changes what, before it is changed; without that nothing is changed."""
 
     def __init__(self, recursos: Todo, peticion: Request) -> None:
         self._recursos = recursos
@@ -180,13 +162,6 @@ class Auditor:
         ------
         TransientError
             It cannot be written down; the block has not run.
-
-        Examples
-        --------
-        ::
-
-            with auditor.cambio("veredicto", f"anomalia {id_}", {"estado": "confirmada"}):
-                anomalias.set_veredicto(...)
         """
         numero = self.note(accion, objeto, detalle)
         try:
@@ -215,3 +190,26 @@ class Auditor:
 
 AuditorDep = Annotated[Auditor, Depends(Auditor)]
 """The audit, for whoever changes something."""
+
+
+NO_EXISTE = "Nunca ha habido una lectura de ese cliente"
+"""What the 404 of such a route means, for the documentation."""
+
+
+def check_cliente(historico: HistoryQueries, propietario_id: str) -> None:
+    """Return if there has ever been a reading of a customer; 404 otherwise."""
+    if not historico.readings.exists(propietario_id):
+        raise HTTPException(404, f"no existe el cliente «{propietario_id}»")
+
+
+def check_cliente_sin_nada(recursos: Recursos, propietario_id: str) -> None:
+    """Return if a customer of whom MongoDB has nothing exists; 404 otherwise.
+
+    Only the history knows. While it is away, "nothing" is still true of a customer, and better
+    than no answer.
+    """
+    try:
+        recursos.preparacion.check()
+        check_cliente(recursos.historico, propietario_id)
+    except TransientError as error:
+        log.warning("no se sabe si existe un cliente: %s", error)

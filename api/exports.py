@@ -14,20 +14,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from api.errors import Invalida
+from api.presentation import responder
 from pipeline.stores.query_limits import LIMITE_PAGINA, Pagina, por_tramos
+from pipeline.stores.record_base import Listado
 from serving.csv_cells import protect
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-T = TypeVar("T")
 RowT = TypeVar("RowT", bound=BaseModel)
 
 ListFormat = Literal["json", "csv", "excel", "parquet"]
@@ -45,7 +55,6 @@ class FileColumn:
 
     Parameters
     ----------
-    nombre : str
     camino : tuple of str
         Attributes that lead to it.
     tipo : type
@@ -92,6 +101,12 @@ def _plain(anotacion: Any) -> type:
         return type(get_args(anotacion)[0])
     resultado: type = origen or anotacion
     return resultado
+
+
+def row_of(modelo: type[Listado[Any]]) -> type[BaseModel]:
+    """Return what the elements of a page are."""
+    fila: type[BaseModel] = get_args(modelo.model_fields["elementos"].annotation)[0]
+    return fila
 
 
 class _Drenaje(io.RawIOBase):
@@ -197,13 +212,7 @@ def _arrow(tipo: type) -> pa.DataType:
 
 
 class ListOutput:
-    """How a list is wanted: as a page of JSON, or whole, as a file.
-
-    Parameters
-    ----------
-    peticion : Request
-    formato : {"json", "csv", "excel", "parquet"}
-    """
+    """How a list is wanted: as a page of JSON, or whole, as a file."""
 
     def __init__(self, peticion: Request, formato: ListFormat) -> None:
         self.formato = formato
@@ -214,28 +223,58 @@ class ListOutput:
         """Return whether a file is wanted."""
         return self.formato != "json"
 
-    def whole(
+    def page(
         self,
         nombre: str,
-        modelo: type[RowT],
-        pagina: Callable[[str | None, int], Pagina[T]],
-        convertir: Callable[[T], RowT],
+        modelo: type[Listado[RowT]],
+        pagina: Callable[[str | None, int], Pagina[RowT]],
+        cursor: str | None,
+        limite: int,
         por_tramo: int = LIMITE_PAGINA,
-    ) -> StreamingResponse:
-        """Return a whole list as a file.
+        responder: Callable[[BaseModel], Response] = responder,
+        **otros: Any,
+    ) -> Response:
+        """Return a page of a list as JSON, or all of the list as a file.
 
         Parameters
         ----------
         nombre : str
             Of the file, without its ending.
         modelo : type
-            What its rows are.
+            What a page is.
         pagina : callable
             From a cursor and a limit to a page of the list.
-        convertir : callable
-            From what the store gives to a row.
         por_tramo : int
-            The limit.
+            The limit where the whole list is wanted.
+        responder : callable
+            What makes an answer of a page.
+        otros
+            The page's other fields.
+        """
+        if self.es_fichero:
+            return self.whole(nombre, row_of(modelo), pagina, por_tramo)
+        elementos, siguiente = pagina(cursor, limite)
+        return responder(modelo(elementos=elementos, siguiente=siguiente, **otros))
+
+    def answer(
+        self,
+        nombre: str,
+        lista: Listado[RowT],
+        responder: Callable[[BaseModel], Response] = responder,
+    ) -> Response:
+        """Return a whole list as JSON or as a file; ``nombre`` and ``responder`` as in ``page``."""
+        if self.es_fichero:
+            return self.rows(nombre, row_of(type(lista)), [lista.elementos])
+        return responder(lista)
+
+    def whole(
+        self,
+        nombre: str,
+        modelo: type[BaseModel],
+        pagina: Callable[[str | None, int], Pagina[RowT]],
+        por_tramo: int = LIMITE_PAGINA,
+    ) -> StreamingResponse:
+        """Return a whole list as a file.
 
         Raises
         ------
@@ -246,7 +285,7 @@ class ListOutput:
             if parametro in self._pedidos:
                 raise Invalida(parametro, "no vale con «formato»: un fichero lleva toda la lista")
         tramos = por_tramos(lambda cursor: pagina(cursor, por_tramo))
-        return self.rows(nombre, modelo, ([convertir(f) for f in tramo] for tramo in tramos))
+        return self.rows(nombre, modelo, tramos)
 
     def rows(
         self, nombre: str, modelo: type[BaseModel], tramos: Iterable[Sequence[BaseModel]]

@@ -7,18 +7,22 @@ through as they come.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import quote
 
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.api_keys import CABECERA_CLAVE, KnownKeys
-from api.rate_limit import RequestLimit, sender
 from serving.metrics import ApiMetrics
 from serving.web.problems import problem
 
@@ -33,6 +37,8 @@ SIN_LIMITE = frozenset({"/salud", "/salud/viva", "/salud/lista", "/metrics"})
 _CABECERA_ID = "X-Request-ID"
 _ID_ADMITIDO = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _ID_BYTES = 8
+_PREFIJO_V6 = 64
+"""Bits of an IPv6 address that one household or machine has to itself (RFC 6177)."""
 CABECERAS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -55,12 +61,7 @@ class _Respuesta:
 
 
 class AccessLog:
-    """Gives each request its id, catches what nobody caught, and writes the access log.
-
-    Parameters
-    ----------
-    metricas : ApiMetrics
-    """
+    """Gives each request its id, catches what nobody caught, and writes the access log."""
 
     def __init__(self, app: ASGIApp, metricas: ApiMetrics) -> None:
         self.app = app
@@ -102,14 +103,29 @@ class AccessLog:
         )  # fmt: skip
 
 
-class CallerLimit:
-    """Notes whose key a request carries, and answers 429 to who asks too often.
+class RequestLimit:
+    """A sliding window of a minute, in this process's memory.
 
     Parameters
     ----------
-    claves : KnownKeys
-    limite : RequestLimit
+    por_minuto : int
+        Requests; 0 = no limit.
     """
+
+    def __init__(self, por_minuto: int) -> None:
+        self._cuantas = RateLimitItemPerMinute(por_minuto) if por_minuto else None
+        self._ventana = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def wait_s(self, quien: str) -> int:
+        """Count a request; return 0, or the seconds to wait where it is one too many."""
+        if self._cuantas is None or await self._ventana.hit(self._cuantas, quien):
+            return 0
+        vuelta = await self._ventana.get_window_stats(self._cuantas, quien)
+        return max(1, math.ceil(vuelta.reset_time - time.time()))
+
+
+class CallerLimit:
+    """Notes whose key a request carries, and answers 429 to who asks too often."""
 
     def __init__(self, app: ASGIApp, claves: KnownKeys, limite: RequestLimit) -> None:
         self.app = app
@@ -134,6 +150,30 @@ class CallerLimit:
                 await respuesta(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+def sender(nombre: str | None, direccion: str) -> str:
+    """Return who a request is counted for: its key, or the network it comes from.
+
+    Examples
+    --------
+    >>> sender("ana", "10.0.0.7"), sender(None, "10.0.0.7")
+    ('clave ana', 'red 10.0.0.7')
+    >>> sender(None, "2001:db8:1:2:3::4")
+    'red 2001:db8:1:2::'
+    """
+    if nombre is not None:
+        return f"clave {nombre}"
+    try:
+        ip = ip_address(direccion)
+    except ValueError:
+        return "red desconocida"
+    if isinstance(ip, IPv6Address):
+        if ip.ipv4_mapped:
+            return f"red {ip.ipv4_mapped}"
+        resto = 128 - _PREFIJO_V6
+        ip = IPv6Address(int(ip) >> resto << resto)
+    return f"red {ip}"
 
 
 def address_of(scope: Scope) -> str:

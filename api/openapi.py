@@ -1,18 +1,19 @@
-"""The OpenAPI document: what it says at its head, its tags, and how its errors look."""
+"""The OpenAPI document: its head, its tags, how its errors look, and what routes are asked.
+
+A parameter that it does not know is refused: a misspelt filter is not the same as no filter.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
-from api.errors import Problema
+from api.errors import Invalida, Problema
 from serving.web.problems import TIPO_PROBLEMA, ProblemaSinPeticion
 
-VERSION = "1.0.0"
-TITULO = "Consumo"
 RESUMEN = "Anomalías en el consumo eléctrico horario: qué se ha medido, qué se sospecha y por qué"
 DESCRIPCION = """
 Cada lectura horaria de cada cliente lleva un veredicto: `score_anomalia` de 0 a 1, `severidad`,
@@ -26,6 +27,9 @@ los tipos de anomalía y, si lo es, una explicación con números. Esta API los 
   algo pide una con el rol que se indica, y queda anotado.
 - **Tildes**: las rutas se escriben con tilde; sin ella también valen.
 """
+PRESENTACION: dict[str, Any] = {
+    "title": "Consumo", "version": "1.0.0", "summary": RESUMEN, "description": DESCRIPCION,
+}  # fmt: skip
 ETIQUETAS = (
     {"name": "consumos", "description": "Lecturas horarias y consumos mensuales de los clientes"},
     {"name": "anomalías", "description": "Lo que los detectores han encontrado, y por qué"},
@@ -40,6 +44,11 @@ ETIQUETAS = (
 _REFERENCIA, _SIN_PETICION = (
     f"#/components/schemas/{modelo.__name__}" for modelo in (Problema, ProblemaSinPeticion)
 )
+_NOMBRE_MAXIMO = 40
+"""Characters of a name that are told back."""
+
+Conocidos = Mapping[tuple[str, str], frozenset[str]]
+"""The query parameters of each path and method."""
 _VALIDACION = ("HTTPValidationError", "ValidationError")
 
 
@@ -79,3 +88,33 @@ def _as_problem(respuesta: dict[str, Any]) -> None:
     dichos = {c.get("schema", {}).get("$ref") for c in contenido.values()}
     if problemas := dichos & {_REFERENCIA, _SIN_PETICION}:
         respuesta["content"] = {TIPO_PROBLEMA: {"schema": {"$ref": problemas.pop()}}}
+
+
+def known_params(documento: Mapping[str, Any]) -> Conocidos:
+    """Return the query parameters that an OpenAPI document declares.
+
+    Examples
+    --------
+    >>> op = {"parameters": [{"in": "query", "name": "limite"}, {"in": "path", "name": "id"}]}
+    >>> known_params({"paths": {"/a/{id}": {"get": op}}})
+    {('/a/{id}', 'GET'): frozenset({'limite'})}
+    """
+    return {
+        (ruta, metodo.upper()): frozenset(
+            p["name"] for p in operacion.get("parameters", ()) if p["in"] == "query"
+        )
+        for ruta, operaciones in documento["paths"].items()
+        for metodo, operacion in operaciones.items()
+    }
+
+
+async def check_consulta(peticion: Request) -> None:
+    """Return if every parameter of a request is known to its route; 422 otherwise."""
+    conocidos: Conocidos = peticion.app.state.conocidos
+    ruta = getattr(peticion.scope.get("route"), "path_format", "")
+    suyos = conocidos.get((ruta, peticion.method))
+    if suyos is None:  # Not in the document: the page and its files.
+        return
+    for nombre in peticion.query_params:
+        if nombre not in suyos:
+            raise Invalida(nombre[:_NOMBRE_MAXIMO], "no se conoce ese parámetro")

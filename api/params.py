@@ -16,11 +16,10 @@ from api.errors import Invalida
 from api.presentation import Presenta
 from detection.domain import TIPOS
 from pipeline.stores.presentation import Presentacion
+from pipeline.stores.query_limits import PROPIETARIO_MAXIMO
 from pipeline.stores.record_base import EstadoTexto
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
-CLIENTE_MAXIMO = 20
-"""Characters of a ``propietario_id`` (contract 2)."""
 DIAS_RANGO = 366
 """Days of hourly rows in one request: a year and a day."""
 
@@ -30,7 +29,8 @@ _INSTANTE = re.compile(
 )
 _SIN_MAS = re.compile(r" (?=\d{2}:?\d{2}$)")
 """What is left of a "+" that a client has not encoded: in a query it means a space."""
-_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+SIN_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+"""One line of text: what a log, a tag of MLflow and PostgreSQL can all hold."""
 
 
 def _cliente(texto: str) -> str:
@@ -51,13 +51,13 @@ def _con_tilde(texto: object) -> object:
 
 _DE_CLIENTE = {
     "min_length": 1,
-    "max_length": CLIENTE_MAXIMO,
+    "max_length": PROPIETARIO_MAXIMO,
     "examples": ["CLI_00001"],
-    "json_schema_extra": {"pattern": _CONTROL},
+    "json_schema_extra": {"pattern": SIN_CONTROL},
 }
 NombreCliente = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=CLIENTE_MAXIMO),
+    StringConstraints(min_length=1, max_length=PROPIETARIO_MAXIMO),
     AfterValidator(_cliente),
 ]
 IdCliente = Annotated[

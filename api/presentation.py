@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -62,33 +61,23 @@ NO_HA_CAMBIADO: dict[int | str, dict[str, Any]] = {
 """``responses=`` of a route whose answers have an ``ETag``."""
 
 
-@dataclass(frozen=True, slots=True)
-class RespuestaConEtag:
-    """The ``ETag`` of an answer, against the one that the client has.
+async def _etiqueta(peticion: Request) -> Callable[[BaseModel], Response]:
+    """Return what makes an answer with its tag, or 304 where the client has it already.
 
-    It is of the answer itself: weak, since the same answer may be compressed or not.
-
-    Parameters
-    ----------
-    peticion : Request
+    The tag is of the answer itself: weak, since the same answer may be compressed or not.
     """
+    conocidas = {t.strip() for t in peticion.headers.get("if-none-match", "").split(",")}
 
-    peticion: Request
-
-    def responder(self, modelo: BaseModel) -> Response:
-        """Return an answer with its tag, or 304 where the client has it already."""
+    def responder(modelo: BaseModel) -> Response:
         cuerpo = modelo.model_dump_json(by_alias=True).encode()
         etag = f'W/"{hashlib.blake2b(cuerpo, digest_size=12).hexdigest()}"'
         cabeceras = {"ETag": etag, "Cache-Control": REVALIDA}
-        conocidas = self.peticion.headers.get("if-none-match", "")
-        if conocidas.strip() == "*" or etag in {t.strip() for t in conocidas.split(",")}:
+        if conocidas & {"*", etag}:
             return Response(status_code=304, headers=cabeceras)
         return Response(cuerpo, headers=cabeceras, media_type="application/json")
 
-
-async def _etiqueta(peticion: Request) -> RespuestaConEtag:
-    return RespuestaConEtag(peticion)
+    return responder
 
 
-ConEtiqueta = Annotated[RespuestaConEtag, Depends(_etiqueta)]
-"""Answers 304 where the client has the answer already."""
+ConEtiqueta = Annotated[Callable[[BaseModel], Response], Depends(_etiqueta)]
+"""Makes an answer that is 304 where the client has it already."""

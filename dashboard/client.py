@@ -72,12 +72,7 @@ class ApiError(Exception):
 class ApiClient:
     """Asks one API; its methods raise ``ApiError`` where the API is away or refuses.
 
-    Parameters
-    ----------
-    url : str
-        Its base address.
-    key : str
-        Key for reading; '' = none.
+    ``url``: its base address. ``key``: key for reading; '' = none.
     """
 
     def __init__(self, url: str, key: str = "") -> None:
@@ -311,9 +306,6 @@ def _drift_report(url: str, report_id: str) -> str:
 def drift_report(report_id: str) -> str:
     """Return the page of the latest drift report, or raise ``ApiError``.
 
-    Parameters
-    ----------
-    report_id : str
-        Which one that is: the page of another one is not remembered as its own.
+    ``report_id``: which one that is: the page of another one is not remembered as its own.
     """
     return _drift_report(api_client().url, report_id)

@@ -64,10 +64,7 @@ class AnomalyFilters:
 def last_day(latest: str | None) -> date:
     """Return the day that views end with: that of the newest reading, or today without any.
 
-    Parameters
-    ----------
-    latest : str or None
-        ISO 8601 instant of the newest reading.
+    ``latest``: ISO 8601 instant of the newest reading.
     """
     return (texts.parse_instant(latest) or datetime.now()).date()
 

@@ -29,33 +29,17 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class ShownList:
-    """A page of a list as it is shown.
+    """A page of a list as it is shown."""
 
-    Parameters
-    ----------
-    path, params : str, mapping
-        What the API is asked for.
-    key : str
-        Tells the lists of a session apart.
-    cursors : list of str
-        Of the pages down to this one.
-    rows : list
-        What is shown.
-    following : str or None
-        Cursor of the next page; None = this is the last one.
-    truncated : bool
-        There is more than the API could look at, and the oldest is missing.
-    number : int
-        Another one for each page that this session has shown; 0 = nothing has been read yet.
-    """
-
+    # path, params: what the API is asked for.
     path: str
     params: Mapping[str, Any]
-    key: str
-    cursors: list[str] = field(default_factory=lambda: [_START])
-    rows: list[Row] = field(default_factory=list)
-    following: str | None = None
-    truncated: bool = False
+    key: str  # tells the lists of a session apart
+    cursors: list[str] = field(default_factory=lambda: [_START])  # of the pages down to this one
+    rows: list[Row] = field(default_factory=list)  # what is shown
+    following: str | None = None  # cursor of the next page; None = this is the last one
+    truncated: bool = False  # there is more than the API could look at, and the oldest is missing
+    # Another one for each page that this session has shown; 0 = nothing has been read yet.
     number: int = 0
 
     @property
@@ -173,7 +157,6 @@ def choose_anomalies(shown: ShownList, with_customer: bool = True) -> list[Row]:
 
 
 def _anomaly_table(shown: ShownList, with_customer: bool) -> Sequence[int]:
-    """Draw the table and return the numbers of its chosen rows."""
     import pandas as pd
 
     of = st.column_config

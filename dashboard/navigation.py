@@ -15,15 +15,10 @@ MAX_ID = 20
 
 @dataclass(frozen=True, slots=True)
 class DashboardPage:
-    """A page.
+    """A page."""
 
-    Parameters
-    ----------
-    module : str
-        Its file in ``dashboard/views``, imported when it is first opened; also its URL. It has
-        ``draw_`` and its name.
-    """
-
+    # Its file in ``dashboard/views``, imported when it is first opened; also its URL. It has
+    # ``draw_`` and its name.
     module: str
     title: str
     icon: str

@@ -55,10 +55,7 @@ _VERDICTS = (
 def draw_anomaly(anomaly_id: str, key: str) -> None:
     """Draw an anomaly: figures, contributions of the detectors, sentences, verdicts, the form.
 
-    Parameters
-    ----------
-    key : str
-        Of the page's ``verdict_form``.
+    ``key``: of the page's ``verdict_form``.
     """
     with ui.section(f"detalle_{anomaly_id}"):
         one = fetch(f"/api/anomalias/{anomaly_id}")
@@ -90,7 +87,6 @@ def _figures(one: dict[str, Any]) -> None:
 
 
 def _explanation(one: dict[str, Any]) -> None:
-    """Draw what each detector contributed and said."""
     explanation = one["explicacion"]
     left, right = st.columns([1, 1.1], gap="medium")
     with left:
@@ -146,10 +142,7 @@ def verdict_form(rows: Sequence[Mapping[str, Any]], key: str) -> None:
     Each button judges the anomalies that it was drawn for, as they were then. What is typed stays
     until a verdict has been given.
 
-    Parameters
-    ----------
-    key : str
-        Tells the forms of a page apart.
+    ``key``: tells the forms of a page apart.
     """
     forbidden = missing_role("analista", "dar veredictos")
     if forbidden is not None:
@@ -230,7 +223,6 @@ def left_out(shown: Sequence[ShownAnomaly], done: Mapping[str, Any]) -> dict[str
 
 
 def _names(shown: Sequence[ShownAnomaly]) -> str:
-    """Return which anomalies they are, for people."""
     first = ", ".join(anomaly.name for anomaly in shown[:_NAMED])
     more = len(shown) - _NAMED
     return f"{first} y {texts.number(more)} más" if more > 0 else first
@@ -248,7 +240,6 @@ def announce_outcome(outcome: str) -> None:
 
 
 def _undo(annotation: int) -> None:
-    """Take the last verdict back."""
     undo = st.session_state.pop(_UNDO, None)
     try:
         done = change(f"/api/anomalias/veredictos/{annotation}/deshacer", {}, typed_key())

@@ -26,25 +26,15 @@ said (serving/consumer_health.py)."""
 
 @dataclass(frozen=True, slots=True)
 class KeyOwner:
-    """What is known of a key.
+    """What is known of a key."""
 
-    Parameters
-    ----------
-    state : {"good", "wrong", "unchecked"}
-        "unchecked": the API could not be asked; whoever uses it will be told then.
-    name, role : str
-        Whose it is; '' = not known.
-    includes : tuple of str
-        Roles that it includes.
-    detail : str
-        Why it is not known.
-    """
-
+    # "unchecked": the API could not be asked; whoever uses it will be told then.
     state: Literal["good", "wrong", "unchecked"]
+    # name, role: whose it is; '' = not known.
     name: str = ""
     role: str = ""
-    includes: tuple[str, ...] = ()
-    detail: str = ""
+    includes: tuple[str, ...] = ()  # roles that it includes
+    detail: str = ""  # why it is not known
 
 
 def typed_key() -> str:
@@ -78,12 +68,8 @@ def _ask(url: str, key: str) -> KeyOwner:
 def missing_role(role: str, purpose: str) -> str | None:
     """Return why the typed key does not let its owner do something; None = it does.
 
-    Parameters
-    ----------
-    role : str
-        The role that it takes, one of ``ROLE_NAMES``.
-    purpose : str
-        What for, as in "Para ``dar veredictos``".
+    ``role``: the role that it takes, one of ``ROLE_NAMES``. ``purpose``: what for, as in "Para
+    ``dar veredictos``".
     """
     owner = key_owner()
     if owner is None:

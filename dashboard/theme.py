@@ -10,15 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of a theme; every one is ``#rrggbb``.
-
-    Parameters
-    ----------
-    severity : dict of str to str
-        Colour of each severity, ``normal`` included.
-    ramp : tuple of str
-        From little to much, for heat maps; its first colour lies near the background.
-    """
+    """The colours of a theme; every one is ``#rrggbb``."""
 
     background: str
     text: str
@@ -30,7 +22,8 @@ class Palette:
     good: str
     warning: str
     bad: str
-    severity: dict[str, str]
+    severity: dict[str, str]  # colour of each severity, ``normal`` included
+    # From little to much, for heat maps; its first colour lies near the background.
     ramp: tuple[str, ...]
     sidebar: str
     border: str

@@ -48,10 +48,7 @@ def figure(description: str, chart: Callable[..., Any], *data: Any) -> None:
 def section(key: str, missing: tuple[str, str] | None = None) -> Iterator[None]:
     """Draw a part of a page; if the API does not give it, say why, and offer another try.
 
-    Parameters
-    ----------
-    missing : tuple of str, optional
-        The empty state to draw where what is asked for does not exist.
+    ``missing``: the empty state to draw where what is asked for does not exist.
     """
     try:
         yield
@@ -98,20 +95,13 @@ def empty(title: str, advice: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kpi:
-    """A figure of a card.
+    """A figure of a card."""
 
-    Parameters
-    ----------
-    name, value, note : str
-        What, how much, and a note below.
-    sign : int
-        How the note is meant: 1 better, -1 worse, 0 neither.
-    """
-
+    # name, value, note: what, how much, and a note below.
     name: str
     value: str
     note: str = ""
-    sign: int = 0
+    sign: int = 0  # how the note is meant: 1 better, -1 worse, 0 neither
 
 
 def kpis(*cards: Kpi) -> None:
@@ -175,28 +165,16 @@ def state_badge(state: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column of a table.
-
-    Parameters
-    ----------
-    head : str
-        Its head.
-    value : str or callable
-        The field of a row, or from a row to what is shown.
-    css : str
-        "der": a number, to the right; "ancha": left out on a telephone; "no-partir": never broken
-        into lines.
-    shown : callable
-        From the field to its text.
-    is_html : bool
-        Whether that is HTML, not text.
-    """
+    """A column of a table."""
 
     head: str
+    # The field of a row, or from a row to what is shown.
     value: str | Callable[[Mapping[str, Any]], Any]
+    # "der": a number, to the right; "ancha": left out on a telephone; "no-partir": never broken
+    # into lines.
     css: str = ""
-    shown: Callable[[Any], str] = str
-    is_html: bool = False
+    shown: Callable[[Any], str] = str  # from the field to its text
+    is_html: bool = False  # whether that is HTML, not text
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """Return what a row has in this column, as HTML."""
@@ -236,12 +214,7 @@ def export(path: str, name: str, key: str, **params: Any) -> None:
 
     The list is fetched when the button is pressed, not before.
 
-    Parameters
-    ----------
-    path : str
-        Of the list; ``params`` are the API's.
-    name : str
-        Of the file.
+    ``path``: of the list; ``params`` are the API's. ``name``: of the file.
     """
     st.download_button(
         "Descargar CSV",

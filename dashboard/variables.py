@@ -18,21 +18,13 @@ class VariableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """Where the dashboard listens and which API it asks.
+    """Where the dashboard listens and which API it asks."""
 
-    Parameters
-    ----------
-    api_url : str
-        Base address of the REST API, without a slash at its end.
-    host, port : str, int
-        Where the dashboard listens.
-    clave : str
-        Key with which the dashboard reads, where reading asks for one; '' = none.
-    """
-
-    api_url: str
+    api_url: str  # base address of the REST API, without a slash at its end
+    # host, port: where the dashboard listens.
     host: str
     port: int
+    # Key with which the dashboard reads, where reading asks for one; '' = none.
     clave: str = field(repr=False, default="")
 
 
@@ -46,10 +38,7 @@ def _puerto(valores: dict[str, str], nombre: str, defecto: str) -> int:
 def load_variables() -> Variables:
     """Return the variables of this process.
 
-    Raises
-    ------
-    VariableError
-        One is not valid; the text names it.
+    ``VariableError``: one is not valid; the text names it.
     """
     from dotenv import dotenv_values
 

@@ -32,29 +32,18 @@ _TROZO = 512
 
 @dataclass(frozen=True, slots=True)
 class ScoringTrace:
-    """What the detectors measured before calibration, for training and reports.
+    """What the detectors measured before calibration, for training and reports."""
 
-    Parameters
-    ----------
-    rasgos : ndarray (n, F), float32
-        Features in [0, 1]; a row of NaN = not ready.
-    exceso : ndarray (n, d), float32
-        Each detector's statistic over its threshold; NaN = not ready.
-    online : ndarray (n,), float64
-        The online model's raw score; NaN = not ready.
-    veredictos : Veredictos
-    sombra_centesimas, sombra_severidad : ndarray (n,), uint8
-        What the challenger in shadow would have said; zeros without one.
-    columnas : ndarray (n, c), float32
-        What a learned blend looks at (``learned.COLUMNAS``); no columns unless asked for.
-    """
-
-    rasgos: NDArray[np.float32]
+    rasgos: NDArray[np.float32]  # (n, F): features in [0, 1]; a row of NaN = not ready
+    # (n, d): each detector's statistic over its threshold; NaN = not ready.
     exceso: NDArray[np.float32]
-    online: NDArray[np.float64]
+    online: NDArray[np.float64]  # (n,): the online model's raw score; NaN = not ready
     veredictos: Veredictos
+    # sombra_centesimas, sombra_severidad: (n,); what the challenger in shadow would have said;
+    # zeros without one.
     sombra_centesimas: NDArray[np.uint8]
     sombra_severidad: NDArray[np.uint8]
+    # (n, c): what a learned blend looks at (``learned.COLUMNAS``); no columns unless asked for.
     columnas: NDArray[np.float32]
 
 
@@ -65,7 +54,6 @@ class DetectorConsumo:
     ----------
     calendario : Calendario
         Local time.
-    params : Params
     sin : collection of str
         Detectors that have no vote: what would be without them? The learned blend goes with
         "modelo_offline", whose version it belongs to.
@@ -141,11 +129,8 @@ class DetectorConsumo:
         its partition taught the online model, never on later ones; it is the same whether
         readings come one by one or in batches of any size.
 
-        Parameters
-        ----------
-        lecturas : Lecturas
-        particion : ndarray (n,), optional
-            Number of the partition that each reading came from; all from one if not given.
+        ``particion`` (n,): number of the partition that each reading came from; all from one if not
+        given.
         """
         return self.measure(lecturas, particion).veredictos
 
@@ -168,16 +153,13 @@ class DetectorConsumo:
     ) -> ScoringTrace:
         """Return the verdicts against given rows of the rings.
 
+        ``ValueError``: a reading or its window lies outside the calendar.
+
         Parameters
         ----------
         fila, propia : ndarray (n,), int64
         ensena : ndarray (n,), bool, optional
             As in ``Arrivals``; all may teach if not given.
-
-        Raises
-        ------
-        ValueError
-            A reading or its window lies outside the calendar.
         """
         n = len(lecturas)
         self._check_calendar(lecturas.hora_utc)

@@ -6,10 +6,11 @@ one object a reading: Python touches a batch, compiled loops touch its rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,22 +109,31 @@ def instante(hora: int) -> datetime:
     return _EPOCA + timedelta(hours=int(hora))
 
 
+Columns = TypeVar("Columns")
+"""A dataclass whose arrays (n, ...) are columns of the same rows."""
+
+
+def take(columnas: Columns, filas: NDArray[Any]) -> Columns:
+    """Return some rows of a record of columns, by index or mask; what is no array stays."""
+    uno: Any = columnas
+    todas = {c.name: getattr(uno, c.name) for c in fields(uno)}
+    return replace(uno, **{n: v[filas] for n, v in todas.items() if isinstance(v, np.ndarray)})  # type: ignore[no-any-return]
+
+
+def stack(partes: Sequence[Columns]) -> Columns:
+    """Return records of columns, one at least, as one; what is no array is the first one's."""
+    una: Any = partes[0]
+    nombres = [c.name for c in fields(una) if isinstance(getattr(una, c.name), np.ndarray)]
+    return replace(una, **{n: np.concatenate([getattr(p, n) for p in partes]) for n in nombres})  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True, slots=True)
 class Calendario:
-    """Local time of a zone, as an array, so that compiled loops can ask for it.
+    """Local time of a zone, as an array, so that compiled loops can ask for it."""
 
-    Parameters
-    ----------
-    zona : str
-        IANA name of the zone.
-    desde_hora : int
-        Absolute hour of the first element of ``desfase_horas``.
-    desfase_horas : ndarray (h,), int8
-        Offset of local time from UTC at each absolute hour, in whole hours.
-    """
-
-    zona: str
-    desde_hora: int
+    zona: str  # IANA name of the zone
+    desde_hora: int  # absolute hour of the first element of ``desfase_horas``
+    # (h,): offset of local time from UTC at each absolute hour, in whole hours.
     desfase_horas: NDArray[np.int8]
 
     def local(self, hora_utc: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -134,21 +144,12 @@ class Calendario:
 
 @dataclass(frozen=True, slots=True)
 class Lecturas:
-    """A batch of readings, in order of arrival.
+    """A batch of readings, in order of arrival."""
 
-    Parameters
-    ----------
-    propietario_id : list of str (n,)
-        Customer of each reading, 1 to 20 characters.
-    hora_utc : ndarray (n,), int64
-        Absolute hour (see ``hora_absoluta``) at which the reading starts.
-    consumo_kwh : ndarray (n,), float64
-        kWh in that hour, finite, >= 0.
-    """
-
-    propietario_id: list[str]
+    propietario_id: list[str]  # (n,): customer of each reading, 1 to 20 characters
+    # (n,): absolute hour (see ``hora_absoluta``) at which the reading starts.
     hora_utc: NDArray[np.int64]
-    consumo_kwh: NDArray[np.float64]
+    consumo_kwh: NDArray[np.float64]  # (n,): kWh in that hour, finite, >= 0
 
     def __len__(self) -> int:
         return len(self.propietario_id)
@@ -185,33 +186,17 @@ class Lecturas:
 
 @dataclass(frozen=True, slots=True)
 class Historia:
-    """What the store remembers of some customers, to fill their windows with.
+    """What the store remembers of some customers, to fill their windows with."""
 
-    Parameters
-    ----------
-    indice : ndarray (m,), int64
-        Which of the customers that were asked for each row belongs to.
-    hora_utc : ndarray (m,), int64
-        Absolute hour of each row.
-    consumo_kwh : ndarray (m,), float32
-        kWh in that hour.
-    score_centesimas : ndarray (m,), uint8
-        ``score_anomalia`` * 100, 0 to 100.
-    tipos : ndarray (m,), MASCARA_DTYPE
-        Bit mask of ``tipos_anomalia`` (see ``TIPOS``).
-    con_referencia : ndarray (m,), bool
-        The reading had enough history to be compared (it has an expected consumption).
-    es_sospechoso : ndarray (m,), bool
-        The customer was under suspicion after that reading.
-    """
-
+    # (m,): which of the customers that were asked for each row belongs to.
     indice: NDArray[np.int64]
-    hora_utc: NDArray[np.int64]
-    consumo_kwh: NDArray[np.float32]
-    score_centesimas: NDArray[np.uint8]
-    tipos: Mascaras
+    hora_utc: NDArray[np.int64]  # (m,): absolute hour of each row
+    consumo_kwh: NDArray[np.float32]  # (m,): kWh in that hour
+    score_centesimas: NDArray[np.uint8]  # (m,): ``score_anomalia`` * 100, 0 to 100
+    tipos: Mascaras  # (m,): bit mask of ``tipos_anomalia`` (see ``TIPOS``)
+    # (m,): the reading had enough history to be compared (it has an expected consumption).
     con_referencia: NDArray[np.bool_]
-    es_sospechoso: NDArray[np.bool_]
+    es_sospechoso: NDArray[np.bool_]  # (m,): the customer was under suspicion after that reading
 
     def __len__(self) -> int:
         return int(self.hora_utc.shape[0])
@@ -219,98 +204,54 @@ class Historia:
     @staticmethod
     def vacia() -> Historia:
         """Return a history without rows."""
+        columnas = (np.int64, np.int64, np.float32, np.uint8, MASCARA_DTYPE, np.bool_, np.bool_)
+        return Historia(*(np.empty(0, cual) for cual in columnas))
+
+    @staticmethod
+    def of(indice: NDArray[np.int64], lecturas: Lecturas, veredictos: Veredictos) -> Historia:
+        """Return readings (m,) and their verdicts as a store would keep them."""
+        v = veredictos
         return Historia(
-            np.empty(0, np.int64),
-            np.empty(0, np.int64),
-            np.empty(0, np.float32),
-            np.empty(0, np.uint8),
-            np.empty(0, MASCARA_DTYPE),
-            np.empty(0, np.bool_),
-            np.empty(0, np.bool_),
-        )
+            indice, lecturas.hora_utc, lecturas.consumo_kwh.astype(np.float32), v.score_centesimas,
+            v.tipos, ~np.isnan(v.esperado_kwh), v.es_sospechoso,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Explicacion:
-    """What one detector says of one reading.
+    """What one detector says of one reading."""
 
-    Parameters
-    ----------
-    detector : str
-        Its name, a ``TipoAnomalia``.
-    score : float or None
-        0 to 1, high = more anomalous; None = not ready, it had no vote.
-    peso : float
-        Its weight in the blend, 0 to 1.
-    dispara : bool
-        Whether its definition is met.
-    frase : str
-        One Spanish sentence with the numbers.
-    """
-
-    detector: str
-    score: float | None
-    peso: float
-    dispara: bool
-    frase: str
+    detector: str  # its name, a ``TipoAnomalia``
+    score: float | None  # 0 to 1, high = more anomalous; None = not ready, it had no vote
+    peso: float  # its weight in the blend, 0 to 1
+    dispara: bool  # whether its definition is met
+    frase: str  # one Spanish sentence with the numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Veredictos:
-    """The verdicts of a batch, one a reading, in the order of its readings.
+    """The verdicts of a batch, one a reading, in the order of its readings."""
 
-    Parameters
-    ----------
-    hora_local : ndarray (n,), int64
-        Absolute local hours: ``fecha`` is ``hora_local // 24`` days from 1970-01-01, ``hora`` is
-        ``hora_local % 24``.
-    score_centesimas : ndarray (n,), uint8
-        ``score_anomalia`` * 100, 0 to 100, high = more anomalous.
-    severidad : ndarray (n,), uint8
-        Index into ``SEVERIDADES``; 0 = normal.
-    tipos : ndarray (n,), MASCARA_DTYPE
-        Bit mask of the detectors whose definition is met (see ``TIPOS``).
-    es_sospechoso : ndarray (n,), bool
-        The customer is under suspicion after this reading.
-    esperado_kwh : ndarray (n,), float32
-        Expected consumption; NaN = too little history.
-    banda_inferior_kwh, banda_superior_kwh : ndarray (n,), float32
-        Limits of what is usual around it; NaN = too little history.
-    version_modelo : str
-        What made the verdicts.
-    scores : ndarray (n, d), float32
-        Score of each detector in [0, 1]; NaN = not ready.
-    medidas : ndarray (n, d, m), float32
-        What each detector measured, for its sentence.
-    """
-
+    # (n,): absolute local hours: ``fecha`` is ``hora_local // 24`` days from 1970-01-01, ``hora``
+    # is ``hora_local % 24``.
     hora_local: NDArray[np.int64]
+    # (n,): ``score_anomalia`` * 100, 0 to 100, high = more anomalous.
     score_centesimas: NDArray[np.uint8]
-    severidad: NDArray[np.uint8]
-    tipos: Mascaras
-    es_sospechoso: NDArray[np.bool_]
-    esperado_kwh: NDArray[np.float32]
+    severidad: NDArray[np.uint8]  # (n,): index into ``SEVERIDADES``; 0 = normal
+    tipos: Mascaras  # (n,): bit mask of the detectors whose definition is met (see ``TIPOS``)
+    es_sospechoso: NDArray[np.bool_]  # (n,): the customer is under suspicion after this reading
+    esperado_kwh: NDArray[np.float32]  # (n,): expected consumption; NaN = too little history
+    # banda_inferior_kwh, banda_superior_kwh: (n,); limits of what is usual around it; NaN = too
+    # little history.
     banda_inferior_kwh: NDArray[np.float32]
     banda_superior_kwh: NDArray[np.float32]
-    version_modelo: str
-    scores: NDArray[np.float32]
-    medidas: NDArray[np.float32]
+    version_modelo: str  # what made the verdicts
+    scores: NDArray[np.float32]  # (n, d): score of each detector in [0, 1]; NaN = not ready
+    medidas: NDArray[np.float32]  # (n, d, m): what each detector measured, for its sentence
 
     def __len__(self) -> int:
         return int(self.score_centesimas.shape[0])
 
     def elegir(self, indices: NDArray[np.int64]) -> Veredictos:
         """Return the verdicts at ``indices``, in that order."""
-        return Veredictos(
-            self.hora_local[indices],
-            self.score_centesimas[indices],
-            self.severidad[indices],
-            self.tipos[indices],
-            self.es_sospechoso[indices],
-            self.esperado_kwh[indices],
-            self.banda_inferior_kwh[indices],
-            self.banda_superior_kwh[indices],
-            self.version_modelo,
-            self.scores[indices],
-            self.medidas[indices],
-        )
+        return take(self, indices)

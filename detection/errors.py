@@ -31,12 +31,8 @@ class ConfiguracionError(PermanentError):
 class LecturaInvalidaError(PermanentError):
     """A message or a row is not a reading.
 
-    Parameters
-    ----------
-    motivo : str
-        The reason's name, one of the closed list in ``pipeline.ingest.messages``.
-    detalle : str
-        What was found, in Spanish.
+    ``motivo``: the reason's name, one of the closed list in ``pipeline.ingest.messages``.
+    ``detalle``: what was found, in Spanish.
     """
 
     def __init__(self, motivo: str, detalle: str) -> None:
@@ -56,12 +52,8 @@ class ModeloInvalidoError(PermanentError):
 class TransientError(ConsumoError):
     """A store or the broker is away.
 
-    Parameters
-    ----------
-    mensaje : str
-        What is away, in Spanish.
-    retry_after_s : float
-        Seconds after which another try makes sense.
+    ``mensaje``: what is away, in Spanish. ``retry_after_s``: seconds after which another try makes
+    sense.
     """
 
     def __init__(self, mensaje: str, retry_after_s: float = 1.0) -> None:
@@ -72,10 +64,7 @@ class TransientError(ConsumoError):
 class SinSitioError(TransientError):
     """A disk is full: somebody has to make room.
 
-    Parameters
-    ----------
-    donde : str
-        Whose disk, as "PostgreSQL en 10.0.0.7:5432".
+    ``donde``: whose disk, as "PostgreSQL en 10.0.0.7:5432".
     """
 
     def __init__(self, donde: str) -> None:

@@ -35,10 +35,7 @@ def jit(*, fastmath: Set[str] = frozenset()) -> Callable[[F], F]:
 
     It runs off the interpreter's lock.
 
-    Parameters
-    ----------
-    fastmath : set of str
-        Liberties of LLVM with floating point; none unless asked for.
+    ``fastmath``: liberties of LLVM with floating point; none unless asked for.
     """
 
     def compilar(funcion: F) -> F:
@@ -50,7 +47,8 @@ def jit(*, fastmath: Set[str] = frozenset()) -> Callable[[F], F]:
     return compilar
 
 
-def code_key(funcion: Callable[..., Any]) -> str:
+@cache
+def code_key(funcion: Any) -> str:
     """Return what changes when a loop, a constant that it names or a loop that it calls does.
 
     Examples
@@ -60,11 +58,6 @@ def code_key(funcion: Callable[..., Any]) -> str:
     >>> code_key(lambda x: x + 1) == code_key(lambda x: x + 2)
     False
     """
-    return _code_key(funcion)
-
-
-@cache
-def _code_key(funcion: Any) -> str:
     partes = [
         f"{nombre}={_describe(funcion.__globals__[nombre])}"
         for nombre in sorted(set(_names(funcion.__code__)))
@@ -93,13 +86,10 @@ def _body(codigo: types.CodeType) -> str:
 def _describe(valor: Any) -> str:
     """Return what a global is, as far as compiled code depends on it.
 
-    Raises
-    ------
-    TypeError
-        Of such a thing it is not known when it changes.
+    ``TypeError``: of such a thing it is not known when it changes.
     """
     if isinstance(valor, Dispatcher):
-        return f"{sorted(map(str, valor.targetoptions.items()))} {_code_key(valor.py_func)}"
+        return f"{sorted(map(str, valor.targetoptions.items()))} {code_key(valor.py_func)}"
     if isinstance(valor, np.ndarray):
         return f"{valor.dtype} {valor.shape} {hashlib.sha256(valor.tobytes()).hexdigest()}"
     if isinstance(valor, tuple):

@@ -19,21 +19,12 @@ MEDIDAS = 5
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a detector measured.
+    """What a detector measured."""
 
-    Parameters
-    ----------
-    exceso : ndarray (n,), float32
-        Its statistic over its threshold: above 1 = more than the threshold; NaN = not ready.
-    dispara : ndarray (n,), bool
-        Whether its definition is met, to the letter.
-    datos : ndarray (n, MEDIDAS), float32
-        The numbers of its sentence.
-    """
-
+    # (n,): its statistic over its threshold: above 1 = more than the threshold; NaN = not ready.
     exceso: NDArray[np.float32]
-    dispara: NDArray[np.bool_]
-    datos: NDArray[np.float32]
+    dispara: NDArray[np.bool_]  # (n,): whether its definition is met, to the letter
+    datos: NDArray[np.float32]  # (n, MEDIDAS): the numbers of its sentence
 
     @staticmethod
     def not_ready(n: int) -> Measurement:

@@ -160,21 +160,11 @@ class Calibracion:
 
     A value ``exceso`` times the threshold is expected ``tasa * exceso ** -alfa`` times an hour:
     a Pareto tail, which fits the tails of household consumption well beyond 3 sigma.
-
-    Parameters
-    ----------
-    tasa : float
-        How often an ordinary customer passes the threshold, per hour.
-    alfa : float
-        Exponent of the tail.
-    fraccion : float
-        For the first three detectors, whose rate is learnt from the customer's own past: share of
-        the hours in which they have a say. Their frequencies are counted in those hours.
-    peso : float
-        Weight in the blend, 0 to 1: how far this detector alone can raise the alarm.
     """
 
-    tasa: float
-    alfa: float
+    tasa: float  # how often an ordinary customer passes the threshold, per hour
+    alfa: float  # exponent of the tail
+    # For the first three detectors, whose rate is learnt from the customer's own past: share of the
+    # hours in which they have a say. Their frequencies are counted in those hours.
     fraccion: float
-    peso: float
+    peso: float  # weight in the blend, 0 to 1: how far this detector alone can raise the alarm

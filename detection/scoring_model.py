@@ -13,35 +13,20 @@ from detection.params import Calibracion
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoringModel:
-    """A version of ``consumo-detector``, as the detector uses it.
+    """A version of ``consumo-detector``, as the detector uses it."""
 
-    Parameters
-    ----------
-    version : str
-        As verdicts carry it, e.g. "consumo-detector-3".
-    bosque : FlatIsolationForest
-        The offline model.
-    cola_offline, cola_online : EmpiricalTail
-        Tails of both models' raw scores on clean readings that neither learnt from.
-    huella_online : str
-        Fingerprint of the online model that ``cola_online`` was measured with; another online
-        model has no vote.
-    calibraciones : mapping of str to Calibracion
-        The rules', by name.
-    rasgos : tuple of str
-        Names of the features, in the order of the forest's columns.
-    huella_params : str
-        ``rules_fingerprint`` of the thresholds at training.
-    mezcla : LearnedBlend or None
-        None = there was too little to learn it from, and the weighted blend decides.
-    """
-
+    # As verdicts carry it, e.g. "consumo-detector-3".
     version: str
-    bosque: FlatIsolationForest
+    bosque: FlatIsolationForest  # the offline model
+    # cola_offline, cola_online: tails of both models' raw scores on clean readings that neither
+    # learnt from.
     cola_offline: EmpiricalTail
     cola_online: EmpiricalTail
+    # Fingerprint of the online model that ``cola_online`` was measured with; another online model
+    # has no vote.
     huella_online: str
-    calibraciones: Mapping[str, Calibracion]
-    rasgos: tuple[str, ...]
-    huella_params: str
+    calibraciones: Mapping[str, Calibracion]  # the rules', by name
+    rasgos: tuple[str, ...]  # names of the features, in the order of the forest's columns
+    huella_params: str  # ``rules_fingerprint`` of the thresholds at training
+    # None = there was too little to learn it from, and the weighted blend decides.
     mezcla: LearnedBlend | None = None

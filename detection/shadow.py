@@ -23,12 +23,7 @@ class Shadow:
     It looks at the same features, past verdicts and raw scores of the online model; only its
     forest, its tails and its calibration are its own. It keeps nothing and learns nothing.
 
-    Parameters
-    ----------
-    modelo : ScoringModel
-    params : Params
-    huella_online : str
-        Of the online model in memory.
+    ``huella_online``: of the online model in memory.
     """
 
     def __init__(self, modelo: ScoringModel, params: Params, huella_online: str) -> None:

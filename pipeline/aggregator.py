@@ -11,12 +11,9 @@ from datetime import UTC, date, datetime
 from pipeline.jobs.aggregate import aggregate, say
 from pipeline.stores.months import mes_de
 from serving.cli import HECHO, Parser, run
-from serving.logs import configure_logs
-from serving.settings import load_settings
 
 
 def _mes(texto: str) -> date:
-    """Return a month of the command line."""
     try:
         return mes_de(texto)
     except ValueError:
@@ -37,9 +34,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "mes", nargs="?", type=_mes, metavar="AAAA-MM", help="solo ese mes, haya cambiado o no"
     )
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     inicio = time.perf_counter()
     resultado = aggregate(settings, opciones.mes, datetime.now(UTC))
     print(say(resultado, opciones.mes, time.perf_counter() - inicio))  # noqa: T201

@@ -7,28 +7,31 @@ import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from pipeline.jobs.archive import archive, report
-from pipeline.jobs.archive_stores import AMBOS, MONGO, POSTGRES, Almacen, today
+from pipeline.jobs.archive import (
+    AMBOS,
+    ARCHIVO_MONGO,
+    ARCHIVO_POSTGRES,
+    DIAS_MAXIMOS,
+    Almacen,
+    archive,
+    report,
+    today,
+)
 from serving.cli import Parser, entero, run
-from serving.logs import configure_logs
-from serving.settings import load_settings
 
-DIAS = 30
-DIAS_AGRESIVO = 7
+_DIAS = 30
+_DIAS_AGRESIVO = 7
 """Both as in the specification."""
-DIAS_MINIMOS = 2
+_DIAS_MINIMOS = 2
 """Readings of today and yesterday still come and are corrected, and the stores keep these two
 days out of the archive (``mongo.day_marks.DIAS_SIEMPRE_VIVOS``)."""
-DIAS_MAXIMOS = 36_500
-"""A hundred years: no reading is older (contract 2)."""
 
 
 def _dias(texto: str) -> int:
-    """Return a number of days of the command line."""
     dias = entero(0, DIAS_MAXIMOS)(texto)
-    if dias < DIAS_MINIMOS:
+    if dias < _DIAS_MINIMOS:
         raise argparse.ArgumentTypeError(
-            f"el mínimo es {DIAS_MINIMOS}, porque las lecturas de hoy y de ayer todavía llegan y "
+            f"el mínimo es {_DIAS_MINIMOS}, porque las lecturas de hoy y de ayer todavía llegan y "
             f"se corrigen; se dio {dias}"
         )
     return dias
@@ -38,17 +41,17 @@ def _parser() -> Parser:
     parser = Parser(
         "consumo archivar",
         "Lleva al archivo las lecturas (PostgreSQL) y las anomalías (MongoDB) de hace más de "
-        f"{DIAS} días, y dice cuántas, el espacio liberado y el ritmo. Se puede interrumpir en "
+        f"{_DIAS} días, y dice cuántas, el espacio liberado y el ritmo. Se puede interrumpir en "
         "cualquier momento y repetir. Los días restaurados se quedan hasta su fecha. Si falta un "
         "almacén se hace el otro, y el estado de salida es 1; sin PostgreSQL, que guarda el "
         "cerrojo, no se mueve nada.",
     )
     cuando = parser.add_mutually_exclusive_group()
     cuando.add_argument(
-        "--agresivo", action="store_true", help=f"lo de hace más de {DIAS_AGRESIVO} días"
+        "--agresivo", action="store_true", help=f"lo de hace más de {_DIAS_AGRESIVO} días"
     )
     cuando.add_argument(
-        "--dias", type=_dias, metavar="N", help=f"lo de hace más de N días, {DIAS_MINIMOS} o más"
+        "--dias", type=_dias, metavar="N", help=f"lo de hace más de N días, {_DIAS_MINIMOS} o más"
     )
     parser.add_argument(
         "--reporte", action="store_true", help="dice qué se archivaría, sin cambiar nada"
@@ -62,21 +65,16 @@ def _parser() -> Parser:
 def main(argv: Sequence[str], hoy: date | None = None) -> int:
     """Archive or report, and say in a line for each store what was done.
 
-    Parameters
-    ----------
-    hoy : date or None
-        Local day; None = that of now.
+    ``hoy``: local day; None = that of now.
     """
-    opciones = _parser().parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = _parser().start(argv)
     hoy = hoy or today(settings)
-    dias = opciones.dias or (DIAS_AGRESIVO if opciones.agresivo else DIAS)
+    dias = opciones.dias or (_DIAS_AGRESIVO if opciones.agresivo else _DIAS)
     almacenes: tuple[Almacen, ...] = AMBOS
     if opciones.solo_postgres:
-        almacenes = (POSTGRES,)
+        almacenes = (ARCHIVO_POSTGRES,)
     elif opciones.solo_mongodb:
-        almacenes = (MONGO,)
+        almacenes = (ARCHIVO_MONGO,)
     hacer = report if opciones.reporte else archive
     return hacer(settings, almacenes, hoy - timedelta(days=dias), hoy)
 

@@ -22,18 +22,17 @@ from pipeline.streaming.kafka_source import KafkaSource
 from pipeline.streaming.warmup import warm_up
 from serving.cli import HECHO, Parser, run
 from serving.local_time import load_calendario
-from serving.logs import configure_logs
 from serving.metrics import ConsumerMetrics
 from serving.model_watcher import ModelWatcher
 from serving.registry import Registro
 from serving.scorer import Scorer
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 from serving.shutdown import Parada
 
 _LOG = logging.getLogger(__name__)
 
 ESPERA_ARRANQUE_S = 2.0
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def hora_actual() -> int:
@@ -75,9 +74,7 @@ def main(argv: Sequence[str]) -> int:
         action="store_true",
         help="termina cuando no quedan lecturas por leer",
     )
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     resumen = _consume(settings, hasta_vacio=opciones.hasta_vacio)
     _LOG.info(
         "consumidor parado: %d lecturas en %d lotes, %d mensajes no válidos",
@@ -138,8 +135,8 @@ def _serve_metrics(settings: Settings, pila: ExitStack) -> ConsumerMetrics | Non
 
 
 def wait_for_stores(
-    abrir: Callable[[], T], avisar: Callable[[str], None], esperar: Callable[[float], bool]
-) -> T | None:
+    abrir: Callable[[], _T], avisar: Callable[[str], None], esperar: Callable[[float], bool]
+) -> _T | None:
     """Return what is opened once both stores answer, as they may start after us.
 
     Parameters

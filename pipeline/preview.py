@@ -26,8 +26,7 @@ from pipeline.ingest.files.command_options import (
 from pipeline.ingest.files.meter_file import MeterFile, OpcionesLectura, Trozo, open_meter_file
 from pipeline.ingest.files.own_table import OwnTableWriter
 from serving.cli import FALLO, HECHO, Parser, run
-from serving.logs import configure_logs
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 
 ANCHO_SIN_PANTALLA = 110
 """Columns where nobody's terminal says how many there are."""
@@ -121,9 +120,7 @@ def _build_parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """Tell what is in files; return the exit status."""
-    opciones = _build_parser().parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = _build_parser().start(argv)
     lectura = OpcionesLectura(
         settings.zona_horaria,
         settings.consumo_maximo_kwh,

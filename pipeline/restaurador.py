@@ -11,21 +11,17 @@ import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from pipeline.jobs.archive_stores import today
+from pipeline.jobs.archive import DIAS_MAXIMOS, today
 from pipeline.jobs.restore import delete, restore, show_archive
 from serving.cli import Parser, entero, run
 from serving.local_time import PRIMER_ANIO
-from serving.logs import configure_logs
-from serving.settings import load_settings
 
 RETENER_DIAS = 30
 """How long restored days stay; the specification's age of archiving."""
 ELIMINAR_DIAS_MINIMOS = 30
-DIAS_MAXIMOS = 36_500
 
 
 def _fecha(texto: str) -> date:
-    """Return a day of the command line."""
     # fromisoformat would also take weeks.
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", texto, re.ASCII):
         try:
@@ -114,17 +110,12 @@ def _flag(nombre: str) -> str:
 def main(argv: Sequence[str], hoy: date | None = None) -> int:
     """List, restore or delete, and say what was done.
 
-    Parameters
-    ----------
-    hoy : date or None
-        Local day; None = that of now.
+    ``hoy``: local day; None = that of now.
     """
     parser = _parser()
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
+    opciones, settings = parser.start(argv)
     hoy = hoy or today(settings)
     _check(parser, opciones, hoy)
-    configure_logs(settings.nivel_log)
     if opciones.listar:
         return show_archive(settings)
     if opciones.restaurar:

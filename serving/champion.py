@@ -51,11 +51,7 @@ class CampeonCambiadoError(PermanentError):
 class PromocionRechazadaError(PermanentError):
     """The gate has not let a version pass against the champion of now.
 
-    Parameters
-    ----------
-    version : int
-    razones : sequence of str
-        Why, one Spanish clause each; at least one.
+    ``razones``: why, one Spanish clause each; at least one.
     """
 
     def __init__(self, version: int, razones: Sequence[str]) -> None:
@@ -65,25 +61,14 @@ class PromocionRechazadaError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Examen:
-    """What the gate said of a version.
+    """What the gate said of a version."""
 
-    Parameters
-    ----------
-    campeon : int or None
-        The champion that it was compared with; None = there was none, only the rules.
-    acepta : bool
-    motivo : str
-        In Spanish.
-    cuando : str
-        ISO 8601, with its offset.
-    criterios : tuple of mapping
-        ``nombre``, ``campeon``, ``aspirante``, ``limite``, ``cumple`` of each, and ``azar``.
-    """
-
+    # The champion that it was compared with; None = there was none, only the rules.
     campeon: int | None
     acepta: bool
-    motivo: str
-    cuando: str
+    motivo: str  # in Spanish
+    cuando: str  # ISO 8601, with its offset
+    # ``nombre``, ``campeon``, ``aspirante``, ``limite``, ``cumple`` of each, and ``azar``.
     criterios: tuple[Mapping[str, Any], ...] = ()
 
     def tags(self) -> dict[str, str]:
@@ -92,16 +77,7 @@ class Examen:
 
     @staticmethod
     def from_tags(etiquetas: Mapping[str, str]) -> Examen | None:
-        """Return what a version's tags say; None = never examined, or unreadable.
-
-        Examples
-        --------
-        >>> examen = Examen(2, True, "es mejor", "2026-11-24T10:00:00+01:00")
-        >>> Examen.from_tags(examen.tags()) == examen
-        True
-        >>> Examen.from_tags({ETIQUETA_EXAMEN: "{}"}) is None
-        True
-        """
+        """Return what a version's tags say; None = never examined, or unreadable."""
         try:
             datos = json.loads(etiquetas[ETIQUETA_EXAMEN])
             campeon, cuando = datos["campeon"], str(datos["cuando"])
@@ -160,10 +136,7 @@ def replaced_by(etiquetas: Mapping[str, str]) -> int | None:
 
     Who goes back from a version has given it up: there is no way back to it without an exam.
 
-    Parameters
-    ----------
-    etiquetas : mapping of str to str
-        The champion's.
+    ``etiquetas``: the champion's.
 
     Examples
     --------
@@ -186,10 +159,7 @@ def goes_back(
     It is to the version that the champion took over from, whatever an exam says by now, and to
     one that an exam has made champion before, unless it has failed against the champion of now.
 
-    Parameters
-    ----------
-    version, etiquetas, campeon, anterior
-        As of ``refusals``.
+    ``version``, ``etiquetas``, ``campeon``, ``anterior``: as of ``refusals``.
 
     Examples
     --------
@@ -297,15 +267,8 @@ def load_version(
 ) -> tuple[ScoringModel, Path]:
     """Return a version's model and the folder, below ``carpeta``, with its files.
 
-    Parameters
-    ----------
-    papel : str
-        What it is loaded for, or what does not happen without it: the error begins with it.
-
-    Raises
-    ------
-    ModeloInvalidoError
-        It is damaged or not for us.
+    ``papel``: what it is loaded for, or what does not happen without it: the error begins with it.
+    ``ModeloInvalidoError``: it is damaged or not for us.
     """
     try:
         donde = registro.download(version, carpeta / str(version))

@@ -7,9 +7,12 @@ import errno
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from detection.errors import ConfiguracionError, ConsumoError
+
+if TYPE_CHECKING:
+    from serving.settings import Settings
 
 HECHO = 0
 FALLO = 1
@@ -57,6 +60,16 @@ class Parser(argparse.ArgumentParser):
                 break
         self.print_usage(sys.stderr)
         self.exit(MAL_USO, f"error: {message}\n")
+
+    def start(self, argv: Sequence[str]) -> tuple[argparse.Namespace, Settings]:
+        """Return what is asked and this process's settings, by which its log is set up."""
+        from serving.logs import configure_logs
+        from serving.settings import load_settings
+
+        opciones = self.parse_args(argv)
+        settings = load_settings()
+        configure_logs(settings.nivel_log)
+        return opciones, settings
 
 
 def entero(minimo: int, maximo: int | None = None) -> Callable[[str], int]:

@@ -37,61 +37,32 @@ Gravedad = Literal["bien", "aviso", "mal"]
 
 @dataclass(frozen=True, slots=True)
 class SelfReport:
-    """What a consumer says of itself; its times are seconds ago, since its clock is its own.
+    """What a consumer says of itself; its times are seconds ago, since its clock is its own."""
 
-    Parameters
-    ----------
-    particiones : tuple of int
-        Those that it reads.
-    lecturas : int
-        Saved since it started.
-    ultimo_lote_hace_s : float or None
-        Since the last batch was saved; None = none was.
-    version_modelo : str
-        The champion in use; '' = the rules alone.
-    modelo_rechazado, rechazo : str
-        The version that it would not use, and why; '' = none.
-    espera : str
-        What it waits for, one Spanish line; '' = nothing.
-    espera_hace_s : float or None
-        Since when.
-    """
-
-    particiones: tuple[int, ...] = ()
-    lecturas: int = 0
-    ultimo_lote_hace_s: float | None = None
-    version_modelo: str = ""
+    particiones: tuple[int, ...] = ()  # those that it reads
+    lecturas: int = 0  # saved since it started
+    ultimo_lote_hace_s: float | None = None  # since the last batch was saved; None = none was
+    version_modelo: str = ""  # the champion in use; '' = the rules alone
+    # modelo_rechazado, rechazo: the version that it would not use, and why; '' = none.
     modelo_rechazado: str = ""
     rechazo: str = ""
-    espera: str = ""
-    espera_hace_s: float | None = None
+    espera: str = ""  # what it waits for, one Spanish line; '' = nothing
+    espera_hace_s: float | None = None  # since when
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A consumer's row; every time is the store's clock.
+    """A consumer's row; every time is the store's clock."""
 
-    Parameters
-    ----------
-    maquina, proceso : str, int
-        Who it is.
-    desde, latido : datetime
-        When it started, and when it was last heard of.
-    fin : datetime or None
-        When it ended by itself; None = it has not said so.
-    motivo : str
-        The error that it ended with; '' = it was asked to stop, or had read all.
-    ultimo_lote, espera_desde : datetime or None
-    particiones, lecturas, version_modelo, modelo_rechazado, rechazo, espera
-        See ``SelfReport``.
-    """
-
+    # maquina, proceso: who it is.
     maquina: str
     proceso: int
+    # desde, latido: when it started, and when it was last heard of.
     desde: datetime
     latido: datetime
-    fin: datetime | None
-    motivo: str
+    fin: datetime | None  # when it ended by itself; None = it has not said so
+    motivo: str  # the error that it ended with; '' = it was asked to stop, or had read all
+    # particiones, lecturas, version_modelo, modelo_rechazado, rechazo, espera: see ``SelfReport``.
     particiones: tuple[int, ...]
     lecturas: int
     ultimo_lote: datetime | None
@@ -104,20 +75,12 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeats:
-    """All heartbeats of a group, as of a moment of the store's clock.
-
-    Parameters
-    ----------
-    ahora : datetime
-    fiable_desde : datetime
-        Since when the store has been there to be written to: silence before that says nothing.
-    filas : sequence of Heartbeat
-        The latest first.
-    """
+    """All heartbeats of a group, as of a moment of the store's clock."""
 
     ahora: datetime
+    # Since when the store has been there to be written to: silence before that says nothing.
     fiable_desde: datetime
-    filas: Sequence[Heartbeat] = ()
+    filas: Sequence[Heartbeat] = ()  # the latest first
 
     def vivos(self) -> list[Heartbeat]:
         """Return the consumers that are heard of."""
@@ -142,41 +105,26 @@ class Heartbeats:
 
 @dataclass(frozen=True, slots=True)
 class LatestWrite:
-    """The latest row that was added to the history.
+    """The latest row that was added to the history."""
 
-    Parameters
-    ----------
-    procesada, consumo : datetime
-        Aware: when it was stored, and when its hour begins.
-    version_modelo : str
-        What judged it.
-    """
-
+    # procesada, consumo: aware: when it was stored, and when its hour begins.
     procesada: datetime
     consumo: datetime
-    version_modelo: str
+    version_modelo: str  # what judged it
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """What the broker has and the group has not read.
+    """What the broker has and the group has not read."""
 
-    Parameters
-    ----------
-    por_particion : mapping of int to int
-        Messages of each partition of the topic; empty = no such topic is seen.
-    mas_antigua : datetime or None
-        When the oldest of them was sent, by its producer's clock, to be told and not to be judged
-        by; None = none waits, or its message does not say.
-    primeras : mapping of int to int
-        Offset of the first of them, of each partition where any wait.
-    visto_s : float or None
-        How long one of them has been seen to wait; None = this was the only look.
-    """
-
+    # Messages of each partition of the topic; empty = no such topic is seen.
     por_particion: Mapping[int, int]
+    # When the oldest of them was sent, by its producer's clock, to be told and not to be judged by;
+    # None = none waits, or its message does not say.
     mas_antigua: datetime | None = None
+    # Offset of the first of them, of each partition where any wait.
     primeras: Mapping[int, int] = field(default_factory=dict)
+    # How long one of them has been seen to wait; None = this was the only look.
     visto_s: float | None = None
 
     @property
@@ -207,12 +155,8 @@ class ConsumerWatch:
     that look, by the clock of who looks: neither the producers' clocks nor how often one looks can
     make that untrue. And where heartbeats could not be read, nor could they be written.
 
-    Parameters
-    ----------
-    leer_latidos, leer_retraso : callable
-        Each raises one of our errors where there is no answer.
-    reloj : callable
-        Rising seconds.
+    ``leer_latidos``, ``leer_retraso``: each raises one of our errors where there is no answer.
+    ``reloj``: rising seconds.
 
     Examples
     --------
@@ -276,39 +220,22 @@ class ConsumerWatch:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """How the consumers are.
+    """How the consumers are."""
 
-    Parameters
-    ----------
-    estado, gravedad : str
-        In a word; only "mal" is something to get up for.
-    texto : str
-        One Spanish sentence, without a full stop.
-    desde : datetime or None
-        Since when it is so, where that is known.
-    """
-
+    # estado, gravedad: in a word; only "mal" is something to get up for.
     estado: ConsumerState
     gravedad: Gravedad
-    texto: str
-    desde: datetime | None = None
+    texto: str  # one Spanish sentence, without a full stop
+    desde: datetime | None = None  # since when it is so, where that is known
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumersView:
-    """The three facts that say how the consumers are; None = it could not be read.
-
-    Parameters
-    ----------
-    latidos : Heartbeats or None
-    retraso : Lag or None
-    ultima : LatestWrite or None
-        None = nothing is stored, too.
-    """
+    """The three facts that say how the consumers are; None = it could not be read."""
 
     latidos: Heartbeats | None
     retraso: Lag | None
-    ultima: LatestWrite | None = None
+    ultima: LatestWrite | None = None  # None = nothing is stored, too
 
     @staticmethod
     def of(partes: Mapping[str, PartHealth], historia: str) -> ConsumersView:
@@ -333,12 +260,8 @@ class ConsumersView:
     def judge(self, ahora: datetime, zona: ZoneInfo) -> Diagnosis:
         """Return how the consumers are.
 
-        Parameters
-        ----------
-        ahora : datetime
-            Of whoever asks, to say how old the last write is.
-        zona : ZoneInfo
-            In which hours are told.
+        ``ahora``: of whoever asks, to say how old the last write is. ``zona``: in which hours are
+        told.
         """
         if self.latidos is None:
             return Diagnosis(

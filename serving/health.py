@@ -26,7 +26,7 @@ CHAMPION = "Modelo"
 
 VIGENCIA_S = 2.0
 """How long what was seen is handed out to whoever asks."""
-PLAZO_S = 3.5
+_PLAZO_S = 3.5
 """Longest wait for a part; what it has not said by then is told as silence. A little more than
 the 3 s that each client is given to answer."""
 HTTP_S = 3.0
@@ -34,35 +34,22 @@ HTTP_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class PartHealth:
-    """How one part was found.
+    """How one part was found."""
 
-    Parameters
-    ----------
-    mal : str or None
-        What is wrong, one Spanish line with addresses, for the log; None = it answers.
-    ms : float
-        Time it took to answer.
-    dato : object
-        What it answered.
-    """
-
+    # What is wrong, one Spanish line with addresses, for the log; None = it answers.
     mal: str | None
-    ms: float
-    dato: object = None
+    ms: float  # time it took to answer
+    dato: object = None  # what it answered
 
 
 class HealthMonitor:
     """Looks at parts, all at once, and remembers what it saw for a moment.
 
     However many ask, each part is looked at once every ``VIGENCIA_S``, and none is waited for
-    longer than ``PLAZO_S``.
+    longer than ``_PLAZO_S``.
 
-    Parameters
-    ----------
-    partes : mapping of str to callable
-        Each returns if its part answers, and raises one of our errors otherwise.
-    reloj : callable
-        Rising seconds.
+    ``partes``: each returns if its part answers, and raises one of our errors otherwise. ``reloj``:
+    rising seconds.
 
     Examples
     --------
@@ -102,9 +89,9 @@ class HealthMonitor:
             # A look that has not ended yet goes on: one thread a part, however long it hangs.
             if nombre not in self._miradas:
                 self._miradas[nombre] = self._hilos.submit(_ask, parte)
-        wait(self._miradas.values(), PLAZO_S)
+        wait(self._miradas.values(), _PLAZO_S)
         acabadas = [nombre for nombre, mirada in self._miradas.items() if mirada.done()]
-        visto = {n: PartHealth(f"{n} no responde", 1000 * PLAZO_S) for n in self._partes}
+        visto = {n: PartHealth(f"{n} no responde", 1000 * _PLAZO_S) for n in self._partes}
         return visto | {nombre: self._miradas.pop(nombre).result() for nombre in acabadas}
 
     def close(self) -> None:
@@ -125,12 +112,8 @@ def _ask(parte: Callable[[], object]) -> PartHealth:
 def ping_http(nombre: str, uri: str, ruta: str) -> None:
     """Return if a web server answers a path with 200; user and password are not sent.
 
-    Raises
-    ------
-    TransientError
-        It does not answer, or not with 200.
-    ConfiguracionError
-        ``uri`` is no http(s) address.
+    ``TransientError``: it does not answer, or not with 200. ``ConfiguracionError``: ``uri`` is no
+    http(s) address.
     """
     donde = without_password(uri).rstrip("/")
     if not donde.startswith(("http://", "https://")):
@@ -153,17 +136,10 @@ def ping_mlflow(uri: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ChampionStatus:
-    """What MLflow says of the champion.
-
-    Parameters
-    ----------
-    version : int
-    rechazo : str or None
-        Why a consumer could not use it.
-    """
+    """What MLflow says of the champion."""
 
     version: int
-    rechazo: str | None
+    rechazo: str | None  # why a consumer could not use it
 
 
 def look_at_champion(versiones: ModelVersions) -> ChampionStatus | None:

@@ -22,11 +22,8 @@ ULTIMO_ANIO = 2100
 def load_calendario(zona: str) -> Calendario:
     """Return the calendar of an IANA zone for the years 2000 to 2100.
 
-    Raises
-    ------
-    ConfiguracionError
-        The zone's offset is not a whole number of hours at some time: hourly readings of
-        such a zone do not start at whole UTC hours.
+    ``ConfiguracionError``: the zone's offset is not a whole number of hours at some time: hourly
+    readings of such a zone do not start at whole UTC hours.
     """
     info = ZoneInfo(zona)
     desde = hora_absoluta(datetime(PRIMER_ANIO, 1, 1, tzinfo=UTC)) - HORAS_VENTANA - 48

@@ -112,12 +112,8 @@ class ApiMetrics(_Metricas):
     def peticion(self, metodo: str, ruta: str, estado: int, segundos: float | None) -> None:
         """Count a request that is over.
 
-        Parameters
-        ----------
-        ruta : str
-            The route's template, never the path that was asked for: there are few of them.
-        segundos : float or None
-            None = it lasted as long as the client listened, which says nothing.
+        ``ruta``: the route's template, never the path that was asked for: there are few of them.
+        ``segundos``: None = it lasted as long as the client listened, which says nothing.
         """
         self._peticiones.labels(metodo, ruta, str(estado)).inc()
         if segundos is not None:
@@ -194,10 +190,7 @@ class ConsumerMetrics(_Metricas):
     def lote(self, severidad: NDArray[np.uint8], segundos: float, version_modelo: str) -> None:
         """Count a batch that both stores have.
 
-        Parameters
-        ----------
-        severidad : ndarray (n,), uint8
-            Index into ``SEVERIDADES`` of each reading.
+        ``severidad`` (n,): index into ``SEVERIDADES`` of each reading.
         """
         for contador, n in zip(
             self._lecturas, np.bincount(severidad, minlength=len(SEVERIDADES)), strict=True
@@ -226,10 +219,7 @@ class ConsumerMetrics(_Metricas):
         Several consumers of one machine have the same setting: a port that is taken gives way to
         the next ones, and those to one that the system chooses.
 
-        Raises
-        ------
-        ConfiguracionError
-            The address is not ours, or the port may not be ours.
+        ``ConfiguracionError``: the address is not ours, or the port may not be ours.
         """
         servidor, hilo = self._listen(host, puerto)
         try:

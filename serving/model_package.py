@@ -42,7 +42,7 @@ from detection.params import Calibracion
 from detection.scoring_model import ScoringModel
 from serving.model_versions import other_params
 
-FORMATO = 3
+_FORMATO = 3
 MANIFIESTO = "modelo.json"
 BOSQUE = "bosque.npz"
 COLAS = "colas.npz"
@@ -63,22 +63,18 @@ def save_paquete(
     fingerprint of the features is that of the code that runs: it has to be what the model was
     trained with.
 
+    ``ValueError``: a side file's name is a path, or one of the package's own.
+
     Parameters
     ----------
-    modelo : ScoringModel
     carpeta : Path
         Files of the same names are replaced.
     extras : mapping of str to bytes, optional
         Side files by their plain name, e.g. ``{"metricas.json": b"{}"}``.
-
-    Raises
-    ------
-    ValueError
-        A side file's name is a path, or one of the package's own.
     """
     ficheros = _files(modelo, extras or {})
     datos = {
-        "formato": FORMATO,
+        "formato": _FORMATO,
         "rasgos": list(modelo.rasgos),
         "columnas": list(COLUMNAS) if modelo.mezcla is not None else [],
         "huella_rasgos": feature_fingerprint(),
@@ -95,7 +91,6 @@ def save_paquete(
 
 
 def _files(modelo: ScoringModel, extras: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return all files of a package but the manifest, by name."""
     ficheros = dict(extras)
     for nombre in ficheros:
         if not _plain(nombre) or nombre in {MANIFIESTO} | _PROPIOS:
@@ -126,18 +121,9 @@ def load_paquete(carpeta: Path, version: str) -> ScoringModel:
     reference, the frozen evaluation data) that the model does not need: a version is whole or it
     is refused.
 
-    Parameters
-    ----------
-    carpeta : Path
-    version : str
-        What verdicts will carry, e.g. "consumo-detector-3".
-
-    Raises
-    ------
-    ModeloInvalidoError
-        A file is missing or is not the one that was written, or the model was made for other
-        features, by other code for them or by another format than ours. The text says which, in
-        one Spanish line.
+    ``version``: what verdicts will carry, e.g. "consumo-detector-3". ``ModeloInvalidoError``: a
+    file is missing or is not the one that was written, or the model was made for other features, by
+    other code for them or by another format than ours. The text says which, in one Spanish line.
     """
     datos = _manifest(carpeta)
     ficheros = _checked_files(carpeta, datos)
@@ -170,10 +156,7 @@ def load_paquete(carpeta: Path, version: str) -> ScoringModel:
 def check_paquete(carpeta: Path) -> None:
     """Return if every file of a package is the one that was written.
 
-    Raises
-    ------
-    ModeloInvalidoError
-        One is not, or is missing; the text names it.
+    ``ModeloInvalidoError``: one is not, or is missing; the text names it.
     """
     _checked_files(carpeta, _manifest(carpeta))
 
@@ -181,10 +164,7 @@ def check_paquete(carpeta: Path) -> None:
 def package_fingerprint(carpeta: Path) -> str:
     """Return the 64 hexadecimal digits that stand for a package and all its files.
 
-    Raises
-    ------
-    ModeloInvalidoError
-        The manifest is missing or damaged.
+    ``ModeloInvalidoError``: the manifest is missing or damaged.
     """
     return str(_manifest(carpeta)["huella"])
 
@@ -260,12 +240,12 @@ def _manifest(carpeta: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModeloInvalidoError(f"«{MANIFIESTO}» está dañado: no es JSON válido") from error
     formato = datos.get("formato") if isinstance(datos, dict) else None
-    if isinstance(formato, int) and formato != FORMATO:
+    if isinstance(formato, int) and formato != _FORMATO:
         raise ModeloInvalidoError(
-            f"el paquete es de formato {formato} y este detector entiende el {FORMATO}; "
+            f"el paquete es de formato {formato} y este detector entiende el {_FORMATO}; "
             "vuelva a entrenar"
         )
-    if not entero or formato != FORMATO:
+    if not entero or formato != _FORMATO:
         raise ModeloInvalidoError(f"«{MANIFIESTO}» está dañado: no es el que se escribió")
     return dict(datos)
 
@@ -288,7 +268,6 @@ def _checked_files(carpeta: Path, datos: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def _check_rasgos(datos: Mapping[str, Any]) -> None:
-    """Return if a model is for the features that this code measures."""
     if (rasgos := datos.get("rasgos")) != list(RASGOS):
         raise ModeloInvalidoError(f"el modelo usa otros rasgos que este detector: {rasgos}")
     if (huella := _text(datos, "huella_rasgos")) != feature_fingerprint():
@@ -300,7 +279,6 @@ def _check_rasgos(datos: Mapping[str, Any]) -> None:
 
 
 def _mezcla(datos: Mapping[str, Any], ficheros: Mapping[str, bytes]) -> LearnedBlend | None:
-    """Return the learned blend of a package, None if it has none."""
     columnas = datos.get("columnas")
     if not columnas and MEZCLA not in ficheros:
         return None

@@ -44,13 +44,9 @@ class ModelRejection:
     """That a consumer could not use a version that an alias points to.
 
     The last word counts: a consumer that can use it takes the tag away.
-
-    Parameters
-    ----------
-    por, en, motivo : str
-        Which machine, when (ISO 8601) and why, in Spanish.
     """
 
+    # por, en, motivo: which machine, when (ISO 8601) and why, in Spanish.
     por: str
     en: str
     motivo: str
@@ -61,15 +57,7 @@ class ModelRejection:
 
     @staticmethod
     def from_tags(etiquetas: Mapping[str, str]) -> ModelRejection | None:
-        """Return what a version's tags say; None = nobody has rejected it.
-
-        Examples
-        --------
-        >>> ModelRejection.from_tags(ModelRejection("a", "hoy", "roto").tags())
-        ModelRejection(por='a', en='hoy', motivo='roto')
-        >>> ModelRejection.from_tags({}) is None
-        True
-        """
+        """Return what a version's tags say; None = nobody has rejected it."""
         texto = etiquetas.get(ETIQUETA_RECHAZO)
         if not texto:
             return None
@@ -114,25 +102,13 @@ class ModelVersions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
-    """A registered version, as MLflow knows it.
+    """A registered version, as MLflow knows it."""
 
-    Parameters
-    ----------
-    version : int
-        From 1 on.
-    creada : datetime
-        UTC.
-    etiquetas : mapping of str to str
-    metricas : mapping of str to float
-        Those of the run that made it.
-    alias : tuple of str
-        E.g. ("champion",).
-    """
-
-    version: int
-    creada: datetime
+    version: int  # from 1 on
+    creada: datetime  # UTC
     etiquetas: Mapping[str, str]
-    metricas: Mapping[str, float]
+    metricas: Mapping[str, float]  # those of the run that made it
+    # E.g. ("champion",).
     alias: tuple[str, ...]
 
 
@@ -162,12 +138,7 @@ def process_tag() -> dict[str, str]:
 def is_abandoned(etiquetas: Mapping[str, str], desde: datetime, ahora: datetime) -> bool:
     """Return whether an open run is one of ours, whose process has left without ending it.
 
-    Parameters
-    ----------
-    etiquetas : mapping of str to str
-        The run's.
-    desde, ahora : datetime
-        When it began, and now.
+    ``etiquetas``: the run's. ``desde``, ``ahora``: when it began, and now.
 
     Examples
     --------
@@ -197,16 +168,7 @@ def is_abandoned(etiquetas: Mapping[str, str], desde: datetime, ahora: datetime)
 def with_promotion(previas: Mapping[str, str], nuevas: Mapping[str, str]) -> dict[str, str]:
     """Return new tags of a version, with all its promotions if they are those of one more.
 
-    Parameters
-    ----------
-    previas : mapping of str to str
-        All tags that the version has.
-    nuevas : mapping of str to str
-
-    Examples
-    --------
-    >>> with_promotion({}, {"promovido_por": "ana"})["promociones"]
-    '[{"por": "ana"}]'
+    ``previas``: all tags that the version has.
     """
     ultima = _promotion(nuevas)
     if not ultima:

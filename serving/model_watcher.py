@@ -37,14 +37,14 @@ from serving.model_versions import (
     ModelVersions,
 )
 
-ARCHIVO = "campeon.json"
+_ARCHIVO = "campeon.json"
 """In the folder of the models: which of them was in use last."""
 COPIAS = 3
 """Versions kept on disk: the one in use and where a roll-back would lead. By hand, 2026-11-24."""
 ESPERA_INICIO_S = 10.0
 """That a first look may hold up a start. By hand, 2026-11-24: MLflow's import takes 3 s on an idle
 machine; when its server is away, the look ends at once."""
-DESPEDIDA_S = 1.0
+_DESPEDIDA_S = 1.0
 """That a look under way holds up the end; then its thread is left behind."""
 
 _LOG = logging.getLogger(__name__)
@@ -52,23 +52,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WatcherState:
-    """What the watch knows, for a consumer's heartbeat.
+    """What the watch knows, for a consumer's heartbeat."""
 
-    Parameters
-    ----------
-    version : str or None
-        The champion in use, as verdicts carry it.
-    origen : str
-        "mlflow", "disco" (the last copy, not confirmed by MLflow) or "ninguno".
-    error : str or None
-        What is wrong at present, one Spanish line.
-    rechazado, rechazo : str or None
-        The version that the champion's alias points to and that is not used, and why.
-    """
-
-    version: str | None
-    origen: str
-    error: str | None
+    version: str | None  # the champion in use, as verdicts carry it
+    origen: str  # "mlflow", "disco" (the last copy, not confirmed by MLflow) or "ninguno"
+    error: str | None  # what is wrong at present, one Spanish line
+    # rechazado, rechazo: the version that the champion's alias points to and that is not used, and
+    # why.
     rechazado: str | None = None
     rechazo: str | None = None
 
@@ -166,7 +156,7 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
         """Stop watching; what is in use stays so."""
         self._fin.set()
         if self._hilo.is_alive():
-            self._hilo.join(DESPEDIDA_S)
+            self._hilo.join(_DESPEDIDA_S)
 
     def __enter__(self) -> ModelWatcher:
         self.start()
@@ -214,7 +204,6 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
                 return
 
     def _look(self) -> None:
-        """Look once at every alias that is watched."""
         try:
             for alias in self._vigilados:
                 self._follow(alias, self._registro.version_of(alias.nombre))
@@ -325,7 +314,7 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
     def _load_copy(self) -> _EnUso | None:
         """Return what was in use last, out of the folder; None = nothing that can be used."""
         try:
-            ultimo = json.loads((self._carpeta / ARCHIVO).read_bytes())
+            ultimo = json.loads((self._carpeta / _ARCHIVO).read_bytes())
             if ultimo["modelo"] != self._registro.modelo:
                 return None
             numero, huella = int(ultimo["version"]), str(ultimo["huella"])
@@ -356,9 +345,9 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
                     "version": en_uso.numero,
                     "huella": en_uso.huella,
                 }
-                nuevo = self._carpeta / f".{ARCHIVO}.{os.getpid()}"
+                nuevo = self._carpeta / f".{_ARCHIVO}.{os.getpid()}"
                 nuevo.write_text(json.dumps(datos))
-                nuevo.replace(self._carpeta / ARCHIVO)
+                nuevo.replace(self._carpeta / _ARCHIVO)
             propias = {str(a.actual.numero) for a in self._vigilados if a.actual is not None}
             copias = [c for c in self._carpeta.iterdir() if c.name.isdecimal() and c.is_dir()]
             copias.sort(key=lambda c: (c.name in propias, c.stat().st_mtime_ns), reverse=True)
@@ -372,7 +361,6 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
         return f"{self._registro.modelo}-{numero}"
 
     def _in_use(self) -> str:
-        """Return a Spanish name for what scores at present."""
         actual = self._campeon.actual
         if actual is None:
             return "las reglas, sin modelo"

@@ -28,12 +28,8 @@ class Puntuador:
     ) -> NDArray[np.float64]:
         """Return raw scores (n,), high = more anomalous, NaN = not ready.
 
-        Parameters
-        ----------
-        rasgos : DataFrame (n, F)
-            One column a feature, by name, in [0, 1].
-        params : mapping, optional
-            MLflow's; there are none.
+        ``rasgos`` (n, F): one column a feature, by name, in [0, 1]. ``params``: MLflow's; there are
+        none.
         """
         return self.modelo.bosque.scores(rasgos[list(self.modelo.rasgos)].to_numpy(np.float32))
 

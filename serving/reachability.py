@@ -8,16 +8,18 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-PLAZO_S = 2.0
+_PLAZO_S = 2.0
 """To reach a port, and to be answered. By hand, 2026-11-24: across a continent it takes 0.2 s."""
 _PUERTOS = {"http": 80, "https": 443}
 
 
-def probe(familia: int, direccion: Any, mensaje: bytes, respuesta_s: float = PLAZO_S) -> None:
+def probe(familia: int, direccion: Any, mensaje: bytes, respuesta_s: float = _PLAZO_S) -> None:
     """Return once a server, whose address needs no look-up, has said anything at all.
 
     A connection alone tells nothing: the kernel makes it, also for a process that is stopped. What
     is said does not matter, an error or an end will do: somebody is there.
+
+    ``TimeoutError``: silence. ``OSError``: nobody listens.
 
     Parameters
     ----------
@@ -29,16 +31,9 @@ def probe(familia: int, direccion: Any, mensaje: bytes, respuesta_s: float = PLA
         What is sent.
     respuesta_s : float
         Longest silence.
-
-    Raises
-    ------
-    TimeoutError
-        Silence.
-    OSError
-        Nobody listens.
     """
     with socket.socket(familia, socket.SOCK_STREAM) as enchufe:
-        enchufe.settimeout(min(PLAZO_S, respuesta_s))
+        enchufe.settimeout(min(_PLAZO_S, respuesta_s))
         try:
             enchufe.connect(direccion)
         except BlockingIOError as error:
@@ -54,20 +49,12 @@ def _exchange(enchufe: socket.socket, mensaje: bytes, respuesta_s: float) -> Non
         enchufe.recv(1)
 
 
-def listens(uri: str, respuesta_s: float = PLAZO_S) -> bool:
+def listens(uri: str, respuesta_s: float = _PLAZO_S) -> bool:
     """Return whether something answers at an address, as far as that can be seen from here.
 
     True where it cannot: behind a proxy, and for what is no address of a web server.
 
-    Parameters
-    ----------
-    respuesta_s : float
-        Longest silence.
-
-    Examples
-    --------
-    >>> listens("sqlite:///mlflow.db")
-    True
+    ``respuesta_s``: longest silence.
     """
     partes = urlsplit(uri)
     anfitrion = partes.hostname
@@ -80,7 +67,7 @@ def listens(uri: str, respuesta_s: float = PLAZO_S) -> bool:
     peticion = f"GET {partes.path.rstrip('/')}/health HTTP/1.0\r\nHost: {anfitrion}\r\n\r\n"
     try:
         puerto = partes.port or _PUERTOS[partes.scheme]
-        with socket.create_connection((anfitrion, puerto), min(PLAZO_S, respuesta_s)) as enchufe:
+        with socket.create_connection((anfitrion, puerto), min(_PLAZO_S, respuesta_s)) as enchufe:
             _exchange(enchufe, peticion.encode(), respuesta_s)
     except (OSError, ValueError):
         return False

@@ -77,10 +77,7 @@ _LOG = logging.getLogger(__name__)
 def configure_client(espera_s: int | None = None) -> None:
     """Tell MLflow's client, not yet imported, to be quiet, to report nothing and not to wait long.
 
-    Parameters
-    ----------
-    espera_s : int or None
-        Of silence, in which case there is no other try; None = what a job may wait.
+    ``espera_s``: of silence, in which case there is no other try; None = what a job may wait.
     """
     if espera_s is not None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(espera_s))
@@ -165,12 +162,8 @@ class Registro:
 
         What already holds it is left as it is; anything else there is replaced, in one move.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            The version carries no package, or not the one that was registered.
-        PermanentError
-            There is no such version.
+        ``ModeloInvalidoError``: the version carries no package, or not the one that was registered.
+        ``PermanentError``: there is no such version.
         """
         with self._hablando() as cliente:
             ficha = self._version(cliente, version)
@@ -212,6 +205,8 @@ class Registro:
         All or nothing: if a step fails, no version is left and its run is marked FAILED. Signals
         wait for the end of a step; what a process that was killed left open is marked FAILED now.
 
+        ``ModeloInvalidoError``: the package is broken; nothing was sent.
+
         Parameters
         ----------
         paquete : Path
@@ -222,11 +217,6 @@ class Registro:
             The run's, by name; the tags are the version's too.
         artefactos : Path, optional
             Folder whose files (plots, reports) go to the run.
-
-        Raises
-        ------
-        ModeloInvalidoError
-            The package is broken; nothing was sent.
         """
         modelo = load_paquete(paquete, self.modelo)
         etiquetas = {**etiquetas, model_versions.ETIQUETA_HUELLA: package_fingerprint(paquete)}
@@ -253,10 +243,8 @@ class Registro:
 
         Tags ``promovido_*`` are the latest promotion's; the tag ``promociones`` holds all.
 
-        Raises
-        ------
-        PermanentError
-            There is no such version, or the alias has moved and its tags are missing.
+        ``PermanentError``: there is no such version, or the alias has moved and its tags are
+        missing.
         """
         with sin_interrupciones():
             with self._hablando() as cliente:
@@ -275,10 +263,7 @@ class Registro:
     def tags_of(self, version: int) -> dict[str, str]:
         """Return the tags of a version.
 
-        Raises
-        ------
-        PermanentError
-            There is no such version.
+        ``PermanentError``: there is no such version.
         """
         with self._hablando() as cliente:
             return dict(self._version(cliente, version).tags)
@@ -301,10 +286,7 @@ class Registro:
     def log_artifact_to(self, version: int, fichero: Path, carpeta: str) -> None:
         """Add a file to a folder of the artifacts of the run that made a version.
 
-        Raises
-        ------
-        PermanentError
-            There is no such version, or no run made it.
+        ``PermanentError``: there is no such version, or no run made it.
         """
         with self._hablando() as cliente:
             run = self._version(cliente, version).run_id

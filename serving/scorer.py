@@ -34,23 +34,12 @@ _RETRASO_HORAS = HORAS_ANILLO - HORAS_VENTANA
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchOrigin:
-    """Where the readings of a batch come from.
+    """Where the readings of a batch come from."""
 
-    Parameters
-    ----------
-    particion : ndarray (n,), int32
-        Kafka partition of each reading.
-    offset : ndarray (n,), int64
-        Its place in the partition.
-    siguiente : mapping of int to int
-        For each partition, the offset after the batch's last message.
-    log_id : str
-        Identity of the log: another one where a topic has been made anew and offsets restart.
-    """
-
-    particion: NDArray[np.int32]
-    offset: NDArray[np.int64]
-    siguiente: Mapping[int, int]
+    particion: NDArray[np.int32]  # (n,): Kafka partition of each reading
+    offset: NDArray[np.int64]  # (n,): its place in the partition
+    siguiente: Mapping[int, int]  # for each partition, the offset after the batch's last message
+    # Identity of the log: another one where a topic has been made anew and offsets restart.
     log_id: str
 
 
@@ -76,31 +65,17 @@ class HistoryLoader(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """Readings with verdicts that are not stored yet.
-
-    Parameters
-    ----------
-    lecturas : Lecturas
-    veredictos : Veredictos
-    nuevos : list of str
-        Customers that came into memory with this draft.
-    online : mapping of int to (int, bytes)
-        The online model of each partition in it as it is after these readings, with the first
-        offset that it has not learnt from.
-    sombra : Veredictos or None
-        What a challenger in shadow would have said.
-    antes : object
-        The online models before these readings.
-    aprendido_antes : mapping of int to int
-        The first offset of each partition that they had not learnt from.
-    """
+    """Readings with verdicts that are not stored yet."""
 
     lecturas: Lecturas
     veredictos: Veredictos
-    nuevos: list[str]
+    nuevos: list[str]  # customers that came into memory with this draft
+    # The online model of each partition in it as it is after these readings, with the first offset
+    # that it has not learnt from.
     online: Mapping[int, tuple[int, bytes]]
-    sombra: Veredictos | None
-    antes: Any
+    sombra: Veredictos | None  # what a challenger in shadow would have said
+    antes: Any  # the online models before these readings
+    # The first offset of each partition that they had not learnt from.
     aprendido_antes: Mapping[int, int]
 
 
@@ -252,6 +227,5 @@ class Scorer:
 
 
 def _of_each(particion: NDArray[np.int32], valor: Mapping[int, int]) -> NDArray[np.int64]:
-    """Return the value (n,) of each reading's partition."""
     distintas, cual = np.unique(particion, return_inverse=True)
     return np.array([valor[p] for p in distintas.tolist()], np.int64)[cual]

@@ -73,10 +73,7 @@ def _check_servidor(valor: str) -> None:
 def horas_de(texto: str) -> tuple[int, ...]:
     """Return the hours of the day that a text names, in rising order.
 
-    Raises
-    ------
-    ValueError
-        It is not a list of hours and ranges; the text says so in Spanish.
+    ``ValueError``: it is not a list of hours and ranges; the text says so in Spanish.
 
     Examples
     --------
@@ -101,15 +98,7 @@ def horas_de(texto: str) -> tuple[int, ...]:
 def claves_de(texto: str) -> tuple[tuple[str, str, str], ...]:
     """Return name, role and SHA-256 (hex) of each API key that a text lists.
 
-    Raises
-    ------
-    ValueError
-        It is no such list; the text says so in Spanish, without what was given.
-
-    Examples
-    --------
-    >>> claves_de(f"ana:analista:{'0' * 64}")[0][:2]
-    ('ana', 'analista')
+    ``ValueError``: it is no such list; the text says so in Spanish, without what was given.
     """
     claves: dict[str, tuple[str, str, str]] = {}
     for trozo in filter(None, (trozo.strip() for trozo in texto.split(","))):
@@ -364,10 +353,7 @@ def announced() -> dict[str, str]:
 def load_settings() -> Settings:
     """Return the settings of this process.
 
-    Raises
-    ------
-    ConfiguracionError
-        A variable is not valid, or a file of them no UTF-8; the text names it.
+    ``ConfiguracionError``: a variable is not valid, or a file of them no UTF-8; the text names it.
     """
     for fichero in (SERVICIOS_ENV, Path(".env")):
         _check_text(fichero)
@@ -381,7 +367,6 @@ def load_settings() -> Settings:
 
 
 def _check_text(fichero: Path) -> None:
-    """Raise ``ConfiguracionError`` if a file is there and is not UTF-8."""
     if not fichero.is_file():
         return
     try:

@@ -96,10 +96,7 @@ class Parada(AbstractContextManager["Parada"]):
 def end_child(hijo: subprocess.Popen[bytes], despedida_s: float) -> int:
     """Return the status of a child that is ended if it is still at work.
 
-    Parameters
-    ----------
-    despedida_s : float
-        What it has to undo what it has begun, before it is killed.
+    ``despedida_s``: what it has to undo what it has begun, before it is killed.
     """
     if hijo.poll() is None:
         hijo.terminate()
@@ -119,10 +116,7 @@ class HeldSignals:
     def check(self) -> None:
         """Return if no signal has come.
 
-        Raises
-        ------
-        PermanentError
-            One has; it is delivered when the block that holds it back ends.
+        ``PermanentError``: one has; it is delivered when the block that holds it back ends.
         """
         if self.numeros:
             raise PermanentError(f"interrumpido por {signal.Signals(self.numeros[0]).name}")

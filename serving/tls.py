@@ -8,10 +8,7 @@ import ssl
 def check_autoridad(ruta: str) -> None:
     """Return if a file holds certificates of authorities in PEM.
 
-    Raises
-    ------
-    ValueError
-        It does not, or cannot be read; the text says so in Spanish.
+    ``ValueError``: it does not, or cannot be read; the text says so in Spanish.
     """
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ruta)
@@ -22,10 +19,7 @@ def check_autoridad(ruta: str) -> None:
 def check_certificado(ruta: str) -> None:
     """Return if a file holds a certificate and its private key, unencrypted, in PEM.
 
-    Raises
-    ------
-    ValueError
-        It does not, or cannot be read; the text says so in Spanish.
+    ``ValueError``: it does not, or cannot be read; the text says so in Spanish.
     """
 
     def sin_frase() -> str:

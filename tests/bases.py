@@ -21,7 +21,7 @@ PARTICIONES = 3
 
 def administrar(servicios: EmbeddedServices, orden: str) -> None:
     """Run a command that belongs to the whole PostgreSQL server."""
-    entorno = _entorno_de(servicios, "postgres")
+    entorno = settings_de(servicios, "postgres")
     conexion = psycopg2.connect(
         host=entorno.postgres_host, port=entorno.postgres_port, user=entorno.postgres_user,
         password=entorno.postgres_password, dbname="postgres",
@@ -32,16 +32,20 @@ def administrar(servicios: EmbeddedServices, orden: str) -> None:
 
 
 @contextmanager
-def nueva_base(servicios: EmbeddedServices, *, migrada: bool = False) -> Iterator[Settings]:
+def nueva_base(
+    servicios: EmbeddedServices, *, migrada: bool = False, plantilla: str = "template0"
+) -> Iterator[Settings]:
     """Give settings of an empty database, an empty Mongo base and unused Kafka names.
 
-    With ``migrada`` the tables are there, copied from one database that was migrated.
+    With ``migrada`` the tables are there, copied from one database that was migrated; ``plantilla``
+    is any other to copy, to which nobody is connected.
     """
     unico = f"t_{uuid.uuid4().hex[:12]}"
-    plantilla = _migrada(servicios) if migrada else "template0"
+    if migrada:
+        plantilla = _migrada(servicios)
     administrar(servicios, f"CREATE DATABASE {unico} TEMPLATE {plantilla} STRATEGY FILE_COPY")
     try:
-        yield _entorno_de(servicios, unico)
+        yield settings_de(servicios, unico)
     finally:
         administrar(servicios, f"DROP DATABASE {unico} WITH (FORCE)")
 
@@ -49,11 +53,12 @@ def nueva_base(servicios: EmbeddedServices, *, migrada: bool = False) -> Iterato
 @cache
 def _migrada(servicios: EmbeddedServices) -> str:
     servicios.crear_base("plantilla")
-    migrate(_entorno_de(servicios, "plantilla"))
+    migrate(settings_de(servicios, "plantilla"))
     return "plantilla"
 
 
-def _entorno_de(servicios: EmbeddedServices, unico: str) -> Settings:
+def settings_de(servicios: EmbeddedServices, unico: str) -> Settings:
+    """Return settings that lead to a database, a Mongo base and Kafka names called ``unico``."""
     valores = {clave.lower(): valor for clave, valor in servicios.variables().items()}
     valores |= {
         "postgres_db": unico,

@@ -28,16 +28,35 @@ RAIZ = Path(__file__).resolve().parent.parent
 
 LENTAS = tuple(RAIZ / "tests" / d for d in ("faults", "kafka_real", "seguridad/test_kafka_sasl.py"))
 """Run by ``make test-fallos`` alone."""
+PRIMERO = tuple(
+    RAIZ / "tests" / f"{f}.py"
+    for f in (
+        # Of two processes one compiles all loops meanwhile, and the other needs none of them.
+        "detection/test_reglas_llanas", "pipeline/test_local",
+        "training/test_fit", "training/test_retrain", "training/test_drift",
+        "training/test_promotion", "e2e/test_tablero", "integration/test_camino",
+        "serving/test_registry", "serving/test_registry_senales", "integration/test_vida_modelos",
+        "integration/test_modelos_reproducibles", "despliegue/test_contenedores",
+        "api/test_modelos_http", "api/test_consumidor_muerto", "notebooks/test_cuadernos",
+        "dashboard/test_paginas", "dashboard/test_seleccion", "seguridad/test_secretos",
+        "pipeline/test_producer", "pipeline/test_producer_repetido", "pipeline/test_restaurador",
+        "pipeline/test_archivador", "pipeline/test_aggregator", "detection/test_half_space_trees",
+    )
+)  # fmt: skip
+"""The files that take longest come first: at the end no process waits long for the other."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and what needs the embedded servers (``-m 'not servicios'``)."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what is slow, and what needs the embedded servers (``-m 'not servicios'``); sort."""
     for item in items:
         if any(item.path.is_relative_to(lugar) for lugar in LENTAS):
             item.add_marker("lenta")
         if {"servicios", "mlflow_uri"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("servicios")
+    yield
+    lugares = {archivo: lugar for lugar, archivo in enumerate(PRIMERO)}
+    items.sort(key=lambda item: lugares.get(item.path, len(lugares)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from detection.blend.learned import COLUMNAS, CRECIENTES, RECORD_COLUMNS, LearnedBlend, rarest
 from detection.detector import DetectorConsumo
-from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
+from detection.domain import HORAS_POR_DIA, Calendario, Lecturas, stack, take
 from detection.errors import PermanentError
 from detection.models.boosted_trees import FlatBoostedTrees
 from detection.models.tails import EmpiricalTail
-from detection.params import HORAS_VENTANA, Params
+from detection.params import HORAS_VENTANA
 from detection.scoring_model import ScoringModel
 from training.calibrate import LECTURAS_POR_LOTE
 from training.evaluation.attacked_homes import TODOS, Poblacion, attack_homes
@@ -75,37 +75,22 @@ CLIENTES_POR_BLOQUE = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ejemplos:
-    """Labelled rows to learn a blend from.
+    """Labelled rows to learn a blend from."""
 
-    Parameters
-    ----------
-    columnas : ndarray (n, len(COLUMNAS)), float32
-    sospechosa : ndarray (n,), bool
-    peso : ndarray (n,), float64
-    parte : ndarray (n,), int64
-        Part of the customers that the row's is in, 0 to PARTES - 1, or SIEMPRE.
-    cliente : ndarray (n,), int64
-        Whose it is, the same for a customer and its attacks.
-    score : ndarray (n,), uint8
-        What the weighted blend says of it, in hundredths.
-    tipo : ndarray (n,), int64
-        Kind of attack, as an index into ``TODOS``; -1 = none.
-    """
-
-    columnas: NDArray[np.float32]
-    sospechosa: NDArray[np.bool_]
-    peso: NDArray[np.float64]
+    columnas: NDArray[np.float32]  # (n, len(COLUMNAS))
+    sospechosa: NDArray[np.bool_]  # (n,)
+    peso: NDArray[np.float64]  # (n,)
+    # (n,): part of the customers that the row's is in, 0 to PARTES - 1, or SIEMPRE.
     parte: NDArray[np.int64]
-    cliente: NDArray[np.int64]
-    score: NDArray[np.uint8]
-    tipo: NDArray[np.int64]
+    cliente: NDArray[np.int64]  # (n,): whose it is, the same for a customer and its attacks
+    score: NDArray[np.uint8]  # (n,): what the weighted blend says of it, in hundredths
+    tipo: NDArray[np.int64]  # (n,): kind of attack, as an index into ``TODOS``; -1 = none
 
 
 def learn_mezcla(
     limpias: Lecturas,
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
     *,
     semilla: int,
     dichos: Ejemplos | None = None,
@@ -126,7 +111,7 @@ def learn_mezcla(
         _LOG.info("la mezcla no se aprende con menos de %d clientes limpios", LIMPIOS_MINIMOS)
         return None
     try:
-        ejemplos = make_ejemplos(limpias, modelo, calendario, params, semilla)
+        ejemplos = make_ejemplos(limpias, modelo, calendario, semilla)
     except PermanentError as error:
         _LOG.info("la mezcla no se aprende: %s", error)
         return None
@@ -156,14 +141,14 @@ def fit_arboles(
     ejemplos: Ejemplos, semilla: int, dichos: Ejemplos | None = None
 ) -> FlatBoostedTrees:
     """Return the trees that examples, and what analysts said, teach."""
-    juntos = ejemplos if dichos is None else join_ejemplos([ejemplos, dichos])
+    juntos = ejemplos if dichos is None else stack([ejemplos, dichos])
     cortes = find_cortes(juntos.columnas, juntos.peso, semilla)
     return FlatBoostedTrees.from_sklearn(_fit(juntos, cortes, semilla), cortes)
 
 
 def without(ejemplos: Ejemplos, tipo: str) -> Ejemplos:
     """Return the examples but those of one kind of attack, as if nobody had thought of it."""
-    quedan = _choose(ejemplos, ejemplos.tipo != TODOS.index(tipo))
+    quedan = take(ejemplos, ejemplos.tipo != TODOS.index(tipo))
     return replace(quedan, peso=_weights(quedan.tipo))
 
 
@@ -188,15 +173,11 @@ def make_ejemplos(
     limpias: Lecturas,
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
     semilla: int,
 ) -> Ejemplos:
     """Return the rows of clean customers and of their attacks, each kind as often as the others.
 
-    Raises
-    ------
-    PermanentError
-        The readings end before an attack could have started.
+    ``PermanentError``: the readings end before an attack could have started.
     """
     vueltas = int(np.clip(LECTURAS_MAXIMAS // max(len(limpias), 1) - 1, 1, VUELTAS))
     dias = int(np.ptp(limpias.hora_utc)) // HORAS_POR_DIA
@@ -210,8 +191,8 @@ def make_ejemplos(
             proporcion=float(vuelta > 0),
             calentamiento_dias=calentamiento,
         )  # fmt: skip
-        partes.append(_measure(poblacion, modelo, calendario, params, semilla + vuelta))
-    juntos = join_ejemplos(partes)
+        partes.append(_measure(poblacion, modelo, calendario, semilla + vuelta))
+    juntos = stack(partes)
     return replace(juntos, peso=_weights(juntos.tipo))
 
 
@@ -224,21 +205,14 @@ def _weights(tipo: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(peso[tipo + 1])
 
 
-def join_ejemplos(partes: Sequence[Ejemplos]) -> Ejemplos:
-    """Return all rows together, of one part at least."""
-    nombres = [campo.name for campo in fields(Ejemplos)]
-    return Ejemplos(**{n: np.concatenate([getattr(p, n) for p in partes]) for n in nombres})
-
-
 def _measure(
     poblacion: Poblacion,
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
     semilla: int,
 ) -> Ejemplos:
     """Return the rows drawn of one population, measured by the very path of live readings."""
-    detector = DetectorConsumo(calendario, params, con_columnas=True)
+    detector = DetectorConsumo(calendario, con_columnas=True)
     detector.use(modelo)
     elegida = _draw(poblacion, semilla)
     columnas, scores = [], []
@@ -264,13 +238,7 @@ def _measure(
 
 
 def part_of(propietario_id: str) -> int:
-    """Return the part of the customers that one is in, the same in every training.
-
-    Examples
-    --------
-    >>> 0 <= part_of("CLI_00001") < PARTES
-    True
-    """
+    """Return the part of the customers that one is in, the same in every training."""
     return lot_of(propietario_id, _SEMILLA_PARTES, "mezcla")[0] % PARTES
 
 
@@ -293,16 +261,12 @@ def _left_out(ejemplos: Ejemplos, dichos: Ejemplos | None, semilla: int) -> NDAr
     fuera = np.full(ejemplos.sospechosa.size, np.nan)
     for parte in range(PARTES):
         suya = ejemplos.parte == parte
-        resto = _choose(ejemplos, ~suya)
+        resto = take(ejemplos, ~suya)
         if not suya.any() or not resto.sospechosa.any() or resto.sospechosa.all():
             continue
         arboles = fit_arboles(resto, semilla, dichos)
         fuera[suya] = arboles.scores(ejemplos.columnas[suya])
     return fuera
-
-
-def _choose(ejemplos: Ejemplos, filas: NDArray[np.bool_]) -> Ejemplos:
-    return Ejemplos(**{c.name: getattr(ejemplos, c.name)[filas] for c in fields(Ejemplos)})
 
 
 def _fit(
@@ -384,23 +348,20 @@ def read_reviewed(
     casos: Mapping[tuple[str, int], bool],
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
 ) -> Ejemplos | None:
     """Return a row for each verdict whose reading is still there; None = there is none.
 
     A confirmed anomaly is suspicious whatever the models think of it, a discarded one is not. Each
     row is what the detector sees of that hour today, out of the stored history.
 
-    Parameters
-    ----------
-    casos : mapping of (str, int) to bool
-        Customer and absolute hour to whether it was confirmed.
+    ``casos``: customer and absolute hour to whether it was confirmed.
     """
     ultimos = sorted(casos, key=lambda caso: (caso[1], caso[0]))[-VEREDICTOS_DE_QUE_APRENDER:]
     clientes = sorted({quien for quien, _ in ultimos})
     partes = [
-        _reviewed_rows(almacen, ids, {c: casos[c] for c in ultimos if c[0] in set(ids)}, modelo,
-              calendario, params)
+        _reviewed_rows(
+            almacen, ids, {c: casos[c] for c in ultimos if c[0] in set(ids)}, modelo, calendario
+        )
         for ids in (
             clientes[i : i + CLIENTES_POR_BLOQUE]
             for i in range(0, len(clientes), CLIENTES_POR_BLOQUE)
@@ -408,7 +369,7 @@ def read_reviewed(
     ]  # fmt: skip
     if not any(parte.cliente.size for parte in partes):
         return None
-    dichos = join_ejemplos(partes)
+    dichos = stack(partes)
     confirmados = int(dichos.sospechosa.sum())
     _LOG.info(
         "de los analistas se aprende: %d anomalías confirmadas y %d descartadas",
@@ -423,12 +384,11 @@ def _reviewed_rows(
     casos: Mapping[tuple[str, int], bool],
     modelo: ScoringModel,
     calendario: Calendario,
-    params: Params,
 ) -> Ejemplos:
     horas = [hora for _, hora in casos]
     historia = almacen.load_range(ids, min(horas) - HORAS_VENTANA, max(horas) + 1)
     lecturas = readings_of(ids, historia)
-    detector = DetectorConsumo(calendario, params, con_columnas=True)
+    detector = DetectorConsumo(calendario, con_columnas=True)
     detector.use(modelo)
     crudos = detector.measure(lecturas)
     claves = list(zip(lecturas.propietario_id, lecturas.hora_utc.tolist(), strict=True))

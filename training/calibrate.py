@@ -17,19 +17,18 @@ the tail of a distribution", Annals of Statistics 3(5), 1975, 1163-1174).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo, ScoringTrace
-from detection.domain import Calendario, Veredictos
+from detection.domain import Calendario, stack, take
 from detection.features.hourly import RASGOS
 from detection.models.isolation_forest import FlatIsolationForest
 from detection.models.tails import EmpiricalTail
-from detection.params import Calibracion, Params
+from detection.params import Calibracion
 from detection.rules.registry import CALIBRACIONES, DETECTORES, rules_fingerprint
 from detection.scoring_model import ScoringModel
 from training.dataset import HistoriaCortaError
@@ -58,57 +57,19 @@ def measure_held_out(retenidas: HeldOut, detector: DetectorConsumo) -> ScoringTr
     for inicio in range(0, n, LECTURAS_POR_LOTE):
         indices = np.arange(inicio, min(inicio + LECTURAS_POR_LOTE, n))
         crudos = detector.measure(retenidas.lecturas.elegir(indices), retenidas.particion[indices])
-        partes.append(_choose(crudos, np.flatnonzero(retenidas.retenida[indices])))
-    return replace(
-        partes[0],
-        veredictos=_join([parte.veredictos for parte in partes]),
-        **_columns(partes, tuple(f.name for f in fields(ScoringTrace) if f.name != "veredictos")),
-    )
-
-
-def _join(veredictos: list[Veredictos]) -> Veredictos:
-    nombres = tuple(f.name for f in fields(Veredictos) if f.name != "version_modelo")
-    return replace(veredictos[0], **_columns(veredictos, nombres))
-
-
-def _columns(partes: Sequence[object], nombres: Sequence[str]) -> dict[str, Any]:
-    """Return the named arrays of all parts, one after the other."""
-    return {n: np.concatenate([getattr(parte, n) for parte in partes]) for n in nombres}
-
-
-def _choose(crudos: ScoringTrace, indices: NDArray[np.int64]) -> ScoringTrace:
-    veredictos = crudos.veredictos.elegir(indices)
-    return ScoringTrace(
-        crudos.rasgos[indices],
-        crudos.exceso[indices],
-        crudos.online[indices],
-        replace(veredictos, medidas=np.empty((indices.size, 0, 0), np.float32)),
-        crudos.sombra_centesimas[indices],
-        crudos.sombra_severidad[indices],
-        crudos.columnas[indices],
-    )
+        filas = np.flatnonzero(retenidas.retenida[indices])
+        veredictos = replace(
+            crudos.veredictos.elegir(filas), medidas=np.empty((filas.size, 0, 0), np.float32)
+        )
+        partes.append(replace(take(crudos, filas), veredictos=veredictos))
+    return replace(stack(partes), veredictos=stack([parte.veredictos for parte in partes]))
 
 
 def fit_tail(scores: NDArray[np.float64], cliente: NDArray[np.int64]) -> EmpiricalTail:
     """Return the tail of clean readings' raw scores, cautious where customers differ.
 
-    Parameters
-    ----------
-    scores : ndarray (n,), float64
-        NaN are left out.
-    cliente : ndarray (n,), int64
-        Whose reading it is.
-
-    Raises
-    ------
-    ValueError
-        There is no score at all.
-
-    Examples
-    --------
-    >>> scores, cliente = np.arange(1000) / 1000, np.arange(1000) % 4
-    >>> round(float(np.exp(fit_tail(scores, cliente).log_p_of(np.array([0.5]))[0])), 2)
-    0.5
+    ``scores`` (n,): NaN are left out. ``cliente`` (n,): whose reading it is. ``ValueError``: there
+    is no score at all.
     """
     cola = EmpiricalTail.fit(scores)
     listo = ~np.isnan(scores)
@@ -127,21 +88,13 @@ def calibrate(
     bosque: FlatIsolationForest,
     retenidas: HeldOut,
     calendario: Calendario,
-    params: Params,
 ) -> ScoringModel:
     """Return the model: the forest, calibrated on held-out clean readings.
 
-    Parameters
-    ----------
-    version : str
-        As verdicts will carry it.
-
-    Raises
-    ------
-    HistoriaCortaError
-        One of the two models was not ready on any of the readings.
+    ``version``: as verdicts will carry it. ``HistoriaCortaError``: one of the two models was not
+    ready on any of the readings.
     """
-    detector = DetectorConsumo(calendario, params)
+    detector = DetectorConsumo(calendario)
     crudos = measure_held_out(retenidas, detector)
     ids = np.array(retenidas.lecturas.propietario_id)[retenidas.retenida]
     _, cliente = np.unique(ids, return_inverse=True)
@@ -153,7 +106,7 @@ def calibrate(
         huella_online=detector.trees.huella(),
         calibraciones=recalibrate(crudos.exceso),
         rasgos=RASGOS,
-        huella_params=rules_fingerprint(params),
+        huella_params=rules_fingerprint(detector.params),
     )
 
 
@@ -168,10 +121,7 @@ def _tail(scores: NDArray[np.float64], cliente: NDArray[np.int64], cual: str) ->
 def recalibrate(exceso: NDArray[np.float32]) -> Mapping[str, Calibracion]:
     """Return the rules' calibrations, by name.
 
-    Parameters
-    ----------
-    exceso : ndarray (n, >= 6), float32
-        Of clean readings; columns in the registry's order, NaN = not ready.
+    ``exceso`` (n, >= 6): of clean readings; columns in the registry's order, NaN = not ready.
     """
     return {
         str(detector.nombre): shrink(CALIBRACIONES[str(detector.nombre)], exceso[:, k])
@@ -182,19 +132,7 @@ def recalibrate(exceso: NDArray[np.float32]) -> Mapping[str, Calibracion]:
 def shrink(previa: Calibracion, exceso: NDArray[np.float32]) -> Calibracion:
     """Return a calibration moved from the population's by what was seen.
 
-    Parameters
-    ----------
-    exceso : ndarray (n,), float32
-        Statistic over its threshold; NaN = not ready.
-
-    Examples
-    --------
-    >>> previa = Calibracion(3e-2, 2.0, 1.0, 0.6)
-    >>> shrink(previa, np.empty(0, np.float32)) == previa
-    True
-    >>> poco = shrink(previa, np.ones(1_000_000, np.float32))
-    >>> poco.tasa, poco.alfa
-    (0.015, 2.0)
+    ``exceso`` (n,): statistic over its threshold; NaN = not ready.
     """
     listo = exceso[~np.isnan(exceso)].astype(np.float64)
     sobre = np.minimum(listo[listo > 1.0], EXCESO_CONTADO)

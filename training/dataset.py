@@ -30,7 +30,7 @@ from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Calendario, Historia
 from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
-from detection.params import HORAS_VENTANA, Params
+from detection.params import HORAS_VENTANA
 from training.history import (
     PASADO_HORAS,
     DrawnCustomers,
@@ -74,27 +74,16 @@ class HistoriaCortaError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Limites:
-    """How much is read at once, and kept. By hand, 2026-11-24.
+    """How much is read at once, and kept. By hand, 2026-11-24."""
 
-    Parameters
-    ----------
-    filas : int
-        Rows to learn from, in all: each of a hundred trees draws 256.
-    filas_por_cliente : int
-        Rows of one customer, so that none dominates.
-    clientes : int
-        Customers that are read, not more than ``filas``.
-    calibran, juzgan : int
-        Customers held out for either.
-    lecturas_por_bloque, clientes_por_bloque : int
-        What is in memory at once: 400 000 readings measured take about 150 MB.
-    """
-
-    filas: int = 200_000
-    filas_por_cliente: int = 2_000
-    clientes: int = 10_000
+    filas: int = 200_000  # rows to learn from, in all: each of a hundred trees draws 256
+    filas_por_cliente: int = 2_000  # rows of one customer, so that none dominates
+    clientes: int = 10_000  # customers that are read, not more than ``filas``
+    # calibran, juzgan: customers held out for either.
     calibran: int = 200
     juzgan: int = 100
+    # lecturas_por_bloque, clientes_por_bloque: what is in memory at once: 400 000 readings measured
+    # take about 150 MB.
     lecturas_por_bloque: int = 400_000
     clientes_por_bloque: int = 200
 
@@ -110,55 +99,27 @@ class TrainingWindow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Muestra:
-    """What was read.
-
-    Parameters
-    ----------
-    rasgos : ndarray (m, F), float32
-        Features to learn from, by customer and hour.
-    propietario_id : list of str (m,)
-    hora_utc : ndarray (m,), int64
-    calibracion, evaluacion : HeldOut
-        Of disjoint customers.
-    recuento : mapping of str to int
-        Customers, readings, and how many were left out for which reason.
-    clientes_por_particion : float
-        Live, on average: all known customers over the topic's partitions.
-    sha256 : str
-        Of all that was read: customers, hours, kWh, and what could be learnt from.
-    elegidos : DrawnCustomers
-        Whose history was read.
-    """
+    """What was read."""
 
     ventana: TrainingWindow
-    rasgos: NDArray[np.float32]
-    propietario_id: list[str]
-    hora_utc: NDArray[np.int64]
+    rasgos: NDArray[np.float32]  # (m, F): features to learn from, by customer and hour
+    propietario_id: list[str]  # (m,)
+    hora_utc: NDArray[np.int64]  # (m,)
+    # calibracion, evaluacion: of disjoint customers.
     calibracion: HeldOut
     evaluacion: HeldOut
-    recuento: Mapping[str, int]
+    recuento: Mapping[str, int]  # customers, readings, and how many were left out for which reason
+    # Live, on average: all known customers over the topic's partitions.
     clientes_por_particion: float
-    sha256: str
-    elegidos: DrawnCustomers
+    sha256: str  # of all that was read: customers, hours, kWh, and what could be learnt from
+    elegidos: DrawnCustomers  # whose history was read
 
 
 def training_window(primera_hora: int | None, ultima_hora: int | None, dias: int) -> TrainingWindow:
     """Return the window: ``dias`` days to learn from, or what there is, and those held out.
 
-    Parameters
-    ----------
-    primera_hora, ultima_hora : int or None
-        First and last absolute hour of the history; None = it is empty.
-
-    Raises
-    ------
-    HistoriaCortaError
-        There is no history, or too little of it.
-
-    Examples
-    --------
-    >>> training_window(1000, 1000 + 60 * 24 - 1, 30)
-    TrainingWindow(desde_hora=1384, corte_hora=2104, hasta_hora=2440)
+    ``primera_hora``, ``ultima_hora``: first and last absolute hour of the history; None = it is
+    empty. ``HistoriaCortaError``: there is no history, or too little of it.
     """
     if primera_hora is None or ultima_hora is None:
         raise HistoriaCortaError("no hay historia con que entrenar: consumos_diarios está vacía")
@@ -177,7 +138,6 @@ def training_window(primera_hora: int | None, ultima_hora: int | None, dias: int
 def read_muestra(
     almacen: HistoryReader,
     calendario: Calendario,
-    params: Params,
     ventana: TrainingWindow,
     *,
     semilla: int,
@@ -187,24 +147,14 @@ def read_muestra(
 ) -> Muestra:
     """Return the sample of a window; the same history and seed give the same sample.
 
-    Parameters
-    ----------
-    confirmados : mapping of str to int
-        First absolute hour of a confirmed fraud by customer; from 28 days before it on, nothing
-        is learnt from that customer.
-    particiones : int
-        Of the topic, >= 1.
-
-    Raises
-    ------
-    PermanentError
-        Nothing in them ever changes, or (``HistoriaCortaError``) there are too few.
-    TransientError
-        The history is away.
+    ``confirmados``: first absolute hour of a confirmed fraud by customer; from 28 days before it
+    on, nothing is learnt from that customer. ``particiones``: of the topic, >= 1.
+    ``PermanentError``: nothing in them ever changes, or (``HistoriaCortaError``) there are too few.
+    ``TransientError``: the history is away.
     """
     limites, hasta = limites or Limites(), ventana.hasta_hora
     elegidos = _draw_trainable(almacen, ventana, limites, semilla)
-    detector = DetectorConsumo(calendario, params)
+    detector = DetectorConsumo(calendario)
     muestreo = SampleReader(almacen, detector, ventana, semilla, confirmados, limites)
     muestreo.read(elegidos.clientes)
     calibran, juzgan = _split(muestreo.limpios, limites)
@@ -335,7 +285,6 @@ class SampleReader:
         self.recuento["clientes"] = len(clientes)
 
     def _read_block(self, ids: Sequence[str], historia: Historia, por_cliente: int) -> None:
-        """Measure a block, and keep the rows drawn."""
         antes = np.flatnonzero(historia.hora_utc < self.ventana.corte_hora)
         lecturas = readings_of(ids, historia).elegir(antes)
         rasgos = self.detector.measure(lecturas).rasgos
@@ -378,7 +327,6 @@ class SampleReader:
         return sirve
 
     def _is_clean(self, propietario_id: str, historia: Historia, filas: slice) -> bool:
-        """Return whether a customer may be held out."""
         hora, hasta = historia.hora_utc[filas], self.ventana.hasta_hora
         seguidas = hora >= hasta - CALIBRACION_DIAS * HORAS_POR_DIA - PASADO_HORAS
         seis_semanas = RETENIDOS_HORAS + PASADO_HORAS

@@ -13,7 +13,6 @@ import contextlib
 import io
 import json
 import logging
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,17 +27,15 @@ from detection.domain import HORAS_POR_DIA, Calendario, hora_absoluta, instante
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from detection.features.hourly import RASGOS
 from detection.number_format import numero
-from detection.params import Params
 from detection.scoring_model import ScoringModel
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from serving.cli import HECHO, Parser, entero, run
+from serving.champion import load_version
+from serving.cli import HECHO, Parser, entero
 from serving.local_time import load_calendario
-from serving.logs import configure_logs
-from serving.model_package import load_paquete
-from serving.model_versions import CAMPEON, MODELO
+from serving.model_versions import CAMPEON
 from serving.registry import Registro
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 from training.calibrate import measure_held_out
 from training.drift_comparison import ResultadoDeriva, compare_distributions
 from training.history import (
@@ -105,17 +102,8 @@ def read_sample(
     They are drawn by lot among those who are read in each of the last three weeks: two fill the
     windows, and there is something to look at in the third.
 
-    Parameters
-    ----------
-    particiones : int
-        Of the topic, >= 1.
-    pasado_horas : int
-        Hours before, >= 0.
-
-    Raises
-    ------
-    TransientError
-        The history is away.
+    ``particiones``: of the topic, >= 1. ``pasado_horas``: hours before, >= 0. ``TransientError``:
+    the history is away.
     """
     pasado = (horas[1] - SEMANAS_CON_LECTURAS * 7 * HORAS_POR_DIA, horas[1], SEMANAS_CON_LECTURAS)
     elegidos = draw_customers(almacen, horas, pasado, CLIENTES_MIRADOS, (semilla, "deriva"))
@@ -125,14 +113,14 @@ def read_sample(
 
 
 def measure_columns(
-    retenidas: HeldOut, modelo: ScoringModel, calendario: Calendario, params: Params
+    retenidas: HeldOut, modelo: ScoringModel, calendario: Calendario
 ) -> dict[str, Any]:
     """Return what held-out readings look like to a version, column by column.
 
     Columns: the features, ``score_offline`` (raw), ``score_anomalia``, ``laborable`` (Monday to
     Friday) and ``hora`` (local). Readings without features are left out.
     """
-    detector = DetectorConsumo(calendario, params)
+    detector = DetectorConsumo(calendario)
     detector.use(modelo)
     return _columns(measure_held_out(retenidas, detector), modelo)
 
@@ -152,13 +140,13 @@ def _columns(crudos: ScoringTrace, modelo: ScoringModel) -> dict[str, Any]:
 
 
 def reference_parquet(
-    retenidas: HeldOut, modelo: ScoringModel, calendario: Calendario, params: Params, semilla: int
+    retenidas: HeldOut, modelo: ScoringModel, calendario: Calendario, semilla: int
 ) -> bytes:
     """Return the drift reference of a version as Parquet, the columns of ``measure_columns``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columnas = measure_columns(retenidas, modelo, calendario, params)
+    columnas = measure_columns(retenidas, modelo, calendario)
     n = columnas["hora"].size
     if n > FILAS_REFERENCIA:
         rng = np.random.default_rng(semilla)
@@ -170,39 +158,25 @@ def reference_parquet(
 
 
 def run_drift(
-    settings: Settings, ahora: datetime | None = None, *, dias: int | None = None
+    settings: Settings,
+    versiones: Registro,
+    ahora: datetime | None = None,
+    *,
+    dias: int | None = None,
 ) -> ResultadoDeriva:
     """Return the drift of the last days against the champion, after storing its report.
 
-    Parameters
-    ----------
-    ahora : datetime or None
-        Aware, of the report; None = now.
-    dias : int or None
-        Days, the newest stored reading the last; None = ``settings.deriva_dias``.
-
-    Raises
-    ------
-    PermanentError
-        There is no champion, or too few readings.
-    TransientError
-        PostgreSQL, MongoDB or the registry is away.
+    ``ahora``: aware, of the report; None = now. ``dias``: days, the newest stored reading the last;
+    None = ``settings.deriva_dias``. ``PermanentError``: there is no champion, or too few readings.
+    ``TransientError``: PostgreSQL, MongoDB or the registry is away.
     """
-    return measure_drift(
-        settings, Registro(settings), ahora or datetime.now(UTC), dias or settings.deriva_dias
-    )
-
-
-def measure_drift(
-    settings: Settings, versiones: Registro, ahora: datetime, dias: int
-) -> ResultadoDeriva:
-    """Return the drift against the champion of a registry, stored; see ``run_drift``."""
+    ahora = ahora or datetime.now(UTC)
     campeon = load_champion(versiones)
     migrate(settings)
     with contextlib.closing(PostgresStore(settings)) as almacen:
-        recientes = latest_days(almacen.contar()["hasta"], dias)
+        recientes = latest_days(almacen.contar()["hasta"], dias or settings.deriva_dias)
         actual, elegidos = read_actual(
-            almacen, load_calendario(settings.zona_horaria), Params(), campeon.modelo, recientes,
+            almacen, load_calendario(settings.zona_horaria), campeon.modelo, recientes,
             particiones=settings.kafka_particiones,
         )  # fmt: skip
     _LOG.info("se comparan lecturas de %s", elegidos)
@@ -220,10 +194,7 @@ def measure_drift(
 def load_champion(versiones: Registro) -> DriftChampion:
     """Return the champion of a registry.
 
-    Raises
-    ------
-    PermanentError
-        There is none, or its package is damaged.
+    ``PermanentError``: there is none, or its package is damaged.
     """
     import pandas as pd
 
@@ -233,28 +204,16 @@ def load_champion(versiones: Registro) -> DriftChampion:
             "no hay campeón con que comparar: haga antes «consumo entrenar» y «consumo promover»"
         )
     with tempfile.TemporaryDirectory(prefix="consumo-deriva-") as temporal:
-        try:
-            carpeta = versiones.download(version, Path(temporal) / "paquete")
-            modelo = load_paquete(carpeta, f"{MODELO}-{version}")
-            if not (carpeta / REFERENCIA).is_file():
-                raise ModeloInvalidoError(f"le falta «{REFERENCIA}»")
-        except ModeloInvalidoError as error:
-            raise ModeloInvalidoError(f"campeón (versión {version}): {error}") from error
+        modelo, carpeta = load_version(versiones, version, Path(temporal), "campeón")
+        if not (carpeta / REFERENCIA).is_file():
+            raise ModeloInvalidoError(f"campeón (versión {version}): le falta «{REFERENCIA}»")
         return DriftChampion(version, modelo, pd.read_parquet(carpeta / REFERENCIA))
 
 
 def latest_days(ultima: datetime | None, dias: int) -> Recientes:
     """Return the last ``dias`` times 24 hours up to the newest reading, itself included.
 
-    Raises
-    ------
-    PermanentError
-        There is no reading.
-
-    Examples
-    --------
-    >>> latest_days(datetime(2026, 1, 8, 23, tzinfo=UTC), 7).desde_hora
-    490920
+    ``PermanentError``: there is no reading.
     """
     if ultima is None:
         raise PermanentError("no hay lecturas con que medir la deriva: consumos_diarios está vacía")
@@ -265,7 +224,6 @@ def latest_days(ultima: datetime | None, dias: int) -> Recientes:
 def read_actual(
     almacen: HistoryReader,
     calendario: Calendario,
-    params: Params,
     modelo: ScoringModel,
     recientes: Recientes,
     *,
@@ -277,15 +235,7 @@ def read_actual(
     Readings without features are left out. The same history and seed give the same rows. Beside
     them, whose they are.
 
-    Parameters
-    ----------
-    particiones : int
-        Of the topic, >= 1.
-
-    Raises
-    ------
-    TransientError
-        The history is away.
+    ``particiones``: of the topic, >= 1. ``TransientError``: the history is away.
     """
     import pandas as pd
 
@@ -293,7 +243,7 @@ def read_actual(
         almacen, (recientes.desde_hora, recientes.hasta_hora), particiones=particiones,
         semilla=semilla, pasado_horas=PASADO_DIAS * HORAS_POR_DIA,
     )  # fmt: skip
-    return pd.DataFrame(measure_columns(miradas, modelo, calendario, params)), elegidos
+    return pd.DataFrame(measure_columns(miradas, modelo, calendario)), elegidos
 
 
 def report_document(
@@ -368,12 +318,6 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--dias", type=entero(1, 90), metavar="N", help="días recientes (DERIVA_DIAS)"
     )
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
-    print(say(run_drift(settings, dias=opciones.dias)))  # noqa: T201
+    opciones, settings = parser.start(argv)
+    print(say(run_drift(settings, Registro(settings), dias=opciones.dias)))  # noqa: T201
     return HECHO
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

@@ -44,24 +44,13 @@ FILAS_MAXIMAS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class ColumnaDeriva:
-    """How far one column has moved.
+    """How far one column has moved."""
 
-    Parameters
-    ----------
-    nombre : str
-        A feature or one of ``COLUMNAS_SCORE``.
-    estadistico : float
-        Jensen-Shannon distance, 0 to 0.83.
-    umbral : float
-        From here on it counts as moved.
-    media_referencia, media_actual : float
-        So that one sees in which direction.
-    """
-
-    nombre: str
-    estadistico: float
-    umbral: float
+    nombre: str  # a feature or one of ``COLUMNAS_SCORE``
+    estadistico: float  # Jensen-Shannon distance, 0 to 0.83
+    umbral: float  # from here on it counts as moved
     movida: bool
+    # media_referencia, media_actual: so that one sees in which direction.
     media_referencia: float
     media_actual: float
 
@@ -80,37 +69,18 @@ class ColumnaDeriva:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultadoDeriva:
-    """What a comparison has found.
+    """What a comparison has found."""
 
-    Parameters
-    ----------
-    semaforo : str
-        "verde", "ámbar" or "rojo".
-    columnas : tuple of ColumnaDeriva
-        All that could be compared, features first.
-    sin_comparar : tuple of str
-        Columns with too few values on one side.
-    fraccion_movidas : float
-        Share of the compared features that have moved, 0 to 1.
-    filas_referencia, filas_actual : int
-        Readings that were compared.
-    html : str
-        Evidently's report, one page that stands alone.
-    json : dict
-        The same and ours, with plain values only.
-    clientes : str
-        Whose recent readings they are, in Spanish.
-    """
-
-    semaforo: str
-    columnas: tuple[ColumnaDeriva, ...]
-    sin_comparar: tuple[str, ...]
-    fraccion_movidas: float
+    semaforo: str  # "verde", "ámbar" or "rojo"
+    columnas: tuple[ColumnaDeriva, ...]  # all that could be compared, features first
+    sin_comparar: tuple[str, ...]  # columns with too few values on one side
+    fraccion_movidas: float  # share of the compared features that have moved, 0 to 1
+    # filas_referencia, filas_actual: readings that were compared.
     filas_referencia: int
     filas_actual: int
-    html: str
-    json: dict[str, Any]
-    clientes: str = ""
+    html: str  # Evidently's report, one page that stands alone
+    json: dict[str, Any]  # the same and ours, with plain values only
+    clientes: str = ""  # whose recent readings they are, in Spanish
 
     @property
     def movidas(self) -> tuple[ColumnaDeriva, ...]:
@@ -135,17 +105,14 @@ def compare_distributions(
     The reference is first resampled to the current mix of weekday or weekend and hour of day: what
     only tells that there are more Sundays in one of them is no drift.
 
+    ``PermanentError``: one side has fewer than ``FILAS_MINIMAS`` readings, or lacks a column.
+
     Parameters
     ----------
     referencia, actual : DataFrame
         A row for each reading: the features (``RASGOS``), ``COLUMNAS_SCORE``, ``laborable`` (bool)
         and ``hora`` (0-23, local). NaN in a score = there is none; rows without features are left
         out.
-
-    Raises
-    ------
-    PermanentError
-        One side has fewer than ``FILAS_MINIMAS`` readings, or lacks a column.
     """
     rng = np.random.default_rng(semilla)
     referencia, actual = _ready(referencia, "la referencia"), _ready(actual, "los días recientes")
@@ -216,10 +183,8 @@ def match_season(
 
     They are drawn at random, and with repetition only where there are too few.
 
-    Parameters
-    ----------
-    referencia, actual : DataFrame
-        Every (``laborable``, ``hora``) of ``actual`` occurs in ``referencia``.
+    ``referencia``, ``actual``: every (``laborable``, ``hora``) of ``actual`` occurs in
+    ``referencia``.
     """
     filas = min(len(referencia), FILAS_MAXIMAS)
     celda = _cells(referencia).to_numpy()
@@ -237,7 +202,6 @@ def _cells(filas: pd.DataFrame) -> pd.Series:
 
 
 def _ready(filas: pd.DataFrame, cual: str) -> pd.DataFrame:
-    """Return the rows that have features."""
     faltan = [c for c in (*RASGOS, *COLUMNAS_SCORE, "laborable", "hora") if c not in filas.columns]
     if faltan:
         raise PermanentError(f"a {cual} de la deriva le faltan columnas: {', '.join(faltan)}")

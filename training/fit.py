@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,13 +27,12 @@ from detection.params import Params
 from detection.scoring_model import ScoringModel
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from serving.cli import HECHO, Parser, entero, run
+from serving.cli import HECHO, Parser, entero
 from serving.local_time import load_calendario
-from serving.logs import configure_logs
 from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON, ETIQUETA_PARAMS
 from serving.registry import Registro
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 from serving.shutdown import Parada
 from training.blend_fit import learn_mezcla, read_reviewed
 from training.calibrate import calibrate, measure_held_out
@@ -70,7 +68,7 @@ from training.promotion import examine
 
 _LOG = logging.getLogger("entrenamiento")
 
-ARBOLES = 100
+ARBOLES_DEL_BOSQUE = 100
 FILAS_POR_ARBOL = 256
 """The figures of the paper, beyond which nothing improves (F. T. Liu, K. M. Ting and Z.-H. Zhou,
 "Isolation Forest", ICDM 2008, section 5)."""
@@ -85,27 +83,16 @@ METRICAS = "metricas.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aprendido:
-    """A version that is not registered yet.
-
-    Parameters
-    ----------
-    conjunto : Conjunto
-        What it was judged on.
-    metricas, solo_reglas : Metricas
-        Of the version, and of the rules alone on the same set.
-    importancia : mapping of str to float
-        By feature.
-    referencia : bytes
-        Drift reference, Parquet.
-    """
+    """A version that is not registered yet."""
 
     modelo: ScoringModel
     muestra: Muestra
-    conjunto: Conjunto
+    conjunto: Conjunto  # what it was judged on
+    # metricas, solo_reglas: of the version, and of the rules alone on the same set.
     metricas: Metricas
     solo_reglas: Metricas
-    importancia: Mapping[str, float]
-    referencia: bytes
+    importancia: Mapping[str, float]  # by feature
+    referencia: bytes  # drift reference, Parquet
 
     def extras(self) -> dict[str, bytes]:
         """Return the side files of the package, by name."""
@@ -133,17 +120,9 @@ def train(
 ) -> RegisteredVersion:
     """Return the version that was trained on the stored history and registered.
 
-    Parameters
-    ----------
-    dias : int or None
-        Days to learn from; None = ``settings.entrenar_dias``.
-
-    Raises
-    ------
-    PermanentError
-        The history does not allow it; the text says why.
-    TransientError
-        A store or the registry is away; nothing is registered.
+    ``dias``: days to learn from; None = ``settings.entrenar_dias``. ``PermanentError``: the history
+    does not allow it; the text says why. ``TransientError``: a store or the registry is away;
+    nothing is registered.
     """
     # Asked first, for who trains for minutes wants to know at the start that it was for nothing.
     Registro(settings).ping()
@@ -188,14 +167,10 @@ def learn(
 ) -> Aprendido:
     """Return a version learnt from a history; the same history and seed give the same version.
 
-    Parameters
-    ----------
-    veredictos : mapping of (str, int) to bool, optional
-        Customer and absolute hour of the anomalies that analysts dealt with, True = confirmed.
-    con_mezcla : bool
-        Whether a blend is learnt, too.
+    ``veredictos``: customer and absolute hour of the anomalies that analysts dealt with, True =
+    confirmed. ``con_mezcla``: whether a blend is learnt, too.
     """
-    calendario, params = load_calendario(settings.zona_horaria), Params()
+    calendario = load_calendario(settings.zona_horaria)
     cuenta = almacen.contar()
     desde, hasta = (cuenta[c] and hora_absoluta(cuenta[c]) for c in ("desde", "hasta"))
     ventana = training_window(desde, hasta, dias or settings.entrenar_dias)
@@ -203,36 +178,33 @@ def learn(
     fechas = (f"{instante(hora):%Y-%m-%d}" for hora in horas)
     _LOG.info("se aprende de %s a %s y se evalúa hasta %s", *fechas)
     muestra = read_muestra(
-        almacen, calendario, params, ventana, semilla=semilla, confirmados=confirmados,
+        almacen, calendario, ventana, semilla=semilla, confirmados=confirmados,
         particiones=settings.kafka_particiones, limites=limites,
     )  # fmt: skip
-    modelo = _fit_modelo(muestra, calendario, params, semilla)
+    modelo = _fit_modelo(muestra, calendario, semilla)
     if con_mezcla:
-        dichos = read_reviewed(almacen, veredictos or {}, modelo, calendario, params)
+        dichos = read_reviewed(almacen, veredictos or {}, modelo, calendario)
         limpias = muestra.calibracion.lecturas
-        mezcla = learn_mezcla(limpias, modelo, calendario, params, semilla=semilla, dichos=dichos)
+        mezcla = learn_mezcla(limpias, modelo, calendario, semilla=semilla, dichos=dichos)
         modelo = replace(modelo, mezcla=mezcla)
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
-    metricas = evaluate(conjunto, modelo, calendario, params)
+    metricas = evaluate(conjunto, modelo, calendario)
     _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
     ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)
     todos, _ = read_sample(almacen, ultimos, particiones=settings.kafka_particiones)
     return Aprendido(
         modelo, muestra, conjunto, metricas,
-        evaluate(conjunto, None, calendario, params, dejar_fuera=False),
-        permutation_importance(conjunto, modelo, calendario, params, semilla),
-        reference_parquet(todos, modelo, calendario, params, semilla),
+        evaluate(conjunto, None, calendario, dejar_fuera=False),
+        permutation_importance(conjunto, modelo, calendario, semilla),
+        reference_parquet(todos, modelo, calendario, semilla),
     )  # fmt: skip
 
 
-def _fit_modelo(
-    muestra: Muestra, calendario: Calendario, params: Params, semilla: int
-) -> ScoringModel:
-    """Return forest and calibrations of a sample, without a learned blend."""
+def _fit_modelo(muestra: Muestra, calendario: Calendario, semilla: int) -> ScoringModel:
     bosque = fit_forest(muestra.rasgos, semilla)
-    _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES, muestra.rasgos.shape[0])
-    modelo = calibrate(SIN_REGISTRAR, bosque, muestra.calibracion, calendario, params)
+    _LOG.info("bosque de %d árboles sobre %d lecturas", ARBOLES_DEL_BOSQUE, muestra.rasgos.shape[0])
+    modelo = calibrate(SIN_REGISTRAR, bosque, muestra.calibracion, calendario)
     _LOG.info("calibrado con %d clientes limpios", muestra.recuento["clientes_calibran"])
     return modelo
 
@@ -243,25 +215,18 @@ def fit_forest(rasgos: NDArray[np.float32], semilla: int) -> FlatIsolationForest
 
     # No contamination: it would score every row only to choose a threshold that we calibrate.
     bosque = IsolationForest(
-        n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=semilla
+        n_estimators=ARBOLES_DEL_BOSQUE, max_samples=FILAS_POR_ARBOL, random_state=semilla
     )
     return FlatIsolationForest.from_sklearn(bosque.fit(rasgos))
 
 
 @dataclass(frozen=True, slots=True)
 class ShortFit:
-    """What was learnt.
-
-    Parameters
-    ----------
-    filas : int
-        Readings that the forest has grown on.
-    clientes, calibran : int
-        Customers that it has grown on, and others that it was calibrated on.
-    """
+    """What was learnt."""
 
     modelo: ScoringModel
-    filas: int
+    filas: int  # readings that the forest has grown on
+    # clientes, calibran: customers that it has grown on, and others that it was calibrated on.
     clientes: int
     calibran: int
 
@@ -279,6 +244,8 @@ def learn_short(
     of three weeks one can be learnt from. Half of the customers grow the forest, the others
     calibrate it; nothing is held out to judge it on: that is what the rest of the file is for.
 
+    ``PermanentError``: there is too little of it; the text says what.
+
     Parameters
     ----------
     clientes : list of str
@@ -287,11 +254,6 @@ def learn_short(
         In the order of the log.
     particiones : int
         That the customers are spread over, >= 1.
-
-    Raises
-    ------
-    PermanentError
-        There is too little of it; the text says what.
     """
     params = Params()
     if len(clientes) < MINIMO_CLIENTES:
@@ -314,12 +276,11 @@ def learn_short(
             f"compararse y hacen falta al menos {MINIMO_FILAS}"
         )
     bosque = fit_forest(rasgos, semilla)
-    modelo = calibrate(VERSION_DE_ARCHIVO, bosque, calibra, calendario, params)
+    modelo = calibrate(VERSION_DE_ARCHIVO, bosque, calibra, calendario)
     return ShortFit(modelo, rasgos.shape[0], medio, len(orden) - medio)
 
 
 def _only(lecturas: Lecturas, ids: set[str], particiones: int) -> HeldOut:
-    """Return the readings of some customers, all of them held out."""
     cuales = np.flatnonzero([p in ids for p in lecturas.propietario_id])
     suyas = lecturas.elegir(cuales)
     propia: dict[str, int] = {p: partition_of(p, particiones) for p in ids}
@@ -328,8 +289,6 @@ def _only(lecturas: Lecturas, ids: set[str], particiones: int) -> HeldOut:
 
 
 def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
-    """Return the number of the version, after registering it."""
-    params = Params()
     muestra, ventana = aprendido.muestra, aprendido.muestra.ventana
     calendario = load_calendario(settings.zona_horaria)
     datos = {
@@ -342,13 +301,13 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
         paquete, artefactos = Path(carpeta) / "paquete", Path(carpeta) / "artefactos"
         save_paquete(aprendido.modelo, paquete, extras=aprendido.extras())
         artefactos.mkdir()
-        for nombre, contenido in _artefacts(aprendido, calendario, params).items():
+        for nombre, contenido in _artefacts(aprendido, calendario).items():
             (artefactos / nombre).write_bytes(contenido)
         return Registro(settings).register(
             paquete,
             muestra.rasgos[:FILAS_EJEMPLO],
             parametros={
-                "arboles": ARBOLES,
+                "arboles": ARBOLES_DEL_BOSQUE,
                 "filas_por_arbol": FILAS_POR_ARBOL,
                 "mezcla": "ponderada" if aprendido.modelo.mezcla is None else "aprendida",
                 "semilla": semilla,
@@ -374,12 +333,12 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
         )
 
 
-def _artefacts(aprendido: Aprendido, calendario: Calendario, params: Params) -> dict[str, bytes]:
+def _artefacts(aprendido: Aprendido, calendario: Calendario) -> dict[str, bytes]:
     """Return what people look at, by file name."""
     importancia = json.dumps(dict(aprendido.importancia), ensure_ascii=False, indent=2)
     return {
         **draw_version(aprendido.conjunto, aprendido.modelo, aprendido.importancia, calendario),
-        "informe.txt": f"{informe_texto(aprendido.metricas, params)}\n".encode(),
+        "informe.txt": f"{informe_texto(aprendido.metricas)}\n".encode(),
         "importancia.json": f"{importancia}\n".encode(),
         **aprendido.extras(),
     }
@@ -401,9 +360,7 @@ def main(argv: Sequence[str]) -> int:
         "--semilla", type=entero(0, 2**32 - 1), metavar="N", default=SEMILLA_ENTRENAMIENTO,
         help="semilla de todos los sorteos",
     )  # fmt: skip
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     # A process that is told to end, as by `docker stop`, takes back what is half registered.
     with Parada() as parada, parada.interruptible():
         resultado = train(settings, dias=opciones.dias, semilla=opciones.semilla)
@@ -434,7 +391,3 @@ def say(resultado: RegisteredVersion) -> str:
         f"Registrada la versión {resultado.version} como aspirante (solo con las reglas, la "
         f"precisión media es {antes}, y al azar {azar})"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

@@ -51,21 +51,11 @@ class HistoryReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DrawnCustomers:
-    """Who is looked at, drawn by lot among those with enough history.
+    """Who is looked at, drawn by lot among those with enough history."""
 
-    Parameters
-    ----------
-    clientes : list of str
-        Sorted.
-    conocidos : int
-        All that have a reading in the hours that are looked at.
-    con_historia : int
-        Of those, with enough history.
-    """
-
-    clientes: list[str]
-    conocidos: int
-    con_historia: int
+    clientes: list[str]  # sorted
+    conocidos: int  # all that have a reading in the hours that are looked at
+    con_historia: int  # of those, with enough history
 
     def __str__(self) -> str:
         """Return it as a Spanish clause.
@@ -153,32 +143,17 @@ def widen(consumo_kwh: NDArray[np.floating]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Readings of held-out customers in the order of the log: by hour, then customer.
+    """Readings of held-out customers in the order of the log: by hour, then customer."""
 
-    Parameters
-    ----------
-    lecturas : Lecturas
-        With the past that they are compared with.
-    particion : ndarray (n,), int32
-        Partition that each customer's readings go to: few, so that each has about as many
-        customers as one of the topic has live.
-    retenida : ndarray (n,), bool
-        The reading is held out, not only the past of one.
-    """
-
-    lecturas: Lecturas
+    lecturas: Lecturas  # with the past that they are compared with
+    # (n,): partition that each customer's readings go to: few, so that each has about as many
+    # customers as one of the topic has live.
     particion: NDArray[np.int32]
-    retenida: NDArray[np.bool_]
+    retenida: NDArray[np.bool_]  # (n,): the reading is held out, not only the past of one
 
 
 def partition_of(propietario_id: str, particiones: int) -> int:
-    """Return a customer's partition: a stable hash, as Kafka spreads its keys.
-
-    Examples
-    --------
-    >>> partition_of("CLI_00001", 6)
-    0
-    """
+    """Return a customer's partition: a stable hash, as Kafka spreads its keys."""
     return zlib.crc32(propietario_id.encode()) % particiones
 
 
@@ -187,15 +162,8 @@ def partitions_for(clientes: int, clientes_por_particion: float) -> int:
 
     What the online model finds rare depends on how many customers it has learnt from.
 
-    Parameters
-    ----------
-    clientes_por_particion : float
-        > 0; where there are fewer customers than that, one partition is as near as it gets.
-
-    Examples
-    --------
-    >>> partitions_for(24, 50 / 6), partitions_for(200, 300.0)
-    (3, 1)
+    ``clientes_por_particion``: > 0; where there are fewer customers than that, one partition is as
+    near as it gets.
     """
     return max(1, round(clientes / clientes_por_particion))
 
@@ -209,12 +177,8 @@ def load_held_out(
 ) -> HeldOut:
     """Return some customers' readings of the absolute hours ``[desde, hasta)``, and their past.
 
-    Parameters
-    ----------
-    clientes_por_particion : float
-        As live, > 0: they go into as many partitions as keep it.
-    pasado_horas : int
-        Hours before, >= 0.
+    ``clientes_por_particion``: as live, > 0: they go into as many partitions as keep it.
+    ``pasado_horas``: hours before, >= 0.
     """
     ids = sorted(ids)
     desde, hasta = horas
@@ -270,12 +234,8 @@ class InMemoryHistory:
     def of(cls, lecturas: Lecturas, veredictos: Veredictos) -> InMemoryHistory:
         """Return readings with what was said of each."""
         clientes, cliente = np.unique(np.array(lecturas.propietario_id), return_inverse=True)
-        hora, kwh, v = lecturas.hora_utc, lecturas.consumo_kwh, veredictos
-        marcas = Historia(
-            cliente, hora, kwh.astype(np.float32), v.score_centesimas, v.tipos,
-            ~np.isnan(v.esperado_kwh), v.es_sospechoso,
-        )  # fmt: skip
-        return cls(clientes.tolist(), cliente, hora, kwh, marcas)
+        marcas = Historia.of(cliente, lecturas, veredictos)
+        return cls(clientes.tolist(), cliente, lecturas.hora_utc, lecturas.consumo_kwh, marcas)
 
     def customers(self, desde_hora: int, hasta_hora: int, partes: int = 1) -> list[str]:
         """Return the customers with a reading in each of ``partes`` of ``[desde, hasta)``."""

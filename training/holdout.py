@@ -37,24 +37,12 @@ GEMELO = ".gemelo_"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conjunto:
-    """Labelled readings in the order of the log.
+    """Labelled readings in the order of the log."""
 
-    Parameters
-    ----------
-    lecturas : Lecturas
-        28 days of past and the judged days of each customer.
-    particion : ndarray (n,), int32
-        Partition of each reading's customer.
-    juzgada : ndarray (n,), bool
-        The reading counts in the metrics.
-    tipo : list of str (n,)
-        One of ``ATAQUES``, "" = honest.
-    """
-
-    lecturas: Lecturas
-    particion: NDArray[np.int32]
-    juzgada: NDArray[np.bool_]
-    tipo: list[str]
+    lecturas: Lecturas  # 28 days of past and the judged days of each customer
+    particion: NDArray[np.int32]  # (n,): partition of each reading's customer
+    juzgada: NDArray[np.bool_]  # (n,): the reading counts in the metrics
+    tipo: list[str]  # (n,): one of ``ATAQUES``, "" = honest
 
     def __len__(self) -> int:
         return len(self.lecturas)
@@ -105,10 +93,7 @@ class Conjunto:
     def from_parquet(datos: bytes) -> Conjunto:
         """Return the set in the bytes of a Parquet file.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            They are not a set of ours.
+        ``ModeloInvalidoError``: they are not a set of ours.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -135,10 +120,7 @@ def make_conjunto(
 ) -> Conjunto:
     """Return the set of some held-out customers and their twins, every kind of attack in turn.
 
-    Parameters
-    ----------
-    clientes_por_particion : float
-        As live, > 0: they go into as many partitions as keep it.
+    ``clientes_por_particion``: as live, > 0: they go into as many partitions as keep it.
     """
     lecturas = retenidas.lecturas
     corte = int(lecturas.hora_utc[retenidas.retenida].min())
@@ -171,8 +153,6 @@ def _name(quien: int) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Parte:
-    """One customer of the set."""
-
     nombre: str
     hora_utc: NDArray[np.int64]
     consumo_kwh: NDArray[np.float64]
@@ -181,7 +161,6 @@ class _Parte:
 
 
 def _by_customer(lecturas: Lecturas) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Return hours and kWh of each customer, by id."""
     _, numero = np.unique(np.array(lecturas.propietario_id), return_inverse=True)
     orden = np.lexsort((lecturas.hora_utc, numero))
     cortes = np.flatnonzero(np.diff(numero[orden])) + 1
@@ -191,7 +170,6 @@ def _by_customer(lecturas: Lecturas) -> list[tuple[NDArray[np.int64], NDArray[np
 
 
 def _join(partes: list[_Parte], particiones: int) -> Conjunto:
-    """Return the customers together, in the order of the log."""
     numero = np.repeat(np.arange(len(partes)), [p.hora_utc.size for p in partes])
     hora = np.concatenate([p.hora_utc for p in partes])
     orden = np.lexsort((numero, hora))

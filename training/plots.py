@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.blend.severity import severity_thresholds
 from detection.domain import SEVERIDADES, TIPOS, Calendario
 from detection.params import Params
 from detection.scoring_model import ScoringModel
@@ -29,19 +30,16 @@ def draw_version(
     calendario: Calendario,
 ) -> dict[str, bytes]:
     """Return the plots of a version on its frozen set, by file name."""
-    params = Params()
-    veredictos = score_conjunto(conjunto, modelo, calendario, params)
+    veredictos = score_conjunto(conjunto, modelo, calendario)
     verdad, juzgada = truth(conjunto), conjunto.juzgada
     score = veredictos.score_centesimas[juzgada] / 100
     detectores = np.nan_to_num(veredictos.scores[juzgada], nan=0.0)
     curvas = {"mezcla": score} | {str(t): detectores[:, k] for k, t in enumerate(TIPOS)}
-    umbrales = (
-        params.umbral_baja, params.umbral_media, params.umbral_alta, params.umbral_critica,
-    )  # fmt: skip
+    umbrales = (severity_thresholds(Params()) / 100).tolist()
     return {
         "precision_recall.png": draw_precision_recall(verdad, curvas),
         "distribucion_scores.png": draw_scores(
-            verdad, score, {str(s): u / 100 for s, u in zip(SEVERIDADES[1:], umbrales, strict=True)}
+            verdad, score, dict(zip(map(str, SEVERIDADES[1:]), umbrales, strict=True))
         ),
         "importancia.png": draw_importance(importancia),
     }

@@ -21,7 +21,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from detection.params import Params
 from detection.scoring_model import ScoringModel
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.store import migrate
@@ -37,12 +36,11 @@ from serving.champion import (
     replaced_by,
     way_of,
 )
-from serving.cli import FALLO, HECHO, Parser, entero, run
+from serving.cli import FALLO, HECHO, Parser, entero
 from serving.local_time import load_calendario
-from serving.logs import configure_logs
 from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, ModelRejection
 from serving.registry import Registro
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 from training.evaluation.version_metrics import gain_between, measure, score_conjunto
 from training.holdout import EVALUACION, Conjunto
 from training.promotion_policy import Criterio, Decision, Politica, al_azar, apply_gate, cifra
@@ -69,24 +67,13 @@ _PIE_REGLAS = (
 
 @dataclass(frozen=True, slots=True)
 class Juicio:
-    """What the gate says of the two versions that have the aliases now.
+    """What the gate says of the two versions that have the aliases now."""
 
-    Parameters
-    ----------
-    aspirante : int
-        The challenger's version.
-    campeon : int or None
-        The champion's; None = there is none, and the rules alone stand in for it.
-    decision : Decision
-        The gate's.
-    danado : str
-        Why the champion cannot be loaded, in Spanish, where the rules alone stood in for it; empty
-        = it was compared.
-    """
-
-    aspirante: int
-    campeon: int | None
+    aspirante: int  # the challenger's version
+    campeon: int | None  # the champion's; None = there is none, and the rules alone stand in for it
     decision: Decision
+    # Why the champion cannot be loaded, in Spanish, where the rules alone stood in for it; empty =
+    # it was compared.
     danado: str = ""
 
     @property
@@ -103,12 +90,7 @@ class Juicio:
 def contenders(registro: Registro) -> tuple[int, int | None]:
     """Return the versions of challenger and champion; the same one twice = nothing to decide.
 
-    Raises
-    ------
-    PermanentError
-        There is no challenger.
-    TransientError
-        MLflow is away.
+    ``PermanentError``: there is no challenger. ``TransientError``: MLflow is away.
     """
     aspirante = registro.version_of(ASPIRANTE)
     if aspirante is None:
@@ -128,6 +110,9 @@ def compare_versions(
 ) -> Juicio:
     """Return what the gate says, both versions scored on the challenger's frozen set.
 
+    ``ModeloInvalidoError``: a version is damaged; the text says which. ``TransientError``: MLflow
+    is away.
+
     Parameters
     ----------
     renovacion : bool
@@ -135,13 +120,6 @@ def compare_versions(
         the rules alone have learnt nothing from these customers.
     suplir : bool
         A champion that cannot be loaded is no obstacle: the rules alone stand in for it.
-
-    Raises
-    ------
-    ModeloInvalidoError
-        A version is damaged; the text says which.
-    TransientError
-        MLflow is away.
     """
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         nuevo, donde = load_version(registro, aspirante, Path(carpeta), "aspirante")
@@ -176,10 +154,8 @@ def _compare(
     renovacion: bool,
 ) -> Decision:
     """Return the gate's verdict on two models, or on one and the rules alone."""
-    calendario, params = load_calendario(settings.zona_horaria), Params()
-    antes, ahora = (
-        score_conjunto(conjunto, modelo, calendario, params) for modelo in (viejo, nuevo)
-    )
+    calendario = load_calendario(settings.zona_horaria)
+    antes, ahora = (score_conjunto(conjunto, modelo, calendario) for modelo in (viejo, nuevo))
     return apply_gate(
         measure(conjunto, antes, {}), measure(conjunto, ahora, {}),
         gain_between(conjunto, antes, ahora), politica, renovacion=renovacion,
@@ -187,7 +163,6 @@ def _compare(
 
 
 def _frozen(donde: Path, version: int) -> Conjunto:
-    """Return the evaluation set in a version's folder."""
     try:
         datos = (donde / EVALUACION).read_bytes()
     except FileNotFoundError as error:
@@ -228,12 +203,8 @@ def promote_accepted(settings: Settings, registro: Registro, juicio: Juicio, *, 
 
     A damaged champion could not be compared with: taking its place is forced, and audited.
 
-    Raises
-    ------
-    PermanentError
-        The champion is not the one any more that was compared.
-    TransientError
-        MLflow is away, or PostgreSQL where it has to be audited.
+    ``PermanentError``: the champion is not the one any more that was compared. ``TransientError``:
+    MLflow is away, or PostgreSQL where it has to be audited.
     """
     if not juicio.decision.promueve:
         return
@@ -321,12 +292,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--motivo", metavar="TEXTO", help="por qué; con --forzar hace falta (véase la auditoría)"
     )
-    opciones = parser.parse_args(argv)
+    opciones, settings = parser.start(argv)
     motivo = " ".join((opciones.motivo or "").split())
     if opciones.forzar and len(motivo) < MOTIVO_MINIMO:
         parser.error(f"--forzar pide un --motivo, de {MOTIVO_MINIMO} caracteres al menos")
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
     registro = Registro(settings)
     version, campeon = _asked(registro, opciones.version)
     if version == campeon:
@@ -345,7 +314,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _asked(registro: Registro, pedida: int | None) -> tuple[int, int | None]:
-    """Return the version that is to be promoted, and the champion."""
     if pedida is None:
         return contenders(registro)
     conocidas = sorted(v.version for v in registro.versions())
@@ -418,10 +386,7 @@ def audited(
 ) -> Iterator[None]:
     """Note a promotion that no exam backs, as the API does; what cannot be noted is not done.
 
-    Raises
-    ------
-    TransientError
-        PostgreSQL is away; the block has not run.
+    ``TransientError``: PostgreSQL is away; the block has not run.
     """
     migrate(settings)
     with closing(AuditoriaPostgres(settings)) as auditoria:
@@ -435,7 +400,3 @@ def audited(
         except ConsumoError as error:
             anotar(detalle=detalle | {"fallo": type(error).__name__})
             raise
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

@@ -27,81 +27,43 @@ _REDONDEO = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Politica:
-    """What a challenger has to show.
+    """What a challenger has to show."""
 
-    Parameters
-    ----------
-    ganancia_minima : float
-        What the average precision must gain over the champion's, -1 to 1: more than this, by the
-        lower bound of the gain.
-    margen_hallados : float
-        What no attack type may lose of the share of its customers that are found, 0 to 1; where
-        one customer is more than that, one customer.
-    presupuesto : tuple of float
-        Most false alarms per 1 000 customers and day of severidad baja, media, alta, crítica, but
-        for what chance makes of a budget on so many days.
-    margen_renovacion : float
-        So much less gain, 0 to 1, is enough of a challenger that only has to be no worse.
-
-    Examples
-    --------
-    >>> Politica(ganancia_minima=0.01).margen_hallados
-    0.05
-    """
-
+    # What the average precision must gain over the champion's, -1 to 1: more than this, by the
+    # lower bound of the gain.
     ganancia_minima: float = 0.0
-    # By hand, 2026-11-24: one customer of twenty, more or less, is chance.
+    # What no attack type may lose of the share of its customers that are found, 0 to 1; where one
+    # customer is more than that, one customer. By hand, 2026-11-24: one of twenty is chance.
     margen_hallados: float = 0.05
+    # Most false alarms per 1 000 customers and day of severidad baja, media, alta, crítica, but for
+    # what chance makes of a budget on so many days.
     presupuesto: tuple[float, ...] = field(default_factory=lambda: Params().presupuesto)
-    # By hand, 2026-11-24: what newer data are worth, which the judged days cannot show.
+    # So much less gain, 0 to 1, is enough of a challenger that only has to be no worse. By hand,
+    # 2026-11-24: what newer data are worth, which the judged days cannot show.
     margen_renovacion: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Criterio:
-    """One condition of the gate, for the table.
+    """One condition of the gate, for the table."""
 
-    Parameters
-    ----------
-    nombre : str
-        What is measured, in Spanish.
-    campeon : float or None
-        The champion's figure; None = it has none.
-    aspirante : float
-        The challenger's; NaN = it has none.
-    limite : str
-        What the challenger is asked for, in Spanish.
-    cumple : bool
-        Whether it gives it.
-    azar : float or None
-        What scores that know nothing would reach; None = that is no question.
-    """
-
-    nombre: str
-    campeon: float | None
-    aspirante: float
-    limite: str
-    cumple: bool
+    nombre: str  # what is measured, in Spanish
+    campeon: float | None  # the champion's figure; None = it has none
+    aspirante: float  # the challenger's; NaN = it has none
+    limite: str  # what the challenger is asked for, in Spanish
+    cumple: bool  # whether it gives it
+    # What scores that know nothing would reach; None = that is no question.
     azar: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The gate's verdict.
+    """The gate's verdict."""
 
-    Parameters
-    ----------
-    promueve : bool
-        Whether the challenger becomes champion.
-    criterios : tuple of Criterio
-        What was looked at, always in the same order; empty = nobody asked the gate.
-    motivo : str
-        Why, one Spanish clause.
-    """
-
-    promueve: bool
+    promueve: bool  # whether the challenger becomes champion
+    # What was looked at, always in the same order; empty = nobody asked the gate.
     criterios: tuple[Criterio, ...]
-    motivo: str
+    motivo: str  # why, one Spanish clause
 
 
 def apply_gate(
@@ -114,6 +76,8 @@ def apply_gate(
 ) -> Decision:
     """Return whether the challenger may replace the champion, criterion by criterion.
 
+    ``ValueError``: the two were not measured on the same readings.
+
     Parameters
     ----------
     campeon : Metricas
@@ -122,11 +86,6 @@ def apply_gate(
         In average precision, from the champion's verdicts to the challenger's.
     renovacion : bool
         It is enough to be no worse: the champion is out of date, or nothing was learnt yet.
-
-    Raises
-    ------
-    ValueError
-        The two were not measured on the same readings.
     """
     if campeon.conjunto_sha256 != aspirante.conjunto_sha256:
         raise ValueError(
@@ -179,7 +138,10 @@ def _hallados(campeon: Metricas, aspirante: Metricas, politica: Politica) -> lis
         pedido = 0.0 if suyo is None else suyo - max(politica.margen_hallados, uno)
         if pedido <= _REDONDEO and not math.isnan(nuevo):  # no figure could fail it
             continue
-        criterios.append(_al_menos(f"hallados: {ataque}", suyo, nuevo, max(pedido, 0.0)))
+        pedido = max(pedido, 0.0)
+        cumple = nuevo >= pedido - _REDONDEO
+        nombre, limite = f"hallados: {ataque}", f"≥ {cifra(pedido)}"
+        criterios.append(Criterio(nombre, suyo, nuevo, limite, cumple))
     return criterios
 
 
@@ -205,18 +167,8 @@ def _falsas_alarmas(campeon: Metricas, aspirante: Metricas, politica: Politica) 
     return criterios
 
 
-def _al_menos(nombre: str, antes: float | None, ahora: float, pedido: float) -> Criterio:
-    return Criterio(nombre, antes, ahora, f"≥ {cifra(pedido)}", ahora >= pedido - _REDONDEO)
-
-
 def al_azar(azar: float | None, antes: str = "") -> str:
-    """Return the chance level of a figure, behind ``antes``; empty where there is none.
-
-    Examples
-    --------
-    >>> al_azar(0.656, ", "), al_azar(None, ", ")
-    (', al azar: 0,656', '')
-    """
+    """Return the chance level of a figure, behind ``antes``; empty where there is none."""
     return "" if azar is None else f"{antes}al azar: {cifra(azar)}"
 
 
@@ -226,13 +178,7 @@ def cifra(valor: float) -> str:
 
 
 def signo(valor: float) -> str:
-    """Return a difference as the table shows it.
-
-    Examples
-    --------
-    >>> signo(0.0125), signo(-0.02)
-    ('+0,013', '−0,020')
-    """
+    """Return a difference as the table shows it."""
     if math.isnan(valor):
         return cifra(valor)
     return ("−" if valor < 0 else "+") + cifra(abs(valor))

@@ -31,11 +31,10 @@ from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.advisory_lock import exclusive
-from serving.cli import HECHO, Parser, greater_than, run
-from serving.logs import configure_logs
+from serving.cli import HECHO, Parser, greater_than
 from serving.model_versions import CAMPEON
 from serving.registry import Registro
-from serving.settings import Settings, load_settings
+from serving.settings import Settings
 from serving.shutdown import PASO_S, Parada, end_child
 from training.promotion import examine, promote_accepted, who
 from training.promotion_policy import Criterio, Politica
@@ -60,34 +59,17 @@ def train_version(settings: Settings) -> int:
 
 @dataclass(slots=True)
 class RetrainRun:
-    """A run of the job, filled in as it goes; its fields are the document's.
+    """A run of the job, filled in as it goes; its fields are the document's."""
 
-    Parameters
-    ----------
-    inicio, fin : datetime
-        Aware.
-    motivo : str
-        Why a model was trained, or why not, in Spanish.
-    semaforo : str or None
-        The drift report's; None = drift was not measured.
-    resultado : str
-        ``NO_HACE_FALTA``, ``PROMOVIDO``, ``RECHAZADO`` or ``FALLIDO``.
-    detalle : str
-        What the gate said, or the error.
-    version : int or None
-        The version that was trained; None = none.
-    criterios : list of Criterio
-        The gate's.
-    """
-
+    # inicio, fin: aware.
     inicio: datetime
     fin: datetime
-    motivo: str = ""
-    semaforo: str | None = None
-    resultado: str = FALLIDO
-    detalle: str = ""
-    version: int | None = None
-    criterios: Sequence[Criterio] = ()
+    motivo: str = ""  # why a model was trained, or why not, in Spanish
+    semaforo: str | None = None  # the drift report's; None = drift was not measured
+    resultado: str = FALLIDO  # ``NO_HACE_FALTA``, ``PROMOVIDO``, ``RECHAZADO`` or ``FALLIDO``
+    detalle: str = ""  # what the gate said, or the error
+    version: int | None = None  # the version that was trained; None = none
+    criterios: Sequence[Criterio] = ()  # the gate's
 
     def documento(self) -> dict[str, Any]:
         """Return the run as ``historial_modelos`` keeps it."""
@@ -105,6 +87,9 @@ def retrain(
 ) -> RetrainRun | None:
     """Return what a run has done, already written down; None = another one is running.
 
+    ``PermanentError``, ``TransientError``: the run failed, which is written down too; nothing is
+    half registered. ``KeyboardInterrupt``: a stop was asked for in the middle of it.
+
     Parameters
     ----------
     forzar : bool
@@ -113,13 +98,6 @@ def retrain(
         Aware, when the run begins; None = now.
     entrenar : callable
         Registers a new version and returns its number.
-
-    Raises
-    ------
-    PermanentError, TransientError
-        The run failed, which is written down too; nothing is half registered.
-    KeyboardInterrupt
-        A stop was asked for in the middle of it.
     """
     with (
         closing(ModelosMongo(settings)) as historial,
@@ -144,24 +122,12 @@ def retrain(
 
 @dataclass(frozen=True, slots=True)
 class Razon:
-    """Why to train, or why not.
+    """Why to train, or why not."""
 
-    Parameters
-    ----------
-    motivo : str
-        In Spanish.
-    entrena : bool
-        Which of the two it is.
-    renovacion : bool
-        The champion is out of date, by its age or by drift.
-    danado : bool
-        The champion cannot be loaded.
-    """
-
-    motivo: str
-    entrena: bool = True
-    renovacion: bool = False
-    danado: bool = False
+    motivo: str  # in Spanish
+    entrena: bool = True  # which of the two it is
+    renovacion: bool = False  # the champion is out of date, by its age or by drift
+    danado: bool = False  # the champion cannot be loaded
 
 
 def _advance(
@@ -227,7 +193,6 @@ def _refused_lately(
 
 
 def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forzar: bool) -> Razon:
-    """Return the reason to train or not to."""
     campeon = registro.version_of(CAMPEON)
     if campeon is None:
         return Razon("no hay campeón")
@@ -242,7 +207,7 @@ def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forza
         motivos.append(f"{edad}, más de {settings.reentrenar_dias}")
     deriva, danado = None, False
     try:
-        deriva = _drift(settings, ejecucion)
+        deriva = _drift(settings, registro, ejecucion)
     except ModeloInvalidoError as error:
         deriva, danado = f"el campeón está dañado: {error}", True
     except PermanentError as error:
@@ -257,12 +222,11 @@ def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forza
     return Razon(f"{edad} y el semáforo de la deriva está en {ejecucion.semaforo}", False)
 
 
-def _drift(settings: Settings, ejecucion: RetrainRun) -> str | None:
-    """Return why drift asks for training; None = it does not."""
+def _drift(settings: Settings, registro: Registro, ejecucion: RetrainRun) -> str | None:
     from training.drift import run_drift
     from training.drift_comparison import ROJO
 
-    resultado = run_drift(settings)
+    resultado = run_drift(settings, registro)
     ejecucion.semaforo = resultado.semaforo
     if resultado.semaforo != ROJO:
         return None
@@ -354,18 +318,12 @@ def main(argv: Sequence[str]) -> int:
         metavar="HORAS",
         help="se queda y lo repite cada tantas horas, hasta SIGTERM o Ctrl-C",
     )
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     with Parada() as parada:
         if opciones.cada is not None:
             forzar = ["--forzar"] if opciones.forzar else []
-            orden = [sys.executable, "-m", "training.retrain", *forzar]
+            orden = [sys.executable, "-m", "consumo", "reentrenar", *forzar]
             keep_running(orden, parada, opciones.cada * SEGUNDOS_POR_HORA)
         else:
             print(say(retrain(settings, parada, forzar=opciones.forzar)))  # noqa: T201
     return HECHO
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

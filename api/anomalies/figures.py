@@ -13,18 +13,14 @@ from api.anomalies.filters import (
     DIAS_TODOS,
     MES_DIAS,
     ConFiltros,
-    filter_of,
-    span,
 )
 from api.anomalies.schemas import PaginaPuntuaciones
 from api.deps import Ahora, AnomaliasDep, Historico, tope
 from api.errors import respuestas
 from api.params import Archivadas, Desde, Hasta, IdClienteOTodos, make_intervalo
 from api.presentation import Presenta, responder
-from api.schemas import Umbrales
-from api.stats.schemas import Histograma, PuntoDeSerie, Reparto, Serie
+from api.stats.schemas import Histograma, Reparto, Serie, Umbrales
 from detection.params import Params
-from pipeline.stores.record_base import PorEstado, PorSeveridad
 
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
 
@@ -47,26 +43,20 @@ PUNTUACIONES_MAXIMAS = 2000
 def serie(
     anomalias: AnomaliasDep,
     presenta: Presenta,
-    ahora: Ahora,
     filtros: ConFiltros,
     por: Annotated[Literal["dia", "hora"], Query(description="Qué es cada punto")] = "dia",
     archivadas: Archivadas = False,
 ) -> Response:
     """Return counts of anomalies over time."""
-    intervalo = (
-        span(filtros, ahora, presenta)
-        if por == "dia"
-        else span(filtros, ahora, presenta, 1, DIAS_HORAS)
-    )
-    puntos = anomalias.summaries.series(
-        intervalo.desde, intervalo.hasta, por, filter_of(filtros, intervalo), archivadas
-    )
+    intervalo = filtros.span() if por == "dia" else filtros.span(1, DIAS_HORAS)
+    filtro = filtros.within(intervalo, archivadas)
+    puntos = anomalias.summaries.series(intervalo.desde, intervalo.hasta, por, filtro)
     return responder(
         Serie(
             por=por,
             desde=presenta.hora(intervalo.desde),
             hasta=presenta.hora(intervalo.hasta),
-            elementos=[PuntoDeSerie.of(punto, presenta) for punto in puntos],
+            elementos=puntos,
         )
     )
 
@@ -85,23 +75,17 @@ def serie(
 def distribuciones(
     anomalias: AnomaliasDep,
     presenta: Presenta,
-    ahora: Ahora,
     filtros: ConFiltros,
     archivadas: Archivadas = False,
 ) -> Response:
     """Return how anomalies are spread."""
-    intervalo = span(filtros, ahora, presenta)
-    reparto = anomalias.summaries.distributions(filter_of(filtros, intervalo), archivadas)
+    intervalo = filtros.span()
+    reparto = anomalias.summaries.distributions(filtros.within(intervalo, archivadas))
     return responder(
         Reparto(
             desde=presenta.hora(intervalo.desde),
             hasta=presenta.hora(intervalo.hasta),
-            total=reparto.total,
-            por_severidad=PorSeveridad.of(reparto.por_severidad),
-            por_tipo=reparto.por_tipo,
-            por_estado=PorEstado.of(reparto.por_estado),
-            por_hora=reparto.por_hora,
-            por_dia_semana=reparto.por_dia_semana,
+            **reparto._asdict(),
         )
     )
 
@@ -167,11 +151,9 @@ def thresholds(params: Params) -> Umbrales:
 )
 def puntuaciones(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     filtros: ConFiltros,
     limite: Annotated[int, tope(500, PUNTUACIONES_MAXIMAS)] = 500,
 ) -> Response:
     """Return what each detector scored on anomalies."""
-    filtro = filter_of(filtros, span(filtros, ahora, presenta))
-    return responder(PaginaPuntuaciones(elementos=anomalias.lists.scores(filtro, limite)))
+    filas = anomalias.lists.scores(filtros.within(filtros.span()), limite)
+    return responder(PaginaPuntuaciones(elementos=filas))

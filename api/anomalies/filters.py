@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends
 
+from api.deps import Ahora
 from api.params import (
     Desde,
     Estados,
@@ -20,6 +20,7 @@ from api.params import (
     Tipos,
     make_intervalo,
 )
+from api.presentation import Presenta
 from pipeline.stores.anomaly_records import FiltroAnomalias
 from pipeline.stores.presentation import Presentacion
 
@@ -33,26 +34,55 @@ MES_DIAS = 29
 
 @dataclass(frozen=True, slots=True)
 class FiltrosPedidos:
-    """What is asked of anomalies.
+    """What is asked of anomalies; ``desde`` and ``hasta`` as they came."""
 
-    Parameters
-    ----------
-    propietario_id : str or None
-    desde, hasta : str or None
-        As they came.
-    severidades, tipos, estados : sequence of str
-        Empty = all.
-    """
-
-    propietario_id: str | None
+    filtro: FiltroAnomalias
     desde: str | None
     hasta: str | None
-    severidades: Sequence[str]
-    tipos: Sequence[str]
-    estados: Sequence[str]
+    ahora: datetime
+    presenta: Presentacion
+
+    def span(self, dias: int = MES_DIAS, maximo: int | None = None) -> Intervalo:
+        """Return between which instants something is added up.
+
+        Parameters
+        ----------
+        dias : int
+            Days where ``desde`` is missing.
+        maximo : int or None
+            Days that it may span; None = as many as can be added up.
+        """
+        if maximo is None:
+            maximo = DIAS_TODOS if self.filtro.propietario_id is None else DIAS_CLIENTE
+        return make_intervalo(
+            self.desde, self.hasta, self.ahora, self.presenta, dias=dias, maximo=maximo
+        )
+
+    def within(self, intervalo: Intervalo, archivadas: bool = False) -> FiltroAnomalias:
+        """Return the store's filter of a span of time."""
+        return self.filtro._replace(
+            desde=intervalo.desde, hasta=intervalo.hasta, con_archivo=archivadas
+        )
+
+    def of_list(self, archivadas: bool, *, por_score: bool) -> FiltroAnomalias:
+        """Return the filter of a list, which has limits of time only where some are given.
+
+        Parameters
+        ----------
+        por_score : bool
+            It is sorted by score: in memory, so that limits are needed, the last 30 days if not
+            given.
+        """
+        if por_score:
+            return self.within(self.span(), archivadas)
+        if self.desde is None and self.hasta is None:
+            return self.filtro._replace(con_archivo=archivadas)
+        return self.within(self.span(DIAS_LISTA, DIAS_LISTA), archivadas)
 
 
 async def _filtros(
+    ahora: Ahora,
+    presenta: Presenta,
     propietario_id: IdClienteOTodos = None,
     desde: Desde = None,
     hasta: Hasta = None,
@@ -60,20 +90,27 @@ async def _filtros(
     tipo: Tipos = [],  # noqa: B006
     estado: Estados = [],  # noqa: B006
 ) -> FiltrosPedidos:
-    return FiltrosPedidos(propietario_id, desde, hasta, severidad, tipo, estado)
+    filtro = FiltroAnomalias(
+        propietario_id, severidades=tuple(severidad), tipos=tuple(tipo), estados=tuple(estado)
+    )
+    return FiltrosPedidos(filtro, desde, hasta, ahora, presenta)
 
 
 async def _filtros_de_criticas(
+    ahora: Ahora,
+    presenta: Presenta,
     propietario_id: IdClienteOTodos = None,
     desde: Desde = None,
     hasta: Hasta = None,
     tipo: Tipos = [],  # noqa: B006
     estado: Estados = [],  # noqa: B006
 ) -> FiltrosPedidos:
-    return FiltrosPedidos(propietario_id, desde, hasta, ("crítica",), tipo, estado)
+    return await _filtros(ahora, presenta, propietario_id, desde, hasta, ["crítica"], tipo, estado)
 
 
 async def _filtros_de_cliente(
+    ahora: Ahora,
+    presenta: Presenta,
     propietario_id: IdCliente,
     desde: Desde = None,
     hasta: Hasta = None,
@@ -81,7 +118,7 @@ async def _filtros_de_cliente(
     tipo: Tipos = [],  # noqa: B006
     estado: Estados = [],  # noqa: B006
 ) -> FiltrosPedidos:
-    return FiltrosPedidos(propietario_id, desde, hasta, severidad, tipo, estado)
+    return await _filtros(ahora, presenta, propietario_id, desde, hasta, severidad, tipo, estado)
 
 
 ConFiltros = Annotated[FiltrosPedidos, Depends(_filtros)]
@@ -90,53 +127,3 @@ FiltrosDeCriticas = Annotated[FiltrosPedidos, Depends(_filtros_de_criticas)]
 """The same, of critical ones only."""
 FiltrosDeCliente = Annotated[FiltrosPedidos, Depends(_filtros_de_cliente)]
 """The same, the customer coming from the path."""
-
-
-def filter_of(filtros: FiltrosPedidos, intervalo: Intervalo | None) -> FiltroAnomalias:
-    """Return the store's filter; None = without limits of time."""
-    return FiltroAnomalias(
-        filtros.propietario_id,
-        intervalo.desde if intervalo else None,
-        intervalo.hasta if intervalo else None,
-        tuple(filtros.severidades),
-        tuple(filtros.tipos),
-        tuple(filtros.estados),
-    )
-
-
-def list_filter(
-    filtros: FiltrosPedidos, ahora: datetime, presenta: Presentacion, *, por_score: bool
-) -> FiltroAnomalias:
-    """Return the filter of a list, which has limits of time only where some are given.
-
-    Parameters
-    ----------
-    por_score : bool
-        It is sorted by score: in memory, so that limits are needed, the last 30 days if not given.
-    """
-    if por_score:
-        return filter_of(filtros, span(filtros, ahora, presenta))
-    if filtros.desde is None and filtros.hasta is None:
-        return filter_of(filtros, None)
-    return filter_of(filtros, span(filtros, ahora, presenta, DIAS_LISTA, DIAS_LISTA))
-
-
-def span(
-    filtros: FiltrosPedidos,
-    ahora: datetime,
-    presenta: Presentacion,
-    dias: int = MES_DIAS,
-    maximo: int | None = None,
-) -> Intervalo:
-    """Return between which instants something is added up.
-
-    Parameters
-    ----------
-    dias : int
-        Days where ``desde`` is missing.
-    maximo : int or None
-        Days that it may span; None = as many as can be added up.
-    """
-    if maximo is None:
-        maximo = DIAS_TODOS if filtros.propietario_id is None else DIAS_CLIENTE
-    return make_intervalo(filtros.desde, filtros.hasta, ahora, presenta, dias=dias, maximo=maximo)

@@ -6,19 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from api.anomalies.filters import (
-    DIAS_CLIENTE,
-    DIAS_TODOS,
-    ConFiltros,
-    filter_of,
-    span,
-)
+from api.anomalies.filters import DIAS_CLIENTE, DIAS_TODOS, ConFiltros
 from api.anomalies.schemas import PaginaIncidentes
-from api.deps import Ahora, AnomaliasDep, CursorPedido, tope
+from api.deps import AnomaliasDep, CursorPedido, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import Archivadas
-from api.presentation import Presenta, responder
 from pipeline.stores.anomaly_records import Incidente
 from pipeline.stores.query_limits import Pagina
 
@@ -46,8 +39,6 @@ INCIDENCIAS_MAXIMAS = 500
 )
 def incidencias(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     salida: ConSalida,
     filtros: ConFiltros,
     archivadas: Archivadas = False,
@@ -55,17 +46,13 @@ def incidencias(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return incidents, the newest first."""
-    filtro = filter_of(filtros, span(filtros, ahora, presenta))
+    filtro = filtros.within(filtros.span(), archivadas)
 
     def pagina(donde: str | None, cuantas: int) -> Pagina[Incidente]:
         return anomalias.summaries.incidents(
-            filtro, hueco_horas=HUECO_HORAS, limite=cuantas, cursor=donde, con_archivo=archivadas
+            filtro, hueco_horas=HUECO_HORAS, limite=cuantas, cursor=donde
         )
 
-    if salida.es_fichero:
-        return salida.whole(
-            "incidencias", Incidente, pagina, lambda fila: fila,
-            INCIDENCIAS_MAXIMAS,
-        )  # fmt: skip
-    filas, siguiente = pagina(cursor, limite)
-    return responder(PaginaIncidentes(elementos=filas, siguiente=siguiente, truncado=False))
+    return salida.page(
+        "incidencias", PaginaIncidentes, pagina, cursor, limite, INCIDENCIAS_MAXIMAS, truncado=False
+    )

@@ -19,8 +19,16 @@ from api.anomalies.schemas import (
     VeredictoPedido,
     VeredictosPedidos,
 )
-from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, Analista, AnomaliasDep, AuditorDep, Todo, tope
+from api.deps import (
+    NO_EXISTE,
+    Ahora,
+    Analista,
+    AnomaliasDep,
+    AuditorDep,
+    Todo,
+    check_cliente_sin_nada,
+    tope,
+)
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import IdClienteOTodos
@@ -30,7 +38,6 @@ from pipeline.stores.anomaly_records import (
     Anomalia,
     CambiosVeredicto,
     CambioVeredicto,
-    VeredictoDado,
 )
 
 log = logging.getLogger("api")
@@ -49,11 +56,8 @@ class Juez:
 
     Parameters
     ----------
-    recursos : Recursos
-    auditor : Auditor
     clave : Clave
         Of whoever judges.
-    ahora : datetime
     """
 
     def __init__(self, recursos: Todo, auditor: AuditorDep, clave: Analista, ahora: Ahora) -> None:
@@ -292,6 +296,4 @@ def ultimos(
     filas = anomalias.lists.latest_reviews(limite, propietario_id)
     if not filas and propietario_id is not None:
         check_cliente_sin_nada(recursos, propietario_id)
-    if salida.es_fichero:
-        return salida.rows("veredictos", VeredictoDado, [filas])
-    return responder(PaginaVeredictos(elementos=filas))
+    return salida.answer("veredictos", PaginaVeredictos(elementos=filas))

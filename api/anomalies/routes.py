@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from api.anomalies.filters import ConFiltros, FiltrosDeCliente, FiltrosDeCriticas, list_filter
+from api.anomalies.filters import ConFiltros, FiltrosDeCliente, FiltrosDeCriticas
 from api.anomalies.schemas import ID_ANOMALIA, PaginaAnomalias
-from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, AnomaliasDep, CursorPedido, Todo, tope
+from api.deps import (
+    NO_EXISTE,
+    AnomaliasDep,
+    CursorPedido,
+    Todo,
+    check_cliente_sin_nada,
+    tope,
+)
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import Archivadas, IdCliente
-from api.presentation import Presenta, responder
+from api.presentation import responder
 from pipeline.stores.anomaly_records import Anomalia, AnomaliaDetalle, FiltroAnomalias
-from pipeline.stores.query_limits import Pagina
+from pipeline.stores.query_limits import LIMITE_PAGINA, Pagina
 from pipeline.stores.query_ports import AnomalyQueries
 
 router = APIRouter(prefix="/api/anomalias", tags=["anomalías"])
@@ -42,55 +47,34 @@ IdAnomalia = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Lista:
-    """A list of anomalies that is asked for.
+def _answer(
+    anomalias: AnomalyQueries,
+    filtro: FiltroAnomalias,
+    orden: Orden,
+    salida: ListOutput,
+    nombre: str,
+    limite: int,
+    cursor: str | None,
+    al_faltar: Callable[[], None] = lambda: None,
+) -> Response:
+    """Return a page of anomalies as JSON, or all of them as a file.
 
     Parameters
     ----------
-    anomalias : AnomalyQueries
-    filtro : FiltroAnomalias
-    orden : {"deteccion", "consumo", "score"}
-    archivadas : bool
+    al_faltar : callable
+        Called where there is none; it may refuse the request.
     """
+    maximo = POR_SCORE if orden == SCORE else LIMITE_PAGINA
 
-    anomalias: AnomalyQueries
-    filtro: FiltroAnomalias
-    orden: Orden
-    archivadas: bool
-
-    def page(self, cursor: str | None, limite: int) -> Pagina[Anomalia]:
-        """Return a page of it."""
-        if self.orden == SCORE:
-            limite = min(limite, POR_SCORE)
-        return self.anomalias.lists.page(
-            self.filtro, orden=self.orden, limite=limite, cursor=cursor,
-            con_archivo=self.archivadas,
-        )  # fmt: skip
-
-    def answer(
-        self,
-        salida: ListOutput,
-        nombre: str,
-        limite: int,
-        cursor: str | None,
-        al_faltar: Callable[[], None] = lambda: None,
-    ) -> Response:
-        """Return a page of it as JSON, or all of it as a file.
-
-        Parameters
-        ----------
-        al_faltar : callable
-            Called where the list is empty; it may refuse the request.
-        """
-        if salida.es_fichero:
-            if not self.page(None, 1).elementos:
-                al_faltar()
-            return salida.whole(nombre, Anomalia, self.page, lambda fila: fila)
-        filas, siguiente = self.page(cursor, limite)
-        if not filas and cursor is None:
+    def pagina(donde: str | None, cuantas: int) -> Pagina[Anomalia]:
+        hallada = anomalias.lists.page(
+            filtro, orden=orden, limite=min(cuantas, maximo), cursor=donde
+        )
+        if donde is None and not hallada.elementos:
             al_faltar()
-        return responder(PaginaAnomalias(elementos=filas, siguiente=siguiente))
+        return hallada
+
+    return salida.page(nombre, PaginaAnomalias, pagina, cursor, limite)
 
 
 @router.get(
@@ -106,8 +90,6 @@ class Lista:
 )
 def ultimas(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     salida: ConSalida,
     filtros: ConFiltros,
     orden: Annotated[Orden, _ORDEN] = "deteccion",
@@ -116,9 +98,8 @@ def ultimas(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return anomalies, by default those that were detected last."""
-    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro, orden, archivadas)
-    return lista.answer(salida, "anomalias", limite, cursor)
+    filtro = filtros.of_list(archivadas, por_score=orden == SCORE)
+    return _answer(anomalias, filtro, orden, salida, "anomalias", limite, cursor)
 
 
 @router.get(
@@ -131,8 +112,6 @@ def ultimas(
 )
 def criticas(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     salida: ConSalida,
     filtros: FiltrosDeCriticas,
     orden: Annotated[Orden, _ORDEN] = "deteccion",
@@ -141,9 +120,8 @@ def criticas(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return critical anomalies."""
-    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro, orden, archivadas)
-    return lista.answer(salida, "anomalias_criticas", limite, cursor)
+    filtro = filtros.of_list(archivadas, por_score=orden == SCORE)
+    return _answer(anomalias, filtro, orden, salida, "anomalias_criticas", limite, cursor)
 
 
 @router.get(
@@ -157,8 +135,6 @@ def criticas(
 def de_cliente(
     recursos: Todo,
     anomalias: AnomaliasDep,
-    presenta: Presenta,
-    ahora: Ahora,
     salida: ConSalida,
     filtros: FiltrosDeCliente,
     propietario_id: IdCliente,
@@ -168,10 +144,9 @@ def de_cliente(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return a customer's anomalies."""
-    filtro = list_filter(filtros, ahora, presenta, por_score=orden == SCORE)
-    lista = Lista(anomalias, filtro, orden, archivadas)
+    filtro = filtros.of_list(archivadas, por_score=orden == SCORE)
     existe = partial(check_cliente_sin_nada, recursos, propietario_id)
-    return lista.answer(salida, "anomalias_cliente", limite, cursor, existe)
+    return _answer(anomalias, filtro, orden, salida, "anomalias_cliente", limite, cursor, existe)
 
 
 @router.get(

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from api.schemas import Pagina
 from pipeline.stores.anomaly_records import (
     Anomalia,
     CambioVeredicto,
@@ -15,7 +14,7 @@ from pipeline.stores.anomaly_records import (
     Puntuacion,
     VeredictoDado,
 )
-from pipeline.stores.record_base import EstadoTexto, de
+from pipeline.stores.record_base import EstadoTexto, Listado, de
 
 IDS_MAXIMOS = 500
 """Anomalies that one request may judge: what a person can have looked at, by far. By hand,
@@ -106,25 +105,25 @@ class CambiosDeVeredicto(BaseModel):
     )
 
 
-class PaginaAnomalias(Pagina[Anomalia]):
+class PaginaAnomalias(Listado[Anomalia]):
     """A page of anomalies."""
 
     model_config = de("Una página de anomalías.")
 
 
-class PaginaVeredictos(Pagina[VeredictoDado]):
+class PaginaVeredictos(Listado[VeredictoDado]):
     """The latest verdicts."""
 
     model_config = de("Los últimos veredictos, el más reciente primero.")
 
 
-class PaginaPuntuaciones(Pagina[Puntuacion]):
+class PaginaPuntuaciones(Listado[Puntuacion]):
     """What the detectors scored on many anomalies."""
 
     model_config = de("Lo que puntuaron los detectores, lo detectado más tarde primero.")
 
 
-class PaginaIncidentes(Pagina[Incidente]):
+class PaginaIncidentes(Listado[Incidente]):
     """A page of incidents."""
 
     model_config = de("Una página de incidencias, la más reciente primero.")

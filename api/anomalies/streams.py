@@ -31,7 +31,6 @@ class EventStreams:
     ----------
     avisar : callable
         Told how many there are whenever that changes.
-    maximo : int
     sondeo_s, latido_s : float
         Between two questions to the store, and of silence at most, s.
     """

@@ -8,23 +8,15 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.customer_check import NO_EXISTE, check_cliente
-from api.customers.schemas import (
-    ClienteActual,
-    ClienteSospechoso,
-    PaginaClientes,
-    PaginaSospechosos,
-    Pares,
-    Perfil,
-)
-from api.deps import Ahora, CursorPedido, Historico, Recursos, Todo, tope
+from api.customers.schemas import PaginaClientes, PaginaSospechosos, Perfil
+from api.deps import NO_EXISTE, Ahora, CursorPedido, Historico, Recursos, Todo, check_cliente, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
-from api.params import CLIENTE_MAXIMO, EntreFechas, Hasta, IdCliente, Intervalo, read_instante
+from api.params import EntreFechas, Hasta, IdCliente, Intervalo, read_instante
 from api.presentation import Presenta, responder
 from detection.errors import TransientError
-from pipeline.stores.presentation import Presentacion
-from pipeline.stores.query_limits import Pagina
+from pipeline.stores.query_limits import PROPIETARIO_MAXIMO, Pagina
+from pipeline.stores.records import ComparacionPares, EstadoCliente
 
 log = logging.getLogger("api")
 router = APIRouter(prefix="/api/clientes", tags=["clientes"])
@@ -55,12 +47,11 @@ _ORDEN_DEL_ALMACEN = {
 )
 def buscar(
     historico: Historico,
-    presenta: Presenta,
     salida: ConSalida,
     buscar: Annotated[
         str,
         Query(
-            max_length=CLIENTE_MAXIMO, description="Parte del nombre", examples=["CLI_00"],
+            max_length=PROPIETARIO_MAXIMO, description="Parte del nombre", examples=["CLI_00"],
             pattern=r"^[^\x00-\x1f\x7f]*$",
         ),
     ] = "",
@@ -69,15 +60,13 @@ def buscar(
 ) -> Response:  # fmt: skip
     """Return the customers whose name begins with a text, then those that contain it."""
 
-    def pagina(donde: str | None, cuantos: int) -> Pagina[ClienteActual]:
+    def pagina(donde: str | None, cuantos: int) -> Pagina[EstadoCliente]:
         nombres, siguiente = historico.customers.search(buscar, cuantos, donde)
         estados = historico.customers.states(nombres) if nombres else {}
-        return Pagina([ClienteActual.of(n, estados.get(n), presenta) for n in nombres], siguiente)
+        # One whose rows have just gone has no more than its name.
+        return Pagina([estados.get(n) or EstadoCliente.nothing_of(n) for n in nombres], siguiente)
 
-    if salida.es_fichero:
-        return salida.whole("clientes", ClienteActual, pagina, lambda c: c, CLIENTES_MAXIMOS)
-    elementos, siguiente = pagina(cursor, limite)
-    return responder(PaginaClientes(elementos=elementos, siguiente=siguiente))
+    return salida.page("clientes", PaginaClientes, pagina, cursor, limite, CLIENTES_MAXIMOS)
 
 
 @router.get(
@@ -94,7 +83,6 @@ def buscar(
 )
 def ranking(
     recursos: Todo,
-    presenta: Presenta,
     ahora: Ahora,
     salida: ConSalida,
     orden: Annotated[
@@ -104,27 +92,21 @@ def ranking(
     limite: Annotated[int, tope(10, CLIENTES_MAXIMOS)] = 10,
 ) -> Response:
     """Return the most suspicious customers."""
-    sospechosos = rank(recursos, presenta, ahora, orden, limite)
-    if salida.es_fichero:
-        return salida.rows("clientes_sospechosos", ClienteSospechoso, [sospechosos.elementos])
-    return responder(sospechosos)
+    return salida.answer("clientes_sospechosos", rank(recursos, ahora, orden, limite))
 
 
-def rank(
-    recursos: Recursos, presenta: Presentacion, ahora: datetime, orden: Orden, limite: int
-) -> PaginaSospechosos:
+def rank(recursos: Recursos, ahora: datetime, orden: Orden, limite: int) -> PaginaSospechosos:
     """Return the most suspicious customers, the first first, with the reasons of the first 50."""
     filas = recursos.anomalias.ranking.first(limite, ahora, _ORDEN_DEL_ALMACEN[orden])
     nombres = [fila.propietario_id for fila in filas]
     motivos = recursos.anomalias.ranking.reasons(nombres[:CON_MOTIVOS], MOTIVOS, ahora)
     sospechosos = _suspicious_now(recursos, nombres) if nombres else {}
-    elementos = [
-        ClienteSospechoso.of(
-            puesto, fila, sospechosos.get(fila.propietario_id, fila.es_sospechoso),
-            motivos.get(fila.propietario_id, ()), presenta,
-        )
-        for puesto, fila in enumerate(filas, 1)
-    ]  # fmt: skip
+    elementos = []
+    for fila, nombre in zip(filas, nombres, strict=True):
+        # As of its latest reading, which its latest anomaly may be far behind.
+        ahora_si = sospechosos.get(nombre, fila.es_sospechoso)
+        mas = {"es_sospechoso": ahora_si, "motivos": motivos.get(nombre, [])}
+        elementos.append(fila.model_copy(update=mas))
     return PaginaSospechosos(elementos=elementos, truncado=False)
 
 
@@ -136,7 +118,7 @@ def _suspicious_now(recursos: Recursos, nombres: list[str]) -> dict[str, bool]:
     except TransientError as error:
         log.warning("el orden por sospecha va sin el histórico: %s", error)
         return {}
-    return {nombre: estado.es_sospechoso for nombre, estado in estados.items()}
+    return {nombre: bool(estado.es_sospechoso) for nombre, estado in estados.items()}
 
 
 @router.get(
@@ -163,9 +145,14 @@ def perfil(
         fin = ultima.timestamp_consumo + HORA
     else:
         fin = read_instante(hasta, presenta, "hasta", fin_de_dia=True)
-    franjas = historico.customers.profile(propietario_id, fin)
-    comparado = historico.peers.profile(propietario_id, fin)
-    return responder(Perfil.of(propietario_id, fin, franjas, comparado, presenta))
+    return responder(
+        Perfil(
+            propietario_id=propietario_id,
+            hasta=presenta.hora(fin),
+            franjas=historico.customers.profile(propietario_id, fin),
+            **historico.peers.profile(propietario_id, fin)._asdict(),
+        )
+    )
 
 
 @router.get(
@@ -173,16 +160,14 @@ def perfil(
     summary="Un cliente hora a hora, junto a los demás",
     description=f"Los demás van llevados a la media de este; {DIAS_PARES} días como mucho.",
     response_description="Las dos series y su correlación",
-    response_model=Pares,
+    response_model=ComparacionPares,
     responses=respuestas(404, 503, e404=NO_EXISTE),
 )
 def pares(
     historico: Historico,
-    presenta: Presenta,
     intervalo: Annotated[Intervalo, Depends(EntreFechas(7, DIAS_PARES))],
     propietario_id: IdCliente,
 ) -> Response:
     """Return a customer's hours beside those of others."""
     check_cliente(historico, propietario_id)
-    comparacion = historico.peers.hours(propietario_id, intervalo.desde, intervalo.hasta)
-    return responder(Pares.of(propietario_id, comparacion, presenta))
+    return responder(historico.peers.hours(propietario_id, intervalo.desde, intervalo.hasta))

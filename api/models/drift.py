@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header, HTTPException, Response
 
-from api.deps import Ajustes, ModelosDep, tope
+from api.deps import ModelosDep, tope
 from api.errors import respuestas
 from api.models.schemas import Deriva, Derivas, version_number
+from api.presentation import Presenta
+from pipeline.stores.presentation import Presentacion
 
 router = APIRouter(prefix="/api/deriva", tags=["deriva"])
 
@@ -21,11 +22,11 @@ _POLITICA_INFORME = (
 _SIN_INFORMES = "todavía no hay informes de deriva: «consumo deriva» hace uno"
 
 
-def _informe(documento: dict[str, Any], zona: str) -> Deriva:
+def _informe(documento: dict[str, Any], presenta: Presentacion) -> Deriva:
     """Return a stored report as it is shown."""
     datos = {campo: documento.get(campo) for campo in Deriva.model_fields}
     for campo in ("fecha", "desde", "hasta"):
-        datos[campo] = documento[campo].astimezone(ZoneInfo(zona))
+        datos[campo] = presenta.hora(documento[campo])
     datos["version"] = version_number(str(documento["version"]))
     return Deriva.model_validate(datos)
 
@@ -37,12 +38,12 @@ def _informe(documento: dict[str, Any], zona: str) -> Deriva:
     response_description="El informe más reciente",
     responses=respuestas(404, 503, e404="Todavía no hay ninguno"),
 )
-def ultimo(modelos: ModelosDep, ajustes: Ajustes) -> Deriva:
+def ultimo(modelos: ModelosDep, presenta: Presenta) -> Deriva:
     """Return the latest report."""
     informes = modelos.informes(1)
     if not informes:
         raise HTTPException(404, _SIN_INFORMES)
-    return _informe(informes[0], ajustes.zona_horaria)
+    return _informe(informes[0], presenta)
 
 
 @router.get(
@@ -53,11 +54,10 @@ def ultimo(modelos: ModelosDep, ajustes: Ajustes) -> Deriva:
     responses=respuestas(503),
 )
 def historial(
-    modelos: ModelosDep, ajustes: Ajustes, limite: Annotated[int, tope(90)] = 90
+    modelos: ModelosDep, presenta: Presenta, limite: Annotated[int, tope(90)] = 90
 ) -> Derivas:
     """Return the latest reports."""
-    informes = modelos.informes(limite)
-    return Derivas(elementos=[_informe(i, ajustes.zona_horaria) for i in informes])
+    return Derivas(elementos=[_informe(uno, presenta) for uno in modelos.informes(limite)])
 
 
 @router.get(

@@ -14,7 +14,6 @@ from api.api_keys import ApiKey
 from api.deps import (
     Administrador,
     Ahora,
-    Ajustes,
     Auditor,
     AuditorDep,
     Historico,
@@ -26,10 +25,7 @@ from api.errors import PromocionNoAdmitida, respuestas, sin_direcciones
 from api.models.schemas import (
     CambioCampeon,
     CampeonNuevo,
-    ComparacionSombra,
     ExamenVersion,
-    LecturaSombra,
-    ParSombra,
     Promocion,
     Reentrenamiento,
     Reentrenamientos,
@@ -37,7 +33,9 @@ from api.models.schemas import (
     VersionesModelo,
     version_number,
 )
+from api.presentation import Presenta
 from detection.errors import PermanentError
+from pipeline.stores.records import ComparacionSombra
 from serving.champion import (
     Examen,
     PromocionRechazadaError,
@@ -174,16 +172,14 @@ def versiones(recursos: Todo, limite: Annotated[int, tope(50, 500)] = 50) -> Ver
     responses=respuestas(503),
 )
 def historial(
-    modelos: ModelosDep, ajustes: Ajustes, limite: Annotated[int, tope(50)] = 50
+    modelos: ModelosDep, presenta: Presenta, limite: Annotated[int, tope(50)] = 50
 ) -> Reentrenamientos:
     """Return the runs of the retraining job."""
-    zona = ZoneInfo(ajustes.zona_horaria)
-    return Reentrenamientos(
-        elementos=[
-            Reentrenamiento.model_validate({c: _local(v, zona) for c, v in fila.items()})
-            for fila in modelos.historial(limite)
-        ]
-    )
+    filas = [
+        {c: presenta.hora(v) if isinstance(v, datetime) else v for c, v in fila.items()}
+        for fila in modelos.historial(limite)
+    ]
+    return Reentrenamientos(elementos=[Reentrenamiento.model_validate(fila) for fila in filas])
 
 
 @router.get(
@@ -198,7 +194,6 @@ def historial(
 )
 def sombra(
     historico: Historico,
-    ajustes: Ajustes,
     aspirante: Annotated[
         str | None,
         Query(
@@ -214,24 +209,8 @@ def sombra(
         if not conocidas:
             return ComparacionSombra()
         aspirante = max(conocidas, key=lambda nombre: (version_number(nombre) or 0, nombre))
-    resumen = historico.shadow.summary(aspirante)
-    zona = ZoneInfo(ajustes.zona_horaria)
-    filas = [
-        LecturaSombra.model_validate({c: _local(v, zona) for c, v in fila._asdict().items()})
-        for fila in historico.shadow.differences(aspirante, limite)
-    ]
-    return ComparacionSombra(
-        version_aspirante=aspirante,
-        lecturas=resumen.lecturas,
-        coinciden=resumen.coinciden,
-        mas_graves=resumen.mas_graves,
-        menos_graves=resumen.menos_graves,
-        pares=[
-            ParSombra(campeon=campeon, aspirante=otro, lecturas=n)
-            for (campeon, otro), n in sorted(resumen.pares.items())
-        ],
-        elementos=filas,
-    )
+    diferencias = historico.shadow.differences(aspirante, limite)
+    return historico.shadow.summary(aspirante).model_copy(update={"elementos": diferencias})
 
 
 @router.get(
@@ -348,7 +327,3 @@ def _nombrar(
 
 def _texto(version: int | None) -> str:
     return "ninguno" if version is None else f"la versión {version}"
-
-
-def _local(valor: Any, zona: ZoneInfo) -> Any:
-    return valor.astimezone(zona) if isinstance(valor, datetime) else valor

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-SIN_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
-"""One line of text: what a log, a tag of MLflow and PostgreSQL can all hold."""
+from api.params import SIN_CONTROL
+from pipeline.stores.record_base import de
 
 MotivoCambio = Annotated[
     str,
@@ -29,19 +29,10 @@ def version_number(nombre: str) -> int | None:
     return int(numero) if numero.isdecimal() else None
 
 
-def _de(descripcion: str, *, estricto: bool = False, atributos: bool = False) -> ConfigDict:
-    """Return a model's settings with its Spanish description; the docstring is for us."""
-    return ConfigDict(
-        json_schema_extra={"description": descripcion},
-        extra="forbid" if estricto else "ignore",
-        from_attributes=atributos,
-    )
-
-
 class Promocion(BaseModel):
     """One time that a version became champion."""
 
-    model_config = _de("Una vez que la versión pasó a ser campeona.")
+    model_config = de("Una vez que la versión pasó a ser campeona.")
     por: str | None = Field(None, description="Quién lo hizo", examples=["ana (API)"])
     en: str | None = Field(None, description="Cuándo", examples=["2026-11-24T10:00:00+01:00"])
     motivo: str | None = Field(None, description="Por qué")
@@ -55,7 +46,7 @@ class Promocion(BaseModel):
 class ExamenVersion(BaseModel):
     """What the gate said of a version."""
 
-    model_config = _de("Lo que dijo el examen de una versión frente a un campeón.")
+    model_config = de("Lo que dijo el examen de una versión frente a un campeón.")
     campeon: int | None = Field(None, description="Frente a cuál; nulo = las reglas, sin campeón")
     acepta: bool = Field(description="Si puede sustituirlo")
     motivo: str = Field(description="Por qué, o por qué no")
@@ -67,7 +58,7 @@ class ExamenVersion(BaseModel):
 class Version(BaseModel):
     """A registered version of the model."""
 
-    model_config = _de("Una versión registrada en MLflow.")
+    model_config = de("Una versión registrada en MLflow.")
     version: int = Field(ge=1, description="Número", examples=[3])
     creada: datetime = Field(description="Cuándo se registró")
     alias: list[str] = Field(description="«champion» y «challenger»", examples=[["champion"]])
@@ -105,7 +96,7 @@ class Version(BaseModel):
 class VersionesModelo(BaseModel):
     """All versions."""
 
-    model_config = _de("Las versiones, la más nueva primero.")
+    model_config = de("Las versiones, la más nueva primero.")
     elementos: list[Version] = Field(description="Las versiones")
     siguiente: None = Field(None, description="Siempre nulo: están todas las que se piden")
     campeon: int | None = Field(None, description="La que puntúa; nulo = solo las reglas")
@@ -115,7 +106,7 @@ class VersionesModelo(BaseModel):
 class CambioCampeon(BaseModel):
     """The body of a promotion."""
 
-    model_config = _de("Por qué, y sobre qué campeón se decidió.", estricto=True)
+    model_config = de("Por qué, y sobre qué campeón se decidió.", extra="forbid")
     motivo: MotivoCambio
     campeon: int | None = Field(
         None,
@@ -133,7 +124,7 @@ class CambioCampeon(BaseModel):
 class CampeonNuevo(BaseModel):
     """What a promotion did."""
 
-    model_config = _de("Quién puntúa desde ahora.")
+    model_config = de("Quién puntúa desde ahora.")
     version: int = Field(ge=1, description="Versión que puntúa antes de 30 s", examples=[3])
     anterior: int | None = Field(None, description="La que lo hacía; nulo = solo las reglas")
     motivo: str = Field(description="Por qué")
@@ -144,49 +135,10 @@ class CampeonNuevo(BaseModel):
     )
 
 
-class ParSombra(BaseModel):
-    """How many readings have one pair of severities."""
-
-    model_config = _de("Lecturas con una pareja de severidades.")
-    campeon: str = Field(description="La del veredicto", examples=["normal"])
-    aspirante: str = Field(description="La de la sombra", examples=["alta"])
-    lecturas: int = Field(ge=0, description="Cuántas", examples=[12])
-
-
-class LecturaSombra(BaseModel):
-    """A reading that both judged."""
-
-    model_config = _de("Una lectura que han puntuado los dos.", atributos=True)
-    propietario_id: str = Field(description="Cliente", examples=["CLI_00001"])
-    timestamp_consumo: datetime = Field(description="Comienzo de la hora")
-    version_campeon: str = Field(description="Quién dio el veredicto")
-    version_aspirante: str = Field(description="Quién puntuó en la sombra")
-    score_campeon: float = Field(ge=0, le=1, description="Puntuación del veredicto, de 0 a 1")
-    score_aspirante: float = Field(ge=0, le=1, description="Puntuación en la sombra, de 0 a 1")
-    severidad_campeon: str = Field(description="Severidad del veredicto", examples=["normal"])
-    severidad_aspirante: str = Field(description="Severidad en la sombra", examples=["alta"])
-
-
-class ComparacionSombra(BaseModel):
-    """What a challenger in shadow would have said."""
-
-    model_config = _de("Qué habría dicho el aspirante, donde importa.")
-    version_aspirante: str | None = Field(
-        None, description="El comparado; nulo = ninguno ha puntuado en la sombra"
-    )
-    lecturas: int = Field(0, ge=0, description="Lecturas comparadas: anómalas para uno de los dos")
-    coinciden: int = Field(0, ge=0, description="Con la misma severidad")
-    mas_graves: int = Field(0, ge=0, description="Más graves para el aspirante")
-    menos_graves: int = Field(0, ge=0, description="Menos graves para el aspirante")
-    pares: list[ParSombra] = Field(default=[], description="Por parejas de severidades")
-    elementos: list[LecturaSombra] = Field(default=[], description="Las que más difieren, primero")
-    siguiente: None = Field(None, description="Siempre nulo")
-
-
 class Reentrenamiento(BaseModel):
     """One run of the retraining job."""
 
-    model_config = _de("Una vez que se pensó en reentrenar.")
+    model_config = de("Una vez que se pensó en reentrenar.")
     id: str = Field(description="Identificador")
     inicio: datetime | None = Field(None, description="Cuándo empezó")
     fin: datetime | None = Field(None, description="Cuándo terminó")
@@ -201,7 +153,7 @@ class Reentrenamiento(BaseModel):
 class Reentrenamientos(BaseModel):
     """The runs of the retraining job."""
 
-    model_config = _de("Reentrenamientos, el último primero.")
+    model_config = de("Reentrenamientos, el último primero.")
     elementos: list[Reentrenamiento] = Field(description="Las ejecuciones")
     siguiente: None = Field(None, description="Siempre nulo")
 
@@ -209,7 +161,7 @@ class Reentrenamientos(BaseModel):
 class Deriva(BaseModel):
     """A drift report without its HTML."""
 
-    model_config = _de("Un informe de deriva.")
+    model_config = de("Un informe de deriva.")
     id: str = Field(description="Identificador", examples=["6745a1b2c3d4e5f6a7b8c9d0"])
     fecha: datetime = Field(description="Cuándo se hizo")
     desde: datetime = Field(description="Primera lectura comparada")
@@ -227,6 +179,6 @@ class Deriva(BaseModel):
 class Derivas(BaseModel):
     """The latest drift reports."""
 
-    model_config = _de("Informes de deriva, el último primero.")
+    model_config = de("Informes de deriva, el último primero.")
     elementos: list[Deriva] = Field(description="Los informes")
     siguiente: None = Field(None, description="Siempre nulo")

@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import AnomaliasDep, CursorPedido, Todo, tope
+from api.deps import NO_EXISTE, AnomaliasDep, CursorPedido, Todo, check_cliente_sin_nada, tope
 from api.errors import Invalida, respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import FORMA_MES, IdCliente, MesPedido
-from api.presentation import NO_HA_CAMBIADO, ConEtiqueta, Presenta
-from api.readings.schemas import ConsumoMensual, ConsumosMensuales, MesesGlobales, MesGlobal
+from api.presentation import NO_HA_CAMBIADO, ConEtiqueta
+from api.readings.schemas import ConsumosMensuales, MesesGlobales
 from pipeline.stores.anomaly_records import MesCliente
 from pipeline.stores.query_limits import Pagina
 
@@ -35,7 +34,6 @@ CLIENTES_DE_MES = 500
 def mensuales(
     recursos: Todo,
     anomalias: AnomaliasDep,
-    presenta: Presenta,
     salida: ConSalida,
     etiqueta: ConEtiqueta,
     propietario_id: IdCliente,
@@ -49,10 +47,7 @@ def mensuales(
     filas = anomalias.months.of_customer(propietario_id, desde_mes, hasta_mes, limite)
     if not filas:
         check_cliente_sin_nada(recursos, propietario_id)
-    elementos = [ConsumoMensual.of(fila, presenta) for fila in filas]
-    if salida.es_fichero:
-        return salida.rows("consumos_mensuales", ConsumoMensual, [elementos])
-    return etiqueta.responder(ConsumosMensuales(elementos=elementos))
+    return salida.answer("consumos_mensuales", ConsumosMensuales(elementos=filas), etiqueta)
 
 
 @router.get(
@@ -65,16 +60,13 @@ def mensuales(
 )
 def meses(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
     salida: ConSalida,
     etiqueta: ConEtiqueta,
     limite: Annotated[int, tope(36, MESES)] = 36,
 ) -> Response:
     """Return everybody's months."""
-    elementos = [MesGlobal.of(fila, presenta) for fila in anomalias.months.totals(limite)]
-    if salida.es_fichero:
-        return salida.rows("meses", MesGlobal, [elementos])
-    return etiqueta.responder(MesesGlobales(elementos=elementos))
+    filas = anomalias.months.totals(limite)
+    return salida.answer("meses", MesesGlobales(elementos=filas), etiqueta)
 
 
 @router.get(
@@ -89,7 +81,6 @@ def meses(
 )  # fmt: skip
 def mes(
     anomalias: AnomaliasDep,
-    presenta: Presenta,
     salida: ConSalida,
     etiqueta: ConEtiqueta,
     mes: Annotated[str, Path(pattern=FORMA_MES, description="Mes, AAAA-MM", examples=["2026-11"])],
@@ -102,15 +93,12 @@ def mes(
     """Return the customers of a month, the highest first."""
 
     def pagina(donde: str | None, cuantos: int) -> Pagina[MesCliente]:
-        return anomalias.months.of_month(mes, orden=orden, limite=cuantos, cursor=donde)
+        filas = anomalias.months.of_month(mes, orden=orden, limite=cuantos, cursor=donde)
+        if not (filas.elementos or salida.es_fichero or donde):
+            raise HTTPException(404, f"no hay consumos del mes {mes}")
+        return filas
 
-    if salida.es_fichero:
-        return salida.whole(
-            f"consumos_{mes}", ConsumoMensual, pagina, lambda f: ConsumoMensual.of(f, presenta),
-            CLIENTES_DE_MES,
-        )  # fmt: skip
-    filas, siguiente = pagina(cursor, limite)
-    if not filas and cursor is None:
-        raise HTTPException(404, f"no hay consumos del mes {mes}")
-    elementos = [ConsumoMensual.of(fila, presenta) for fila in filas]
-    return etiqueta.responder(ConsumosMensuales(elementos=elementos, siguiente=siguiente))
+    return salida.page(
+        f"consumos_{mes}", ConsumosMensuales, pagina, cursor, limite, CLIENTES_DE_MES,
+        etiqueta,
+    )  # fmt: skip

@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.customer_check import NO_EXISTE, check_cliente
-from api.deps import CursorPedido, Historico, tope
+from api.deps import NO_EXISTE, CursorPedido, Historico, check_cliente, tope
 from api.errors import Invalida, respuestas
 from api.exports import EN_FICHERO, ConSalida, ListOutput
 from api.params import (
@@ -26,13 +25,12 @@ from api.presentation import Presenta, responder, responder_filas
 from api.readings.schemas import (
     Celda,
     Consumo,
-    ConsumoDiario,
     Consumos,
     ConsumosDiarios,
-    HoraDeSemana,
     MapaCalor,
     SemanaTipo,
 )
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_limits import (
     PRIMER_INSTANTE,
     Pagina,
@@ -139,11 +137,15 @@ def rango(
         )  # fmt: skip
 
     if salida.es_fichero:
-        return salida.whole("consumos", Consumo, pagina, lambda f: Consumo.of(f, presenta))
+        return salida.whole("consumos", Consumo, lambda *cual: _as_read(pagina(*cual), presenta))
     filas, siguiente = pagina(cursor, limite)
     bandas = _bands(historico, propietario_id, filas) if con_banda and propietario_id else {}
     elementos = [Consumo.row(f, presenta, bandas.get(f.timestamp_consumo)) for f in filas]
     return responder_filas(elementos, siguiente)
+
+
+def _as_read(pagina: Pagina[LecturaPuntuada], presenta: Presentacion) -> Pagina[Consumo]:
+    return Pagina([Consumo.of(fila, presenta) for fila in pagina.elementos], pagina.siguiente)
 
 
 def check_rango(
@@ -200,10 +202,7 @@ def diarios(
 ) -> Response:
     """Return what customers used on each local day; who does not exist has no days."""
     filas = historico.readings.daily(propietario_id, intervalo.desde, intervalo.hasta)
-    elementos = [ConsumoDiario.of(fila) for fila in filas]
-    if salida.es_fichero:
-        return salida.rows("consumos_diarios", ConsumoDiario, [elementos])
-    return responder(ConsumosDiarios(elementos=elementos))
+    return salida.answer("consumos_diarios", ConsumosDiarios(elementos=filas))
 
 
 @router.get(
@@ -244,4 +243,4 @@ def semana(
     """Return a customer's mean for each weekday and hour."""
     check_cliente(historico, propietario_id)
     filas = historico.readings.typical_week(propietario_id, intervalo.desde, intervalo.hasta)
-    return responder(SemanaTipo(elementos=[HoraDeSemana.of(fila) for fila in filas]))
+    return responder(SemanaTipo(elementos=filas))

@@ -7,23 +7,21 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 
 from api.customers.routes import rank
-from api.customers.schemas import ClienteSospechoso, PaginaSospechosos
+from api.customers.schemas import PaginaSospechosos
 from api.deps import Ahora, AnomaliasDep, Historico, Todo, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.presentation import Presenta, responder
-from api.schemas import Variacion
 from api.stats.schemas import ResumenTablero
 from pipeline.stores.anomaly_records import ResumenAnomalias
-from pipeline.stores.months import is_whole
+from pipeline.stores.months import HORAS_SEMANA, is_whole
 from pipeline.stores.presentation import Presentacion, kwh
-from pipeline.stores.record_base import PorEstado, PorSeveridad
+from pipeline.stores.record_base import Variacion
 from pipeline.stores.records import ResumenHistoria
 
 router = APIRouter(prefix="/api/dashboard", tags=["dashboard"])
 
 TOP_MAXIMO = 100
-HORAS_SEMANA = 7 * 24
 
 
 @router.get(
@@ -47,18 +45,18 @@ def indicators(
 ) -> ResumenTablero:
     """Return the key figures of what both stores say."""
     ahora, antes = historia.ultimos_7d, historia.anteriores_7d
-    graves, graves_antes = (PorSeveridad.of(v.anomalias) for v in (ahora, antes))
+    graves, graves_antes = ahora.anomalias, antes.anomalias
     energia, energia_antes = kwh(halladas.en_juego_7d_kwh), kwh(halladas.en_juego_7d_anterior_kwh)
     # A week of which a part is missing is compared with none.
     enteras = all(is_whole(v.lecturas, v.clientes * HORAS_SEMANA) for v in (ahora, antes))
     against = Variacion.of if enteras else _alone
     return ResumenTablero(
-        momento=presenta.hora(historia.momento),
-        desde=presenta.hora(ahora.desde),
-        hasta=presenta.hora(ahora.hasta),
+        momento=historia.momento,
+        desde=ahora.desde,
+        hasta=ahora.hasta,
         clientes=against(ahora.clientes, antes.clientes),
         lecturas=against(ahora.lecturas, antes.lecturas),
-        consumo_kwh=against(kwh(ahora.consumo_kwh), kwh(antes.consumo_kwh)),
+        consumo_kwh=against(ahora.consumo_kwh, antes.consumo_kwh),
         anomalias=against(graves.total, graves_antes.total),
         criticas=against(graves.critica, graves_antes.critica),
         sospechosos=against(ahora.sospechosos, antes.sospechosos),
@@ -66,11 +64,11 @@ def indicators(
         energia_en_juego_eur=against(
             presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
         ),
-        anomalias_24h=PorSeveridad.of(historia.ultimas_24h.anomalias),
+        anomalias_24h=historia.ultimas_24h.anomalias,
         por_severidad=graves,
-        por_estado=PorEstado.of(halladas.por_estado),
+        por_estado=halladas.por_estado,
         precio_kwh_eur=presenta.precio_kwh_eur,
-        ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
+        ultima_lectura=historia.ultima_lectura,
         ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
         completo=True,
     )
@@ -90,13 +88,9 @@ def _alone(valor: float, _anterior: float) -> Variacion:
 )
 def top_anomalias(
     recursos: Todo,
-    presenta: Presenta,
     ahora: Ahora,
     salida: ConSalida,
     limite: Annotated[int, tope(10, TOP_MAXIMO)] = 10,
 ) -> Response:
     """Return the most suspicious customers."""
-    sospechosos = rank(recursos, presenta, ahora, "sospecha", limite)
-    if salida.es_fichero:
-        return salida.rows("top_anomalias", ClienteSospechoso, [sospechosos.elementos])
-    return responder(sospechosos)
+    return salida.answer("top_anomalias", rank(recursos, ahora, "sospecha", limite))

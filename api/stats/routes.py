@@ -8,31 +8,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
-from api.customer_check import NO_EXISTE, check_cliente_sin_nada
-from api.deps import Ahora, AnomaliasDep, Historico, Todo
+from api.deps import NO_EXISTE, Ahora, AnomaliasDep, Historico, Todo, check_cliente_sin_nada
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import EntreFechas, IdCliente, Intervalo, MesPedido
 from api.presentation import NO_HA_CAMBIADO, ConEtiqueta, Presenta, responder
-from api.stats.schemas import (
-    DiaDeTodos,
-    EstadisticasDeCliente,
-    EstadisticasMensuales,
-    PaginaDias,
-    ParDeMeses,
-    ResumenGeneral,
-    VentanaGlobal,
-)
+from api.stats.schemas import EstadisticasMensuales, PaginaDias, ResumenGeneral
 from detection.errors import TransientError
-from pipeline.stores.anomaly_records import (
-    EnergiaDescartada,
-    MesCliente,
-    ParInteranual,
-    PuestoMes,
-)
+from pipeline.stores.anomaly_records import MesCliente, ParInteranual, PuestoMes
+from pipeline.stores.months import mes_de, siguiente
 from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.query_ports import AnomalyQueries
-from pipeline.stores.record_base import PorEstado
 from pipeline.stores.records import EstadisticasCliente
 
 router = APIRouter(prefix="/api/estadisticas", tags=["estadísticas"])
@@ -51,7 +37,7 @@ MESES = 60
         "anomalías y energía en juego, que sin MongoDB no se sabe."
     ),
     response_description="Sus cifras",
-    response_model=EstadisticasDeCliente,
+    response_model=EstadisticasCliente,
     responses=respuestas(404, 503, e404=NO_EXISTE),
 )
 def de_cliente(
@@ -67,15 +53,29 @@ def de_cliente(
     cifras = historico.customers.statistics(propietario_id, dias=dias)
     if cifras is None:
         raise HTTPException(404, f"no existe el cliente «{propietario_id}»")
-    return responder(EstadisticasDeCliente.of(cifras, _rejected(anomalias, cifras), presenta))
+    return responder(cifras.model_copy(update=_at_stake(anomalias, cifras, presenta)))
 
 
-def _rejected(anomalias: AnomalyQueries, cifras: EstadisticasCliente) -> EnergiaDescartada | None:
-    """Return what a person has rejected of a customer's figures; None = it is not known."""
+def _at_stake(
+    anomalias: AnomalyQueries, cifras: EstadisticasCliente, presenta: Presentacion
+) -> dict[str, float | None]:
+    """Return a customer's energy at stake without what a person has discarded."""
     try:
-        return anomalias.summaries.rejected(cifras.propietario_id, cifras.desde, cifras.hasta)
+        fuera = anomalias.summaries.rejected(cifras.propietario_id, cifras.desde, cifras.hasta)
     except TransientError:
-        return None
+        return dict.fromkeys(
+            ("exceso_kwh", "defecto_kwh", "energia_en_juego_kwh", "energia_en_juego_eur")
+        )
+    exceso = max(0.0, (cifras.exceso_kwh or 0.0) - fuera.exceso_kwh)
+    defecto = max(0.0, (cifras.defecto_kwh or 0.0) - fuera.defecto_kwh)
+    en_juego = kwh(exceso + defecto)
+    return {
+        "descartadas": fuera.anomalias,
+        "exceso_kwh": kwh(exceso),
+        "defecto_kwh": kwh(defecto),
+        "energia_en_juego_kwh": en_juego,
+        "energia_en_juego_eur": presenta.euros(en_juego),
+    }
 
 
 @router.get(
@@ -91,19 +91,12 @@ def resumen(
 ) -> Response:
     """Return everybody's figures."""
     historia, halladas = historico.totals.overview(ahora), anomalias.summaries.overview(ahora)
-    ventanas = {
-        nombre: VentanaGlobal.of(getattr(historia, nombre), presenta)
-        for nombre in ("ultimas_24h", "ultimos_7d", "anteriores_7d", "ultimos_30d")
-    }
     return responder(
         ResumenGeneral(
-            momento=presenta.hora(historia.momento),
-            por_estado=PorEstado.of(halladas.por_estado),
-            lecturas_estimadas=historia.lecturas_estimadas,
-            ultima_lectura=presenta.hora_o_nada(historia.ultima_lectura),
+            **historia._asdict(),
+            por_estado=halladas.por_estado,
             ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
             completo=True,
-            **ventanas,
         )
     )
 
@@ -134,7 +127,7 @@ def mensuales(
     if ultimo is None:
         check_cliente_sin_nada(recursos, propietario_id)
     posicion = None if ultimo is None else anomalias.months.place(propietario_id, ultimo)
-    return etiqueta.responder(summarise(propietario_id, pares, posicion, presenta, ahora))
+    return etiqueta(summarise(propietario_id, pares, posicion, presenta, ahora))
 
 
 def summarise(
@@ -153,7 +146,7 @@ def summarise(
     """
     con_datos = [par.actual for par in pares if par.actual is not None]
     total = kwh(sum(mes.consumo_total for mes in con_datos))
-    enteros = [mes for mes in con_datos if mes.is_whole()]
+    enteros = [mes for mes in con_datos if mes.completo]
     por_consumo = sorted(enteros, key=lambda mes: mes.consumo_total)
     suma = sum(mes.consumo_total for mes in enteros)
     return EstadisticasMensuales(
@@ -169,7 +162,7 @@ def summarise(
         variacion_mensual=monthly_change(con_datos, f"{presenta.hora(ahora):%Y-%m}"),
         posicion=None if posicion is None else posicion.posicion,
         de=None if posicion is None else posicion.de,
-        elementos=[ParDeMeses.of(par, presenta) for par in pares],
+        elementos=list(pares),
     )
 
 
@@ -193,14 +186,9 @@ def monthly_change(meses: Sequence[MesCliente], este_mes: str) -> float | None:
     if len(terminados) < 2:
         return None
     ultimo, anterior = terminados[0], terminados[1]
-    seguidos = _number(ultimo.mes_str) - _number(anterior.mes_str) == 1
+    seguidos = siguiente(mes_de(anterior.mes_str)) == mes_de(ultimo.mes_str)
     cambio = ultimo.change_from(anterior) if seguidos else None
     return None if cambio is None else round(cambio, 4)
-
-
-def _number(mes_str: str) -> int:
-    """Return months since year 0."""
-    return 12 * int(mes_str[:4]) + int(mes_str[5:])
 
 
 @router.get(
@@ -218,7 +206,5 @@ def dias(
     intervalo: Annotated[Intervalo, Depends(EntreFechas(29, DIAS_GLOBALES))],
 ) -> Response:
     """Return everybody's days."""
-    elementos = [DiaDeTodos.of(dia) for dia in historico.totals.days(*intervalo.fechas(presenta))]
-    if salida.es_fichero:
-        return salida.rows("dias", DiaDeTodos, [elementos])
-    return responder(PaginaDias(elementos=elementos))
+    filas = historico.totals.days(*intervalo.fechas(presenta))
+    return salida.answer("dias", PaginaDias(elementos=filas))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.deps import Administrador, Ahora, LectorDep, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
 from api.models.schemas import version_number
+from api.presentation import Presenta
 from detection.errors import TransientError
+from pipeline.stores.postgres.audit import Anotacion
+from pipeline.stores.presentation import Presentacion
+from pipeline.stores.record_base import de
 from serving.consumer_health import (
     ConsumerState,
     ConsumersView,
@@ -47,7 +50,7 @@ EstadoParte = Literal["bien", "mal"]
 class ParteSalud(BaseModel):
     """One part's health."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "Cómo está una parte."})
+    model_config = de("Cómo está una parte.")
     nombre: str = Field(description="Qué parte", examples=["PostgreSQL"])
     estado: EstadoParte = Field(description="«bien» si responde")
     detalle: str | None = Field(None, description="Qué le pasa", examples=["no responde"])
@@ -57,7 +60,7 @@ class ParteSalud(BaseModel):
 class UnConsumidor(BaseModel):
     """One consumer's heartbeat; its machine is named by ``consumo salud`` alone."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "Un consumidor, por su señal."})
+    model_config = de("Un consumidor, por su señal.")
     vivo: bool = Field(description="Si da señales")
     desde: datetime = Field(description="Cuándo arrancó")
     ultima_senal: datetime = Field(description="Su última señal, cada 5 s")
@@ -79,11 +82,7 @@ class UnConsumidor(BaseModel):
 class ConsumidorSalud(BaseModel):
     """What is known of the consumers: heartbeats, lag and what was stored."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "description": "Los consumidores: sus señales, lo que espera en Kafka y lo guardado."
-        }
-    )
+    model_config = de("Los consumidores: sus señales, lo que espera en Kafka y lo guardado.")
     estado: ConsumerState = Field(
         description=(
             "«muerto» si lleva 30 s sin dar señales; «parado» si se le pidió; «atrasado» si hay "
@@ -120,7 +119,7 @@ class ConsumidorSalud(BaseModel):
 class ModeloSalud(BaseModel):
     """What MLflow and the consumers say of the champion."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "La versión campeona."})
+    model_config = de("La versión campeona.")
     estado: Literal["bien", "rechazado", "sin campeón", "desconocido"] = Field(
         description="«rechazado» si un consumidor no la puede usar y puntúa con la anterior"
     )
@@ -131,7 +130,7 @@ class ModeloSalud(BaseModel):
 class Salud(BaseModel):
     """The service's health."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "El servicio y sus partes."})
+    model_config = de("El servicio y sus partes.")
     estado: Literal["bien", "degradado"] = Field(
         description=(
             "«degradado» si falla alguna parte, el consumidor está mal o el campeón está rechazado"
@@ -146,14 +145,14 @@ class Salud(BaseModel):
 class Viva(BaseModel):
     """That the process answers."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "El proceso atiende."})
+    model_config = de("El proceso atiende.")
     estado: Literal["viva"] = Field("viva", description="Siempre «viva»")
 
 
 class ClaveDada(BaseModel):
     """Whose the key of a request is."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "De quién es una clave."})
+    model_config = de("De quién es una clave.")
     nombre: str = Field(description="De quién es", examples=["ana"])
     rol: str = Field(description="Su rol", examples=["analista"])
     puede: list[str] = Field(
@@ -161,29 +160,11 @@ class ClaveDada(BaseModel):
     )
 
 
-class AnotacionAuditoria(BaseModel):
-    """One row of the audit."""
-
-    model_config = ConfigDict(json_schema_extra={"description": "Un cambio que alguien pidió."})
-    id: int = Field(description="Número de anotación, creciente", examples=[17])
-    momento: datetime = Field(description="Cuándo se pidió")
-    clave: str = Field(description="De quién es la clave", examples=["ana (1f3a99c0)"])
-    rol: str = Field(description="Rol de la clave", examples=["analista"])
-    accion: str = Field(description="Qué se pidió", examples=["veredicto"])
-    objeto: str = Field(description="Sobre qué", examples=["anomalia 6745a1b2c3d4e5f6a7b8c9d0"])
-    detalle: dict[str, Any] = Field(
-        description="Con qué valores; «fallo» si al final no se hizo",
-        examples=[{"estado": "confirmada"}],
-    )
-    ip: str = Field(description="Desde qué dirección", examples=["10.0.0.7"])
-    peticion_id: str = Field(description="La petición, en el registro de la API")
-
-
 class Anotaciones(BaseModel):
     """A page of the audit."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "Anotaciones, la última primero."})
-    elementos: list[AnotacionAuditoria] = Field(description="Las anotaciones")
+    model_config = de("Anotaciones, la última primero.")
+    elementos: list[Anotacion] = Field(description="Las anotaciones")
     siguiente: int | None = Field(None, description="«antes_de» de la página que sigue")
 
 
@@ -196,14 +177,14 @@ class Anotaciones(BaseModel):
     ),
     response_description="Cómo está cada parte",
 )
-def salud(recursos: Todo, ahora: Ahora, respuesta: Response) -> Salud:
+def salud(recursos: Todo, presenta: Presenta, ahora: Ahora, respuesta: Response) -> Salud:
     """Return the health of every part."""
     respuesta.headers["Cache-Control"] = "no-store"
     visto = recursos.vigia.look()
     partes = {nombre: visto[nombre] for nombre in SERVIDORES}
     vista = ConsumersView.of(visto, POSTGRES)
     modelo = modelo_de(visto[CHAMPION], vista.latidos)
-    consumidor = _consumidor(vista, ahora, ZoneInfo(recursos.settings.zona_horaria))
+    consumidor = _consumidor(vista, ahora, presenta)
     mal = (
         any(p.mal for p in partes.values())
         or consumidor.gravedad == "mal"
@@ -260,10 +241,10 @@ def lista(recursos: Todo) -> Viva:
         }
     },
 )
-def metricas(recursos: Todo, ahora: Ahora) -> Response:
+def metricas(recursos: Todo, presenta: Presenta, ahora: Ahora) -> Response:
     """Return the metrics of this process and of the consumers."""
     vista = ConsumersView.of(recursos.vigia.look(), POSTGRES)
-    recursos.metricas.consumidores(vista, ahora, ZoneInfo(recursos.settings.zona_horaria))
+    recursos.metricas.consumidores(vista, ahora, presenta.zona)
     return Response(recursos.metricas.texto(), media_type=TIPO_METRICAS)
 
 
@@ -303,12 +284,7 @@ def auditoria(
     filas = recursos.auditoria.latest(limite + 1, antes_de)
     pagina = filas[:limite]
     return Anotaciones(
-        elementos=[
-            AnotacionAuditoria.model_validate(
-                {c: getattr(f, c) for c in AnotacionAuditoria.model_fields}
-            )
-            for f in pagina
-        ],
+        elementos=pagina,
         siguiente=pagina[-1].id if len(filas) > limite else None,
     )
 
@@ -355,46 +331,46 @@ def modelo_de(parte: PartHealth, latidos: Heartbeats | None) -> ModeloSalud:
     )
 
 
-def _consumidor(vista: ConsumersView, ahora: datetime, zona: ZoneInfo) -> ConsumidorSalud:
+def _consumidor(vista: ConsumersView, ahora: datetime, presenta: Presentacion) -> ConsumidorSalud:
     """Return how the consumers are; with PostgreSQL away, that nothing is known."""
-    diagnostico, ultima = vista.judge(ahora, zona), vista.ultima
-    salud = ConsumidorSalud(
+    diagnostico = vista.judge(ahora, presenta.zona)
+    sabido: dict[str, Any] = {}
+    if vista.retraso is not None and not vista.topic_hidden:
+        sabido["lecturas_esperando"] = vista.retraso.total
+        sabido["espera_mas_antigua"] = presenta.hora_o_nada(vista.retraso.mas_antigua)
+    if (ultima := vista.ultima) is not None:
+        sabido["ultima_escritura"] = presenta.hora(ultima.procesada)
+        sabido["antiguedad_s"] = seconds_since(ultima.procesada, ahora)
+        sabido["ultimo_consumo"] = presenta.hora(ultima.consumo)
+        sabido["version_modelo"] = ultima.version_modelo
+    return ConsumidorSalud(
         estado=diagnostico.estado,
         gravedad=diagnostico.gravedad,
         texto=sin_direcciones(diagnostico.texto),
-        desde=diagnostico.desde and diagnostico.desde.astimezone(zona),
-        consumidores=_each(vista, zona),
+        desde=presenta.hora_o_nada(diagnostico.desde),
+        consumidores=_each(vista, presenta),
+        **sabido,
     )
-    if vista.retraso is not None and not vista.topic_hidden:
-        antigua = vista.retraso.mas_antigua
-        salud.lecturas_esperando = vista.retraso.total
-        salud.espera_mas_antigua = antigua and antigua.astimezone(zona)
-    if ultima is not None:
-        salud.ultima_escritura = ultima.procesada.astimezone(zona)
-        salud.antiguedad_s = seconds_since(ultima.procesada, ahora)
-        salud.ultimo_consumo = ultima.consumo.astimezone(zona)
-        salud.version_modelo = ultima.version_modelo
-    return salud
 
 
-def _each(vista: ConsumersView, zona: ZoneInfo) -> list[UnConsumidor]:
+def _each(vista: ConsumersView, presenta: Presentacion) -> list[UnConsumidor]:
     if vista.latidos is None:
         return []
     vivos = vista.latidos.vivos()
     return [
         UnConsumidor(
             vivo=fila in vivos,
-            desde=fila.desde.astimezone(zona),
-            ultima_senal=fila.latido.astimezone(zona),
-            fin=fila.fin and fila.fin.astimezone(zona),
+            desde=presenta.hora(fila.desde),
+            ultima_senal=presenta.hora(fila.latido),
+            fin=presenta.hora_o_nada(fila.fin),
             particiones=list(fila.particiones),
             lecturas=fila.lecturas,
-            ultimo_lote=fila.ultimo_lote and fila.ultimo_lote.astimezone(zona),
+            ultimo_lote=presenta.hora_o_nada(fila.ultimo_lote),
             version_modelo=fila.version_modelo or None,
             modelo_rechazado=fila.modelo_rechazado or None,
             rechazo=sin_direcciones(fila.rechazo) or None,
             espera=sin_direcciones(fila.espera) or None,
-            espera_desde=fila.espera_desde and fila.espera_desde.astimezone(zona),
+            espera_desde=presenta.hora_o_nada(fila.espera_desde),
         )
         for fila in vista.latidos.filas
     ]

@@ -39,7 +39,6 @@ def weekday_bars(counts: Sequence[int], palette: Palette) -> Figure:
 def _bars_with_counts(
     counts: Mapping[str, int], palette: Palette, colours: Sequence[str] = ()
 ) -> Figure:
-    """Return horizontal bars with their values, from the top."""
     figure = shared.themed_figure(palette, 300, margin_t=12, hovermode="closest", showlegend=False)
     figure.add_bar(
         x=list(counts.values()), y=list(counts), orientation="h",

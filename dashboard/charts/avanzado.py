@@ -81,10 +81,8 @@ def correlations(
 def detector_scores(rows: ApiRows, one: str, other: str, palette: Palette) -> Figure:
     """Return anomalies by the score of two detectors, with the region where each one alarms.
 
-    Parameters
-    ----------
-    rows : sequence
-        Rows of ``/puntuaciones``: ``detectores`` by name, None = not ready, which is left out.
+    ``rows``: rows of ``/puntuaciones``: ``detectores`` by name, None = not ready, which is left
+    out.
     """
     figure = shared.themed_figure(palette, 400)
     low, high = _SCORES
@@ -103,10 +101,7 @@ def detector_scores(rows: ApiRows, one: str, other: str, palette: Palette) -> Fi
 def against_expected(rows: ApiRows, palette: Palette) -> Figure:
     """Return anomalies by expected and consumed kWh, with the region of a spike and equality.
 
-    Parameters
-    ----------
-    rows : sequence of Anomalia
-        Those without an expected consumption are left out.
+    ``rows``: those without an expected consumption are left out.
     """
     figure = shared.themed_figure(palette, 400)
     points = [

@@ -57,7 +57,6 @@ def consumption(points: ApiRows, before: ApiRows, days_before: int, palette: Pal
 
 
 def _range_buttons(palette: Palette) -> dict[str, Any]:
-    """Return the range buttons, which stand above the figure."""
     buttons = [
         {"count": days, "label": name, "step": "day", "stepmode": "backward"}
         for days, name in ((1, "24 h"), (3, "3 d"), (7, "7 d"), (14, "14 d"))
@@ -99,10 +98,7 @@ def _add_anomalies(figure: Figure, points: ApiRows, palette: Palette) -> None:
 def day_map(cells: ApiRows, palette: Palette) -> Figure:
     """Return hour × day: how much was consumed, and a mark where it was anomalous.
 
-    Parameters
-    ----------
-    cells : sequence
-        ``fecha``, ``hora``, ``consumo_kwh``, ``severidad``; a missing hour is a hole.
+    ``cells``: ``fecha``, ``hora``, ``consumo_kwh``, ``severidad``; a missing hour is a hole.
     """
     kwh = {(cell["hora"], cell["fecha"]): cell["consumo_kwh"] for cell in cells}
     days = sorted({day for _, day in kwh})
@@ -141,12 +137,8 @@ def week_map(cells: ApiRows, palette: Palette) -> Figure:
 def load_profile(profile: Mapping[str, Any], day_class: str, palette: Palette) -> Figure:
     """Return the load profile of one kind of day: now, before, peers, and the usual band.
 
-    Parameters
-    ----------
-    profile : mapping
-        ``franjas``, ``ahora``, ``antes`` and ``pares`` of ``/perfil``.
-    day_class : str
-        'laborable' or 'fin_de_semana'.
+    ``profile``: ``franjas``, ``ahora``, ``antes`` and ``pares`` of ``/perfil``. ``day_class``:
+    'laborable' or 'fin_de_semana'.
     """
 
     def of_class(field: str) -> list[Mapping[str, Any]]:
@@ -173,12 +165,8 @@ def load_profile(profile: Mapping[str, Any], day_class: str, palette: Palette) -
 def contribution_waterfall(explanation: ApiRows, score: float, palette: Palette) -> Figure:
     """Return how the detectors' contributions add up to the whole alarm.
 
-    Parameters
-    ----------
-    explanation : sequence
-        ``detector`` and ``aporte``, its share of the alarm, 0 to 1.
-    score : float
-        Score of the reading, 0 to 1, for the title of the total.
+    ``explanation``: ``detector`` and ``aporte``, its share of the alarm, 0 to 1. ``score``: score
+    of the reading, 0 to 1, for the title of the total.
     """
     own = [row for row in explanation if (row["aporte"] or 0) > 0]
     shares = [100 * row["aporte"] for row in own]

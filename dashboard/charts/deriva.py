@@ -65,11 +65,8 @@ def distances(columns: ApiRows, palette: Palette) -> Figure:
 def distances_over_time(reports: ApiRows, palette: Palette) -> Figure:
     """Return how near its threshold each column was in each drift report, marked where beyond.
 
-    Parameters
-    ----------
-    reports : sequence
-        Rows of ``/api/deriva/historial``, oldest first. A column without a distance, or without
-        a threshold, is a hole.
+    ``reports``: rows of ``/api/deriva/historial``, oldest first. A column without a distance, or
+    without a threshold, is a hole.
     """
     dates = shared.wall_times(shared.column(reports, "fecha"))
     relative: dict[str, dict[str, float | None]] = {}
@@ -105,6 +102,5 @@ def distances_over_time(reports: ApiRows, palette: Palette) -> Figure:
 
 
 def _relative(one: Mapping[str, Any]) -> float | None:
-    """Return a column's distance over its threshold."""
     distance, threshold = one.get("estadistico"), one.get("umbral")
     return distance / threshold if distance is not None and threshold else None

@@ -32,11 +32,8 @@ def _line_styles(palette: Palette) -> list[tuple[str, str, float]]:
 def all_months(months: ApiRows, palette: Palette) -> Figure:
     """Return bars of all customers' months with their anomalies as a line.
 
-    Parameters
-    ----------
-    months : sequence
-        ``mes_str``, ``completo``, ``consumo_total`` and ``anomalias_detectadas``, oldest first;
-        the names of those that are not whole end with "*".
+    ``months``: ``mes_str``, ``completo``, ``consumo_total`` and ``anomalias_detectadas``, oldest
+    first; the names of those that are not whole end with "*".
     """
     right_axis = {
         "overlaying": "y", "side": "right", "showgrid": False, "rangemode": "tozero",
@@ -61,10 +58,7 @@ def all_months(months: ApiRows, palette: Palette) -> Figure:
 def year_before(months: ApiRows, palette: Palette) -> Figure:
     """Return bars of each month beside the same month of the year before.
 
-    Parameters
-    ----------
-    months : sequence
-        ``mes_str``, ``actual`` and ``anterior`` (``consumo_total`` or None), oldest first.
+    ``months``: ``mes_str``, ``actual`` and ``anterior`` (``consumo_total`` or None), oldest first.
     """
     figure = shared.themed_figure(palette, barmode="group", bargap=shared.bar_gap(len(months)))
     for field, name, colour in (
@@ -109,10 +103,7 @@ def years(months: ApiRows, field: str, title: str, palette: Palette) -> Figure:
 def night_and_peak(months: ApiRows, palette: Palette) -> Figure:
     """Return what a customer consumes in an hour of the night and of the peak, month by month.
 
-    Parameters
-    ----------
-    months : sequence
-        Rows of ``/api/consumos/meses``, oldest first; None = not known.
+    ``months``: rows of ``/api/consumos/meses``, oldest first; None = not known.
     """
     figure = shared.themed_figure(palette)
     shared.add_months(figure, months, (

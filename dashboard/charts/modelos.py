@@ -79,12 +79,7 @@ def _role_colour(version: Mapping[str, Any], palette: Palette) -> str:
 def group_members(versions: ApiRows, group: str) -> list[str]:
     """Return the members of a group that some version was measured on, in their order.
 
-    Parameters
-    ----------
-    versions : sequence
-        Rows of ``/api/modelos``.
-    group : str
-        One of ``METRIC_GROUPS``.
+    ``versions``: rows of ``/api/modelos``. ``group``: one of ``METRIC_GROUPS``.
 
     Examples
     --------
@@ -117,12 +112,8 @@ def _metric(version: Mapping[str, Any], group: str, member: str) -> float | None
 def head_to_head(versions: ApiRows, group: str, palette: Palette) -> Figure:
     """Return a group of metrics as bars, one colour a version.
 
-    Parameters
-    ----------
-    versions : sequence
-        Up to ``MAX_VERSIONS`` rows of ``/api/modelos``; the first one in full colour.
-    group : str
-        One of ``METRIC_GROUPS``.
+    ``versions``: up to ``MAX_VERSIONS`` rows of ``/api/modelos``; the first one in full colour.
+    ``group``: one of ``METRIC_GROUPS``.
     """
     members = group_members(versions, group)
     height = 90 + (12 + 12 * len(versions)) * max(len(members), 3)
@@ -169,10 +160,7 @@ def shadow_matrix(pairs: ApiRows, palette: Palette) -> Figure:
 def shadow_scores(rows: ApiRows, palette: Palette) -> Figure:
     """Return readings by both scores, in the colour that the challenger gives them.
 
-    Parameters
-    ----------
-    rows : sequence
-        Rows of ``/api/modelos/sombra``.
+    ``rows``: rows of ``/api/modelos/sombra``.
     """
     figure = shared.themed_figure(palette, 380)
     figure.add_scatter(

@@ -207,12 +207,8 @@ def add_severity_points(
 ) -> None:  # fmt: skip
     """Add readings as points, one colour and shape a severity; each says whose and when it is.
 
-    Parameters
-    ----------
-    points : sequence of tuple
-        Where each one lies, and its row.
-    field : str
-        The field of the row that holds its severity.
+    ``points``: where each one lies, and its row. ``field``: the field of the row that holds its
+    severity.
     """
     for severity in ("normal", *texts.ANOMALY_SEVERITIES):
         own = [point for point in points if point[2][field] == severity]
@@ -236,12 +232,8 @@ def add_months(
 ) -> None:  # fmt: skip
     """Add a line with marks for each series, month by month; what is not known is a gap.
 
-    Parameters
-    ----------
-    series : iterable of (field, name, colour, symbol)
-        What to draw.
-    factor : float
-        What the values are multiplied by.
+    ``series`` (field, name, colour, symbol): what to draw. ``factor``: what the values are
+    multiplied by.
     """
     months = [texts.short_month(row["mes_str"]) for row in rows]
     for field, name, colour, symbol in series:
@@ -257,10 +249,7 @@ def add_months(
 def severity_series(rows: ApiRows, palette: Palette) -> Figure:
     """Return stacked bars of anomalies by day, one colour a severity.
 
-    Parameters
-    ----------
-    rows : sequence
-        Rows with ``momento`` and ``anomalias`` by severity.
+    ``rows``: rows with ``momento`` and ``anomalias`` by severity.
     """
     figure = themed_figure(palette, barmode="stack", legend_traceorder="normal")
     days = wall_times(column(rows, "momento"))

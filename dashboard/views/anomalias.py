@@ -50,7 +50,6 @@ def _nothing_found(what: str) -> None:
 
 
 def _list(filters: AnomalyFilters) -> None:
-    """Draw the list, and what is chosen in it."""
     order = choose_one("Orden", _ORDERS, "orden")
     params = filters.params() | {"orden": _ORDERS[order]}
     if filters.range.days <= _max_days_added_up(filters):
@@ -83,7 +82,6 @@ def _max_days_added_up(filters: AnomalyFilters) -> int:
 
 
 def _distributions(filters: AnomalyFilters) -> None:
-    """Draw how the anomalies are spread: over days, types, severities, hours and weekdays."""
     params = filters.params()
     pending, series = fetch_all(
         api_request("/api/anomalias/distribuciones", **params),
@@ -117,7 +115,6 @@ def _distributions(filters: AnomalyFilters) -> None:
 
 
 def _incidents(filters: AnomalyFilters) -> None:
-    """Draw anomalies in a row as one incident."""
     limit = _max_days_added_up(filters)
     if filters.range.days > limit:
         ui.empty("Son demasiados días", f"Las incidencias se ven de {limit} días como mucho.")

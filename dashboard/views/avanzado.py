@@ -36,7 +36,6 @@ def draw_avanzado() -> None:
 
 
 def _compare() -> None:
-    """Draw some customers side by side."""
     ranking, others = fetch_all(
         api_request("/api/clientes/ranking", limite=_MAX_CUSTOMERS),
         api_request("/api/clientes", limite=_KNOWN),
@@ -90,7 +89,6 @@ def mean_days(
 
 
 def _days(rows: list[dict[str, Any]], variable: str) -> None:
-    """Draw days, spread and likeness of the chosen customers."""
     field, title = _VARIABLES[variable]
     st.subheader(f"{variable}, últimos {_DAYS} días", anchor=False)
     ui.figure(f"{variable} de los clientes elegidos", charts.day_lines, rows, field, title)
@@ -187,7 +185,6 @@ def judged_by(row: Mapping[str, Any], *detectors: str) -> bool:
 
 
 def _thresholds() -> None:
-    """Draw how many alerts another threshold would have given."""
     answer = fetch("/api/anomalias/histograma")
     days, today = answer["dias"], answer["umbrales"]
     alerts = alerts_by_threshold(answer["cuentas"])

@@ -87,7 +87,6 @@ def _results(rows: list[dict[str, Any]], title: str, chosen: str | None) -> None
 
 
 def _customer(customer: str) -> None:
-    """Draw one customer."""
     figures, known = fetch_all(
         api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
         api_request("/api/clientes", buscar=customer, limite=_RESULTS),
@@ -149,7 +148,6 @@ def _figures(summary: dict[str, Any]) -> None:
 
 
 def _consumption(customer: str, last: date) -> None:
-    """Draw consumption with its band, and hour × day."""
     days = choose_range("c_", last, _MAX_DAYS_WITH_BAND)
     behind = st.toggle(
         "Periodo anterior por detrás", value=True, key="anterior", bind="query-params"
@@ -178,7 +176,6 @@ def _consumption(customer: str, last: date) -> None:
 def _hours(
     customer: str, days: DayRange, hours: list[dict[str, Any]], previous: list[dict[str, Any]]
 ) -> None:
-    """Draw consumption hour by hour."""
     if not hours:
         ui.empty("Sin lecturas en esos días", "Elija otro periodo.")
         return
@@ -234,7 +231,6 @@ def _anomalies(customer: str) -> None:
 
 
 def _verdicts(customer: str) -> None:
-    """Draw what people have said of the customer's anomalies."""
     rows = fetch_rows("/api/anomalias/veredictos", propietario_id=customer)
     if rows:
         ui.table(rows, _VERDICT_COLUMNS)

@@ -87,7 +87,6 @@ def _traffic_light(report: Mapping[str, Any]) -> None:
 
 
 def _columns(columns: Sequence[Mapping[str, Any]]) -> None:
-    """Draw how far every column has moved, and which way those that did."""
     st.subheader("Rasgos", anchor=False)
     ui.figure("Distancia de cada rasgo y su umbral", charts.distances, columns)
     moved = [column for column in columns if column.get("movida")]
@@ -99,7 +98,6 @@ def _columns(columns: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _compared(summary: Mapping[str, Any]) -> None:
-    """Draw how many readings were compared, and what could not be."""
     sentences = []
     if summary.get("filas_actual") and summary.get("filas_referencia"):
         sentences.append(

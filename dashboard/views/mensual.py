@@ -113,7 +113,6 @@ def _everybody(months: list[dict[str, Any]]) -> None:
 
 
 def _ranking(months: list[dict[str, Any]]) -> None:
-    """Draw who consumed most, or had most anomalies, in a month."""
     st.subheader("Clasificación del mes", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         month = st.selectbox(
@@ -132,7 +131,6 @@ def _ranking(months: list[dict[str, Any]]) -> None:
 
 
 def _customer() -> None:
-    """Draw one customer's months."""
     st.subheader("Un cliente, mes a mes", anchor=False)
     name = st.text_input(
         "Cliente",
@@ -203,10 +201,7 @@ def _customer_figures(answer: dict[str, Any], months: int) -> None:
 def _day_by_day(name: str, months: list[str]) -> None:
     """Draw how chosen months of a customer add up, day by day.
 
-    Parameters
-    ----------
-    months : list of str
-        Those that can be chosen, newest first.
+    ``months``: those that can be chosen, newest first.
     """
     if not months:
         return

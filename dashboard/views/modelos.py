@@ -49,7 +49,6 @@ def draw_modelos() -> None:
 
 
 def _versions(answer: dict[str, Any]) -> None:
-    """Draw the versions, and what can be done with them."""
     versions = answer["elementos"]
     if not versions:
         ui.empty(
@@ -308,7 +307,6 @@ def _confirm(path: str, what: str, champion: int | None, reasons: list[str]) -> 
 
 
 def _score_change(row: Mapping[str, Any]) -> str:
-    """Return how much higher the challenger's score is."""
     more = row["score_aspirante"] - row["score_campeon"]
     return f"{'+' if more > 0 else '−' if more < 0 else ''}{texts.number(abs(more), 2)}"
 
@@ -323,7 +321,6 @@ _SHADOW_COLUMNS = (
 
 
 def _shadow(answer: dict[str, Any]) -> None:
-    """Draw what the challenger in shadow would have said."""
     total = answer["lecturas"]
     if not total:
         ui.empty(
@@ -353,7 +350,6 @@ def _shadow(answer: dict[str, Any]) -> None:
 
 
 def _history(runs: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the runs of the retraining job."""
     if not runs:
         ui.empty(
             "Ningún reentrenamiento todavía",

@@ -59,7 +59,6 @@ def draw_principal() -> None:
 
 
 def _week(summary: dict[str, Any]) -> None:
-    """Draw the figures of the week."""
     if summary["ultima_lectura"] is None:
         ui.empty(
             "Todavía no hay lecturas",
@@ -95,7 +94,6 @@ def _week(summary: dict[str, Any]) -> None:
 
 @st.fragment(run_every=_LIVE_EVERY_S)
 def _live() -> None:
-    """Draw the newest anomalies, asked for again by itself."""
     with ui.section("vivo"):
         rows = fetch_rows(_LATEST, limite=_LIVE_ROWS)
         if not rows:
@@ -113,7 +111,6 @@ def _live() -> None:
 
 
 def _suspects(rows: list[dict[str, Any]]) -> None:
-    """Draw the customers under most suspicion, each with its reasons."""
     if not rows:
         ui.empty("Ningún cliente bajo sospecha", "Es una buena noticia: nadie acumula indicios.")
     for row in rows:
@@ -152,7 +149,6 @@ def _suspect_figures(row: dict[str, Any]) -> str:
 
 @st.fragment(run_every=_LIVE_EVERY_S)
 def _health() -> None:
-    """Draw how every part of the system is, asked for again by itself."""
     with ui.section("salud"):
         health = fetch("/salud")
         level, text = health_summary(health)

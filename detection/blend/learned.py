@@ -57,21 +57,13 @@ class LearnedBlend:
     behind. So the records (``STANDALONE_RECORDS``) speak for themselves where they are rare: the
     rarest of what the trees and the records say counts (L. H. C. Tippett, "The Methods of
     Statistics", 1931), and its own tail makes it a frequency again.
-
-    Parameters
-    ----------
-    arboles : FlatBoostedTrees
-        Over ``COLUMNAS``.
-    colas : tuple of EmpiricalTail
-        Tails on clean readings of customers that the trees did not learn from: of the trees'
-        scores, then of each record.
-    cola : EmpiricalTail
-        Tail of the rarest of them, as ``-log p``.
     """
 
-    arboles: FlatBoostedTrees
+    arboles: FlatBoostedTrees  # over ``COLUMNAS``
+    # Tails on clean readings of customers that the trees did not learn from: of the trees' scores,
+    # then of each record.
     colas: tuple[EmpiricalTail, ...]
-    cola: EmpiricalTail
+    cola: EmpiricalTail  # tail of the rarest of them, as ``-log p``
 
     def log_p(self, columnas: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log tail probabilities (n,) of rows; NaN = not ready."""

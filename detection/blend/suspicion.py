@@ -55,10 +55,8 @@ clean ones: the development half of Swiss households, scored by blends that neve
 def probability(evidencia_horas: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how probable (n,) it is, 0 to 1, that there is something to be found at a customer's.
 
-    Parameters
-    ----------
-    evidencia_horas : ndarray (n,), h
-        Evidence without its division: hours of score 1 that it is worth today, >= 0.
+    ``evidencia_horas`` (n,), h: evidence without its division: hours of score 1 that it is worth
+    today, >= 0.
 
     Examples
     --------

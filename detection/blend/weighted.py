@@ -55,32 +55,18 @@ OFFLINE = TIPOS.index(TipoAnomalia.MODELO_OFFLINE)
 
 
 class Arrivals(NamedTuple):
-    """Readings of a chunk in order of arrival, and where their state is.
+    """Readings of a chunk in order of arrival, and where their state is."""
 
-    Parameters
-    ----------
-    fila : ndarray (n,), int64
-        Row of the rings whose past each reading is compared with.
-    propia : ndarray (n,), int64
-        Its customer's own row; another one only for a reading that comes very late.
-    hora : ndarray (n,), int64
-        Absolute hours.
-    repetida : ndarray (n,), bool
-        The customer had that same value already: what was decided then stands.
-    ensena : ndarray (n,), bool
-        The online model may learn from the reading: it has not seen it before.
-    particion : ndarray (n,), int64
-        Row of the online model's state.
-    rasgos : ndarray (n, F), float32
-    """
-
-    fila: NDArray[np.int64]
+    fila: NDArray[np.int64]  # (n,): row of the rings whose past each reading is compared with
+    # (n,): its customer's own row; another one only for a reading that comes very late.
     propia: NDArray[np.int64]
-    hora: NDArray[np.int64]
+    hora: NDArray[np.int64]  # (n,): absolute hours
+    # (n,): the customer had that same value already: what was decided then stands.
     repetida: NDArray[np.bool_]
+    # (n,): the online model may learn from the reading: it has not seen it before.
     ensena: NDArray[np.bool_]
-    particion: NDArray[np.int64]
-    rasgos: NDArray[np.float32]
+    particion: NDArray[np.int64]  # (n,): row of the online model's state
+    rasgos: NDArray[np.float32]  # (n, F)
 
     def part(self, trozo: slice) -> Arrivals:
         """Return some of the readings, as views."""
@@ -91,20 +77,13 @@ class Votes(NamedTuple):
     """What all detectors measured on a chunk; the second axis is the registry's order.
 
     The online model's column is filled while blending.
-
-    Parameters
-    ----------
-    exceso : ndarray (n, d), float32
-    dispara : ndarray (n, d), bool
-    con_referencia : ndarray (n,), bool
-    aprendida : ndarray (n,), float64
-        Log tail probability that the learned blend gives each reading; NaN = not ready, or there
-        is no learned blend.
     """
 
-    exceso: NDArray[np.float32]
-    dispara: NDArray[np.bool_]
-    con_referencia: NDArray[np.bool_]
+    exceso: NDArray[np.float32]  # (n, d)
+    dispara: NDArray[np.bool_]  # (n, d)
+    con_referencia: NDArray[np.bool_]  # (n,)
+    # (n,): log tail probability that the learned blend gives each reading; NaN = not ready, or
+    # there is no learned blend.
     aprendida: NDArray[np.float64]
 
 
@@ -168,13 +147,8 @@ class _Settings(NamedTuple):
 class WeightedBlend:
     """The transparent blend described at the top of this file.
 
-    Parameters
-    ----------
-    params : Params
-    calibraciones : sequence of Calibracion
-        One a detector, in the registry's order.
-    online_tail : EmpiricalTail, optional
-        Tail of the online model's scores; without it the model learns but has no vote.
+    ``calibraciones``: one a detector, in the registry's order. ``online_tail``: tail of the online
+    model's scores; without it the model learns but has no vote.
     """
 
     def __init__(

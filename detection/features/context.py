@@ -20,23 +20,14 @@ from detection.params import Params
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A chunk of readings with their past, and what is computed of it once for all detectors.
-
-    Parameters
-    ----------
-    windows : Windows
-    reference : Reference
-    days : DaySummaries
-    rasgos : ndarray (n, F), float32
-        The models' features (``hourly.RASGOS``), in [0, 1]; a row of NaN = not ready.
-    inusuales : ndarray (n, 4), float32
-        Which two of them stray most (``most_unusual``), for the models' sentences.
-    """
+    """A chunk of readings with their past, and what is computed of it once for all detectors."""
 
     windows: Windows
     reference: Reference
     days: DaySummaries
+    # (n, F): the models' features (``hourly.RASGOS``), in [0, 1]; a row of NaN = not ready.
     rasgos: NDArray[np.float32]
+    # (n, 4): which two of them stray most (``most_unusual``), for the models' sentences.
     inusuales: NDArray[np.float32]
 
     def __len__(self) -> int:

@@ -57,22 +57,13 @@ _EMPTY: Mapping[str, float] = {
 
 
 class VerdictRing(NamedTuple):
-    """What was decided, for the compiled loops.
+    """What was decided, for the compiled loops."""
 
-    Parameters
-    ----------
-    veredictos : ndarray (c, HORAS_ANILLO), uint16
-    ultimo : ndarray (c,), int64
-        Newest hour with a verdict.
-    ganancia_dia : ndarray (c, DIAS_ANILLO), int32
-        Sum of ``GAIN`` by UTC day.
-    cuenta_dia : ndarray (c, DIAS_ANILLO, COUNTED + 1), int8
-        Readings by UTC day that met each counted definition; at last, all with a reference.
-    """
-
-    veredictos: NDArray[np.uint16]
-    ultimo: NDArray[np.int64]
-    ganancia_dia: NDArray[np.int32]
+    veredictos: NDArray[np.uint16]  # (c, HORAS_ANILLO)
+    ultimo: NDArray[np.int64]  # (c,): newest hour with a verdict
+    ganancia_dia: NDArray[np.int32]  # (c, DIAS_ANILLO): sum of ``GAIN`` by UTC day
+    # (c, DIAS_ANILLO, COUNTED + 1): readings by UTC day that met each counted definition; at last,
+    # all with a reference.
     cuenta_dia: NDArray[np.int8]
 
 
@@ -81,10 +72,7 @@ class HourlyRing:
 
     The arrays are replaced when they grow: take them anew after ``add``.
 
-    Parameters
-    ----------
-    capacidad : int
-        Rows to begin with; they grow as customers come.
+    ``capacidad``: rows to begin with; they grow as customers come.
 
     Examples
     --------

@@ -28,23 +28,18 @@ class DaySummaries(NamedTuple):
 
     Day 0 is the last 24 hours. Each such day has every hour of day once, and seven of them every
     weekday once, so days compare without a calendar. NaN = the day lacks too many readings.
-
-    Parameters
-    ----------
-    total_kwh, minimo_kwh, maximo_kwh, noche_kwh : ndarray (n, 28), float32
-        Mean of the day's hours times 24; its lowest and its highest hour; mean of its night hours.
-    ceros : ndarray (n, 28), int16
-        Hours that read zero.
-    perfil_reciente, perfil_pasado : ndarray (n, 24), float32
-        Mean by hour of day of days 0-3, and of days 7-27. Column c is local hour
-        ``(hora_local + 1 + c) % 24``: time runs from left to right and ends with the reading's.
     """
 
+    # total_kwh, minimo_kwh, maximo_kwh, noche_kwh: (n, 28); mean of the day's hours times 24; its
+    # lowest and its highest hour; mean of its night hours.
     total_kwh: NDArray[np.float32]
     minimo_kwh: NDArray[np.float32]
     maximo_kwh: NDArray[np.float32]
     noche_kwh: NDArray[np.float32]
-    ceros: NDArray[np.int16]
+    ceros: NDArray[np.int16]  # (n, 28): hours that read zero
+    # perfil_reciente, perfil_pasado: (n, 24); mean by hour of day of days 0-3, and of days 7-27.
+    # Column c is local hour ``(hora_local + 1 + c) % 24``: time runs from left to right and ends
+    # with the reading's.
     perfil_reciente: NDArray[np.float32]
     perfil_pasado: NDArray[np.float32]
 

@@ -13,22 +13,13 @@ from detection.params import DIAS_VENTANA, Params
 
 
 class Reference(NamedTuple):
-    """What is expected of readings, and how it varies.
+    """What is expected of readings, and how it varies."""
 
-    Parameters
-    ----------
-    media_kwh, sigma_kwh : ndarray (n,), float64
-        Mean and sample standard deviation; NaN = too little history.
-    dias : ndarray (n,), int16
-        Readings behind them.
-    clase : ndarray (n,), int8
-        0 = every day, 1 = weekdays only, 2 = weekends only.
-    """
-
+    # media_kwh, sigma_kwh: (n,); mean and sample standard deviation; NaN = too little history.
     media_kwh: NDArray[np.float64]
     sigma_kwh: NDArray[np.float64]
-    dias: NDArray[np.int16]
-    clase: NDArray[np.int8]
+    dias: NDArray[np.int16]  # (n,): readings behind them
+    clase: NDArray[np.int8]  # (n,): 0 = every day, 1 = weekdays only, 2 = weekends only
 
 
 def make_reference(windows: Windows, params: Params) -> Reference:

@@ -13,24 +13,16 @@ from detection.params import HORAS_VENTANA
 
 
 class Windows(NamedTuple):
-    """A chunk of readings with their past.
+    """A chunk of readings with their past."""
 
-    Parameters
-    ----------
-    consumo_kwh : ndarray (n,), float64
-        The readings.
-    ventana : ndarray (n, 673), float32
-        The 672 hours before each, oldest first, and the reading itself last; NaN = no reading.
-    hora_local : ndarray (n,), int64
-        Absolute local hour of each reading.
-    salto_indice, salto_horas : ndarray (n,), int64
-        First column with the reading's own offset from UTC, and by how much that is more than
-        the offset before it; see ``same_hour``. 0 = the clock did not change in the window.
-    """
-
-    consumo_kwh: NDArray[np.float64]
+    consumo_kwh: NDArray[np.float64]  # (n,): the readings
+    # (n, 673): the 672 hours before each, oldest first, and the reading itself last; NaN = no
+    # reading.
     ventana: NDArray[np.float32]
-    hora_local: NDArray[np.int64]
+    hora_local: NDArray[np.int64]  # (n,): absolute local hour of each reading
+    # salto_indice, salto_horas: (n,); first column with the reading's own offset from UTC, and by
+    # how much that is more than the offset before it; see ``same_hour``. 0 = the clock did not
+    # change in the window.
     salto_indice: NDArray[np.int64]
     salto_horas: NDArray[np.int64]
 

@@ -18,25 +18,17 @@ from detection.models.heap_trees import FittedTree, HeapTrees, Wording, checked_
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-MAX_DEPTH = 10
+_MAX_DEPTH = 10
 """Levels of a tree. By hand, 2026-11-24: training grows 6."""
 _WORDING = Wording("clasificador", "columnas")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatBoostedTrees:
-    """Boosted trees for two classes, ready to score.
+    """Boosted trees for two classes, ready to score."""
 
-    Parameters
-    ----------
-    trees : HeapTrees
-        A leaf adds to the score.
-    base : float
-        Score before any tree.
-    """
-
-    trees: HeapTrees
-    base: float
+    trees: HeapTrees  # a leaf adds to the score
+    base: float  # score before any tree
 
     @staticmethod
     def from_sklearn(
@@ -45,17 +37,10 @@ class FlatBoostedTrees:
     ) -> FlatBoostedTrees:
         """Return a fitted classifier of two classes as flat arrays.
 
-        Parameters
-        ----------
-        clasificador : HistGradientBoostingClassifier
-        cajas : sequence of ndarray, optional
-            Where it learnt from boxes instead of values: the highest value of each box but the
-            last, one rising array for each column. The trees returned take values.
-
-        Raises
-        ------
-        ModeloInvalidoError
-            It is not fitted, has more classes, looks at categories, or its trees are too deep.
+        ``cajas``: where it learnt from boxes instead of values: the highest value of each box but
+        the last, one rising array for each column. The trees returned take values.
+        ``ModeloInvalidoError``: it is not fitted, has more classes, looks at categories, or its
+        trees are too deep.
         """
         if not hasattr(clasificador, "_predictors"):
             raise ModeloInvalidoError("el clasificador no está entrenado")
@@ -66,7 +51,7 @@ class FlatBoostedTrees:
             [_fitted_tree(nodos, cajas) for nodos in arboles],
             int(clasificador.n_features_in_),
             max(int(nodos["depth"].max()) for nodos in arboles),
-            MAX_DEPTH,
+            _MAX_DEPTH,
             _WORDING,
         )
         return FlatBoostedTrees(trees, float(clasificador._baseline_prediction[0, 0]))
@@ -76,10 +61,7 @@ class FlatBoostedTrees:
 
         NaN = not ready: the row's first column is NaN.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            The rows have another number of columns.
+        ``ModeloInvalidoError``: the rows have another number of columns.
         """
         salida = self.trees.sums(x, self.base, _WORDING)
         salida[np.isnan(x[:, 0])] = np.nan
@@ -93,12 +75,9 @@ class FlatBoostedTrees:
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> FlatBoostedTrees:
         """Return the trees of named arrays, every one checked.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            An array is missing, of another type or shape, or out of range.
+        ``ModeloInvalidoError``: an array is missing, of another type or shape, or out of range.
         """
-        trees = HeapTrees.from_arrays(arrays, MAX_DEPTH, _WORDING)
+        trees = HeapTrees.from_arrays(arrays, _MAX_DEPTH, _WORDING)
         base = float(checked_array(arrays, "base", np.float64, 0, _WORDING))
         if not np.isfinite(base):
             raise ModeloInvalidoError("el clasificador tiene cortes u hojas que no son números")

@@ -44,12 +44,7 @@ class OnlineModelDetector:
 class OfflineModelDetector:
     """The isolation forest of the version in use (Liu, Ting & Zhou, ICDM 2008).
 
-    Parameters
-    ----------
-    forest : FlatIsolationForest or None
-        None = there is no version in use, and it is not ready.
-    tail : EmpiricalTail or None
-        Of its scores.
+    ``forest``: None = there is no version in use, and it is not ready. ``tail``: of its scores.
     """
 
     nombre = TipoAnomalia.MODELO_OFFLINE

@@ -31,27 +31,6 @@ would make a float of an unsigned number and a signed one."""
 class TreeStructure:
     """The structure of the trees, the same for every partition.
 
-    Parameters
-    ----------
-    rasgo : ndarray (t, 2**altura - 1), uint32
-        Index into ``rasgos`` that a node looks at.
-    umbral : ndarray (t, 2**altura - 1), float64
-        A value goes left when it is < this: River's own.
-    altura : int
-        Levels below the root, in [1, MAX_HEIGHT].
-    ventana : int
-        Readings learnt between two renewals of the masses, in [1, MAX_WINDOW].
-    semilla : int
-        The seed that River drew them with.
-    rasgos : tuple of str
-        Names of the features, in the order of the columns.
-
-    Attributes
-    ----------
-    corte : ndarray (t, 2**altura - 1), float32
-        ``umbral`` rounded up, for the kernels: no float32 lies between the two, so every
-        comparison of a float32 comes out the same.
-
     Examples
     --------
     >>> rasgo, umbral = np.zeros((3, 7), np.uint32), np.full((3, 7), 0.5)
@@ -59,12 +38,15 @@ class TreeStructure:
     12
     """
 
-    rasgo: NDArray[np.uint32]
+    rasgo: NDArray[np.uint32]  # (t, 2**altura - 1): index into ``rasgos`` that a node looks at
+    # (t, 2**altura - 1): a value goes left when it is < this: River's own.
     umbral: NDArray[np.float64]
-    altura: int
-    ventana: int
-    semilla: int
-    rasgos: tuple[str, ...]
+    altura: int  # levels below the root, in [1, MAX_HEIGHT]
+    ventana: int  # readings learnt between two renewals of the masses, in [1, MAX_WINDOW]
+    semilla: int  # the seed that River drew them with
+    rasgos: tuple[str, ...]  # names of the features, in the order of the columns
+    # (t, 2**altura - 1): ``umbral`` rounded up, for the kernels: no float32 lies between the two,
+    # so every comparison of a float32 comes out the same.
     corte: NDArray[np.float32] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,17 +69,9 @@ def build_trees(
 ) -> TreeStructure:
     """Return trees drawn by River for features in [0, 1].
 
-    Parameters
-    ----------
-    rasgos : tuple of str
-        Names, all different, in the order of the columns.
-    arboles, altura, ventana, semilla : int
-        River's ``n_trees``, ``height``, ``window_size`` and ``seed``.
-
-    Raises
-    ------
-    ValueError
-        A parameter is out of its range.
+    ``rasgos``: names, all different, in the order of the columns. ``arboles``, ``altura``,
+    ``ventana``, ``semilla``: River's ``n_trees``, ``height``, ``window_size`` and ``seed``.
+    ``ValueError``: a parameter is out of its range.
 
     Examples
     --------

@@ -22,24 +22,14 @@ BLOCK = 64
 
 
 class FittedTree(NamedTuple):
-    """One tree as scikit-learn keeps it, node 0 being its root.
+    """One tree as scikit-learn keeps it, node 0 being its root."""
 
-    Parameters
-    ----------
-    izquierda, derecha : ndarray (k,), int
-        Children of a node; < 0 = it is a leaf.
-    rasgo : ndarray (k,), int
-    umbral : ndarray (k,), float64
-        A value goes left when it is <= this.
-    valor : ndarray (k,), float64
-        What the node adds, were it a leaf.
-    """
-
+    # izquierda, derecha: (k,); children of a node; < 0 = it is a leaf.
     izquierda: NDArray[Any]
     derecha: NDArray[Any]
-    rasgo: NDArray[Any]
-    umbral: NDArray[np.float64]
-    valor: NDArray[np.float64]
+    rasgo: NDArray[Any]  # (k,)
+    umbral: NDArray[np.float64]  # (k,): a value goes left when it is <= this
+    valor: NDArray[np.float64]  # (k,): what the node adds, were it a leaf
 
 
 class Wording(NamedTuple):
@@ -51,25 +41,14 @@ class Wording(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeapTrees:
-    """Trees of one depth d, ready to add up.
+    """Trees of one depth d, ready to add up."""
 
-    Parameters
-    ----------
-    rasgo : ndarray (t, 2**d - 1), uint32
-        Column that a node looks at, in [0, n_rasgos).
-    corte : ndarray (t, 2**d - 1), float32
-        A value goes left when it is <= this. scikit-learn's float64 threshold rounded down: no
-        float32 lies between the two, so every comparison comes out the same.
-    hoja : ndarray (t, 2**d), float64
-        What a leaf adds.
-    n_rasgos : int
-        Columns that a row must have.
-    """
-
-    rasgo: NDArray[np.uint32]
+    rasgo: NDArray[np.uint32]  # (t, 2**d - 1): column that a node looks at, in [0, n_rasgos)
+    # (t, 2**d - 1): A value goes left when it is <= this. scikit-learn's float64 threshold rounded
+    # down: no float32 lies between the two, so every comparison comes out the same.
     corte: NDArray[np.float32]
-    hoja: NDArray[np.float64]
-    n_rasgos: int
+    hoja: NDArray[np.float64]  # (t, 2**d): what a leaf adds
+    n_rasgos: int  # columns that a row must have
 
     @staticmethod
     def lay_out(
@@ -77,10 +56,7 @@ class HeapTrees:
     ) -> HeapTrees:
         """Return fitted trees, the deepest of ``profundidad`` levels, as heaps.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            They have more levels than ``maxima``.
+        ``ModeloInvalidoError``: they have more levels than ``maxima``.
         """
         profundidad = max(1, profundidad)
         if profundidad > maxima:
@@ -113,10 +89,7 @@ class HeapTrees:
 
         What comes of a row with NaN means nothing.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            The rows have another number of columns.
+        ``ModeloInvalidoError``: the rows have another number of columns.
         """
         if x.ndim != 2 or x.shape[1] != self.n_rasgos:
             raise ModeloInvalidoError(
@@ -140,10 +113,7 @@ class HeapTrees:
     def from_arrays(arrays: Mapping[str, NDArray[Any]], maxima: int, quien: Wording) -> HeapTrees:
         """Return the trees of named arrays, every one checked.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            An array is missing, of another type or shape, or out of range.
+        ``ModeloInvalidoError``: an array is missing, of another type or shape, or out of range.
         """
         rasgo = checked_array(arrays, "rasgo", np.uint32, 2, quien)
         corte = checked_array(arrays, "corte", np.float32, 2, quien)

@@ -19,7 +19,7 @@ from detection.models.heap_trees import FittedTree, HeapTrees, Wording, checked_
 if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest
 
-MAX_DEPTH = 16
+_MAX_DEPTH = 16
 """Levels of a tree: a forest grown on up to 65 536 rows a tree. By hand, 2026-11-24: a complete
 heap doubles with every level, and scikit-learn's own default (256 rows) needs 8."""
 _WORDING = Wording("bosque", "rasgos")
@@ -28,13 +28,6 @@ _WORDING = Wording("bosque", "rasgos")
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatIsolationForest:
     """An isolation forest, ready to score.
-
-    Parameters
-    ----------
-    trees : HeapTrees
-        A leaf adds to the path length.
-    denominador : float
-        Trees times the average path length of a sample, >= 0.
 
     Examples
     --------
@@ -46,17 +39,15 @@ class FlatIsolationForest:
     True
     """
 
-    trees: HeapTrees
-    denominador: float
+    trees: HeapTrees  # a leaf adds to the path length
+    denominador: float  # trees times the average path length of a sample, >= 0
 
     @staticmethod
     def from_sklearn(forest: IsolationForest) -> FlatIsolationForest:
         """Return a fitted forest as flat arrays.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            It is not fitted, its trees see only a part of the features, or they are too deep.
+        ``ModeloInvalidoError``: it is not fitted, its trees see only a part of the features, or
+        they are too deep.
         """
         from sklearn.ensemble._iforest import _average_path_length
 
@@ -79,29 +70,17 @@ class FlatIsolationForest:
             ],
             int(forest.n_features_in_),
             max(int(a.max_depth) for a in arboles),
-            MAX_DEPTH,
+            _MAX_DEPTH,
             _WORDING,
         )
         media = _average_path_length([forest._max_samples])
         return FlatIsolationForest(trees, float((len(arboles) * media)[0]))
 
     def scores(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the anomaly scores of rows of features, high = more anomalous.
+        """Return the anomaly scores (n,) of rows of features, in (0, 1], high = more anomalous.
 
-        Parameters
-        ----------
-        x : ndarray (n, n_rasgos), float32
-            A row with any NaN is not ready.
-
-        Returns
-        -------
-        ndarray (n,), float64
-            In (0, 1]; NaN = not ready.
-
-        Raises
-        ------
-        ModeloInvalidoError
-            The rows have another number of features than the forest.
+        ``x`` (n, n_rasgos): a row with any NaN is not ready; its score is NaN.
+        ``ModeloInvalidoError``: the rows have another number of features than the forest.
         """
         suma = self.trees.sums(x, 0.0, _WORDING)
         # scikit-learn on one training row: nothing to divide by, and every score is 2**-1.
@@ -118,12 +97,9 @@ class FlatIsolationForest:
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> FlatIsolationForest:
         """Return the forest of named arrays, every one checked.
 
-        Raises
-        ------
-        ModeloInvalidoError
-            An array is missing, of another type or shape, or out of range.
+        ``ModeloInvalidoError``: an array is missing, of another type or shape, or out of range.
         """
-        trees = HeapTrees.from_arrays(arrays, MAX_DEPTH, _WORDING)
+        trees = HeapTrees.from_arrays(arrays, _MAX_DEPTH, _WORDING)
         if not (np.isfinite(trees.corte).all() and trees.hoja.min() >= 0.0):
             raise ModeloInvalidoError("el bosque tiene cortes u hojas que no son números válidos")
         denominador = float(checked_array(arrays, "denominador", np.float64, 0, _WORDING))

@@ -46,11 +46,7 @@ class PartitionStates:
 
     The arrays are replaced when they grow: take them anew after ``add``.
 
-    Parameters
-    ----------
-    trees : TreeStructure
-    capacidad : int
-        Rows to begin with; they grow as partitions come.
+    ``capacidad``: rows to begin with; they grow as partitions come.
 
     Attributes
     ----------
@@ -115,13 +111,8 @@ class PartitionStates:
     def add(self, particion: int, estado: bytes | memoryview | None = None) -> int:
         """Return the row of a partition, which then holds this state and nothing else.
 
-        Parameters
-        ----------
-        particion : int
-            Kafka's number, >= 0.
-        estado : bytes or None
-            What ``dump`` gave; None, bytes of other trees and damaged bytes are a cold start
-            (``decode`` tells which bytes are).
+        ``particion``: Kafka's number, >= 0. ``estado``: what ``dump`` gave; None, bytes of other
+        trees and damaged bytes are a cold start (``decode`` tells which bytes are).
         """
         leido = None if estado is None else self.decode(estado)
         return self.put(particion, leido)
@@ -166,10 +157,7 @@ class PartitionStates:
     def dump(self, particion: int) -> bytes:
         """Return the state of a partition in memory, as ``add`` takes it.
 
-        Raises
-        ------
-        KeyError
-            The partition is not in memory.
+        ``KeyError``: the partition is not in memory.
         """
         fila = self.row(particion)
         if fila < 0:

@@ -21,13 +21,6 @@ class EmpiricalTail:
     p-value (Vovk et al., "Algorithmic Learning in a Random World", 2005), never 0, so a score
     beyond all that was seen counts as once in n + 1 readings and no rarer.
 
-    Parameters
-    ----------
-    scores : ndarray (k,), float64
-        Raw scores, strictly rising, high = more anomalous.
-    log_p : ndarray (k,), float64
-        Natural logarithm of the tail probability at each, falling, <= 0.
-
     Examples
     --------
     >>> tail = EmpiricalTail.fit(np.arange(1000) / 1000)
@@ -35,17 +28,15 @@ class EmpiricalTail:
     0.5
     """
 
-    scores: NDArray[np.float64]
+    scores: NDArray[np.float64]  # (k,): raw scores, strictly rising, high = more anomalous
+    # (k,): natural logarithm of the tail probability at each, falling, <= 0.
     log_p: NDArray[np.float64]
 
     @staticmethod
     def fit(scores: NDArray[np.float64]) -> EmpiricalTail:
         """Return the tail of the raw scores (n,) of clean readings; NaN are left out.
 
-        Raises
-        ------
-        ValueError
-            There is no score at all.
+        ``ValueError``: there is no score at all.
         """
         limpios = np.sort(scores[~np.isnan(scores)])
         n = limpios.size

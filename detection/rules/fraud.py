@@ -4,15 +4,15 @@ Seven signs, each after the way a meter is cheated (Jokar, Arianpoo and Leung, "
 Detection in AMI Using Customers' Consumption Patterns", IEEE Trans. Smart Grid 7(1), 2016, and a
 bypass by night), always against the customer's own 21 days before the last seven:
 
-``NIVEL``      level and minimum have both dropped for days: reported in part (h1, h2, h4)
-``CEROS``      zero hours on several days, where there were none (h3)
-``NOCHE``      nights have dropped, days have not: bypass
-``MINIMO``     the lowest hour has dropped, days have not: the same, where nights vary
-``INVERSION``  the day fits its mirror image better than itself (h6)
-``COPIA``      hours repeat those of the day or the week before: a replayed or frozen register
-``RECORTE``    many hours at one and the same maximum: clipped
+``_NIVEL``      level and minimum have both dropped for days: reported in part (h1, h2, h4)
+``_CEROS``      zero hours on several days, where there were none (h3)
+``_NOCHE``      nights have dropped, days have not: bypass
+``_MINIMO``     the lowest hour has dropped, days have not: the same, where nights vary
+``_INVERSION``  the day fits its mirror image better than itself (h6)
+``_COPIA``      hours repeat those of the day or the week before: a replayed or frozen register
+``_RECORTE``    many hours at one and the same maximum: clipped
 
-A home that is empty keeps its minimum (fridge, standby), so a holiday is no ``NIVEL``.
+A home that is empty keeps its minimum (fridge, standby), so a holiday is no ``_NIVEL``.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from detection.memory.recent_days import PRIMER_DIA_PASADO, past_mean
 from detection.number_format import kwh, numero, porcentaje
 from detection.params import Calibracion, Params
 
-NIVEL, CEROS, NOCHE, INVERSION, COPIA, RECORTE, MINIMO = range(7)
+_NIVEL, _CEROS, _NOCHE, _INVERSION, _COPIA, _RECORTE, _MINIMO = range(7)
 _NOCHE_SIGMAS = 6
-"""Place of the second threshold of ``NOCHE``, behind those of the signs."""
+"""Place of the second threshold of ``_NOCHE``, behind those of the signs."""
 
 _DIAS_PASADOS_MINIMOS = 14
 """Complete days, of the 21, that make a past. By hand, 2026-11-24: two weeks."""
@@ -71,34 +71,34 @@ class Fraude:
         """Return the sign that stands out most, with its numbers."""
         sign, valor, usual, ahora, _ = datos
         dias = params.fraude_dias
-        if sign == NIVEL:
+        if sign == _NIVEL:
             return (
                 f"Sus últimos {dias} días no pasan del {porcentaje(valor)} de su nivel y de su "
                 f"mínimo habituales ({kwh(ahora)} al día frente a {kwh(usual)})."
             )
-        if sign == CEROS:
+        if sign == _CEROS:
             return (
                 f"{int(valor)} de los últimos 7 días tienen tres o más horas a cero; en las tres "
                 f"semanas anteriores, {int(usual)} días."
             )
-        if sign == NOCHE:
+        if sign == _NOCHE:
             return (
                 f"Sus últimas {dias} noches no pasan del {porcentaje(valor)} de lo habitual "
                 f"({kwh(ahora)} por hora frente a {kwh(usual)}) y sus días siguen "
                 "igual."
             )
-        if sign == MINIMO:
+        if sign == _MINIMO:
             return (
                 f"En sus últimos {dias} días la hora más baja no pasa del {porcentaje(valor)} "
                 f"de lo habitual ({kwh(ahora)} frente a {kwh(usual)}) y sus días "
                 "siguen igual."
             )
-        if sign == INVERSION:
+        if sign == _INVERSION:
             return (
                 "El perfil del día se parece más a su imagen invertida (correlación "
                 f"{numero(ahora, 2)}) que a sí mismo ({numero(usual, 2)})."
             )
-        if sign == COPIA:
+        if sign == _COPIA:
             antes = "un día" if usual == 1 else "una semana"
             return (
                 f"{int(valor)} de las últimas 48 horas repiten exactamente el valor de "
@@ -150,13 +150,13 @@ def _signs(windows, days, dias, umbrales, exceso, datos):  # type: ignore[no-unt
             )
             sigmas = (_spread(minimo, i, usual[1]), _spread(noche, i, usual[2]))
             mejor = _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos)
-        mejor = _zero_days(i, days.ceros, umbrales[CEROS], mejor, datos)
+        mejor = _zero_days(i, days.ceros, umbrales[_CEROS], mejor, datos)
         mejor = _mirror(
             i, windows.hora_local[i] % 24, days.perfil_reciente, days.perfil_pasado,
-            umbrales[INVERSION], mejor, datos,
+            umbrales[_INVERSION], mejor, datos,
         )  # fmt: skip
-        mejor = _copies(i, ventana, umbrales[COPIA], mejor, datos)
-        exceso[i] = _clipped(i, ventana, days.maximo_kwh, umbrales[RECORTE], mejor, datos)
+        mejor = _copies(i, ventana, umbrales[_COPIA], mejor, datos)
+        exceso[i] = _clipped(i, ventana, days.maximo_kwh, umbrales[_RECORTE], mejor, datos)
 
 
 @jit()
@@ -191,28 +191,30 @@ def _drops(i, total, minimo, noche, usual, sigmas, dias, umbrales, datos):  # ty
         noches = max(noches, noche[i, d])
         minimos = max(minimos, minimo[i, d])
         dia_bajo = min(dia_bajo, total[i, d] - 6.0 * noche[i, d])
-    umbral = umbrales[NIVEL]
+    umbral = umbrales[_NIVEL]
     if minimo_usual <= 0.0:
         umbral *= _SIN_MINIMO
     e = umbral / max(nivel, 1e-3)
     if sigma_noche > 0.0 and e > 1.0 and _used_to_be_low(i, total, ahora):
         e = 1.0
-    mejor = _keep(i, e, NIVEL, nivel, total_usual, ahora, -1.0, datos)
+    mejor = _keep(i, e, _NIVEL, nivel, total_usual, ahora, -1.0, datos)
     dia_usual = total_usual - 6.0 * noche_usual
     if noche_usual > 0.0 and dia_usual > 0.0:
-        sigue = dia_bajo / dia_usual / umbrales[NIVEL]
+        sigue = dia_bajo / dia_usual / umbrales[_NIVEL]
         e = min(_fall(noches, noche_usual, sigma_noche, umbrales), sigue)
-        mejor = _keep(i, e, NOCHE, noches / noche_usual, noche_usual, noches, mejor, datos)
+        mejor = _keep(i, e, _NOCHE, noches / noche_usual, noche_usual, noches, mejor, datos)
         if minimo_usual > 0.0:
             # Who charges a car at night has nights of all sizes, but one and the same base load.
             e = min(_fall(minimos, minimo_usual, sigma_minimo, umbrales), sigue)
-            mejor = _keep(i, e, MINIMO, minimos / minimo_usual, minimo_usual, minimos, mejor, datos)
+            mejor = _keep(
+                i, e, _MINIMO, minimos / minimo_usual, minimo_usual, minimos, mejor, datos
+            )
     return mejor
 
 
 @jit()
 def _fall(ahora, usual, sigma, umbrales):  # type: ignore[no-untyped-def]
-    e = umbrales[NOCHE] / max(ahora / usual, 1e-3)
+    e = umbrales[_NOCHE] / max(ahora / usual, 1e-3)
     if sigma > 0.0:
         e = min(e, (usual - ahora) / sigma / umbrales[_NOCHE_SIGMAS])
     return e
@@ -239,7 +241,7 @@ def _zero_days(i, ceros, umbral, mejor, datos):  # type: ignore[no-untyped-def]
     antes = 0
     for d in range(PRIMER_DIA_PASADO, ceros.shape[1]):
         antes += ceros[i, d] >= 1
-    return _keep(i, con / (umbral * (1.0 + antes)), CEROS, con, antes, 0.0, mejor, datos)
+    return _keep(i, con / (umbral * (1.0 + antes)), _CEROS, con, antes, 0.0, mejor, datos)
 
 
 @jit()
@@ -266,7 +268,7 @@ def _mirror(i, hora, reciente, antes, umbral, mejor, datos):  # type: ignore[no-
     propia = ra / norma
     inversa = rinv / norma
     e = (inversa - max(propia, 0.0)) / umbral
-    return _keep(i, e, INVERSION, e, propia, inversa, mejor, datos)
+    return _keep(i, e, _INVERSION, e, propia, inversa, mejor, datos)
 
 
 @jit()
@@ -285,7 +287,7 @@ def _copies(i, ventana, umbral, mejor, datos):  # type: ignore[no-untyped-def]
             cuadrados += ventana[i, j] * ventana[i, j]
         # A flat load repeats itself by nature: it is ``consumo_constante``'s to judge.
         if cuadrados * 48.0 > 1.04 * suma * suma:
-            mejor = _keep(i, iguales / umbral, COPIA, iguales, nombre, 0.0, mejor, datos)
+            mejor = _keep(i, iguales / umbral, _COPIA, iguales, nombre, 0.0, mejor, datos)
     return mejor
 
 
@@ -313,4 +315,4 @@ def _clipped(i, ventana, maximo, umbral, mejor, datos):  # type: ignore[no-untyp
     # A coarse meter on a small load has but a few values, and the highest of them often.
     if vistos.sum() < _NIVELES_MINIMOS:
         return mejor
-    return _keep(i, en_tope / umbral, RECORTE, en_tope, antes, tope, mejor, datos)
+    return _keep(i, en_tope / umbral, _RECORTE, en_tope, antes, tope, mejor, datos)

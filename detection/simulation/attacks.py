@@ -73,42 +73,27 @@ _CANALES_DIA = 8
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A suspicious behaviour with all that it draws once.
+    """A suspicious behaviour with all that it draws once."""
 
-    Parameters
-    ----------
-    tipo : str
-        One of ``ETIQUETAS`` or ``AMPLIADOS``, never "normal".
-    inicio_hora : int
-        Absolute UTC hour of the first reading under it.
-    factor : float
-        Share that is still reported (``fraude_escala``, ``puente_nocturno``, at the end of the
-        slide ``fraude_gradual``), 0 to 1; of the customer's own maximum, where it is cut off
-        (``fraude_recorte``); of its mean, what is not subtracted (``fraude_resta``).
-    lamparas_kw, auxiliar_kw : float
-        Power of the lamps, and of fans and dehumidifier while they are lit (``cannabis``).
-    medida : float
-        Share of that load which passes through the meter, 0 to 1.
-    hora_encendido : int
-        Local hour at which the lamps go on, on the first day.
-    crecimiento_dias, floracion_dias, pausa_dias : int
-        Days of 18 hours of light, of 12 hours, and between two crops; the slide of
-        ``fraude_gradual`` takes as long as the first of them.
-    noche : tuple of int
-        Local hours between which the bypass is closed (``puente_nocturno``) or the load is on
-        (``carga_nocturna``).
-    """
-
-    tipo: str
-    inicio_hora: int
+    tipo: str  # one of ``ETIQUETAS`` or ``AMPLIADOS``, never "normal"
+    inicio_hora: int  # absolute UTC hour of the first reading under it
+    # Share that is still reported (``fraude_escala``, ``puente_nocturno``, at the end of the slide
+    # ``fraude_gradual``), 0 to 1; of the customer's own maximum, where it is cut off
+    # (``fraude_recorte``); of its mean, what is not subtracted (``fraude_resta``).
     factor: float
+    # lamparas_kw, auxiliar_kw: power of the lamps, and of fans and dehumidifier while they are lit
+    # (``cannabis``).
     lamparas_kw: float
     auxiliar_kw: float
-    medida: float
-    hora_encendido: int
+    medida: float  # share of that load which passes through the meter, 0 to 1
+    hora_encendido: int  # local hour at which the lamps go on, on the first day
+    # crecimiento_dias, floracion_dias, pausa_dias: days of 18 hours of light, of 12 hours, and
+    # between two crops; the slide of ``fraude_gradual`` takes as long as the first of them.
     crecimiento_dias: int
     floracion_dias: int
     pausa_dias: int
+    # Local hours between which the bypass is closed (``puente_nocturno``) or the load is on
+    # (``carga_nocturna``).
     noche: tuple[int, int]
 
 
@@ -151,31 +136,15 @@ def make_attack(
 
 @dataclass(frozen=True, slots=True)
 class AttackInput:
-    """What an attack has before it: the honest readings of whole local days, and its draws.
-
-    Parameters
-    ----------
-    honesto_kwh : ndarray (n,), kWh
-        As the meter would report them.
-    media_kwh : ndarray (n,), kWh
-        Honest mean of the reading's local day.
-    ultima_kwh : float
-        Honest reading of the hour before the attack.
-    hora_inicio : int
-        Local hour of its start, 0-23.
-    u : ndarray (n, 2)
-        Draws of each hour.
-    u_dia : ndarray (n, 8)
-        Draws of each local day.
-    """
+    """What an attack has before it: the honest readings of whole local days, and its draws."""
 
     tiempo: TimeAxis
-    honesto_kwh: Floats
-    media_kwh: Floats
-    ultima_kwh: float
-    hora_inicio: int
-    u: Floats
-    u_dia: Floats
+    honesto_kwh: Floats  # (n,), kWh: as the meter would report them
+    media_kwh: Floats  # (n,), kWh: honest mean of the reading's local day
+    ultima_kwh: float  # honest reading of the hour before the attack
+    hora_inicio: int  # local hour of its start, 0-23
+    u: Floats  # (n, 2): draws of each hour
+    u_dia: Floats  # (n, 8): draws of each local day
 
 
 def apply_attack(

@@ -32,12 +32,8 @@ _INERCIA_CLIMA = 0.75
 def draw_uniform(clave: tuple[int, ...], desde: int, hasta: int, cuantos: int) -> Floats:
     """Return uniform draws in [0, 1) (hasta - desde, cuantos), row r at address ``desde + r``.
 
-    Parameters
-    ----------
-    clave : tuple of int
-        Who draws: seed, customer, stream.
-    desde, hasta : int
-        Addresses (days, weeks, blocks), >= 0.
+    ``clave``: who draws: seed, customer, stream. ``desde``, ``hasta``: addresses (days, weeks,
+    blocks), >= 0.
 
     Examples
     --------
@@ -55,28 +51,20 @@ def draw_uniform(clave: tuple[int, ...], desde: int, hasta: int, cuantos: int) -
 
 @dataclass(frozen=True, slots=True)
 class TimeAxis:
-    """The hours that are asked, completed to whole local days and one day before them.
+    """The hours that are asked, completed to whole local days and one day before them."""
 
-    Parameters
-    ----------
-    hora_utc, dia, hora, hueco : ndarray (n,), int64
-        Absolute UTC hour; local day since 1970-01-01; local hour 0-23; 24 instead of it when
-        the clocks go back and the hour comes again.
-    posicion, horas_del_dia : ndarray (n,), int64
-        Place of the hour within its local day, 0-24, and how many that day has (23-25).
-    descanso : ndarray (n,), int64
-        0 = working day, 1 = Saturday, 2 = Sunday or holiday.
-    temperatura_c : ndarray (n,), °C
-    """
-
+    # hora_utc, dia, hora, hueco: (n,); absolute UTC hour; local day since 1970-01-01; local hour
+    # 0-23; 24 instead of it when the clocks go back and the hour comes again.
     hora_utc: NDArray[np.int64]
     dia: NDArray[np.int64]
     hora: NDArray[np.int64]
     hueco: NDArray[np.int64]
+    # posicion, horas_del_dia: (n,); place of the hour within its local day, 0-24, and how many that
+    # day has (23-25).
     posicion: NDArray[np.int64]
     horas_del_dia: NDArray[np.int64]
-    descanso: NDArray[np.int64]
-    temperatura_c: Floats
+    descanso: NDArray[np.int64]  # (n,): 0 = working day, 1 = Saturday, 2 = Sunday or holiday
+    temperatura_c: Floats  # (n,), °C
 
     def por_dia(self, clave: tuple[int, ...], cuantos: int) -> Floats:
         """Return draws (n, cuantos) that are the same in all hours of a local day."""
@@ -95,10 +83,7 @@ def make_time_axis(
 ) -> TimeAxis:
     """Return the hours ``[desde_hora, hasta_hora)`` with their days and the weather of a seed.
 
-    Parameters
-    ----------
-    festivos : set of int
-        Holidays as local days since 1970-01-01.
+    ``festivos``: holidays as local days since 1970-01-01.
     """
     if not calendario.desde_hora + 96 <= desde_hora < hasta_hora:
         raise ConfiguracionError("el intervalo de horas está vacío o empieza antes de 2000")

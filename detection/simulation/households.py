@@ -19,42 +19,25 @@ _AUSENCIA_MAXIMA_DIAS = 14
 
 @dataclass(frozen=True, slots=True)
 class Archetype:
-    """A kind of customer; ranges are (lowest, highest), uniform between them.
+    """A kind of customer; ranges are (lowest, highest), uniform between them."""
 
-    Parameters
-    ----------
-    cuota : float
-        Share of the population.
-    base, actividad : tuple of float
-        kWh/h of what never sleeps, and mean kWh/h of lights, screens and small kitchen.
-    usos : float
-        Uses of the appliances, relative to a family of four.
-    laborable, festivo : tuple of 24 float
-        Shape of the activity by local hour, any scale.
-    calefaccion : tuple of float
-        kWh/h for each °C below the comfort temperature.
-    frio : float
-        Probability of having air conditioning.
-    acumulador_kw, coche_kw : tuple of float
-        Power of storage heaters and of a car charger, both at night; 0 = none.
-    viajes : float
-        Probability of an absence of days in four weeks.
-    sabado_laborable : bool
-        Saturday has a working day's shape.
-    """
-
-    cuota: float
+    cuota: float  # share of the population
+    # base, actividad: kWh/h of what never sleeps, and mean kWh/h of lights, screens and small
+    # kitchen.
     base: tuple[float, float]
     actividad: tuple[float, float]
-    usos: float
+    usos: float  # uses of the appliances, relative to a family of four
+    # laborable, festivo: shape of the activity by local hour, any scale.
     laborable: tuple[float, ...]
     festivo: tuple[float, ...]
-    calefaccion: tuple[float, float] = (0.0, 0.0)
-    frio: float = 0.35
+    calefaccion: tuple[float, float] = (0.0, 0.0)  # kWh/h for each °C below the comfort temperature
+    frio: float = 0.35  # probability of having air conditioning
+    # acumulador_kw, coche_kw: power of storage heaters and of a car charger, both at night; 0 =
+    # none.
     acumulador_kw: tuple[float, float] = (0.0, 0.0)
     coche_kw: tuple[float, float] = (0.0, 0.0)
-    viajes: float = 0.15
-    sabado_laborable: bool = False
+    viajes: float = 0.15  # probability of an absence of days in four weeks
+    sabado_laborable: bool = False  # Saturday has a working day's shape
 
 
 # Shapes by local hour 0..23 with Spain's late lunch and dinner; compared with the
@@ -117,40 +100,28 @@ _CANALES_DIA = 6
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """A household (or a shop): all that tells it from its neighbours, fixed for life.
-
-    Parameters
-    ----------
-    arquetipo : str
-        Key of ``ARQUETIPOS``.
-    decimales : int
-        Decimals of a kWh that its meter reports, 1 to 3.
-    nevera : tuple of float
-        Amplitude (kWh/h), period (h) and phase (rad) of the fridge's and freezer's cycles as
-        hourly sums show them.
-    desfase_h, costumbre : float, tuple of 24 float
-        How late it is, and by which factor each hour is busier than its archetype's.
-    usos : tuple of float
-        Uses of each appliance, relative to a family of four.
-    coche : tuple
-        Charger (kW), probability of charging in a night, hour at which it begins.
-    """
+    """A household (or a shop): all that tells it from its neighbours, fixed for life."""
 
     semilla: int
     indice: int
-    arquetipo: str
-    decimales: int
+    arquetipo: str  # key of ``ARQUETIPOS``
+    decimales: int  # decimals of a kWh that its meter reports, 1 to 3
     base_kwh: float
+    # Amplitude (kWh/h), period (h) and phase (rad) of the fridge's and freezer's cycles as hourly
+    # sums show them.
     nevera: tuple[float, float, float]
     actividad_kwh: float
+    # desfase_h, costumbre: tuple of 24 float; how late it is, and by which factor each hour is
+    # busier than its archetype's.
     desfase_h: float
     costumbre: tuple[float, ...]
     ruido: float
-    usos: tuple[float, ...]
+    usos: tuple[float, ...]  # uses of each appliance, relative to a family of four
     confort_c: float
     calefaccion_kwh_c: float
     frio_kwh_c: float
     acumulador_kw: float
+    # Charger (kW), probability of charging in a night, hour at which it begins.
     coche: tuple[float, float, int]
     viajes: float
 

@@ -67,17 +67,12 @@ def customer(semilla: int, indice: int) -> SimulatedCustomer:
     >>> customer(SEMILLA, 7) == customer(SEMILLA, 7)
     True
     """
-    check_seed(semilla)
+    if not 0 <= semilla <= SEMILLA_MAXIMA:
+        raise ConfiguracionError(f"la semilla va de 0 a {SEMILLA_MAXIMA}")
     tipo, inicio = _suspects(semilla, (indice - 1) // _BLOQUE).get(indice, (None, 0))
     cliente = make_customer(semilla, indice, tipo, inicio, visible=True)
     ciclo = None if tipo is None else (_ACTIVO_H, _CICLO_H)
     return replace(cliente, propietario_id=name_of(semilla, indice), ciclo_horas=ciclo)
-
-
-def check_seed(semilla: int) -> None:
-    """Raise ``ConfiguracionError`` if a seed has no names."""
-    if not 0 <= semilla <= SEMILLA_MAXIMA:
-        raise ConfiguracionError(f"la semilla va de 0 a {SEMILLA_MAXIMA}")
 
 
 def customers(

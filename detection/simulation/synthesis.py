@@ -55,21 +55,12 @@ _MARGEN_INICIO_DIAS = 16
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCustomer:
-    """A customer: a household and, perhaps, what it does to its meter.
+    """A customer: a household and, perhaps, what it does to its meter."""
 
-    Parameters
-    ----------
-    propietario_id : str
-        ``CLI_00001`` for customer 1 of the seed.
-    ataque : Attack or None
-        None = honest for ever.
-    ciclo_horas : tuple of int or None
-        How long its attack lasts and after how long it begins again, h; None = it never ends.
-    """
-
-    propietario_id: str
+    propietario_id: str  # ``CLI_00001`` for customer 1 of the seed
     hogar: Household
-    ataque: Attack | None
+    ataque: Attack | None  # None = honest for ever
+    # How long its attack lasts and after how long it begins again, h; None = it never ends.
     ciclo_horas: tuple[int, int] | None = None
 
     @property
@@ -93,24 +84,13 @@ class SimulatedCustomer:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledReadings:
-    """Generated readings with the truth beside them, hour after hour, customers in their order.
+class GeneratedReadings:
+    """Generated readings with the truth beside them, hour after hour, customers in their order."""
 
-    Parameters
-    ----------
-    propietario_id : list of str (n,)
-    hora_utc : ndarray (n,), int64
-        Absolute hour at which the reading starts.
-    consumo_kwh : ndarray (n,), float64
-        kWh in that hour, >= 0, with the meter's decimals.
-    etiqueta : list of str (n,)
-        One of ``ETIQUETAS``; "normal" where the reading is the honest one.
-    """
-
-    propietario_id: list[str]
-    hora_utc: NDArray[np.int64]
-    consumo_kwh: Floats
-    etiqueta: list[str]
+    propietario_id: list[str]  # (n,)
+    hora_utc: NDArray[np.int64]  # (n,): absolute hour at which the reading starts
+    consumo_kwh: Floats  # (n,): kWh in that hour, >= 0, with the meter's decimals
+    etiqueta: list[str]  # (n,): one of ``ETIQUETAS``; "normal" where the reading is the honest one
 
     def __len__(self) -> int:
         return len(self.propietario_id)
@@ -206,10 +186,7 @@ def attack_start(u: float, desde_hora: int, hasta_hora: int) -> int:
     After 28 clean days, or 55 % of an interval that is shorter than 51 days; at least 8 days
     before its end where that leaves a choice.
 
-    Parameters
-    ----------
-    u : float
-        Chance, 0 to 1.
+    ``u``: chance, 0 to 1.
 
     Examples
     --------
@@ -230,16 +207,13 @@ def generate(
     hasta_hora: int,
     calendario: Calendario,
     festivos: Set[int] = frozenset(),
-) -> LabelledReadings:
+) -> GeneratedReadings:
     """Return the readings of every customer in the absolute hours ``[desde_hora, hasta_hora)``.
 
-    Parameters
-    ----------
-    festivos : set of int
-        Holidays as local days since 1970-01-01.
+    ``festivos``: holidays as local days since 1970-01-01.
     """
     if not clientes or hasta_hora <= desde_hora:
-        return LabelledReadings([], np.empty(0, np.int64), np.empty(0, np.float64), [])
+        return GeneratedReadings([], np.empty(0, np.int64), np.empty(0, np.float64), [])
     horas = hasta_hora - desde_hora
     consumo = np.empty((horas, len(clientes)), np.float64)
     etiquetas = np.empty((horas, len(clientes)), object)
@@ -253,7 +227,7 @@ def generate(
         leido, tocado = _leer(cliente, tiempo, calendario, festivos)
         consumo[:, columna] = leido[corte]
         etiquetas[:, columna] = np.where(tocado[corte], cliente.sospechoso, NORMAL)
-    return LabelledReadings(
+    return GeneratedReadings(
         [cliente.propietario_id for cliente in clientes] * horas,
         np.repeat(np.arange(desde_hora, hasta_hora, dtype=np.int64), len(clientes)),
         consumo.ravel(),

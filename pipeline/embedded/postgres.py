@@ -22,7 +22,7 @@ from pipeline.embedded.processes import Proceso, SystemUser, detener_anterior, e
 from serving.shutdown import Parada
 
 USUARIO = "admin"
-CUENTAS = ("postgres", "nobody")
+_CUENTAS = ("postgres", "nobody")
 """PostgreSQL refuses to run as root: the first of these that the machine has runs it."""
 PLAZO_POSTGRES_S = 120.0
 """After a power cut it first replays its log."""
@@ -30,7 +30,7 @@ GRACIA_POSTGRES_S = 30.0
 """Its last checkpoint writes up to ``shared_buffers`` to a slow disk."""
 
 # A laptop's share of memory; fsync and synchronous_commit stay on: saved means saved.
-AJUSTES: Mapping[str, str] = {
+_AJUSTES: Mapping[str, str] = {
     "listen_addresses": ANFITRION,
     "unix_socket_directories": "",  # a socket's path may have 107 bytes; a data folder's more
     "shared_buffers": "256MB",
@@ -51,12 +51,8 @@ OPCIONES_DE_INITDB = (
 class Cluster:
     """One PostgreSQL data folder and how to serve it; whoever uses it holds the folder's lock.
 
-    Parameters
-    ----------
-    datos : Path
-        The data folder; made by ``preparar``.
-    registros : Path
-        Folder for the log of its making.
+    ``datos``: the data folder; made by ``preparar``. ``registros``: folder for the log of its
+    making.
     """
 
     def __init__(self, datos: Path, registros: Path) -> None:
@@ -81,7 +77,7 @@ class Cluster:
 
     def argv(self, puerto: int) -> list[str]:
         """Return the command that serves the folder on a port of loopback."""
-        ajustes = [parte for k, v in AJUSTES.items() for parte in ("-c", f"{k}={v}")]
+        ajustes = [parte for k, v in _AJUSTES.items() for parte in ("-c", f"{k}={v}")]
         return [programa_pg("postgres"), "-D", str(self.datos), "-p", str(puerto), *ajustes]
 
     def server(self, puerto: int, parada: Parada | None = None) -> Proceso:
@@ -179,7 +175,7 @@ def _quien_lo_ejecuta(datos: Path) -> SystemUser | None:
         return None
     if datos.exists() and datos.stat().st_uid != 0:
         return SystemUser(datos.stat().st_uid, datos.stat().st_gid)
-    for cuenta in CUENTAS:
+    for cuenta in _CUENTAS:
         with suppress(KeyError):
             entrada = pwd.getpwnam(cuenta)
             return SystemUser(entrada.pw_uid, entrada.pw_gid)

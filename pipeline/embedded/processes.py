@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 LINEAS_DE_REGISTRO = 3
 """Last lines of a log in an error: more would not be one line for the user any more."""
 COLA_BYTES = 4096
-SIN_SITIO = os.strerror(errno.ENOSPC)
+_SIN_SITIO = os.strerror(errno.ENOSPC)
 """What servers write of a full disk; they run without a language of their own."""
 TOLERANCIA_S = 1.5
 """Two readings of one process's start time differ by less; process numbers return later."""
 ESPERA_DE_MUERTE_S = 5.0
 """After SIGKILL a process is gone as soon as its pending disk access is."""
 
-INTENTOS = 3
+_INTENTOS = 3
 """Starts of a server: between choosing a free port and using it another program may take it."""
 PEDIDOS = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT})
 """Ends that somebody else asked for."""
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,57 +63,30 @@ class Proceso(AbstractContextManager["Proceso"]):
     ends: start it from the main thread. Elsewhere, and if it does not heed the signal, the
     next start with the same ``carpeta`` and ``nombre`` finds it by its pid file and stops it.
     Whoever shares a folder takes its ``Cerrojo`` first.
-
-    Parameters
-    ----------
-    nombre : str
-        What the user calls it; also the name of its log and pid files.
-    argv : sequence of str, or callable
-        Program and arguments; of a server, from the port that it gets.
-    carpeta : Path
-        Where ``<nombre>.log`` and ``<nombre>.pid`` go; made if needed.
-    env : mapping, optional
-        Its whole environment; None = ours.
-    cwd : Path, optional
-        Its working folder; None = ours.
-    puerto_preferido : int, optional
-        Of a server: its port if it is free, and otherwise one that the system chooses; 0 = always
-        the system. It keeps what it got whenever it is started again.
-    saludo : callable, optional
-        Of a server: whether something on a port answers as it would; asked until it does.
-    listo : callable, optional
-        Whether it is ready, where a greeting cannot tell. Neither = ready as soon as it runs.
-    plazo_s : float
-        Seconds to become ready, > 0.
-    senal : Signals
-        What asks it to stop.
-    gracia_s : float
-        Seconds between that and SIGKILL, >= 0.
-    usuario : SystemUser, optional
-        System user to run as (needs root); None = ours.
-    parada : Parada, optional
-        A stop that is asked for while it starts ends the start with ``KeyboardInterrupt``.
-    averia : str
-        Words in its log after which it is of no use, though it runs; empty = there are none.
-    al_volver : str
-        What the user has to know once it has been started again; empty = nothing.
     """
 
-    nombre: str
+    nombre: str  # what the user calls it; also the name of its log and pid files
+    # Program and arguments; of a server, from the port that it gets.
     argv: Sequence[str] | Callable[[int], Sequence[str]]
-    carpeta: Path
-    env: Mapping[str, str] | None = None
-    cwd: Path | None = None
+    carpeta: Path  # where ``<nombre>.log`` and ``<nombre>.pid`` go; made if needed
+    env: Mapping[str, str] | None = None  # its whole environment; None = ours
+    cwd: Path | None = None  # its working folder; None = ours
+    # Of a server: its port if it is free, and otherwise one that the system chooses; 0 = always the
+    # system. It keeps what it got whenever it is started again.
     puerto_preferido: int | None = None
+    # Of a server: whether something on a port answers as it would; asked until it does.
     saludo: Callable[[int], bool] | None = None
+    # Whether it is ready, where a greeting cannot tell. Neither = ready as soon as it runs.
     listo: Callable[[], bool] | None = None
-    plazo_s: float = 30.0
-    senal: signal.Signals = signal.SIGTERM
-    gracia_s: float = 10.0
-    usuario: SystemUser | None = None
+    plazo_s: float = 30.0  # seconds to become ready, > 0
+    senal: signal.Signals = signal.SIGTERM  # what asks it to stop
+    gracia_s: float = 10.0  # seconds between that and SIGKILL, >= 0
+    usuario: SystemUser | None = None  # system user to run as (needs root); None = ours
+    # A stop that is asked for while it starts ends the start with ``KeyboardInterrupt``.
     parada: Parada | None = None
+    # Words in its log after which it is of no use, though it runs; empty = there are none.
     averia: str = ""
-    al_volver: str = ""
+    al_volver: str = ""  # what the user has to know once it has been started again; empty = nothing
     puerto: int = field(default=0, init=False)
     _hijo: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
     _limite: float = field(default=0.0, init=False, repr=False)
@@ -149,10 +122,7 @@ class Proceso(AbstractContextManager["Proceso"]):
     def lanzar(self) -> None:
         """Start it without waiting, what is left of its last run stopped; it may have been run.
 
-        Raises
-        ------
-        PermanentError
-            It cannot be started, or its files cannot be written.
+        ``PermanentError``: it cannot be started, or its files cannot be written.
         """
         try:
             self.detener()
@@ -172,14 +142,10 @@ class Proceso(AbstractContextManager["Proceso"]):
     def esperar(self) -> None:
         """Return when it is ready; on another port if another program was quicker on its own.
 
-        Raises
-        ------
-        PermanentError
-            It ended before it was ready, or it was not ready in time; it is stopped.
-        KeyboardInterrupt
-            A stop was asked for; it is stopped.
+        ``PermanentError``: it ended before it was ready, or it was not ready in time; it is
+        stopped. ``KeyboardInterrupt``: a stop was asked for; it is stopped.
         """
-        for intento in range(1, INTENTOS + 1):
+        for intento in range(1, _INTENTOS + 1):
             try:
                 while not self.responde():
                     if self.parada is not None and self.parada.pedida:
@@ -187,7 +153,7 @@ class Proceso(AbstractContextManager["Proceso"]):
                     time.sleep(PASO_S)
             except PermanentError:
                 self.detener()
-                if not self.puerto or intento == INTENTOS or puerto_libre(self.puerto):
+                if not self.puerto or intento == _INTENTOS or puerto_libre(self.puerto):
                     raise
                 self.abrir()
             except BaseException:
@@ -199,10 +165,7 @@ class Proceso(AbstractContextManager["Proceso"]):
     def responde(self) -> bool:
         """Return whether it is ready, at once.
 
-        Raises
-        ------
-        PermanentError
-            It has ended, or its time to become ready is over.
+        ``PermanentError``: it has ended, or its time to become ready is over.
         """
         # Order matters: an answer counts only if the child lives after it; another
         # program may answer in its place.
@@ -221,10 +184,8 @@ class Proceso(AbstractContextManager["Proceso"]):
     def acabar(self, mientras: Callable[[], None]) -> int:
         """Run it to its end and return its exit status; ``mientras`` is called meanwhile.
 
-        Raises
-        ------
-        PermanentError
-            It does not start, or does not end in ``plazo_s``. Whatever is raised, it has ended.
+        ``PermanentError``: it does not start, or does not end in ``plazo_s``. Whatever is raised,
+        it has ended.
         """
         self.lanzar()
         assert self._hijo is not None
@@ -262,7 +223,7 @@ class Proceso(AbstractContextManager["Proceso"]):
                     self._hijo.wait(self.gracia_s)
                 except subprocess.TimeoutExpired:
                     texto = "%s no atiende a %s en %g s: se mata"
-                    logger.warning(texto, self.nombre, self.senal.name, self.gracia_s)
+                    _LOG.warning(texto, self.nombre, self.senal.name, self.gracia_s)
             _matar_grupo(self._hijo.pid)
             self._hijo.wait()
             self.archivo_pid.unlink(missing_ok=True)
@@ -314,7 +275,7 @@ def detener_anterior(
     if not vive(proceso):
         return
     texto = "%s seguía en marcha de una ejecución anterior (proceso %d): se detiene"
-    logger.warning(texto, nombre, proceso.pid)
+    _LOG.warning(texto, nombre, proceso.pid)
     with suppress(psutil.NoSuchProcess):
         proceso.send_signal(senal)
     if not _ends_within(proceso, gracia_s):
@@ -381,7 +342,7 @@ def cola(log: Path) -> str:
     lineas = [linea.strip() for linea in _final(log).splitlines() if linea.strip()]
     if not lineas:
         return f"Registro vacío: {log}"
-    lleno = "No queda sitio en el disco. " * any(SIN_SITIO in linea for linea in lineas)
+    lleno = "No queda sitio en el disco. " * any(_SIN_SITIO in linea for linea in lineas)
     return f"{lleno}Registro ({log}): {' | '.join(lineas[-LINEAS_DE_REGISTRO:])}"
 
 

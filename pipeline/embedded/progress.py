@@ -14,10 +14,7 @@ def paso(consola: Console, texto: str) -> Iterator[Callable[[str], None]]:
 
     Rich shows a spinner nowhere but on a terminal: a file or a pipe would stay empty for minutes.
 
-    Parameters
-    ----------
-    texto : str
-        Empty = the block will say what it does.
+    ``texto``: empty = the block will say what it does.
     """
     if not consola.is_terminal:
 

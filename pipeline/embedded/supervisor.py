@@ -38,30 +38,22 @@ PASO_INSISTIR_S = 0.2
 PLAZO_INSISTIR_S = 300.0
 """In which a part that has ended is back, or is given up."""
 
-logger = logging.getLogger(__name__)
-T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a part that ended is started again, and when no more.
+    """When a part that ended is started again, and when no more."""
 
-    Parameters
-    ----------
-    espera_s, espera_maxima_s : float
-        Pause before the first new start, s, and the longest; each one is twice the one before.
-    fallos : int
-        Failures in a row after which it is given up.
-    estable_s : float
-        A part that has run this long has no failures behind it.
-    """
-
+    # espera_s, espera_maxima_s: pause before the first new start, s, and the longest; each one is
+    # twice the one before.
     espera_s: float = 1.0
     espera_maxima_s: float = 30.0
     # 1 + 2 + 4 + 8 + 16 s of pauses: longer than PostgreSQL takes to replay its log, and short
     # enough for whoever waits to learn that it does not help.
-    fallos: int = 6
-    estable_s: float = 120.0
+    fallos: int = 6  # failures in a row after which it is given up
+    estable_s: float = 120.0  # a part that has run this long has no failures behind it
 
 
 class _Watched:
@@ -135,7 +127,6 @@ class Supervisor(AbstractContextManager["Supervisor"]):
     avisar : callable, optional
         Told, in a Spanish line each, what ended and when it is started again, and that it is back.
         None = the log.
-    politica : RestartPolicy
     """
 
     def __init__(
@@ -147,16 +138,14 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self.parada = parada or Parada()
         self._pila = ExitStack()
         self._partes: list[_Watched] = []
-        self._avisar = avisar or logger.warning
+        self._avisar = avisar or _LOG.warning
         self._politica = politica
 
     def start(self, parte: Proceso, *, esperar: bool = True) -> Proceso:
         """Start a part and return it; whatever started before stops when the block ends.
 
-        Parameters
-        ----------
-        esperar : bool
-            Return when it is ready; otherwise whoever starts it waits for it (``parte.esperar``).
+        ``esperar``: return when it is ready; otherwise whoever starts it waits for it
+        (``parte.esperar``).
         """
         if esperar:
             self._pila.enter_context(parte)
@@ -179,10 +168,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
     def watch(self) -> None:
         """Look at every part once, and bring back those that ended (main thread).
 
-        Raises
-        ------
-        PermanentError
-            One of them has failed too often in a row.
+        ``PermanentError``: one of them has failed too often in a row.
         """
         for vista in self._partes:
             vista.watch()
@@ -198,7 +184,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         while not self.parada.esperar(PASO_VIGILANCIA_S):
             self.watch()
 
-    def insist(self, preguntar: Callable[[], T]) -> T:
+    def insist(self, preguntar: Callable[[], _T]) -> _T:
         """Return an answer of a part, asked again while it is brought back."""
         limite = time.monotonic() + PLAZO_INSISTIR_S
         while True:

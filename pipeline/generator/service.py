@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -18,7 +17,7 @@ from detection.domain import HORAS_POR_DIA, hora_absoluta, instante
 from detection.errors import ConfiguracionError
 from detection.simulation.population import SEMILLA, customer, customers, name_of
 from detection.simulation.synthesis import (
-    LabelledReadings,
+    GeneratedReadings,
     SimulatedCustomer,
     attack_start,
     generate,
@@ -38,16 +37,15 @@ from pipeline.generator.schemas import (
     indice_de,
 )
 from pipeline.ingest.messages import MessageEncoder
-from serving.cli import HECHO, Parser, entero, run
+from serving.cli import HECHO, Parser, entero
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO, load_calendario
-from serving.logs import configure_logs
-from serving.settings import Settings, anfitriones_de, load_settings
+from serving.settings import Settings, anfitriones_de
 from serving.web import server
 from serving.web.docs import router as documentacion_router
 from serving.web.middleware import AllowedHosts, BodyLimit, HeadAsGet
 from serving.web.problems import install_problems, problem
 
-log = logging.getLogger("generador")
+_LOG = logging.getLogger("generador")
 
 MAX_LECTURAS = 1_000_000
 """Readings of one answer, about 120 MB of JSON; it is streamed, so this bounds time, not memory."""
@@ -62,7 +60,7 @@ _DESDE_ANIO = PRIMER_ANIO + 1
 
 def generate_lecturas(
     clientes: Sequence[SimulatedCustomer], desde_hora: int, hasta_hora: int, zona: str
-) -> LabelledReadings:
+) -> GeneratedReadings:
     """Return the readings of the absolute hours ``[desde_hora, hasta_hora)``, hour after hour.
 
     Days, hours of day and Spain's national holidays are those of ``zona``.
@@ -89,12 +87,7 @@ def _hora_de(anio: int) -> int:
 class Generador:
     """What the endpoints ask: which customers, which hours, and their readings as JSON.
 
-    Parameters
-    ----------
-    zona : str
-        IANA zone of local time.
-    ahora : callable
-        The clock; an aware instant.
+    ``zona``: IANA zone of local time. ``ahora``: the clock; an aware instant.
     """
 
     def __init__(self, zona: str, ahora: Callable[[], datetime]) -> None:
@@ -224,10 +217,7 @@ def _ahora() -> datetime:
 def create_generator(settings: Settings, ahora: Callable[[], datetime] = _ahora) -> FastAPI:
     """Return the service.
 
-    Parameters
-    ----------
-    ahora : callable
-        The clock; an aware instant.
+    ``ahora``: the clock; an aware instant.
     """
     generador = Generador(settings.zona_horaria, ahora)
     app = FastAPI(
@@ -265,7 +255,7 @@ def _install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _inesperado(peticion: Request, error: Exception) -> Response:
-        log.error("fallo al atender %s", peticion.url.path, exc_info=error)
+        _LOG.error("fallo al atender %s", peticion.url.path, exc_info=error)
         return problem(peticion.scope, 500)
 
 
@@ -364,9 +354,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--port", type=entero(1, 65535), help="puerto en que escucha (GENERADOR_PORT)"
     )
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     # Its own lines are English and say nothing that ours do not.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     host = opciones.host or settings.generador_host
@@ -374,12 +362,8 @@ def main(argv: Sequence[str]) -> int:
     settings = settings.model_copy(update={"generador_host": host})
     enchufe = server.listen(host, puerto)
     atiende = server.make_server(create_generator(settings))
-    log.info("generador en http://%s:%d (documentación en /docs)", host, puerto)
+    _LOG.info("generador en http://%s:%d (documentación en /docs)", host, puerto)
     with enchufe:
         atiende.run(sockets=[enchufe])
-    log.info("generador parado")
+    _LOG.info("generador parado")
     return HECHO
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

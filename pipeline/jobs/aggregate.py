@@ -29,40 +29,26 @@ _LOG = logging.getLogger("agregador")
 
 OnMonth = Callable[[date, int], None]
 """Told a month and how many more of its readings are in their documents."""
-FORMATO = 1
+_FORMATO = 1
 """Raise it when a document's fields change their meaning: every month is then made again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agregado:
-    """What a run has done.
+    """What a run has done."""
 
-    Parameters
-    ----------
-    meses : tuple of date
-        First days of the months that were made.
-    documentos, lecturas : int
-        Documents stored, and the readings in them.
-    retirados : int
-        Documents of customers without readings any more.
-    sin_cambios : int
-        Months that were as they should be.
-    """
-
-    meses: tuple[date, ...]
+    meses: tuple[date, ...]  # first days of the months that were made
+    # documentos, lecturas: documents stored, and the readings in them.
     documentos: int
     lecturas: int
-    retirados: int
-    sin_cambios: int = 0
+    retirados: int  # documents of customers without readings any more
+    sin_cambios: int = 0  # months that were as they should be
 
 
 def expected_hours(mes: date, zona: str, ahora: datetime) -> tuple[int, bool]:
     """Return the hours of a local month that are over, and whether some are still to come.
 
-    Parameters
-    ----------
-    ahora : datetime
-        Aware.
+    ``ahora``: aware.
 
     Examples
     --------
@@ -81,10 +67,7 @@ def expected_hours(mes: date, zona: str, ahora: datetime) -> tuple[int, bool]:
 class Agregador:
     """Makes months; used by one process at a time for each database (see ``MesesPostgres.lock``).
 
-    Parameters
-    ----------
-    ahora : datetime
-        Aware; decides which months are still running.
+    ``ahora``: aware; decides which months are still running.
     """
 
     def __init__(
@@ -111,10 +94,8 @@ class Agregador:
     ) -> Agregado:
         """Make months, each complete before the next one begins. Twice equals once.
 
-        Raises
-        ------
-        TransientError
-            A store is away: the months that were finished stay, the others are made next time.
+        ``TransientError``: a store is away: the months that were finished stay, the others are made
+        next time.
         """
         documentos = lecturas = retirados = 0
         for mes in meses:
@@ -153,17 +134,14 @@ class Agregador:
             "parcial": parcial,
             "horas_noche": list(horas_de(self._settings.horas_noche)),
             "horas_punta": list(horas_de(self._settings.horas_punta)),
-            "formato": FORMATO,
+            "formato": _FORMATO,
         }
 
 
 def aggregate(settings: Settings, mes: date | None, ahora: datetime) -> Agregado:
     """Return what was done to bring one month, or all that changed, up to date.
 
-    Raises
-    ------
-    TransientError
-        A store is away, or another aggregation is running.
+    ``TransientError``: a store is away, or another aggregation is running.
     """
     migrate(settings)
     with closing(MesesPostgres(settings)) as origen, closing(MesesMongo(settings)) as destino:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -19,7 +18,7 @@ from pipeline.stores.postgres.health import PostgresHealth
 from pipeline.stores.postgres.store import PostgresStore
 from pipeline.streaming.kafka import ping_kafka
 from pipeline.streaming.kafka_lag import LagReader
-from serving.cli import FALLO, HECHO, Parser, run
+from serving.cli import FALLO, HECHO, Parser
 from serving.consumer_health import LATIDOS, RETRASO, ConsumersView, Diagnosis, Heartbeat
 from serving.health import (
     KAFKA,
@@ -91,10 +90,8 @@ def check_consumidor(
 ) -> tuple[Diagnosis, Sequence[Heartbeat]]:
     """Return how the consumers are, and each that has left a heartbeat.
 
-    Parameters
-    ----------
-    esperar : callable
-        Waits for so many seconds: an idle consumer is not late because readings have just come.
+    ``esperar``: waits for so many seconds: an idle consumer is not late because readings have just
+    come.
     """
     zona = ZoneInfo(settings.zona_horaria)
     with ExitStack() as pila:
@@ -182,7 +179,3 @@ def _told(latido: Heartbeat) -> str:
     if latido.espera:
         partes.append(f"espera: {latido.espera}")
     return "; ".join(partes)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

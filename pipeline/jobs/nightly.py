@@ -36,49 +36,34 @@ from detection.number_format import numero
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.migrations.apply import migrate
-from serving.cli import FALLO, HECHO, Parser, run
-from serving.logs import configure_logs
-from serving.settings import Settings, load_settings
+from serving.cli import FALLO, HECHO, Parser
+from serving.settings import Settings
 from serving.shutdown import Parada, end_child
 
 _LOG = logging.getLogger("mantenimiento")
 
-CERROJO = "mantenimiento"
+_CERROJO = "mantenimiento"
 MESES_ADELANTE = 2
 """Partitions ahead, as many as the migration makes; a reading is of tomorrow at the latest."""
-PASO_S = 0.1
-DESPEDIDA_S = 8.0
+_PASO_S = 0.1
+_DESPEDIDA_S = 8.0
 """What a step has to end in when a stop is asked for: Docker kills after 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResultadoPaso:
-    """How a step ended.
+    """How a step ended."""
 
-    Parameters
-    ----------
-    estado : int
-        Its exit status.
-    dicho : str
-        What it said of its work; of a failure, its last line.
-    """
-
-    estado: int
-    dicho: str
+    estado: int  # its exit status
+    dicho: str  # what it said of its work; of a failure, its last line
 
 
 @dataclass(frozen=True, slots=True)
 class Paso:
-    """A step of the night.
-
-    Parameters
-    ----------
-    nombre : str
-    hacer : callable
-        Does it; raises ``KeyboardInterrupt`` where a stop is asked for meanwhile.
-    """
+    """A step of the night."""
 
     nombre: str
+    # Does it; raises ``KeyboardInterrupt`` where a stop is asked for meanwhile.
     hacer: Callable[[Parada], ResultadoPaso]
 
 
@@ -100,14 +85,11 @@ def _verb(nombre: str) -> Paso:
 def maintain(settings: Settings, pasos: Sequence[Paso], parada: Parada) -> list[str]:
     """Return the names of the steps that failed, after all of them.
 
-    Raises
-    ------
-    TransientError
-        Another one is at work, or PostgreSQL, which keeps the lock, is away.
-    KeyboardInterrupt
-        A stop was asked for: the step at work was ended, those after it were not begun.
+    ``TransientError``: another one is at work, or PostgreSQL, which keeps the lock, is away.
+    ``KeyboardInterrupt``: a stop was asked for: the step at work was ended, those after it were not
+    begun.
     """
-    with exclusive(settings, CERROJO) as nuestro:
+    with exclusive(settings, _CERROJO) as nuestro:
         if not nuestro:
             raise TransientError(
                 "hay otro mantenimiento en marcha; este no hace nada", retry_after_s=60
@@ -136,25 +118,18 @@ def _run_step(paso: Paso, parada: Parada) -> bool:
 
 
 def run_child(
-    orden: Sequence[str], parada: Parada, *, despedida_s: float = DESPEDIDA_S
+    orden: Sequence[str], parada: Parada, *, despedida_s: float = _DESPEDIDA_S
 ) -> ResultadoPaso:
     """Return how a command ended; a stop that is asked for ends it first.
 
-    Parameters
-    ----------
-    despedida_s : float
-        What it has to end in then, before it is killed.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        It was asked for.
+    ``despedida_s``: what it has to end in then, before it is killed. ``KeyboardInterrupt``: it was
+    asked for.
     """
     with tempfile.TemporaryFile("w+") as salida, tempfile.TemporaryFile("w+") as errores:
         hijo = subprocess.Popen(orden, stdin=subprocess.DEVNULL, stdout=salida, stderr=errores)
         try:
             while hijo.poll() is None:
-                if parada.esperar(PASO_S):
+                if parada.esperar(_PASO_S):
                     raise KeyboardInterrupt
         finally:
             end_child(hijo, despedida_s)
@@ -200,16 +175,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--sin-modelos", action="store_true", help="sin medir la deriva ni reentrenar"
     )
-    opciones = parser.parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = parser.start(argv)
     inicio = time.monotonic()
     with Parada() as parada:
         pasos = make_steps(settings, con_modelos=not opciones.sin_modelos)
         fallidos = maintain(settings, pasos, parada)
     print(say(pasos, fallidos, time.monotonic() - inicio))  # noqa: T201
     return FALLO if fallidos else HECHO
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

@@ -23,10 +23,7 @@ def progress_bar(
 
     It shows where somebody looks.
 
-    Parameters
-    ----------
-    contar : callable
-        How many there are, None = nobody knows; asked only if it is shown.
+    ``contar``: how many there are, None = nobody knows; asked only if it is shown.
     """
     if not sys.stderr.isatty():
         yield lambda _n, _texto: None
@@ -43,12 +40,7 @@ def progress_bar(
 def show_months(titulo: str, varios: str, meses: Sequence[MesArchivo], zona: str) -> None:
     """Print what each month holds, and all of them together.
 
-    Parameters
-    ----------
-    varios : str
-        What they hold.
-    zona : str
-        IANA zone of the days that are shown.
+    ``varios``: what they hold. ``zona``: IANA zone of the days that are shown.
     """
     from rich import box
     from rich.console import Console

@@ -12,7 +12,7 @@ from datetime import date
 
 from detection.errors import PermanentError
 from detection.number_format import numero
-from pipeline.jobs.archive_stores import AMBOS, Almacen, Tarea, in_each, one_at_a_time
+from pipeline.jobs.archive import AMBOS, Almacen, Tarea, in_each, one_at_a_time
 from pipeline.jobs.reporting import show_months
 from pipeline.stores.archive import UN_DIA
 from pipeline.stores.ports import Archive
@@ -33,10 +33,8 @@ def show_archive(settings: Settings) -> int:
 def restore(settings: Settings, desde: date, hasta: date, retenido_hasta: date) -> int:
     """Return the exit status of bringing local days back, ``hasta`` included.
 
-    Raises
-    ------
-    TransientError
-        Another archiver or restorer is at work, or PostgreSQL, which keeps the lock, is away.
+    ``TransientError``: another archiver or restorer is at work, or PostgreSQL, which keeps the
+    lock, is away.
     """
     restaurar = Tarea(
         haciendo="restaurando",
@@ -56,17 +54,10 @@ def restore(settings: Settings, desde: date, hasta: date, retenido_hasta: date) 
 def delete(settings: Settings, antes_de: date, *, preguntar: bool) -> int:
     """Return the exit status of deleting archived days before ``antes_de``, for good.
 
-    Parameters
-    ----------
-    preguntar : bool
-        Ask for the number of rows first; nobody is kept waiting for the answer.
-
-    Raises
-    ------
-    PermanentError
-        The answer is another number, or there are more or fewer by now: nothing is deleted.
-    TransientError
-        A store is away, so that nobody can tell how many they are; nothing is deleted.
+    ``preguntar``: ask for the number of rows first; nobody is kept waiting for the answer.
+    ``PermanentError``: the answer is another number, or there are more or fewer by now: nothing is
+    deleted. ``TransientError``: a store is away, so that nobody can tell how many they are; nothing
+    is deleted.
     """
     cuentas = _count(settings, antes_de)
     if not sum(cuentas):

@@ -6,24 +6,34 @@ in Spanish is served as it is: its instants are local, and its sums are rounded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from detection.domain import HORAS_POR_DIA
 from pipeline.stores.months import hours_of, is_whole, mes_de
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.record_base import (
+    COSTE,
+    DEFECTO,
     EN_JUEGO,
     EN_JUEGO_EUR,
+    EXCESO,
     SCORE,
     SEVERIDAD,
     EstadoTexto,
+    Kwh,
     PorEstado,
+    PorSeveridad,
+    Ratio,
     Registro,
     SeveridadTexto,
     de,
 )
 
+_COMPLETO = "Falso = le faltan horas, o no ha terminado: no se compara con otros"
 _ID = Field(description="Identificador de la anomalía", examples=["6745a1b2c3d4e5f6a7b8c9d0"])
 
 
@@ -225,6 +235,8 @@ class FiltroAnomalias(NamedTuple):
     severidades, tipos, estados : tuple of str
         One of these; empty = any. An anomaly that a correction has made normal and that a person
         had judged before comes only where "normal" is asked for.
+    con_archivo : bool
+        Archived ones too, each once.
     """
 
     propietario_id: str | None = None
@@ -233,22 +245,27 @@ class FiltroAnomalias(NamedTuple):
     severidades: tuple[str, ...] = ()
     tipos: tuple[str, ...] = ()
     estados: tuple[str, ...] = ()
+    con_archivo: bool = False
 
 
-class PuntoSerie(NamedTuple):
+class PuntoSerie(Registro):
     """Anomalies by severidad in an hour or a local day, given by its start."""
 
-    momento: datetime
-    anomalias: dict[str, int]
+    model_config = de("Las anomalías de una hora o de un día.")
+    momento: datetime = Field(
+        description="Instante en que empieza", examples=["2026-11-23T00:00:00+01:00"]
+    )
+    anomalias: PorSeveridad = Field(description="Por severidad")
+    total: int = Field(ge=0, description="En total", examples=[6])
 
 
 class Distribuciones(NamedTuple):
     """How anomalies are spread; hours and weekdays (0 = Monday) are local."""
 
     total: int
-    por_severidad: dict[str, int]
+    por_severidad: PorSeveridad
     por_tipo: dict[str, int]
-    por_estado: dict[str, int]
+    por_estado: PorEstado
     por_hora: list[int]
     por_dia_semana: list[int]
 
@@ -261,7 +278,7 @@ class ResumenAnomalias(NamedTuple):
     added; only of anomalous hours that nobody has rejected.
     """
 
-    por_estado: dict[str, int]
+    por_estado: PorEstado
     ultima_deteccion: datetime | None
     en_juego_7d_kwh: float
     en_juego_7d_anterior_kwh: float
@@ -275,78 +292,140 @@ class EnergiaDescartada(NamedTuple):
     defecto_kwh: float
 
 
-class ClienteRanking(NamedTuple):
+class ClienteRanking(Registro):
     """A customer of the ranking, by its anomalies of 28 days that nobody has rejected.
 
-    ``evidencia`` is >= 0, high = more suspicious, comparable within one ranking;
-    ``probabilidad``, 0 to 1, that there is something to be found, 1 where a person has confirmed
-    it; ``severidad`` and ``es_sospechoso`` are those of its latest anomaly; types come the most
-    frequent first.
+    ``probabilidad`` is that there is something to be found; ``severidad`` and ``es_sospechoso``
+    are those of its latest anomaly until somebody knows of a later reading.
     """
 
-    propietario_id: str
-    evidencia: float
-    probabilidad: float
-    es_sospechoso: bool
-    severidad: str
-    score_maximo: float
-    anomalias: int
-    criticas: int
-    confirmadas: int
-    tipos_anomalia: list[str]
-    ultima_anomalia: datetime
-    exceso_kwh: float
-    defecto_kwh: float
+    model_config = de(
+        "Un cliente del orden por sospecha: sus anomalías de los últimos 28 días, sin las "
+        "descartadas."
+    )
+    puesto: int = Field(ge=1, description="Puesto, desde 1", examples=[1])
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
+    evidencia: Ratio = Field(
+        ge=0,
+        description="Cuánto apunta a él; más alta, más sospechoso. Comparable dentro de una lista",
+        examples=[12.3],
+    )
+    probabilidad: Ratio = Field(
+        ge=0,
+        le=1,
+        description="De que haya algo que hallar: por su evidencia; 1 si una persona lo confirmó",
+        examples=[0.87],
+    )
+    es_sospechoso: bool = Field(description="Está bajo sospecha", examples=[True])
+    severidad: SeveridadTexto = Field(description="De su última anomalía", examples=["crítica"])
+    score_maximo: float = Field(ge=0, le=1, description="La mayor puntuación", examples=[0.98])
+    anomalias: int = Field(ge=0, description="Horas anómalas", examples=[120])
+    criticas: int = Field(ge=0, description="De ellas, críticas", examples=[40])
+    confirmadas: int = Field(ge=0, description="De ellas, confirmadas", examples=[2])
+    tipos_anomalia: list[str] = Field(
+        description="Sus tipos, el más frecuente primero", examples=[["plantacion_cannabis"]]
+    )
+    ultima_anomalia: datetime = Field(description="Instante en que empieza la última")
+    exceso_kwh: Kwh = Field(description=EXCESO, examples=[510.2])
+    defecto_kwh: Kwh = Field(description=DEFECTO, examples=[0.0])
+    energia_en_juego_kwh: Kwh = Field(description=EN_JUEGO, examples=[510.2])
+    energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[76.53])
+    rinde_visita_kwh: Kwh = Field(
+        ge=0,
+        description="kWh que cabe esperar de una visita: energia_en_juego_kwh por probabilidad",
+        examples=[443.9],
+    )
+    rinde_visita_eur: float | None = Field(
+        description="rinde_visita_kwh al precio de PRECIO_KWH_EUR, €; estimado", examples=[66.58]
+    )
+    motivos: list[str] = Field(
+        description="Por qué, con números: tres frases como mucho, de los 50 primeros",
+        examples=[["Lleva 5 horas de noche a 8,50 kWh por hora, 14,2 veces los 0,60 kWh..."]],
+    )
 
 
-class MesCliente(NamedTuple):
+class MesCliente(Registro):
     """A customer's month, as the nightly job left it."""
 
-    id: str
-    propietario_id: str
-    mes_str: str
-    consumo_total: float
-    consumo_promedio: float
-    consumo_minimo: float
-    consumo_maximo: float
-    anomalias_detectadas: int
-    anomalias_criticas: int
-    consumo_noche_promedio: float | None
-    consumo_punta_promedio: float | None
-    lecturas: int | None
-    agregado_en: datetime | None
+    model_config = de("El mes de un cliente; energías en kWh.")
+    id: str = Field(description="Cliente y mes", examples=["CLI_00001_2026-01"])
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00001"])
+    mes_str: str = Field(description="Mes, AAAA-MM", examples=["2026-01"])
+    consumo_total: float = Field(description="Energía del mes, kWh", examples=[720.5])
+    consumo_promedio: float = Field(description="Media por lectura, kWh", examples=[0.97])
+    consumo_minimo: float = Field(description="La menor de una hora, kWh", examples=[0.1])
+    consumo_maximo: float = Field(description="La mayor de una hora, kWh", examples=[4.3])
+    anomalias_detectadas: int = Field(description="Horas anómalas", examples=[3])
+    anomalias_criticas: int = Field(description="De ellas, críticas", examples=[1])
+    consumo_noche_promedio: float | None = Field(
+        description="Media por lectura de noche (HORAS_NOCHE), kWh", examples=[0.4]
+    )
+    consumo_punta_promedio: float | None = Field(
+        description="Media por lectura en punta (HORAS_PUNTA), kWh", examples=[1.2]
+    )
+    parte_noche: float | None = Field(
+        description="Parte de la energía que cae de noche, de 0 a 1; de las medias",
+        examples=[0.11],
+    )
+    parte_punta: float | None = Field(
+        description="Parte de la energía que cae en punta, de 0 a 1; de las medias",
+        examples=[0.4],
+    )
+    lecturas: int | None = Field(description="Horas con lectura", examples=[744])
+    completo: bool = Field(description=_COMPLETO, examples=[True])
+    coste_estimado_eur: float | None = Field(description=COSTE, examples=[108.08])
+    agregado_en: datetime | None = Field(
+        description="Cuándo se sumó", examples=["2026-02-01T02:00:00+01:00"]
+    )
 
-    def is_whole(self) -> bool:
-        """Return whether it has (nearly) all of its hours; only whole months are compared."""
-        return is_whole(self.lecturas, hours_of(mes_de(self.mes_str)))
+    @classmethod
+    def of(cls, doc: Mapping[str, Any], presenta: Presentacion) -> MesCliente:
+        """Return the month of a document; of older ones some fields are missing."""
+        campos = {campo: doc.get(campo) for campo in cls.model_fields}
+        lecturas, media = doc.get("lecturas"), doc["consumo_promedio"]
+        noche, punta = (doc.get(f"consumo_{cual}_promedio") for cual in ("noche", "punta"))
+        return cls(
+            **campos
+            | {
+                "id": doc["_id"],
+                "parte_noche": share(noche, media, presenta.horas_noche),
+                "parte_punta": share(punta, media, presenta.horas_punta),
+                "completo": is_whole(lecturas, hours_of(mes_de(doc["mes_str"]))),
+                "coste_estimado_eur": presenta.euros(doc["consumo_total"]),
+                "agregado_en": presenta.hora_o_nada(doc.get("agregado_en")),
+            }
+        )
 
     def change_from(self, otro: MesCliente) -> float | None:
         """Return how much more an hour of this month took than one of another: 0.1 = 10 % more.
 
         Per hour: months differ in length. None = one of them is not whole, or took nothing.
         """
-        if not (self.is_whole() and otro.is_whole() and otro.consumo_total > 0):
+        if not (self.completo and otro.completo and otro.consumo_total > 0):
             return None
         ahora, antes = (mes.consumo_total / (mes.lecturas or 1) for mes in (self, otro))
         return ahora / antes - 1
 
 
-class ResumenMes(NamedTuple):
-    """All customers' month; ``consumo_promedio`` is per customer, the others means of theirs."""
+class ResumenMes(Registro):
+    """All customers' month."""
 
-    mes_str: str
-    clientes: int
-    consumo_total: float
-    consumo_promedio: float
-    anomalias_detectadas: int
-    anomalias_criticas: int
-    consumo_noche_promedio: float | None
-    consumo_punta_promedio: float | None
-    lecturas: int
-
-    def is_whole(self) -> bool:
-        """Return whether its customers have (nearly) all of its hours."""
-        return is_whole(self.lecturas, self.clientes * hours_of(mes_de(self.mes_str)))
+    model_config = de("El mes de todos los clientes juntos; energías en kWh.")
+    mes_str: str = Field(description="Mes, AAAA-MM", examples=["2026-11"])
+    clientes: int = Field(description="Clientes con lecturas", examples=[50])
+    consumo_total: Kwh = Field(description="Energía del mes, kWh", examples=[36020.1])
+    consumo_promedio: Kwh = Field(description="Media por cliente, kWh", examples=[720.4])
+    anomalias_detectadas: int = Field(description="Horas anómalas", examples=[150])
+    anomalias_criticas: int = Field(description="De ellas, críticas", examples=[12])
+    consumo_noche_promedio: Kwh | None = Field(
+        description="Media de las medias de noche de los clientes, kWh", examples=[0.4]
+    )
+    consumo_punta_promedio: Kwh | None = Field(
+        description="Media de las medias en punta de los clientes, kWh", examples=[1.2]
+    )
+    lecturas: int = Field(description="Horas con lectura, de todos", examples=[37200])
+    completo: bool = Field(description=_COMPLETO, examples=[True])
+    coste_estimado_eur: Kwh | None = Field(description=COSTE, examples=[5403.02])
 
 
 class PuestoMes(NamedTuple):
@@ -356,10 +435,35 @@ class PuestoMes(NamedTuple):
     de: int
 
 
-class ParInteranual(NamedTuple):
+class ParInteranual(Registro):
     """A month and the same month a year before; ``variacion`` as in ``MesCliente.change_from``."""
 
-    mes_str: str
-    actual: MesCliente | None
-    anterior: MesCliente | None
-    variacion: float | None
+    model_config = de("Un mes y el mismo mes del año anterior.")
+    mes_str: str = Field(description="Mes, AAAA-MM", examples=["2026-11"])
+    actual: MesCliente | None = Field(description="Nulo = no hay datos")
+    anterior: MesCliente | None = Field(description="Un año antes; nulo = no hay datos")
+    variacion: Ratio | None = Field(
+        description="Cambio del consumo por hora: 0,1 = un 10 % más; nulo = no hay dos meses "
+        "completos",
+        examples=[0.1],
+    )
+
+
+def share(media: float | None, media_total: float, horas: int) -> float | None:
+    """Return the part of the energy that some hours of the day take, 0 to 1, from averages.
+
+    Parameters
+    ----------
+    media, media_total : float or None
+        Mean of a reading in those hours, and in all of them, kWh.
+    horas : int
+        How many hours of the day they are.
+
+    Examples
+    --------
+    >>> share(0.5, 1.0, 6)
+    0.125
+    """
+    if media is None or media_total <= 0:
+        return None
+    return min(1.0, round(media * horas / (media_total * HORAS_POR_DIA), 4))

@@ -17,6 +17,7 @@ of the largest customer (10 000 kWh an hour) still fits the 15 digits of a doubl
 COBERTURA_ENTERA = 0.95
 """Part of its hours from which a period is compared as a whole one: the gaps of a meter are no
 more, and what they hide is less than the changes that are told. By hand, 2026-11-30."""
+HORAS_SEMANA = 7 * 24
 
 
 @dataclass(frozen=True, slots=True)

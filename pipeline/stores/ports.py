@@ -10,7 +10,7 @@ stands, whatever a newer model would say. With another kWh it is a correction an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -178,10 +178,6 @@ class HistoryStore(Protocol):
         elsewhere, what an earlier verdict left of the same challenger goes. Saving twice equals
         once.
         """
-        ...
-
-    def shadow_summary(self, version_aspirante: str) -> Mapping[tuple[str, str], int]:
-        """Return how many stored readings have each pair (champion's severidad, challenger's)."""
         ...
 
     def ping(self) -> None:

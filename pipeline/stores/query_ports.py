@@ -33,6 +33,7 @@ from pipeline.stores.records import (
     CeldaCalor,
     CeldaSemana,
     ComparacionPares,
+    ComparacionSombra,
     DiaCliente,
     DiaGlobal,
     EstadisticasCliente,
@@ -43,7 +44,6 @@ from pipeline.stores.records import (
     PerfilComparado,
     PuntoBanda,
     ResumenHistoria,
-    ResumenSombra,
 )
 
 # ---- The history ----
@@ -147,17 +147,15 @@ class CustomerQueries(Protocol):
 class PeerQueries(Protocol):
     """A customer beside others, and beside what the detector expects of it."""
 
-    def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado | None:
+    def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado:
         """Return a customer's last 7 days, its 28 days before them, and its peers' last 28.
 
-        None = it has no reading in them.
+        Empty where it has no reading in them.
         """
         ...
 
-    def hours(
-        self, propietario_id: str, desde: datetime, hasta: datetime
-    ) -> ComparacionPares | None:
-        """Return a customer's hours beside its peers'; None = it has no reading between."""
+    def hours(self, propietario_id: str, desde: datetime, hasta: datetime) -> ComparacionPares:
+        """Return a customer's hours beside its peers'; empty if it has no reading between."""
         ...
 
     def band(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
@@ -186,7 +184,7 @@ class TotalQueries(Protocol):
 class ShadowQueries(Protocol):
     """Challengers that score in shadow."""
 
-    def summary(self, version_aspirante: str) -> ResumenSombra:
+    def summary(self, version_aspirante: str) -> ComparacionSombra:
         """Return how a challenger in shadow compares with the champion."""
         ...
 
@@ -244,7 +242,7 @@ class HistoryQueries(Protocol):
 
 
 class AnomalyListQueries(Protocol):
-    """Anomalies one by one; an archived one is found where ``con_archivo`` says so."""
+    """Anomalies one by one, and in lists."""
 
     def page(
         self,
@@ -254,7 +252,6 @@ class AnomalyListQueries(Protocol):
         descendente: bool = True,
         limite: int = 50,
         cursor: str | None = None,
-        con_archivo: bool = False,
     ) -> Pagina[Anomalia]:
         """Return a page of anomalies, each once.
 
@@ -267,8 +264,8 @@ class AnomalyListQueries(Protocol):
         """
         ...
 
-    def one(self, id: str, con_archivo: bool = True) -> AnomaliaDetalle | None:
-        """Return an anomaly with all that was said of it; None = there is none."""
+    def one(self, id: str) -> AnomaliaDetalle | None:
+        """Return an anomaly, archived or not, with all that was said of it; None = none."""
         ...
 
     def new(self, cursor: str | None = None, limite: int = 100) -> Pagina[Anomalia]:
@@ -285,7 +282,7 @@ class AnomalyListQueries(Protocol):
         ...
 
     def scores(self, filtro: FiltroAnomalias, limite: int = 500) -> list[Puntuacion]:
-        """Return what each detector scored on any anomalies, those found last first."""
+        """Return what each detector scored on anomalies, archived or not, the latest first."""
         ...
 
     def latest_reviews(
@@ -315,12 +312,11 @@ class AnomalySummaryQueries(Protocol):
         hasta: datetime,
         por: str = "dia",
         filtro: FiltroAnomalias = ...,
-        con_archivo: bool = False,
     ) -> list[PuntoSerie]:
         """Return anomalies by severidad for each hour ("hora") or local day ("dia"), zeros too."""
         ...
 
-    def distributions(self, filtro: FiltroAnomalias, con_archivo: bool = False) -> Distribuciones:
+    def distributions(self, filtro: FiltroAnomalias) -> Distribuciones:
         """Return how anomalies are spread over severidad, type, state, local hour and weekday."""
         ...
 
@@ -331,7 +327,6 @@ class AnomalySummaryQueries(Protocol):
         hueco_horas: int = 3,
         limite: int = 50,
         cursor: str | None = None,
-        con_archivo: bool = False,
     ) -> Pagina[Incidente]:
         """Return incidents: anomalies of a customer with few hours between them, newest first.
 

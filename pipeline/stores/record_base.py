@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pipeline.stores.presentation import kwh
+
+T = TypeVar("T")
 
 SeveridadTexto = Literal["normal", "baja", "media", "alta", "crítica"]
 EstadoTexto = Literal["abierta", "confirmada", "descartada"]
+Kwh = Annotated[float, AfterValidator(kwh)]
+"""An energy without the noise of the additions that made it."""
+Ratio = Annotated[float, AfterValidator(lambda valor: round(valor, 4))]
+"""A part or a change, to a hundredth of a per cent."""
 
 SEVERIDAD = "«normal», «baja», «media», «alta» o «crítica»"
 SCORE = "Puntuación de anomalía, de 0 a 1; más alta, más anómala"
@@ -44,6 +52,47 @@ class Registro(BaseModel):
     """A record that a store makes and the API serves as it is; nobody changes it."""
 
     model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def from_row(cls, fila: Sequence[Any]) -> Self:
+        """Return the record of a row that has its fields in their order."""
+        return cls(**dict(zip(cls.model_fields, fila, strict=True)))
+
+
+class Listado(BaseModel, Generic[T]):
+    """A page of a list, as it is served."""
+
+    elementos: list[T] = Field(description="Los elementos de esta página")
+    siguiente: str | None = Field(
+        None, description="«cursor» de la página que sigue; nulo = no hay más", examples=[None]
+    )
+
+
+class Variacion(Registro):
+    """A figure against the one before."""
+
+    model_config = de("Una cifra frente a la del período anterior.")
+    valor: float = Field(description="La cifra", examples=[120.0])
+    anterior: float | None = Field(
+        None, description="La del período anterior; nulo = no se sabe", examples=[100.0]
+    )
+    variacion: float | None = Field(
+        None,
+        description="valor / anterior - 1: 0,2 = un 20 % más; nulo = no se puede comparar",
+        examples=[0.2],
+    )
+
+    @classmethod
+    def of(cls, valor: float, anterior: float | None) -> Variacion:
+        """Return a figure with its change.
+
+        Examples
+        --------
+        >>> Variacion.of(120, 100).variacion, Variacion.of(3, 0).variacion
+        (0.2, None)
+        """
+        cambio = None if not anterior else round(valor / anterior - 1, 4)
+        return cls(valor=valor, anterior=anterior, variacion=cambio)
 
 
 class PorSeveridad(Registro):

@@ -39,31 +39,17 @@ class ModelSource(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredBatch:
-    """A draft as the stores get it.
+    """A draft as the stores get it."""
 
-    Parameters
-    ----------
-    borrador : Draft
-        All of it, for the scorer.
-    lecturas, veredictos : Lecturas, Veredictos (n,)
-        The last reading of each identity, with its verdict.
-    explicaciones : sequence (n,)
-        What the detectors say of each anomaly; empty for normal readings.
-    puntos : sequence of PuntoOnline
-        The online models after the batch.
-    sombra : Veredictos (n,) or None
-        What a challenger in shadow would have said.
-    desde : float
-        When its scoring began, as ``time.perf_counter`` counts.
-    """
-
-    borrador: Draft
+    borrador: Draft  # all of it, for the scorer
+    # lecturas, veredictos: (n,); the last reading of each identity, with its verdict.
     lecturas: Lecturas
     veredictos: Veredictos
+    # (n,): what the detectors say of each anomaly; empty for normal readings.
     explicaciones: Sequence[Sequence[Explicacion]]
-    puntos: Sequence[PuntoOnline]
-    sombra: Veredictos | None
-    desde: float
+    puntos: Sequence[PuntoOnline]  # the online models after the batch
+    sombra: Veredictos | None  # (n,): what a challenger in shadow would have said
+    desde: float  # when its scoring began, as ``time.perf_counter`` counts
 
 
 class ScoringProcessor:

@@ -23,7 +23,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import queue
 import random
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +38,6 @@ import numpy as np
 from detection.domain import Lecturas
 from detection.errors import LecturaInvalidaError, LoteEnVueloError, TransientError
 from pipeline.ingest.messages import MessageDecoder
-from pipeline.streaming.writer import WriterThread
 from serving.metrics import ConsumerMetrics
 from serving.scorer import BatchOrigin
 from serving.shutdown import Parada
@@ -45,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 
 MENSAJES_POR_LECTURA = 500
 """Larger fetches are slower in Python (architecture.md, "What bit us")."""
-ESPERA_S = 0.05
+_ESPERA_S = 0.05
 """A batch closes when nothing has come for this long; also the pace of an idle loop."""
 ESCUCHA_S = 1.0
 """How long the loop may wait for the writer before it listens to the group again."""
@@ -184,21 +185,12 @@ class _Vuelo:
 
 @dataclass(frozen=True, slots=True)
 class LoopProgress:
-    """How far the loop is, for whoever watches it from another thread.
+    """How far the loop is, for whoever watches it from another thread."""
 
-    Parameters
-    ----------
-    lecturas : int
-        Saved so far.
-    ultimo_lote : float or None
-        When a batch was last saved, as ``time.monotonic`` counts; None = none was.
-    espera : tuple of str and float, or None
-        What is waited for, and since when; None = nothing.
-    """
-
-    lecturas: int
+    lecturas: int  # saved so far
+    # When a batch was last saved, as ``time.monotonic`` counts; None = none was.
     ultimo_lote: float | None
-    espera: tuple[str, float] | None
+    espera: tuple[str, float] | None  # what is waited for, and since when; None = nothing
 
 
 @dataclass(slots=True)
@@ -210,6 +202,39 @@ class _Caida:
     al_guardar: bool = False
     intentos: int = 0
     proximo: float = 0.0
+
+
+class WriterThread(threading.Thread):
+    """Saves a batch while the loop reads and scores the next one.
+
+    A daemon: a store that hangs must not keep the process alive.
+    """
+
+    def __init__(self, guardar: Callable[[Any], None]) -> None:
+        super().__init__(name="escritor", daemon=True)
+        self._guardar = guardar
+        self._cola: queue.SimpleQueue[tuple[Any, Future[None]] | None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        """Save what is submitted, in order, until closed."""
+        while (encargo := self._cola.get()) is not None:
+            borrador, futuro = encargo
+            try:
+                self._guardar(borrador)
+            except BaseException as error:  # noqa: BLE001  the loop raises it again
+                futuro.set_exception(error)
+            else:
+                futuro.set_result(None)
+
+    def submit(self, borrador: Any) -> Future[None]:
+        """Return the outcome of a save that is to come."""
+        futuro: Future[None] = Future()
+        self._cola.put((borrador, futuro))
+        return futuro
+
+    def close(self) -> None:
+        """Let the thread end once what was submitted is done."""
+        self._cola.put(None)
 
 
 class ConsumerLoop:
@@ -314,7 +339,7 @@ class ConsumerLoop:
             if self._caida and (resta := self._caida.proximo - time.monotonic()) > 0:
                 if self._vuelo and self._vuelo.guardado:
                     self._collect(self._vuelo)
-                self._listen(min(resta, ESPERA_S))
+                self._listen(min(resta, _ESPERA_S))
             else:
                 self._advance()
         except TransientError as error:
@@ -328,7 +353,7 @@ class ConsumerLoop:
             self._collect(self._vuelo)
         if not self._pendientes:
             if self._vuelo and self._caida:  # saving again: nothing new until it works
-                self._listen(ESPERA_S)
+                self._listen(_ESPERA_S)
                 return
             self._gather()
         if not self._pendientes:
@@ -346,7 +371,7 @@ class ConsumerLoop:
             self._pausada = False
         while (falta := self._lote_maximo - len(self._recibidos)) > 0:
             pedidos = min(falta, MENSAJES_POR_LECTURA)
-            llegados = self._fuente.read(pedidos, ESPERA_S)
+            llegados = self._fuente.read(pedidos, _ESPERA_S)
             self._recibidos.extend(llegados)
             if len(llegados) < pedidos:
                 break
@@ -436,7 +461,7 @@ class ConsumerLoop:
 
     def _wait_for_writer(self, vuelo: _Vuelo) -> None:
         assert vuelo.guardado is not None
-        wait([vuelo.guardado], ESPERA_S)
+        wait([vuelo.guardado], _ESPERA_S)
         if not vuelo.guardado.done() and time.monotonic() - vuelo.desde > ESCUCHA_S:
             self._listen(0.0)
 

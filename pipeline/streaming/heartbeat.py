@@ -21,7 +21,7 @@ from serving.model_watcher import ModelWatcher
 
 _LOG = logging.getLogger(__name__)
 
-DESPEDIDA_S = 4.0
+_DESPEDIDA_S = 4.0
 """That saying goodbye may hold up the end: to connect and to write, when PostgreSQL is there."""
 
 
@@ -40,12 +40,8 @@ class HeartbeatStore(Protocol):
 class HeartbeatThread(AbstractContextManager["HeartbeatThread"]):
     """Writes a heartbeat every few seconds while the block runs, and at its end that it ended.
 
-    Parameters
-    ----------
-    mirar : callable
-        Gives the situation; called by the thread.
-    cada_s : float
-        Seconds between two heartbeats.
+    ``mirar``: gives the situation; called by the thread. ``cada_s``: seconds between two
+    heartbeats.
     """
 
     def __init__(
@@ -74,7 +70,7 @@ class HeartbeatThread(AbstractContextManager["HeartbeatThread"]):
             propio = isinstance(error, ConsumoError)
             self._motivo = str(error) if propio else type(error).__name__
         self._fin.set()
-        self._hilo.join(DESPEDIDA_S)
+        self._hilo.join(_DESPEDIDA_S)
 
     def _run(self) -> None:
         while not self._fin.is_set():
@@ -101,10 +97,7 @@ class HeartbeatThread(AbstractContextManager["HeartbeatThread"]):
 class ConsumerStatus:
     """What a consumer's process knows of itself, put together from its parts as they come up.
 
-    Parameters
-    ----------
-    particiones : callable
-        Gives the partitions that are ours.
+    ``particiones``: gives the partitions that are ours.
     """
 
     def __init__(self, modelos: ModelWatcher, particiones: Callable[[], tuple[int, ...]]) -> None:

@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 CONTACTO_S = 10.0
 """How long the first contact with the broker may take."""
 PING_S = 3.0
-PASO_S = 0.05
+_PASO_S = 0.05
 """Between two looks for a topic just made: the controller knows it before the brokers do."""
 
 COMUN: dict[str, Any] = {
@@ -92,12 +92,7 @@ def conexion(settings: Settings) -> dict[str, Any]:
 def ensure_topics(settings: Settings) -> None:
     """Create the topic of readings and that of dead letters where they are missing.
 
-    Raises
-    ------
-    TransientError
-        The broker does not answer.
-    PermanentError
-        It refuses to create them.
+    ``TransientError``: the broker does not answer. ``PermanentError``: it refuses to create them.
     """
     with _admin(settings) as admin:
         hay = admin.list_topics(timeout=CONTACTO_S).topics
@@ -127,10 +122,7 @@ def log_identity(settings: Settings) -> str:
 
     Empty where the broker is too old to know (Kafka before 2.8); then they cannot be told apart.
 
-    Raises
-    ------
-    TransientError
-        The broker does not answer.
+    ``TransientError``: the broker does not answer.
     """
     temas = TopicCollection([settings.kafka_topic])
     limite = time.monotonic() + CONTACTO_S
@@ -151,7 +143,7 @@ def log_identity(settings: Settings) -> str:
                 else:
                     _LOG.warning("este servidor de Kafka no dice qué registro es el del topic")
                     return ""
-            time.sleep(PASO_S)
+            time.sleep(_PASO_S)
 
 
 @contextmanager
@@ -207,10 +199,7 @@ def ours(error: KafkaError, broker: str) -> ConsumoError:
 class KafkaProducer:
     """Readings to the topic, each confirmed by the broker, each customer in one partition.
 
-    Parameters
-    ----------
-    entrega_s : float
-        How long a reading may wait for its confirmation.
+    ``entrega_s``: how long a reading may wait for its confirmation.
     """
 
     def __init__(self, settings: Settings, entrega_s: float = ENTREGA_S) -> None:
@@ -233,10 +222,7 @@ class KafkaProducer:
     def send(self, claves: Sequence[str], valores: Sequence[bytes]) -> None:
         """Hand over messages in this order; waits while the queue to the broker is full.
 
-        Raises
-        ------
-        EntregaError
-            A delivery has failed: there is no sense in sending more.
+        ``EntregaError``: a delivery has failed: there is no sense in sending more.
         """
         productor, topic, al_entregar = self._productor, self._topic, self._on_delivery
         for inicio in range(0, len(valores), MENSAJES_POR_SONDEO):

@@ -30,9 +30,9 @@ from pipeline.streaming.kafka import COMUN, CONTACTO_S, RECHAZO, conexion, ours
 from serving.consumer_health import Lag
 from serving.settings import Settings
 
-PLAZO_S = 3.0
+_PLAZO_S = 3.0
 """For all of it. On loopback the first look takes up to 1 s, the others 0.1 s."""
-PASO_S = 0.1
+_PASO_S = 0.1
 MENSAJES = 100
 _LECTOR: dict[str, Any] = {
     **COMUN,
@@ -52,13 +52,10 @@ _LECTOR: dict[str, Any] = {
 class LagReader:
     """Asks the broker for the lag of ``KAFKA_GRUPO``; threads may share one, connected once.
 
-    Parameters
-    ----------
-    plazo_s : float
-        How long a look may take.
+    ``plazo_s``: how long a look may take.
     """
 
-    def __init__(self, settings: Settings, plazo_s: float = PLAZO_S) -> None:
+    def __init__(self, settings: Settings, plazo_s: float = _PLAZO_S) -> None:
         self._settings = settings
         self._plazo_s = plazo_s
         self._cerrojo = threading.Lock()
@@ -68,12 +65,8 @@ class LagReader:
     def read(self) -> Lag:
         """Return what waits; nothing where there is no such topic.
 
-        Raises
-        ------
-        TransientError
-            The broker does not say in time.
-        ConfiguracionError
-            It does not let us in.
+        ``TransientError``: the broker does not say in time. ``ConfiguracionError``: it does not let
+        us in.
         """
         limite = time.monotonic() + self._plazo_s
         with self._cerrojo:
@@ -90,10 +83,7 @@ class LagReader:
     def unread(self, posiciones: Mapping[int, int]) -> int:
         """Return how many messages lie between what the group has committed and these offsets.
 
-        Raises
-        ------
-        TransientError
-            The broker does not answer.
+        ``TransientError``: the broker does not answer.
         """
         if not posiciones:
             return 0
@@ -159,7 +149,7 @@ class LagReader:
         primeras: dict[int, int] = {}
         enviadas: list[datetime] = []
         while faltan:
-            for mensaje in lector.consume(MENSAJES, min(PASO_S, _left(limite))):
+            for mensaje in lector.consume(MENSAJES, min(_PASO_S, _left(limite))):
                 particion = mensaje.partition()
                 if particion is None or particion not in faltan:
                     continue
@@ -202,10 +192,8 @@ def committed(
 ) -> dict[int, int | None]:
     """Return where a client's group is, by partition; None = it has never committed there.
 
-    Raises
-    ------
-    KafkaException
-        The broker does not say, be it of one partition only: that is not to have read nothing.
+    ``KafkaException``: the broker does not say, be it of one partition only: that is not to have
+    read nothing.
     """
     preguntas = [TopicPartition(topic, particion) for particion in sorted(particiones)]
     guardadas: dict[int, int | None] = {}

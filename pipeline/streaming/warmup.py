@@ -6,7 +6,7 @@ import numpy as np
 
 from detection.blend.learned import COLUMNAS, LearnedBlend
 from detection.detector import DetectorConsumo
-from detection.domain import Historia, Lecturas, Veredictos
+from detection.domain import Historia, Lecturas
 from detection.features.extremes import STANDALONE_RECORDS
 from detection.features.hourly import RASGOS
 from detection.models.boosted_trees import FlatBoostedTrees
@@ -38,20 +38,8 @@ def warm_up(detector: DetectorConsumo) -> None:
     lecturas = Lecturas(["-"] * _HORAS, hora, kwh)
     veredictos = desechable.score(lecturas)
     desechable.explain(veredictos, _HORAS - 1, _KWH_QUE_SALTA)
-    desechable.load(["-"], _historia(lecturas, veredictos))
+    desechable.load(["-"], Historia.of(np.zeros(_HORAS, np.int64), lecturas, veredictos))
     encode(lecturas, veredictos, by_identity(lecturas), con_posicion=True)
-
-
-def _historia(lecturas: Lecturas, veredictos: Veredictos) -> Historia:
-    return Historia(
-        np.zeros(len(lecturas), np.int64),
-        lecturas.hora_utc,
-        lecturas.consumo_kwh.astype(np.float32),
-        veredictos.score_centesimas,
-        veredictos.tipos,
-        ~np.isnan(veredictos.esperado_kwh),
-        veredictos.es_sospechoso,
-    )
 
 
 def _smallest(detector: DetectorConsumo) -> ScoringModel:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.web.problems import problem
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 MAL_PEDIDA, MAL_DIRIGIDA = 400, 421
 """No such name can be (RFC 9112, 3.2), and a name of somebody else (RFC 9110, 15.5.20)."""
@@ -34,10 +34,8 @@ class AllowedHosts:
     rebinding); its requests carry that name. Ours are those of this machine (``localhost`` and
     loopback addresses), the very address that a request has come to, and those that were given.
 
-    Parameters
-    ----------
-    admitidos : iterable of str
-        Names and addresses, without port; ``*.example`` = all below it, ``*`` = every one.
+    ``admitidos``: names and addresses, without port; ``*.example`` = all below it, ``*`` = every
+    one.
     """
 
     def __init__(self, app: ASGIApp, admitidos: Iterable[str]) -> None:
@@ -64,7 +62,7 @@ class AllowedHosts:
             return MAL_PEDIDA
         if self._is_ours(partes[1].decode().lower(), scope):
             return 0
-        log.warning("no se atiende a %s", partes[1].decode())
+        _LOG.warning("no se atiende a %s", partes[1].decode())
         return MAL_DIRIGIDA
 
     def _is_ours(self, anfitrion: str, scope: Scope) -> bool:
@@ -119,10 +117,7 @@ class HeadAsGet:
 class BodyLimit:
     """Answers 413 to bodies of more than some bytes, announced or not.
 
-    Parameters
-    ----------
-    maximo : int
-        Bytes.
+    ``maximo``: bytes.
     """
 
     def __init__(self, app: ASGIApp, maximo: int) -> None:

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from detection.errors import ConsumoError
 
-DESPEDIDA_S = 5
+_DESPEDIDA_S = 5
 """That requests on their way may take when the server is told to stop."""
 PLAZO_PETICION_S = 20.0
 """For a whole request, head and body: the longest one is a megabyte. By hand, 2026-11-25."""
@@ -145,12 +145,8 @@ def make_server(
 ) -> Servidor:
     """Return a server for an app.
 
-    Parameters
-    ----------
-    al_parar : callable
-        Called first when the server stops: it waits for every answer to end.
-    limites : mapping
-        Other values of ``Protocolo``'s own limits, by name.
+    ``al_parar``: called first when the server stops: it waits for every answer to end. ``limites``:
+    other values of ``Protocolo``'s own limits, by name.
     """
     configuracion = uvicorn.Config(
         app,
@@ -158,7 +154,7 @@ def make_server(
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=DESPEDIDA_S,
+        timeout_graceful_shutdown=_DESPEDIDA_S,
     )
     return Servidor(configuracion, al_parar)
 

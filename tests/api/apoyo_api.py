@@ -7,13 +7,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
 import httpx
 import numpy as np
-from bases import nueva_base
+from bases import nueva_base, settings_de
 from fastapi import FastAPI
+from pymongo import MongoClient
 
 from api.api_keys import key_hash
 from api.app import api_server, create_api
@@ -54,7 +57,7 @@ def esperar(condicion: Callable[[], object], texto: str, plazo_s: float = PLAZO_
     limite = time.monotonic() + plazo_s
     while not condicion():
         assert time.monotonic() < limite, f"not in time: {texto}"
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def llenar(settings: Settings, lecturas: Lecturas, ahora_hora: int) -> None:
@@ -85,6 +88,36 @@ def sembrar(settings: Settings, clientes: int, sospechosos: int, dias: int) -> D
     aggregate(settings, None, AHORA)
     nombres = sorted(set(lecturas.propietario_id))
     return Datos(settings, lecturas, nombres, instante(desde), instante(hasta))
+
+
+@cache
+def _sembrada(
+    servicios: EmbeddedServices, clientes: int, sospechosos: int, dias: int
+) -> tuple[Datos, dict[str, list[dict[str, Any]]]]:
+    """Return a base that is filled once for all who want a copy, and its documents."""
+    settings = settings_de(servicios, f"sembrada_{clientes}_{sospechosos}_{dias}")
+    servicios.crear_base(settings.postgres_db)
+    datos = sembrar(settings, clientes, sospechosos, dias)
+    with MongoClient(settings.mongo_host, settings.mongo_port) as cliente:
+        base = cliente[settings.mongo_db]
+        return datos, {n: list(base[n].find()) for n in base.list_collection_names()}
+
+
+@contextlib.contextmanager
+def base_sembrada(
+    servicios: EmbeddedServices, clientes: int, sospechosos: int, dias: int, **otras: object
+) -> Iterator[Datos]:
+    """Give a copy of its own of what ``sembrar`` stores of some customers."""
+    datos, documentos = _sembrada(servicios, clientes, sospechosos, dias)
+    with nueva_base(servicios, plantilla=datos.settings.postgres_db) as settings:
+        with contextlib.closing(MongoAnomalyStore(settings)) as anomalias:
+            anomalias.ensure_indexes()
+        with MongoClient(settings.mongo_host, settings.mongo_port) as cliente:
+            for nombre, suyos in documentos.items():
+                if suyos:
+                    cliente[settings.mongo_db][nombre].insert_many(suyos)
+        suya = Settings.model_validate({**settings.model_dump(), **otras})
+        yield replace(datos, settings=suya)
 
 
 @contextlib.contextmanager

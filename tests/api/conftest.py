@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from apoyo_api import CLAVES, Datos, base_nueva, claves_de_prueba, sembrar, servir
+from apoyo_api import CLAVES, Datos, base_sembrada, claves_de_prueba, servir
 
 from api.api_keys import CABECERA_CLAVE
 from pipeline.embedded.services import EmbeddedServices
@@ -23,8 +23,9 @@ def claves() -> dict[str, dict[str, str]]:
 @pytest.fixture(scope="session")
 def datos(servicios: EmbeddedServices) -> Iterator[Datos]:
     """Give 6 customers × 40 days, three of them frauds, stored, judged and aggregated."""
-    with base_nueva(servicios, api_claves=claves_de_prueba(), api_limite_minuto=0) as settings:
-        yield sembrar(settings, CLIENTES, SOSPECHOSOS, DIAS)
+    otras = {"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
+    with base_sembrada(servicios, CLIENTES, SOSPECHOSOS, DIAS, **otras) as suyos:
+        yield suyos
 
 
 @pytest.fixture(scope="session")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import forks
 import httpx
 import numpy as np
 import pytest
 from apoyo_api import base_nueva, esperar, servir
 from bases import SIN_MLFLOW
+from forks import Fork
 from streamlit.testing.v1 import AppTest
 
 from dashboard.client import forget_answers
@@ -55,12 +55,9 @@ def _enviar(entorno: Settings, n: int) -> None:
 
 
 @contextmanager
-def _consumidor(variables: Mapping[str, str], registro: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _consumidor(variables: Mapping[str, str], registro: Path) -> Iterator[Fork]:
     with registro.open("wb") as salida:
-        proceso = subprocess.Popen(
-            [sys.executable, "-m", "consumo", "consumir"],
-            env=dict(variables), stdout=salida, stderr=salida,
-        )  # fmt: skip
+        proceso = forks.start(variables, "consumir", stdout=salida, stderr=salida)
     try:
         yield proceso
     finally:

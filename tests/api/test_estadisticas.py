@@ -17,12 +17,14 @@ from pipeline.stores.anomaly_records import (
     ParInteranual,
     ResumenAnomalias,
 )
-from pipeline.stores.mongo.query_summaries import GRAVES
+from pipeline.stores.mongo.query_filter import GRAVES
 from pipeline.stores.presentation import make_presentacion
+from pipeline.stores.record_base import PorEstado, PorSeveridad
 from pipeline.stores.records import ResumenHistoria, Ventana
 from serving.settings import Settings
 
 DESDE = datetime(2026, 11, 1, tzinfo=UTC)
+PRESENTA = make_presentacion(Settings(_env_file=None))
 
 
 @pytest.mark.parametrize("dias", [28, 7, 366])
@@ -134,9 +136,12 @@ def test_los_meses_juntos(cliente: httpx.Client, datos: Datos) -> None:
 
 
 def _mes(mes_str: str, total: float, lecturas: int | None = 720) -> MesCliente:
-    return MesCliente(
-        f"A_{mes_str}", "A", mes_str, total, 1.0, 0.0, 2.0, 0, 0, None, None, lecturas, None
-    )  # fmt: skip
+    doc = {
+        "_id": f"A_{mes_str}", "propietario_id": "A", "mes_str": mes_str, "consumo_total": total,
+        "consumo_promedio": 1.0, "consumo_minimo": 0.0, "consumo_maximo": 2.0,
+        "anomalias_detectadas": 0, "anomalias_criticas": 0, "lecturas": lecturas,
+    }  # fmt: skip
+    return MesCliente.of(doc, PRESENTA)
 
 
 def test_la_variacion_mensual_es_de_meses_terminados_y_seguidos() -> None:
@@ -154,7 +159,8 @@ def test_un_mes_a_medias_no_se_compara(lecturas: int | None) -> None:
     """A month of which days are missing, or may be, is compared with none: not 2.938 % more."""
     enero, diciembre = _mes("2027-01", 729.0), _mes("2026-12", 24.0, lecturas)
     assert monthly_change([enero, diciembre], "2027-02") is None
-    assert monthly_change([diciembre._replace(mes_str="2027-01"), enero], "2027-02") is None
+    otro = enero.model_copy(update={"mes_str": "2026-12"})
+    assert monthly_change([_mes("2027-01", 24.0, lecturas), otro], "2027-02") is None
 
 
 def test_dos_meses_se_comparan_por_hora() -> None:
@@ -166,9 +172,11 @@ def test_dos_meses_se_comparan_por_hora() -> None:
 def test_las_cifras_de_los_meses_son_de_los_completos() -> None:
     """The mean, the highest and the lowest month are those of whole months."""
     meses = [_mes("2027-02", 5.0, 24), _mes("2027-01", 300.0), _mes("2026-12", 100.0)]
-    pares = [ParInteranual(mes.mes_str, mes, None, None) for mes in meses]
-    presenta = make_presentacion(Settings(_env_file=None))
-    cifras = summarise("A", pares, None, presenta, datetime(2027, 2, 3, tzinfo=UTC))
+    pares = [
+        ParInteranual(mes_str=mes.mes_str, actual=mes, anterior=None, variacion=None)
+        for mes in meses
+    ]
+    cifras = summarise("A", pares, None, PRESENTA, datetime(2027, 2, 3, tzinfo=UTC))
     assert (cifras.mes_maximo, cifras.mes_minimo) == ("2027-01", "2026-12")
     assert (cifras.consumo_promedio_mensual, cifras.consumo_total) == (200.0, 405.0)
 
@@ -176,13 +184,15 @@ def test_las_cifras_de_los_meses_son_de_los_completos() -> None:
 @pytest.mark.parametrize("cuantas", [24, 150, 167])
 def test_una_semana_a_medias_no_se_compara(cuantas: int) -> None:
     """The key figures say how they have changed only where both weeks are whole."""
-    entera = Ventana(DESDE, DESDE, 5 * 168, 100.0, 5, 1, dict.fromkeys(GRAVES, 3))
-    parcial = entera._replace(lecturas=5 * cuantas, consumo_kwh=10.0)
-    halladas = ResumenAnomalias({"abierta": 3, "confirmada": 0, "descartada": 0}, None, 3.0, 2.0)
-    presenta = make_presentacion(Settings(_env_file=None))
+    entera = Ventana(
+        desde=DESDE, hasta=DESDE, lecturas=5 * 168, consumo_kwh=100.0, clientes=5, sospechosos=1,
+        anomalias=PorSeveridad.of(dict.fromkeys(GRAVES, 3)), anomalias_total=12,
+    )  # fmt: skip
+    parcial = entera.model_copy(update={"lecturas": 5 * cuantas, "consumo_kwh": 10.0})
+    halladas = ResumenAnomalias(PorEstado(abierta=3), None, 3.0, 2.0)
     for dos in ((entera, parcial), (parcial, entera)):
         historia = ResumenHistoria(DESDE, entera, *dos, entera, 0, DESDE)
-        kpis = indicators(historia, halladas, presenta)
+        kpis = indicators(historia, halladas, PRESENTA)
         assert (kpis.anomalias.variacion is None) == (cuantas < 160)
         assert (kpis.consumo_kwh.anterior is None) == (cuantas < 160)
         assert (kpis.energia_en_juego_eur.anterior is None) == (cuantas < 160)

@@ -6,12 +6,11 @@ import contextlib
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
 
+import forks
 import httpx
 import numpy as np
 import pytest
@@ -147,9 +146,9 @@ def test_un_consumidor_de_verdad_cuenta_lo_que_guarda(
     _enviar(entorno, buenas=40, malas=3)
     registro = tmp_path / "consumidor.log"
     with registro.open("wb") as salida:
-        proceso = subprocess.Popen(
-            [sys.executable, "-m", "consumo", "consumir"],
-            env={**variables, "METRICAS_PORT": str(puerto_libre)}, stdout=salida, stderr=salida,
+        proceso = forks.start(
+            {**variables, "METRICAS_PORT": str(puerto_libre)}, "consumir",
+            stdout=salida, stderr=salida,
         )  # fmt: skip
     try:
         texto = ""

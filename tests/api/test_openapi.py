@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from apoyo_api import AHORA, CLAVES, base_nueva, claves_de_prueba, sembrar, servir
+from apoyo_api import AHORA, CLAVES, base_sembrada, claves_de_prueba, servir
 from apoyo_versiones import registrar
 
 from api.api_keys import CABECERA_CLAVE
@@ -35,8 +35,8 @@ expected-statuses = ["2xx", "3xx", 404, 409, 422]
 def completa(servicios: EmbeddedServices, mlflow_uri: str) -> Iterator[httpx.Client]:
     """Give an API of its own that has everything: readings, anomalies, models, a drift report."""
     otras = {"api_claves": claves_de_prueba(), "mlflow_tracking_uri": mlflow_uri}
-    with base_nueva(servicios, api_limite_minuto=0, **otras) as settings:
-        sembrar(settings, clientes=3, sospechosos=2, dias=32)
+    with base_sembrada(servicios, 6, 3, 40, api_limite_minuto=0, **otras) as datos:
+        settings = datos.settings
         registrar(settings)
         registrar(settings)
         with closing(ModelosMongo(settings)) as modelos:

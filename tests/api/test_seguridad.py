@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import subprocess
-import sys
+import os
 import time
 from contextlib import closing
-from pathlib import Path
 
+import forks
 import httpx
 import psycopg2
 import pytest
@@ -114,10 +113,7 @@ def test_una_clave_de_la_lista_de_lectura_solo_lee() -> None:
 
 def test_nueva_clave_sirve_y_no_se_guarda() -> None:
     """The verb gives a key of 256 random bits and a line with its hash alone; the line works."""
-    r = subprocess.run(
-        [sys.executable, "-m", "consumo", "api", "--nueva-clave", "ana", "--rol", "administracion"],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    r = forks.run(os.environ, "api", "--nueva-clave", "ana", "--rol", "administracion")
     assert r.returncode == 0, r.stderr
     clave, linea = (fila.strip() for fila in r.stdout.splitlines()[1::2])
     assert len(clave) >= 43 + len("consumo_")
@@ -130,10 +126,7 @@ def test_nueva_clave_sirve_y_no_se_guarda() -> None:
 
 def test_un_nombre_que_no_sirve_se_rechaza() -> None:
     """A name that the setting could not hold is wrong usage, in one line."""
-    r = subprocess.run(
-        [sys.executable, "-m", "consumo", "api", "--nueva-clave", "a:b"],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    r = forks.run(os.environ, "api", "--nueva-clave", "a:b")
     assert (r.returncode, r.stdout) == (2, "")
     assert "no sirve de nombre" in r.stderr
 

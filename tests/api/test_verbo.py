@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
+import forks
 import httpx
 import pytest
 from apoyo_api import esperar
@@ -28,10 +27,7 @@ def test_sirve_y_para(variables: dict[str, str], tmp_path: Path) -> None:
         puerto = libre.getsockname()[1]
     registro = tmp_path / "api.log"
     with registro.open("wb") as salida:
-        proceso = subprocess.Popen(
-            [sys.executable, "-m", "consumo", "api", "--port", str(puerto)],
-            env=variables, stdout=salida, stderr=salida,
-        )  # fmt: skip
+        proceso = forks.start(variables, "api", "--port", str(puerto), stdout=salida, stderr=salida)
     try:
         esperar(lambda: _responde(f"http://127.0.0.1:{puerto}"), "the API answers", PLAZO_S)
         proceso.send_signal(signal.SIGTERM)
@@ -48,10 +44,7 @@ def test_sirve_y_para(variables: dict[str, str], tmp_path: Path) -> None:
 
 def test_en_red_sin_claves_es_mal_uso(variables: dict[str, str]) -> None:
     """For others to reach and without a key: status 2, one line that says what to do."""
-    r = subprocess.run(
-        [sys.executable, "-m", "consumo", "api", "--host", "0.0.0.0"],
-        env=variables, capture_output=True, text=True, check=False, timeout=PLAZO_S,
-    )  # fmt: skip
+    r = forks.run(variables, "api", "--host", "0.0.0.0")
     assert r.returncode == 2
     assert "API_SIN_CLAVES=True" in r.stderr.strip().splitlines()[-1]
     assert "Traceback" not in r.stderr
@@ -60,10 +53,7 @@ def test_en_red_sin_claves_es_mal_uso(variables: dict[str, str]) -> None:
 def test_un_puerto_ocupado_se_dice(variables: dict[str, str]) -> None:
     """A port that is taken: status 1 and one Spanish line."""
     with socket.create_server(("127.0.0.1", 0)) as otro:
-        r = subprocess.run(
-            [sys.executable, "-m", "consumo", "api", "--port", str(otro.getsockname()[1])],
-            env=variables, capture_output=True, text=True, check=False, timeout=PLAZO_S,
-        )  # fmt: skip
+        r = forks.run(variables, "api", "--port", str(otro.getsockname()[1]))
     assert r.returncode == 1
     assert r.stderr.strip().splitlines()[-1].startswith("error: no se puede escuchar en 127.0.0.1")
 
@@ -71,10 +61,7 @@ def test_un_puerto_ocupado_se_dice(variables: dict[str, str]) -> None:
 @pytest.mark.parametrize("precio", ["-0.01", "101", "quince", "nan"])
 def test_un_precio_imposible_es_mal_uso(variables: dict[str, str], precio: str) -> None:
     """A price that nobody pays: status 2 and one Spanish line that names its variable."""
-    r = subprocess.run(
-        [sys.executable, "-m", "consumo", "api"], env={**variables, "PRECIO_KWH_EUR": precio},
-        capture_output=True, text=True, check=False, timeout=PLAZO_S,
-    )  # fmt: skip
+    r = forks.run({**variables, "PRECIO_KWH_EUR": precio}, "api")
     assert r.returncode == 2
     assert r.stderr.startswith("error: variable PRECIO_KWH_EUR no válida: ")
     assert r.stderr.count("\n") == 1

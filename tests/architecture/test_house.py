@@ -53,7 +53,7 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "uvicorn": ("serving/web/server.py",),
     "fastapi": ("serving/web/", "pipeline/generator/", "api/"),
     "starlette": ("serving/web/", "pipeline/generator/", "api/"),
-    "limits": ("api/rate_limit.py",),
+    "limits": ("api/middleware.py",),
     "prometheus_client": ("serving/metrics.py",),
     "streamlit": ("dashboard/",),
     "jinja2": ("training/evaluation/html_report.py",),
@@ -264,3 +264,17 @@ def test_nada_ocurre_al_importar() -> None:
         if not _solo_define(nodo)
     ]
     assert not malos
+
+
+EN_DOS_SITIOS = {"Pagina", "Registro"}
+"""Class names that still stand for two things: none is to be added."""
+
+
+def test_un_nombre_de_clase_es_una_sola_cosa() -> None:
+    """Two public classes of the house never bear one name."""
+    donde: dict[str, list[str]] = {}
+    for ruta in TODOS:
+        for nodo in _arbol(ruta).body:
+            if isinstance(nodo, ast.ClassDef) and not nodo.name.startswith("_"):
+                donde.setdefault(nodo.name, []).append(_nombre(ruta))
+    assert {nombre for nombre, ficheros in donde.items() if len(ficheros) > 1} <= EN_DOS_SITIOS

@@ -21,7 +21,7 @@ from detection.simulation.synthesis import SimulatedCustomer, make_population
 from pipeline.generator.service import generate_lecturas
 from pipeline.ingest.messages import MessageEncoder
 from serving.local_time import load_calendario
-from training.fit import ARBOLES, FILAS_POR_ARBOL
+from training.fit import ARBOLES_DEL_BOSQUE, FILAS_POR_ARBOL
 
 ZONA = "Europe/Madrid"
 PRIMERA_HORA = hora_absoluta(datetime(2026, 4, 6, tzinfo=UTC))
@@ -143,9 +143,9 @@ def make_modelo(detector: DetectorConsumo, datos: Datos) -> ScoringModel:
     filas = np.concatenate(rasgos)
     elegidas = filas[np.random.default_rng(1).permutation(len(filas))[:FILAS_MODELO]]
     bosque = FlatIsolationForest.from_sklearn(
-        IsolationForest(n_estimators=ARBOLES, max_samples=FILAS_POR_ARBOL, random_state=1).fit(
-            elegidas
-        )
+        IsolationForest(
+            n_estimators=ARBOLES_DEL_BOSQUE, max_samples=FILAS_POR_ARBOL, random_state=1
+        ).fit(elegidas)
     )
     return ScoringModel(
         "banco-1", bosque, EmpiricalTail.fit(bosque.scores(elegidas)),

@@ -94,7 +94,7 @@ def train_on(hogares: Hogares) -> tuple[Aprendido, Ejemplos]:
     modelo = aprendido.modelo
     # So few households that the blend learns from those, too, that would judge the version: here
     # the test half does.
-    ejemplos = make_ejemplos(limpias, modelo, hogares.calendario, Params(), SEMILLA)
+    ejemplos = make_ejemplos(limpias, modelo, hogares.calendario, SEMILLA)
     modelo = replace(modelo, mezcla=fit_mezcla(ejemplos, SEMILLA))
     return replace(aprendido, modelo=modelo), ejemplos
 

@@ -196,11 +196,6 @@ class FakeHistoryStore:
                 self.sombra.pop((clave, otra.version_modelo), None)
         return guardadas
 
-    def shadow_summary(self, version_aspirante: str) -> dict[tuple[str, str], int]:
-        self.ping()
-        suyas = [par for (_, version), par in self.sombra.items() if version == version_aspirante]
-        return {par: suyas.count(par) for par in suyas}
-
     def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
         ultima = [
             max((h for c, h in self.filas if c == cliente), default=0) for cliente in propietario_id

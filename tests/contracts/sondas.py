@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,10 @@ class HistorialEnMemoria:
 
     def puntos(self) -> dict[int, PuntoOnline]:
         return dict(self.store.puntos)
+
+    def sombra(self, aspirante: str) -> dict[tuple[str, str], int]:
+        """Return how many readings have each pair (champion's severidad, challenger's)."""
+        return Counter(par for (_, suya), par in self.store.sombra.items() if suya == aspirante)
 
 
 class HistorialPostgres:
@@ -76,6 +81,13 @@ class HistorialPostgres:
         return {
             p: PuntoOnline(p, offset, bytes(e), registro) for p, offset, e, registro, _ in filas
         }
+
+    def sombra(self, aspirante: str) -> dict[tuple[str, str], int]:
+        consulta = (
+            "SELECT severidad_campeon, severidad_aspirante FROM comparacion_sombra "
+            "WHERE version_aspirante = %s"
+        )
+        return Counter(self.sql(consulta, (aspirante,)))
 
 
 Historial = HistorialEnMemoria | HistorialPostgres

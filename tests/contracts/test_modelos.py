@@ -269,12 +269,12 @@ def test_la_sombra_guarda_solo_lo_que_importa(historial: Historial) -> None:
     )
     for _ in range(2):
         assert historial.store.save_shadow(*campeon, aspirante) == 4
-        assert historial.store.shadow_summary("v2") == {
+        assert historial.sombra("v2") == {
             ("normal", "normal"): 2,
             ("normal", "baja"): 1,
             ("crítica", "crítica"): 1,
         }
-    assert historial.store.shadow_summary("v1") == {}
+    assert historial.sombra("v1") == {}
     assert historial.filas() == {}
     calla = hacer_lote([("A", H)])
     assert historial.store.save_shadow(*calla, calla[1]) == 0
@@ -287,8 +287,8 @@ def test_cada_aspirante_tiene_su_sombra(historial: Historial) -> None:
     for version, severidad in (("v2", 1), ("v3", 3), ("v2", 4)):
         _, aspirante = hacer_lote([("A", H)], score=[90], severidad=[severidad], version=version)
         historial.store.save_shadow(*campeon, aspirante)
-    assert historial.store.shadow_summary("v2") == {("media", "crítica"): 1}
-    assert historial.store.shadow_summary("v3") == {("media", "alta"): 1}
+    assert historial.sombra("v2") == {("media", "crítica"): 1}
+    assert historial.sombra("v3") == {("media", "alta"): 1}
 
 
 def test_una_correccion_retira_la_sombra_que_ya_no_importa(historial: Historial) -> None:
@@ -305,12 +305,12 @@ def test_una_correccion_retira_la_sombra_que_ya_no_importa(historial: Historial)
     _, aspirante = hacer_lote(claves, score=scores, severidad=[0, 0, 0, 0, 1], version="v2")
     for _ in range(2):
         assert historial.store.save_shadow(*corregidas, aspirante) == 2
-        assert historial.store.shadow_summary("v2") == {
+        assert historial.sombra("v2") == {
             ("crítica", "alta"): 1,
             ("normal", "normal"): 1,
             ("normal", "baja"): 1,
         }
-        assert historial.store.shadow_summary("v3") == {("crítica", "alta"): 5}
+        assert historial.sombra("v3") == {("crítica", "alta"): 5}
 
 
 # ---- Anomalies of verdicts that were kept ----

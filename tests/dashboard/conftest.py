@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from apoyo_api import base_nueva, claves_de_prueba, sembrar, servir
+from apoyo_api import base_nueva, base_sembrada, claves_de_prueba, servir
 
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.postgres.store import migrate
@@ -16,10 +16,12 @@ CLIENTES, SOSPECHOSOS, DIAS = 5, 3, 36
 @pytest.fixture(scope="session")
 def api_llena(servicios: EmbeddedServices) -> Iterator[str]:
     """Give the address of an API over 5 customers × 36 days, three of them frauds."""
-    with base_nueva(servicios, api_claves=claves_de_prueba(), api_limite_minuto=0) as settings:
-        sembrar(settings, CLIENTES, SOSPECHOSOS, DIAS)
-        with servir(settings) as http:
-            yield str(http.base_url).rstrip("/")
+    otras = {"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
+    with (
+        base_sembrada(servicios, CLIENTES, SOSPECHOSOS, DIAS, **otras) as datos,
+        servir(datos.settings) as http,
+    ):
+        yield str(http.base_url).rstrip("/")
 
 
 @pytest.fixture(scope="session")

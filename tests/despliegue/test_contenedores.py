@@ -10,7 +10,7 @@ import socketserver
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -126,24 +126,35 @@ def sitio(servicios: EmbeddedServices, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="module")
-def vida(servicios: EmbeddedServices, sitio: Sitio) -> Iterator[Vida]:
-    """Give what was seen while all our containers lived, from ``up`` to ``down``."""
+def vida(servicios: EmbeddedServices, sitio: Sitio) -> Vida:
+    """Return what was seen while all our containers lived, from ``up`` to ``down``."""
+    return _live(servicios, sitio, SIEMPRE)
+
+
+@pytest.fixture(scope="module")
+def vida_corta(servicios: EmbeddedServices, sitio: Sitio) -> Vida:
+    """Return what was seen while the two lived that everybody waits for."""
+    return _live(servicios, sitio, {nombre: SIEMPRE[nombre] for nombre in ("consumer", "backend")})
+
+
+def _live(servicios: EmbeddedServices, sitio: Sitio, cuales: Mapping[str, Any]) -> Vida:
+    """Start containers, wait until they are healthy, use them if they are all, and stop them."""
     servicios.crear_base(BASE)
     visto = Vida()
     procesos: dict[str, subprocess.Popen[bytes]] = {}
     try:
         run_sql_inicial(servicios, BASE, VARIABLES["POSTGRES_USER"], VARIABLES["POSTGRES_PASSWORD"])
-        for nombre, servicio in SIEMPRE.items():
+        for nombre, servicio in cuales.items():
             procesos[nombre] = sitio.start(servicio, sitio.datos / f"{nombre}.log")
         # The slow checks last: by then they pass at once.
-        for nombre in sorted(SIEMPRE, key=lambda n: (n not in ESCUCHAN, n == "mantenimiento")):
-            visto.enfermos[nombre] = sitio.await_healthy(SIEMPRE[nombre], procesos[nombre], PLAZO_S)
-        if not any(visto.enfermos.values()):
+        for nombre in sorted(cuales, key=lambda n: (n not in ESCUCHAN, n == "mantenimiento")):
+            visto.enfermos[nombre] = sitio.await_healthy(cuales[nombre], procesos[nombre], PLAZO_S)
+        if cuales is SIEMPRE and not any(visto.enfermos.values()):
             _use(sitio, visto)
         _stop(procesos, visto)
         for nombre in procesos:
             visto.registros[nombre] = (sitio.datos / f"{nombre}.log").read_text()
-        yield visto
+        return visto
     finally:
         for proceso in procesos.values():
             kill_group(proceso)
@@ -206,12 +217,25 @@ def _stop(procesos: Mapping[str, subprocess.Popen[bytes]], visto: Vida) -> None:
         visto.finales[nombre] = (final, time.monotonic() - inicio)
 
 
+def test_el_consumidor_y_la_api_arrancan_y_se_paran(vida_corta: Vida) -> None:
+    """With the variables of compose and no others: healthy, gone in time, and no password said."""
+    assert vida_corta.enfermos == {"consumer": None, "backend": None}, vida_corta.registros
+    assert vida_corta.finales["consumer"][0] == 0
+    assert vida_corta.finales["backend"][0] in {0, TERMINADO_POR_LA_SENAL}
+    assert "consumidor parado" in vida_corta.registros["consumer"]
+    for registro in vida_corta.registros.values():
+        assert "Traceback" not in registro
+        assert VARIABLES["POSTGRES_PASSWORD"] not in registro
+
+
+@pytest.mark.lenta
 @cada_uno
 def test_cada_contenedor_arranca_y_pasa_su_comprobacion(vida: Vida, nombre: str) -> None:
     """With the variables of compose and no others, each comes up and is healthy."""
     assert vida.enfermos[nombre] is None, vida.registros[nombre][-2000:]
 
 
+@pytest.mark.lenta
 @cada_uno
 def test_cada_contenedor_se_para_a_tiempo(vida: Vida, nombre: str) -> None:
     """SIGTERM ends each one well within its ``stop_grace_period``: nobody is killed."""
@@ -222,6 +246,7 @@ def test_cada_contenedor_se_para_a_tiempo(vida: Vida, nombre: str) -> None:
     assert "Traceback" not in vida.registros[nombre]
 
 
+@pytest.mark.lenta
 def test_el_consumidor_se_despide(vida: Vida) -> None:
     """It ends by itself, all that it has read being stored and confirmed."""
     final, _ = vida.finales["consumer"]
@@ -229,6 +254,7 @@ def test_el_consumidor_se_despide(vida: Vida) -> None:
     assert "consumidor parado" in vida.registros["consumer"]
 
 
+@pytest.mark.lenta
 @pytest.mark.parametrize("linea", ORDENES)
 def test_las_ordenes_de_la_especificacion_funcionan_tal_cual(vida: Vida, linea: str) -> None:
     """The specification's ``docker exec`` lines do their work in their containers as typed."""
@@ -238,12 +264,14 @@ def test_las_ordenes_de_la_especificacion_funcionan_tal_cual(vida: Vida, linea: 
     assert hecho.stdout.strip()
 
 
+@pytest.mark.lenta
 def test_el_productor_entrega_lo_que_se_le_pide(vida: Vida) -> None:
     """``--mode once --clients 50`` sends a day of 50 customers, all of it confirmed."""
     dicho = vida.ordenes[ORDENES[0]].stdout
     assert "enviadas 1200 lecturas de 50 clientes; confirmadas 1200" in dicho
 
 
+@pytest.mark.lenta
 def test_las_lecturas_de_la_demo_llegan_a_la_api(vida: Vida) -> None:
     """Demo, Kafka, consumer, PostgreSQL and API: the readings of the first customer come out."""
     estado, cuerpo = vida.respuestas["/api/consumos/últimas24h/CLI_00001"]
@@ -253,6 +281,7 @@ def test_las_lecturas_de_la_demo_llegan_a_la_api(vida: Vida) -> None:
     assert (estado, salud["estado"]) == (200, "bien"), salud
 
 
+@pytest.mark.lenta
 def test_el_generador_contesta_lo_que_dice_la_especificacion(vida: Vida) -> None:
     """A day of a customer."""
     estado, cuerpo = vida.respuestas["/generar/cliente/CLI_00001"]
@@ -260,6 +289,7 @@ def test_el_generador_contesta_lo_que_dice_la_especificacion(vida: Vida) -> None
     assert len(cuerpo) == 24
 
 
+@pytest.mark.lenta
 def test_nadie_escribe_una_contrasena(vida: Vida) -> None:
     """No log of any container holds a password."""
     assert set(vida.registros) == set(SIEMPRE)

@@ -74,7 +74,7 @@ def test_la_clave_mira_constantes_tablas_y_bucles_llamados(monkeypatch: pytest.M
     }  # fmt: skip
     assert len(distintas) == 6
     monkeypatch.setattr(f"{__name__}.UNO", 3)
-    modulo._code_key.cache_clear()
+    modulo.code_key.cache_clear()
     assert clave(1, TABLA, suma) != base, "a constant of the loop that is called"
     with pytest.raises(TypeError, match="not known"):
         clave({1}, TABLA, suma)

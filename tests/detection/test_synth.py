@@ -21,7 +21,7 @@ from detection.simulation.attacks import (
 )
 from detection.simulation.draws import make_time_axis
 from detection.simulation.synthesis import (
-    LabelledReadings,
+    GeneratedReadings,
     SimulatedCustomer,
     make_customer,
     make_population,
@@ -40,7 +40,7 @@ TIPOS = st.sampled_from((None, *synthesis.TIPOS_SOSPECHOSOS))
 
 def generar(
     *clientes: SimulatedCustomer, desde: int = INICIO, hasta: int = FIN
-) -> LabelledReadings:
+) -> GeneratedReadings:
     return synthesis.generate(clientes, desde, hasta, MADRID)
 
 

@@ -45,6 +45,7 @@ def _hijos(carpeta: Path) -> list[str]:
     return vivos
 
 
+@pytest.mark.lenta
 def test_una_vez_lo_comprueba_y_no_deja_nada(variables: dict[str, str], tmp_path: Path) -> None:
     """``--una-vez``: the ranking with reasons, both checks, status 0, no process and no file."""
     casa = tmp_path / "casa"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import numpy as np
 import pytest
-from apoyo_api import AHORA, CLAVES, base_nueva, claves_de_prueba, sembrar, servir
+from apoyo_api import AHORA, CLAVES, base_sembrada, claves_de_prueba, servir
 from apoyo_versiones import registrar
 from bench.served_dashboard import browser_path, serve_dashboard
 from contracts.fakes import explicar, hacer_lote
@@ -87,8 +87,8 @@ def tablero(
         "api_claves": claves_de_prueba(), "api_limite_minuto": 0,
         "mlflow_tracking_uri": mlflow_vacio, "modelos_dir": str(carpeta / "modelos"),
     }  # fmt: skip
-    with base_nueva(servicios, **otras) as settings:
-        sembrar(settings, CLIENTES, SOSPECHOSOS, DIAS)
+    with base_sembrada(servicios, CLIENTES, SOSPECHOSOS, DIAS, **otras) as datos:
+        settings = datos.settings
         versiones = (registrar(settings), registrar(settings))
         _examine(settings, versiones)
         with servir(settings) as http:

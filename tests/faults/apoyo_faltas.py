@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from confluent_kafka import Consumer, TopicPartition
+from forks import Fork
 from integration.camino import consumidor, esperar, filas_guardadas
 
 from detection.domain import Lecturas
@@ -235,11 +235,9 @@ class Arranque:
     """Starts consumers that do not outlive the test."""
 
     carpeta: Path
-    procesos: list[subprocess.Popen[bytes]]
+    procesos: list[Fork]
 
-    def __call__(
-        self, variables: dict[str, str], **mas: str
-    ) -> tuple[subprocess.Popen[bytes], Relato]:
+    def __call__(self, variables: dict[str, str], **mas: str) -> tuple[Fork, Relato]:
         """Start one; return it and what it says."""
         registro = self.carpeta / f"consumidor-{len(self.procesos)}.log"
         proceso = consumidor(variables, registro, **{"LOTE_MAXIMO": "50", **mas})
@@ -268,7 +266,7 @@ def esperar_filas(entorno: Settings, cuantas: int, relato: Relato) -> None:
     )
 
 
-def terminar_bien(proceso: subprocess.Popen[bytes], relato: Relato) -> None:
+def terminar_bien(proceso: Fork, relato: Relato) -> None:
     """Ask a consumer to stop, and see that it does so in good order."""
     proceso.send_signal(signal.SIGTERM)
     assert proceso.wait(60) == 0, relato.ruta.read_text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -13,9 +12,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import forks
 import numpy as np
 import psycopg2
 import pymongo
+from forks import Fork
 
 from detection.detector import DetectorConsumo
 from detection.domain import SEVERIDADES, Lecturas, instante, nombres_de_tipos
@@ -35,7 +36,7 @@ def esperar(
     limite = time.monotonic() + plazo_s
     while not que():
         assert time.monotonic() < limite, f"not in time: {texto}{_said(registros)}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def _said(registros: Sequence[Path]) -> str:
@@ -68,31 +69,15 @@ def escribir_csv(ruta: Path, lecturas: Lecturas) -> Path:
 def consumo(
     variables: Mapping[str, str], *argv: str, **mas: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a verb to its end; what it had said is in the error of one that does not end."""
-    try:
-        return subprocess.run(
-            [sys.executable, "-m", "consumo", *argv],
-            env={**variables, **mas},
-            capture_output=True,
-            text=True,
-            timeout=PLAZO_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        dicho = (error.stderr or b"").decode()[-3000:]
-        raise AssertionError(f"{argv} no acaba en {PLAZO_S} s; dijo: {dicho}") from error
+    """Run a verb to its end."""
+    return forks.run({**variables, **mas}, *argv, timeout=PLAZO_S)
 
 
-def consumidor(
-    variables: Mapping[str, str], registro: Path, *argv: str, **mas: str
-) -> subprocess.Popen[bytes]:
+def consumidor(variables: Mapping[str, str], registro: Path, *argv: str, **mas: str) -> Fork:
     """Start a consumer whose log goes to a file."""
     with registro.open("wb") as salida:
-        return subprocess.Popen(
-            [sys.executable, "-m", "consumo", "consumir", *argv],
-            env={**variables, **mas},
-            stdout=salida,
-            stderr=subprocess.STDOUT,
+        return forks.start(
+            {**variables, **mas}, "consumir", *argv, stdout=salida, stderr=subprocess.STDOUT
         )
 
 
@@ -184,7 +169,7 @@ def comprobar_veredictos(entorno: Settings, lecturas: Lecturas) -> None:
     assert {k: val[1:] for k, val in historico(entorno).items()} == esperados
 
 
-def terminar(procesos: Sequence[subprocess.Popen[bytes]]) -> None:
+def terminar(procesos: Sequence[Fork]) -> None:
     """Kill what a failed test has left running."""
     for proceso in procesos:
         if proceso.poll() is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +22,7 @@ from camino import (
     lecturas_de_prueba,
     terminar,
 )
+from forks import Fork
 
 from detection.domain import Lecturas
 from serving.settings import Settings
@@ -43,14 +43,14 @@ def lecturas() -> Lecturas:
 
 
 @pytest.fixture
-def procesos() -> Iterator[list[subprocess.Popen[bytes]]]:
+def procesos() -> Iterator[list[Fork]]:
     """Give a list of processes that do not outlive the test."""
-    lista: list[subprocess.Popen[bytes]] = []
+    lista: list[Fork] = []
     yield lista
     terminar(lista)
 
 
-AMedias = tuple[list[subprocess.Popen[bytes]], Path]
+AMedias = tuple[list[Fork], Path]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def a_medias(
     variables: dict[str, str],
     lecturas: Lecturas,
     tmp_path: Path,
-    procesos: list[subprocess.Popen[bytes]],
+    procesos: list[Fork],
 ) -> AMedias:
     """Give a consumer that has stored a part of the file, and its log."""
     registro = tmp_path / "1.log"
@@ -125,7 +125,7 @@ def test_dos_consumidores_se_reparten_el_trabajo(
     variables: dict[str, str],
     lecturas: Lecturas,
     tmp_path: Path,
-    procesos: list[subprocess.Popen[bytes]],
+    procesos: list[Fork],
 ) -> None:
     """Two consumers of the group share the partitions; SIGTERM ends both with 0."""
     registros = [tmp_path / "1.log", tmp_path / "2.log"]

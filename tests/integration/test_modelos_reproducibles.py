@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from camino import (
     lecturas_de_prueba,
     terminar,
 )
+from forks import Fork
 from sklearn.ensemble import IsolationForest
 
 from detection.detector import DetectorConsumo
@@ -114,7 +114,7 @@ def test_muertes_y_repartos_no_cambian_lo_que_dicen_los_modelos(
     assert r.returncode == 0, r.stderr
     assert "MLflow no responde" in r.stderr
 
-    procesos: list[subprocess.Popen[bytes]] = []
+    procesos: list[Fork] = []
     try:
         procesos.append(consumidor(mundos[1], tmp_path / "1.log", LOTE_MAXIMO="150"))
         esperar(lambda: filas_guardadas(otro_entorno) > len(lecturas) // 2, "half of it stored")

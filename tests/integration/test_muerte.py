@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 from camino import (
@@ -42,14 +41,7 @@ def test_muerto_en_cada_paso_los_almacenes_acaban_de_acuerdo(
     archivo = escribir_csv(tmp_path / "a.csv", lecturas)
     assert consumo(variables, "producir", "--archivo", str(archivo)).returncode == 0
     guion = Path(__file__).with_name("consumidor_fragil.py")
-    muerto = subprocess.run(
-        [sys.executable, str(guion), paso, "2"],
-        env={**variables, "LOTE_MAXIMO": LOTE},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    muerto = forks.run({**variables, "LOTE_MAXIMO": LOTE}, "-c", guion.read_text(), paso, "2")
     assert muerto.returncode == -signal.SIGKILL, muerto.stderr
     assert filas_guardadas(entorno) < len(lecturas)
     r = consumo(variables, "consumir", "--hasta-vacio", LOTE_MAXIMO=LOTE)
@@ -75,10 +67,7 @@ def test_una_correccion_quita_la_anomalia_aunque_se_muera_en_medio(
             assert consumo(variables, "consumir", "--hasta-vacio").returncode == 0
             comprobar_exactamente_una_vez(entorno, con_picos)
     guion = Path(__file__).with_name("consumidor_fragil.py")
-    muerto = subprocess.run(
-        [sys.executable, str(guion), "entre_los_dos_almacenes", "1"],
-        env=variables, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    muerto = forks.run(variables, "-c", guion.read_text(), "entre_los_dos_almacenes", "1")
     assert muerto.returncode == -signal.SIGKILL, muerto.stderr
     assert consumo(variables, "consumir", "--hasta-vacio").returncode == 0
     comprobar_exactamente_una_vez(entorno, lecturas)

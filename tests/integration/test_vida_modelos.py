@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from apoyo_versiones import registrar
+from forks import Fork
 from integration.camino import (
     comprobar_acuerdo,
     conectar,
@@ -27,6 +28,8 @@ from integration.camino import (
 from detection.domain import Lecturas
 from detection.simulation.synthesis import make_population
 from pipeline.generator.service import generate_lecturas
+from serving.model_versions import CAMPEON
+from serving.registry import Registro
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(290)
@@ -56,14 +59,14 @@ class Vida:
 
     def __init__(self, entorno: Settings, variables: dict[str, str], carpeta: Path) -> None:
         self.entorno = entorno
-        self.variables = {**variables, "MODELO_SONDEO_S": "5"}
+        self.variables = {**variables, "MODELO_SONDEO_S": "1"}
         self.carpeta = carpeta
         self.registro = carpeta / "consumidor.log"
         self.dia = 0
         self.enviadas = 0
         self.leido = 0
         self.promovido_en = 0.0
-        self.consumidor: subprocess.Popen[bytes] = consumidor(self.variables, self.registro)
+        self.consumidor: Fork = consumidor(self.variables, self.registro)
 
     def enviar(self, dias: int, factor: float = 1.0) -> None:
         """Send the next days and wait until they are stored."""
@@ -127,6 +130,21 @@ def vida(
     terminar([vida.consumidor])
 
 
+def test_el_consumidor_sigue_al_campeon(vida: Vida) -> None:
+    """Two ready versions take turns as champion: what comes next is scored with the one in turn."""
+    vida.enviar(1)
+    assert all(v.startswith("reglas-") for v in vida.versiones())
+    versiones = [registrar(vida.entorno) for _ in range(2)]
+    for version in (*versiones, versiones[0]):
+        vida.promovido_en = time.monotonic()
+        Registro(vida.entorno).set_alias(CAMPEON, version, {})
+        vida.esperar_version(f"consumo-detector-{version}")
+        vida.enviar(1)
+        assert vida.versiones() == {f"consumo-detector-{version}"}
+    vida.cierre()
+
+
+@pytest.mark.lenta
 def test_la_vida_entera_de_un_modelo(vida: Vida) -> None:
     """Train 1, promote, score with 1; shift, train 2, promote, score with 2; back to 1.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from apoyo_kafka import NodoKafka, SinKafkaError, carpeta_de_kafka, fetch_kafka
+from forks import Fork
 from integration.camino import lecturas_de_prueba, terminar
 
 from detection.domain import Lecturas
@@ -55,8 +55,8 @@ def lecturas() -> Lecturas:
 
 
 @pytest.fixture
-def procesos() -> Iterator[list[subprocess.Popen[bytes]]]:
+def procesos() -> Iterator[list[Fork]]:
     """Give a list of processes that do not outlive the test."""
-    lista: list[subprocess.Popen[bytes]] = []
+    lista: list[Fork] = []
     yield lista
     terminar(lista)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from pathlib import Path
 
 from apoyo_kafka import NodoKafka, enviar, escritura_detenida, por_tiempo, retraso
+from forks import Fork
 from integration.camino import (
     comprobar_exactamente_una_vez,
     comprobar_veredictos,
@@ -21,7 +21,7 @@ from serving.settings import Settings
 LOTE = "250"
 
 
-def terminar_bien(proceso: subprocess.Popen[bytes], registro: Path) -> None:
+def terminar_bien(proceso: Fork, registro: Path) -> None:
     """Ask a consumer to stop, and see that it does so in good order."""
     proceso.send_signal(signal.SIGTERM)
     assert proceso.wait(60) == 0, registro.read_text()
@@ -33,7 +33,7 @@ def test_kafka_llega_despues_que_los_consumidores(
     kafka: NodoKafka,
     lecturas: Lecturas,
     tmp_path: Path,
-    procesos: list[subprocess.Popen[bytes]],
+    procesos: list[Fork],
 ) -> None:
     """No broker at the start: said once, waited for, stopped if asked to; then all is stored."""
     kafka.kill()
@@ -61,7 +61,7 @@ def test_kafka_muere_a_medias_y_vuelve_con_su_registro(
     kafka: NodoKafka,
     lecturas: Lecturas,
     tmp_path: Path,
-    procesos: list[subprocess.Popen[bytes]],
+    procesos: list[Fork],
 ) -> None:
     """SIGKILL of the broker with a batch in flight: the same consumer goes on, nothing is lost."""
     registro = tmp_path / "1.log"

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import forks
 import numpy as np
 import pytest
 from apoyo_modelos import modelo_de_prueba
@@ -47,6 +48,13 @@ CLIENTES = "14"
 """Few, and enough for both models to have an opinion."""
 PLAZO_CELDA_S = 240
 SIN_DATOS = "/no/hay"
+DE_CORRIDO = """
+import json, sys
+for celda in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
+    if celda["cell_type"] == "code":
+        exec(compile("".join(celda["source"]), celda["id"], "exec"))
+"""
+"""Runs a notebook's cells without a kernel."""
 
 
 def _leer(ruta: Path) -> dict[str, Any]:
@@ -61,6 +69,14 @@ def _nombre(ruta: Path) -> str:
     return ruta.stem
 
 
+def _entorno(carpeta: Path, **variables: str) -> dict[str, str]:
+    """Return all the variables of a notebook's process."""
+    defectos = {n.upper(): str(c.default) for n, c in Settings.model_fields.items()}
+    ajenas = {k: v for k, v in os.environ.items() if not k.startswith("CUADERNOS_")}
+    propias = {"PYTHONPATH": str(RAIZ), "IPYTHONDIR": str(carpeta), "OMP_NUM_THREADS": "1"}
+    return {**ajenas, **defectos, **propias, "CUADERNOS_CLIENTES": CLIENTES, **variables}
+
+
 def ejecutar(ruta: Path, carpeta: Path, **variables: str) -> NotebookNode:
     """Return a notebook with its outputs, run in a kernel that sees these variables alone."""
     for falta in ("ipykernel", "nbclient"):
@@ -69,16 +85,12 @@ def ejecutar(ruta: Path, carpeta: Path, **variables: str) -> NotebookNode:
     import nbformat
     from nbclient import NotebookClient
 
-    defectos = {n.upper(): str(c.default) for n, c in Settings.model_fields.items()}
-    ajenas = {k: v for k, v in os.environ.items() if not k.startswith("CUADERNOS_")}
-    propias = {"PYTHONPATH": str(RAIZ), "IPYTHONDIR": str(carpeta), "OMP_NUM_THREADS": "1"}
-    entorno = {**ajenas, **defectos, **propias, "CUADERNOS_CLIENTES": CLIENTES, **variables}
     cuaderno = nbformat.read(ruta, as_version=4)
     cliente = NotebookClient(
         cuaderno, timeout=PLAZO_CELDA_S, kernel_name="python3",
         resources={"metadata": {"path": str(ruta.parent)}},
     )  # fmt: skip
-    return cliente.execute(env=entorno)
+    return cliente.execute(env=_entorno(carpeta, **variables))
 
 
 def dicho(cuaderno: NotebookNode) -> str:
@@ -159,9 +171,17 @@ def test_el_texto_no_lleva_cifras_de_los_datos(ruta: Path) -> None:
         assert not cifras, f"{celda['id']}: {cifras}"
 
 
-@pytest.mark.parametrize(
-    "ruta", [r for r in CUADERNOS if r.stem != DE_MLFLOW], ids=_nombre
-)  # fmt: skip
+@pytest.mark.parametrize("ruta", [r for r in CUADERNOS if r.stem != DE_MLFLOW], ids=_nombre)
+def test_cada_celda_se_ejecuta_y_no_avisa_de_nada(ruta: Path, taller: Path) -> None:
+    """On generated households, one cell after the other, by Python alone."""
+    entorno = _entorno(taller, CONSUMO_SHARED=SIN_DATOS)
+    hecho = forks.run(entorno, "-c", DE_CORRIDO, str(ruta), cwd=ruta.parent)
+    assert (hecho.returncode, hecho.stderr) == (0, "")
+    assert hecho.stdout
+
+
+@pytest.mark.lenta
+@pytest.mark.parametrize("ruta", [r for r in CUADERNOS if r.stem != DE_MLFLOW], ids=_nombre)
 def test_se_ejecutan_de_arriba_abajo(ruta: Path, taller: Path) -> None:
     """On generated households, as in a fresh clone: every cell runs, and warns of nothing."""
     hecho = ejecutar(ruta, taller, CONSUMO_SHARED=SIN_DATOS)
@@ -169,6 +189,7 @@ def test_se_ejecutan_de_arriba_abajo(ruta: Path, taller: Path) -> None:
     assert "nan" not in dicho(hecho).lower().split()
 
 
+@pytest.mark.lenta
 @pytest.mark.parametrize(
     "ruta", [r for r in CUADERNOS if r.stem.startswith(("01", "05"))], ids=_nombre
 )
@@ -218,9 +239,7 @@ def _registrar(settings: Settings, peso: float) -> int:
         modelo_de_prueba(), calibraciones=calibraciones, huella_params=rules_fingerprint(Params())
     )
     picos = _picos()
-    metricas = evaluate(
-        picos, version, load_calendario(settings.zona_horaria), Params(), dejar_fuera=False
-    )
+    metricas = evaluate(picos, version, load_calendario(settings.zona_horaria), dejar_fuera=False)
     with tempfile.TemporaryDirectory() as carpeta:
         save_paquete(version, Path(carpeta), extras={EVALUACION: picos.to_parquet()})
         return Registro(settings).register(

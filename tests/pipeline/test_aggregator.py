@@ -6,6 +6,7 @@ anew, and by what the run says that it did.
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import forks
 import pytest
 from apoyo_meses import (
     AHORA,
@@ -270,10 +272,7 @@ def test_lo_corregido_despues_de_archivado_cuenta_una_vez(casa: Casa) -> None:
 def _consumo(
     variables: Mapping[str, str], *argv: str, **mas: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "consumo", "agregar", *argv], env={**variables, **mas},
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    return forks.run({**variables, **mas}, "agregar", *argv)
 
 
 def test_la_orden_y_el_guion(
@@ -313,10 +312,7 @@ def test_un_mes_sin_lecturas_se_dice_y_no_es_un_fallo(
 )
 def test_un_mes_mal_escrito_es_mal_uso(mes: str) -> None:
     """Status 2 and a line that shows how a month is written."""
-    r = subprocess.run(
-        [sys.executable, "-m", "consumo", "agregar", mes],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    r = _consumo(os.environ, mes)
     assert r.returncode == 2
     ultima = r.stderr.strip().splitlines()[-1]
     assert ultima == f"error: AAAA-MM: «{mes}» no es un mes; se espera AAAA-MM, como 2026-01"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.embedded.announcement import announce
 from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
+from pipeline.embedded.services import announce
 from serving.settings import SERVICIOS_ENV, announced, load_settings
 
 

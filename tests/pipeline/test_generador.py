@@ -32,7 +32,7 @@ from serving.web.server import make_server
 RAIZ = Path(__file__).parents[2]
 AHORA = datetime(2026, 11, 24, 10, 25, tzinfo=UTC)
 PLAZO_S = 20.0
-ORDEN = [sys.executable, str(RAIZ / "pipeline/generator/service.py")]
+ORDEN = [sys.executable, str(RAIZ / "consumo.py"), "generador"]
 ENTORNO = {**os.environ, "PYTHONPATH": str(RAIZ)}
 
 
@@ -352,7 +352,7 @@ def test_holidays_are_spains() -> None:
 
 
 def test_the_script_serves_and_leaves(tmp_path: Path) -> None:
-    """``python pipeline/generator/service.py --port N`` serves until it is told to stop."""
+    """``consumo generador --port N`` serves until it is told to stop."""
     with socket.create_server(("127.0.0.1", 0)) as enchufe:
         puerto = enchufe.getsockname()[1]
     opciones = ["--host", "127.0.0.1", "--port", str(puerto)]

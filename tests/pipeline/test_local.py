@@ -91,7 +91,7 @@ def orden(raiz: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen
     lanzadas: list[subprocess.Popen[str]] = []
 
     def lanzar(*opciones: str) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-m", "pipeline.embedded.services", "--datos", "datos", *opciones]
+        argv = [sys.executable, "-m", "consumo", "servicios", "--datos", "datos", *opciones]
         entorno = {**os.environ, "PYTHONPATH": str(raiz)}
         lanzada = subprocess.Popen(
             argv,
@@ -235,12 +235,15 @@ def test_command_prints_variables_and_ends_cleanly_on_ctrl_c(
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="solo Linux avisa al hijo")
+@pytest.mark.parametrize(
+    ("opciones", "cuantas"), [(["--sin-mlflow"], 11), pytest.param([], 12, marks=pytest.mark.lenta)]
+)
 def test_sigkill_leaves_no_server_and_the_data_can_be_used_again(
-    orden: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    orden: Callable[..., subprocess.Popen[str]], tmp_path: Path, opciones: list[str], cuantas: int
 ) -> None:
     """After SIGKILL of the command its servers end, and the next start has what was saved."""
-    victima = orden()
-    variables = leer_variables(victima)
+    victima = orden(*opciones)
+    variables = leer_variables(victima, cuantas)
     consultar(variables, "CREATE TABLE t AS SELECT 7 AS n")
     carpeta = tmp_path / "datos"
     pids = con_descendencia(hijos(carpeta))

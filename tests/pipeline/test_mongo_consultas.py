@@ -93,12 +93,11 @@ def test_una_lista_entera_por_paginas(
     docs = [d for d in documentos if con_archivo or d["timestamp_consumo"] >= limite_archivo()]
     hay = _todas(
         lambda cursor: anomalias.lists.page(
-            FILTROS[caso],
+            FILTROS[caso]._replace(con_archivo=con_archivo),
             orden=orden,
             descendente=descendente,
             limite=150,
             cursor=cursor,
-            con_archivo=con_archivo,
         )
     )
     assert hay == _esperadas(docs, FILTROS[caso], f"timestamp_{orden}", descendente)
@@ -155,7 +154,6 @@ def test_una_anomalia_entera(anomalias: MongoQueries, documentos: list[Documento
         assert [uno.model_dump() for uno in detalle.explicacion] == [dicho]
         assert detalle.resumen == dicho["frase"]
         assert (detalle.veredicto, detalle.veredictos) == (None, [])
-    assert anomalias.lists.one(str(documentos[0]["_id"]), con_archivo=False) is None
     assert anomalias.lists.one(str(ObjectId())) is None
 
 

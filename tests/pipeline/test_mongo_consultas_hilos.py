@@ -33,10 +33,10 @@ def sonda(entorno: Settings) -> Iterator[AnomaliasMongo]:
     sonda.cliente.close()
 
 
-@pytest.fixture
-def consultas(entorno: Settings) -> Iterator[MongoQueries]:
+@pytest.fixture(params=[True, False], ids=["embebido", "mongodb"])
+def consultas(entorno: Settings, request: pytest.FixtureRequest) -> Iterator[MongoQueries]:
     """Give what asks of it."""
-    consultas = MongoQueries(entorno, reloj=lambda: AHORA)
+    consultas = MongoQueries(entorno, reloj=lambda: AHORA, embebido=request.param)
     consultas.ensure_indexes()
     yield consultas
     consultas.close()

@@ -24,16 +24,18 @@ ID = "0" * 21 + "200"
 DE_UNOS_DIAS = FiltroAnomalias(
     desde=HASTA - 20 * DIA, hasta=HASTA, severidades=("alta",), tipos=("fraude",)
 )
+CON_ARCHIVO = FiltroAnomalias(con_archivo=True)
+DE_UNOS_DIAS_Y_ARCHIVO = DE_UNOS_DIAS._replace(con_archivo=True)
 
 PREGUNTAS: dict[str, Callable[[MongoQueries], object]] = {
     "últimas": lambda c: c.lists.page(limite=5),
     "últimas, segunda página": lambda c: c.lists.page(
         limite=5, cursor=c.lists.page(limite=5).siguiente
     ),
-    "por consumo": lambda c: c.lists.page(orden="consumo", con_archivo=True),
+    "por consumo": lambda c: c.lists.page(CON_ARCHIVO, orden="consumo"),
     "críticas": lambda c: c.lists.page(FiltroAnomalias(severidades=("crítica",))),
     "críticas por consumo": lambda c: c.lists.page(
-        FiltroAnomalias(severidades=("crítica",)), orden="consumo", con_archivo=True
+        CON_ARCHIVO._replace(severidades=("crítica",)), orden="consumo"
     ),
     "de un cliente": lambda c: c.lists.page(FiltroAnomalias(UNO)),
     "de un cliente por consumo": lambda c: c.lists.page(FiltroAnomalias(UNO), orden="consumo"),
@@ -48,8 +50,8 @@ PREGUNTAS: dict[str, Callable[[MongoQueries], object]] = {
     "resumen": lambda c: c.summaries.overview(),
     "ranking": lambda c: c.ranking.first(),
     "motivos": lambda c: c.ranking.reasons([UNO]),
-    "incidentes": lambda c: c.summaries.incidents(DE_UNOS_DIAS, con_archivo=True),
-    "distribuciones": lambda c: c.summaries.distributions(DE_UNOS_DIAS, con_archivo=True),
+    "incidentes": lambda c: c.summaries.incidents(DE_UNOS_DIAS_Y_ARCHIVO),
+    "distribuciones": lambda c: c.summaries.distributions(DE_UNOS_DIAS_Y_ARCHIVO),
     "descartadas": lambda c: c.summaries.rejected(UNO, HASTA - 9 * DIA, HASTA),
     "series": lambda c: c.summaries.series(HASTA - 9 * DIA, HASTA),
     "mensuales": lambda c: c.months.of_customer(UNO),
@@ -90,7 +92,8 @@ def con_meses(con_anomalias: Settings) -> Iterator[Settings]:
     mensuales.insert_many(
         {
             "_id": f"{cliente}_{mes}", "propietario_id": cliente, "mes_str": mes,
-            "consumo_total": float(i), "anomalias_detectadas": i, "anomalias_criticas": 0,
+            "consumo_total": float(i), "consumo_promedio": 1.0, "consumo_minimo": 0.0,
+            "consumo_maximo": 2.0, "anomalias_detectadas": i, "anomalias_criticas": 0,
             "consumo_noche_promedio": 1.0, "consumo_punta_promedio": 1.0,
         }
         for mes in ("2026-03", "2026-04", "2026-05")
@@ -125,14 +128,20 @@ def _plan(sonda: AnomaliasMongo, orden: dict[str, Any], filtro: dict[str, Any]) 
     return json.dumps(respuesta["queryPlanner"]["winningPlan"], default=str)
 
 
-@pytest.mark.parametrize("caso", PREGUNTAS)
-def test_toda_pregunta_va_por_un_indice(con_meses: Settings, oyente: Oyente, caso: str) -> None:
+SUMAS = ("resumen", "ranking", "incidentes", "distribuciones", "series")
+CASOS = [*((caso, True) for caso in SUMAS), *((caso, False) for caso in PREGUNTAS)]
+
+
+@pytest.mark.parametrize(("caso", "embebido"), CASOS)
+def test_toda_pregunta_va_por_un_indice(
+    con_meses: Settings, oyente: Oyente, caso: str, embebido: bool
+) -> None:
     """Whatever is asked, an index leads to it.
 
     Where no index has all conditions the server walks the first one that has one: that is what the
     embedded server does, though its explanation does not say so.
     """
-    consultas = MongoQueries(con_meses, reloj=lambda: AHORA)
+    consultas = MongoQueries(con_meses, reloj=lambda: AHORA, embebido=embebido)
     oyente.ordenes.clear()
     PREGUNTAS[caso](consultas)
     consultas.close()
@@ -182,3 +191,20 @@ def test_muchas_anomalias_se_miran_por_partes(con_meses: Settings, oyente: Oyent
     pedidas = [len(_filtro(orden)["_id"]["$in"]) for orden in oyente.ordenes]
     assert max(pedidas) <= IDS_POR_PREGUNTA
     assert sum(pedidas) >= 500
+
+
+def test_una_lectura_sirve_a_toda_la_pantalla(con_meses: Settings, oyente: Oyente) -> None:
+    """All that a screen asks of the last month costs the embedded server one read."""
+    consultas = MongoQueries(con_meses, reloj=lambda: AHORA)
+    oyente.ordenes.clear()
+    consultas.summaries.overview()
+    una = len(oyente.ordenes)
+    consultas.ranking.first()
+    consultas.summaries.series(HASTA - 29 * DIA, HASTA)
+    consultas.summaries.distributions(FiltroAnomalias(severidades=("alta",)))
+    consultas.summaries.incidents(FiltroAnomalias(), hueco_horas=5)
+    assert len(oyente.ordenes) == una > 0
+    consultas.forget()
+    consultas.summaries.overview()
+    assert len(oyente.ordenes) == 2 * una
+    consultas.close()

@@ -28,6 +28,7 @@ from serving.settings import Settings
 H = hora_absoluta(AHORA) - 5
 CLAVES = [("A", H + i) for i in range(4)]
 CUANDO = datetime(2026, 11, 24, 9, 30, 15, 123456, UTC)
+CON_ARCHIVO = FiltroAnomalias(con_archivo=True)
 
 
 class Casa:
@@ -185,11 +186,11 @@ def test_la_que_se_esta_archivando_cuenta_una_vez(casa: Casa) -> None:
     assert doc is not None
     base["anomalias_archivo"].insert_one(doc)
     for orden in ("consumo", "deteccion", "score"):
-        pagina = casa.consultas.lists.page(orden=orden, con_archivo=True)
+        pagina = casa.consultas.lists.page(CON_ARCHIVO, orden=orden)
         assert sorted(a.id for a in pagina.elementos) == sorted(casa.ids)
         assert not any(a.archivada for a in pagina.elementos)
-    assert casa.consultas.summaries.distributions(FiltroAnomalias(), con_archivo=True).total == 4
-    (incidente,) = casa.consultas.summaries.incidents(FiltroAnomalias(), con_archivo=True).elementos
+    assert casa.consultas.summaries.distributions(CON_ARCHIVO).total == 4
+    (incidente,) = casa.consultas.summaries.incidents(CON_ARCHIVO).elementos
     assert incidente.anomalia_ids == casa.ids
     cambio = casa.veredictos.dar(casa.ids[1], "confirmada", "sí", "ana")
     assert cambio is not None
@@ -213,14 +214,14 @@ def test_los_resumenes_lo_ven_al_momento(casa: Casa) -> None:
     """Rankings, counts and incidents show a verdict as soon as it is given."""
     assert casa.consultas.ranking.first()[0].anomalias == 4
     assert {a.estado for a in casa.consultas.lists.page().elementos} == {"abierta"}
-    assert casa.consultas.summaries.overview().por_estado["abierta"] == 4
+    assert casa.consultas.summaries.overview().por_estado.abierta == 4
     casa.veredictos.dar_varios(casa.ids[:2], "descartada", "no", "ana")
     casa.veredictos.dar(casa.ids[2], "confirmada", "sí", "ana")
     puesto = casa.consultas.ranking.first()[0]
     assert (puesto.anomalias, puesto.confirmadas) == (2, 1)
     esperado = {"abierta": 1, "confirmada": 1, "descartada": 2}
     assert Counter(a.estado for a in casa.consultas.lists.page().elementos) == esperado
-    assert casa.consultas.summaries.overview().por_estado == esperado
+    assert casa.consultas.summaries.overview().por_estado.model_dump() == esperado
     (incidente,) = casa.consultas.summaries.incidents(FiltroAnomalias()).elementos
     assert incidente.estados.model_dump() == esperado
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -249,9 +250,14 @@ def test_archivar_y_guardar_a_la_vez(casa: Casa) -> None:
 def test_un_lector_lento_no_detiene_el_archivado(casa: Casa) -> None:
     """With the table in somebody's hands, whole months go day by day; nobody waits for long."""
     original = casa.llenar()
-    with conectar(casa.sonda.entorno) as conexion, conexion.cursor() as cursor:
+    impaciente = PostgresArchive(casa.sonda.entorno, tanda=TANDA, espera_ms=100)
+    with (
+        closing(impaciente),
+        conectar(casa.sonda.entorno) as conexion,
+        conexion.cursor() as cursor,
+    ):
         cursor.execute("SELECT count(*) FROM consumos_diarios WHERE fecha = '2026-02-10'")
-        movidos = casa.archivo.archivar(date(2026, 3, 11), HOY)
+        movidos = impaciente.archivar(date(2026, 3, 11), HOY)
         conexion.rollback()
     conexion.close()
     assert movidos.registros == casa.cuantas("consumos_diarios_archivo") > 0

@@ -7,11 +7,11 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
 
+import forks
 import pytest
 from test_producer import read_all
 
@@ -65,13 +65,12 @@ def test_a_documented_command_changes_no_reading(
 
 def _produce(orden: list[str], variables: dict[str, str]) -> int:
     """Return how many readings a command has sent; a continuous one is stopped after a round."""
-    programa = [sys.executable, "-m", "consumo", "producir", *orden]
-    with subprocess.Popen(programa, env=variables, stdout=subprocess.PIPE, text=True) as proceso:
-        assert proceso.stdout is not None
-        linea = proceso.stdout.readline()
-        if "continuous" in orden:
-            proceso.send_signal(signal.SIGTERM)
-        resto, _ = proceso.communicate(timeout=100)
+    proceso = forks.start(variables, "producir", *orden, stdout=subprocess.PIPE)
+    assert proceso.stdout is not None
+    linea = proceso.stdout.readline()
+    if "continuous" in orden:
+        proceso.send_signal(signal.SIGTERM)
+    resto, _ = proceso.communicate(timeout=100)
     assert proceso.returncode == 0
     ultima = (linea + resto).strip().splitlines()[-1]
     return int(re.search(r"confirmadas (\d+)", ultima)[1])  # type: ignore[index]

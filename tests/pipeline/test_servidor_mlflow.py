@@ -7,6 +7,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -72,6 +73,7 @@ def uri_de(servidor: Proceso) -> str:
     return f"http://{ANFITRION}:{servidor.puerto}"
 
 
+@pytest.mark.lenta
 def test_it_keeps_its_data_finds_a_port_and_leaves_no_process(tmp_path: Path) -> None:
     """Registry and artifacts outlive a restart, in any folder, with port 5000 taken.
 
@@ -104,6 +106,19 @@ def test_it_keeps_its_data_finds_a_port_and_leaves_no_process(tmp_path: Path) ->
         familia(servidor)[1].kill()
         assert esperar(lambda: servidor.caido() is not None)
         assert "MLflow terminó por su cuenta" in str(servidor.caido())
+
+
+def test_it_runs_two_processes_and_keeps_what_it_is_given(mlflow_uri: str) -> None:
+    """One worker and no job runner; a registered model and an artifact are there afterwards."""
+    puerto = mlflow_uri.rpartition(":")[2]
+    (nuestro,) = (p for p in psutil.Process().children() if puerto in p.cmdline())
+    assert len(nuestro.children(recursive=True)) == 1
+    api, nombre = f"{mlflow_uri}/api/2.0", f"m-{uuid.uuid4().hex[:12]}"
+    pedir(f"{api}/mlflow/registered-models/create", "POST", {"name": nombre})
+    modelo = pedir(f"{api}/mlflow/registered-models/get?name={nombre}")
+    assert json.loads(modelo)["registered_model"]["name"] == nombre
+    pedir(f"{api}/mlflow-artifacts/artifacts/{nombre}/a.bin", "PUT", b"\x00bytes")
+    assert pedir(f"{api}/mlflow-artifacts/artifacts/{nombre}/a.bin") == b"\x00bytes"
 
 
 def test_a_store_that_it_cannot_use_is_explained(tmp_path: Path) -> None:

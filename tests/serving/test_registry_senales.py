@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forks
 import numpy as np
 import pytest
 from apoyo_paquete import cliente_de, estropeado, paquete, rasgos, registro_en, servidor
+from forks import Fork
 
 from serving.registry import Registro
 from serving.shutdown import sin_interrupciones
@@ -50,7 +50,7 @@ class Registrador:
 
     def run(self, ruta: str, senal: signal.Signals) -> int:
         """Return its exit status; the signal comes at a request, and at each one after it."""
-        hijos: list[subprocess.Popen[bytes]] = []
+        hijos: list[Fork] = []
         nacido, llegadas = threading.Event(), []
 
         def paso(_: str, camino: str) -> int:
@@ -61,9 +61,8 @@ class Registrador:
             return 0
 
         with servidor(estropeado(self._directo._uri, paso)) as uri:
-            orden = [sys.executable, "-c", PROGRAMA, uri, self._directo.modelo, str(self._carpeta)]
-            raiz = str(Path(__file__).resolve().parents[2])
-            hijos.append(subprocess.Popen(orden, env=os.environ | {"PYTHONPATH": raiz}))
+            orden = ("-c", PROGRAMA, uri, self._directo.modelo, str(self._carpeta))
+            hijos.append(forks.start(os.environ, *orden))
             nacido.set()
             try:
                 estado = hijos[0].wait(PLAZO_S)

@@ -15,7 +15,7 @@ from detection.domain import HORAS_POR_DIA, hora_absoluta
 from detection.models.isolation_forest import FlatIsolationForest
 from detection.params import Params
 from detection.scoring_model import ScoringModel
-from detection.simulation.synthesis import LabelledReadings, generate, make_population
+from detection.simulation.synthesis import GeneratedReadings, generate, make_population
 from serving.local_time import load_calendario
 from training.calibrate import calibrate
 from training.drift import PASADO_DIAS, Recientes, read_actual
@@ -32,7 +32,7 @@ AHORA = datetime(2026, 4, 3, 6, tzinfo=UTC)
 Cambio = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float32]]
 
 
-def en_memoria(sinteticas: LabelledReadings, cambio: Cambio | None = None) -> InMemoryHistory:
+def en_memoria(sinteticas: GeneratedReadings, cambio: Cambio | None = None) -> InMemoryHistory:
     """Return generated readings as a history in which nothing was flagged."""
     clientes, cliente = np.unique(sinteticas.propietario_id, return_inverse=True)
     kwh = sinteticas.consumo_kwh.astype(np.float32)
@@ -50,7 +50,7 @@ SEMANA = Recientes(MES.hasta_hora + 24, MES.hasta_hora + 8 * 24)
 
 
 @lru_cache(maxsize=4)
-def poblacion(semilla: int, clientes: int = 50, sospechosos: int = 3) -> LabelledReadings:
+def poblacion(semilla: int, clientes: int = 50, sospechosos: int = 3) -> GeneratedReadings:
     """Return readings from 1 January to the end of ``SEMANA``."""
     gente = make_population(semilla, clientes, sospechosos, INICIO, SEMANA.hasta_hora)
     return generate(gente, INICIO, SEMANA.hasta_hora, MADRID)
@@ -72,14 +72,14 @@ def version(semilla: int, clientes: int = 50, sospechosos: int = 3) -> ScoringMo
         lecturas, np.zeros(len(lecturas), np.int32), lecturas.hora_utc >= MES.desde_hora
     )
     return calibrate(
-        "consumo-detector-1", FlatIsolationForest.from_sklearn(bosque), retenidas, MADRID, PARAMS
+        "consumo-detector-1", FlatIsolationForest.from_sklearn(bosque), retenidas, MADRID
     )
 
 
 def filas(semilla: int, cuando: Recientes, cambio: Cambio | None = None) -> pd.DataFrame:
     """Return some days of a population as its version sees them."""
     almacen = en_memoria(poblacion(semilla), cambio)
-    return read_actual(almacen, MADRID, PARAMS, version(semilla), cuando, particiones=2)[0]
+    return read_actual(almacen, MADRID, version(semilla), cuando, particiones=2)[0]
 
 
 @lru_cache(maxsize=4)

@@ -102,7 +102,6 @@ def leer(
     return read_muestra(
         almacen or en_memoria(),  # type: ignore[arg-type]
         MADRID,
-        PARAMS,
         de or ventana(),
         semilla=semilla,
         confirmados=confirmados or {},

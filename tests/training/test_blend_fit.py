@@ -42,7 +42,7 @@ def _modelo() -> ScoringModel:
 def _aprende(
     limpias: Lecturas | None = None, dichos: Ejemplos | None = None
 ) -> LearnedBlend | None:
-    return learn_mezcla(limpias or _limpias(), _modelo(), MADRID, PARAMS, semilla=4, dichos=dichos)
+    return learn_mezcla(limpias or _limpias(), _modelo(), MADRID, semilla=4, dichos=dichos)
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +146,8 @@ def test_se_aprende_de_lo_que_dicen_los_analistas() -> None:
         ("CLI_00003", HASTA + 99): True,
         ("NADIE", HASTA - 10): True,
     }
-    dichos = read_reviewed(historia, casos, _modelo(), MADRID, PARAMS)
+    dichos = read_reviewed(historia, casos, _modelo(), MADRID)
     assert dichos is not None
     assert sorted(dichos.sospechosa.tolist()) == [False, True]
     assert dichos.columnas.shape == (2, len(COLUMNAS))
-    assert read_reviewed(historia, {}, _modelo(), MADRID, PARAMS) is None
+    assert read_reviewed(historia, {}, _modelo(), MADRID) is None

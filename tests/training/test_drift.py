@@ -27,7 +27,7 @@ from apoyo_deriva import (
     poblacion,
     version,
 )
-from apoyo_entrenamiento import HistoriaEnMemoria, en_vivo
+from apoyo_entrenamiento import HASTA, PARTICIONES, HistoriaEnMemoria, en_memoria, en_vivo
 
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Lecturas, instante
@@ -35,13 +35,13 @@ from detection.errors import PermanentError, TransientError
 from detection.features.hourly import RASGOS
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from serving.model_package import save_paquete
+from serving.model_package import load_paquete, save_paquete
 from serving.registry import Registro
 from serving.settings import Settings
 from training.drift import (
+    Recientes,
     latest_days,
     main,
-    measure_drift,
     read_actual,
     run_drift,
     say,
@@ -52,9 +52,11 @@ from training.drift_comparison import (
     FILAS_MINIMAS,
     ROJO,
     VERDE,
+    ColumnaDeriva,
     ResultadoDeriva,
     compare_distributions,
     match_season,
+    traffic_light,
 )
 from training.fit import Aprendido, learn
 
@@ -64,7 +66,9 @@ def nombres(resultado: ResultadoDeriva) -> set[str]:
     return {columna.nombre for columna in resultado.movidas}
 
 
-@pytest.mark.parametrize("semilla", SEMILLAS)
+@pytest.mark.parametrize(
+    "semilla", [SEMILLAS[0], *(pytest.param(s, marks=pytest.mark.lenta) for s in SEMILLAS[1:])]
+)
 def test_una_semana_normal_de_primavera_tras_un_mes_normal_de_invierno_es_verde(
     semilla: int,
 ) -> None:
@@ -75,7 +79,7 @@ def test_una_semana_normal_de_primavera_tras_un_mes_normal_de_invierno_es_verde(
     assert len(resultado.columnas) == len(RASGOS) + len(COLUMNAS_SCORE)
 
 
-@pytest.mark.parametrize("factor", [1.6, 0.6])
+@pytest.mark.parametrize("factor", [1.6, pytest.param(0.6, marks=pytest.mark.lenta)])
 def test_un_cambio_de_todos_es_rojo_y_dice_que_se_ha_movido(factor: float) -> None:
     """Everybody at +60 % or -40 % is red, and what tells the level of a day is named."""
     semilla = SEMILLAS[0]
@@ -99,18 +103,30 @@ def referencia_de_verdad() -> tuple[HistoriaEnMemoria, Aprendido]:
     return HistoriaEnMemoria(lecturas, en_vivo(lecturas).veredictos), aprendido
 
 
+@pytest.mark.lenta
 def test_la_referencia_de_una_version_y_una_semana_normal_son_de_la_misma_gente() -> None:
     """With many under suspicion a normal week is green, against what training really leaves."""
     historia, aprendido = referencia_de_verdad()
     assert historia.veredictos.es_sospechoso.any()
     referencia = pd.read_parquet(io.BytesIO(aprendido.referencia))
-    semana, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, SEMANA, particiones=2)
+    semana, _ = read_actual(historia, MADRID, aprendido.modelo, SEMANA, particiones=2)
     assert len(semana) == 30 * 7 * 24
     normal = compare_distributions(referencia, semana)
     assert normal.semaforo != ROJO, str(normal)
-    mes, _ = read_actual(historia, MADRID, PARAMS, aprendido.modelo, MES, particiones=2)
+    mes, _ = read_actual(historia, MADRID, aprendido.modelo, MES, particiones=2)
     # The last month, seen as the reference is seen, is part of it.
     assert compare_distributions(referencia, mes).semaforo == VERDE
+
+
+def test_lo_que_deja_un_entrenamiento_se_compara_con_los_dias_recientes(
+    paquete_entrenado: Path,
+) -> None:
+    """The last week that a version has learnt from, seen as drift sees it, has not moved."""
+    referencia = pd.read_parquet(paquete_entrenado / "referencia.parquet")
+    modelo, semana = load_paquete(paquete_entrenado, "v"), Recientes(HASTA - 7 * 24, HASTA)
+    actual, _ = read_actual(en_memoria(), MADRID, modelo, semana, particiones=PARTICIONES)
+    assert set(actual) == set(referencia)
+    assert compare_distributions(referencia, actual).semaforo != ROJO
 
 
 def sintetico(
@@ -128,7 +144,7 @@ def sintetico(
     return pd.DataFrame({**columnas, "laborable": laborable, "hora": hora})
 
 
-@pytest.mark.parametrize("finde", [0.0, 1.0])
+@pytest.mark.parametrize("finde", [0.0, pytest.param(1.0, marks=pytest.mark.lenta)])
 def test_otra_mezcla_de_laborables_y_fines_de_semana_es_verde(finde: float) -> None:
     """More or no weekend hours are no drift, though weekends look nothing like weekdays."""
     referencia = sintetico(20_000, 1)
@@ -147,20 +163,37 @@ def test_la_mezcla_se_iguala_celda_a_celda() -> None:
     assert (cuotas[0] - cuotas[1]).abs().max() < 2e-4
 
 
-@pytest.mark.parametrize(
-    ("movidos", "semaforo"),
-    [
-        (RASGOS[:1], AMBAR),
-        (RASGOS[: len(RASGOS) // 3], AMBAR),
-        (RASGOS[: len(RASGOS) // 3 + 1], ROJO),
-        (("score_anomalia",), ROJO),
-        (("score_offline",), ROJO),
-    ],
-)
+COLORES: list[tuple[Sequence[str], str]] = [
+    (RASGOS[:1], AMBAR),
+    (RASGOS[: len(RASGOS) // 3], AMBAR),
+    (RASGOS[: len(RASGOS) // 3 + 1], ROJO),
+    (("score_anomalia",), ROJO),
+    (("score_offline",), ROJO),
+]
+"""One feature is amber, more than a third or any score red."""
+
+
+@pytest.mark.parametrize(("movidos", "semaforo"), COLORES)
 def test_el_color_depende_de_cuantas_columnas_y_de_cuales(
     movidos: Sequence[str], semaforo: str
 ) -> None:
-    """One feature is amber, more than a third or any score red; exactly those are named."""
+    """The light of what has been measured, and the share of the features."""
+    columnas = [
+        ColumnaDeriva(c, 0.5 * (c in movidos), 0.3, c in movidos, 0.5, 0.5)
+        for c in (*RASGOS, *COLUMNAS_SCORE)
+    ]
+    de_rasgos = [m for m in movidos if m in RASGOS]
+    assert traffic_light(columnas) == (semaforo, pytest.approx(len(de_rasgos) / len(RASGOS)))
+
+
+@pytest.mark.parametrize(
+    ("movidos", "semaforo"),
+    [COLORES[2], *(pytest.param(*c, marks=pytest.mark.lenta) for c in COLORES if c != COLORES[2])],
+)
+def test_solo_lo_que_se_mueve_se_nombra_y_da_el_color(
+    movidos: Sequence[str], semaforo: str
+) -> None:
+    """Exactly the columns of which all values are a little higher are named."""
     resultado = compare_distributions(sintetico(8_000, 5), sintetico(3_000, 6, movidos=movidos))
     assert resultado.semaforo == semaforo
     assert nombres(resultado) == set(movidos)
@@ -288,7 +321,7 @@ def test_el_informe_queda_en_mongodb_y_junto_al_campeon(
         paquete(tmp_path, semilla), parametros={}, metricas={}, etiquetas={}, ejemplo=ejemplo
     )
     registro.set_alias("champion", numero, {})
-    resultado = run_drift(entorno_mlflow, AHORA, dias=7)
+    resultado = run_drift(entorno_mlflow, Registro(entorno_mlflow), AHORA, dias=7)
     assert resultado.semaforo == ROJO
     assert resultado.filas_actual == 12 * 7 * 24
     informe = ultimo_informe(entorno_mlflow)
@@ -316,7 +349,7 @@ def test_sin_mlflow_el_informe_queda_en_mongodb(
     semilla = SEMILLAS[0]
     guardar(entorno, historia_con_cambio(semilla))
     versiones = CarpetaDeVersiones(paquete(tmp_path, semilla))
-    measure_drift(entorno, versiones, AHORA, 7)
+    run_drift(entorno, versiones, AHORA, dias=7)
     assert ultimo_informe(entorno)["semaforo"] == ROJO
     assert "el informe queda en MongoDB pero no en MLflow: MLflow no responde" in caplog.messages
 
@@ -324,9 +357,9 @@ def test_sin_mlflow_el_informe_queda_en_mongodb(
 def test_sin_campeon_o_sin_lecturas_una_linea_clara(entorno: Settings, tmp_path: Path) -> None:
     """No champion and no data are failures with one line each, and leave no report."""
     with pytest.raises(PermanentError, match="no hay campeón"):
-        measure_drift(entorno, CarpetaDeVersiones(None), AHORA, 7)
+        run_drift(entorno, CarpetaDeVersiones(None), AHORA, dias=7)
     with pytest.raises(PermanentError, match="consumos_diarios está vacía"):
-        measure_drift(entorno, CarpetaDeVersiones(paquete(tmp_path, SEMILLAS[0])), AHORA, 7)
+        run_drift(entorno, CarpetaDeVersiones(paquete(tmp_path, SEMILLAS[0])), AHORA, dias=7)
     with contextlib.closing(ModelosMongo(entorno)) as modelos:
         assert modelos.latest_informe() is None
 

@@ -14,7 +14,7 @@ from contracts.fakes import FakeHistoryStore
 
 from detection.detector import DetectorConsumo
 from detection.domain import SEVERIDADES, Lecturas, instante, nombres_de_tipos
-from detection.simulation.synthesis import LabelledReadings, generate, make_population
+from detection.simulation.synthesis import GeneratedReadings, generate, make_population
 from serving.cli import FALLO, HECHO, run
 from serving.scorer import BatchOrigin, Scorer
 from training.evaluation.command import main
@@ -26,17 +26,17 @@ PARTICIONES = 6
 
 
 @pytest.fixture(scope="module")
-def sinteticas() -> LabelledReadings:
+def sinteticas() -> GeneratedReadings:
     poblacion = make_population(31, CLIENTES, 3, DESDE, HASTA)
     return generate(poblacion, DESDE, HASTA, MADRID)
 
 
 @pytest.fixture(scope="module")
-def archivo(sinteticas: LabelledReadings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def archivo(sinteticas: GeneratedReadings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _write(tmp_path_factory.mktemp("evaluar") / "datos.csv", sinteticas, etiquetas=True)
 
 
-def _write(ruta: Path, sinteticas: LabelledReadings, *, etiquetas: bool) -> Path:
+def _write(ruta: Path, sinteticas: GeneratedReadings, *, etiquetas: bool) -> Path:
     lecturas = sinteticas.lecturas()
     with ruta.open("w", newline="") as fichero:
         salida = csv.writer(fichero)
@@ -88,7 +88,7 @@ def _live(lecturas: Lecturas, lote: int) -> list[tuple[str, str, str, str, bool]
 
 
 def test_los_mismos_veredictos_que_en_vivo(
-    sinteticas: LabelledReadings, archivo: Path, tmp_path: Path
+    sinteticas: GeneratedReadings, archivo: Path, tmp_path: Path
 ) -> None:
     """Score, severidad, types and suspicion of every reading are those of the live path."""
     salida = tmp_path / "v.parquet"
@@ -138,7 +138,7 @@ def test_con_etiquetas_da_las_cifras(
     assert "<link" not in html
 
 
-def test_sin_etiquetas_no_hay_informe(sinteticas: LabelledReadings, tmp_path: Path) -> None:
+def test_sin_etiquetas_no_hay_informe(sinteticas: GeneratedReadings, tmp_path: Path) -> None:
     """Verdicts are written; a report of nothing is refused in one line."""
     datos = _write(tmp_path / "d.csv", sinteticas, etiquetas=False)
     salida = tmp_path / "v.csv"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from detection.domain import take
 from detection.memory.hourly_ring import GAIN
 from training.evaluation.metrics import (
     GRACIA_HORAS,
@@ -225,7 +226,7 @@ def test_el_orden_de_las_filas_no_importa_y_lo_de_mas_no_se_pierde() -> None:
     for campo in ("cliente", "retraso_horas", "perdida_kwh", "total_kwh"):
         assert getattr(uno, campo).tolist() == getattr(otro, campo).tolist()
     assert uno.total_kwh.tolist() == [0.0, 0.0]
-    assert uno.elegir(uno.cliente == 2).retraso_horas.tolist() == [15.0]
+    assert take(uno, uno.cliente == 2).retraso_horas.tolist() == [15.0]
 
 
 def test_sin_ataques_no_hay_eventos_y_la_mediana_cae_entre_los_no_hallados() -> None:

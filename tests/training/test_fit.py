@@ -6,15 +6,15 @@ import io
 import json
 import signal
 import subprocess
-import sys
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
+import forks
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from apoyo_entrenamiento import MADRID, PARAMS, PARTICIONES, SEMILLA, en_memoria, puntuadas
+from apoyo_entrenamiento import MADRID, PARTICIONES, SEMILLA, en_memoria, puntuadas
 
 from detection.errors import PermanentError, TransientError
 from detection.features.hourly import RASGOS
@@ -32,24 +32,10 @@ CLIENTES = 30
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def _aprender() -> Aprendido:
+@lru_cache(maxsize=1)
+def _aprendido() -> Aprendido:
     settings = Settings(kafka_particiones=PARTICIONES)
     return learn(settings, en_memoria(clientes=CLIENTES), {}, semilla=SEMILLA)
-
-
-_aprendido = lru_cache(maxsize=1)(_aprender)
-
-
-def test_dos_veces_da_el_mismo_paquete_byte_a_byte(tmp_path: Path) -> None:
-    """The same history and seed: the same hash of the data and the same bytes of the model."""
-    una, otra = _aprendido(), _aprender()
-    assert una.muestra.sha256 == otra.muestra.sha256
-    for nombre, aprendido in (("una", una), ("otra", otra)):
-        save_paquete(aprendido.modelo, tmp_path / nombre, extras=aprendido.extras())
-    ficheros = sorted(p.name for p in (tmp_path / "una").iterdir())
-    assert {"referencia.parquet", "evaluacion.parquet", "metricas.json"} < set(ficheros)
-    for nombre in ficheros:
-        assert (tmp_path / "una" / nombre).read_bytes() == (tmp_path / "otra" / nombre).read_bytes()
 
 
 def test_la_version_guardada_puntua_igual_que_la_que_se_evaluo(tmp_path: Path) -> None:
@@ -60,7 +46,7 @@ def test_la_version_guardada_puntua_igual_que_la_que_se_evaluo(tmp_path: Path) -
     conjunto = Conjunto.from_parquet((tmp_path / "evaluacion.parquet").read_bytes())
     guardadas = Metricas(**json.loads((tmp_path / "metricas.json").read_bytes()))
     assert guardadas == aprendido.metricas
-    medidas = evaluate(conjunto, modelo, MADRID, PARAMS, dejar_fuera=False)
+    medidas = evaluate(conjunto, modelo, MADRID, dejar_fuera=False)
     assert medidas.precision_media == guardadas.precision_media
     assert medidas.falsas_alarmas == guardadas.falsas_alarmas
 
@@ -107,8 +93,13 @@ def _params(settings: Settings, version: int) -> dict[str, str]:
     return dict(cliente.get_run(run).data.params)
 
 
-def test_entrena_y_registra(entorno_mlflow: Settings) -> None:
-    """From PostgreSQL to MLflow: a version with alias challenger that holds what was learnt."""
+def test_entrena_y_registra_y_dos_veces_da_lo_mismo(
+    entorno_mlflow: Settings, tmp_path: Path
+) -> None:
+    """From PostgreSQL to MLflow: a version with alias challenger that holds what was learnt.
+
+    The same history, read from memory, and seed: the same hash of the data and the same bytes.
+    """
     lecturas, crudos = puntuadas(clientes=CLIENTES)
     migrate(entorno_mlflow)
     with closing(PostgresStore(entorno_mlflow)) as almacen:
@@ -130,8 +121,13 @@ def test_entrena_y_registra(entorno_mlflow: Settings) -> None:
     assert params["datos_corte"] == "2026-11-06T00:00:00+00:00"
     assert params["datos_sha256"] == _aprendido().muestra.sha256
     assert {"datos_desde", "datos_hasta"} < set(params)
-    # The same history read from PostgreSQL and from memory is the same history.
     assert resultado.aprendido.conjunto.sha256 == _aprendido().conjunto.sha256
+    save_paquete(_aprendido().modelo, tmp_path / "otra", extras=_aprendido().extras())
+    ficheros = {p.name for p in (tmp_path / "otra").iterdir()}
+    assert {"referencia.parquet", "evaluacion.parquet", "metricas.json"} < ficheros
+    assert ficheros == {p.name for p in carpeta.iterdir()}
+    for nombre in ficheros:
+        assert (carpeta / nombre).read_bytes() == (tmp_path / "otra" / nombre).read_bytes(), nombre
 
 
 def test_sin_historia_no_se_registra_nada(entorno_mlflow: Settings) -> None:
@@ -157,17 +153,16 @@ def test_sigterm_a_mitad_no_deja_nada(
     migrate(entorno_mlflow)
     with closing(PostgresStore(entorno_mlflow)) as almacen:
         almacen.save(lecturas, crudos.veredictos)
-    orden = [sys.executable, "-m", "training.fit"]
-    with subprocess.Popen(
-        orden, env=variables_mlflow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as proceso:
-        try:
-            assert proceso.stderr is not None
-            assert "se aprende de" in proceso.stderr.readline()
-            proceso.send_signal(signal.SIGTERM)
-            salida, error = proceso.communicate(timeout=60.0)
-        finally:
-            proceso.kill()
+    proceso = forks.start(
+        variables_mlflow, "entrenar", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert proceso.stderr is not None
+        assert "se aprende de" in proceso.stderr.readline()
+        proceso.send_signal(signal.SIGTERM)
+        salida, error = proceso.communicate(timeout=60.0)
+    finally:
+        proceso.kill()
     assert proceso.returncode == 130, error
     assert error.splitlines()[-1] == "interrumpido"
     assert salida == ""

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from apoyo_entrenamiento import MADRID, PARAMS
+from apoyo_entrenamiento import MADRID
 from apoyo_promocion import conjunto as de_picos
 from apoyo_promocion import modelo
 from hypothesis import given
@@ -127,6 +127,6 @@ def test_doce_mil_lecturas_tardan_poco() -> None:
 def test_quien_lo_halla_todo_gana_con_seguridad_a_quien_no_halla_nada() -> None:
     """On real verdicts: all of the interval is above nothing."""
     conjunto = de_picos()
-    antes, ahora = (score_conjunto(conjunto, modelo(p), MADRID, PARAMS) for p in (0.0, 1.0))
+    antes, ahora = (score_conjunto(conjunto, modelo(p), MADRID) for p in (0.0, 1.0))
     ganancia = gain_between(conjunto, antes, ahora)
     assert 0.0 < ganancia.inferior <= ganancia.media <= ganancia.superior

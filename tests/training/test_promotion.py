@@ -11,7 +11,6 @@ import pytest
 from apoyo_promocion import a_mano, conjunto, estropear, ficha, modelo, registrar, sin_hora
 
 from detection.errors import ModeloInvalidoError, PermanentError
-from detection.params import Params
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from serving.champion import Examen, PromocionRechazadaError, appoint, refusals, way_of
 from serving.cli import FALLO, HECHO, MAL_USO, run
@@ -237,7 +236,7 @@ def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: Reg
     madrid = load_calendario("Europe/Madrid")
 
     def precision(peso: float, semilla: int) -> float:
-        medido = evaluate(conjunto(semilla), modelo(peso), madrid, Params(), dejar_fuera=False)
+        medido = evaluate(conjunto(semilla), modelo(peso), madrid, dejar_fuera=False)
         return medido.precision_media
 
     assert criterio.campeon == precision(SORDO, 2) != precision(SORDO, 1)

@@ -17,11 +17,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import forks
 import numpy as np
 import pytest
 from apoyo_entrenamiento import puntuadas
 from apoyo_promocion import a_mano, estropear, ficha, registrar
 from contracts.sondas import conectar
+from forks import Fork
 
 from detection.errors import PermanentError, TransientError
 from pipeline.stores.mongo.model_log import ModelosMongo
@@ -85,7 +87,7 @@ def esperar(condicion: Callable[[], bool]) -> None:
     limite = time.monotonic() + PLAZO_S
     while not condicion():
         assert time.monotonic() < limite
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 # ---- Why it trains, and why not ----
@@ -94,7 +96,7 @@ def esperar(condicion: Callable[[], bool]) -> None:
 def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada, entrenada: Entrenar) -> None:
     """No champion: trained, promoted. Young and no drift: nothing. Old: trained, refused."""
     registro = Registro(con_historia)
-    primera = retrain(con_historia, parada, politica=CUALQUIERA)
+    primera = retrain(con_historia, parada, politica=CUALQUIERA, entrenar=entrenada)
     assert primera is not None
     assert (primera.motivo, primera.resultado) == ("no hay campeón", PROMOVIDO)
     assert registro.version_of(CAMPEON) == primera.version
@@ -289,17 +291,13 @@ def test_lo_que_no_se_puede_escribir_no_se_empieza(con_historia: Settings, parad
 @pytest.fixture
 def lanzar(
     variables_mlflow: dict[str, str],
-) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+) -> Iterator[Callable[..., Fork]]:
     """Give a function that starts ``consumo reentrenar``; what still runs at the end is killed."""
-    vivos: list[subprocess.Popen[str]] = []
+    vivos: list[Fork] = []
 
-    def _lanzar(*argv: str) -> subprocess.Popen[str]:
-        proceso = subprocess.Popen(
-            [sys.executable, "-m", "training.retrain", *argv],
-            env=variables_mlflow,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    def _lanzar(*argv: str) -> Fork:
+        proceso = forks.start(
+            variables_mlflow, "reentrenar", *argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         vivos.append(proceso)
         return proceso
@@ -309,7 +307,7 @@ def lanzar(
         if proceso.poll() is None:
             proceso.send_signal(signal.SIGCONT)
             proceso.kill()
-        proceso.communicate()
+        proceso.wait()
 
 
 def en_marcha(settings: Settings) -> bool:
@@ -324,9 +322,7 @@ def en_marcha(settings: Settings) -> bool:
     return bool(cuantos)
 
 
-def test_dos_a_la_vez_no_chocan(
-    con_historia: Settings, lanzar: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_dos_a_la_vez_no_chocan(con_historia: Settings, lanzar: Callable[..., Fork]) -> None:
     """While one run is under way a second says so in one line, does nothing, and ends with 0."""
     primero = lanzar()
     esperar(lambda: en_marcha(con_historia))
@@ -344,9 +340,7 @@ def test_dos_a_la_vez_no_chocan(
     assert len(Registro(con_historia).versions()) == 1
 
 
-def test_quien_muere_suelta_el_cerrojo(
-    con_historia: Settings, lanzar: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_quien_muere_suelta_el_cerrojo(con_historia: Settings, lanzar: Callable[..., Fork]) -> None:
     """A run that is killed keeps nobody out, and leaves no challenger behind."""
     proceso = lanzar()
     esperar(lambda: en_marcha(con_historia))
@@ -358,9 +352,7 @@ def test_quien_muere_suelta_el_cerrojo(
     assert Registro(con_historia).version_of(ASPIRANTE) is None
 
 
-def test_sigterm_a_mitad(
-    con_historia: Settings, lanzar: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_sigterm_a_mitad(con_historia: Settings, lanzar: Callable[..., Fork]) -> None:
     """A run that is told to stop does so at once, writes it down, and registers nothing."""
     proceso = lanzar()
     esperar(lambda: en_marcha(con_historia))
@@ -373,9 +365,7 @@ def test_sigterm_a_mitad(
     assert Registro(con_historia).versions() == []
 
 
-def test_cada_se_queda_y_sigterm_lo_para(
-    vacio: Settings, lanzar: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_cada_se_queda_y_sigterm_lo_para(vacio: Settings, lanzar: Callable[..., Fork]) -> None:
     """--cada survives runs that fail, repeats them, and ends with 0 when told to."""
     a_mano(vacio, registrar(vacio, 1.0))
     proceso = lanzar("--cada", "0.0001", "--forzar")

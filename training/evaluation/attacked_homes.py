@@ -52,36 +52,19 @@ _SORTEO = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Poblacion:
-    """Labelled readings in the order of the log: by hour, then customer.
+    """Labelled readings in the order of the log: by hour, then customer."""
 
-    Parameters
-    ----------
-    lecturas : Lecturas
-        As the meters report them.
-    clientes : list of str (c,)
-    ataque : list of str (c,)
-        Kind of each customer's attack, "" = clean.
-    cliente : ndarray (n,), int64
-        Index into ``clientes``.
-    atacada : ndarray (n,), bool
-        The attack has its hand in the reading.
-    juzgada : ndarray (n,), bool
-        Counts in the figures: after the warm-up, and either attacked or of a clean customer. The
-        honest hours of an attacked customer are neither one thing nor the other.
-    perdida_kwh : ndarray (n,), kWh
-        Consumed and not metered; below 0 where more was metered than consumed.
-    desde_hora : int
-        First absolute hour after the warm-up.
-    """
-
-    lecturas: Lecturas
-    clientes: list[str]
-    ataque: list[str]
-    cliente: NDArray[np.int64]
-    atacada: NDArray[np.bool_]
+    lecturas: Lecturas  # as the meters report them
+    clientes: list[str]  # (c,)
+    ataque: list[str]  # (c,): kind of each customer's attack, "" = clean
+    cliente: NDArray[np.int64]  # (n,): index into ``clientes``
+    atacada: NDArray[np.bool_]  # (n,): the attack has its hand in the reading
+    # (n,): Counts in the figures: after the warm-up, and either attacked or of a clean customer.
+    # The honest hours of an attacked customer are neither one thing nor the other.
     juzgada: NDArray[np.bool_]
+    # (n,), kWh: consumed and not metered; below 0 where more was metered than consumed.
     perdida_kwh: Floats
-    desde_hora: int
+    desde_hora: int  # first absolute hour after the warm-up
 
     def __len__(self) -> int:
         return len(self.lecturas)
@@ -109,6 +92,8 @@ def attack_homes(
 ) -> Poblacion:
     """Return real households, a share of them attacked; the same seed, the same attacks.
 
+    ``PermanentError``: the readings end before an attack could have started.
+
     Parameters
     ----------
     reales : Lecturas
@@ -119,11 +104,6 @@ def attack_homes(
         Share of the customers that is attacked, 0 to 1.
     visible : bool
         Blatant attacks only, as in ``make_attack``.
-
-    Raises
-    ------
-    PermanentError
-        The readings end before an attack could have started.
     """
     clientes, cliente = np.unique(np.array(reales.propietario_id), return_inverse=True)
     orden = np.lexsort((cliente, reales.hora_utc))
@@ -157,10 +137,7 @@ def _attack_all(
 ) -> tuple[NDArray[np.bool_], Floats]:
     """Return what (n,) the attacks touch and what is lost; ``leido`` and ``ataque`` are changed.
 
-    Parameters
-    ----------
-    casos : tuple
-        Seed, whether blatant only, and the first and the last possible hour.
+    ``casos``: seed, whether blatant only, and the first and the last possible hour.
     """
     semilla, visible, horas = casos
     atacada, perdida = np.zeros(hora_utc.size, np.bool_), np.zeros(hora_utc.size)
@@ -193,10 +170,7 @@ def _draw_attack(
 ) -> tuple[Attack, int, tuple[int, int]]:
     """Return a customer's attack, the hour at which it is over, and what addresses its draws.
 
-    Parameters
-    ----------
-    horas : tuple of int
-        First and last possible hour, and one more.
+    ``horas``: first and last possible hour, and one more.
     """
     resumen = hashlib.blake2b(nombre.encode(), digest_size=4).digest()
     indice = int.from_bytes(resumen, "big")
@@ -229,12 +203,8 @@ def attack_readings(
 
     What the meter shows of it is rounded as the customer's own readings are.
 
-    Parameters
-    ----------
-    clave : tuple of int
-        Of the attack's draws.
-    tiempo : TimeAxis
-        Hours that may be attacked, up to the customer's last one.
+    ``clave``: of the attack's draws. ``tiempo``: hours that may be attacked, up to the customer's
+    last one.
     """
     inicio, primera = ataque.inicio_hora, int(tiempo.hora_utc[0])
     dentro = np.flatnonzero(hora_utc >= primera)
@@ -287,11 +257,6 @@ def meter_step(consumo_kwh: NDArray[np.float64]) -> float:
 
     An attack is rounded to it: the meter reads what is left, and finer digits than it has would
     give every attack away.
-
-    Examples
-    --------
-    >>> meter_step(np.array([0.12, 0.36, 1.01])), meter_step(np.array([0.123, 0.36]))
-    (0.01, 0.001)
     """
     for paso in PASOS_KWH:
         pasos = consumo_kwh / paso

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, TIPOS, Calendario
-from training.evaluation.metrics import Floats
+from detection.simulation.draws import Floats
 
 Z_SEMANAL = "|z| por hora de la semana"
 ECOD = "ECOD (PyOD)"
@@ -35,23 +35,8 @@ def weekly_z(
 ) -> Floats:
     """Return |z| (n,) of each reading against its customer's earlier ones of that hour of the week.
 
-    Parameters
-    ----------
-    cliente, hora_utc, consumo_kwh : ndarray (n,)
-        In the order of the log.
-
-    Returns
-    -------
-    ndarray (n,)
-        NaN with fewer than two earlier ones.
-
-    Examples
-    --------
-    >>> calendario = Calendario("UTC", 0, np.zeros(1000, np.int8))
-    >>> horas = np.arange(4) * 168
-    >>> z = weekly_z(np.zeros(4, int), horas, np.array([1.0, 2.0, 1.5, 4.5]), calendario)
-    >>> [round(x, 3) for x in z.tolist()]
-    [nan, nan, 0.0, 6.0]
+    NaN with fewer than two earlier ones. ``cliente``, ``hora_utc``, ``consumo_kwh`` (n,): in the
+    order of the log.
     """
     hueco = calendario.local(hora_utc) % HORAS_POR_SEMANA
     grupo = cliente.astype(np.int64) * HORAS_POR_SEMANA + hueco

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -21,9 +20,8 @@ from detection.domain import SEVERIDADES, instante
 from detection.errors import PermanentError
 from detection.number_format import numero
 from pipeline.ingest.files.command_options import add_reading_options, show_progress
-from serving.cli import FALLO, HECHO, Parser, describe_os, entero, run
-from serving.logs import configure_logs
-from serving.settings import Settings, load_settings
+from serving.cli import FALLO, HECHO, Parser, describe_os, entero
+from serving.settings import Settings
 from training.evaluation.file_pass import (
     ENTRENAMIENTO_DIAS,
     Aprendizaje,
@@ -45,12 +43,7 @@ _DIAS = re.compile(r"(\d{1,4})d", re.ASCII)
 def load_registered(settings: Settings, cual: str) -> Aprendizaje:
     """Return a registered version, by number or alias.
 
-    Raises
-    ------
-    PermanentError
-        There is no such version.
-    TransientError
-        MLflow is away.
+    ``PermanentError``: there is no such version. ``TransientError``: MLflow is away.
     """
     from serving.champion import load_version
     from serving.registry import Registro
@@ -115,9 +108,7 @@ def _build_parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """Score a file, write what is asked, and print what the verdicts are worth."""
-    opciones = _build_parser().parse_args(argv)
-    settings = load_settings()
-    configure_logs(settings.nivel_log)
+    opciones, settings = _build_parser().start(argv)
     modelo = None
     if opciones.modelo == REGLAS:
         modelo = Aprendizaje(None, "solo las reglas")
@@ -236,7 +227,3 @@ def _print(frases: Sequence[str], informe: Datos | None) -> None:
     for tabla in () if informe is None else make_tablas(informe):
         consola.print()
         consola.print(tabla)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

@@ -52,46 +52,24 @@ Escribir = Callable[[Lecturas, Veredictos], None]
 
 @dataclass(frozen=True, slots=True)
 class Aprendizaje:
-    """What scores the readings after the first part of a file.
+    """What scores the readings after the first part of a file."""
 
-    Parameters
-    ----------
-    modelo : ScoringModel or None
-        None = the rules alone.
-    frase : str
-        Spanish: what could be learnt, or why nothing.
-    """
-
-    modelo: ScoringModel | None
-    frase: str
+    modelo: ScoringModel | None  # None = the rules alone
+    frase: str  # Spanish: what could be learnt, or why nothing
 
 
 @dataclass(slots=True, eq=False)
 class FilePass:
-    """One pass over a file, batch by batch, and what is kept of its verdicts.
-
-    Parameters
-    ----------
-    particion : ndarray (n,), int32
-        Of each reading's customer, as live.
-    escribir : callable or None
-        Gets each batch with its verdicts.
-    segundos : float
-        Scoring and writing took so long.
-    severidad : ndarray (n,), uint8
-    marcas : Historia
-        The other verdicts, beside the readings as the store would keep them.
-    rasgos, scores, esperado_kwh : list of ndarray
-        Of each batch; only of labelled files.
-    """
+    """One pass over a file, batch by batch, and what is kept of its verdicts."""
 
     archivo: LabelledReadings
     detector: DetectorConsumo
-    particion: NDArray[np.int32]
-    escribir: Escribir | None
-    severidad: NDArray[np.uint8]
-    marcas: Historia
-    segundos: float = 0.0
+    particion: NDArray[np.int32]  # (n,): of each reading's customer, as live
+    escribir: Escribir | None  # gets each batch with its verdicts
+    severidad: NDArray[np.uint8]  # (n,)
+    marcas: Historia  # the other verdicts, beside the readings as the store would keep them
+    segundos: float = 0.0  # scoring and writing took so long
+    # rasgos, scores, esperado_kwh: of each batch; only of labelled files.
     rasgos: list[NDArray[np.float32]] = field(default_factory=list)
     scores: list[NDArray[np.float32]] = field(default_factory=list)
     esperado_kwh: list[NDArray[np.float32]] = field(default_factory=list)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from detection.blend.severity import severity_thresholds
 from detection.domain import SEVERIDADES, TIPOS
 from detection.params import Params
 from training.evaluation.report import (
@@ -39,10 +40,7 @@ _NUNCA = 1e9
 def make_html(informe: Datos, titulo: str, notas: Sequence[str]) -> str:
     """Return the page.
 
-    Parameters
-    ----------
-    notas : sequence of str
-        Sentences under the title: what was evaluated, and how.
+    ``notas``: sentences under the title: what was evaluated, and how.
     """
     from jinja2 import Environment, FileSystemLoader
 
@@ -169,8 +167,7 @@ def score_figure(informe: Datos) -> Any:
             marker_color=color, opacity=0.75,
         )  # fmt: skip
     figura.update_layout(barmode="overlay", bargap=0)
-    p = Params()
-    umbrales = (p.umbral_baja, p.umbral_media, p.umbral_alta, p.umbral_critica)
+    umbrales = severity_thresholds(Params()).tolist()
     for severidad, umbral in zip(SEVERIDADES[1:], umbrales, strict=True):
         figura.add_vline(
             # Between the bar of the threshold and the one before it.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA
 from detection.memory.hourly_ring import GAIN
+from detection.simulation.draws import Floats
 
 HUECO_DIAS = 7
 """Honest days that end an event. By hand, 2026-11-24: who pauses over a weekend goes on."""
@@ -43,36 +44,23 @@ _CLASES_MAXIMAS = 4_000_000
 """Cells of the table (customers, scores) that a bootstrap draws from."""
 _REMUESTRAS_A_LA_VEZ = 25
 
-Floats = NDArray[np.float64]
 Enteros = NDArray[np.int64]
 Logicos = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Casos:
-    """Labelled readings, in any order in which each customer's hours rise.
+    """Labelled readings, in any order in which each customer's hours rise."""
 
-    Parameters
-    ----------
-    cliente : ndarray (n,), int64
-        0 to c - 1.
-    hora_utc : ndarray (n,), int64
-    atacada, juzgada : ndarray (n,), bool
-    perdida_kwh : ndarray (n,), kWh
-        Consumed beyond what was metered.
-    tipo_cliente : list of str (c,)
-        Kind of each customer's attack, "" = clean.
-    hogar : ndarray (c,), int64, or None
-        Number of the household behind each customer, where one is there several times: it is
-        households that are drawn. None = each customer is one.
-    """
-
-    cliente: Enteros
-    hora_utc: Enteros
+    cliente: Enteros  # (n,): 0 to c - 1
+    hora_utc: Enteros  # (n,)
+    # atacada, juzgada: (n,)
     atacada: Logicos
     juzgada: Logicos
-    perdida_kwh: Floats
-    tipo_cliente: Sequence[str]
+    perdida_kwh: Floats  # (n,), kWh: consumed beyond what was metered
+    tipo_cliente: Sequence[str]  # (c,): kind of each customer's attack, "" = clean
+    # (c,): Number of the household behind each customer, where one is there several times: it is
+    # households that are drawn. None = each customer is one.
     hogar: Enteros | None = None
 
     @property
@@ -147,11 +135,8 @@ class ScoreTable:
     def weighted(self, veces: NDArray[np.number]) -> Floats:
         """Return area and average precision (2, r) where each customer counts so often.
 
-        Parameters
-        ----------
-        veces : ndarray (r, c)
-            By customer, in the order of their numbers. NaN comes of a row that leaves one label
-            without readings.
+        ``veces`` (r, c): by customer, in the order of their numbers. NaN comes of a row that leaves
+        one label without readings.
         """
         positivos, negativos = (veces.astype(np.float64) @ c for c in self._counts)
         p, n = positivos.sum(axis=1), negativos.sum(axis=1)
@@ -226,12 +211,8 @@ def bootstrap_customers(
 ) -> Floats:
     """Return a figure, or several (..., ``veces``), of each resample of the customers.
 
-    Parameters
-    ----------
-    medida : callable
-        From how often each customer counts (r, c) to the figure of each row (..., r).
-    clientes : int
-        One alone is all that can be drawn: the figure does not vary.
+    ``medida``: from how often each customer counts (r, c) to the figure of each row (..., r).
+    ``clientes``: one alone is all that can be drawn: the figure does not vary.
     """
     from scipy.stats import DegenerateDataWarning, bootstrap
 
@@ -277,18 +258,11 @@ def figure_by_customer(medida: Callable[[Enteros], Floats], clientes: int, semil
 
 @dataclass(frozen=True, slots=True)
 class Ganancia:
-    """What the average precision gains from one scoring of the same readings to another.
+    """What the average precision gains from one scoring of the same readings to another."""
 
-    Parameters
-    ----------
-    media : float
-        On the readings as they are; -1 to 1.
-    inferior, superior : float
-        Bounds of which the gain is beyond either in one of twenty draws of customers; NaN = one
-        customer, which says nothing of others.
-    """
-
-    media: float
+    media: float  # on the readings as they are; -1 to 1
+    # inferior, superior: bounds of which the gain is beyond either in one of twenty draws of
+    # customers; NaN = one customer, which says nothing of others.
     inferior: float
     superior: float
 
@@ -312,33 +286,17 @@ def measure_gain(antes: ScoreTable, ahora: ScoreTable, semilla: int) -> Ganancia
 
 @dataclass(frozen=True, slots=True)
 class Eventos:
-    """Events and when each was found.
+    """Events and when each was found."""
 
-    Parameters
-    ----------
-    cliente : ndarray (e,), int64
-    retraso_horas : ndarray (e,), h
-        From the first attacked reading to the first alarm; inf = never found.
-    perdida_kwh : ndarray (e,), kWh
-        Lost from the first attacked reading until then, >= 0; all of it if never found.
-    total_kwh : ndarray (e,), kWh
-        Lost in the whole event, >= 0.
-    """
-
-    cliente: Enteros
+    cliente: Enteros  # (e,)
+    # (e,), h: from the first attacked reading to the first alarm; inf = never found.
     retraso_horas: Floats
+    # (e,), kWh: lost from the first attacked reading until then, >= 0; all of it if never found.
     perdida_kwh: Floats
-    total_kwh: Floats
+    total_kwh: Floats  # (e,), kWh: lost in the whole event, >= 0
 
     def __len__(self) -> int:
         return int(self.cliente.size)
-
-    def elegir(self, cuales: Logicos) -> Eventos:
-        """Return some of the events."""
-        return Eventos(
-            self.cliente[cuales], self.retraso_horas[cuales], self.perdida_kwh[cuales],
-            self.total_kwh[cuales],
-        )  # fmt: skip
 
     @property
     def hallados(self) -> float | None:
@@ -402,15 +360,7 @@ def precision_at(ranking: Floats, atacado: Logicos, k: int, semilla: int = 0) ->
 
     None where there are fewer, or nobody to tell them from.
 
-    Parameters
-    ----------
-    ranking : ndarray (c,)
-        High = first.
-
-    Examples
-    --------
-    >>> precision_at(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]), 2)
-    0.5
+    ``ranking`` (c,): high = first.
     """
     if not 0 < k <= ranking.size or atacado.all() or not atacado.any():
         return None

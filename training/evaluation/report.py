@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.domain import SEVERIDADES
+from detection.domain import SEVERIDADES, take
 from detection.number_format import numero
 from training.evaluation.metrics import (
     AVISA_DESDE,
@@ -48,30 +48,19 @@ _SIN_OPINION: Datos = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opiniones:
-    """What was said of labelled readings (n,), in their order.
+    """What was said of labelled readings (n,), in their order."""
 
-    Parameters
-    ----------
-    score_centesimas : ndarray (n,), 0 to 100
-        The blend's.
-    severidad : ndarray (n,), uint8
-    otras : mapping of str to ndarray (n,)
-        Scores of every detector alone and of the baselines, high = more anomalous, NaN = not
-        ready.
-    """
-
-    score_centesimas: NDArray[np.uint8]
-    severidad: NDArray[np.uint8]
+    score_centesimas: NDArray[np.uint8]  # (n,), 0 to 100: the blend's
+    severidad: NDArray[np.uint8]  # (n,)
+    # (n,): scores of every detector alone and of the baselines, high = more anomalous, NaN = not
+    # ready.
     otras: Mapping[str, NDArray[np.floating]]
 
 
 def make_informe(casos: Casos, opiniones: Opiniones, semilla: int, semivida_dias: float) -> Datos:
     """Return all figures, of numbers, texts and None alone: it may be written as JSON.
 
-    Parameters
-    ----------
-    semivida_dias : float
-        Half-life of the evidence that ranks customers.
+    ``semivida_dias``: half-life of the evidence that ranks customers.
     """
     j = casos.juzgada
     verdad, cliente = casos.atacada[j], casos.hogares[casos.cliente[j]]
@@ -127,7 +116,6 @@ def _by_customer(
     hogar: NDArray[np.int64],
     semilla: int,
 ) -> Datos:
-    """Return how well attacked customers rank."""
     todos = np.arange(ranking.size)
     numeros, quien = np.unique(hogar, return_inverse=True)
     roc, media = ScoreTable(ranking, atacado, quien).intervalos(semilla)
@@ -159,7 +147,6 @@ def _events(eventos: Eventos) -> Datos:
 
 
 def _by_type(casos: Casos, opiniones: Opiniones, semilla: int) -> Datos:
-    """Return each kind of attack against all clean customers."""
     de_cliente = np.array(casos.tipo_cliente)
     eventos = find_eventos(casos, opiniones.severidad >= HALLADA_DESDE)
     salida = {}
@@ -177,7 +164,7 @@ def _by_type(casos: Casos, opiniones: Opiniones, semilla: int) -> Datos:
             "roc_auc": asdict(roc),
             "precision_media": asdict(media),
             "precision_azar": float(casos.atacada[suyas].mean()),
-            **_events(eventos.elegir(de_cliente[eventos.cliente] == tipo)),
+            **_events(take(eventos, de_cliente[eventos.cliente] == tipo)),
         }
     return salida
 
@@ -232,7 +219,6 @@ def _compare(
 
 
 def _both(tabla: ScoreTable, semilla: int) -> tuple[list[float | None], NDArray[np.float64]]:
-    """Return area and average precision, and those of each resample."""
     return [tabla.roc_auc(), tabla.precision_media()], tabla.resample(semilla)
 
 
@@ -244,7 +230,6 @@ def _figures(
 
 
 def _distribution(casos: Casos, score_centesimas: NDArray[np.uint8]) -> dict[str, list[int]]:
-    """Return how many judged readings have each hundredth of score, 0 to 100."""
     j = casos.juzgada
     return {
         nombre: np.bincount(score_centesimas[j & (casos.atacada == si)], minlength=101).tolist()

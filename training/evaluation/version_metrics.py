@@ -23,47 +23,30 @@ MIL = 1000
 
 @dataclass(frozen=True, slots=True)
 class Metricas:
-    """Figures of one version on one set; the same version and set give the same figures.
+    """Figures of one version on one set; the same version and set give the same figures."""
 
-    Parameters
-    ----------
-    version : str
-        What made the verdicts.
-    conjunto_sha256 : str
-        Of the set that they were made on.
-    precision_media : float
-        Average precision of the blend over the judged readings, 0 to 1 (area under the
-        precision-recall curve as a step function).
-    precision_sola : mapping of str to float
-        The same of each detector's score alone; one that is not ready says 0.
-    precision_sin : mapping of str to float
-        The same of the blend without each detector; empty = not measured.
-    hallados_clientes : mapping of str to float
-        By kind of attack: share of its customers with an anomaly of severidad media or more in
-        the judged days.
-    hallados_lecturas : mapping of str to float
-        By kind of attack: share of its readings with such an anomaly.
-    falsas_alarmas : mapping of str to float
-        By severidad: anomalies of exactly that one per 1 000 clean customers and day.
-    clientes_limpios, dias_limpios : int, float
-        Customers with clean judged readings, and the days (24 of them) of all of these.
-    clientes_atacados : mapping of str to int
-        By kind of attack.
-    lecturas_juzgadas, lecturas_atacadas : int
-        In the average precision: all, and the positive ones.
-    """
-
-    version: str
-    conjunto_sha256: str
+    version: str  # what made the verdicts
+    conjunto_sha256: str  # of the set that they were made on
+    # Average precision of the blend over the judged readings, 0 to 1 (area under the
+    # precision-recall curve as a step function).
     precision_media: float
+    # The same of each detector's score alone; one that is not ready says 0.
     precision_sola: Mapping[str, float]
+    # The same of the blend without each detector; empty = not measured.
     precision_sin: Mapping[str, float]
+    # By kind of attack: share of its customers with an anomaly of severidad media or more in the
+    # judged days.
     hallados_clientes: Mapping[str, float]
+    # By kind of attack: share of its readings with such an anomaly.
     hallados_lecturas: Mapping[str, float]
+    # By severidad: anomalies of exactly that one per 1 000 clean customers and day.
     falsas_alarmas: Mapping[str, float]
+    # clientes_limpios, dias_limpios: customers with clean judged readings, and the days (24 of
+    # them) of all of these.
     clientes_limpios: int
     dias_limpios: float
-    clientes_atacados: Mapping[str, int]
+    clientes_atacados: Mapping[str, int]  # by kind of attack
+    # lecturas_juzgadas, lecturas_atacadas: in the average precision: all, and the positive ones.
     lecturas_juzgadas: int
     lecturas_atacadas: int
 
@@ -95,17 +78,13 @@ def score_conjunto(
     conjunto: Conjunto,
     modelo: ScoringModel | None,
     calendario: Calendario,
-    params: Params,
     sin: Collection[str] = (),
 ) -> Veredictos:
     """Return the verdicts of a version on a set, reading after reading; None = rules alone.
 
-    Parameters
-    ----------
-    sin : collection of str
-        Detectors without a vote.
+    ``sin``: detectors without a vote.
     """
-    detector = DetectorConsumo(calendario, params, sin=sin)
+    detector = DetectorConsumo(calendario, sin=sin)
     detector.use(modelo)
     return detector.score(conjunto.lecturas, conjunto.particion)
 
@@ -114,23 +93,20 @@ def evaluate(
     conjunto: Conjunto,
     modelo: ScoringModel | None,
     calendario: Calendario,
-    params: Params,
     *,
     dejar_fuera: bool = True,
 ) -> Metricas:
     """Return the figures of a version on a set; None = the rules alone.
 
-    Parameters
-    ----------
-    dejar_fuera : bool
-        Also score without each detector in turn: as many passes again as there are detectors.
+    ``dejar_fuera``: also score without each detector in turn: as many passes again as there are
+    detectors.
     """
-    veredictos = score_conjunto(conjunto, modelo, calendario, params)
+    veredictos = score_conjunto(conjunto, modelo, calendario)
     sin = {}
     if dejar_fuera:
         con_voto = ~np.isnan(veredictos.scores).all(axis=0)
         for k in np.flatnonzero(con_voto).tolist():
-            otros = score_conjunto(conjunto, modelo, calendario, params, sin=(str(TIPOS[k]),))
+            otros = score_conjunto(conjunto, modelo, calendario, sin=(str(TIPOS[k]),))
             sin[str(TIPOS[k])] = _precision(conjunto, otros.score_centesimas)
     return measure(conjunto, veredictos, sin)
 
@@ -196,7 +172,7 @@ def _precision(conjunto: Conjunto, scores: NDArray) -> float:
 
 
 def permutation_importance(
-    conjunto: Conjunto, modelo: ScoringModel, calendario: Calendario, params: Params, semilla: int
+    conjunto: Conjunto, modelo: ScoringModel, calendario: Calendario, semilla: int
 ) -> dict[str, float]:
     """Return, by feature, the average precision that the forest alone loses when it is shuffled.
 
@@ -205,7 +181,7 @@ def permutation_importance(
     """
     from sklearn.metrics import average_precision_score
 
-    detector = DetectorConsumo(calendario, params)
+    detector = DetectorConsumo(calendario)
     rasgos = detector.measure(conjunto.lecturas, conjunto.particion).rasgos[conjunto.juzgada]
     listo = ~np.isnan(rasgos).any(axis=1)
     rasgos, verdad = rasgos[listo], truth(conjunto)[listo]

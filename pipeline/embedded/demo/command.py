@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -23,23 +22,22 @@ from rich.console import Console
 from detection.domain import HORAS_POR_DIA, SEGUNDOS_POR_HORA
 from detection.errors import PermanentError
 from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, SOSPECHOSOS_DE_50, scene
-from pipeline.embedded.announcement import announce
 from pipeline.embedded.demo.delivery import DemoDelivery
-from pipeline.embedded.demo.first_model import (
+from pipeline.embedded.demo.parts import (
     CLIENTES_PARA_ENTRENAR,
     DIAS_PARA_ENTRENAR,
+    DemoProcesses,
     has_model,
     train_first,
 )
-from pipeline.embedded.demo.parts import DemoProcesses
 from pipeline.embedded.demo.report import DemoReport, describe_hora, progress_bars, show_report
 from pipeline.embedded.progress import paso
-from pipeline.embedded.services import CARPETA, EmbeddedServices
+from pipeline.embedded.services import CARPETA, EmbeddedServices, announce
 from pipeline.embedded.supervisor import PASO_VIGILANCIA_S
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
-from serving.cli import FALLO, HECHO, Parser, entero, run
+from serving.cli import FALLO, HECHO, Parser, entero
 from serving.settings import Settings
 from serving.shutdown import Parada
 
@@ -57,23 +55,15 @@ PASO_EN_VIVO_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DemoScene:
-    """What a demo shows; the same scene again goes on where it was left.
-
-    Parameters
-    ----------
-    semilla, clientes, dias : int
-    desde_hora, hasta_hora : int
-        Absolute hours of the past that is sent first.
-    poblacion_version : int
-        Of the way in which its customers are made.
-    """
+    """What a demo shows; the same scene again goes on where it was left."""
 
     semilla: int
     clientes: int
     dias: int
+    # desde_hora, hasta_hora: absolute hours of the past that is sent first.
     desde_hora: int
     hasta_hora: int
-    poblacion_version: int = POBLACION
+    poblacion_version: int = POBLACION  # of the way in which its customers are made
 
     @property
     def sospechosos(self) -> int:
@@ -299,7 +289,3 @@ def _go_live(
 def _full_hours() -> int:
     """Return the absolute hour that is not over yet: those before it are."""
     return int(time.time()) // SEGUNDOS_POR_HORA
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

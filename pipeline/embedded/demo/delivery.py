@@ -40,10 +40,7 @@ class _EmptiedError(Exception):
 class DemoDelivery:
     """Sends the scene's readings, until they are stored.
 
-    Parameters
-    ----------
-    clientes : sequence of Cliente
-        All that the scene has.
+    ``clientes``: all that the scene has.
     """
 
     def __init__(
@@ -101,15 +98,8 @@ class DemoDelivery:
     ) -> None:
         """Return once every reading of these hours is stored in both stores.
 
-        Parameters
-        ----------
-        enviadas, guardadas : callable
-            Told how many readings are sent, and stored.
-
-        Raises
-        ------
-        ConsumoError
-            The consumer does not store them, though every part runs.
+        ``enviadas``, ``guardadas``: told how many readings are sent, and stored. ``ConsumoError``:
+        the consumer does not store them, though every part runs.
         """
         total = len(horas) * len(self._clientes)
         while horas:

@@ -1,4 +1,7 @@
-"""The demo's processes beside the servers: generator, consumer, API, dashboard, and its verbs."""
+"""The demo's processes beside the servers: generator, consumer, API, dashboard, its verbs.
+
+Its first model is trained on the past that was just stored, judged, and put to work.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,32 @@ import hashlib
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from detection.errors import PermanentError
 from pipeline.embedded.probes import ANFITRION, choose_port, responde_http
 from pipeline.embedded.processes import Proceso
+from pipeline.embedded.progress import paso
 from pipeline.embedded.services import EmbeddedServices
+from pipeline.embedded.supervisor import PASO_INSISTIR_S
 
-PLAZO_S = 120.0
+_PLAZO_S = 120.0
 """By hand, 2026-11-30: the API takes 5 s on two idle cores, 40 s where ten programs share them."""
 PLAZO_ORDEN_S = 600.0
 DESPEDIDA_ORDEN_S = 20.0
 """That a verb may take to undo what it was about to register."""
 SONDEO_DEMO_S = 2.0
 """How often the demo's consumer looks for another champion: a visitor does not wait 10 s."""
+DIAS_PARA_ENTRENAR = 44
+"""Of past: 28 for the windows, one to learn from, 14 held out, and the last one for the model."""
+CLIENTES_PARA_ENTRENAR = 10
+"""Of fewer, too few are left to learn from, to calibrate on and to be judged on. By hand,
+2026-11-24."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +63,7 @@ PUERTOS_PROPIOS = tuple(parte.variable_puerto for parte in _PARTES if parte.vari
 class DemoProcesses:
     """Starts the demo's processes, under the supervisor of its servers, and runs its verbs.
 
-    Parameters
-    ----------
-    servicios : EmbeddedServices
-        Started.
+    ``servicios``: started.
     """
 
     def __init__(self, servicios: EmbeddedServices) -> None:
@@ -99,12 +109,8 @@ class DemoProcesses:
     def run(self, verbo: str) -> None:
         """Run a verb to its end.
 
-        Raises
-        ------
-        PermanentError
-            It failed, and said why, or did not end in time.
-        KeyboardInterrupt
-            A stop was asked for; the verb has ended.
+        ``PermanentError``: it failed, and said why, or did not end in time. ``KeyboardInterrupt``:
+        a stop was asked for; the verb has ended.
         """
         estado, salida = self.outcome(verbo)
         if estado != 0:
@@ -119,7 +125,7 @@ class DemoProcesses:
 
     def _start(self, parte: _DemoPart, listo: Callable[[], bool] | None) -> None:
         proceso = self._process(parte.nombre, parte.argv)
-        proceso.listo, proceso.plazo_s = listo, PLAZO_S
+        proceso.listo, proceso.plazo_s = listo, _PLAZO_S
         self.supervisor.start(proceso)
 
     def _process(self, nombre: str, argv: tuple[str, ...]) -> Proceso:
@@ -143,3 +149,31 @@ def _key(carpeta: Path) -> str:
         archivo.touch(mode=0o600)
         archivo.write_text("consumo_" + secrets.token_urlsafe(32))
     return archivo.read_text()
+
+
+def has_model(carpeta: Path) -> bool:
+    """Return whether the consumer of this folder has had a champion."""
+    return (carpeta / "modelos" / "campeon.json").exists()
+
+
+def train_first(consola: Console, procesos: DemoProcesses) -> bool:
+    """Train, judge and promote; return whether the consumer scores with a model from now on.
+
+    ``PermanentError``: the training failed, though there was history enough, or the consumer does
+    not follow.
+    """
+    with paso(consola, "Entrenando el primer modelo con el pasado"):
+        procesos.run("entrenar")
+    with paso(consola, "Comparándolo con las reglas solas"):
+        estado, salida = procesos.outcome("promover")
+    consola.print(salida.rstrip(), markup=False, highlight=False, soft_wrap=True)
+    if estado != 0:
+        consola.print("El modelo no pasa el examen: de momento deciden solo las reglas.")
+        return False
+    limite = time.monotonic() + PLAZO_ORDEN_S
+    with paso(consola, "El consumidor toma el modelo"):
+        while not has_model(procesos.carpeta):
+            if time.monotonic() > limite:
+                raise PermanentError("el consumidor no ha tomado el modelo promovido")
+            procesos.supervisor.pause(PASO_INSISTIR_S)
+    return True

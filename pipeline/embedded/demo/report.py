@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.embedded.demo.command import DemoScene
 
 FILAS = 10
-CALMA_S = 30.0
+_CALMA_S = 30.0
 """As long as a batch or an archiver may take to write to the second store what the first one has.
 """
 _COLORES = {
@@ -41,27 +41,15 @@ _COLORES = {
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What is known once the past is stored.
-
-    Parameters
-    ----------
-    escena : Escena
-    historial, anomalias, consultas : PostgresStore, MongoAnomalyStore, MongoQueries
-    desde_hora : int
-        First absolute hour of the past that nobody has deleted for good.
-    segundos : float or None
-        Since the start of the demo; None = the past was there already.
-    modelo : bool
-        Whether a model was promoted before the last of these readings.
-    """
+    """What is known once the past is stored."""
 
     escena: DemoScene
     historial: PostgresStore
     anomalias: MongoAnomalyStore
     consultas: MongoQueries
-    desde_hora: int
-    segundos: float | None
-    modelo: bool
+    desde_hora: int  # first absolute hour of the past that nobody has deleted for good
+    segundos: float | None  # since the start of the demo; None = the past was there already
+    modelo: bool  # whether a model was promoted before the last of these readings
 
     @property
     def hasta(self) -> datetime:
@@ -184,7 +172,7 @@ def _settled_checks(informe: DemoReport, supervisor: Supervisor) -> list[tuple[s
 
     Both stores are written one after the other: what is true of them is true once nothing moves.
     """
-    limite = time.monotonic() + CALMA_S
+    limite = time.monotonic() + _CALMA_S
     while True:
         hechos = supervisor.insist(lambda: list(_checks(informe)))
         if all(cierto for _, cierto in hechos) or time.monotonic() > limite:

@@ -12,11 +12,13 @@ from pymongo import ASCENDING, DESCENDING
 from detection.domain import SEVERIDADES
 from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, ARCHIVO
 from pipeline.stores.mongo.months import MENSUALES
+from pipeline.stores.mongo.query_embedded import LECTURAS_MAXIMAS, EmbeddedSums
 from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION
 from pipeline.stores.mongo.query_lists import VEREDICTO, MongoAnomalyLists
 from pipeline.stores.mongo.query_months import ORDENES, MongoMonths
 from pipeline.stores.mongo.query_ranking import MongoRanking
 from pipeline.stores.mongo.query_summaries import MongoAnomalySummaries
+from pipeline.stores.mongo.query_sums import AnomalySums
 from pipeline.stores.mongo.reader import LIMITE_MS, MongoReader
 from pipeline.stores.query_cache import AnswerCache
 from serving.settings import Settings
@@ -51,6 +53,8 @@ class MongoQueries:
         The time, aware.
     segundos : callable, optional
         Rising seconds, by which what is remembered grows old.
+    embebido : bool, optional
+        The server is the embedded one; it is asked what it is if not given.
 
     Examples
     --------
@@ -66,15 +70,22 @@ class MongoQueries:
         margen_s: float = 3.0,
         reloj: Callable[[], datetime] = lambda: datetime.now(UTC),
         segundos: Callable[[], float] = time.monotonic,
+        embebido: bool | None = None,
     ) -> None:
         self._lector = MongoReader(settings, "consumo api", conexiones, limite_ms)
         self._recuerdo = AnswerCache(reloj=segundos)
+        self._lecturas = AnswerCache(LECTURAS_MAXIMAS, segundos)
+        pipelines = AnomalySums(self._lector)
+        embedded = EmbeddedSums(self._lector, self._lecturas, reloj)
+
+        def sums() -> AnomalySums:
+            es_embebido = self._lector.is_embedded if embebido is None else embebido
+            return embedded if es_embebido else pipelines
+
         margen = timedelta(seconds=margen_s)
         self.lists = MongoAnomalyLists(self._lector, self._recuerdo, reloj, margen)
-        self.summaries = MongoAnomalySummaries(
-            self._lector, self._recuerdo, reloj, settings.zona_horaria
-        )
-        self.ranking = MongoRanking(self._lector, self._recuerdo, reloj)
+        self.summaries = MongoAnomalySummaries(self._lector, sums, self._recuerdo, reloj)
+        self.ranking = MongoRanking(self._lector, sums, self._recuerdo, reloj)
         self.months = MongoMonths(self._lector, self._recuerdo)
 
     def ensure_indexes(self) -> None:
@@ -90,6 +101,8 @@ class MongoQueries:
 
     def forget(self) -> None:
         """Ask again next time: somebody has judged an anomaly."""
+        # First what the other is made of.
+        self._lecturas.clear()
         self._recuerdo.clear()
 
     def ping(self) -> None:

@@ -29,7 +29,7 @@ DIAS_TODOS = 92
 DIAS_UNO = 400
 """Days that are added up, or sorted by score: of all customers, and of one."""
 _DIAS_FILTRO = 36_600
-_NORMAL = str(SEVERIDADES[0])
+GRAVES = tuple(str(severidad) for severidad in SEVERIDADES[1:])
 
 Etapas = list[dict[str, Any]]
 
@@ -54,7 +54,7 @@ def match(filtro: FiltroAnomalias) -> dict[str, Any]:
     if filtro.estados:
         condiciones["estado"] = one_of(filtro.estados)
     if not filtro.severidades:
-        condiciones["severidad"] = {"$ne": _NORMAL}
+        condiciones["severidad"] = {"$ne": str(SEVERIDADES[0])}
     elif len(set(filtro.severidades)) < len(SEVERIDADES):
         condiciones["severidad"] = one_of(filtro.severidades)
     if filtro.tipos:
@@ -86,13 +86,21 @@ def bounded(filtro: FiltroAnomalias, ahora: datetime) -> FiltroAnomalias:
     return filtro._replace(desde=desde, hasta=hasta)
 
 
-def source(condiciones: Mapping[str, Any], campos: Sequence[str], con_archivo: bool) -> Etapas:
-    """Return the stages that give some fields of anomalies, archived ones too if asked for.
+def source(
+    filtro: FiltroAnomalias, campos: Sequence[str], primero: Mapping[str, Any] | None = None
+) -> Etapas:
+    """Return the stages that give some fields of the anomalies of a filter.
 
     One that is just being moved is in both collections: the live one counts.
+
+    Parameters
+    ----------
+    primero : mapping, optional
+        Conditions to begin with, instead of the filter's on the same fields.
     """
-    etapas: Etapas = [{"$match": dict(condiciones)}, {"$project": dict.fromkeys(campos, 1)}]
-    if not con_archivo:
+    condiciones = {**(primero or {}), **match(filtro), **(primero or {})}
+    etapas: Etapas = [{"$match": condiciones}, {"$project": dict.fromkeys(campos, 1)}]
+    if not filtro.con_archivo:
         return etapas
     return [
         *etapas,

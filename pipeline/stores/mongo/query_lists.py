@@ -106,7 +106,6 @@ class MongoAnomalyLists:
         descendente: bool = True,
         limite: int = 50,
         cursor: str | None = None,
-        con_archivo: bool = False,
     ) -> Pagina[Anomalia]:
         """Return a page of anomalies (``AnomalyListQueries.page``)."""
         check_words("orden", [orden], tuple(ORDENES))
@@ -114,11 +113,9 @@ class MongoAnomalyLists:
         load = self._by_score if orden == "score" else partial(self._by_time, orden)
         # Cursors are as many as there are pages; the first one is what all screens show.
         if cursor is not None or limite > PRIMERA_MAXIMA:
-            return load(filtro, descendente, limite, cursor, con_archivo)
-        clave = ("lista", filtro, orden, descendente, limite, con_archivo)
-        return self._recuerdo.get(
-            clave, partial(load, filtro, descendente, limite, None, con_archivo)
-        )
+            return load(filtro, descendente, limite, cursor)
+        clave = ("lista", filtro, orden, descendente, limite)
+        return self._recuerdo.get(clave, partial(load, filtro, descendente, limite, None))
 
     def _by_time(
         self,
@@ -127,11 +124,10 @@ class MongoAnomalyLists:
         descendente: bool,
         limite: int,
         cursor: str | None,
-        con_archivo: bool,
     ) -> Pagina[Anomalia]:
         campo, lista = ORDENES[orden], f"{orden}{'-' if descendente else '+'}"
         posicion = None if cursor is None else _position(lista, cursor)
-        filas = self._walk(filtro, campo, descendente, posicion, limite + 1, con_archivo)
+        filas = self._walk(filtro, campo, descendente, posicion, limite + 1)
         siguiente = None
         if len(filas) > limite:
             ultima = filas[limite - 1][0]
@@ -144,7 +140,6 @@ class MongoAnomalyLists:
         descendente: bool,
         limite: int,
         cursor: str | None,
-        con_archivo: bool,
     ) -> Pagina[Anomalia]:
         lista = "score-" if descendente else "score+"
         condiciones = match(bounded(filtro, self._reloj()))
@@ -154,7 +149,7 @@ class MongoAnomalyLists:
         orden = [("score_anomalia", sentido), (CONSUMO, DESCENDING), ("_id", ASCENDING)]
         hay = self._both(
             lambda nombre: self._lector.find(nombre, condiciones, SIN_LO_LARGO, orden, limite + 1),
-            con_archivo,
+            filtro.con_archivo,
         )
         filas = sorted(hay, key=lambda fila: (-fila[0][CONSUMO].timestamp(), fila[0]["_id"]))
         filas.sort(key=lambda fila: fila[0]["score_anomalia"], reverse=descendente)
@@ -174,7 +169,6 @@ class MongoAnomalyLists:
         descendente: bool,
         posicion: tuple[datetime, ObjectId] | None,
         limite: int,
-        con_archivo: bool,
         campos: Mapping[str, Any] = SIN_LO_LARGO,
         fin: datetime = ULTIMO_INSTANTE,
     ) -> list[tuple[Documento, bool]]:
@@ -209,7 +203,7 @@ class MongoAnomalyLists:
                 todos += docs
             return todos
 
-        hay = self._both(read, con_archivo)
+        hay = self._both(read, filtro.con_archivo)
         hay.sort(key=lambda fila: (fila[0][campo], fila[0]["_id"]), reverse=descendente)
         return hay[:limite]
 
@@ -227,14 +221,14 @@ class MongoAnomalyLists:
             return list(vivas.values())
         return list(({doc["_id"]: (doc, True) for doc in read(ARCHIVO)} | vivas).values())
 
-    def one(self, id: str, con_archivo: bool = True) -> AnomaliaDetalle | None:
+    def one(self, id: str) -> AnomaliaDetalle | None:
         """Return an anomaly with all that was said of it (``AnomalyListQueries.one``)."""
+        uno = parse_id(id)
         # The live ones once more: what was on its way out of the archive is there by now.
-        donde = (ANOMALIAS, ARCHIVO, ANOMALIAS) if con_archivo else (ANOMALIAS,)
-        hallado = self._lector.find_one(donde, {"_id": parse_id(id)})
-        return (
-            None if hallado is None else detail(hallado[0], hallado[1] == ARCHIVO, self._presenta)
-        )
+        for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS):
+            if hay := self._lector.find(nombre, {"_id": uno}, None, [("_id", ASCENDING)], 1):
+                return detail(hay[0], nombre == ARCHIVO, self._presenta)
+        return None
 
     def new(self, cursor: str | None = None, limite: int = 100) -> Pagina[Anomalia]:
         """Return the anomalies stored after a cursor (``AnomalyListQueries.new``)."""
@@ -244,7 +238,7 @@ class MongoAnomalyLists:
             desde = max(hasta, PRIMER_INSTANTE)
             return Pagina([], encode_cursor(_NUEVAS, desde, str(_MAYOR_ID)))
         posicion = _position(_NUEVAS, cursor)
-        filas = self._walk(_TODAS, DETECCION, False, posicion, limite, con_archivo=False, fin=hasta)
+        filas = self._walk(_TODAS, DETECCION, False, posicion, limite, fin=hasta)
         anomalias = [anomaly(*fila, self._presenta) for fila in filas]
         return Pagina(anomalias, self.cursor_of(anomalias[-1]) if anomalias else cursor)
 
@@ -256,7 +250,8 @@ class MongoAnomalyLists:
     def scores(self, filtro: FiltroAnomalias, limite: int = 500) -> list[Puntuacion]:
         """Return what each detector scored on anomalies (``AnomalyListQueries.scores``)."""
         check_limit(limite, PUNTUACIONES_MAXIMAS)
-        filas = self._walk(filtro, DETECCION, True, None, limite, True, _DE_PUNTUACION)
+        todas = filtro._replace(con_archivo=True)
+        filas = self._walk(todas, DETECCION, True, None, limite, _DE_PUNTUACION)
         return [scored(doc, self._presenta) for doc, _ in filas]
 
     def latest_reviews(
@@ -264,8 +259,8 @@ class MongoAnomalyLists:
     ) -> list[VeredictoDado]:
         """Return what people said last of anomalies (``AnomalyListQueries.latest_reviews``)."""
         check_limit(limite, 500)
-        filtro = _TODAS_Y_NORMALES._replace(propietario_id=propietario_id)
-        filas = self._walk(filtro, VEREDICTO, True, None, limite, con_archivo=True)
+        filtro = _TODAS_Y_NORMALES._replace(propietario_id=propietario_id, con_archivo=True)
+        filas = self._walk(filtro, VEREDICTO, True, None, limite)
         anomalias = [anomaly(*fila, self._presenta) for fila in filas]
         return [
             VeredictoDado(anomalia=a, veredicto=a.veredicto)

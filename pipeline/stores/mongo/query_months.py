@@ -19,7 +19,8 @@ from pipeline.stores.anomaly_records import (
 from pipeline.stores.mongo.months import MENSUALES
 from pipeline.stores.mongo.query_filter import one_of
 from pipeline.stores.mongo.reader import LIMITE_MS, MongoReader
-from pipeline.stores.months import mes_de, mes_str
+from pipeline.stores.months import hours_of, is_whole, mes_de, mes_str
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
     CURSOR_AJENO,
@@ -36,7 +37,7 @@ MESES_MAXIMOS = 120
 MES_MAXIMO = 500
 """Customers of a month in one page."""
 ORDENES = ("consumo_total", "anomalias_detectadas")
-_CAMPOS = {"_id": 1, **dict.fromkeys(MesCliente._fields[1:], 1)}
+_CAMPOS = dict.fromkeys(("_id", *MesCliente.model_fields), 1)
 _PROMEDIOS = ("consumo_noche_promedio", "consumo_punta_promedio")
 
 
@@ -127,7 +128,7 @@ class MongoMonths:
         suma["lecturas"] = {"$sum": "$lecturas"}
         grupos = [{"$match": {"mes_str": one_of(meses)}}, {"$group": suma}]
         filas = self._lector.aggregate(MENSUALES, grupos)
-        return {fila["_id"]: _summary(fila) for fila in filas}
+        return {fila["_id"]: _summary(fila, self._lector.presenta) for fila in filas}
 
     def totals(self, limite: int = 36) -> list[ResumenMes]:
         """Return what each month adds up to, the newest first."""
@@ -184,28 +185,26 @@ class MongoMonths:
     def _find(self, filtro: Mapping[str, Any], orden: str, limite: int) -> list[MesCliente]:
         por = [(campo, DESCENDING) for campo in dict.fromkeys((orden, "_id"))]
         return [
-            MesCliente._make([doc["_id"], *(doc.get(campo) for campo in MesCliente._fields[1:])])
+            MesCliente.of(doc, self._lector.presenta)
             for doc in self._lector.find(MENSUALES, filtro, _CAMPOS, por, limite)
         ]
 
 
-def _summary(fila: Mapping[str, Any]) -> ResumenMes:
+def _summary(fila: Mapping[str, Any], presenta: Presentacion) -> ResumenMes:
+    mes, posibles = fila["_id"], fila["clientes"] * hours_of(mes_de(fila["_id"]))
     return ResumenMes(
-        fila["_id"],
-        fila["clientes"],
-        fila["consumo_total"],
-        fila["consumo_total"] / fila["clientes"],
-        fila["anomalias_detectadas"],
-        fila["anomalias_criticas"],
-        *(fila[campo] for campo in (*_PROMEDIOS, "lecturas")),
+        **fila,
+        mes_str=mes,
+        consumo_promedio=fila["consumo_total"] / fila["clientes"],
+        completo=is_whole(fila["lecturas"], posibles),
+        coste_estimado_eur=presenta.euros(fila["consumo_total"]),
     )
 
 
 def _pair(mes: str, hay: Mapping[str, MesCliente]) -> ParInteranual:
     actual, anterior = hay.get(mes), hay.get(_months_before(mes, 12))
-    if actual is None or anterior is None:
-        return ParInteranual(mes, actual, anterior, None)
-    return ParInteranual(mes, actual, anterior, actual.change_from(anterior))
+    cambio = actual.change_from(anterior) if actual and anterior else None
+    return ParInteranual(mes_str=mes, actual=actual, anterior=anterior, variacion=cambio)
 
 
 def _check_month(texto: str) -> str:

@@ -9,33 +9,27 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 
 from detection.blend.suspicion import probability
-from detection.domain import SEVERIDADES
-from detection.params import DIAS_VENTANA, Params
+from detection.params import DIAS_VENTANA
 from pipeline.stores.anomaly_records import ClienteRanking, FiltroAnomalias
 from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, CONFIRMADA
-from pipeline.stores.mongo.query_filter import CONSUMO, match, source
-from pipeline.stores.mongo.query_summaries import DEFECTO, EXCESO
+from pipeline.stores.mongo.query_filter import CONSUMO, match
+from pipeline.stores.mongo.query_sums import AnomalySums
 from pipeline.stores.mongo.reader import Documento, MongoReader
+from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import check_ids, check_limit, check_words
 
 RANKING_MAXIMO = 500
 CLIENTES_MOTIVOS = 50
 MOTIVOS_MAXIMOS = 10
-_CRITICA = str(SEVERIDADES[-1])
-_DIA_MS = 86_400_000
-_DE_CLIENTE = (
-    *("propietario_id", CONSUMO, "consumo_kwh", "consumo_esperado_kwh", "tipos_anomalia"),
-    *("score_anomalia", "severidad", "estado", "es_sospechoso"),
-)
-_CLAVES: dict[str, Callable[[ClienteRanking], float]] = {
-    "evidencia": lambda uno: uno.evidencia,
-    "kwh": lambda uno: uno.exceso_kwh + uno.defecto_kwh,
-    "visita": lambda uno: uno.probabilidad * (uno.exceso_kwh + uno.defecto_kwh),
-    "anomalias": lambda uno: uno.anomalias,
+_CLAVES: dict[str, Callable[[Documento], float]] = {
+    "evidencia": lambda uno: float(uno["evidencia"]),
+    "kwh": lambda uno: float(uno["exceso_kwh"] + uno["defecto_kwh"]),
+    "visita": lambda uno: uno["probabilidad"] * float(uno["exceso_kwh"] + uno["defecto_kwh"]),
+    "anomalias": lambda uno: float(uno["anomalias"]),
 }
 
 
@@ -45,15 +39,22 @@ class MongoRanking:
     Parameters
     ----------
     lector : MongoReader
+    sums : callable
+        Give who adds anomalies up.
     recuerdo : AnswerCache
     reloj : callable
         The time, aware.
     """
 
     def __init__(
-        self, lector: MongoReader, recuerdo: AnswerCache, reloj: Callable[[], datetime]
+        self,
+        lector: MongoReader,
+        sums: Callable[[], AnomalySums],
+        recuerdo: AnswerCache,
+        reloj: Callable[[], datetime],
     ) -> None:
         self._lector = lector
+        self._sums = sums
         self._recuerdo = recuerdo
         self._reloj = reloj
 
@@ -66,7 +67,8 @@ class MongoRanking:
         hora = self._hour(ahora)
         todos = self._recuerdo.get(("ranking", hora), partial(self._load, hora))
         # Of those that are equal the first by name: they are in that order.
-        return sorted(todos, key=_CLAVES[orden], reverse=True)[:limite]
+        primeros = sorted(todos, key=_CLAVES[orden], reverse=True)[:limite]
+        return [_ranked(i, fila, self._lector.presenta) for i, fila in enumerate(primeros, 1)]
 
     def reasons(
         self,
@@ -88,42 +90,14 @@ class MongoRanking:
     def _hour(self, ahora: datetime | None) -> datetime:
         return (ahora or self._reloj()).replace(minute=0, second=0, microsecond=0)
 
-    def _load(self, hora: datetime) -> list[ClienteRanking]:
-        """Return every customer with an anomaly that counts at an hour, by name.
-
-        The evidence of an anomaly is the part of its score above 0.5, squared so that one grave
-        hour outweighs many slight ones, halved with every half-life of age (as ``suspicion`` has
-        it).
-        """
-        edad = {"$max": [{"$subtract": [hora, f"${CONSUMO}"]}, 0]}
-        semividas = {"$divide": [edad, Params().sospecha_semivida_dias * _DIA_MS]}
-        sobre = {"$max": [{"$subtract": [{"$multiply": [2, "$score_anomalia"]}, 1]}, 0]}
-        evidencia = {"$multiply": [{"$pow": [sobre, 2]}, {"$pow": [0.5, semividas]}]}
-        grupo = {
-            "_id": "$propietario_id",
-            "evidencia": {"$sum": evidencia},
-            "es_sospechoso": {"$last": "$es_sospechoso"},
-            "severidad": {"$last": "$severidad"},
-            "score_maximo": {"$max": "$score_anomalia"},
-            "anomalias": {"$sum": 1},
-            "criticas": {"$sum": {"$cond": [{"$eq": ["$severidad", _CRITICA]}, 1, 0]}},
-            "confirmadas": {"$sum": {"$cond": [{"$eq": ["$estado", CONFIRMADA]}, 1, 0]}},
-            "tipos": {"$push": "$tipos_anomalia"},
-            "ultima_anomalia": {"$last": f"${CONSUMO}"},
-            "exceso_kwh": EXCESO,
-            "defecto_kwh": DEFECTO,
-        }
-        filas = self._lector.aggregate(
-            ANOMALIAS,
-            [
-                *source(match(_current(hora)), _DE_CLIENTE, con_archivo=False),
-                {"$sort": {CONSUMO: ASCENDING}},
-                {"$group": grupo},
-                {"$sort": {"_id": ASCENDING}},
-            ],
-        )
+    def _load(self, hora: datetime) -> list[Documento]:
+        """Return every customer with an anomaly that counts at an hour, by name."""
+        filas = self._sums().by_customer(_current(hora), hora)
         probable = probability(np.array([fila["evidencia"] for fila in filas], np.float64))
-        return [_ranked(fila, p) for fila, p in zip(filas, probable.tolist(), strict=True)]
+        return [
+            {**fila, "probabilidad": 1.0 if fila["confirmadas"] else suya}
+            for fila, suya in zip(filas, probable.tolist(), strict=True)
+        ]
 
     def _load_reasons(self, clientes: Sequence[str], hora: datetime) -> dict[str, list[str]]:
         """Return what the loudest detector says of each customer's gravest anomalies."""
@@ -156,22 +130,23 @@ def _current(hora: datetime) -> FiltroAnomalias:
     return FiltroAnomalias(desde=desde, hasta=hora + timedelta(days=1), estados=estados)
 
 
-def _ranked(fila: Mapping[str, Any], probable: float) -> ClienteRanking:
+def _ranked(puesto: int, fila: Documento, presenta: Presentacion) -> ClienteRanking:
     veces = Counter(tipo for tipos in fila["tipos"] for tipo in tipos)
+    en_juego = kwh(fila["exceso_kwh"] + fila["defecto_kwh"])
+    rinde = kwh(fila["probabilidad"] * en_juego)
     return ClienteRanking(
-        propietario_id=fila["_id"],
-        evidencia=float(fila["evidencia"]),
-        probabilidad=1.0 if fila["confirmadas"] else probable,
-        es_sospechoso=fila["es_sospechoso"],
-        severidad=fila["severidad"],
-        score_maximo=fila["score_maximo"],
-        anomalias=fila["anomalias"],
-        criticas=fila["criticas"],
-        confirmadas=fila["confirmadas"],
-        tipos_anomalia=sorted(veces, key=lambda tipo: (-veces[tipo], tipo)),
-        ultima_anomalia=fila["ultima_anomalia"],
-        exceso_kwh=float(fila["exceso_kwh"]),
-        defecto_kwh=float(fila["defecto_kwh"]),
+        **{
+            **fila,
+            "puesto": puesto,
+            "propietario_id": fila["_id"],
+            "tipos_anomalia": sorted(veces, key=lambda tipo: (-veces[tipo], tipo)),
+            "ultima_anomalia": presenta.hora(fila["ultima_anomalia"]),
+            "energia_en_juego_kwh": en_juego,
+            "energia_en_juego_eur": presenta.euros(en_juego),
+            "rinde_visita_kwh": rinde,
+            "rinde_visita_eur": presenta.euros(rinde),
+            "motivos": [],
+        }
     )
 
 

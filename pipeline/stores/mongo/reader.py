@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -71,7 +72,7 @@ class MongoReader:
         self,
         coleccion: str,
         condiciones: Mapping[str, Any],
-        campos: Mapping[str, Any],
+        campos: Mapping[str, Any] | None,
         orden: OrdenDeLista,
         limite: int,
     ) -> list[Documento]:
@@ -80,21 +81,16 @@ class MongoReader:
             cursor = self.base[coleccion].find(condiciones, campos, max_time_ms=self._limite_ms)
             return list(cursor.sort(list(orden)).limit(limite))
 
-    def find_one(
-        self, colecciones: Sequence[str], condiciones: Mapping[str, Any]
-    ) -> tuple[Documento, str] | None:
-        """Return a document and its collection, the first of some that has one."""
-        with self.taken():
-            for nombre in colecciones:
-                doc = self.base[nombre].find_one(condiciones, max_time_ms=self._limite_ms)
-                if doc is not None:
-                    return doc, nombre
-        return None
-
     def aggregate(self, coleccion: str, etapas: Sequence[Mapping[str, Any]]) -> list[Documento]:
         """Return what a pipeline gives."""
         with self.taken():
             return list(self.base[coleccion].aggregate(list(etapas), maxTimeMS=LIMITE_SUMAS_MS))
+
+    @cached_property
+    def is_embedded(self) -> bool:
+        """Whether the server is the embedded one (SecantusDB), and not MongoDB."""
+        with self.taken():
+            return "secantusVersion" in self._cliente.admin.command("buildInfo")
 
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""

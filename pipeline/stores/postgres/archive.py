@@ -98,17 +98,15 @@ class PostgresArchive:
     ----------
     tanda : int
         Readings a transaction, at most.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> PostgresArchive(Settings()).close()
     """
 
-    def __init__(self, settings: Settings, tanda: int = TANDA) -> None:
+    def __init__(
+        self, settings: Settings, tanda: int = TANDA, espera_ms: int = ESPERA_CERROJO_MS
+    ) -> None:
         self._settings = settings
         self._conexion = Conexion(settings, "consumo archivo", TRABAJO)
         self._tanda = tanda
+        self._espera_ms = espera_ms
 
     def pendientes(self, limite: date, hoy: date) -> list[MesArchivo]:
         """Return what ``archivar`` would move, by local month; changes nothing.
@@ -348,7 +346,7 @@ class PostgresArchive:
         try:
             with self._conexion.transaction() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = 0")
-                cursor.execute(f"SET LOCAL lock_timeout = {ESPERA_CERROJO_MS}")
+                cursor.execute(f"SET LOCAL lock_timeout = {self._espera_ms}")
                 try:
                     yield cursor
                 except (errors.LockNotAvailable, errors.DeadlockDetected) as error:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg2.extras import Json
+from pydantic import Field
 
 from detection.errors import TransientError
 from pipeline.stores.postgres.connection import Conexion
+from pipeline.stores.record_base import Registro, de
 from pipeline.stores.watchdog import PREGUNTA, Paciencia
 from serving.settings import Settings
 
@@ -21,7 +22,6 @@ TURNO = Paciencia(PREGUNTA.silencio_s)
 """Whoever has the turn keeps it while they work, and for as long as PostgreSQL answers."""
 TURNO_MS = 300_000
 """Hundreds of anomalies take seconds: a process that froze half way lets the others go on."""
-_LIMITE = "SET LOCAL statement_timeout = %s"
 _OCIOSA = "SET LOCAL idle_in_transaction_session_timeout = %s"
 _ANOTA = """
 INSERT INTO auditoria (clave, rol, accion, objeto, detalle, ip, peticion_id)
@@ -40,34 +40,22 @@ ORDER BY id DESC LIMIT %(limite)s
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Anotacion:
-    """One row of the audit.
+class Anotacion(Registro):
+    """One row of the audit; ``clave`` is the key's name and the beginning of its hash alone."""
 
-    Parameters
-    ----------
-    id : int
-        Rising.
-    momento : datetime
-        Aware.
-    clave : str
-        Name of the key and the beginning of its hash, never the key.
-    rol, accion, objeto : str
-        What it may do, what was asked, and of what.
-    detalle : mapping
-        With which values, plain types.
-    ip, peticion_id : str
-    """
-
-    id: int
-    momento: datetime
-    clave: str
-    rol: str
-    accion: str
-    objeto: str
-    detalle: Mapping[str, Any]
-    ip: str
-    peticion_id: str
+    model_config = de("Un cambio que alguien pidió.")
+    id: int = Field(description="Número de anotación, creciente", examples=[17])
+    momento: datetime = Field(description="Cuándo se pidió")
+    clave: str = Field(description="De quién es la clave", examples=["ana (1f3a99c0)"])
+    rol: str = Field(description="Rol de la clave", examples=["analista"])
+    accion: str = Field(description="Qué se pidió", examples=["veredicto"])
+    objeto: str = Field(description="Sobre qué", examples=["anomalia 6745a1b2c3d4e5f6a7b8c9d0"])
+    detalle: dict[str, Any] = Field(
+        description="Con qué valores; «fallo» si al final no se hizo",
+        examples=[{"estado": "confirmada"}],
+    )
+    ip: str = Field(description="Desde qué dirección", examples=["10.0.0.7"])
+    peticion_id: str = Field(description="La petición, en el registro de la API")
 
 
 def clean(valor: Any) -> Any:
@@ -88,17 +76,13 @@ def clean(valor: Any) -> Any:
 
 
 class AuditoriaPostgres:
-    """The table ``auditoria``; threads may share one.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> AuditoriaPostgres(Settings()).close()
-    """
+    """The table ``auditoria``; threads may share one."""
 
     def __init__(self, settings: Settings) -> None:
-        self._conexion = Conexion(settings, "consumo auditoría", PREGUNTA)
-        self._turno = Conexion(settings, "consumo turno de veredictos", TURNO, LIMITE_MS / 1000)
+        self._conexion = Conexion(settings, "consumo auditoría", PREGUNTA, limite_ms=LIMITE_MS)
+        self._turno = Conexion(
+            settings, "consumo turno de veredictos", TURNO, LIMITE_MS / 1000, LIMITE_MS
+        )
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -115,7 +99,6 @@ class AuditoriaPostgres:
         hecho = False
         try:
             with self._turno.transaction() as cursor:
-                cursor.execute(_LIMITE, (LIMITE_MS,))
                 cursor.execute(_OCIOSA, (TURNO_MS,))
                 cursor.execute(_TURNO)
                 yield
@@ -147,7 +130,6 @@ class AuditoriaPostgres:
             "peticion_id": peticion_id,
         }
         with self._conexion.transaction() as cursor:
-            cursor.execute(_LIMITE, (LIMITE_MS,))
             cursor.execute(_ANOTA, fila)
             (numero,) = cursor.fetchone()
         return int(numero)
@@ -155,10 +137,9 @@ class AuditoriaPostgres:
     def read(self, numero: int) -> Anotacion | None:
         """Return the row of a number; None = there is none."""
         with self._conexion.transaction() as cursor:
-            cursor.execute(_LIMITE, (LIMITE_MS,))
             cursor.execute(_UNA, {"numero": numero})
             fila = cursor.fetchone()
-        return None if fila is None else Anotacion(*fila)
+        return None if fila is None else Anotacion.from_row(fila)
 
     def latest(self, limite: int, antes_de: int | None = None) -> list[Anotacion]:
         """Return rows, the newest first.
@@ -171,9 +152,8 @@ class AuditoriaPostgres:
             Only rows with a smaller number.
         """
         with self._conexion.transaction() as cursor:
-            cursor.execute(_LIMITE, (LIMITE_MS,))
             cursor.execute(_LISTA, {"limite": limite, "antes": antes_de})
-            return [Anotacion(*fila) for fila in cursor.fetchall()]
+            return [Anotacion.from_row(fila) for fila in cursor.fetchall()]
 
     def close(self) -> None:
         """Close the connections."""

@@ -246,13 +246,14 @@ class Conexion:
 
     Parameters
     ----------
-    settings : Settings
     programa : str
         What the server's list of connections shows.
     paciencia : Paciencia
         How long a transaction waits for a server that is frozen.
     turno_s : float or None
         How long a thread waits for the others' transactions; None = as long as a transaction lasts.
+    limite_ms : int
+        Longest statement, ms; 0 = no limit.
     """
 
     def __init__(
@@ -261,10 +262,12 @@ class Conexion:
         programa: str,
         paciencia: Paciencia = GUARDADO,
         turno_s: float | None = None,
+        limite_ms: int = LIMITE_MS,
     ) -> None:
         self._settings = settings
         self._programa = programa
         self._paciencia = paciencia
+        self._limite_ms = limite_ms
         # Of a lock, "for ever" is -1.
         sin_fin = -1.0 if math.isinf(paciencia.total_s) else paciencia.total_s
         self._turno_s = sin_fin if turno_s is None else turno_s
@@ -284,7 +287,10 @@ class Conexion:
             try:
                 if self._conexion is None or self._conexion.closed:
                     self._conexion = connect(
-                        self._settings, self._programa, paciencia=self._paciencia
+                        self._settings,
+                        self._programa,
+                        limite_ms=self._limite_ms,
+                        paciencia=self._paciencia,
                     )
                 with (
                     guarded(self._settings, self._paciencia, self._conexion),

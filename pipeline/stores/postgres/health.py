@@ -31,7 +31,6 @@ SE_GUARDAN_DIAS = 7
 SE_GUARDAN_FILAS = 50
 """Ended ones are kept to be looked at, but not those of a week of restarts."""
 
-_LIMITE = "SET LOCAL statement_timeout = %s"
 _ESCRIBE = """
 INSERT INTO consumidores (
     id, grupo, topic, maquina, proceso, particiones, lecturas, ultimo_lote, version_modelo,
@@ -71,16 +70,10 @@ FROM consumos_diarios ORDER BY id DESC LIMIT 1
 
 
 class PostgresHealth:
-    """The table ``consumidores`` and the end of the history; threads may share one.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> PostgresHealth(Settings()).close()
-    """
+    """The table ``consumidores`` and the end of the history; threads may share one."""
 
     def __init__(self, settings: Settings) -> None:
-        self._conexion = Conexion(settings, "consumo salud", PREGUNTA)
+        self._conexion = Conexion(settings, "consumo salud", PREGUNTA, limite_ms=LIMITE_MS)
         self._id = str(uuid.uuid4())
         self._grupo = {"grupo": settings.kafka_grupo, "topic": settings.kafka_topic}
         self._limpio = False
@@ -134,7 +127,6 @@ class PostgresHealth:
     def _transaction(self, necesita: str) -> Iterator[Any]:
         try:
             with self._conexion.transaction() as cursor:
-                cursor.execute(_LIMITE, (LIMITE_MS,))
                 yield cursor
         except psycopg2.errors.UndefinedTable as error:
             raise TransientError(f"PostgreSQL todavía no tiene {necesita}") from error

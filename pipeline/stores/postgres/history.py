@@ -63,25 +63,30 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS d
 """
-# From customer to customer along the identity's index: of ten million rows it looks at two for
-# each customer, where SELECT DISTINCT reads them all.
-_CLIENTES = """
-WITH RECURSIVE cliente AS (
-    (SELECT propietario_id FROM consumos_historia ORDER BY propietario_id LIMIT 1)
-    UNION ALL
-    SELECT siguiente.propietario_id FROM cliente CROSS JOIN LATERAL (
-        SELECT c.propietario_id FROM consumos_historia AS c
-        WHERE c.propietario_id > cliente.propietario_id ORDER BY c.propietario_id LIMIT 1
-    ) AS siguiente
-)
-SELECT propietario_id FROM cliente WHERE {presente} ORDER BY propietario_id
-"""
 # One look at the index for each part, of the months that it touches; as a value it is not turned
 # into a join, which would read them.
 _PRESENTE = """(
-    SELECT true FROM consumos_historia AS c WHERE c.propietario_id = cliente.propietario_id
+    SELECT true FROM consumos_historia AS c WHERE c.propietario_id = valor.propietario_id
       AND c.timestamp_consumo >= {desde} AND c.timestamp_consumo < {hasta} LIMIT 1
 )"""
+
+
+def distinct_query(campo: str, tabla: str, cuales: str = "true") -> str:
+    """Return the query of the distinct values of a field, in order.
+
+    From value to value along its index: of ten million rows it looks at two for each value, where
+    SELECT DISTINCT reads them all.
+    """
+    return f"""
+WITH RECURSIVE valor AS (
+    (SELECT {campo} FROM {tabla} WHERE {cuales} ORDER BY {campo} LIMIT 1)
+    UNION ALL
+    SELECT siguiente.{campo} FROM valor CROSS JOIN LATERAL (
+        SELECT {campo} FROM {tabla} WHERE {campo} > valor.{campo} AND {cuales}
+        ORDER BY {campo} LIMIT 1
+    ) AS siguiente
+)
+SELECT {campo} FROM valor"""  # nosec B608 # the names are ours
 
 
 def customers_query(desde_hora: int, hasta_hora: int, partes: int) -> str:
@@ -90,7 +95,8 @@ def customers_query(desde_hora: int, hasta_hora: int, partes: int) -> str:
     instantes = [f"to_timestamp({hora * SEGUNDOS_POR_HORA})" for hora in limites]
     # The newest part first: it has the fewest.
     tramos = [_PRESENTE.format(desde=a, hasta=b) for a, b in pairwise(instantes)][::-1]
-    return _CLIENTES.format(presente=" AND ".join(tramos))
+    clientes = distinct_query("propietario_id", "consumos_historia")
+    return f"{clientes} WHERE {' AND '.join(tramos)} ORDER BY propietario_id"
 
 
 def load(cursor: Any, consulta: str, parametros: dict[str, Any]) -> Historia:

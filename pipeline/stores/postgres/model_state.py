@@ -60,10 +60,6 @@ CROSS JOIN LATERAL (
 ) AS estaba
 """
 _RETIRA_SOMBRA = "DELETE FROM comparacion_sombra WHERE ctid = ANY(%s::tid[])"
-_PARES = """
-SELECT severidad_campeon, severidad_aspirante, count(*) FROM comparacion_sombra
-WHERE version_aspirante = %s GROUP BY 1, 2
-"""
 
 
 def put_online(cursor: Any, topic: str, puntos: Sequence[PuntoOnline]) -> None:
@@ -140,9 +136,3 @@ def put_shadow(
 
 def _words(veredictos: Veredictos, cuales: NDArray[np.int64]) -> list[str]:
     return [str(SEVERIDADES[severidad]) for severidad in veredictos.severidad[cuales]]
-
-
-def shadow_pairs(cursor: Any, version_aspirante: str) -> dict[tuple[str, str], int]:
-    """Return how many stored readings have each pair (champion's severidad, challenger's)."""
-    cursor.execute(_PARES, (version_aspirante,))
-    return {(campeon, aspirante): n for campeon, aspirante, n in cursor}

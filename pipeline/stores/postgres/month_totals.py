@@ -89,13 +89,7 @@ class LecturaDeMes:
 
 
 class MesesPostgres:
-    """The months of ``consumos_diarios`` and of its archive together.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> MesesPostgres(Settings()).close()
-    """
+    """The months of ``consumos_diarios`` and of its archive together."""
 
     def __init__(self, settings: Settings, tramo: int = TRAMO) -> None:
         self._conexion = Conexion(settings, "consumo agregar", TRABAJO)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.postgres.query_customers import PostgresCustomers
@@ -13,6 +12,7 @@ from pipeline.stores.postgres.query_peers import DIAS_BANDA, PostgresPeers
 from pipeline.stores.postgres.query_readings import PostgresReadings
 from pipeline.stores.postgres.query_shadow import PostgresShadow
 from pipeline.stores.postgres.query_totals import PostgresTotals
+from pipeline.stores.presentation import make_presentacion
 from pipeline.stores.query_cache import AnswerCache
 from serving.settings import Settings
 
@@ -22,7 +22,6 @@ class PostgresQueries:
 
     Parameters
     ----------
-    settings : Settings
     conexiones : int
         Connections at most.
     limite_ms : int
@@ -31,11 +30,6 @@ class PostgresQueries:
         The time, aware.
     segundos : callable, optional
         Rising seconds, by which what is remembered grows old.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> PostgresQueries(Settings()).close()
     """
 
     def __init__(
@@ -46,17 +40,17 @@ class PostgresQueries:
         reloj: Callable[[], datetime] = lambda: datetime.now(UTC),
         segundos: Callable[[], float] = time.monotonic,
     ) -> None:
-        zona = ZoneInfo(settings.zona_horaria)
+        presenta = make_presentacion(settings)
         recuerdo = AnswerCache(reloj=segundos)
         self._reloj = reloj
         self._conexiones = ReadConnections(settings, "consumo api", conexiones, limite_ms)
-        self.readings = PostgresReadings(self._conexiones, zona, reloj)
-        self.customers = PostgresCustomers(self._conexiones, recuerdo, self.readings, settings)
-        self.peers = PostgresPeers(
-            self._conexiones, recuerdo, self.customers, settings.zona_horaria
+        self.readings = PostgresReadings(self._conexiones, presenta, reloj)
+        self.customers = PostgresCustomers(
+            self._conexiones, recuerdo, self.readings, settings, presenta
         )
-        self.totals = PostgresTotals(self._conexiones, recuerdo, self.customers, zona, reloj)
-        self.shadow = PostgresShadow(self._conexiones, recuerdo)
+        self.peers = PostgresPeers(self._conexiones, recuerdo, self.customers, presenta)
+        self.totals = PostgresTotals(self._conexiones, recuerdo, self.customers, presenta, reloj)
+        self.shadow = PostgresShadow(self._conexiones, recuerdo, presenta)
 
     def warm_up(self) -> None:
         """Load what draws a band, which takes a second, so that nobody waits for it."""

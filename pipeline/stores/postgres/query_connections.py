@@ -23,7 +23,6 @@ class ReadConnections:
 
     Parameters
     ----------
-    settings : Settings
     programa : str
         What the server's list of connections shows.
     cuantas : int

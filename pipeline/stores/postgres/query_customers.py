@@ -8,9 +8,16 @@ from typing import Any, cast
 
 from detection.domain import SEVERIDADES
 from detection.params import DIAS_VENTANA, Params
-from pipeline.stores.months import is_whole
+from pipeline.stores.months import HORAS_SEMANA, is_whole
+from pipeline.stores.postgres.history import distinct_query
 from pipeline.stores.postgres.query_connections import ReadConnections
-from pipeline.stores.postgres.query_readings import DIAS_MAPA, PostgresReadings, limits
+from pipeline.stores.postgres.query_readings import (
+    DEL_CLIENTE,
+    DIAS_MAPA,
+    PostgresReadings,
+    limits,
+)
+from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
     PROPIETARIO_MAXIMO,
@@ -23,19 +30,21 @@ from pipeline.stores.query_limits import (
     decode_cursor,
     encode_cursor,
 )
-from pipeline.stores.records import EstadisticasCliente, EstadoCliente, FranjaPerfil
+from pipeline.stores.record_base import PorSeveridad, Variacion
+from pipeline.stores.records import (
+    ClaseDeDia,
+    EstadisticasCliente,
+    EstadoCliente,
+    FranjaPerfil,
+)
 from serving.settings import Settings, horas_de
 
 CLIENTES_ESTADO = 500
 CLIENTES_MAXIMOS = 50_000
 """Customers remembered for whoever searches by a part of the name, and to draw peers from."""
 DIAS_CATALOGO = 35
-CLASES = ("laborable", "fin_de_semana")
-HORAS_SEMANA = 7 * 24
+CLASES: tuple[ClaseDeDia, ClaseDeDia] = ("laborable", "fin_de_semana")
 
-_DEL_CLIENTE = """FROM consumos_historia
-WHERE propietario_id = %(cliente)s
-    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s"""
 FIN_DE_SEMANA = "(extract(isodow FROM fecha) > 5)::int"
 
 _POR_SEVERIDAD = ", ".join(
@@ -53,11 +62,11 @@ SELECT count(*), sum(consumo_kwh)::float8, avg(consumo_kwh)::float8, min(consumo
     (SELECT timestamp_consumo FROM consumos_historia
      WHERE propietario_id = %(cliente)s ORDER BY timestamp_consumo LIMIT 1),
     {_POR_SEVERIDAD}
-{_DEL_CLIENTE}
+{DEL_CLIENTE}
 """
 TIPOS = f"""
 SELECT tipo, count(*)
-FROM (SELECT tipos_anomalia {_DEL_CLIENTE} AND anomalia_detectada) AS a
+FROM (SELECT tipos_anomalia {DEL_CLIENTE} AND anomalia_detectada) AS a
 CROSS JOIN unnest(a.tipos_anomalia) AS tipo GROUP BY tipo ORDER BY count(*) DESC, tipo
 """
 SEMANAS = f"""
@@ -65,13 +74,13 @@ SELECT coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo >= %(corte)s), 
     coalesce(sum(consumo_kwh) FILTER (WHERE timestamp_consumo < %(corte)s), 0)::float8,
     count(*) FILTER (WHERE timestamp_consumo >= %(corte)s),
     count(*) FILTER (WHERE timestamp_consumo < %(corte)s)
-{_DEL_CLIENTE}
+{DEL_CLIENTE}
 """
 ESTADO = """
 SELECT d.* FROM unnest(%(clientes)s::text[]) AS p(propietario_id)
 CROSS JOIN LATERAL (
-    SELECT c.propietario_id, c.timestamp_consumo, c.consumo_kwh::float8, c.severidad,
-        c.score_anomalia::float8, c.es_sospechoso
+    SELECT c.propietario_id, c.timestamp_consumo, c.consumo_kwh::float8, c.score_anomalia::float8,
+        c.severidad, c.es_sospechoso
     FROM consumos_historia AS c WHERE c.propietario_id = p.propietario_id
     ORDER BY c.timestamp_consumo DESC LIMIT 1
 ) AS d
@@ -80,36 +89,17 @@ PERFIL = f"""
 SELECT {FIN_DE_SEMANA}, hora, count(*), avg(consumo_kwh)::float8,
     stddev_samp(consumo_kwh)::float8,
     percentile_cont(ARRAY[0.1, 0.5, 0.9]) WITHIN GROUP (ORDER BY consumo_kwh::float8)
-{_DEL_CLIENTE} GROUP BY 1, 2 ORDER BY 1, 2
+{DEL_CLIENTE} GROUP BY 1, 2 ORDER BY 1, 2
 """
-# From name to name along the identity's index; no name is longer than its greatest character
-# repeated, and COLLATE "C" compares the bytes of UTF-8.
-CLIENTES_CON_PREFIJO = """
-WITH RECURSIVE cliente AS (
-    (SELECT propietario_id FROM consumos_historia
-     WHERE propietario_id >= %(desde)s AND propietario_id < %(hasta)s
-     ORDER BY propietario_id LIMIT 1)
-    UNION ALL
-    SELECT siguiente.propietario_id FROM cliente CROSS JOIN LATERAL (
-        SELECT c.propietario_id FROM consumos_historia AS c
-        WHERE c.propietario_id > cliente.propietario_id AND c.propietario_id < %(hasta)s
-        ORDER BY c.propietario_id LIMIT 1
-    ) AS siguiente
-)
-SELECT propietario_id FROM cliente LIMIT %(limite)s
+# No name is longer than its greatest character repeated, and COLLATE "C" compares the bytes of
+# UTF-8.
+_DEL_PREFIJO = "propietario_id >= %(desde)s AND propietario_id < %(hasta)s"
+CLIENTES_CON_PREFIJO = f"""
+{distinct_query("propietario_id", "consumos_historia", _DEL_PREFIJO)} LIMIT %(limite)s
 """
-CATALOGO = """
-WITH RECURSIVE cliente AS (
-    (SELECT propietario_id FROM consumos_historia WHERE timestamp_consumo >= %(desde)s
-     ORDER BY propietario_id LIMIT 1)
-    UNION ALL
-    SELECT siguiente.propietario_id FROM cliente CROSS JOIN LATERAL (
-        SELECT c.propietario_id FROM consumos_historia AS c
-        WHERE c.propietario_id > cliente.propietario_id AND c.timestamp_consumo >= %(desde)s
-        ORDER BY c.propietario_id LIMIT 1
-    ) AS siguiente
-)
-SELECT propietario_id FROM cliente LIMIT %(limite)s
+_RECIENTES = "timestamp_consumo >= %(desde)s"
+CATALOGO = f"""
+{distinct_query("propietario_id", "consumos_historia", _RECIENTES)} LIMIT %(limite)s
 """
 # By the index on fecha; the latest day's hours are then few.
 ULTIMA = """
@@ -120,16 +110,7 @@ _TOPE = "\U0010ffff"
 
 
 class PostgresCustomers:
-    """What is asked of customers as wholes.
-
-    Parameters
-    ----------
-    conexiones : ReadConnections
-    recuerdo : AnswerCache
-    lecturas : PostgresReadings
-    settings : Settings
-        Which hours are night, and peak.
-    """
+    """What is asked of customers as wholes."""
 
     def __init__(
         self,
@@ -137,8 +118,10 @@ class PostgresCustomers:
         recuerdo: AnswerCache,
         lecturas: PostgresReadings,
         settings: Settings,
+        presenta: Presentacion,
     ) -> None:
         self._rows = conexiones.rows
+        self._presenta = presenta
         self._recuerdo = recuerdo
         self._lecturas = lecturas
         self._horas = {
@@ -157,42 +140,86 @@ class PostgresCustomers:
     def statistics(
         self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
     ) -> EstadisticasCliente | None:
-        """Return a customer's figures of the last days; None = it has never had a reading.
-
-        Parameters
-        ----------
-        hasta : datetime, optional
-            End of its latest reading if not given.
-        dias : int
-            1 to ``DIAS_MAPA``.
-        """
+        """Return the figures of 1 to ``DIAS_MAPA`` days (``CustomerQueries.statistics``)."""
         check_id(propietario_id)
         check_limit(dias, DIAS_MAPA)
-        estado = self.states([propietario_id]).get(propietario_id)
-        if estado is None:
+        suyas = self._rows(ESTADO, {"clientes": [propietario_id]})
+        if not suyas:
             return None
-        hasta = hasta or estado.ultima_lectura + timedelta(hours=1)
+        ultima = suyas[0][1]
+        hasta = hasta or ultima + timedelta(hours=1)
         limites = limits(propietario_id, hasta - timedelta(days=dias), hasta, dias)
         (fila,) = self._rows(ESTADISTICAS, {**limites, **self._horas})
         tipos = self._rows(TIPOS, limites)
         semana = timedelta(days=7)
         dos = {**limites, "corte": hasta - semana, "desde": hasta - 2 * semana}
         (semanas,) = self._rows(SEMANAS, dos)
-        return _statistics(estado, limites, fila, dict(tipos), semanas)
+        return self._statistics(limites, suyas[0], fila, dict(tipos), semanas)
+
+    def _statistics(
+        self,
+        limites: Mapping[str, Any],
+        estado: Sequence[Any],
+        fila: Sequence[Any],
+        tipos: dict[str, int],
+        semanas: tuple[float, float, int, int],
+    ) -> EstadisticasCliente:
+        """Return a customer's figures out of the rows that the server gave."""
+        n, total, media, minimo, maximo, sd, centiles, noche, punta, score, mas, menos = fila[:12]
+        primera = fila[12]
+        p50, p95 = centiles or (None, None)
+        desde, hasta = limites["desde"], limites["hasta"]
+        posibles = _possible(desde, hasta, primera)
+        cuentas = {str(s): k for s, k in zip(SEVERIDADES[1:], fila[13:], strict=True)}
+        de_ahora, de_antes = map(kwh, semanas[:2])
+        enteras = all(is_whole(lecturas, HORAS_SEMANA) for lecturas in semanas[2:])
+        hora, euros = self._presenta.hora, self._presenta.euros
+        exceso, defecto = mas or 0.0, menos or 0.0
+        return EstadisticasCliente(
+            propietario_id=estado[0],
+            desde=hora(desde),
+            hasta=hora(hasta),
+            primera_lectura=hora(primera),
+            ultima_lectura=hora(estado[1]),
+            lecturas=n,
+            lecturas_posibles=posibles,
+            cobertura=min(1.0, n / posibles) if posibles else None,
+            consumo_total_kwh=total or 0.0,
+            coste_estimado_eur=euros(total or 0.0),
+            consumo_promedio_kwh=media,
+            consumo_minimo_kwh=minimo,
+            consumo_maximo_kwh=maximo,
+            desviacion_kwh=sd,
+            p50_kwh=p50,
+            p95_kwh=p95,
+            consumo_noche_promedio_kwh=noche,
+            consumo_punta_promedio_kwh=punta,
+            anomalias=PorSeveridad.of(cuentas),
+            anomalias_total=sum(cuentas.values()),
+            tipos=tipos,
+            score_maximo=score or 0.0,
+            es_sospechoso=estado[-1],
+            descartadas=None,
+            exceso_kwh=exceso,
+            defecto_kwh=defecto,
+            energia_en_juego_kwh=exceso + defecto,
+            energia_en_juego_eur=euros(exceso + defecto),
+            semana=Variacion.of(de_ahora, de_antes if enteras else None),
+        )
 
     def states(self, propietario_ids: Sequence[str]) -> dict[str, EstadoCliente]:
         """Return each customer at its latest reading; who has none is left out."""
         clientes = check_ids(propietario_ids, CLIENTES_ESTADO)
         filas = self._rows(ESTADO, {"clientes": clientes})
-        return {fila[0]: EstadoCliente(*fila) for fila in filas}
+        return {
+            cliente: EstadoCliente.from_row((cliente, self._presenta.hora(ultima), *resto))
+            for cliente, ultima, *resto in filas
+        }
 
     def profile(
         self, propietario_id: str, hasta: datetime | None = None, dias: int = DIAS_VENTANA
     ) -> list[FranjaPerfil]:
-        """Return what a customer uses at each hour of workdays and weekends, with its band.
-
-        Hours without any reading are left out.
-        """
+        """Return what is usual at each hour (``CustomerQueries.profile``)."""
         check_limit(dias, DIAS_MAPA)
         limites = self.window(propietario_id, hasta, dias)
         if limites is None:
@@ -204,7 +231,7 @@ class PostgresCustomers:
             margen = None if sd is None or n < 3 else sigmas * sd
             banda = (None, None) if margen is None else (max(media - margen, 0.0), media + margen)
             franjas.append(
-                FranjaPerfil(CLASES[finde], hora, n, media, sd, p10, p50, p90, banda[0], banda[1])
+                FranjaPerfil.from_row((CLASES[finde], hora, n, media, sd, p10, p50, p90, *banda))
             )
         return franjas
 
@@ -276,46 +303,6 @@ class PostgresCustomers:
         if hasta is None:
             return None
         return limits(cliente, hasta - timedelta(days=dias), hasta, dias)
-
-
-def _statistics(
-    estado: EstadoCliente,
-    limites: Mapping[str, Any],
-    fila: Sequence[Any],
-    tipos: dict[str, int],
-    semanas: tuple[float, float, int, int],
-) -> EstadisticasCliente:
-    """Return a customer's figures out of the rows that the server gave."""
-    n, total, media, minimo, maximo, sd, centiles, noche, punta, score, mas, menos = fila[:12]
-    primera = fila[12]
-    p50, p95 = centiles or (None, None)
-    return EstadisticasCliente(
-        propietario_id=estado.propietario_id,
-        desde=limites["desde"],
-        hasta=limites["hasta"],
-        primera_lectura=primera,
-        ultima_lectura=estado.ultima_lectura,
-        lecturas=n,
-        lecturas_posibles=_possible(limites["desde"], limites["hasta"], primera),
-        consumo_total_kwh=total or 0.0,
-        consumo_promedio_kwh=media,
-        consumo_minimo_kwh=minimo,
-        consumo_maximo_kwh=maximo,
-        desviacion_kwh=sd,
-        p50_kwh=p50,
-        p95_kwh=p95,
-        consumo_noche_promedio_kwh=noche,
-        consumo_punta_promedio_kwh=punta,
-        anomalias={str(s): k for s, k in zip(SEVERIDADES[1:], fila[13:], strict=True)},
-        tipos=tipos,
-        score_maximo=score or 0.0,
-        es_sospechoso=estado.es_sospechoso,
-        exceso_kwh=mas or 0.0,
-        defecto_kwh=menos or 0.0,
-        consumo_7d_kwh=semanas[0],
-        consumo_7d_anterior_kwh=semanas[1],
-        semanas_enteras=all(is_whole(n, HORAS_SEMANA) for n in semanas[2:]),
-    )
 
 
 def _possible(desde: datetime, hasta: datetime, primera: datetime) -> int:

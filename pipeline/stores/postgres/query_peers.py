@@ -18,7 +18,8 @@ from detection.domain import instante
 from detection.params import DIAS_VENTANA, HORAS_VENTANA, Params
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.postgres.query_customers import CLASES, FIN_DE_SEMANA, PostgresCustomers
-from pipeline.stores.postgres.query_readings import limits
+from pipeline.stores.postgres.query_readings import DEL_CLIENTE, limits
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import check_id, check_range
 from pipeline.stores.records import (
@@ -42,10 +43,7 @@ FRANJAS = 48
 
 PROPIO = f"""
 SELECT timestamp_consumo >= %(corte)s, {FIN_DE_SEMANA}, hora, sum(consumo_kwh)::float8, count(*)
-FROM consumos_historia
-WHERE propietario_id = %(cliente)s
-    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+{DEL_CLIENTE} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _DE_VARIOS = """unnest(%(clientes)s::text[]) WITH ORDINALITY AS p(propietario_id, indice)
 CROSS JOIN LATERAL (
@@ -58,22 +56,17 @@ PARES = f"""
 SELECT p.indice::int - 1, {FIN_DE_SEMANA}, d.hora, sum(d.consumo_kwh)::float8, count(*)
 FROM {_DE_VARIOS} GROUP BY 1, 2, 3
 """
-SERIE = """
-SELECT timestamp_consumo, consumo_kwh::float8 FROM consumos_historia
-WHERE propietario_id = %(cliente)s
-    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
-ORDER BY timestamp_consumo
+SERIE = f"""
+SELECT timestamp_consumo, consumo_kwh::float8 {DEL_CLIENTE} ORDER BY timestamp_consumo
 """
 # All of it as one value: two thousand rows take longer to be told apart than to be found.
-SERIE_BINARIA = """
+SERIE_BINARIA = f"""
 SELECT string_agg(
     int8send(extract(epoch FROM timestamp_consumo)::bigint / 3600)
         || float8send(consumo_kwh::float8),
     '' ORDER BY timestamp_consumo
 )
-FROM consumos_historia
-WHERE propietario_id = %(cliente)s
-    AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
+{DEL_CLIENTE}
 """
 _PAR = np.dtype([("hora", ">i8"), ("kwh", ">f8")])
 """As ``SERIE_BINARIA`` packs a reading."""
@@ -96,44 +89,32 @@ class _Pares(NamedTuple):
 
 
 class PostgresPeers:
-    """What is asked of a customer beside others.
-
-    Parameters
-    ----------
-    conexiones : ReadConnections
-    recuerdo : AnswerCache
-    clientes : PostgresCustomers
-    zona_horaria : str
-        Whose hours the detector compares.
-    """
+    """What is asked of a customer beside others."""
 
     def __init__(
         self,
         conexiones: ReadConnections,
         recuerdo: AnswerCache,
         clientes: PostgresCustomers,
-        zona_horaria: str,
+        presenta: Presentacion,
     ) -> None:
         self._rows = conexiones.rows
         self._recuerdo = recuerdo
         self._clientes = clientes
-        self._zona_horaria = zona_horaria
+        self._presenta = presenta
 
-    def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado | None:
-        """Return a customer's last 7 days, its 28 days before them, and its peers' last 28.
-
-        None = it has no reading in them.
-        """
+    def profile(self, propietario_id: str, hasta: datetime | None = None) -> PerfilComparado:
+        """Return a customer, its past and its peers by hours (``PeerQueries.profile``)."""
         limites = self._clientes.window(propietario_id, hasta, DIAS_AHORA + DIAS_VENTANA)
         if limites is None:
-            return None
+            return PerfilComparado([], [], [], 0)
         corte = limites["hasta"] - timedelta(days=DIAS_AHORA)
         filas = self._rows(PROPIO, {**limites, "corte": corte})
         if not filas:
-            return None
+            return PerfilComparado([], [], [], 0)
         propio: dict[bool, list[PuntoPerfil]] = {True: [], False: []}
         for ahora, finde, hora, suma, n in filas:
-            propio[ahora].append(PuntoPerfil(CLASES[finde], hora, suma / n))
+            propio[ahora].append(_point(finde, hora, suma / n))
         media_propia = sum(fila[3] for fila in filas) / sum(fila[4] for fila in filas)
         pares = self._peers(limites["hasta"])
         otros = [i for i, cliente in enumerate(pares.clientes) if cliente != propietario_id]
@@ -142,11 +123,11 @@ class PostgresPeers:
         with np.errstate(invalid="ignore"):
             medias = np.where(hay, formas, 0.0).sum(axis=0) / hay.sum(axis=0) * media_propia
         puntos = [
-            PuntoPerfil(CLASES[k // 24], k % 24, kwh)
+            _point(k // 24, k % 24, kwh)
             for k, kwh in enumerate(medias.tolist())
             if not math.isnan(kwh)
         ]
-        return PerfilComparado(propietario_id, propio[True], propio[False], puntos, len(otros))
+        return PerfilComparado(propio[True], propio[False], puntos, len(otros))
 
     def _peers(self, hasta: datetime) -> _Pares:
         """Return the shapes of the sample in the 28 days up to the end of a day."""
@@ -171,19 +152,13 @@ class PostgresPeers:
         elegidos = [cliente for cliente, si in zip(clientes, hay, strict=True) if si]
         return _Pares(elegidos, formas[hay])
 
-    def hours(
-        self, propietario_id: str, desde: datetime, hasta: datetime
-    ) -> ComparacionPares | None:
-        """Return a customer's hours beside its peers'; None = it has no reading between.
-
-        Parameters
-        ----------
-        desde, hasta : datetime
-            At most ``DIAS_SERIE`` days apart.
-        """
+    def hours(self, propietario_id: str, desde: datetime, hasta: datetime) -> ComparacionPares:
+        """Return a customer beside its peers, ``DIAS_SERIE`` at most (``PeerQueries.hours``)."""
         propia = self._rows(SERIE, limits(propietario_id, desde, hasta, DIAS_SERIE))
         if not propia:
-            return None
+            return ComparacionPares(
+                elementos=[], propietario_id=propietario_id, clientes_pares=0, correlacion=None
+            )
         pares = [c for c in self._sample_of_series() if c != propietario_id][:PARES_SERIE]
         clave = ("serie de pares", desde, hasta, tuple(pares))
         parametros = {"clientes": pares, "desde": desde, "hasta": hasta}
@@ -191,24 +166,26 @@ class PostgresPeers:
             clave, lambda: dict(self._rows(SERIE_PARES, parametros))
         )
         media = float(np.mean([kwh for _, kwh in propia]))
-        puntos = [
-            PuntoPares(momento, kwh, formas[momento] * media if momento in formas else None)
+        series = [
+            (momento, kwh, formas[momento] * media if momento in formas else None)
             for momento, kwh in propia
         ]
-        return ComparacionPares(propietario_id, puntos, len(pares), _correlation(puntos))
+        return ComparacionPares(
+            elementos=[
+                PuntoPares.from_row((self._presenta.hora(momento), *kwh))
+                for momento, *kwh in series
+            ],
+            propietario_id=propietario_id,
+            clientes_pares=len(pares),
+            correlacion=_correlation([(uno, otros) for _, uno, otros in series]),
+        )
 
     def _sample_of_series(self) -> list[str]:
         # One more, so that the customer itself can be left out.
         return _sample(self._clientes.active(), PARES_SERIE + 1)
 
     def band(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
-        """Return what the detector expects of each reading and its band, from what is stored now.
-
-        Parameters
-        ----------
-        desde, hasta : datetime
-            At most ``DIAS_BANDA`` days apart.
-        """
+        """Return what the detector expects, of ``DIAS_BANDA`` at most (``PeerQueries.band``)."""
         # Compiled loops take a second to import, and only who draws a band needs them.
         from detection.memory.reference import make_reference
         from detection.memory.windows import make_windows
@@ -226,7 +203,7 @@ class PostgresPeers:
         if pedidas.size == 0:
             return []
         ventana = _windows(horas, kwh, pedidas)
-        calendario = load_calendario(self._zona_horaria)
+        calendario = load_calendario(self._presenta.zona.key)
         params = Params()
         windows = make_windows(calendario, horas[pedidas], kwh[pedidas].astype(np.float64), ventana)
         referencia = make_reference(windows, params)
@@ -259,9 +236,13 @@ def _sample(clientes: Sequence[str], cuantos: int) -> list[str]:
     return [clientes[i * len(clientes) // cuantos] for i in range(cuantos)]
 
 
-def _correlation(puntos: Sequence[PuntoPares]) -> float | None:
+def _point(clase: int, hora: int, kwh: float) -> PuntoPerfil:
+    return PuntoPerfil(clase=CLASES[clase], hora=hora, consumo_kwh=kwh)
+
+
+def _correlation(puntos: Sequence[tuple[float, float | None]]) -> float | None:
     """Return Pearson's coefficient; None = too few hours, or one that never changes."""
-    pares = [(p.consumo_kwh, p.pares_kwh) for p in puntos if p.pares_kwh is not None]
+    pares = [(propio, otros) for propio, otros in puntos if otros is not None]
     if len(pares) < HORAS_CORRELACION:
         return None
     propio, otros = np.array(pares).T

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pipeline.stores.postgres.query_connections import ReadConnections
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_limits import (
     PRIMER_INSTANTE,
     Pagina,
@@ -36,24 +36,21 @@ _ATRAS_DIAS = (35, 400, 36_525)
 CAMPOS = """propietario_id, timestamp_consumo, fecha, hora, consumo_kwh::float8, anomalia_detectada,
     score_anomalia::float8, severidad, es_sospechoso, tipos_anomalia, consumo_esperado_kwh,
     version_modelo"""
-_DEL_CLIENTE = """FROM consumos_historia
+DEL_CLIENTE = """FROM consumos_historia
 WHERE propietario_id = %(cliente)s
     AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s"""
 
 EXISTE = "SELECT 1 FROM consumos_historia WHERE propietario_id = %(cliente)s LIMIT 1"
 ULTIMAS = f"""
-SELECT {CAMPOS} {_DEL_CLIENTE} ORDER BY timestamp_consumo DESC LIMIT %(limite)s
+SELECT {CAMPOS} {DEL_CLIENTE} ORDER BY timestamp_consumo DESC LIMIT %(limite)s
 """
 _FILTROS = """
     AND (%(severidades)s::text[] = '{}' OR severidad = ANY(%(severidades)s::text[]))
     AND (%(tipos)s::text[] = '{}' OR tipos_anomalia && %(tipos)s::text[])
 """
-RANGO = f"""
-SELECT {CAMPOS} {_DEL_CLIENTE} {_FILTROS} ORDER BY timestamp_consumo LIMIT %(limite)s
-"""
-RANGO_DESCENDENTE = f"""
-SELECT {CAMPOS} {_DEL_CLIENTE} {_FILTROS} ORDER BY timestamp_consumo DESC LIMIT %(limite)s
-"""
+_RANGO = f"SELECT {CAMPOS} {DEL_CLIENTE} {_FILTROS} ORDER BY timestamp_consumo"
+RANGO = f"{_RANGO} LIMIT %(limite)s"
+RANGO_DESCENDENTE = f"{_RANGO} DESC LIMIT %(limite)s"
 RANGO_TODOS = f"""
 SELECT {CAMPOS} FROM consumos_historia
 WHERE fecha = %(fecha)s AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s
@@ -62,11 +59,11 @@ ORDER BY timestamp_consumo, propietario_id LIMIT %(limite)s
 """
 MAPA = f"""
 SELECT fecha, hora, consumo_kwh::float8, score_anomalia::float8, severidad
-{_DEL_CLIENTE} ORDER BY timestamp_consumo
+{DEL_CLIENTE} ORDER BY timestamp_consumo
 """
 SEMANA = f"""
 SELECT extract(isodow FROM fecha)::int - 1, hora, avg(consumo_kwh)::float8, count(*)
-{_DEL_CLIENTE} GROUP BY 1, 2 ORDER BY 1, 2
+{DEL_CLIENTE} GROUP BY 1, 2 ORDER BY 1, 2
 """
 DIARIOS = """
 SELECT d.propietario_id, d.fecha, sum(d.consumo_kwh)::float8, count(*),
@@ -83,22 +80,13 @@ GROUP BY 1, 2 ORDER BY 1, 2
 
 
 class PostgresReadings:
-    """What is asked of one customer's readings, and of everybody's one after the other.
-
-    Parameters
-    ----------
-    conexiones : ReadConnections
-    zona : ZoneInfo
-        Whose days readings are of.
-    reloj : callable
-        The time, aware.
-    """
+    """What is asked of one customer's readings, and of everybody's one after the other."""
 
     def __init__(
-        self, conexiones: ReadConnections, zona: ZoneInfo, reloj: Callable[[], datetime]
+        self, conexiones: ReadConnections, presenta: Presentacion, reloj: Callable[[], datetime]
     ) -> None:
         self._rows = conexiones.rows
-        self._zona = zona
+        self._presenta = presenta
         self._reloj = reloj
 
     def exists(self, propietario_id: str) -> bool:
@@ -130,17 +118,7 @@ class PostgresReadings:
         severidades: Sequence[str] = (),
         tipos: Sequence[str] = (),
     ) -> Pagina[LecturaPuntuada]:
-        """Return a page of a customer's readings between two instants, in order of time.
-
-        Parameters
-        ----------
-        desde, hasta : datetime
-            At most ``DIAS_RANGO`` days apart.
-        limite : int
-            1 to ``LIMITE_PAGINA``.
-        severidades, tipos : sequence of str
-            Only readings with one of these; empty = any.
-        """
+        """Return a page of ``DIAS_RANGO`` days at most (``ReadingQueries.range``)."""
         check_id(propietario_id)
         if desde.tzinfo is not None:
             desde = max(desde, PRIMER_INSTANTE)
@@ -174,14 +152,9 @@ class PostgresReadings:
         severidades: Sequence[str] = (),
         tipos: Sequence[str] = (),
     ) -> Pagina[LecturaPuntuada]:
-        """Return a page of all customers' readings, in order of time and of the customer's name.
+        """Return a page of ``DIAS_TODOS`` days at most (``ReadingQueries.range_of_all``).
 
         Day by day along the index on ``fecha``; a page takes as long as a day of everybody.
-
-        Parameters
-        ----------
-        desde, hasta : datetime
-            At most ``DIAS_TODOS`` days apart.
         """
         check_range(desde, hasta, DIAS_TODOS)
         check_limit(limite)
@@ -191,8 +164,8 @@ class PostgresReadings:
             tras = decode_cursor("todos", cursor, datetime, str)
         filas: list[Any] = []
         # No reading's day is later than that of the last instant.
-        ultimo = (hasta - timedelta(microseconds=1)).astimezone(self._zona).date()
-        dia = max(desde, tras[0]).astimezone(self._zona).date()
+        ultimo = self._presenta.fecha(hasta - timedelta(microseconds=1))
+        dia = self._presenta.fecha(max(desde, tras[0]))
         while dia <= ultimo and len(filas) <= limite:
             parametros = {
                 **{"fecha": dia, "desde": max(desde, tras[0]), "hasta": hasta, "tras": tras[1]},
@@ -207,10 +180,7 @@ class PostgresReadings:
         return Pagina([LecturaPuntuada(*fila) for fila in filas[:limite]], siguiente)
 
     def heatmap(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[CeldaCalor]:
-        """Return every hour of a customer, at most ``DIAS_MAPA`` days of them.
-
-        The local day of 25 hours has hour 2 twice.
-        """
+        """Return the hours of ``DIAS_MAPA`` days at most (``ReadingQueries.heatmap``)."""
         filas = self._rows(MAPA, limits(propietario_id, desde, hasta, DIAS_MAPA))
         return [CeldaCalor(*fila) for fila in filas]
 
@@ -219,7 +189,7 @@ class PostgresReadings:
     ) -> list[CeldaSemana]:
         """Return a customer's mean for each weekday and hour, of ``DIAS_MAPA`` days at most."""
         filas = self._rows(SEMANA, limits(propietario_id, desde, hasta, DIAS_MAPA))
-        return [CeldaSemana(*fila) for fila in filas]
+        return [CeldaSemana.from_row(fila) for fila in filas]
 
     def daily(
         self, propietario_ids: Sequence[str], desde: datetime, hasta: datetime
@@ -228,7 +198,7 @@ class PostgresReadings:
         check_range(desde, hasta, DIAS_RANGO)
         clientes = check_ids(propietario_ids, CLIENTES_A_LA_VEZ)
         filas = self._rows(DIARIOS, {"clientes": clientes, "desde": desde, "hasta": hasta})
-        return [DiaCliente(*fila) for fila in filas]
+        return [DiaCliente.from_row(fila) for fila in filas]
 
     def until(self, cliente: str, hasta: datetime | None) -> datetime | None:
         """Return ``hasta``, or the end of a customer's latest reading if it is not given.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from detection.domain import SEVERIDADES
+from pipeline.stores.postgres.history import distinct_query
 from pipeline.stores.postgres.query_connections import ReadConnections
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import ConsultaInvalidaError, check_limit, check_text
-from pipeline.stores.records import LecturaEnSombra, ResumenSombra
+from pipeline.stores.records import ComparacionSombra, LecturaEnSombra, ParSombra
 
 SOMBRA_MAXIMA = 200_000
 """Shadow rows of a challenger that a summary looks at: some months of a large utility's."""
@@ -20,19 +22,7 @@ SELECT severidad_campeon, severidad_aspirante, count(*) FROM (
     WHERE version_aspirante = %(version)s LIMIT %(limite)s
 ) AS s GROUP BY 1, 2
 """
-# From version to version along the index.
-VERSIONES_SOMBRA = """
-WITH RECURSIVE version AS (
-    (SELECT version_aspirante FROM comparacion_sombra ORDER BY version_aspirante LIMIT 1)
-    UNION ALL
-    SELECT siguiente.version_aspirante FROM version CROSS JOIN LATERAL (
-        SELECT s.version_aspirante FROM comparacion_sombra AS s
-        WHERE s.version_aspirante > version.version_aspirante
-        ORDER BY s.version_aspirante LIMIT 1
-    ) AS siguiente
-)
-SELECT version_aspirante FROM version LIMIT 100
-"""
+VERSIONES_SOMBRA = f"{distinct_query('version_aspirante', 'comparacion_sombra')} LIMIT 100"
 DIFERENCIAS = """
 SELECT * FROM (
     SELECT propietario_id, timestamp_consumo, version_campeon, version_aspirante,
@@ -45,20 +35,20 @@ LIMIT %(limite)s
 
 
 class PostgresShadow:
-    """What is asked of challengers in shadow.
+    """What is asked of challengers in shadow."""
 
-    Parameters
-    ----------
-    conexiones : ReadConnections
-    recuerdo : AnswerCache
-    """
-
-    def __init__(self, conexiones: ReadConnections, recuerdo: AnswerCache) -> None:
+    def __init__(
+        self, conexiones: ReadConnections, recuerdo: AnswerCache, presenta: Presentacion
+    ) -> None:
         self._rows = conexiones.rows
         self._recuerdo = recuerdo
+        self._presenta = presenta
 
-    def summary(self, version_aspirante: str) -> ResumenSombra:
-        """Return how a challenger in shadow compares, ``SOMBRA_MAXIMA`` of its rows at most."""
+    def summary(self, version_aspirante: str) -> ComparacionSombra:
+        """Return how a challenger in shadow compares, ``SOMBRA_MAXIMA`` of its rows at most.
+
+        Without its ``elementos``, which are ``differences``.
+        """
         version = _check_version(version_aspirante)
         return self._recuerdo.get(("sombra", version), partial(self._load_shadow, version))
 
@@ -73,17 +63,20 @@ class PostgresShadow:
         parametros = {"version": version, "maximo": SOMBRA_MAXIMA, "limite": DIFERENCIAS_MAXIMAS}
         filas = self._recuerdo.get(
             ("diferencias", version),
-            lambda: [LecturaEnSombra(*fila) for fila in self._rows(DIFERENCIAS, parametros)],
+            lambda: [
+                LecturaEnSombra.from_row((cliente, self._presenta.hora(momento), *resto))
+                for cliente, momento, *resto in self._rows(DIFERENCIAS, parametros)
+            ],
         )
         return filas[:limite]
 
-    def _load_shadow(self, version: str) -> ResumenSombra:
+    def _load_shadow(self, version: str) -> ComparacionSombra:
         filas = self._rows(PARES_SOMBRA, {"version": version, "limite": SOMBRA_MAXIMA})
         orden = [str(severidad) for severidad in SEVERIDADES]
         saltos = [(orden.index(b) - orden.index(a), n) for a, b, n in filas]
-        return ResumenSombra(
-            version,
-            {(campeon, aspirante): n for campeon, aspirante, n in filas},
+        return ComparacionSombra(
+            version_aspirante=version,
+            pares=[ParSombra.from_row(fila) for fila in sorted(filas)],
             lecturas=sum(n for _, n in saltos),
             coinciden=sum(n for salto, n in saltos if salto == 0),
             mas_graves=sum(n for salto, n in saltos if salto > 0),

@@ -6,21 +6,17 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, NamedTuple
 
 from detection.domain import SEVERIDADES, hora_absoluta
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.postgres.query_customers import PostgresCustomers
 from pipeline.stores.postgres.query_readings import limits
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import ConsultaInvalidaError
-from pipeline.stores.records import (
-    DiaGlobal,
-    HoraGlobal,
-    ResumenHistoria,
-    Ventana,
-)
+from pipeline.stores.record_base import PorSeveridad
+from pipeline.stores.records import DiaGlobal, ResumenHistoria, Ventana
 
 DIAS_GLOBALES = 92
 SCORES = 101
@@ -44,91 +40,69 @@ GROUP BY 1
 # Of every partition what the server thinks it holds; -1 = it has never looked.
 ESTIMADAS = """
 SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
-FROM pg_partition_tree('consumos_diarios') AS p JOIN pg_class AS c ON c.oid = p.relid
+FROM unnest(ARRAY['consumos_diarios', 'consumos_diarios_archivo']) AS tabla
+CROSS JOIN pg_partition_tree(tabla) AS p JOIN pg_class AS c ON c.oid = p.relid
 WHERE p.isleaf
 """
-ESTIMADAS_ARCHIVO = ESTIMADAS.replace("'consumos_diarios'", "'consumos_diarios_archivo'")
+
+
+class _Hora(NamedTuple):
+    """All readings of an absolute hour."""
+
+    hora_utc: int
+    lecturas: int
+    consumo_kwh: float
+    baja: int
+    media: int
+    alta: int
+    critica: int
+    sospechosos: int
 
 
 class PostgresTotals:
-    """What is asked of everybody's readings.
-
-    Parameters
-    ----------
-    conexiones : ReadConnections
-    recuerdo : AnswerCache
-    clientes : PostgresCustomers
-    zona : ZoneInfo
-        Whose days are counted.
-    reloj : callable
-        The time, aware.
-    """
+    """What is asked of everybody's readings."""
 
     def __init__(
         self,
         conexiones: ReadConnections,
         recuerdo: AnswerCache,
         clientes: PostgresCustomers,
-        zona: ZoneInfo,
+        presenta: Presentacion,
         reloj: Callable[[], datetime],
     ) -> None:
         self._rows = conexiones.rows
         self._recuerdo = recuerdo
         self._clientes = clientes
-        self._zona = zona
+        self._presenta = presenta
         self._reloj = reloj
 
     def overview(self, ahora: datetime | None = None) -> ResumenHistoria:
-        """Return the last day, week and month at a glance, to the hour.
-
-        Parameters
-        ----------
-        ahora : datetime, optional
-            The time, aware; windows end with its hour.
-        """
+        """Return windows up to the end of this hour (``TotalQueries.overview``)."""
         ahora = ahora or self._reloj()
         hasta = ahora.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        hoy = ahora.astimezone(self._zona).date()
+        hoy = self._presenta.fecha(ahora)
         dias = self._hours(hoy - timedelta(days=30), hoy + timedelta(days=1))
         horas = sorted(hora for _, suyas in dias for hora in suyas)
         semana = timedelta(days=7)
         return ResumenHistoria(
-            momento=ahora,
-            ultimas_24h=_add_up(horas, hasta - timedelta(days=1), hasta),
-            ultimos_7d=_add_up(horas, hasta - semana, hasta),
-            anteriores_7d=_add_up(horas, hasta - 2 * semana, hasta - semana),
-            ultimos_30d=_add_up(horas, hasta - timedelta(days=30), hasta),
+            momento=self._presenta.hora(ahora),
+            ultimas_24h=self._add_up(horas, hasta - timedelta(days=1), hasta),
+            ultimos_7d=self._add_up(horas, hasta - semana, hasta),
+            anteriores_7d=self._add_up(horas, hasta - 2 * semana, hasta - semana),
+            ultimos_30d=self._add_up(horas, hasta - timedelta(days=30), hasta),
             lecturas_estimadas=self._recuerdo.get("estimadas", self._estimate),
-            ultima_lectura=self._clientes.latest_reading(),
+            ultima_lectura=self._presenta.hora_o_nada(self._clientes.latest_reading()),
         )
 
     def days(self, desde: date, hasta: date) -> list[DiaGlobal]:
         """Return every local day of an interval, both ends included, ``DIAS_GLOBALES`` at most."""
         _check_days(desde, hasta)
-        return [
-            DiaGlobal(
-                dia,
-                sum(hora.lecturas for hora in horas),
-                sum(hora.consumo_kwh for hora in horas),
-                max((hora.lecturas for hora in horas), default=0),
-                max((hora.sospechosos for hora in horas), default=0),
-                _by_severity(horas),
-            )
-            for dia, horas in self._hours(desde, hasta)
-        ]
+        return [DiaGlobal(fecha=dia, **_sums(horas)) for dia, horas in self._hours(desde, hasta)]
 
     def score_histogram(
         self, desde: date, hasta: date, propietario_id: str | None = None
     ) -> list[int]:
-        """Return how many readings scored 0.00, 0.01 ... 1.00 on some local days (101,).
-
-        Parameters
-        ----------
-        desde, hasta : date
-            Both included, ``DIAS_GLOBALES`` days at most.
-        propietario_id : str, optional
-            Only this customer's.
-        """
+        """Return how often each score is, of ``DIAS_GLOBALES`` days at most (``TotalQueries``)."""
         _check_days(desde, hasta)
         cuentas = [0] * SCORES
         if propietario_id is None:
@@ -145,13 +119,13 @@ class PostgresTotals:
             cuentas[score] += n
         return cuentas
 
-    def _hours(self, desde: date, hasta: date) -> list[tuple[date, list[HoraGlobal]]]:
+    def _hours(self, desde: date, hasta: date) -> list[tuple[date, list[_Hora]]]:
         """Return every local day of an interval, both ends included, with its hours."""
         return self._recuerdo.get(("horas", desde, hasta), partial(self._load_hours, desde, hasta))
 
-    def _load_hours(self, desde: date, hasta: date) -> list[tuple[date, list[HoraGlobal]]]:
+    def _load_hours(self, desde: date, hasta: date) -> list[tuple[date, list[_Hora]]]:
         return [
-            (dia, [HoraGlobal(*fila) for fila in self._rows(DIA, _day_limits(dia))])
+            (dia, [_Hora(*fila) for fila in self._rows(DIA, _day_limits(dia))])
             for dia in _days(desde, hasta)
         ]
 
@@ -164,7 +138,16 @@ class PostgresTotals:
         ]
 
     def _estimate(self) -> int:
-        return sum(self._rows(sql, {})[0][0] for sql in (ESTIMADAS, ESTIMADAS_ARCHIVO))
+        return int(self._rows(ESTIMADAS, {})[0][0])
+
+    def _add_up(self, horas: Sequence[_Hora], desde: datetime, hasta: datetime) -> Ventana:
+        """Return what the hours between two instants add up to; ``horas`` in order of time."""
+        primera, fin = (bisect_left(horas, (hora_absoluta(borde),)) for borde in (desde, hasta))
+        return Ventana(
+            desde=self._presenta.hora(desde),
+            hasta=self._presenta.hora(hasta),
+            **_sums(horas[primera:fin]),
+        )
 
 
 def _day_limits(dia: date) -> dict[str, Any]:
@@ -191,28 +174,15 @@ def _check_days(desde: date, hasta: date) -> None:
         raise ConsultaInvalidaError(f"el intervalo es de {DIAS_GLOBALES} días como mucho")
 
 
-def _by_severity(horas: Sequence[HoraGlobal]) -> dict[str, int]:
-    sumas = (
-        sum(hora.baja for hora in horas),
-        sum(hora.media for hora in horas),
-        sum(hora.alta for hora in horas),
-        sum(hora.critica for hora in horas),
-    )
-    return dict(zip(GRAVES, sumas, strict=True))
-
-
-def _add_up(horas: Sequence[HoraGlobal], desde: datetime, hasta: datetime) -> Ventana:
-    """Return what the hours between two instants add up to; ``horas`` is in order of time."""
-    primera, fin = (bisect_left(horas, (hora_absoluta(borde),)) for borde in (desde, hasta))
-    if primera == fin:
-        return Ventana(desde, hasta, 0, 0.0, 0, 0, _by_severity([]))
-    _, lecturas, kwh, *graves, sospechosos = zip(*horas[primera:fin], strict=True)
-    return Ventana(
-        desde,
-        hasta,
-        sum(lecturas),
-        sum(kwh),
-        max(lecturas),
-        max(sospechosos),
-        dict(zip(GRAVES, map(sum, graves), strict=True)),
-    )
+def _sums(horas: Sequence[_Hora]) -> dict[str, Any]:
+    """Return what hours add up to, as the fields of a record."""
+    _, lecturas, kwh, *graves, sospechosos = zip(*horas, strict=True) if horas else ((0,),) * 8
+    anomalias = dict(zip(GRAVES, map(sum, graves), strict=True))
+    return {
+        "lecturas": sum(lecturas),
+        "consumo_kwh": sum(kwh),
+        "clientes": max(lecturas),
+        "sospechosos": max(sospechosos),
+        "anomalias": PorSeveridad.of(anomalias),
+        "anomalias_total": sum(anomalias.values()),
+    }

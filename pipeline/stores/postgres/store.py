@@ -32,7 +32,6 @@ from pipeline.stores.postgres.model_state import (
     put_online,
     put_shadow,
     shadow_matters,
-    shadow_pairs,
 )
 from pipeline.stores.postgres.partitions import ARCHIVO, DIARIOS, ensure_months, months_of
 from serving.settings import Settings
@@ -78,11 +77,6 @@ class PostgresStore:
 
     Writing and reading have a connection each, so that one thread may save a batch while
     another loads history.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> PostgresStore(Settings()).close()
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -180,11 +174,6 @@ class PostgresStore:
             with self._escritura.transaction() as cursor:
                 put_shadow(cursor, lecturas, campeon, aspirante, importan)
         return int(importan.size)
-
-    def shadow_summary(self, version_aspirante: str) -> dict[tuple[str, str], int]:
-        """Return how many stored readings have each pair (champion's severidad, challenger's)."""
-        with self._lectura.transaction() as cursor:
-            return shadow_pairs(cursor, version_aspirante)
 
     def load_latest(self, propietario_id: Sequence[str], horas: int) -> Historia:
         """Return, for each customer, the ``horas`` hours up to and including its latest row."""

@@ -9,8 +9,6 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 # consumo_kwh has no scale: DECIMAL(10,2) would round watt-hours away, and a reading must come
 # back as it was sent. COLLATE "C" compares bytes: 20 % faster writes than a language's order.

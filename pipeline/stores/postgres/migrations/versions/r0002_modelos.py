@@ -9,8 +9,6 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 # EXTERNAL: a state is arrays of numbers, which compress little and cost time with every batch.
 # Every batch replaces its partitions' rows and no index knows what changes: with half of a page

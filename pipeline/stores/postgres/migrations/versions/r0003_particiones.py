@@ -9,8 +9,6 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 # By the instant, since the identity holds it and not the local date; months in UTC, so that they
 # stay when ZONA_HORARIA changes. The second CHECK lets a query by fecha leave out the other

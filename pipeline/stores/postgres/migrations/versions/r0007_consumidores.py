@@ -9,8 +9,6 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
-branch_labels = None
-depends_on = None
 
 # Every row is written every few seconds: room in its page makes that an update in place.
 CONSUMIDORES = """
