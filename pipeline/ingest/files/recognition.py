@@ -134,8 +134,9 @@ def _asked(perfil: PerfilCurva) -> set[str]:
 
 
 def _best(hallados: Sequence[Disposicion]) -> list[Disposicion]:
-    """Return those that do not ask for less than another one."""
-    return [
+    """Return those that do not ask for less than another one, or the product's own table."""
+    propias = [uno for uno in hallados if uno.perfil.nombre == PERFIL_PROPIO]
+    return propias or [
         uno
         for uno in hallados
         if not any(_asked(uno.perfil) < _asked(otro.perfil) for otro in hallados)
