@@ -133,6 +133,15 @@ def cnmc(curva: Curva) -> bytes:
     return lines("CUPS;Fecha;Hora;Consumo_kWh;Metodo_obtencion", filas, "\r\n")
 
 
+def cnmc_desde_cero(curva: Curva) -> bytes:
+    """Write hours by their beginning on the clock, 0 to 23: October has its 2 twice."""
+    filas = (
+        f"{CUPS};{dia:%d/%m/%Y};{n - 1};{coma(tramo.wh / 1000)};R"
+        for dia, n, tramo in by_the_clock(curva)
+    )
+    return lines("CUPS;Fecha;Hora;Consumo_kWh;Metodo_obtencion", filas)
+
+
 def cnmc_parentesis(curva: Curva) -> bytes:
     texto = cnmc(curva).decode().replace("Consumo_kWh", "Consumo (kWh)", 1)
     return texto.replace("Metodo_obtencion", "Método obtención", 1).encode("cp1252")
@@ -763,6 +772,9 @@ ZURICH, SIN_HORARIO = ZoneInfo("Europe/Zurich"), ZoneInfo("UTC")
 
 DISPOSICIONES: dict[str, Disposicion] = {
     "CNMC": Disposicion(cnmc),
+    # A piece of these that has no number past 25, or no 0, is a day of hours from 1.
+    "CNMC en cuartos, 1 a 96": Disposicion(cnmc, (15,), por_filas=False),
+    "CNMC de 0 a 23": Disposicion(cnmc_desde_cero, por_filas=False),
     "CNMC con paréntesis": Disposicion(cnmc_parentesis),
     "e-distribución": Disposicion(edistribucion),
     "e-distribución con autoconsumo": Disposicion(edistribucion_autoconsumo),
