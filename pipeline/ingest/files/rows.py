@@ -140,9 +140,7 @@ def _parse_regular(
     try:
         tabla = pcsv.read_csv(
             io.BytesIO(bloque),
-            read_options=pcsv.ReadOptions(
-                column_names=nombres, block_size=len(bloque) + 1, use_threads=False
-            ),
+            read_options=pcsv.ReadOptions(column_names=nombres, block_size=len(bloque) + 1),
             parse_options=pcsv.ParseOptions(delimiter=separador),
             convert_options=pcsv.ConvertOptions(
                 column_types=dict.fromkeys(suyas, texto),

@@ -93,7 +93,8 @@ class TableSource:
         disposicion = self.disposicion
         contados: Counter[str] = Counter()
         valores = set(disposicion.valores)
-        for columnas in self.trozos(self._asked()):
+        vistas = {*disposicion.valores, *disposicion.sumas, *self.tiempos.columns()}
+        for columnas in self.trozos(sorted(vistas)):
             self.tiempos.survey(columnas)
             for sitio in (*disposicion.valores, *disposicion.sumas):
                 textos = [clean(t) for t in columnas.textos[sitio]]
