@@ -85,9 +85,15 @@ class IntervalStore:
 
     No hour and no local day is in two parts. A small file is one part, in its own order; a larger
     one goes to disk by months, and a month that is still too large comes by customers.
+
+    Parameters
+    ----------
+    en_memoria : int
+        Rows that a part may have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, en_memoria: int = FILAS_EN_MEMORIA) -> None:
+        self._en_memoria = en_memoria
         self._partes: list[Filas] = []
         self._cuantas = 0
         self._carpeta: tempfile.TemporaryDirectory[str] | None = None
@@ -107,7 +113,7 @@ class IntervalStore:
             return
         self._partes.append(filas)
         self._cuantas += filas.size
-        if self._carpeta is not None or self._cuantas > FILAS_EN_MEMORIA:
+        if self._carpeta is not None or self._cuantas > self._en_memoria:
             self._spill()
 
     def _spill(self) -> None:
@@ -140,7 +146,7 @@ class IntervalStore:
                 yield filas, dadas / self._cuantas
 
     def _by_customer(self, mes: int, cuantas: int) -> Iterator[Filas]:
-        trozos = -(-cuantas // FILAS_EN_MEMORIA)
+        trozos = -(-cuantas // self._en_memoria)
         if trozos == 1:
             yield np.fromfile(self._file(mes), FILA)
             return
@@ -148,7 +154,7 @@ class IntervalStore:
         for k in range(trozos):
             elegidas = [
                 bloque[bloque["cliente"] % trozos == k]
-                for i in range(0, cuantas, FILAS_EN_MEMORIA)
-                if (bloque := todas[i : i + FILAS_EN_MEMORIA]).size
+                for i in range(0, cuantas, self._en_memoria)
+                if (bloque := todas[i : i + self._en_memoria]).size
             ]
             yield np.concatenate(elegidas)
