@@ -381,7 +381,13 @@ class MonthlyQueries(Protocol):
     def of_month(
         self, mes: str, *, orden: str = "consumo_total", limite: int = 50, cursor: str | None = None
     ) -> Pagina[MesCliente]:
-        """Return a page of a month's customers, those with most of what ``orden`` names first."""
+        """Return a page of a month's customers, those with most of ``orden`` first.
+
+        Parameters
+        ----------
+        orden : str
+            "consumo_total" or "anomalias_detectadas".
+        """
         ...
 
     def totals(self, limite: int = 36) -> list[ResumenMes]:
@@ -395,7 +401,13 @@ class MonthlyQueries(Protocol):
     def year_on_year(
         self, propietario_id: str, meses: int = 12, hasta_mes: str | None = None
     ) -> list[ParInteranual]:
-        """Return a customer's months beside the same months a year before, the newest first."""
+        """Return a customer's months beside the same months a year before, the newest first.
+
+        Parameters
+        ----------
+        hasta_mes : str, optional
+            The latest one; the customer's latest if not given.
+        """
         ...
 
 

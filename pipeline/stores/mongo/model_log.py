@@ -36,11 +36,6 @@ class ModelosMongo:
     settings : Settings
     paciencia : Paciencia
         How long to wait for a server that is frozen.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> ModelosMongo(Settings()).close()
     """
 
     def __init__(self, settings: Settings, paciencia: Paciencia = GUARDADO) -> None:

@@ -29,13 +29,7 @@ def ensure_mensuales(base: Database[dict[str, Any]]) -> None:
 
 
 class MesesMongo:
-    """``consumos_mensuales`` and the marks of how far it is.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> MesesMongo(Settings()).close()
-    """
+    """``consumos_mensuales`` and the marks of how far it is."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -20,8 +20,6 @@ from pipeline.stores.query_limits import (
 ESTADOS = (ABIERTA, CONFIRMADA, DESCARTADA)
 CONSUMO = "timestamp_consumo"
 DETECCION = "timestamp_deteccion"
-IDS_POR_PREGUNTA = 100
-"""The embedded server takes ever longer over a larger ``$in``."""
 UN_INSTANTE = timedelta(milliseconds=1)
 """The least that MongoDB tells apart."""
 DIAS_RESUMEN = 30

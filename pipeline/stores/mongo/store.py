@@ -30,13 +30,7 @@ HORARIOS = "consumos_horarios"
 
 
 class MongoAnomalyStore:
-    """``AnomalyStore`` over ``anomalias_detectadas``, its archive and ``consumos_horarios``.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> MongoAnomalyStore(Settings()).close()
-    """
+    """``AnomalyStore`` over ``anomalias_detectadas``, its archive and ``consumos_horarios``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
