@@ -40,10 +40,7 @@ class Pagina(NamedTuple, Generic[T]):
 def por_tramos(pagina: Callable[[str | None], Pagina[T]]) -> Iterator[list[T]]:
     """Give a whole list page by page.
 
-    Parameters
-    ----------
-    pagina : callable
-        From a cursor (None at first) to its page.
+    ``pagina``: from a cursor (None at first) to its page.
 
     Examples
     --------
@@ -63,10 +60,7 @@ def por_tramos(pagina: Callable[[str | None], Pagina[T]]) -> Iterator[list[T]]:
 def encode_cursor(lista: str, *partes: datetime | str | float) -> str:
     """Return a position in a list as a text that a URL can carry.
 
-    Parameters
-    ----------
-    lista : str
-        Which list, and in which order: a position in another one means nothing.
+    ``lista``: which list, and in which order: a position in another one means nothing.
 
     Examples
     --------

@@ -56,10 +56,7 @@ could otherwise take away what this run brings back. By hand, 2026-11-29."""
 class MongoArchive:
     """``Archive`` of the anomalies. Days are local ones of ``ZONA_HORARIA``.
 
-    Parameters
-    ----------
-    tanda : int
-        Anomalies at a time, at most.
+    ``tanda``: anomalies at a time, at most.
     """
 
     def __init__(self, settings: Settings, tanda: int = TANDA) -> None:
@@ -225,10 +222,7 @@ class _Run:
     Space is the size of the documents themselves: what the collection's ``size`` goes down by.
     MongoDB keeps it for the documents to come; only ``compact`` gives it back to the disk.
 
-    Parameters
-    ----------
-    coleccion : str
-        From which documents go.
+    ``coleccion``: from which documents go.
     """
 
     def __init__(

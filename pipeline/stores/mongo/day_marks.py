@@ -66,11 +66,8 @@ def retained(base: Base, hoy: date) -> set[date]:
 def mark(base: Base, desde: date, limite: date, hoy: date) -> None:
     """Say that days live in the archive from now on, unless they are retained at ``hoy``.
 
-    Parameters
-    ----------
-    desde, limite : datetime.date
-        First day, and the one after the last. Days before ``desde`` that were on their way back,
-        and are no longer retained, are archived again too.
+    ``desde``, ``limite``: first day, and the one after the last. Days before ``desde`` that were on
+    their way back, and are no longer retained, are archived again too.
     """
     archivado = {"en_archivo": True, "retenido_hasta": None}
     a_medias = {"en_archivo": True, "retenido_hasta": {"$ne": None}}

@@ -91,10 +91,7 @@ def source(
 
     One that is just being moved is in both collections: the live one counts.
 
-    Parameters
-    ----------
-    primero : mapping, optional
-        Conditions to begin with, instead of the filter's on the same fields.
+    ``primero``: conditions to begin with, instead of the filter's on the same fields.
     """
     condiciones = {**(primero or {}), **match(filtro), **(primero or {})}
     etapas: Etapas = [{"$match": condiciones}, {"$project": dict.fromkeys(campos, 1)}]

@@ -73,14 +73,8 @@ _TODAS_Y_NORMALES = FiltroAnomalias(severidades=tuple(map(str, SEVERIDADES)))
 class MongoAnomalyLists:
     """What is asked of anomalies one by one.
 
-    Parameters
-    ----------
-    lector : MongoReader
-    recuerdo : AnswerCache
-    reloj : callable
-        The time, aware.
-    margen : timedelta
-        Anomalies younger than this are not yet given by ``new``: a batch is stored in less.
+    ``reloj``: the time, aware. ``margen``: anomalies younger than this are not yet given by
+    ``new``: a batch is stored in less.
     """
 
     def __init__(
@@ -174,10 +168,7 @@ class MongoAnomalyLists:
     ) -> list[tuple[Documento, bool]]:
         """Return the first documents after a position, each with whether it is archived.
 
-        Parameters
-        ----------
-        fin : datetime
-            Up to which value of ``campo``, without it.
+        ``fin``: up to which value of ``campo``, without it.
         """
         condiciones = match(filtro)
         desde, hasta = _limits(filtro, campo)

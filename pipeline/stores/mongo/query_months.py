@@ -40,13 +40,7 @@ _PROMEDIOS = ("consumo_noche_promedio", "consumo_punta_promedio")
 
 
 class MongoMonths:
-    """What is asked of ``consumos_mensuales``; a month is a text like "2026-01".
-
-    Parameters
-    ----------
-    lector : MongoReader
-    recuerdo : AnswerCache
-    """
+    """What is asked of ``consumos_mensuales``; a month is a text like "2026-01"."""
 
     def __init__(self, lector: MongoReader, recuerdo: AnswerCache) -> None:
         self._lector = lector

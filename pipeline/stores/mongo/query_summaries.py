@@ -51,14 +51,7 @@ _TODAS = FiltroAnomalias()
 class MongoAnomalySummaries:
     """What is asked of anomalies as a whole.
 
-    Parameters
-    ----------
-    lector : MongoReader
-    sums : callable
-        Give who adds anomalies up.
-    recuerdo : AnswerCache
-    reloj : callable
-        The time, aware.
+    ``sums``: gives who adds anomalies up. ``reloj``: the time, aware.
     """
 
     def __init__(
