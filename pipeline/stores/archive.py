@@ -30,13 +30,8 @@ OnProgress = Callable[[int], None]
 class Movidos:
     """What a run moved or deleted.
 
-    Attributes
-    ----------
-    registros : int
-        Rows or documents, 0 or more.
-    espacio_liberado_mb : float or None
-        Space given back by the live tables, in MB, measured; None where the server
-        cannot tell.
+    ``registros``: rows or documents, 0 or more. ``espacio_liberado_mb``: space given back by the
+    live tables, in MB, measured; None where the server cannot tell.
     """
 
     registros: int
@@ -84,10 +79,7 @@ def ignore(_movidos: int) -> None:
 def run_steps(run: ArchiveRun, pasos: Iterable[int], avance: OnProgress) -> Movidos:
     """Return what a run has moved, step by step; an error that ends it makes it "fallido".
 
-    Parameters
-    ----------
-    pasos : iterable of int
-        How many records each step has moved, as it is taken.
+    ``pasos``: how many records each step has moved, as it is taken.
     """
     try:
         for movidos in pasos:

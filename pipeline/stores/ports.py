@@ -127,12 +127,9 @@ class HistoryStore(Protocol):
         Saving the same batch twice leaves the same rows. Raises ``TransientError`` while the
         store is away.
 
-        Parameters
-        ----------
-        puntos : sequence of PuntoOnline
-            The online models after this batch, one of a partition at most. Each takes the place
-            of its partition's, unless that has seen more of the same ``registro``: a consumer
-            that has lost the partition without knowing it yet does not take a model back.
+        ``puntos``: the online models after this batch, one of a partition at most. Each takes the
+        place of its partition's, unless that has seen more of the same ``registro``: a consumer
+        that has lost the partition without knowing it yet does not take a model back.
         """
         ...
 

@@ -16,13 +16,8 @@ DECIMALES_EUR = 2
 class Presentacion:
     """Local time and price.
 
-    Parameters
-    ----------
-    zona : ZoneInfo
-    precio_kwh_eur : float
-        Price of energy, euros per kWh, >= 0.
-    horas_noche, horas_punta : int
-        Hours of the day that are night, and peak.
+    ``precio_kwh_eur``: price of energy, euros per kWh, >= 0. ``horas_noche``, ``horas_punta``:
+    hours of the day that are night, and peak.
 
     Examples
     --------

@@ -56,12 +56,8 @@ _EN_MARCHA = _EnMarcha()
 class AnswerCache:
     """Values by key, for a moment; what is made of other remembered values is as old as they are.
 
-    Parameters
-    ----------
-    maximo : int
-        Values kept; the one that has not been asked for longest goes first.
-    reloj : callable, optional
-        Seconds, never backwards.
+    ``maximo``: values kept; the one that has not been asked for longest goes first. ``reloj``:
+    seconds, never backwards.
 
     Examples
     --------
@@ -153,11 +149,7 @@ class AnswerCache:
 class RememberedAnswer(Generic[T]):
     """What one function returns, remembered as ``AnswerCache`` does.
 
-    Parameters
-    ----------
-    pedir : callable
-    reloj : callable, optional
-        Seconds, never backwards.
+    ``reloj``: seconds, never backwards.
 
     Examples
     --------

@@ -22,7 +22,7 @@ PROPIETARIO_MAXIMO = 20
 """Characters of a customer's name (contract 2)."""
 CURSOR_AJENO = "el cursor no es de esta lista; empiece sin él"
 _CURSOR_MAXIMO = 200
-_ENTERO_MAXIMO = 2**53
+_NUMERO_MAXIMO = 2**53
 _MICROSEGUNDO = timedelta(microseconds=1)
 
 
@@ -40,10 +40,7 @@ class Pagina(NamedTuple, Generic[T]):
 def por_tramos(pagina: Callable[[str | None], Pagina[T]]) -> Iterator[list[T]]:
     """Give a whole list page by page.
 
-    Parameters
-    ----------
-    pagina : callable
-        From a cursor (None at first) to its page.
+    ``pagina``: from a cursor (None at first) to its page.
 
     Examples
     --------
@@ -60,13 +57,10 @@ def por_tramos(pagina: Callable[[str | None], Pagina[T]]) -> Iterator[list[T]]:
             return
 
 
-def encode_cursor(lista: str, *partes: datetime | str | int) -> str:
+def encode_cursor(lista: str, *partes: datetime | str | float) -> str:
     """Return a position in a list as a text that a URL can carry.
 
-    Parameters
-    ----------
-    lista : str
-        Which list, and in which order: a position in another one means nothing.
+    ``lista``: which list, and in which order: a position in another one means nothing.
 
     Examples
     --------
@@ -83,8 +77,8 @@ def encode_cursor(lista: str, *partes: datetime | str | int) -> str:
     return base64.urlsafe_b64encode("|".join(textos).encode()).decode().rstrip("=")
 
 
-def decode_cursor(lista: str, cursor: str, *tipos: type) -> tuple[Any, ...]:
-    """Return the parts of a position in a list, of the given types (datetime, str or int).
+def decode_cursor(lista: str, cursor: str, *tipos: Callable[..., Any]) -> tuple[Any, ...]:
+    """Return the parts of a position in a list, of the given types or as given functions read them.
 
     Raises
     ------
@@ -100,25 +94,23 @@ def decode_cursor(lista: str, cursor: str, *tipos: type) -> tuple[Any, ...]:
         if de != lista:
             raise ValueError("de otra lista")
         return tuple(_part(p, tipo) for p, tipo in zip(partes, tipos, strict=True))
-    except (ValueError, binascii.Error, OverflowError) as error:
+    except (ValueError, binascii.Error, OverflowError, ConsultaInvalidaError) as error:
         raise ConsultaInvalidaError(CURSOR_AJENO) from error
 
 
-def _part(texto: str, tipo: type) -> datetime | str | int:
+def _part(texto: str, tipo: Callable[..., Any]) -> Any:
     if tipo is datetime:
         momento = PRIMER_INSTANTE + int(texto) * _MICROSEGUNDO
         # What lies outside may overflow where it is added to.
         if not PRIMER_INSTANTE <= momento <= ULTIMO_INSTANTE:
             raise ValueError("fuera de los años posibles")
         return momento
-    if tipo is int:
-        numero = int(texto)
-        if abs(numero) > _ENTERO_MAXIMO:
-            raise ValueError("demasiado grande")
-        return numero
     if "\x00" in texto:
         raise ValueError("con un carácter nulo")
-    return texto
+    valor = tipo(texto)
+    if tipo in {int, float} and not abs(valor) <= _NUMERO_MAXIMO:
+        raise ValueError("demasiado grande")
+    return valor
 
 
 def check_limit(limite: int, maximo: int = LIMITE_PAGINA) -> int:

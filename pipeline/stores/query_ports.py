@@ -74,10 +74,7 @@ class ReadingQueries(Protocol):
     ) -> Pagina[LecturaPuntuada]:
         """Return a page of a customer's readings between two instants, in order of time.
 
-        Parameters
-        ----------
-        severidades, tipos : sequence of str
-            Only readings with one of these; empty = any.
+        ``severidades``, ``tipos``: only readings with one of these; empty = any.
         """
         ...
 
@@ -123,10 +120,7 @@ class CustomerQueries(Protocol):
     ) -> EstadisticasCliente | None:
         """Return a customer's figures of the last days; None = it has never had a reading.
 
-        Parameters
-        ----------
-        hasta : datetime, optional
-            End of its latest reading if not given.
+        ``hasta``: end of its latest reading if not given.
         """
         ...
 
@@ -255,12 +249,9 @@ class AnomalyListQueries(Protocol):
     ) -> Pagina[Anomalia]:
         """Return a page of anomalies, each once.
 
-        Parameters
-        ----------
-        orden : str
-            "deteccion" (when it was found), "consumo" (the instant of the reading) or "score"; the
-            last one of at most 500 at a time, out of 92 days, or of 400 of one customer, and of
-            the last 30 where no ``desde`` is given.
+        ``orden``: "deteccion" (when it was found), "consumo" (the instant of the reading) or
+        "score"; the last one of at most 500 at a time, out of 92 days, or of 400 of one customer,
+        and of the last 30 where no ``desde`` is given.
         """
         ...
 
@@ -330,10 +321,7 @@ class AnomalySummaryQueries(Protocol):
     ) -> Pagina[Incidente]:
         """Return incidents: anomalies of a customer with few hours between them, newest first.
 
-        Parameters
-        ----------
-        hueco_horas : int
-            Hours without an anomaly that may lie within one, 0 to 168.
+        ``hueco_horas``: hours without an anomaly that may lie within one, 0 to 168.
         """
         ...
 
@@ -346,11 +334,8 @@ class RankingQueries(Protocol):
     ) -> list[ClienteRanking]:
         """Return the customers to look at first.
 
-        Parameters
-        ----------
-        orden : str
-            "evidencia", "kwh" (used above and below the expected), "visita" (the same times how
-            probable it is that there is something) or "anomalias".
+        ``orden``: "evidencia", "kwh" (used above and below the expected), "visita" (the same times
+        how probable it is that there is something) or "anomalias".
         """
         ...
 
@@ -381,7 +366,10 @@ class MonthlyQueries(Protocol):
     def of_month(
         self, mes: str, *, orden: str = "consumo_total", limite: int = 50, cursor: str | None = None
     ) -> Pagina[MesCliente]:
-        """Return a page of a month's customers, those with most of what ``orden`` names first."""
+        """Return a page of a month's customers, those with most of ``orden`` first.
+
+        ``orden``: "consumo_total" or "anomalias_detectadas".
+        """
         ...
 
     def totals(self, limite: int = 36) -> list[ResumenMes]:
@@ -395,7 +383,10 @@ class MonthlyQueries(Protocol):
     def year_on_year(
         self, propietario_id: str, meses: int = 12, hasta_mes: str | None = None
     ) -> list[ParInteranual]:
-        """Return a customer's months beside the same months a year before, the newest first."""
+        """Return a customer's months beside the same months a year before, the newest first.
+
+        ``hasta_mes``: the latest one; the customer's latest if not given.
+        """
         ...
 
 

@@ -14,12 +14,8 @@ SIN_SITIO = "No space left on device"
 class StoreServer:
     """A server as errors name it.
 
-    Parameters
-    ----------
-    nombre : str
-        Which one, and where.
-    acceso, tls : str
-        The variables that say who enters, with their values, and those of TLS.
+    ``nombre``: which one, and where. ``acceso``, ``tls``: the variables that say who enters, with
+    their values, and those of TLS.
     """
 
     nombre: str

@@ -28,12 +28,8 @@ SIN_PREGUNTAR_S = 0.75
 class Paciencia:
     """How long somebody waits.
 
-    Parameters
-    ----------
-    silencio_s : float
-        For a server that answers nobody.
-    total_s : float
-        In all, whatever the server answers to others.
+    ``silencio_s``: for a server that answers nobody. ``total_s``: in all, whatever the server
+    answers to others.
     """
 
     silencio_s: float
@@ -69,11 +65,8 @@ class Waiter:
 class Watchdog:
     """Watches over all who wait for one server; threads share one.
 
-    Parameters
-    ----------
-    answers : callable
-        Probes the server and returns whether it answered, within a limit of its own. It is silent
-        when two probes in a row have had no answer.
+    ``answers``: probes the server and returns whether it answered, within a limit of its own. It is
+    silent when two probes in a row have had no answer.
     """
 
     def __init__(self, answers: Callable[[], bool]) -> None:
@@ -94,10 +87,7 @@ class Watchdog:
     def guard(self, paciencia: Paciencia, enchufe: socket.socket | None) -> Iterator[Waiter]:
         """Watch over a block that waits for the server; its socket is shut down in time.
 
-        Parameters
-        ----------
-        enchufe : socket or None
-            Of our own (a ``dup``): nobody else closes it. None = there is none yet.
+        ``enchufe``: of our own (a ``dup``): nobody else closes it. None = there is none yet.
         """
         espera = Waiter(paciencia, enchufe, time.monotonic())
         with self._mutex:

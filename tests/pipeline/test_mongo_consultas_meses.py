@@ -78,8 +78,8 @@ def test_los_meses_de_un_cliente(meses: MongoQueries) -> None:
     ]
     assert [m.mes_str for m in meses.months.of_customer("C04", limite=2)] == MESES[:-3:-1]
     assert meses.months.of_customer("NADIE") == []
-    assert meses.months.names() == MESES[::-1]
-    assert meses.months.names(2) == MESES[:-3:-1]
+    assert [m.mes_str for m in meses.months.totals()] == MESES[::-1]
+    assert [m.mes_str for m in meses.months.totals(2)] == MESES[:-3:-1]
 
 
 @pytest.mark.parametrize("limite", [1, 3, 50])

@@ -13,8 +13,8 @@ from contracts.sondas import AnomaliasMongo
 from pymongo import monitoring
 
 from pipeline.stores.anomaly_records import FiltroAnomalias
+from pipeline.stores.mongo.chunks import TRAMO_IDS
 from pipeline.stores.mongo.queries import MongoQueries
-from pipeline.stores.mongo.query_filter import IDS_POR_PREGUNTA
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from serving.settings import Settings
 
@@ -176,7 +176,7 @@ def test_un_veredicto_va_por_el_id(con_meses: Settings, oyente: Oyente) -> None:
     """A verdict looks for its anomaly by its id alone."""
     veredictos = VeredictosMongo(con_meses)
     oyente.ordenes.clear()
-    veredictos.dar("0" * 24, "confirmada", "no está", "ana")
+    veredictos.dar_varios(["0" * 24], "confirmada", "no está", "ana")
     veredictos.close()
     assert oyente.ordenes
     assert all(next(iter(_filtro(orden))) == "_id" for orden in oyente.ordenes)
@@ -189,7 +189,7 @@ def test_muchas_anomalias_se_miran_por_partes(con_meses: Settings, oyente: Oyent
     assert veredictos.look([f"f{i:023x}" for i in range(500)]) == []
     veredictos.close()
     pedidas = [len(_filtro(orden)["_id"]["$in"]) for orden in oyente.ordenes]
-    assert max(pedidas) <= IDS_POR_PREGUNTA
+    assert max(pedidas) <= TRAMO_IDS
     assert sum(pedidas) >= 500
 
 

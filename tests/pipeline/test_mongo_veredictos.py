@@ -16,7 +16,7 @@ from contracts.fakes import explicar, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
 from detection.domain import hora_absoluta
-from pipeline.stores.anomaly_records import FiltroAnomalias, VeredictoHumano
+from pipeline.stores.anomaly_records import CambioVeredicto, FiltroAnomalias, VeredictoHumano
 from pipeline.stores.mongo import reviews
 from pipeline.stores.mongo.model_log import ModelosMongo
 from pipeline.stores.mongo.queries import MongoQueries
@@ -58,6 +58,13 @@ class Casa:
         assert doc is not None
         base["anomalias_archivo"].insert_one(doc)
 
+    def dar(
+        self, uno: str, estado: str, motivo: str, quien: str, cuando: datetime | None = None
+    ) -> CambioVeredicto | None:
+        """Give one anomaly a verdict; None = there is none."""
+        cambios = self.veredictos.dar_varios([uno], estado, motivo, quien, cuando).cambios
+        return cambios[0] if cambios else None
+
     def historial(self, uno: str) -> list[VeredictoHumano] | None:
         """Return what people said of an anomaly, the oldest first; None = it does not exist."""
         detalle = self.consultas.lists.one(uno)
@@ -78,7 +85,7 @@ def casa(entorno: Settings) -> Iterator[Casa]:
 def test_un_veredicto_queda_en_la_anomalia(casa: Casa) -> None:
     """State, reason, name and time are seen wherever the anomaly is."""
     uno = casa.ids[3]
-    cambio = casa.veredictos.dar(uno, "confirmada", "lámparas", "ana", CUANDO)
+    cambio = casa.dar(uno, "confirmada", "lámparas", "ana", CUANDO)
     assert cambio is not None
     dado = VeredictoHumano(
         estado="confirmada",
@@ -105,9 +112,9 @@ def test_un_veredicto_queda_en_la_anomalia(casa: Casa) -> None:
 
 def test_quien_entrena_se_entera(casa: Casa) -> None:
     """Training gets what was confirmed and what was rejected, and not what is open again."""
-    casa.veredictos.dar(casa.ids[0], "confirmada", "sí", "ana")
+    casa.dar(casa.ids[0], "confirmada", "sí", "ana")
     casa.veredictos.dar_varios(casa.ids[1:3], "descartada", "no", "ana")
-    casa.veredictos.dar(casa.ids[2], "abierta", "me equivoqué", "ana")
+    casa.dar(casa.ids[2], "abierta", "me equivoqué", "ana")
     modelos = ModelosMongo(casa.entorno)
     assert (modelos.confirmadas(), modelos.descartadas()) == ([CLAVES[0]], [CLAVES[1]])
     modelos.close()
@@ -118,7 +125,7 @@ def test_la_historia_sobrevive_a_todo(casa: Casa) -> None:
     uno = casa.ids[1]
     pasos = [("confirmada", "sí"), ("descartada", "pues no"), ("abierta", "ya veremos")]
     for i, (estado, motivo) in enumerate(pasos):
-        casa.veredictos.dar(uno, estado, motivo, f"persona {i}", CUANDO + timedelta(hours=i))
+        casa.dar(uno, estado, motivo, f"persona {i}", CUANDO + timedelta(hours=i))
         casa.guardar()
     historia = casa.historial(uno)
     assert historia is not None
@@ -138,7 +145,7 @@ def test_de_dos_a_la_vez_gana_el_ultimo_y_quedan_los_dos(casa: Casa) -> None:
     uno = casa.ids[0]
 
     def juzgar(i: int) -> None:
-        casa.veredictos.dar(uno, ("confirmada", "descartada", "abierta")[i % 3], "x", f"p{i}")
+        casa.dar(uno, ("confirmada", "descartada", "abierta")[i % 3], "x", f"p{i}")
 
     with ThreadPoolExecutor(4) as hilos:
         list(hilos.map(juzgar, range(24)))
@@ -157,7 +164,7 @@ def test_la_historia_tiene_un_tope(casa: Casa, monkeypatch: pytest.MonkeyPatch) 
     """Of endless verdicts on one anomaly the latest are kept."""
     monkeypatch.setattr(reviews, "VEREDICTOS_MAXIMOS", 3)
     for i in range(5):
-        casa.veredictos.dar(casa.ids[0], "confirmada", f"vez {i}", "ana")
+        casa.dar(casa.ids[0], "confirmada", f"vez {i}", "ana")
     historia = casa.historial(casa.ids[0])
     assert historia is not None
     assert [v.motivo for v in historia] == ["vez 2", "vez 3", "vez 4"]
@@ -166,9 +173,9 @@ def test_la_historia_tiene_un_tope(casa: Casa, monkeypatch: pytest.MonkeyPatch) 
 
 def test_tambien_las_archivadas(casa: Casa) -> None:
     """An archived anomaly is judged where it is, and its history goes with it."""
-    casa.veredictos.dar(casa.ids[2], "confirmada", "antes", "ana", CUANDO)
+    casa.dar(casa.ids[2], "confirmada", "antes", "ana", CUANDO)
     casa.archivar(2)
-    cambio = casa.veredictos.dar(casa.ids[2], "descartada", "después", "luis")
+    cambio = casa.dar(casa.ids[2], "descartada", "después", "luis")
     assert cambio is not None
     assert cambio.anomalia.archivada
     historia = casa.historial(casa.ids[2])
@@ -192,7 +199,7 @@ def test_la_que_se_esta_archivando_cuenta_una_vez(casa: Casa) -> None:
     assert casa.consultas.summaries.distributions(CON_ARCHIVO).total == 4
     (incidente,) = casa.consultas.summaries.incidents(CON_ARCHIVO).elementos
     assert incidente.anomalia_ids == casa.ids
-    cambio = casa.veredictos.dar(casa.ids[1], "confirmada", "sí", "ana")
+    cambio = casa.dar(casa.ids[1], "confirmada", "sí", "ana")
     assert cambio is not None
     assert not cambio.anomalia.archivada
 
@@ -205,7 +212,7 @@ def test_varias_a_la_vez(casa: Casa) -> None:
     assert [cambio.anomalia.id for cambio in hecho.cambios] == casa.ids
     assert [cambio.anomalia.archivada for cambio in hecho.cambios] == [True, False, False, False]
     assert hecho.no_encontradas == [ajena]
-    assert casa.veredictos.dar(ajena, "descartada", "no", "ana") is None
+    assert casa.dar(ajena, "descartada", "no", "ana") is None
     assert casa.historial(ajena) is None
     assert len(casa.consultas.lists.latest_reviews(3)) == 3
 
@@ -216,7 +223,7 @@ def test_los_resumenes_lo_ven_al_momento(casa: Casa) -> None:
     assert {a.estado for a in casa.consultas.lists.page().elementos} == {"abierta"}
     assert casa.consultas.summaries.overview().por_estado.abierta == 4
     casa.veredictos.dar_varios(casa.ids[:2], "descartada", "no", "ana")
-    casa.veredictos.dar(casa.ids[2], "confirmada", "sí", "ana")
+    casa.dar(casa.ids[2], "confirmada", "sí", "ana")
     puesto = casa.consultas.ranking.first()[0]
     assert (puesto.anomalias, puesto.confirmadas) == (2, 1)
     esperado = {"abierta": 1, "confirmada": 1, "descartada": 2}
@@ -229,7 +236,7 @@ def test_los_resumenes_lo_ven_al_momento(casa: Casa) -> None:
 @pytest.mark.parametrize(
     ("cambio", "texto"),
     [
-        ({"id": "$ne"}, "hexadecimales"),
+        ({"ids": ["$ne"]}, "hexadecimales"),
         ({"estado": "cerrada"}, "abierta, confirmada, descartada"),
         ({"motivo": ""}, "motivo"),
         ({"motivo": " \n"}, "motivo"),
@@ -243,9 +250,9 @@ def test_los_resumenes_lo_ven_al_momento(casa: Casa) -> None:
 def test_lo_imposible_se_rechaza(cambio: dict[str, Any], texto: str) -> None:
     """A verdict that says nothing, or too much, is refused before any server hears of it."""
     veredictos = VeredictosMongo(Settings(mongo_port=9))
-    pedido = {"id": "0" * 24, "estado": "confirmada", "motivo": "m", "quien": "q"} | cambio
+    pedido = {"ids": ["0" * 24], "estado": "confirmada", "motivo": "m", "quien": "q"} | cambio
     with pytest.raises(ConsultaInvalidaError, match=texto):
-        veredictos.dar(**pedido)
+        veredictos.dar_varios(**pedido)
     with pytest.raises(ConsultaInvalidaError, match="500"):
         veredictos.dar_varios([str(ObjectId()) for _ in range(501)], "abierta", "m", "q")
     veredictos.close()

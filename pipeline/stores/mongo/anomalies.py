@@ -100,11 +100,8 @@ class ColeccionAnomalias:
         Anomalies that were there keep their ``estado`` and ``timestamp_deteccion``. One of a
         reading that is normal now goes, unless a person has dealt with it.
 
-        Parameters
-        ----------
-        retirar : bool
-            False = it stays all the same, with its verdict: whoever moves anomalies at this
-            moment takes it away (``transfer``). Had it gone already, he could not tell.
+        ``retirar``: False = it stays all the same, with its verdict: whoever moves anomalies at
+        this moment takes it away (``transfer``). Had it gone already, he could not tell.
         """
         if lote.conservado:
             return self._mend(lote, retirar)
@@ -192,10 +189,7 @@ class ColeccionAnomalias:
     ) -> Iterator[tuple[dict[str, Any], int]]:
         """Give the anomalies of readings, each with the index of its reading.
 
-        Parameters
-        ----------
-        campos : mapping
-            Projection; without more, everything but the explanation.
+        ``campos``: projection; without more, everything but the explanation.
         """
         lecturas = lote.lecturas
         # Most readings that come again have none: one query for all of them.

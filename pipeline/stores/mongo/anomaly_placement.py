@@ -34,10 +34,7 @@ class AnomaliasRepartidas:
     def write(self, lote: LoteAnomalias, ahora_hora: int) -> None:
         """Store the batch as ``ColeccionAnomalias.write`` does, each reading where its day lives.
 
-        Parameters
-        ----------
-        ahora_hora : int
-            Absolute hour of now; of fresh readings nobody has to be asked.
+        ``ahora_hora``: absolute hour of now; of fresh readings nobody has to be asked.
         """
         viejas = lote.lecturas.hora_utc < ahora_hora - HORAS_SIEMPRE_VIVAS
         if not (viejas & lote.posibles()).any():

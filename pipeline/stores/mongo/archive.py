@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import islice
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pymongo import ASCENDING, DESCENDING, DeleteOne
 
@@ -34,8 +33,6 @@ from pipeline.stores.mongo.day_marks import (
     DIAS_SIEMPRE_VIVOS,
     Base,
     begin_return,
-    day_of,
-    day_start,
     finish_return,
     mark,
     retained,
@@ -43,6 +40,7 @@ from pipeline.stores.mongo.day_marks import (
 from pipeline.stores.mongo.documents import now
 from pipeline.stores.mongo.transfer import RETIRADA, Crudo, Traslado, raw
 from pipeline.stores.months import mes_de
+from pipeline.stores.presentation import make_presentacion
 from serving.settings import Settings
 
 REGISTRO = "log_archivado_mongo"
@@ -58,15 +56,7 @@ could otherwise take away what this run brings back. By hand, 2026-11-29."""
 class MongoArchive:
     """``Archive`` of the anomalies. Days are local ones of ``ZONA_HORARIA``.
 
-    Parameters
-    ----------
-    tanda : int
-        Anomalies at a time, at most.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> MongoArchive(Settings()).close()
+    ``tanda``: anomalies at a time, at most.
     """
 
     def __init__(self, settings: Settings, tanda: int = TANDA) -> None:
@@ -75,7 +65,7 @@ class MongoArchive:
         self._base = self._cliente[settings.mongo_db]
         self._vivas = raw(self._base[ANOMALIAS])
         self._archivadas = raw(self._base[ARCHIVO])
-        self._zona = ZoneInfo(settings.zona_horaria)
+        self._presenta = make_presentacion(settings)
         self._tanda = tanda
 
     def ensure_indexes(self) -> None:
@@ -192,16 +182,16 @@ class MongoArchive:
 
     def _tramo(self, desde: date | None, hasta: date) -> dict[str, Any]:
         """Return the filter of local days, ``hasta`` not included; None = from the beginning."""
-        limites = {"$lt": day_start(hasta, self._zona)}
+        limites = {"$lt": self._presenta.medianoche(hasta)}
         if desde is not None:
-            limites["$gte"] = day_start(desde, self._zona)
+            limites["$gte"] = self._presenta.medianoche(desde)
         return {"timestamp_consumo": limites}
 
     def _first_day(self, limite: date) -> date:
         """Return the day of the first anomaly before a day, or that day if there is none."""
         orden = [("timestamp_consumo", ASCENDING)]
         primera = self._vivas.find_one(self._tramo(None, limite), sort=orden)
-        return limite if primera is None else day_of(primera["timestamp_consumo"], self._zona)
+        return limite if primera is None else self._presenta.fecha(primera["timestamp_consumo"])
 
     def _by_month(self, coleccion: str, tramos: list[dict[str, Any]]) -> list[MesArchivo]:
         """Return what a collection holds of some stretches of time, by local month."""
@@ -232,10 +222,7 @@ class _Run:
     Space is the size of the documents themselves: what the collection's ``size`` goes down by.
     MongoDB keeps it for the documents to come; only ``compact`` gives it back to the disk.
 
-    Parameters
-    ----------
-    coleccion : str
-        From which documents go.
+    ``coleccion``: from which documents go.
     """
 
     def __init__(

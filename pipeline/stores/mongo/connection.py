@@ -59,12 +59,8 @@ def connect(
 ) -> MongoClient[dict[str, Any]]:
     """Return a client that notices a dead or frozen server; nothing is sent before its use.
 
-    Parameters
-    ----------
-    programa : str
-        What the server's list of connections shows.
-    paciencia : Paciencia
-        Who waits: ``PREGUNTA`` is told sooner than the others.
+    ``programa``: what the server's list of connections shows. ``paciencia``: who waits:
+    ``PREGUNTA`` is told sooner than the others.
     """
     cada_ms, espera_ms = _LATIDOS_PREGUNTA_MS if paciencia is PREGUNTA else _LATIDOS_MS
     return MongoClient(

@@ -16,10 +16,9 @@ deletes one (``transfer``).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time
+from datetime import date
 from enum import Enum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pymongo import UpdateOne
 from pymongo.database import Database
@@ -67,11 +66,8 @@ def retained(base: Base, hoy: date) -> set[date]:
 def mark(base: Base, desde: date, limite: date, hoy: date) -> None:
     """Say that days live in the archive from now on, unless they are retained at ``hoy``.
 
-    Parameters
-    ----------
-    desde, limite : datetime.date
-        First day, and the one after the last. Days before ``desde`` that were on their way back,
-        and are no longer retained, are archived again too.
+    ``desde``, ``limite``: first day, and the one after the last. Days before ``desde`` that were on
+    their way back, and are no longer retained, are archived again too.
     """
     archivado = {"en_archivo": True, "retenido_hasta": None}
     a_medias = {"en_archivo": True, "retenido_hasta": {"$ne": None}}
@@ -101,25 +97,3 @@ def _archived(desde: date, hasta: date) -> dict[str, Any]:
 
 def _days(base: Base, filtro: dict[str, Any]) -> set[date]:
     return {date.fromisoformat(doc["_id"]) for doc in base[DIAS].find(filtro, {"_id": 1})}
-
-
-def day_start(dia: date, zona: ZoneInfo) -> datetime:
-    """Return the UTC instant at which a local day starts.
-
-    Examples
-    --------
-    >>> day_start(date(2026, 1, 15), ZoneInfo("Europe/Madrid")).isoformat()
-    '2026-01-14T23:00:00+00:00'
-    """
-    return datetime.combine(dia, time(), zona).astimezone(UTC)
-
-
-def day_of(momento: datetime, zona: ZoneInfo) -> date:
-    """Return the local day of an aware instant.
-
-    Examples
-    --------
-    >>> day_of(datetime(2026, 1, 14, 23, tzinfo=UTC), ZoneInfo("Europe/Madrid"))
-    datetime.date(2026, 1, 15)
-    """
-    return momento.astimezone(zona).date()

@@ -31,16 +31,7 @@ class ModelosMongo:
     Documents are given and returned as they are, times aware and to the millisecond; what is
     returned has its ``_id`` as a text under ``id``.
 
-    Parameters
-    ----------
-    settings : Settings
-    paciencia : Paciencia
-        How long to wait for a server that is frozen.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> ModelosMongo(Settings()).close()
+    ``paciencia``: how long to wait for a server that is frozen.
     """
 
     def __init__(self, settings: Settings, paciencia: Paciencia = GUARDADO) -> None:
@@ -61,11 +52,8 @@ class ModelosMongo:
         An HTML that a document cannot hold is left out (``html`` is None): the traffic light and
         the columns matter more, and the whole report is in MLflow.
 
-        Parameters
-        ----------
-        informe : mapping
-            ``fecha``, ``desde``, ``hasta`` (aware datetimes), ``version``, ``semaforo``,
-            ``columnas``, ``resumen``, ``html`` (text or None): plain types, no numpy.
+        ``informe``: ``fecha``, ``desde``, ``hasta`` (aware datetimes), ``version``, ``semaforo``,
+        ``columnas``, ``resumen``, ``html`` (text or None): plain types, no numpy.
         """
         documento = dict(informe)
         html = documento.get("html")
@@ -93,11 +81,8 @@ class ModelosMongo:
     def append_historial(self, ejecucion: Mapping[str, Any]) -> str:
         """Store a run of the retraining job, and return its id.
 
-        Parameters
-        ----------
-        ejecucion : mapping
-            ``inicio``, ``fin`` (aware datetimes), ``motivo``, ``resultado``, ``version`` (None =
-            nothing was trained), ``criterios``: plain types, no numpy.
+        ``ejecucion``: ``inicio``, ``fin`` (aware datetimes), ``motivo``, ``resultado``, ``version``
+        (None = nothing was trained), ``criterios``: plain types, no numpy.
         """
         with traducidos(self._settings):
             return str(self._base[HISTORIAL].insert_one(dict(ejecucion)).inserted_id)

@@ -29,13 +29,7 @@ def ensure_mensuales(base: Database[dict[str, Any]]) -> None:
 
 
 class MesesMongo:
-    """``consumos_mensuales`` and the marks of how far it is.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> MesesMongo(Settings()).close()
-    """
+    """``consumos_mensuales`` and the marks of how far it is."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -76,12 +70,8 @@ class MesesMongo:
     ) -> None:
         """Store the month of some customers in place of what was there.
 
-        Parameters
-        ----------
-        comunes : mapping
-            Fields that all of the month's documents have.
-        momento : datetime
-            When their readings were looked at, aware.
+        ``comunes``: fields that all of the month's documents have. ``momento``: when their readings
+        were looked at, aware.
         """
         cambios = []
         for resumen in resumenes:
@@ -102,10 +92,7 @@ class MesesMongo:
     def finish(self, mes: date, marca: Mapping[str, Any] | None, momento: datetime) -> int:
         """Remove the month's documents that were not saved at ``momento``; return how many.
 
-        Parameters
-        ----------
-        marca : mapping or None
-            From which readings the month was made; None = it has none.
+        ``marca``: from which readings the month was made; None = it has none.
         """
         clave = {"_id": mes_str(mes)}
         with traducidos(self._settings):

@@ -55,11 +55,6 @@ class MongoQueries:
         Rising seconds, by which what is remembered grows old.
     embebido : bool, optional
         The server is the embedded one; it is asked what it is if not given.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> MongoQueries(Settings()).close()
     """
 
     def __init__(

@@ -48,15 +48,9 @@ _CAMPOS = dict.fromkeys((*DE_INCIDENTE, DETECCION, "es_sospechoso"), 1)
 
 
 class EmbeddedSums(AnomalySums):
-    """The same of the embedded server.
+    """The same, out of one read of a month that serves every question for some seconds.
 
-    Parameters
-    ----------
-    lector : MongoReader
-    recuerdo : AnswerCache
-        Of reads, ``LECTURAS_MAXIMAS`` of them.
-    reloj : callable
-        The time, aware.
+    ``recuerdo``: of reads, ``LECTURAS_MAXIMAS`` of them. ``reloj``: the time, aware.
     """
 
     def __init__(

@@ -20,8 +20,6 @@ from pipeline.stores.query_limits import (
 ESTADOS = (ABIERTA, CONFIRMADA, DESCARTADA)
 CONSUMO = "timestamp_consumo"
 DETECCION = "timestamp_deteccion"
-IDS_POR_PREGUNTA = 100
-"""The embedded server takes ever longer over a larger ``$in``."""
 UN_INSTANTE = timedelta(milliseconds=1)
 """The least that MongoDB tells apart."""
 DIAS_RESUMEN = 30
@@ -93,10 +91,7 @@ def source(
 
     One that is just being moved is in both collections: the live one counts.
 
-    Parameters
-    ----------
-    primero : mapping, optional
-        Conditions to begin with, instead of the filter's on the same fields.
+    ``primero``: conditions to begin with, instead of the filter's on the same fields.
     """
     condiciones = {**(primero or {}), **match(filtro), **(primero or {})}
     etapas: Etapas = [{"$match": condiciones}, {"$project": dict.fromkeys(campos, 1)}]

@@ -7,7 +7,7 @@ conditions let through before it sorts, which a window keeps small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
 
-from detection.domain import SEVERIDADES, hora_absoluta, instante
+from detection.domain import SEVERIDADES
 from pipeline.stores.anomaly_records import (
     Anomalia,
     AnomaliaDetalle,
@@ -36,11 +36,9 @@ from pipeline.stores.mongo.query_filter import (
 from pipeline.stores.mongo.reader import Documento, MongoReader
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
-    CURSOR_AJENO,
     LIMITE_PAGINA,
     PRIMER_INSTANTE,
     ULTIMO_INSTANTE,
-    ConsultaInvalidaError,
     Pagina,
     check_limit,
     check_words,
@@ -75,14 +73,8 @@ _TODAS_Y_NORMALES = FiltroAnomalias(severidades=tuple(map(str, SEVERIDADES)))
 class MongoAnomalyLists:
     """What is asked of anomalies one by one.
 
-    Parameters
-    ----------
-    lector : MongoReader
-    recuerdo : AnswerCache
-    reloj : callable
-        The time, aware.
-    margen : timedelta
-        Anomalies younger than this are not yet given by ``new``: a batch is stored in less.
+    ``reloj``: the time, aware. ``margen``: anomalies younger than this are not yet given by
+    ``new``: a batch is stored in less.
     """
 
     def __init__(
@@ -128,38 +120,40 @@ class MongoAnomalyLists:
         campo, lista = ORDENES[orden], f"{orden}{'-' if descendente else '+'}"
         posicion = None if cursor is None else _position(lista, cursor)
         filas = self._walk(filtro, campo, descendente, posicion, limite + 1)
-        siguiente = None
-        if len(filas) > limite:
-            ultima = filas[limite - 1][0]
-            siguiente = encode_cursor(lista, ultima[campo], str(ultima["_id"]))
-        return Pagina([anomaly(*fila, self._presenta) for fila in filas[:limite]], siguiente)
+        return self._page(filas, limite, lambda doc: (lista, doc[campo], str(doc["_id"])))
 
     def _by_score(
-        self,
-        filtro: FiltroAnomalias,
-        descendente: bool,
-        limite: int,
-        cursor: str | None,
+        self, filtro: FiltroAnomalias, descendente: bool, limite: int, cursor: str | None
     ) -> Pagina[Anomalia]:
         lista = "score-" if descendente else "score+"
         condiciones = match(bounded(filtro, self._reloj()))
         if cursor is not None:
-            condiciones["$or"] = _after(decode_cursor(lista, cursor, int, int, str), descendente)
+            tras = decode_cursor(lista, cursor, float, datetime, parse_id)
+            condiciones["$or"] = _after(tras, descendente)
         sentido = DESCENDING if descendente else ASCENDING
         orden = [("score_anomalia", sentido), (CONSUMO, DESCENDING), ("_id", ASCENDING)]
-        hay = self._both(
+        filas = self._both(
             lambda nombre: self._lector.find(nombre, condiciones, SIN_LO_LARGO, orden, limite + 1),
             filtro.con_archivo,
         )
-        filas = sorted(hay, key=lambda fila: (-fila[0][CONSUMO].timestamp(), fila[0]["_id"]))
+        filas.sort(key=lambda fila: (-fila[0][CONSUMO].timestamp(), fila[0]["_id"]))
         filas.sort(key=lambda fila: fila[0]["score_anomalia"], reverse=descendente)
+        return self._page(
+            filas,
+            limite,
+            lambda doc: (lista, doc["score_anomalia"], doc[CONSUMO], str(doc["_id"])),
+        )
+
+    def _page(
+        self,
+        filas: Sequence[tuple[Documento, bool]],
+        limite: int,
+        place: Callable[[Documento], tuple[Any, ...]],
+    ) -> Pagina[Anomalia]:
+        """Return the first of some rows, with the place of the last one if there are more."""
         siguiente = None
         if len(filas) > limite:
-            doc = filas[limite - 1][0]
-            centesimas = round(doc["score_anomalia"] * 100)
-            siguiente = encode_cursor(
-                lista, centesimas, hora_absoluta(doc[CONSUMO]), str(doc["_id"])
-            )
+            siguiente = encode_cursor(*place(filas[limite - 1][0]))
         return Pagina([anomaly(*fila, self._presenta) for fila in filas[:limite]], siguiente)
 
     def _walk(
@@ -174,10 +168,7 @@ class MongoAnomalyLists:
     ) -> list[tuple[Documento, bool]]:
         """Return the first documents after a position, each with whether it is archived.
 
-        Parameters
-        ----------
-        fin : datetime
-            Up to which value of ``campo``, without it.
+        ``fin``: up to which value of ``campo``, without it.
         """
         condiciones = match(filtro)
         desde, hasta = _limits(filtro, campo)
@@ -321,30 +312,15 @@ def _windows(
 
 
 def _after(posicion: tuple[Any, ...], descendente: bool) -> list[dict[str, Any]]:
-    """Return the alternatives of what comes after a position by score, hour and id."""
-    centesimas, hora, texto = posicion
-    score, momento = centesimas / 100, _instant(hora)
+    """Return the alternatives of what comes after a position by score, instant and id."""
+    score, momento, uno = posicion
     return [
         {"score_anomalia": {"$lt" if descendente else "$gt": score}},
         {"score_anomalia": score, CONSUMO: {"$lt": momento}},
-        {"score_anomalia": score, CONSUMO: momento, "_id": {"$gt": _id_of(texto)}},
+        {"score_anomalia": score, CONSUMO: momento, "_id": {"$gt": uno}},
     ]
 
 
 def _position(lista: str, cursor: str) -> tuple[datetime, ObjectId]:
-    momento, texto = decode_cursor(lista, cursor, datetime, str)
-    return momento, _id_of(texto)
-
-
-def _instant(hora: int) -> datetime:
-    try:
-        return instante(hora)
-    except OverflowError as error:
-        raise ConsultaInvalidaError(CURSOR_AJENO) from error
-
-
-def _id_of(texto: str) -> ObjectId:
-    try:
-        return parse_id(texto)
-    except ConsultaInvalidaError as error:
-        raise ConsultaInvalidaError(CURSOR_AJENO) from error
+    momento, uno = decode_cursor(lista, cursor, datetime, parse_id)
+    return momento, uno

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
@@ -23,7 +22,6 @@ from pipeline.stores.months import hours_of, is_whole, mes_de, mes_str
 from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
-    CURSOR_AJENO,
     ConsultaInvalidaError,
     Pagina,
     check_id,
@@ -42,13 +40,7 @@ _PROMEDIOS = ("consumo_noche_promedio", "consumo_punta_promedio")
 
 
 class MongoMonths:
-    """What is asked of ``consumos_mensuales``; a month is a text like "2026-01".
-
-    Parameters
-    ----------
-    lector : MongoReader
-    recuerdo : AnswerCache
-    """
+    """What is asked of ``consumos_mensuales``; a month is a text like "2026-01"."""
 
     def __init__(self, lector: MongoReader, recuerdo: AnswerCache) -> None:
         self._lector = lector
@@ -79,24 +71,16 @@ class MongoMonths:
         limite: int = 50,
         cursor: str | None = None,
     ) -> Pagina[MesCliente]:
-        """Return a page of a month's customers, those with most of what ``orden`` names first.
-
-        Parameters
-        ----------
-        orden : str
-            "consumo_total" or "anomalias_detectadas".
-        limite : int
-            1 to ``MES_MAXIMO``.
-        """
+        """Return a page of a month's customers (``MonthlyQueries.of_month``)."""
         _check_month(mes)
         check_words("orden", [orden], ORDENES)
         check_limit(limite, MES_MAXIMO)
-        tras = None if cursor is None else _position(orden, cursor)
+        tras = None if cursor is None else decode_cursor(orden, cursor, float, str)
         clave = ("página de mes", mes, orden, limite, tras)
         return self._recuerdo.get(clave, partial(self._load_page, mes, orden, limite, tras))
 
     def _load_page(
-        self, mes: str, orden: str, limite: int, tras: tuple[float, str] | None
+        self, mes: str, orden: str, limite: int, tras: tuple[Any, ...] | None
     ) -> Pagina[MesCliente]:
         filtro: dict[str, Any] = {"mes_str": mes}
         docs: list[MesCliente] = []
@@ -109,7 +93,7 @@ class MongoMonths:
         if len(docs) <= limite:
             return Pagina(docs, None)
         ultimo = docs[limite - 1]
-        return Pagina(docs[:limite], encode_cursor(orden, repr(getattr(ultimo, orden)), ultimo.id))
+        return Pagina(docs[:limite], encode_cursor(orden, getattr(ultimo, orden), ultimo.id))
 
     def total(self, mes: str) -> ResumenMes | None:
         """Return what all customers' month adds up to; None = it has no documents."""
@@ -132,14 +116,10 @@ class MongoMonths:
 
     def totals(self, limite: int = 36) -> list[ResumenMes]:
         """Return what each month adds up to, the newest first."""
-        meses = self.names(limite)
+        check_limit(limite, MESES_MAXIMOS)
+        meses = self._recuerdo.get("qué meses", self._load_months)[:limite]
         resumenes = self._summaries(tuple(meses)) if meses else {}
         return [resumenes[mes] for mes in meses if mes in resumenes]
-
-    def names(self, limite: int = 36) -> list[str]:
-        """Return the months that have documents, the newest first."""
-        check_limit(limite, MESES_MAXIMOS)
-        return self._recuerdo.get("qué meses", self._load_months)[:limite]
 
     def _load_months(self) -> list[str]:
         with self._lector.taken():
@@ -162,15 +142,7 @@ class MongoMonths:
     def year_on_year(
         self, propietario_id: str, meses: int = 12, hasta_mes: str | None = None
     ) -> list[ParInteranual]:
-        """Return a customer's months beside the same months a year before, the newest first.
-
-        Parameters
-        ----------
-        meses : int
-            1 to 60.
-        hasta_mes : str, optional
-            The latest one; the customer's latest if not given.
-        """
+        """Return a customer's months beside a year before (``MonthlyQueries.year_on_year``)."""
         check_limit(meses, 60)
         # One document a month: the newest so many reach a year before the oldest one wanted.
         suyos = self.of_customer(propietario_id, None, hasta_mes, meses + 12)
@@ -222,14 +194,3 @@ def _months_before(texto: str, cuantos: int) -> str:
     mes = mes_de(texto)
     total = mes.year * 12 + mes.month - 1 - cuantos
     return mes_str(date(total // 12, total % 12 + 1, 1))
-
-
-def _position(orden: str, cursor: str) -> tuple[float, str]:
-    texto, ultimo = decode_cursor(orden, cursor, str, str)
-    try:
-        valor = float(texto)
-    except ValueError as error:
-        raise ConsultaInvalidaError(CURSOR_AJENO) from error
-    if not math.isfinite(valor):
-        raise ConsultaInvalidaError(CURSOR_AJENO)
-    return valor, ultimo

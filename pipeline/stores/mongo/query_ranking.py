@@ -36,14 +36,7 @@ _CLAVES: dict[str, Callable[[Documento], float]] = {
 class MongoRanking:
     """What is asked of customers by their anomalies.
 
-    Parameters
-    ----------
-    lector : MongoReader
-    sums : callable
-        Give who adds anomalies up.
-    recuerdo : AnswerCache
-    reloj : callable
-        The time, aware.
+    ``sums``: gives who adds anomalies up. ``reloj``: the time, aware.
     """
 
     def __init__(

@@ -27,13 +27,11 @@ from pipeline.stores.mongo.query_filter import (
     bounded,
     source,
 )
-from pipeline.stores.mongo.query_sums import DEFECTO, DIA, EXCESO, HORA, AnomalySums, Lugar
+from pipeline.stores.mongo.query_sums import DEFECTO, DIA, EXCESO, HORA, AnomalySums
 from pipeline.stores.mongo.reader import MongoReader
 from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
-    CURSOR_AJENO,
-    ConsultaInvalidaError,
     Pagina,
     check_limit,
     check_range,
@@ -53,14 +51,7 @@ _TODAS = FiltroAnomalias()
 class MongoAnomalySummaries:
     """What is asked of anomalies as a whole.
 
-    Parameters
-    ----------
-    lector : MongoReader
-    sums : callable
-        Give who adds anomalies up.
-    recuerdo : AnswerCache
-    reloj : callable
-        The time, aware.
+    ``sums``: gives who adds anomalies up. ``reloj``: the time, aware.
     """
 
     def __init__(
@@ -159,26 +150,16 @@ class MongoAnomalySummaries:
         check_limit(limite)
         check_limit(hueco_horas + 1, HUECO_MAXIMO + 1)
         pedido = bounded(filtro, self._reloj())
-        tras = None if cursor is None else _place(cursor)
+        tras = None if cursor is None else decode_cursor(_INCIDENTES, cursor, datetime, str)
         clave = ("incidentes", pedido, hueco_horas, tras, limite)
 
         def load() -> Pagina[Incidente]:
             hechos, ultimo = self._sums().incidents(pedido, hueco_horas, tras, limite)
-            siguiente = None
-            if ultimo is not None:
-                siguiente = encode_cursor(_INCIDENTES, hora_absoluta(ultimo[0]), ultimo[1])
+            siguiente = None if ultimo is None else encode_cursor(_INCIDENTES, *ultimo)
             return Pagina([_incident(docs, self._presenta) for docs in hechos], siguiente)
 
         # Cursors are as many as there are pages; the first one is what all screens show.
         return load() if cursor is not None else self._recuerdo.get(clave, load)
-
-
-def _place(cursor: str) -> Lugar:
-    hora, cliente = decode_cursor(_INCIDENTES, cursor, int, str)
-    try:
-        return instante(hora), cliente
-    except OverflowError as error:
-        raise ConsultaInvalidaError(CURSOR_AJENO) from error
 
 
 def _incident(docs: Sequence[Mapping[str, Any]], presenta: Presentacion) -> Incidente:

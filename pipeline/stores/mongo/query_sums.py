@@ -18,10 +18,10 @@ from detection.domain import SEVERIDADES
 from detection.params import Params
 from pipeline.stores.anomaly_records import FiltroAnomalias
 from pipeline.stores.mongo.anomalies import ANOMALIAS, CONFIRMADA
+from pipeline.stores.mongo.chunks import TRAMO_IDS
 from pipeline.stores.mongo.query_filter import (
     CONSUMO,
     DETECCION,
-    IDS_POR_PREGUNTA,
     UN_INSTANTE,
     Etapas,
     match,
@@ -177,8 +177,8 @@ class AnomalySums:
         """Return the anomalies of the customers of a page, each one's by time."""
         clientes = list(dict.fromkeys(cliente for _, cliente in pagina))
         suyas: dict[str, list[Documento]] = defaultdict(list)
-        for inicio in range(0, len(clientes), IDS_POR_PREGUNTA):
-            de = {"propietario_id": {"$in": clientes[inicio : inicio + IDS_POR_PREGUNTA]}}
+        for inicio in range(0, len(clientes), TRAMO_IDS):
+            de = {"propietario_id": {"$in": clientes[inicio : inicio + TRAMO_IDS]}}
             etapas = [*source(filtro, DE_INCIDENTE, de), {"$sort": {CONSUMO: ASCENDING}}]
             for doc in self._sums(etapas):
                 suyas[doc["propietario_id"]].append(doc)

@@ -22,13 +22,14 @@ from pipeline.stores.anomaly_records import (
     CambioVeredicto,
 )
 from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO
+from pipeline.stores.mongo.chunks import find_ids
 from pipeline.stores.mongo.query_documents import (
     SIN_LO_LARGO,
     VEREDICTOS_MAXIMOS,
     anomaly,
     parse_id,
 )
-from pipeline.stores.mongo.query_filter import ESTADOS, IDS_POR_PREGUNTA
+from pipeline.stores.mongo.query_filter import ESTADOS
 from pipeline.stores.mongo.query_lists import VEREDICTO
 from pipeline.stores.mongo.reader import MongoReader
 from pipeline.stores.query_limits import (
@@ -68,11 +69,6 @@ class VeredictosMongo:
         Called after each anomaly that was judged.
     reloj : callable, optional
         The time, aware.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> VeredictosMongo(Settings()).close()
     """
 
     def __init__(
@@ -97,33 +93,9 @@ class VeredictosMongo:
             # The live ones once more: what was on its way out of the archive is there by now.
             for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS):
                 faltan = [uno for uno in pedidas if uno not in hay]
-                for inicio in range(0, len(faltan), IDS_POR_PREGUNTA):
-                    filtro = {"_id": {"$in": faltan[inicio : inicio + IDS_POR_PREGUNTA]}}
-                    cursor = self._lector.base[nombre].find(filtro, SIN_LO_LARGO)
-                    hay |= {
-                        doc["_id"]: anomaly(doc, nombre == ARCHIVO, self._lector.presenta)
-                        for doc in cursor
-                    }
+                for doc in find_ids(self._lector.base[nombre], faltan, SIN_LO_LARGO):
+                    hay[doc["_id"]] = anomaly(doc, nombre == ARCHIVO, self._lector.presenta)
         return [hay[uno] for uno in pedidas if uno in hay]
-
-    def dar(
-        self, id: str, estado: str, motivo: str, quien: str, cuando: datetime | None = None
-    ) -> CambioVeredicto | None:
-        """Give an anomaly a verdict and return what it is now; None = there is no such anomaly.
-
-        Parameters
-        ----------
-        estado : str
-            "confirmada", "descartada", or "abierta" to take a verdict back.
-        motivo : str
-            Why, up to ``MOTIVO_MAXIMO`` characters.
-        quien : str
-            Who says so, up to ``QUIEN_MAXIMO`` characters.
-        cuando : datetime, optional
-            When, aware; now if not given.
-        """
-        cambios = self.dar_varios([id], estado, motivo, quien, cuando).cambios
-        return cambios[0] if cambios else None
 
     def dar_varios(
         self,
@@ -136,13 +108,21 @@ class VeredictosMongo:
         revisiones: Mapping[str, str] | None = None,
         anotacion: int | None = None,
     ) -> CambiosVeredicto:
-        """Give several anomalies a verdict, as ``dar``, one after the other.
+        """Give anomalies a verdict, one after the other.
 
         Should MongoDB go away half way, those before have theirs and the others are ``sin_hacer``;
         giving it again does no harm.
 
         Parameters
         ----------
+        estado : str
+            "confirmada", "descartada", or "abierta" to take a verdict back.
+        motivo : str
+            Why, up to ``MOTIVO_MAXIMO`` characters.
+        quien : str
+            Who says so, up to ``QUIEN_MAXIMO`` characters.
+        cuando : datetime, optional
+            When, aware; now if not given.
         revisiones : mapping, optional
             ``Anomalia.revision`` of each id as it was seen: what has changed since is not judged.
         anotacion : int, optional

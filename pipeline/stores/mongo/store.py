@@ -30,13 +30,7 @@ HORARIOS = "consumos_horarios"
 
 
 class MongoAnomalyStore:
-    """``AnomalyStore`` over ``anomalias_detectadas``, its archive and ``consumos_horarios``.
-
-    Examples
-    --------
-    >>> from serving.settings import Settings
-    >>> MongoAnomalyStore(Settings()).close()
-    """
+    """``AnomalyStore`` over ``anomalias_detectadas``, its archive and ``consumos_horarios``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -145,12 +139,8 @@ class MongoAnomalyStore:
 
         One that is on its way to the archive, or back, is counted once.
 
-        Parameters
-        ----------
-        propietario_ids : sequence of str
-            Others do not count.
-        desde_hora, hasta_hora : int
-            Absolute hours, the last one excluded.
+        ``propietario_ids``: others do not count. ``desde_hora``, ``hasta_hora``: absolute hours,
+        the last one excluded.
         """
         filtro = {
             "timestamp_consumo": {"$gte": instante(desde_hora), "$lt": instante(hasta_hora)},

@@ -52,10 +52,7 @@ def as_it_was(documento: Mapping[str, Any]) -> dict[str, Any]:
 class Traslado:
     """The way from one collection to another.
 
-    Parameters
-    ----------
-    al_archivo : bool
-        Where it leads: to the archive, or from there to ``anomalias_detectadas``.
+    ``al_archivo``: where it leads: to the archive, or from there to ``anomalias_detectadas``.
     """
 
     def __init__(
@@ -68,10 +65,7 @@ class Traslado:
     def move(self, documentos: Sequence[Crudo]) -> list[Crudo]:
         """Return which documents are no longer where they come from; the others have to wait.
 
-        Parameters
-        ----------
-        documentos : sequence of RawBSONDocument
-            As they were read from the origin, maybe a while ago.
+        ``documentos``: as they were read from the origin, maybe a while ago.
         """
         if self._al_archivo:
             listas = [doc for doc in documentos if _is_retracted(doc) and self._make_room(doc)]
@@ -93,10 +87,7 @@ class Traslado:
 
         Not only for who moves: a mere copy, which has the same id, is left to him.
 
-        Parameters
-        ----------
-        ids : sequence
-            Of documents of ``anomalias_detectadas``, the origin.
+        ``ids``: of documents of ``anomalias_detectadas``, the origin.
         """
         while ids:
             quedan = []
