@@ -23,7 +23,8 @@ from pipeline.ingest.files.command_options import (
     describe_rejected,
     show_progress,
 )
-from pipeline.ingest.files.meter_file import MeterFile, OpcionesLectura, Trozo, open_meter_file
+from pipeline.ingest.files.hourly_file import MeterFile, OpcionesLectura, Trozo
+from pipeline.ingest.files.meter_file import open_meter_file
 from pipeline.ingest.files.own_table import OwnTableWriter
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.settings import Settings

@@ -21,12 +21,8 @@ from pipeline.ingest.files.command_options import (
     describe_rejected,
     show_progress,
 )
-from pipeline.ingest.files.meter_file import (
-    Etiqueta,
-    MeterFile,
-    OpcionesLectura,
-    open_meter_file,
-)
+from pipeline.ingest.files.hourly_file import Etiqueta, MeterFile, OpcionesLectura
+from pipeline.ingest.files.meter_file import open_meter_file
 from pipeline.ingest.files.recognition import PERFIL_PROPIO, known_names
 from pipeline.ingest.messages import MessageEncoder
 from pipeline.streaming.kafka import KafkaProducer, ensure_topics

@@ -15,7 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pipeline.ingest.files.meter_file import OpcionesLectura, open_meter_file
+from pipeline.ingest.files.hourly_file import OpcionesLectura
+from pipeline.ingest.files.meter_file import open_meter_file
 
 MADRID = ZoneInfo("Europe/Madrid")
 FILAS_POR_SEGUNDO = 300_000

@@ -13,7 +13,8 @@ import pytest
 from detection.domain import hora_absoluta
 from detection.errors import PermanentError
 from pipeline.ingest.files.blocks import FILAS_POR_TROZO, MotivoArchivo
-from pipeline.ingest.files.meter_file import Trozo, read_archivo
+from pipeline.ingest.files.hourly_file import Trozo
+from pipeline.ingest.files.meter_file import read_archivo
 from pipeline.ingest.validation import Motivo, Reglas
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))

@@ -20,13 +20,8 @@ from numpy.typing import NDArray
 
 from detection.domain import Lecturas, hora_absoluta
 from detection.errors import PermanentError
-from pipeline.ingest.files.meter_file import (
-    Etiqueta,
-    MeterFile,
-    OpcionesLectura,
-    Trozo,
-    open_meter_file,
-)
+from pipeline.ingest.files.hourly_file import Etiqueta, MeterFile, OpcionesLectura, Trozo
+from pipeline.ingest.files.meter_file import open_meter_file
 from serving.local_time import ULTIMO_ANIO
 
 SIN_TIPO = frozenset({"", "normal"})

@@ -1,262 +1,40 @@
-"""A file of any known layout: what it is, and its readings by the hour.
+"""A file of any known layout: what it is.
 
-Everything that is decided is decided on the whole file, before the first reading is handed on. The
-file is read twice; its rows wait, as numbers, in memory or (a long file's) on disk.
+Everything that is decided is decided on the whole file, before the first reading is handed on: the
+file is read twice.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detection.domain import Lecturas
-from detection.errors import LecturaInvalidaError, PermanentError
 from pipeline.ingest.files.blocks import (
-    FILAS_POR_TROZO,
-    METODOS,
     Informe,
     LectorEnCodigo,
-    Rechazada,
 )
 from pipeline.ingest.files.cell_reader import Codigos
 from pipeline.ingest.files.container import Entrada, open_parts
-from pipeline.ingest.files.hours import Cuentas, HourMaker
-from pipeline.ingest.files.interval_store import FILA, Filas, IntervalStore, in_order, rows_of
-from pipeline.ingest.files.limits import LimitesLectura
-from pipeline.ingest.files.placing import Placer
+from pipeline.ingest.files.hourly_file import (
+    PRIMERA_PASADA,
+    Avance,
+    MeterFile,
+    OpcionesLectura,
+    Trozo,
+    said_of,
+)
+from pipeline.ingest.files.hours import Cuentas
 from pipeline.ingest.files.profile_schema import PerfilCurva, load_profile
-from pipeline.ingest.files.recognition import PERFIL_PROPIO, find_reader
-from pipeline.ingest.files.steps import Pasos
+from pipeline.ingest.files.recognition import find_reader
 from pipeline.ingest.files.table_source import TableSource
 from pipeline.ingest.files.tables import open_tables
-from pipeline.ingest.files.text_cells import FormatoError, brief, describe_lines
+from pipeline.ingest.files.text_cells import FormatoError, brief
 from pipeline.ingest.validation import Reglas
 
-Etiqueta: TypeAlias = "str | int | None"
-Avance: TypeAlias = "Callable[[float], None]"
-
 _registro = logging.getLogger(__name__)
-_PRIMERA_PASADA, _SEGUNDA_PASADA, _HORAS = 0.4, 0.4, 0.2
-"""Parts of the time that the two readings take, and the hours."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpcionesLectura:
-    """How a file is to be read.
-
-    Parameters
-    ----------
-    zona : str
-        IANA zone of local times, where the layout has no zone of its own.
-    consumo_maximo_kwh : float
-        Largest reading admitted, kWh in one hour.
-    ahora_hora : int
-        Absolute hour of now.
-    perfil : Path, optional
-        Layout of the user's; no other one is tried.
-    unidad : str
-        Of the values, where the user says it: Wh, kWh or MWh.
-    """
-
-    zona: str
-    consumo_maximo_kwh: float
-    ahora_hora: int
-    perfil: Path | None = None
-    unidad: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Trozo:
-    """A piece of a file.
-
-    Parameters
-    ----------
-    lecturas : Lecturas
-        Whole hours, in the file's order.
-    etiqueta, tipo : list or None
-        Their labels; None = the file has no such column.
-    rechazadas : list of (int, LecturaInvalidaError)
-        Line of the file (the header of a CSV is line 1) or row (Parquet: from 1), and the reason.
-    avance : float
-        Part of the file that is done, 0 to 1.
-    metodo : list or None
-        "real" or "estimada" for each reading, None where the file does not say; None = it never
-        says.
-    lineas : ndarray (n,), int64
-        Line of the last interval of each reading.
-    """
-
-    lecturas: Lecturas
-    etiqueta: list[Etiqueta] | None
-    rechazadas: list[Rechazada]
-    avance: float
-    metodo: list[str | None] | None
-    tipo: list[str | None] | None
-    lineas: NDArray[np.int64]
-
-
-@dataclass(slots=True)
-class MeterFile:
-    """A file that is known and has been looked at whole.
-
-    Parameters
-    ----------
-    ruta : Path
-    opciones : OpcionesLectura
-    informe : Informe
-        What it is and what has been decided; notes are added while it is read.
-    cuentas : Cuentas
-        What repeats and what is summed; grows while it is read.
-    """
-
-    ruta: Path
-    opciones: OpcionesLectura
-    informe: Informe
-    cuentas: Cuentas
-    _fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]]
-    _entradas: list[Entrada]
-    _clientes: Codigos = field(default_factory=Codigos)
-
-    def trozos(self, avanzar: Avance = lambda _parte: None) -> Iterator[Trozo]:
-        """Yield the readings, piece by piece.
-
-        Raises
-        ------
-        PermanentError
-            The file cannot be read to its end, or has no row.
-        """
-        with _said(self.ruta), IntervalStore() as guardadas:
-            rechazadas = list(self._fill(guardadas, avanzar))
-            hay = False
-            for trozo in self._hours(guardadas, rechazadas):
-                hay = True
-                avanzar(trozo.avance)
-                yield trozo
-            if not hay:
-                raise PermanentError(f"«{self.ruta}» no tiene ninguna fila de lecturas")
-
-    def notes(self) -> list[str]:
-        """Return what the user should know of a file that has been read."""
-        cuentas, avisos = self.cuentas, list(self.informe.avisos)
-        if cuentas.repetidas:
-            donde = describe_lines(cuentas.lineas_repetidas)
-            avisos.append(f"{cuentas.repetidas} filas repiten otra, con el mismo valor: {donde}")
-        if cuentas.sustituidas:
-            donde = describe_lines(cuentas.lineas_sustituidas)
-            avisos.append(
-                f"{cuentas.sustituidas} filas repiten otra con un valor que no ha valido, por ser "
-                f"estimado o de una revisión anterior: {donde}"
-            )
-        if cuentas.sumadas:
-            avisos.append(f"{cuentas.sumadas} intervalos menores se han sumado en horas enteras")
-        return avisos
-
-    def _fill(self, guardadas: IntervalStore, avanzar: Avance) -> Iterator[Rechazada]:
-        """Read all parts of the file into the store; yield the rows that are none."""
-        partes = len(self._fuentes)
-        for k, (fuente, entrada) in enumerate(zip(self._fuentes, self._entradas, strict=True)):
-            if isinstance(fuente, TableSource):
-                pares = fuente.rows(self.informe)
-            else:
-                pares = self._read_code(*fuente)
-            for filas, rechazadas in pares:
-                guardadas.add(filas)
-                yield from rechazadas if partes == 1 else _within(entrada.nombre, rechazadas)
-                avanzar(_PRIMERA_PASADA + _SEGUNDA_PASADA * (k + entrada.avance) / partes)
-
-    def _read_code(
-        self, lector: LectorEnCodigo, entrada: Entrada
-    ) -> Iterator[tuple[Filas, list[Rechazada]]]:
-        for bloque in lector.leer(entrada, self.informe):
-            codigos = np.array([self._clientes.code(c) for c in bloque.clientes], np.int32)
-            if len(bloque):
-                self.informe.see_step(int(bloque.segundos.min()) // 60)
-            yield rows_of(bloque, codigos), bloque.rechazadas
-
-    def _hours(self, guardadas: IntervalStore, rechazadas: list[Rechazada]) -> Iterator[Trozo]:
-        """Yield the hours of what has been stored, and what has been refused in all."""
-        fuente = self._fuentes[0]
-        tabla = fuente if isinstance(fuente, TableSource) else None
-        colocador = Placer(
-            ZoneInfo(self.opciones.zona) if tabla is None else tabla.zona,
-            None if tabla is None else tabla.disposicion.perfil.tiempo,
-            self._steps(),
-            self._clientes.nombres,
-        )
-        horas = HourMaker(
-            self._clientes.nombres, self.informe.canales_exigidos, self.cuentas,
-            self.informe.nombres_de_canal,
-        )  # fmt: skip
-        limites = LimitesLectura(
-            self._clientes.nombres,
-            self.opciones.zona,
-            self.opciones.ahora_hora,
-            self.opciones.consumo_maximo_kwh,
-        )
-        for filas, parte in guardadas.parts():
-            colocadas, fuera = colocador.place(filas)
-            rechazadas += fuera
-            dentro, fuera = limites.check_rows(colocadas)
-            rechazadas += fuera
-            enteras, fuera = horas.make(_to_energy(dentro))
-            rechazadas += fuera
-            buenas, fuera = limites.check_hours(enteras)
-            rechazadas += fuera
-            self.informe.numeracion = ", ".join(sorted(colocador.formas))
-            yield from self._cut(buenas, rechazadas, parte)
-            rechazadas = []
-        if rechazadas:
-            yield from self._cut(np.zeros(0, FILA), rechazadas, 1.0)
-
-    def _steps(self) -> Pasos:
-        tablas = [f for f in self._fuentes if isinstance(f, TableSource)]
-        if not tablas:
-            return Pasos((60,), 60)
-        tiempo = tablas[0].disposicion.perfil.tiempo
-        return Pasos(tiempo.pasos, tiempo.paso, min(t.tiempos.menor for t in tablas))
-
-    def _cut(self, horas: Filas, rechazadas: list[Rechazada], parte: float) -> Iterator[Trozo]:
-        """Yield hours in pieces, in the order of their lines; refused rows come with the first."""
-        horas = in_order(horas, horas["linea"])
-        rechazadas = sorted(rechazadas, key=lambda r: r[0])
-        for i in range(0, max(1, horas.size), FILAS_POR_TROZO):
-            suyas = horas[i : i + FILAS_POR_TROZO]
-            falta = 1.0 - parte * (i + suyas.size) / max(1, horas.size)
-            yield self._piece(suyas, rechazadas, 1.0 - _HORAS * falta)
-            rechazadas = []
-
-    def _piece(self, horas: Filas, rechazadas: list[Rechazada], avance: float) -> Trozo:
-        nombres = self._clientes.nombres
-        tabla = self._fuentes[0] if isinstance(self._fuentes[0], TableSource) else None
-        sitios = {} if tabla is None else tabla.disposicion.sitios
-        con_metodo = tabla is None or "metodo" in sitios or not _is_own(tabla.disposicion.perfil)
-        etiquetas = tipos = None
-        if tabla is not None and "etiqueta" in sitios:
-            etiquetas = [_label(tabla.etiquetas.nombres, k) for k in horas["etiqueta"].tolist()]
-        if tabla is not None and "tipo" in sitios:
-            suyos = tabla.tipos.nombres
-            tipos = [None if k < 0 else suyos[k] for k in horas["tipo"].tolist()]
-        return Trozo(
-            Lecturas(
-                [nombres[k] for k in horas["cliente"].tolist()],
-                horas["momento"].copy(),
-                horas["valor"] + 0.0,
-            ),
-            etiquetas,
-            rechazadas,
-            avance,
-            [METODOS[k] for k in horas["metodo"].tolist()] if con_metodo else None,
-            tipos,
-            horas["linea"].copy(),
-        )
 
 
 def open_meter_file(
@@ -279,7 +57,7 @@ def open_meter_file(
     fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]] = []
     entradas: list[Entrada] = []
     formatos: list[str] = []
-    with _said(ruta):
+    with said_of(ruta):
         partes = open_parts(ruta, ZoneInfo(opciones.zona))
         for k, entrada in enumerate(partes):
             with _named(entrada.nombre if len(partes) > 1 else ""):
@@ -353,32 +131,7 @@ def read_archivo(
 
 
 def _part_done(avanzar: Avance, k: int, entrada: Entrada, partes: int) -> Callable[[], None]:
-    return lambda: avanzar(_PRIMERA_PASADA * (k + entrada.avance) / partes)
-
-
-def _to_energy(filas: Filas) -> Filas:
-    """Return rows whose mean power has become the energy of their interval."""
-    if filas["potencia"].any():
-        horas = filas["segundos"] / 3600
-        filas["valor"] = np.where(
-            filas["potencia"], np.round(filas["valor"] * horas, 9), filas["valor"]
-        )
-    return filas
-
-
-def _is_own(perfil: PerfilCurva) -> bool:
-    return perfil.nombre == PERFIL_PROPIO
-
-
-def _label(nombres: Sequence[str], codigo: int) -> Etiqueta:
-    texto = None if codigo < 0 else nombres[codigo]
-    return int(texto) if texto in {"0", "1"} else texto
-
-
-def _within(nombre: str, rechazadas: list[Rechazada]) -> Iterator[Rechazada]:
-    """Yield refused rows whose reason says in which part of the file they are."""
-    for linea, error in rechazadas:
-        yield linea, LecturaInvalidaError(error.motivo, f"{brief(nombre)}: {error.detalle}")
+    return lambda: avanzar(PRIMERA_PASADA * (k + entrada.avance) / partes)
 
 
 @contextlib.contextmanager
@@ -388,20 +141,3 @@ def _named(nombre: str) -> Iterator[None]:
         yield
     except FormatoError as error:
         raise FormatoError(f"{brief(nombre)}: {error}" if nombre else str(error)) from error
-
-
-@contextlib.contextmanager
-def _said(ruta: Path) -> Iterator[None]:
-    """Say in one sentence, with the file's name, why it cannot be read."""
-    try:
-        yield
-    except FormatoError as error:
-        raise PermanentError(f"«{ruta}»: {error}") from error
-    except OSError as error:
-        textos = {
-            FileNotFoundError: "no existe",
-            IsADirectoryError: "es una carpeta",
-            PermissionError: "no hay permiso",
-        }
-        que = textos.get(type(error), error.strerror or str(error))
-        raise PermanentError(f"no se puede leer «{ruta}»: {que}") from error

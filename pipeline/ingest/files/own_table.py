@@ -10,7 +10,7 @@ from typing import Any
 
 from detection.domain import instante
 from detection.errors import PermanentError
-from pipeline.ingest.files.meter_file import Trozo
+from pipeline.ingest.files.hourly_file import Trozo
 from serving.csv_cells import protect
 
 COLUMNAS = ("propietario_id", "timestamp", "consumo_kwh", "metodo")

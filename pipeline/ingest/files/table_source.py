@@ -33,7 +33,7 @@ from pipeline.ingest.files.profile_schema import normalize_cell
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.table_times import TableTimes
 from pipeline.ingest.files.text_cells import FormatoError, brief, clean
-from pipeline.ingest.files.units import FACTORES, POTENCIAS, decide_unit, doubt_unit, median
+from pipeline.ingest.files.units import FACTORES, POTENCIAS, decide_unit, doubt_unit, median, scaled
 from pipeline.ingest.validation import Motivo, invalida
 
 TEXTOS_CONTADOS = 200_000
@@ -267,7 +267,7 @@ class TableSource:
                 errores.rechazadas.extend(otros.rechazadas)
                 errores.mala |= otros.mala & hay
                 valor = valor + np.where(hay, suma, 0.0)
-        filas["valor"] = np.round(valor * factor, 9)
+        filas["valor"] = scaled(valor, factor)
         filas["potencia"] = potencia
         filas["dicho"] = errores.mala
 
@@ -334,7 +334,7 @@ class TableSource:
             otros.mala = ~queda
             valor = self._values(sitio, columnas, otros)
             errores.rechazadas.extend(otros.rechazadas)
-            suyas["valor"] = np.round(valor * factor, 9)
+            suyas["valor"] = scaled(valor, factor)
             suyas["potencia"] = potencia
             suyas["dicho"] = otros.mala & queda
             partes.append(suyas[queda])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.ingest.files.text_cells import FormatoError
 
@@ -59,6 +62,18 @@ def doubt_unit(mediana_kwh: float) -> str:
     return (
         f"la mediana es de {mediana_kwh:g} kWh por hora, que no es de una casa: ¿es esa la unidad?"
     )
+
+
+def scaled(valores: NDArray[np.float64], factor: Any) -> NDArray[np.float64]:
+    """Return values times a factor without the dust of binary fractions; absurd ones are infinite.
+
+    Examples
+    --------
+    >>> scaled(np.array([580.0]), 1e-3).tolist()
+    [0.58]
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.round(valores * factor, 9))
 
 
 def median(valores: list[float], pesos: list[int]) -> float:
