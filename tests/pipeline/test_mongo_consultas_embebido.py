@@ -128,6 +128,8 @@ def test_lo_mismo_a_cualquier_hora(ambas: Ambas, hace: int) -> None:
         puestos = ambas(lambda c, orden=orden: c.ranking.first(50, ahora, orden))
         assert _casi(puestos[0]) == _casi(puestos[1])
         assert len(puestos[0]) == len(CLIENTES)
+    motivos = ambas(lambda c: c.ranking.reasons([*CLIENTES, "NADIE"], 5, ahora))
+    assert motivos[0] == motivos[1]
 
 
 @pytest.fixture

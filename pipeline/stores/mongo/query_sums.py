@@ -46,6 +46,8 @@ DE_INCIDENTE = (
 CARAS = ("severidad", "estado", "tipo", "hora", "dia")
 """What anomalies are counted by: "hora" is the local hour, "dia" the ISO weekday, 1 to 7."""
 
+Explicado = Sequence[Mapping[str, Any]]
+"""What each detector says of an anomaly, as it is stored."""
 Lugar = tuple[datetime, str]
 """First hour and customer of an incident: the newest comes first, of one hour by name."""
 
@@ -216,6 +218,25 @@ class AnomalySums:
                 {"$sort": {"_id": ASCENDING}},
             ]
         )
+
+    def gravest(
+        self, filtro: FiltroAnomalias, clientes: Sequence[str], cuantas: int
+    ) -> dict[str, list[Explicado]]:
+        """Return the explanations of customers' gravest anomalies, one of each set of types."""
+        condiciones = {"propietario_id": {"$in": list(clientes)}, **match(filtro)}
+        orden = {"$sort": {"score_anomalia": DESCENDING, CONSUMO: DESCENDING}}
+        grupo = {
+            "_id": {"cliente": "$propietario_id", "tipos": "$tipos_anomalia"},
+            "score": {"$first": "$score_anomalia"},
+            "momento": {"$first": f"${CONSUMO}"},
+            "explicacion": {"$first": "$explicacion"},
+        }
+        filas = self._sums([{"$match": condiciones}, orden, {"$group": grupo}])
+        filas.sort(key=lambda fila: (fila["score"], fila["momento"]), reverse=True)
+        suyas: dict[str, list[Explicado]] = defaultdict(list)
+        for fila in filas:
+            suyas[fila["_id"]["cliente"]].append(fila["explicacion"])
+        return {cliente: explicaciones[:cuantas] for cliente, explicaciones in suyas.items()}
 
 
 def split(docs: Sequence[Documento], hueco_horas: int) -> list[list[Documento]]:
