@@ -188,11 +188,13 @@ class EmbeddedSums(AnomalySums):
         """Return the anomalies between two instants, by time; None = too many."""
         hay: dict[Any, Documento] = {}
         orden, limite = [(CONSUMO, DESCENDING)], ANOMALIAS_MAXIMAS + 1
+        # A customer's are few, and have an index of their own.
+        tramo = hasta - desde if "propietario_id" in condiciones else TRAMO
         for nombre in (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,):
             # What lies ahead of now, next to nothing, goes with the latest stretch.
             arriba, corte = hasta, min(hasta, self._reloj())
             while arriba > desde:
-                abajo = max(desde, corte - TRAMO)
+                abajo = max(desde, corte - tramo)
                 pedidas = {**condiciones, CONSUMO: between(abajo, arriba)}
                 for doc in self._lector.find(nombre, pedidas, _CAMPOS, orden, limite):
                     # One that is just being moved is in both: the live one counts.
