@@ -128,7 +128,7 @@ def _plan(sonda: AnomaliasMongo, orden: dict[str, Any], filtro: dict[str, Any]) 
     return json.dumps(respuesta["queryPlanner"]["winningPlan"], default=str)
 
 
-SUMAS = ("resumen", "ranking", "motivos", "incidentes", "distribuciones", "series")
+SUMAS = ("resumen", "ranking", "motivos", "por score", "incidentes", "distribuciones", "series")
 CASOS = [*((caso, True) for caso in SUMAS), *((caso, False) for caso in PREGUNTAS)]
 
 

@@ -20,7 +20,8 @@ from pymongo import DESCENDING
 from pipeline.stores.anomaly_records import FiltroAnomalias
 from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, CONFIRMADA
 from pipeline.stores.mongo.chunks import find_ids
-from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION, between, match
+from pipeline.stores.mongo.query_documents import SIN_LO_LARGO
+from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION, between, both, match
 from pipeline.stores.mongo.query_sums import (
     CRITICA,
     DE_INCIDENTE,
@@ -31,7 +32,10 @@ from pipeline.stores.mongo.query_sums import (
     AnomalySums,
     Explicado,
     Lugar,
+    Puesto,
     SumaSemana,
+    place_of,
+    score_order,
     split,
 )
 from pipeline.stores.mongo.reader import Documento, MongoReader
@@ -149,6 +153,21 @@ class EmbeddedSums(AnomalySums):
         return {
             cliente: [dicho[uno] for uno in suyos if uno in dicho] for cliente, suyos in ids.items()
         }
+
+    def by_score(
+        self, filtro: FiltroAnomalias, descendente: bool, tras: Puesto | None, limite: int
+    ) -> list[tuple[Documento, bool]]:
+        """Return the first anomalies after a place (``AnomalySums.by_score``)."""
+        puestos = sorted(score_order(*place_of(doc), descendente) for doc in self._docs(filtro))
+        if tras is not None:
+            puestos = [uno for uno in puestos if uno > score_order(*tras, descendente)]
+        ids = [uno for *_, uno in puestos[:limite]]
+        with self._lector.taken():
+            filas = both(
+                lambda nombre: find_ids(self._lector.base[nombre], ids, SIN_LO_LARGO),
+                filtro.con_archivo,
+            )
+        return sorted(filas, key=lambda fila: ids.index(fila[0]["_id"]))
 
     def _docs(self, filtro: FiltroAnomalias) -> list[Documento]:
         """Return the anomalies that a filter with both ends lets through, by time."""
