@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Procesos de prueba a la vez, cada uno con sus propios servidores.
-HILOS ?= 2
+# Procesos de prueba a la vez, cada uno con sus propios servidores; en dos núcleos caben tres, que
+# esperan mucho.
+HILOS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test test-fallos lint auditoria format bench bench-ahorro bench-archivo bench-api \

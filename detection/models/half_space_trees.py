@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +65,7 @@ class TreeStructure:
         return digesto.hexdigest()[:12]
 
 
+@lru_cache(maxsize=16)
 def build_trees(
     rasgos: tuple[str, ...], *, arboles: int, altura: int, ventana: int, semilla: int
 ) -> TreeStructure:
@@ -71,7 +73,7 @@ def build_trees(
 
     ``rasgos``: names, all different, in the order of the columns. ``arboles``, ``altura``,
     ``ventana``, ``semilla``: River's ``n_trees``, ``height``, ``window_size`` and ``seed``.
-    ``ValueError``: a parameter is out of its range.
+    ``ValueError``: a parameter is out of its range. Drawn once: nobody writes into them.
 
     Examples
     --------

@@ -210,7 +210,7 @@ def test_un_mensaje_que_no_es_lectura_no_detiene_a_los_demas(
     entorno: Settings, variables: dict[str, str], lecturas: Lecturas, tmp_path: Path
 ) -> None:
     """Poison among readings: to the dead letters with its reason; everything else is stored."""
-    from confluent_kafka import Consumer, Producer
+    from confluent_kafka import Consumer, Producer, TopicPartition
 
     _enviar(variables, escribir_csv(tmp_path / "a.csv", lecturas), len(lecturas))
     productor = Producer({"bootstrap.servers": entorno.kafka_broker})
@@ -229,7 +229,9 @@ def test_un_mensaje_que_no_es_lectura_no_detiene_a_los_demas(
             "auto.offset.reset": "earliest",
         }
     )
-    muertas.subscribe([entorno.kafka_topic_dlq])
+    # Without joining a group, which takes the broker half a minute.
+    dlq = muertas.list_topics(entorno.kafka_topic_dlq, 30).topics[entorno.kafka_topic_dlq]
+    muertas.assign([TopicPartition(entorno.kafka_topic_dlq, p, 0) for p in dlq.partitions])
     leidas: dict[bytes, str] = {}
     try:
 

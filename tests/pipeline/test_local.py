@@ -35,6 +35,12 @@ pytestmark = [
 ]
 
 PLAZO_S = 60.0
+CON_Y_SIN_MLFLOW = pytest.mark.parametrize(
+    ("opciones", "cuantas"),
+    [(["--sin-mlflow"], 11), pytest.param([], 12, marks=pytest.mark.lenta)],
+    ids=["sin MLflow", "con MLflow"],
+)
+"""The command's options, and how many variables it prints; MLflow's start takes ten seconds."""
 
 
 def esperar(condicion: Callable[[], bool], plazo_s: float = PLAZO_S) -> bool:
@@ -196,22 +202,25 @@ def test_restart_on_the_same_data_with_the_ports_taken(tmp_path: Path) -> None:
         assert mongo(variables)[variables["MONGO_DB"]].t.count_documents({}) == 1
 
 
+@CON_Y_SIN_MLFLOW
 def test_command_prints_variables_and_ends_cleanly_on_ctrl_c(
-    orden: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    orden: Callable[..., subprocess.Popen[str]], tmp_path: Path, opciones: list[str], cuantas: int
 ) -> None:
     """The command gives KEY=VALUE on standard output only; Ctrl-C, even twice, ends it with 0.
 
     Meanwhile a second instance on its folder is refused in one Spanish line, and harms nothing.
     """
-    primera = orden()
-    variables = leer_variables(primera)
+    primera = orden(*opciones)
+    variables = leer_variables(primera, cuantas)
     archivo = tmp_path / "datos" / "servicios.env"
     assert esperar(archivo.exists)
     assert variables == dict(linea.split("=", 1) for linea in archivo.read_text().splitlines())
     assert consultar(variables, "SELECT 1") == [(1,)]
-    uri = variables["MLFLOW_TRACKING_URI"]
-    with urllib.request.urlopen(f"{uri}/health", timeout=PLAZO_S) as respuesta:
-        assert respuesta.status == 200
+    uri = variables.get("MLFLOW_TRACKING_URI")
+    assert (uri is None) == bool(opciones)
+    if uri is not None:
+        with urllib.request.urlopen(f"{uri}/health", timeout=PLAZO_S) as respuesta:
+            assert respuesta.status == 200
 
     segunda = orden()
     salida, error = segunda.communicate(timeout=PLAZO_S)
@@ -221,13 +230,13 @@ def test_command_prints_variables_and_ends_cleanly_on_ctrl_c(
     assert consultar(variables, "SELECT 1") == [(1,)]
 
     pids = hijos(tmp_path / "datos")
-    assert len(pids) == 4
+    assert len(pids) == (3 if uri is None else 4)
     pids = con_descendencia(pids)
     primera.send_signal(signal.SIGINT)
     primera.send_signal(signal.SIGINT)
     salida, error = primera.communicate(timeout=PLAZO_S)
     assert (primera.returncode, salida) == (0, "")
-    assert f"  MLflow     {uri}" in error
+    assert uri is None or f"  MLflow     {uri}" in error
     assert "Kafka guarda sus mensajes solo en memoria" in error
     assert error.endswith("Servicios detenidos.\n")
     assert han_muerto(pids)
@@ -235,9 +244,7 @@ def test_command_prints_variables_and_ends_cleanly_on_ctrl_c(
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="solo Linux avisa al hijo")
-@pytest.mark.parametrize(
-    ("opciones", "cuantas"), [(["--sin-mlflow"], 11), pytest.param([], 12, marks=pytest.mark.lenta)]
-)
+@CON_Y_SIN_MLFLOW
 def test_sigkill_leaves_no_server_and_the_data_can_be_used_again(
     orden: Callable[..., subprocess.Popen[str]], tmp_path: Path, opciones: list[str], cuantas: int
 ) -> None:

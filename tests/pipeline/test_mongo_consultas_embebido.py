@@ -86,6 +86,18 @@ def test_lo_mismo_con_cada_filtro(ambas: Ambas, caso: str, con_archivo: bool) ->
     reparto = ambas(lambda c: c.summaries.distributions(filtro))
     assert reparto[0] == reparto[1]
     assert (reparto[0].total == 0) == (caso == "ninguna")
+    for descendente in (True, False):
+        por_score = ambas(
+            lambda c, descendente=descendente: list(
+                por_tramos(
+                    lambda cursor: c.lists.page(
+                        filtro, orden="score", descendente=descendente, limite=90, cursor=cursor
+                    )
+                )
+            )
+        )
+        assert por_score[0] == por_score[1]
+        assert sum(map(len, por_score[0])) == reparto[0].total
     desde, hasta = filtro.desde or HASTA - 30 * DIA, filtro.hasta or HASTA
     if desde < hasta:
         dias = ambas(lambda c: c.summaries.series(desde, hasta, "dia", filtro))
@@ -128,6 +140,8 @@ def test_lo_mismo_a_cualquier_hora(ambas: Ambas, hace: int) -> None:
         puestos = ambas(lambda c, orden=orden: c.ranking.first(50, ahora, orden))
         assert _casi(puestos[0]) == _casi(puestos[1])
         assert len(puestos[0]) == len(CLIENTES)
+    motivos = ambas(lambda c: c.ranking.reasons([*CLIENTES, "NADIE"], 5, ahora))
+    assert motivos[0] == motivos[1]
 
 
 @pytest.fixture
@@ -178,6 +192,7 @@ def test_lo_que_no_cabe_se_dice(iguales: Settings, monkeypatch: pytest.MonkeyPat
         lambda: consultas.summaries.series(AHORA - 20 * DIA, AHORA),
         lambda: consultas.summaries.incidents(FiltroAnomalias()),
         consultas.ranking.first,
+        lambda: consultas.lists.page(orden="score"),
     ):
         with pytest.raises(ConsultaInvalidaError, match=r"hay más de 15 .* menos días"):
             refusada()

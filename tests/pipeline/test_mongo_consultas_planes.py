@@ -128,7 +128,7 @@ def _plan(sonda: AnomaliasMongo, orden: dict[str, Any], filtro: dict[str, Any]) 
     return json.dumps(respuesta["queryPlanner"]["winningPlan"], default=str)
 
 
-SUMAS = ("resumen", "ranking", "incidentes", "distribuciones", "series")
+SUMAS = ("resumen", "ranking", "motivos", "por score", "incidentes", "distribuciones", "series")
 CASOS = [*((caso, True) for caso in SUMAS), *((caso, False) for caso in PREGUNTAS)]
 
 
@@ -207,4 +207,8 @@ def test_una_lectura_sirve_a_toda_la_pantalla(con_meses: Settings, oyente: Oyent
     consultas.forget()
     consultas.summaries.overview()
     assert len(oyente.ordenes) == 2 * una
+    # A customer's anomalies are few: one read of their own, however long ago they begin.
+    de_uno = FiltroAnomalias(UNO, desde=HASTA - 399 * DIA, hasta=HASTA)
+    consultas.summaries.distributions(de_uno)
+    assert len(oyente.ordenes) == 2 * una + 1
     consultas.close()

@@ -138,7 +138,8 @@ def test_el_ranking(anomalias: MongoQueries, documentos: list[Documento], orden:
     assert anomalias.ranking.first(3, orden=orden) == puestos[:3]
 
 
-def test_los_motivos_son_de_las_anomalias_mas_graves(entorno: Settings) -> None:
+@pytest.mark.parametrize("embebido", [True, False])
+def test_los_motivos_son_de_las_anomalias_mas_graves(entorno: Settings, embebido: bool) -> None:
     """The loudest firing detector of the gravest anomaly speaks first; each detector once."""
 
     def dice(detector: str, score: float | None, dispara: bool, frase: str) -> Explicacion:
@@ -161,7 +162,7 @@ def test_los_motivos_son_de_las_anomalias_mas_graves(entorno: Settings) -> None:
     sonda = AnomaliasMongo(entorno)
     sonda.store.save(*lote, ex, lote[1].severidad < 0, hora)
     sonda.poner_estado(claves[1], "descartada")
-    consultas = MongoQueries(entorno, reloj=lambda: AHORA)
+    consultas = MongoQueries(entorno, reloj=lambda: AHORA, embebido=embebido)
     assert consultas.ranking.reasons(["A", "B", "X"], 2) == {
         "A": ["planta 1", "caída"],
         "B": ["raro"],

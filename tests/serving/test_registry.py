@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import forks
 import numpy as np
 import pytest
 from apoyo_paquete import (
@@ -102,9 +103,10 @@ numpy.save("scores.npy", modelo.predict(x[x.columns[::-1]]))
 assert modelo.metadata.signature.inputs.input_names() == {list(RASGOS)!r}
 assert len(modelo.input_example) == 5
 """
-    raiz = Path(__file__).resolve().parents[2]
-    entorno = os.environ | {"PYTHONPATH": str(raiz), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    subprocess.run([sys.executable, "-c", programa], check=True, cwd=tmp_path, env=entorno)
+    hecho = forks.run(
+        os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}, "-c", programa, cwd=tmp_path
+    )
+    assert hecho.returncode == 0, hecho.stderr
     np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), modelo().bosque.scores(x))
 
 

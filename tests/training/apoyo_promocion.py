@@ -29,7 +29,7 @@ from training.holdout import EVALUACION, Conjunto
 
 CORTE = 490_000
 PASADO_HORAS, JUZGADAS_HORAS = 28 * 24, 7 * 24
-LIMPIOS, ATACADOS = 8, 4
+LIMPIOS, ATACADOS = 4, 2
 
 
 @lru_cache(maxsize=4)

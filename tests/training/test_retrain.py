@@ -76,6 +76,11 @@ def parada() -> Parada:
     return Parada()
 
 
+def pequena(settings: Settings) -> int:
+    """Register what a training would, of which what it is worth is soon known."""
+    return registrar(settings, 1.0)
+
+
 def historial(settings: Settings) -> list[dict[str, Any]]:
     """Return what is written down, the newest first."""
     with closing(ModelosMongo(settings)) as modelos:
@@ -113,7 +118,7 @@ def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada, entrenada:
 
     dentro_de_31_dias = datetime.now(UTC) + timedelta(days=31)
     tercera = retrain(
-        con_historia, parada, politica=NINGUNA, ahora=dentro_de_31_dias, entrenar=entrenada
+        con_historia, parada, politica=NINGUNA, ahora=dentro_de_31_dias, entrenar=pequena
     )
     assert tercera is not None
     assert tercera.resultado == RECHAZADO
@@ -183,34 +188,30 @@ def test_la_deriva_en_rojo_reentrena(
     with closing(PostgresStore(con_historia)) as almacen:
         # With the old verdicts: everybody under suspicion would leave nobody to learn from.
         almacen.save(distintas.elegir(semana), crudos.veredictos.elegir(semana))
-    ejecucion = retrain(con_historia, parada, politica=NINGUNA, entrenar=entrenada)
+    ejecucion = retrain(con_historia, parada, politica=NINGUNA, entrenar=pequena)
     assert ejecucion is not None
     assert ejecucion.semaforo == "rojo"
     assert ejecucion.motivo.startswith("deriva en rojo: ")
     assert ejecucion.resultado == RECHAZADO
 
 
-def test_forzar_entrena_pero_no_promueve(
-    con_historia: Settings, parada: Parada, entrenada: Entrenar
-) -> None:
+def test_forzar_entrena_pero_no_promueve(con_historia: Settings, parada: Parada) -> None:
     """--forzar is a reason to train; the gate decides, also against a champion set by hand."""
     a_mano(con_historia, version := registrar(con_historia, 1.0))
-    ejecucion = retrain(con_historia, parada, forzar=True, politica=NINGUNA, entrenar=entrenada)
+    ejecucion = retrain(con_historia, parada, forzar=True, politica=NINGUNA, entrenar=pequena)
     assert ejecucion is not None
     assert ejecucion.motivo.startswith("se pide con --forzar")
     assert ejecucion.resultado == RECHAZADO
     assert Registro(con_historia).version_of(CAMPEON) == version
 
 
-def test_tras_un_rechazo_se_espera(
-    con_historia: Settings, parada: Parada, entrenada: Entrenar
-) -> None:
+def test_tras_un_rechazo_se_espera(con_historia: Settings, parada: Parada) -> None:
     """What was refused is not trained again the next night, but is when some days have passed."""
     registro = Registro(con_historia)
     viejo = registrar(con_historia, 1.0)
     a_mano(con_historia, viejo)
     dia_31 = datetime.now(UTC) + timedelta(days=31)
-    rechazada = retrain(con_historia, parada, politica=NINGUNA, ahora=dia_31, entrenar=entrenada)
+    rechazada = retrain(con_historia, parada, politica=NINGUNA, ahora=dia_31, entrenar=pequena)
     assert rechazada is not None
     assert rechazada.resultado == RECHAZADO
     cuantas = len(registro.versions())
@@ -224,20 +225,18 @@ def test_tras_un_rechazo_se_espera(
     assert len(registro.versions()) == cuantas
     semana = timedelta(days=7)
     luego = retrain(
-        con_historia, parada, politica=CUALQUIERA, ahora=dia_31 + semana, entrenar=entrenada
+        con_historia, parada, politica=CUALQUIERA, ahora=dia_31 + semana, entrenar=pequena
     )
     assert luego is not None
     assert luego.resultado == PROMOVIDO
 
 
-def test_un_campeon_danado_se_sustituye(
-    con_historia: Settings, parada: Parada, entrenada: Entrenar
-) -> None:
+def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: Parada) -> None:
     """A champion that cannot be loaded is a reason to train; the rules alone stand in for it."""
     roto = registrar(con_historia, 1.0)
     a_mano(con_historia, roto)
     estropear(con_historia, roto)
-    ejecucion = retrain(con_historia, parada, politica=CUALQUIERA, entrenar=entrenada)
+    ejecucion = retrain(con_historia, parada, politica=CUALQUIERA, entrenar=pequena)
     assert ejecucion is not None
     assert ejecucion.resultado == PROMOVIDO
     nombrado = f"campeón (versión {roto}): «bosque.npz» está dañado"
@@ -322,6 +321,21 @@ def en_marcha(settings: Settings) -> bool:
     return bool(cuantos)
 
 
+def test_mientras_otro_reentrena_no_se_hace_nada(
+    vacio: Settings, lanzar: Callable[..., Fork]
+) -> None:
+    """While somebody has the lock a run says so in one line, does nothing, and ends with 0."""
+    with exclusive(vacio, CERROJO_DE_REENTRENAR) as nuestro:
+        assert nuestro
+        proceso = lanzar("--forzar")
+        dicho = proceso.communicate(timeout=PLAZO_S)
+    assert (proceso.returncode, *dicho) == (
+        0, "otro reentrenamiento está en marcha; este no hace nada\n", "",
+    )  # fmt: skip
+    assert historial(vacio) == []
+
+
+@pytest.mark.lenta
 def test_dos_a_la_vez_no_chocan(con_historia: Settings, lanzar: Callable[..., Fork]) -> None:
     """While one run is under way a second says so in one line, does nothing, and ends with 0."""
     primero = lanzar()

@@ -78,9 +78,9 @@ class MongoQueries:
             return embedded if es_embebido else pipelines
 
         margen = timedelta(seconds=margen_s)
-        self.lists = MongoAnomalyLists(self._lector, self._recuerdo, reloj, margen)
+        self.lists = MongoAnomalyLists(self._lector, sums, self._recuerdo, reloj, margen)
         self.summaries = MongoAnomalySummaries(self._lector, sums, self._recuerdo, reloj)
-        self.ranking = MongoRanking(self._lector, sums, self._recuerdo, reloj)
+        self.ranking = MongoRanking(self._lector.presenta, sums, self._recuerdo, reloj)
         self.months = MongoMonths(self._lector, self._recuerdo)
 
     def ensure_indexes(self) -> None:

@@ -8,17 +8,20 @@ other days, or of a customer, are read by themselves.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import fsum
+from operator import gt, lt, ne
 from typing import Any
 
 from pymongo import DESCENDING
 
 from pipeline.stores.anomaly_records import FiltroAnomalias
 from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, CONFIRMADA
-from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION, GRAVES, between, match
+from pipeline.stores.mongo.chunks import find_ids
+from pipeline.stores.mongo.query_documents import SIN_LO_LARGO
+from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION, between, both, match
 from pipeline.stores.mongo.query_sums import (
     CRITICA,
     DE_INCIDENTE,
@@ -27,8 +30,12 @@ from pipeline.stores.mongo.query_sums import (
     SEMANA,
     SEMIVIDA,
     AnomalySums,
+    Explicado,
     Lugar,
+    Puesto,
     SumaSemana,
+    place_of,
+    score_order,
     split,
 )
 from pipeline.stores.mongo.reader import Documento, MongoReader
@@ -128,6 +135,40 @@ class EmbeddedSums(AnomalySums):
         suyas = _by_customer(self._docs(filtro))
         return [_customer(cliente, suyas[cliente], hora) for cliente in sorted(suyas)]
 
+    def gravest(
+        self, filtro: FiltroAnomalias, clientes: Sequence[str], cuantas: int
+    ) -> dict[str, list[Explicado]]:
+        """Return the explanations of customers' gravest anomalies (``AnomalySums.gravest``)."""
+        suyas = _by_customer(self._docs(filtro))
+        ids: dict[str, list[Any]] = {}
+        for cliente in clientes:
+            de_tipos: dict[tuple[str, ...], Any] = {}
+            for doc in sorted(suyas.get(cliente, ()), key=_gravity, reverse=True):
+                de_tipos.setdefault(tuple(doc["tipos_anomalia"]), doc["_id"])
+            ids[cliente] = list(de_tipos.values())[:cuantas]
+        todas = [uno for suyos in ids.values() for uno in suyos]
+        with self._lector.taken():
+            docs = find_ids(self._lector.base[ANOMALIAS], todas, {"explicacion": 1})
+            dicho = {doc["_id"]: doc["explicacion"] for doc in docs}
+        return {
+            cliente: [dicho[uno] for uno in suyos if uno in dicho] for cliente, suyos in ids.items()
+        }
+
+    def by_score(
+        self, filtro: FiltroAnomalias, descendente: bool, tras: Puesto | None, limite: int
+    ) -> list[tuple[Documento, bool]]:
+        """Return the first anomalies after a place (``AnomalySums.by_score``)."""
+        puestos = sorted(score_order(*place_of(doc), descendente) for doc in self._docs(filtro))
+        if tras is not None:
+            puestos = [uno for uno in puestos if uno > score_order(*tras, descendente)]
+        ids = [uno for *_, uno in puestos[:limite]]
+        with self._lector.taken():
+            filas = both(
+                lambda nombre: find_ids(self._lector.base[nombre], ids, SIN_LO_LARGO),
+                filtro.con_archivo,
+            )
+        return sorted(filas, key=lambda fila: ids.index(fila[0]["_id"]))
+
     def _docs(self, filtro: FiltroAnomalias) -> list[Documento]:
         """Return the anomalies that a filter with both ends lets through, by time."""
         condiciones = match(filtro)
@@ -138,7 +179,8 @@ class EmbeddedSums(AnomalySums):
         if filtro.propietario_id is None:
             docs = self._shared(desde, hasta, filtro.con_archivo)
         if docs is not None:
-            return [doc for doc in docs if desde <= doc[CONSUMO] < hasta and _fits(filtro, doc)]
+            checks = list(_checks(condiciones))
+            return [doc for doc in docs if all(check(doc[campo]) for campo, check in checks)]
         # Of a customer, or what may fit by itself though all that lies around it does not.
         if filtro.propietario_id is not None or hasta - desde <= MITAD:
             docs = self._read(condiciones, desde, hasta, filtro.con_archivo)
@@ -165,11 +207,13 @@ class EmbeddedSums(AnomalySums):
         """Return the anomalies between two instants, by time; None = too many."""
         hay: dict[Any, Documento] = {}
         orden, limite = [(CONSUMO, DESCENDING)], ANOMALIAS_MAXIMAS + 1
+        # A customer's are few, and have an index of their own.
+        tramo = hasta - desde if "propietario_id" in condiciones else TRAMO
         for nombre in (ANOMALIAS, ARCHIVO) if con_archivo else (ANOMALIAS,):
             # What lies ahead of now, next to nothing, goes with the latest stretch.
             arriba, corte = hasta, min(hasta, self._reloj())
             while arriba > desde:
-                abajo = max(desde, corte - TRAMO)
+                abajo = max(desde, corte - tramo)
                 pedidas = {**condiciones, CONSUMO: between(abajo, arriba)}
                 for doc in self._lector.find(nombre, pedidas, _CAMPOS, orden, limite):
                     # One that is just being moved is in both: the live one counts.
@@ -185,14 +229,23 @@ def _midnight(momento: datetime) -> datetime:
     return momento.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _fits(filtro: FiltroAnomalias, doc: Documento) -> bool:
-    """Return whether an anomaly is of a filter's severidades, estados and types (``match``)."""
-    severidades = filtro.severidades or GRAVES
-    return (
-        doc["severidad"] in severidades
-        and (not filtro.estados or doc["estado"] in filtro.estados)
-        and (not filtro.tipos or not set(filtro.tipos).isdisjoint(doc["tipos_anomalia"]))
-    )
+def _checks(condiciones: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Any], bool]]]:
+    """Yield the fields that the conditions of ``match`` are about, and what each has to meet."""
+    for campo, condicion in condiciones.items():
+        dichas = condicion if isinstance(condicion, dict) else {"$in": [condicion]}
+        for operador, dado in dichas.items():
+            if operador == "$in":
+                yield campo, partial(_has_any, frozenset(dado))
+            else:
+                yield campo, partial(_AL_REVES[operador], dado)
+
+
+_AL_REVES = {"$gt": lt, "$lt": gt, "$ne": ne}
+"""With the condition's value first."""
+
+
+def _has_any(dados: frozenset[Any], valor: Any) -> bool:
+    return not dados.isdisjoint(valor if isinstance(valor, list) else (valor,))
 
 
 def _by_customer(docs: Sequence[Documento]) -> dict[str, list[Documento]]:
@@ -206,6 +259,10 @@ def _over(doc: Documento) -> float:
     """Return what an anomaly used above the expected, kWh; 0 where nothing was expected."""
     esperado = doc["consumo_esperado_kwh"]
     return 0.0 if esperado is None else float(doc["consumo_kwh"] - esperado)
+
+
+def _gravity(doc: Documento) -> tuple[float, datetime]:
+    return doc["score_anomalia"], doc[CONSUMO]
 
 
 def _evidence(doc: Documento, hora: datetime) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from detection.domain import SEVERIDADES
 from pipeline.stores.anomaly_records import FiltroAnomalias
-from pipeline.stores.mongo.anomalies import ABIERTA, ARCHIVO, CONFIRMADA, DESCARTADA
+from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, ARCHIVO, CONFIRMADA, DESCARTADA
+from pipeline.stores.mongo.reader import Documento
 from pipeline.stores.query_limits import (
     check_id,
     check_instant,
@@ -103,6 +104,20 @@ def source(
         {"$group": {"_id": "$_id", "primera": {"$first": "$$ROOT"}}},
         {"$replaceWith": "$primera"},
     ]
+
+
+def both(
+    read: Callable[[str], Iterable[Documento]], con_archivo: bool
+) -> list[tuple[Documento, bool]]:
+    """Return what each collection gives, with whether it is archived.
+
+    The live one first: what is moved meanwhile is then in one of them at least, and where it is in
+    both the live one counts.
+    """
+    vivas = {doc["_id"]: (doc, False) for doc in read(ANOMALIAS)}
+    if not con_archivo:
+        return list(vivas.values())
+    return list(({doc["_id"]: (doc, True) for doc in read(ARCHIVO)} | vivas).values())
 
 
 def _check(filtro: FiltroAnomalias) -> None:

@@ -30,9 +30,11 @@ from pipeline.stores.mongo.query_filter import (
     DETECCION,
     UN_INSTANTE,
     between,
+    both,
     bounded,
     match,
 )
+from pipeline.stores.mongo.query_sums import AnomalySums
 from pipeline.stores.mongo.reader import Documento, MongoReader
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
@@ -73,19 +75,21 @@ _TODAS_Y_NORMALES = FiltroAnomalias(severidades=tuple(map(str, SEVERIDADES)))
 class MongoAnomalyLists:
     """What is asked of anomalies one by one.
 
-    ``reloj``: the time, aware. ``margen``: anomalies younger than this are not yet given by
-    ``new``: a batch is stored in less.
+    ``sums``: gives who adds anomalies up. ``reloj``: the time, aware. ``margen``: anomalies younger
+    than this are not yet given by ``new``: a batch is stored in less.
     """
 
     def __init__(
         self,
         lector: MongoReader,
+        sums: Callable[[], AnomalySums],
         recuerdo: AnswerCache,
         reloj: Callable[[], datetime],
         margen: timedelta,
     ) -> None:
         self._lector = lector
         self._presenta = lector.presenta
+        self._sums = sums
         self._recuerdo = recuerdo
         self._reloj = reloj
         self._margen = margen
@@ -126,18 +130,11 @@ class MongoAnomalyLists:
         self, filtro: FiltroAnomalias, descendente: bool, limite: int, cursor: str | None
     ) -> Pagina[Anomalia]:
         lista = "score-" if descendente else "score+"
-        condiciones = match(bounded(filtro, self._reloj()))
+        tras = None
         if cursor is not None:
             tras = decode_cursor(lista, cursor, float, datetime, parse_id)
-            condiciones["$or"] = _after(tras, descendente)
-        sentido = DESCENDING if descendente else ASCENDING
-        orden = [("score_anomalia", sentido), (CONSUMO, DESCENDING), ("_id", ASCENDING)]
-        filas = self._both(
-            lambda nombre: self._lector.find(nombre, condiciones, SIN_LO_LARGO, orden, limite + 1),
-            filtro.con_archivo,
-        )
-        filas.sort(key=lambda fila: (-fila[0][CONSUMO].timestamp(), fila[0]["_id"]))
-        filas.sort(key=lambda fila: fila[0]["score_anomalia"], reverse=descendente)
+        pedido = bounded(filtro, self._reloj())
+        filas = self._sums().by_score(pedido, descendente, tras, limite + 1)
         return self._page(
             filas,
             limite,
@@ -194,23 +191,9 @@ class MongoAnomalyLists:
                 todos += docs
             return todos
 
-        hay = self._both(read, filtro.con_archivo)
+        hay = both(read, filtro.con_archivo)
         hay.sort(key=lambda fila: (fila[0][campo], fila[0]["_id"]), reverse=descendente)
         return hay[:limite]
-
-    @staticmethod
-    def _both(
-        read: Callable[[str], list[Documento]], con_archivo: bool
-    ) -> list[tuple[Documento, bool]]:
-        """Return what both collections give, each with whether it is archived.
-
-        The live one first: what is moved meanwhile is then in one of them at least, and where it
-        is in both the live one counts.
-        """
-        vivas = {doc["_id"]: (doc, False) for doc in read(ANOMALIAS)}
-        if not con_archivo:
-            return list(vivas.values())
-        return list(({doc["_id"]: (doc, True) for doc in read(ARCHIVO)} | vivas).values())
 
     def one(self, id: str) -> AnomaliaDetalle | None:
         """Return an anomaly with all that was said of it (``AnomalyListQueries.one``)."""
@@ -309,16 +292,6 @@ def _windows(
             yield {campo: between(desde, corte)}
             desde = corte
         ancho *= _CRECE
-
-
-def _after(posicion: tuple[Any, ...], descendente: bool) -> list[dict[str, Any]]:
-    """Return the alternatives of what comes after a position by score, instant and id."""
-    score, momento, uno = posicion
-    return [
-        {"score_anomalia": {"$lt" if descendente else "$gt": score}},
-        {"score_anomalia": score, CONSUMO: {"$lt": momento}},
-        {"score_anomalia": score, CONSUMO: momento, "_id": {"$gt": uno}},
-    ]
 
 
 def _position(lista: str, cursor: str) -> tuple[datetime, ObjectId]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import numpy as np
-from pymongo import DESCENDING
 
 from detection.blend.suspicion import probability
 from detection.params import DIAS_VENTANA
 from pipeline.stores.anomaly_records import ClienteRanking, FiltroAnomalias
-from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, CONFIRMADA
-from pipeline.stores.mongo.query_filter import CONSUMO, match
+from pipeline.stores.mongo.anomalies import ABIERTA, CONFIRMADA
 from pipeline.stores.mongo.query_sums import AnomalySums
-from pipeline.stores.mongo.reader import Documento, MongoReader
+from pipeline.stores.mongo.reader import Documento
 from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import check_ids, check_limit, check_words
@@ -41,12 +39,12 @@ class MongoRanking:
 
     def __init__(
         self,
-        lector: MongoReader,
+        presenta: Presentacion,
         sums: Callable[[], AnomalySums],
         recuerdo: AnswerCache,
         reloj: Callable[[], datetime],
     ) -> None:
-        self._lector = lector
+        self._presenta = presenta
         self._sums = sums
         self._recuerdo = recuerdo
         self._reloj = reloj
@@ -61,7 +59,7 @@ class MongoRanking:
         todos = self._recuerdo.get(("ranking", hora), partial(self._load, hora))
         # Of those that are equal the first by name: they are in that order.
         primeros = sorted(todos, key=_CLAVES[orden], reverse=True)[:limite]
-        return [_ranked(i, fila, self._lector.presenta) for i, fila in enumerate(primeros, 1)]
+        return [_ranked(i, fila, self._presenta) for i, fila in enumerate(primeros, 1)]
 
     def reasons(
         self,
@@ -94,23 +92,8 @@ class MongoRanking:
 
     def _load_reasons(self, clientes: Sequence[str], hora: datetime) -> dict[str, list[str]]:
         """Return what the loudest detector says of each customer's gravest anomalies."""
-        condiciones = {"propietario_id": {"$in": list(clientes)}, **match(_current(hora))}
-        orden = {"$sort": {"score_anomalia": DESCENDING, CONSUMO: DESCENDING}}
-        # Of those of the same types the gravest.
-        grupo = {
-            "_id": {"cliente": "$propietario_id", "tipos": "$tipos_anomalia"},
-            "score": {"$first": "$score_anomalia"},
-            "momento": {"$first": f"${CONSUMO}"},
-            "explicacion": {"$first": "$explicacion"},
-        }
-        filas = self._lector.aggregate(
-            ANOMALIAS, [{"$match": condiciones}, orden, {"$group": grupo}]
-        )
-        filas.sort(key=lambda fila: (fila["score"], fila["momento"]), reverse=True)
-        suyas: dict[str, list[Documento]] = defaultdict(list)
-        for fila in filas:
-            suyas[fila["_id"]["cliente"]].append(fila)
-        return {cliente: _sentences(suyas[cliente][:MOTIVOS_MAXIMOS]) for cliente in clientes}
+        graves = self._sums().gravest(_current(hora), clientes, MOTIVOS_MAXIMOS)
+        return {cliente: _sentences(graves.get(cliente, ())) for cliente in clientes}
 
 
 def _current(hora: datetime) -> FiltroAnomalias:
@@ -143,11 +126,10 @@ def _ranked(puesto: int, fila: Documento, presenta: Presentacion) -> ClienteRank
     )
 
 
-def _sentences(anomalias: Sequence[Mapping[str, Any]]) -> list[str]:
+def _sentences(explicaciones: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
     """Return what the loudest detector says of each anomaly, of each detector the first."""
     frases: dict[str, str] = {}
-    for una in anomalias:
-        if una["explicacion"]:
-            mejor = max(una["explicacion"], key=lambda e: (e["dispara"], e["score"] or 0.0))
-            frases.setdefault(mejor["detector"], mejor["frase"])
+    for explicacion in filter(None, explicaciones):
+        mejor = max(explicacion, key=lambda e: (e["dispara"], e["score"] or 0.0))
+        frases.setdefault(mejor["detector"], mejor["frase"])
     return list(frases.values())

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
 
 from detection.domain import SEVERIDADES
@@ -19,11 +20,13 @@ from detection.params import Params
 from pipeline.stores.anomaly_records import FiltroAnomalias
 from pipeline.stores.mongo.anomalies import ANOMALIAS, CONFIRMADA
 from pipeline.stores.mongo.chunks import TRAMO_IDS
+from pipeline.stores.mongo.query_documents import SIN_LO_LARGO
 from pipeline.stores.mongo.query_filter import (
     CONSUMO,
     DETECCION,
     UN_INSTANTE,
     Etapas,
+    both,
     match,
     source,
 )
@@ -46,6 +49,10 @@ DE_INCIDENTE = (
 CARAS = ("severidad", "estado", "tipo", "hora", "dia")
 """What anomalies are counted by: "hora" is the local hour, "dia" the ISO weekday, 1 to 7."""
 
+Explicado = Sequence[Mapping[str, Any]]
+"""What each detector says of an anomaly, as it is stored."""
+Puesto = tuple[float, datetime, ObjectId]
+"""Score, instant and id of an anomaly."""
 Lugar = tuple[datetime, str]
 """First hour and customer of an incident: the newest comes first, of one hour by name."""
 
@@ -216,6 +223,58 @@ class AnomalySums:
                 {"$sort": {"_id": ASCENDING}},
             ]
         )
+
+    def gravest(
+        self, filtro: FiltroAnomalias, clientes: Sequence[str], cuantas: int
+    ) -> dict[str, list[Explicado]]:
+        """Return the explanations of customers' gravest anomalies, one of each set of types."""
+        condiciones = {"propietario_id": {"$in": list(clientes)}, **match(filtro)}
+        orden = {"$sort": {"score_anomalia": DESCENDING, CONSUMO: DESCENDING}}
+        grupo = {
+            "_id": {"cliente": "$propietario_id", "tipos": "$tipos_anomalia"},
+            "score": {"$first": "$score_anomalia"},
+            "momento": {"$first": f"${CONSUMO}"},
+            "explicacion": {"$first": "$explicacion"},
+        }
+        filas = self._sums([{"$match": condiciones}, orden, {"$group": grupo}])
+        filas.sort(key=lambda fila: (fila["score"], fila["momento"]), reverse=True)
+        suyas: dict[str, list[Explicado]] = defaultdict(list)
+        for fila in filas:
+            suyas[fila["_id"]["cliente"]].append(fila["explicacion"])
+        return {cliente: explicaciones[:cuantas] for cliente, explicaciones in suyas.items()}
+
+    def by_score(
+        self, filtro: FiltroAnomalias, descendente: bool, tras: Puesto | None, limite: int
+    ) -> list[tuple[Documento, bool]]:
+        """Return the first anomalies after a place, each with whether it is archived."""
+        condiciones = match(filtro)
+        if tras is not None:
+            score, momento, uno = tras
+            condiciones["$or"] = [
+                {"score_anomalia": {"$lt" if descendente else "$gt": score}},
+                {"score_anomalia": score, CONSUMO: {"$lt": momento}},
+                {"score_anomalia": score, CONSUMO: momento, "_id": {"$gt": uno}},
+            ]
+        sentido = DESCENDING if descendente else ASCENDING
+        orden = [("score_anomalia", sentido), (CONSUMO, DESCENDING), ("_id", ASCENDING)]
+        filas = both(
+            lambda nombre: self._lector.find(nombre, condiciones, SIN_LO_LARGO, orden, limite),
+            filtro.con_archivo,
+        )
+        filas.sort(key=lambda fila: score_order(*place_of(fila[0]), descendente))
+        return filas[:limite]
+
+
+def place_of(doc: Documento) -> Puesto:
+    """Return an anomaly's place in a list by score."""
+    return doc["score_anomalia"], doc[CONSUMO], doc["_id"]
+
+
+def score_order(
+    score: float, momento: datetime, uno: ObjectId, descendente: bool
+) -> tuple[float, float, ObjectId]:
+    """Return what puts places by score, of the same score the latest first."""
+    return -score if descendente else score, -momento.timestamp(), uno
 
 
 def split(docs: Sequence[Documento], hueco_horas: int) -> list[list[Documento]]:

@@ -23,7 +23,6 @@ LIMITE_SUMAS_MS = 15_000
 """Longest question to the server, ms: a list, and what is added up of a month of anomalies."""
 
 Documento = dict[str, Any]
-OrdenDeLista = Sequence[tuple[str, int]]
 
 
 class MongoReader:
@@ -73,7 +72,7 @@ class MongoReader:
         coleccion: str,
         condiciones: Mapping[str, Any],
         campos: Mapping[str, Any] | None,
-        orden: OrdenDeLista,
+        orden: Sequence[tuple[str, int]],
         limite: int,
     ) -> list[Documento]:
         """Return the first documents in an order."""
