@@ -1,1 +1,1 @@
-"""Readers of files with readings: CSV, Parquet and, over time, the utilities' own formats."""
+"""One reader of meter files of any layout: a table by its profile, the rest by a reader in code."""
