@@ -46,21 +46,11 @@ FILAS_DICHAS = 5
 
 @dataclass(frozen=True, slots=True)
 class RejectedRows:
-    """Rows that are no readings, for one reason.
+    """Rows that are no readings, for one reason."""
 
-    Parameters
-    ----------
-    motivo : str
-        In Spanish.
-    filas : list of int
-        As an editor counts them, rising.
-    ejemplo : str
-        What is wrong with the first one.
-    """
-
-    motivo: str
-    filas: list[int]
-    ejemplo: str
+    motivo: str  # in Spanish
+    filas: list[int]  # as an editor counts them, rising
+    ejemplo: str  # what is wrong with the first one
 
     def __str__(self) -> str:
         """Return it as a Spanish clause.
@@ -77,31 +67,17 @@ class RejectedRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledReadings:
-    """Readings in the order of the log: by hour, then customer, then as they lay in the file.
+    """Readings in the order of the log: by hour, then customer, then as they lay in the file."""
 
-    Parameters
-    ----------
-    clientes : list of str (c,)
-        Sorted.
-    cliente : ndarray (n,), int32
-        Index into ``clientes``.
-    hora_utc : ndarray (n,), int64
-    consumo_kwh : ndarray (n,), float64
-    tipos : list of str
-        Kinds of attack; empty = the file has no labels.
-    tipo : ndarray (n,), int16 or None
-        Index into ``tipos`` of the attack on the reading, -1 = honest; None = no labels.
-    rechazos : tuple of RejectedRows
-        What was left out.
-    """
-
-    clientes: list[str]
-    cliente: NDArray[np.int32]
-    hora_utc: NDArray[np.int64]
-    consumo_kwh: NDArray[np.float64]
-    tipos: list[str]
+    clientes: list[str]  # (c,): sorted
+    cliente: NDArray[np.int32]  # (n,): index into ``clientes``
+    hora_utc: NDArray[np.int64]  # (n,)
+    consumo_kwh: NDArray[np.float64]  # (n,)
+    tipos: list[str]  # kinds of attack; empty = the file has no labels
+    # (n,), int16 or None: index into ``tipos`` of the attack on the reading, -1 = honest; None = no
+    # labels.
     tipo: NDArray[np.int16] | None
-    rechazos: tuple[RejectedRows, ...] = ()
+    rechazos: tuple[RejectedRows, ...] = ()  # what was left out
 
     def __len__(self) -> int:
         return int(self.hora_utc.size)
@@ -119,17 +95,8 @@ class LabelledReadings:
 def read_labelled_file(ruta: Path, zona: str, maximo_kwh: float) -> LabelledReadings:
     """Return the readings of a file.
 
-    Parameters
-    ----------
-    zona : str
-        IANA zone of times without offset.
-    maximo_kwh : float
-        Largest reading admitted, kWh.
-
-    Raises
-    ------
-    PermanentError
-        The file cannot be read, is no such table, or has no row that is a reading.
+    ``zona``: IANA zone of times without offset. ``maximo_kwh``: largest reading admitted, kWh.
+    ``PermanentError``: the file cannot be read, is no such table, or has no row that is a reading.
     """
     tabla, numeros, cortas = _read_table(ruta)
     criba = _Criba(numeros)
@@ -162,10 +129,7 @@ def read_labelled_file(ruta: Path, zona: str, maximo_kwh: float) -> LabelledRead
 class _Criba:
     """Which rows are readings, and why the others are not; of several reasons the first counts.
 
-    Parameters
-    ----------
-    numeros : ndarray (n,), int64
-        Of the rows, as an editor counts them.
+    ``numeros`` (n,): of the rows, as an editor counts them.
     """
 
     def __init__(self, numeros: NDArray[np.int64]) -> None:
@@ -397,10 +361,7 @@ def _hours(columna: Any, criba: _Criba, zona: str) -> tuple[NDArray[np.int64], N
 def parse_hour(texto: str, horas: HourParser, zona: str) -> tuple[int, bool]:
     """Return the absolute hour of an ISO 8601 text, and whether it may also be the next one.
 
-    Raises
-    ------
-    ValueError
-        It is no whole hour from 2000 on; the text says why.
+    ``ValueError``: it is no whole hour from 2000 on; the text says why.
 
     Examples
     --------
