@@ -30,10 +30,7 @@ def without_accents(texto: str) -> str:
 class AccentedPaths:
     """Gives paths the accents of the route that they mean.
 
-    Parameters
-    ----------
-    plantillas : iterable of str
-        The paths of all routes, as they are declared.
+    ``plantillas``: the paths of all routes, as they are declared.
 
     Examples
     --------

@@ -35,21 +35,11 @@ _DESAFIO = {"WWW-Authenticate": f'ApiKey header="{CABECERA_CLAVE}"'}
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A known key.
+    """A known key."""
 
-    Parameters
-    ----------
-    nombre : str
-        Whose it is.
-    rol : str
-        One of ``ROLES``.
-    huella : str
-        SHA-256 of the key, hex.
-    """
-
-    nombre: str
-    rol: str
-    huella: str
+    nombre: str  # whose it is
+    rol: str  # one of ``ROLES``
+    huella: str  # SHA-256 of the key, hex
 
     def puede(self, rol: str) -> bool:
         """Return whether it may do what a role may."""
@@ -102,10 +92,7 @@ def new_key(nombre: str, rol: str) -> tuple[str, str]:
 class RoleRequired:
     """A dependency that gives the key of a request, if it may do what a role may.
 
-    Parameters
-    ----------
-    rol : str
-        One of ``ROLES``.
+    ``rol``: one of ``ROLES``.
     """
 
     def __init__(self, rol: str) -> None:

@@ -273,10 +273,7 @@ def _add_middleware(app: FastAPI, recursos: Recursos) -> None:
 def check_exposure(settings: Settings, host: str, claves: KnownKeys) -> None:
     """Return if the API may listen at an address with the keys that there are; say what is open.
 
-    Raises
-    ------
-    ConfiguracionError
-        Others could reach it, and there is no key at all.
+    ``ConfiguracionError``: others could reach it, and there is no key at all.
     """
     if _is_loopback(host):
         return

@@ -43,16 +43,10 @@ HUELLA_VISIBLE = 8
 
 @dataclass(frozen=True, slots=True)
 class Recursos:
-    """Everything that an app holds while it runs.
-
-    Parameters
-    ----------
-    ahora : callable
-        The clock; an aware instant.
-    """
+    """Everything that an app holds while it runs."""
 
     settings: Settings
-    ahora: Callable[[], datetime]
+    ahora: Callable[[], datetime]  # the clock; an aware instant
     historico: HistoryQueries
     anomalias: AnomalyQueries
     veredictos: VeredictosMongo
@@ -158,10 +152,7 @@ class Auditor:
     def cambio(self, accion: str, objeto: str, detalle: Mapping[str, Any]) -> Iterator[int]:
         """Note a change that the block makes, and give the note's number; note a failure too.
 
-        Raises
-        ------
-        TransientError
-            It cannot be written down; the block has not run.
+        ``TransientError``: it cannot be written down; the block has not run.
         """
         numero = self.note(accion, objeto, detalle)
         try:

@@ -101,12 +101,7 @@ def respuestas(*estados: int, **textos: str) -> dict[int | str, dict[str, Any]]:
 
     Of 408 there is no request yet that its answer could name.
 
-    Parameters
-    ----------
-    estados : int
-        HTTP statuses.
-    textos : str
-        Another description of one, under ``e404`` for 404.
+    ``estados``: HTTP statuses. ``textos``: another description of one, under ``e404`` for 404.
     """
     return {
         estado: {

@@ -51,19 +51,11 @@ _COMPRESION = "zstd"
 
 @dataclass(frozen=True, slots=True)
 class FileColumn:
-    """A column of a file: a field of a model, or a field of a model in a field.
-
-    Parameters
-    ----------
-    camino : tuple of str
-        Attributes that lead to it.
-    tipo : type
-        str, bool, int, float, date, datetime or list.
-    """
+    """A column of a file: a field of a model, or a field of a model in a field."""
 
     nombre: str
-    camino: tuple[str, ...]
-    tipo: type
+    camino: tuple[str, ...]  # attributes that lead to it
+    tipo: type  # str, bool, int, float, date, datetime or list
 
     def value(self, fila: object) -> Any:
         """Return its value in a row; None where a model on the way to it is missing."""
@@ -276,10 +268,7 @@ class ListOutput:
     ) -> StreamingResponse:
         """Return a whole list as a file.
 
-        Raises
-        ------
-        Invalida
-            A page was asked for as well: a file is always the whole list.
+        ``Invalida``: a page was asked for as well: a file is always the whole list.
         """
         for parametro in ("limite", "cursor"):
             if parametro in self._pedidos:

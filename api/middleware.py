@@ -106,10 +106,7 @@ class AccessLog:
 class RequestLimit:
     """A sliding window of a minute, in this process's memory.
 
-    Parameters
-    ----------
-    por_minuto : int
-        Requests; 0 = no limit.
+    ``por_minuto``: requests; 0 = no limit.
     """
 
     def __init__(self, por_minuto: int) -> None:

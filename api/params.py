@@ -127,14 +127,9 @@ Hasta = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Intervalo:
-    """A span of time.
+    """A span of time."""
 
-    Parameters
-    ----------
-    desde, hasta : datetime
-        UTC; from the first on, up to the second without it.
-    """
-
+    # desde, hasta: UTC; from the first on, up to the second without it.
     desde: datetime
     hasta: datetime
 
@@ -148,17 +143,8 @@ def read_instante(
 ) -> datetime:
     """Return the instant, in UTC, that a parameter gives.
 
-    Parameters
-    ----------
-    campo : str
-        Its name, for the error.
-    fin_de_dia : bool
-        A date means the end of that local day, and not its beginning.
-
-    Raises
-    ------
-    Invalida
-        It is none, or not within the years of our readings.
+    ``campo``: its name, for the error. ``fin_de_dia``: a date means the end of that local day, and
+    not its beginning. ``Invalida``: it is none, or not within the years of our readings.
 
     Examples
     --------
@@ -201,12 +187,7 @@ def make_intervalo(
     What is missing is filled so that the same answer serves for an hour: up to the end of the
     current hour, from the local midnight ``dias`` before.
 
-    Parameters
-    ----------
-    dias : int
-        Days up to ``hasta`` where ``desde`` is missing.
-    maximo : int
-        Days that it may span.
+    ``dias``: days up to ``hasta`` where ``desde`` is missing. ``maximo``: days that it may span.
 
     Raises
     ------
@@ -232,10 +213,7 @@ def make_intervalo(
 class EntreFechas:
     """A dependency that gives the span of ``desde`` and ``hasta``.
 
-    Parameters
-    ----------
-    dias, maximo : int
-        See ``make_intervalo``.
+    ``dias``, ``maximo``: see ``make_intervalo``.
     """
 
     def __init__(self, dias: int, maximo: int) -> None:

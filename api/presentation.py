@@ -42,11 +42,8 @@ def responder(modelo: BaseModel) -> Response:
 def responder_filas(filas: Sequence[Mapping[str, Any]], siguiente: str | None = None) -> Response:
     """Return an answer with a page of many rows as JSON; the same bytes as its model's.
 
-    Parameters
-    ----------
-    filas : sequence of mapping
-        What the model of a row gives as ``row``: to make a thousand models takes longer than all
-        the rest of their answer.
+    ``filas``: what the model of a row gives as ``row``: to make a thousand models takes longer than
+    all the rest of their answer.
     """
     return Response(
         to_json({"elementos": filas, "siguiente": siguiente}),

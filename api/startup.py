@@ -19,10 +19,7 @@ DESPEDIDA_S = 5.0
 class StorePreparation:
     """Tries steps once, and those that failed again and again in a thread, until they work.
 
-    Parameters
-    ----------
-    pasos : mapping of str to callable
-        What makes each store ready, under its name; each may run twice.
+    ``pasos``: what makes each store ready, under its name; each may run twice.
     """
 
     def __init__(self, pasos: Mapping[str, Callable[[], object]]) -> None:
@@ -70,10 +67,7 @@ class StorePreparation:
 class WarmUp:
     """Runs steps one after the other in a thread; none of them is needed, so none is tried again.
 
-    Parameters
-    ----------
-    pasos : sequence of callable
-        What reads into memory what will be asked for.
+    ``pasos``: what reads into memory what will be asked for.
     """
 
     def __init__(self, pasos: Sequence[Callable[[], object]]) -> None:

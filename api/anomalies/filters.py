@@ -45,12 +45,8 @@ class FiltrosPedidos:
     def span(self, dias: int = MES_DIAS, maximo: int | None = None) -> Intervalo:
         """Return between which instants something is added up.
 
-        Parameters
-        ----------
-        dias : int
-            Days where ``desde`` is missing.
-        maximo : int or None
-            Days that it may span; None = as many as can be added up.
+        ``dias``: days where ``desde`` is missing. ``maximo``: days that it may span; None = as many
+        as can be added up.
         """
         if maximo is None:
             maximo = DIAS_TODOS if self.filtro.propietario_id is None else DIAS_CLIENTE
@@ -67,11 +63,8 @@ class FiltrosPedidos:
     def of_list(self, archivadas: bool, *, por_score: bool) -> FiltroAnomalias:
         """Return the filter of a list, which has limits of time only where some are given.
 
-        Parameters
-        ----------
-        por_score : bool
-            It is sorted by score: in memory, so that limits are needed, the last 30 days if not
-            given.
+        ``por_score``: it is sorted by score: in memory, so that limits are needed, the last 30 days
+        if not given.
         """
         if por_score:
             return self.within(self.span(), archivadas)

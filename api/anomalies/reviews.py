@@ -54,10 +54,7 @@ _NADA_QUE_DESHACER = "no queda nada que deshacer: ya está deshecho, o se han ju
 class Juez:
     """Gives verdicts and takes them back: one at a time, written down before they take effect.
 
-    Parameters
-    ----------
-    clave : Clave
-        Of whoever judges.
+    ``clave``: of whoever judges.
     """
 
     def __init__(self, recursos: Todo, auditor: AuditorDep, clave: Analista, ahora: Ahora) -> None:
@@ -72,10 +69,7 @@ class Juez:
     ) -> tuple[int, CambiosVeredicto]:  # fmt: skip
         """Give a verdict and return its row of the audit and what it did.
 
-        Raises
-        ------
-        HTTPException
-            404 or 409: it did nothing at all.
+        ``HTTPException``: 404 or 409: it did nothing at all.
         """
         with self._recursos.auditoria.turn():
             hay = self._recursos.veredictos.look(ids)
@@ -102,10 +96,8 @@ class Juez:
     def undo(self, deshecha: int) -> tuple[int, CambiosVeredicto]:
         """Put back what a verdict changed and return the audit's row and what was put back.
 
-        Raises
-        ------
-        HTTPException
-            404: there is no such verdict; 409: all of it has been judged again since.
+        ``HTTPException``: 404: there is no such verdict; 409: all of it has been judged again
+        since.
         """
         self._recursos.preparacion.check()
         fila = self._recursos.auditoria.read(deshecha)

@@ -59,10 +59,7 @@ def _answer(
 ) -> Response:
     """Return a page of anomalies as JSON, or all of them as a file.
 
-    Parameters
-    ----------
-    al_faltar : callable
-        Called where there is none; it may refuse the request.
+    ``al_faltar``: called where there is none; it may refuse the request.
     """
     maximo = POR_SCORE if orden == SCORE else LIMITE_PAGINA
 

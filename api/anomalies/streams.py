@@ -27,12 +27,8 @@ T = TypeVar("T")
 class EventStreams:
     """The streams of one app.
 
-    Parameters
-    ----------
-    avisar : callable
-        Told how many there are whenever that changes.
-    sondeo_s, latido_s : float
-        Between two questions to the store, and of silence at most, s.
+    ``avisar``: told how many there are whenever that changes. ``sondeo_s``, ``latido_s``: between
+    two questions to the store, and of silence at most, s.
     """
 
     def __init__(

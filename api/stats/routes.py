@@ -139,10 +139,7 @@ def summarise(
 ) -> EstadisticasMensuales:
     """Return what a customer's months say together.
 
-    Parameters
-    ----------
-    pares : sequence of ParInteranual
-        The newest first.
+    ``pares``: the newest first.
     """
     con_datos = [par.actual for par in pares if par.actual is not None]
     total = kwh(sum(mes.consumo_total for mes in con_datos))
@@ -169,12 +166,7 @@ def summarise(
 def monthly_change(meses: Sequence[MesCliente], este_mes: str) -> float | None:
     """Return the change from a month to the next one: of the two latest that are over.
 
-    Parameters
-    ----------
-    meses : sequence of MesCliente
-        The newest first.
-    este_mes : str
-        The month that is not over.
+    ``meses``: the newest first. ``este_mes``: the month that is not over.
 
     Returns
     -------

@@ -225,27 +225,18 @@ class CambiosVeredicto(NamedTuple):
 
 
 class FiltroAnomalias(NamedTuple):
-    """Which anomalies; nothing given = all.
-
-    Parameters
-    ----------
-    propietario_id : str, optional
-    desde, hasta : datetime, optional
-        Of the reading, aware.
-    severidades, tipos, estados : tuple of str
-        One of these; empty = any. An anomaly that a correction has made normal and that a person
-        had judged before comes only where "normal" is asked for.
-    con_archivo : bool
-        Archived ones too, each once.
-    """
+    """Which anomalies; nothing given = all."""
 
     propietario_id: str | None = None
+    # desde, hasta: of the reading, aware.
     desde: datetime | None = None
     hasta: datetime | None = None
+    # severidades, tipos, estados: one of these; empty = any. An anomaly that a correction has made
+    # normal and that a person had judged before comes only where "normal" is asked for.
     severidades: tuple[str, ...] = ()
     tipos: tuple[str, ...] = ()
     estados: tuple[str, ...] = ()
-    con_archivo: bool = False
+    con_archivo: bool = False  # archived ones too, each once
 
 
 class PuntoSerie(Registro):
@@ -452,12 +443,8 @@ class ParInteranual(Registro):
 def share(media: float | None, media_total: float, horas: int) -> float | None:
     """Return the part of the energy that some hours of the day take, 0 to 1, from averages.
 
-    Parameters
-    ----------
-    media, media_total : float or None
-        Mean of a reading in those hours, and in all of them, kWh.
-    horas : int
-        How many hours of the day they are.
+    ``media``, ``media_total``: mean of a reading in those hours, and in all of them, kWh.
+    ``horas``: how many hours of the day they are.
 
     Examples
     --------

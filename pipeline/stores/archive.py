@@ -40,27 +40,15 @@ class Movidos:
 
 @dataclass(frozen=True)
 class MesArchivo:
-    """What one calendar month, in local time, holds (or would give) to the archive.
+    """What one calendar month, in local time, holds (or would give) to the archive."""
 
-    Attributes
-    ----------
-    mes : datetime.date
-        First day of the month.
-    registros : int
-        Rows or documents, 1 or more.
-    desde, hasta : datetime.datetime
-        First and last instant among them, with their zone.
-    espacio_mb : float or None
-        Space they take, in MB, measured; None where the server cannot tell.
-    por_severidad : dict
-        Of anomalies, how many of each severidad that there is, the gravest first.
-    """
-
-    mes: date
-    registros: int
+    mes: date  # first day of the month
+    registros: int  # rows or documents, 1 or more
+    # desde, hasta: first and last instant among them, with their zone.
     desde: datetime
     hasta: datetime
-    espacio_mb: float | None
+    espacio_mb: float | None  # space they take, in MB, measured; None where the server cannot tell
+    # Of anomalies, how many of each severidad that there is, the gravest first.
     por_severidad: dict[str, int] = field(default_factory=dict)
 
 

@@ -22,21 +22,12 @@ HORAS_SEMANA = 7 * 24
 
 @dataclass(frozen=True, slots=True)
 class Huella:
-    """What tells one state of a month's readings from another.
+    """What tells one state of a month's readings from another."""
 
-    Parameters
-    ----------
-    lecturas : int
-        Readings, archived ones included.
-    procesado_hasta : str
-        When the latest of them was stored or changed, ISO 8601, UTC; empty without readings.
-    suma : int
-        Sum of a hash of that time over all of them.
-    """
-
-    lecturas: int = 0
+    lecturas: int = 0  # readings, archived ones included
+    # When the latest of them was stored or changed, ISO 8601, UTC; empty without readings.
     procesado_hasta: str = ""
-    suma: int = 0
+    suma: int = 0  # sum of a hash of that time over all of them
 
 
 class ResumenCliente(NamedTuple):

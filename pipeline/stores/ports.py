@@ -35,55 +35,30 @@ hand, 2026-11-24."""
 
 @dataclass(frozen=True, slots=True)
 class PuntoOnline:
-    """The online model of one partition, as it is after the readings below an offset.
+    """The online model of one partition, as it is after the readings below an offset."""
 
-    Parameters
-    ----------
-    particion : int
-        Partition of the topic, >= 0.
-    siguiente_offset : int
-        Offset of the first reading that the model has not seen, >= 0.
-    estado : bytes
-        The model (see ``detection.models.half_space_trees``).
-    registro : str
-        Which log the offset counts in: a topic that is made anew starts its offsets again and is
-        another log under the same name.
-    """
-
-    particion: int
-    siguiente_offset: int
-    estado: bytes
+    particion: int  # partition of the topic, >= 0
+    siguiente_offset: int  # offset of the first reading that the model has not seen, >= 0
+    estado: bytes  # the model (see ``detection.models.half_space_trees``)
+    # Which log the offset counts in: a topic that is made anew starts its offsets again and is
+    # another log under the same name.
     registro: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guardado:
-    """What ``HistoryStore.save`` did with a batch of n readings, k of them kept against us.
+    """What ``HistoryStore.save`` did with a batch of n readings, k of them kept against us."""
 
-    Parameters
-    ----------
-    repetida : ndarray (n,), bool
-        A reading of that identity was there before.
-    conservadas : ndarray (k,), int64
-        Positions, rising, of the readings that are stored with the same kWh and another verdict
-        than the one in the batch. The stored one stands; it follows.
-    score_centesimas : ndarray (k,), uint8
-    severidad : ndarray (k,), uint8
-    tipos : ndarray (k,), MASCARA_DTYPE
-    es_sospechoso : ndarray (k,), bool
-    esperado_kwh : ndarray (k,), float32
-        NaN = too little history.
-    version_modelo : list of str (k,)
-    """
-
-    repetida: NDArray[np.bool_]
+    repetida: NDArray[np.bool_]  # (n,): a reading of that identity was there before
+    # (k,): Positions, rising, of the readings that are stored with the same kWh and another verdict
+    # than the one in the batch. The stored one stands; it follows.
     conservadas: NDArray[np.int64]
-    score_centesimas: NDArray[np.uint8]
-    severidad: NDArray[np.uint8]
-    tipos: Mascaras
-    es_sospechoso: NDArray[np.bool_]
-    esperado_kwh: NDArray[np.float32]
-    version_modelo: list[str]
+    score_centesimas: NDArray[np.uint8]  # (k,)
+    severidad: NDArray[np.uint8]  # (k,)
+    tipos: Mascaras  # (k,)
+    es_sospechoso: NDArray[np.bool_]  # (k,)
+    esperado_kwh: NDArray[np.float32]  # (k,): NaN = too little history
+    version_modelo: list[str]  # (k,)
 
     @staticmethod
     def as_given(repetida: NDArray[np.bool_]) -> Guardado:

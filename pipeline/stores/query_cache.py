@@ -78,10 +78,7 @@ class AnswerCache:
 
         What fails is not remembered, but told to all who were waiting for it.
 
-        Raises
-        ------
-        TransientError
-            Another thread is making it and does not finish.
+        ``TransientError``: another thread is making it and does not finish.
         """
         entrada = self._find(clave, calcular)
         if _EN_MARCHA.caduca:

@@ -80,10 +80,7 @@ def encode_cursor(lista: str, *partes: datetime | str | float) -> str:
 def decode_cursor(lista: str, cursor: str, *tipos: Callable[..., Any]) -> tuple[Any, ...]:
     """Return the parts of a position in a list, of the given types or as given functions read them.
 
-    Raises
-    ------
-    ConsultaInvalidaError
-        It is none of ours, or of another list.
+    ``ConsultaInvalidaError``: it is none of ours, or of another list.
     """
     try:
         if len(cursor) > _CURSOR_MAXIMO:

@@ -54,6 +54,9 @@ class Protocolo(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request; where there are too many, who has waited longest has to go."""
         super().connection_made(transport)
+        # uvicorn asks the loggers of the process, which others configure too: its line of a
+        # request holds the query, which is never written down.
+        self.access_log = False
         self._await_request()
         if len(self.connections) > self.conexiones_maximas:
             otras = [c for c in self.connections if isinstance(c, Protocolo) and c._plazo]

@@ -28,22 +28,14 @@ SIN_EXPLICACION = {"explicacion": 0}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoteAnomalias:
-    """A batch for the anomalies.
-
-    Parameters
-    ----------
-    explicaciones : sequence (n,)
-        What the detectors say, for each anomaly; empty for normal readings.
-    repetida : ndarray (n,), bool
-        The reading may have an anomaly from before.
-    conservado : bool
-        The verdicts are old ones, which the history has kept (``AnomalyStore.restore``).
-    """
+    """A batch for the anomalies."""
 
     lecturas: Lecturas
     veredictos: Veredictos
+    # (n,): what the detectors say, for each anomaly; empty for normal readings.
     explicaciones: Sequence[Sequence[Explicacion]]
-    repetida: NDArray[np.bool_]
+    repetida: NDArray[np.bool_]  # (n,): the reading may have an anomaly from before
+    # The verdicts are old ones, which the history has kept (``AnomalyStore.restore``).
     conservado: bool
 
     def __len__(self) -> int:

@@ -89,10 +89,7 @@ def check_awake(settings: Settings, cliente: MongoClient[dict[str, Any]]) -> Non
 
     Whoever asks nevertheless waits in vain; the client goes on by itself.
 
-    Raises
-    ------
-    TransientError
-        They have.
+    ``TransientError``: they have.
     """
     servidores = cliente.topology_description.server_descriptions().values()
     if all(isinstance(servidor.error, NetworkTimeout) for servidor in servidores):

@@ -42,7 +42,6 @@ class MongoQueries:
 
     Parameters
     ----------
-    settings : Settings
     conexiones : int
         Threads that ask at a time, at most.
     limite_ms : int

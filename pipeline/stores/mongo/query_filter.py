@@ -39,10 +39,7 @@ def match(filtro: FiltroAnomalias) -> dict[str, Any]:
     The customer comes first and then the instant: of several conditions that have an index the
     embedded server follows the first.
 
-    Raises
-    ------
-    ConsultaInvalidaError
-        It has words that do not exist, or an impossible interval.
+    ``ConsultaInvalidaError``: it has words that do not exist, or an impossible interval.
     """
     _check(filtro)
     condiciones: dict[str, Any] = {}

@@ -30,7 +30,6 @@ class MongoReader:
 
     Parameters
     ----------
-    settings : Settings
     programa : str
         What the server's list of connections shows.
     hilos : int
@@ -53,10 +52,7 @@ class MongoReader:
     def taken(self) -> Iterator[None]:
         """Let a thread ask, with MongoDB's errors turned into ours.
 
-        Raises
-        ------
-        TransientError
-            MongoDB is away, takes too long, or too many are asking.
+        ``TransientError``: MongoDB is away, takes too long, or too many are asking.
         """
         if not self._turnos.acquire(timeout=ESPERA_S):
             raise TransientError("hay demasiadas consultas a la vez en MongoDB", ESPERA_S)

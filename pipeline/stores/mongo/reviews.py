@@ -62,7 +62,6 @@ class VeredictosMongo:
 
     Parameters
     ----------
-    settings : Settings
     conexiones : int
         Threads that ask at a time, at most.
     al_cambiar : callable, optional

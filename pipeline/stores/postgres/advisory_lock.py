@@ -22,12 +22,8 @@ def exclusive(settings: Settings, nombre: str) -> Iterator[bool]:
     The lock belongs to a session of its own: when the process ends, however it ends, the server
     lets go of it. At the end of the block it is free at once: whoever asks next gets it.
 
-    Raises
-    ------
-    TransientError
-        PostgreSQL is away.
-    ConfiguracionError
-        It refuses the user, the password or the database.
+    ``TransientError``: PostgreSQL is away. ``ConfiguracionError``: it refuses the user, the
+    password or the database.
     """
     with traducidos(settings):
         conexion = connect(settings, f"consumo {nombre}")

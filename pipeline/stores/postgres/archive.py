@@ -94,10 +94,7 @@ _CERRAR = "UPDATE log_archivado SET estado = %s, espacio_liberado_mb = %s WHERE 
 class PostgresArchive:
     """``Archive`` of the readings.
 
-    Parameters
-    ----------
-    tanda : int
-        Readings a transaction, at most.
+    ``tanda``: readings a transaction, at most.
     """
 
     def __init__(

@@ -91,10 +91,7 @@ class AuditoriaPostgres:
         What is written down and done within it takes effect in the order of the rows' numbers.
         The lock dies with its holder.
 
-        Raises
-        ------
-        TransientError
-            PostgreSQL is away, or the others take too long.
+        ``TransientError``: PostgreSQL is away, or the others take too long.
         """
         hecho = False
         try:
@@ -144,12 +141,7 @@ class AuditoriaPostgres:
     def latest(self, limite: int, antes_de: int | None = None) -> list[Anotacion]:
         """Return rows, the newest first.
 
-        Parameters
-        ----------
-        limite : int
-            How many, at most.
-        antes_de : int or None
-            Only rows with a smaller number.
+        ``limite``: how many, at most. ``antes_de``: only rows with a smaller number.
         """
         with self._conexion.transaction() as cursor:
             cursor.execute(_LISTA, {"limite": limite, "antes": antes_de})

@@ -120,10 +120,7 @@ def guarded(settings: Settings, paciencia: Paciencia, conexion: Any = None) -> I
     Whatever the connection is doing then, it fails: a statement, a COPY or a commit. The latter may
     have been done all the same, as whenever a connection is lost.
 
-    Parameters
-    ----------
-    conexion : connection or None
-        None = there is none yet.
+    ``conexion``: None = there is none yet.
 
     Raises
     ------
@@ -160,12 +157,8 @@ def connect(
 
     One that is alive but frozen is noticed by ``guarded`` alone: use the connection inside it.
 
-    Parameters
-    ----------
-    programa : str
-        What the server's list of connections shows.
-    limite_ms : int
-        Longest statement, ms; 0 = no limit.
+    ``programa``: what the server's list of connections shows. ``limite_ms``: longest statement, ms;
+    0 = no limit.
     """
     with guarded(settings, paciencia):
         return _connect(settings, programa, limite_ms)
@@ -278,10 +271,7 @@ class Conexion:
     def transaction(self) -> Iterator[Any]:
         """Give a cursor inside a transaction: committed at the end, rolled back on any error.
 
-        Raises
-        ------
-        TransientError
-            PostgreSQL is away, or the other threads take too long.
+        ``TransientError``: PostgreSQL is away, or the other threads take too long.
         """
         with self._turn():
             try:

@@ -132,18 +132,9 @@ def encode(
 ) -> memoryview:
     """Return readings of a batch as a binary COPY of ``COLUMNAS``.
 
-    Parameters
-    ----------
-    orden : ndarray (m,)
-        Positions in the batch of the readings wanted, in the order in which they are written.
-    con_posicion : bool
-        Whether each row ends with its position in the batch.
-
-    Raises
-    ------
-    ValueError
-        A customer holds a NUL character, which PostgreSQL cannot store, or a reading is not
-        finite.
+    ``orden`` (m,): positions in the batch of the readings wanted, in the order in which they are
+    written. ``con_posicion``: whether each row ends with its position in the batch. ``ValueError``:
+    a customer holds a NUL character, which PostgreSQL cannot store, or a reading is not finite.
     """
     n = orden.size
     ids = "\0".join([*map(lecturas.propietario_id.__getitem__, orden), ""]).encode()

@@ -60,10 +60,7 @@ def archived(cursor: Any, dia_local: NDArray[np.int64]) -> NDArray[np.bool_]:
 
     Until then nobody moves or deletes anything of their days.
 
-    Parameters
-    ----------
-    dia_local : ndarray (n,), int64
-        Local days since 1970-01-01.
+    ``dia_local`` (n,): local days since 1970-01-01.
     """
     # A batch is of very few days, mostly of one.
     distintos = np.unique(dia_local)

@@ -81,10 +81,7 @@ class PostgresHealth:
     def write(self, dice: SelfReport, *, acaba: bool = False, motivo: str = "") -> None:
         """Say that this consumer lives and how it is, or that it ends and why.
 
-        Raises
-        ------
-        TransientError
-            PostgreSQL is away, or has no such table yet.
+        ``TransientError``: PostgreSQL is away, or has no such table yet.
         """
         fila = {
             **asdict(dice),

@@ -127,13 +127,8 @@ def merge(
 ) -> Guardado:
     """Return what was there before, after storing what is new or has another kWh.
 
-    Parameters
-    ----------
-    orden : ndarray (m,)
-        Positions of the readings to store, in the order in which they are written; of the others
-        nothing is said.
-    tabla : str
-        ``DIARIOS`` or ``ARCHIVO``.
+    ``orden`` (m,): positions of the readings to store, in the order in which they are written; of
+    the others nothing is said. ``tabla``: ``DIARIOS`` or ``ARCHIVO``.
     """
     repetida = np.zeros(len(lecturas), np.bool_)
     if orden.size == 0:

@@ -60,10 +60,7 @@ GROUP BY mes ORDER BY mes
 class LecturaDeMes:
     """One look at a month: ``tramos`` gives its customers, ``huella`` is complete after them.
 
-    Parameters
-    ----------
-    momento : datetime
-        When the server looked, aware.
+    ``momento``: when the server looked, aware.
     """
 
     def __init__(self, conexion: Conexion, momento: datetime, tramo: int) -> None:
@@ -104,10 +101,7 @@ class MesesPostgres:
 
         It is an advisory lock: it keeps nobody from reading or writing the tables.
 
-        Raises
-        ------
-        TransientError
-            Another one is running and did not finish in time.
+        ``TransientError``: another one is running and did not finish in time.
         """
         with self._conexion.transaction() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{ESPERA_CERROJO_S}s'")

@@ -44,12 +44,8 @@ class ReadConnections:
     def cursor(self) -> Iterator[Any]:
         """Give a cursor; each statement is a transaction of its own that can change nothing.
 
-        Raises
-        ------
-        TransientError
-            PostgreSQL is away, a statement takes too long, or all connections are in use.
-        ConfiguracionError
-            It refuses the user, the password or the database.
+        ``TransientError``: PostgreSQL is away, a statement takes too long, or all connections are
+        in use. ``ConfiguracionError``: it refuses the user, the password or the database.
         """
         if not self._turnos.acquire(timeout=ESPERA_S):
             raise TransientError("hay demasiadas consultas a la vez en PostgreSQL", ESPERA_S)

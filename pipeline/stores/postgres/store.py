@@ -240,12 +240,8 @@ class PostgresStore:
 
         Two equal numbers: each customer's reading is there once.
 
-        Parameters
-        ----------
-        propietario_ids : sequence of str
-            Others do not count.
-        desde_hora, hasta_hora : int
-            Absolute hours, the last one excluded.
+        ``propietario_ids``: others do not count. ``desde_hora``, ``hasta_hora``: absolute hours,
+        the last one excluded.
         """
         filas = self._rows(_POR_HORA, _stretch(propietario_ids, desde_hora, hasta_hora))
         return {hora: (lecturas, clientes) for hora, lecturas, clientes in filas}

@@ -70,10 +70,7 @@ def settle_zone(cursor: Any, settings: Settings) -> None:
     Where the zone was changed before it was stored no zone is that of all of them: the latest
     reading decides, and the older ones are said.
 
-    Raises
-    ------
-    ConfiguracionError
-        They are of another zone.
+    ``ConfiguracionError``: they are of another zone.
     """
     zona = {"zona": settings.zona_horaria}
     if _is_stored(cursor, settings):
@@ -105,12 +102,7 @@ def settle_zone(cursor: Any, settings: Settings) -> None:
 def check_zone(settings: Settings) -> None:
     """Return if the data are of the zone in the settings, or say nothing of it.
 
-    Raises
-    ------
-    ConfiguracionError
-        They are of another zone.
-    TransientError
-        PostgreSQL is away.
+    ``ConfiguracionError``: they are of another zone. ``TransientError``: PostgreSQL is away.
     """
     with (
         traducidos(settings),

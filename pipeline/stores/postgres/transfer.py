@@ -65,6 +65,8 @@ def move(cursor: Any, parte: str, dia: date, tanda: int, destino: str) -> int:
 
     Copied, compared, and only then deleted, while nobody saves readings of that day.
 
+    ``PermanentError``: the copy is not the original; the transaction must not be committed.
+
     Parameters
     ----------
     parte : str
@@ -73,11 +75,6 @@ def move(cursor: Any, parte: str, dia: date, tanda: int, destino: str) -> int:
         How many at most.
     destino : str
         ``DIARIOS`` or ``ARCHIVO``; it has the month's partition.
-
-    Raises
-    ------
-    PermanentError
-        The copy is not the original; the transaction must not be committed.
     """
     lock_day(cursor, dia)
     cursor.execute("SET LOCAL client_min_messages = warning")

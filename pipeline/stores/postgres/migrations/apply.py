@@ -28,12 +28,8 @@ def migrate(settings: Settings) -> str:
     Several processes may call at once: the first one migrates, the others wait for it and
     find nothing left to do. The zone of the data is checked, too (``time_zone``).
 
-    Raises
-    ------
-    TransientError
-        PostgreSQL is away.
-    ConfiguracionError
-        It refuses the user, the password or the database, or its data are of another zone.
+    ``TransientError``: PostgreSQL is away. ``ConfiguracionError``: it refuses the user, the
+    password or the database, or its data are of another zone.
     """
     from alembic import command
 
