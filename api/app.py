@@ -43,7 +43,7 @@ from api.stats.routes import router as stats
 from api.system.routes import auditoria_router, clave_router, metricas_router
 from api.system.routes import router as sistema_router
 from detection.errors import ConfiguracionError, TransientError
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.audit import AuditoriaPostgres
@@ -70,7 +70,7 @@ from serving.health import (
 )
 from serving.logs import configure_logs
 from serving.metrics import ApiMetrics
-from serving.registry import Registro, configure_client
+from serving.registry import ModelRegistry, configure_client
 from serving.settings import (
     ROLES,
     Settings,
@@ -126,8 +126,8 @@ def open_recursos(
 ) -> Recursos:
     """Return what an app holds; nothing has been sent to any server yet."""
     anomalias = MongoQueries(settings, segundos=segundos)
-    modelos = ModelosMongo(settings, PREGUNTA)
-    salud, registro = PostgresHealth(settings), Registro(settings, paciencia_s=ESPERA_MLFLOW_S)
+    modelos = MongoModelLog(settings, PREGUNTA)
+    salud, registro = PostgresHealth(settings), ModelRegistry(settings, paciencia_s=ESPERA_MLFLOW_S)
     preparacion = StorePreparation(
         {POSTGRES: partial(migrate, settings), MONGO: partial(_make_indexes, anomalias, modelos)}
     )
@@ -172,7 +172,7 @@ def open_recursos(
     )
 
 
-def _make_indexes(anomalias: MongoQueries, modelos: ModelosMongo) -> None:
+def _make_indexes(anomalias: MongoQueries, modelos: MongoModelLog) -> None:
     anomalias.ensure_indexes()
     modelos.ensure_indexes()
 

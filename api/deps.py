@@ -21,7 +21,7 @@ from api.api_keys import ApiKey, KnownKeys, RoleRequired
 from api.middleware import address_of
 from api.startup import StorePreparation
 from detection.errors import TransientError
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.health import PostgresHealth
@@ -31,7 +31,7 @@ from pipeline.streaming.kafka_lag import LagReader
 from serving.health import HealthMonitor
 from serving.metrics import ApiMetrics
 from serving.model_versions import VersionInfo
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from serving.web.problems import request_id
 
@@ -52,8 +52,8 @@ class Recursos:
     veredictos: VeredictosMongo
     auditoria: AuditoriaPostgres
     salud: PostgresHealth
-    modelos: ModelosMongo
-    registro: Registro
+    modelos: MongoModelLog
+    registro: ModelRegistry
     versiones: RememberedAnswer[list[VersionInfo]]
     metricas: ApiMetrics
     claves: KnownKeys
@@ -101,7 +101,7 @@ async def _anomalias(peticion: Request) -> AnomalyQueries:
     return recursos_de(peticion).anomalias
 
 
-async def _modelos(peticion: Request) -> ModelosMongo:
+async def _modelos(peticion: Request) -> MongoModelLog:
     return recursos_de(peticion).modelos
 
 
@@ -111,7 +111,7 @@ Historico = Annotated[HistoryQueries, Depends(_historico)]
 """Queries on PostgreSQL; 503 until its schema is known to be there."""
 AnomaliasDep = Annotated[AnomalyQueries, Depends(_anomalias)]
 """Queries on MongoDB."""
-ModelosDep = Annotated[ModelosMongo, Depends(_modelos)]
+ModelosDep = Annotated[MongoModelLog, Depends(_modelos)]
 """Drift reports and the runs of the retraining job."""
 
 LectorDep = Annotated[ApiKey, Depends(RoleRequired("lectura"))]

@@ -24,10 +24,10 @@ from serving.cli import HECHO, Parser, run
 from serving.local_time import load_calendario
 from serving.metrics import ConsumerMetrics
 from serving.model_watcher import ModelWatcher
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.scorer import Scorer
 from serving.settings import Settings
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,10 +89,10 @@ def _consume(settings: Settings, *, hasta_vacio: bool) -> RunSummary:
     """Return what was done until we were asked to stop, which may be before the first reading."""
     with ExitStack() as pila:
         # The outermost: whoever is stopped while it still waits for a store says so too.
-        parada = pila.enter_context(Parada())
+        parada = pila.enter_context(StopRequest())
         modelos = pila.enter_context(
             ModelWatcher(
-                Registro(settings), settings.modelos_dir, settings.modelo_sondeo_s,
+                ModelRegistry(settings), settings.modelos_dir, settings.modelo_sondeo_s,
                 en_sombra=settings.modelo_en_sombra,
             )
         )  # fmt: skip

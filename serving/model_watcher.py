@@ -107,7 +107,8 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
     --------
     ::
 
-        with ModelWatcher(Registro(settings), settings.modelos_dir, settings.modelo_sondeo_s) as v:
+        registro = ModelRegistry(settings)
+        with ModelWatcher(registro, settings.modelos_dir, settings.modelo_sondeo_s) as v:
             while True:
                 if (modelo := v.take()) is not None:
                     detector.use(modelo)

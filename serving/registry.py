@@ -45,7 +45,7 @@ from serving.model_package import (
 from serving.model_versions import EXPERIMENTO, MODELO, VersionInfo, process_tag
 from serving.reachability import listens, without_password
 from serving.settings import Settings
-from serving.shutdown import sin_interrupciones
+from serving.shutdown import hold_signals
 
 _CARPETA = "paquete"
 _RUTA = f"data/{_CARPETA}"
@@ -86,7 +86,7 @@ def configure_client(espera_s: int | None = None) -> None:
         os.environ.setdefault(nombre, valor)
 
 
-class Registro:
+class ModelRegistry:
     """The versions of ``consumo-detector`` on an MLflow server.
 
     Making one does nothing yet: MLflow is imported by the first method that finds the server.
@@ -106,7 +106,7 @@ class Registro:
     --------
     ::
 
-        registro = Registro(load_settings())
+        registro = ModelRegistry(load_settings())
         if (version := registro.version_of("champion")) is not None:
             carpeta = registro.download(version, Path("campeon"))
     """
@@ -220,7 +220,7 @@ class Registro:
         """
         modelo = load_paquete(paquete, self.modelo)
         etiquetas = {**etiquetas, model_versions.ETIQUETA_HUELLA: package_fingerprint(paquete)}
-        with self._hablando() as cliente, sin_interrupciones() as retenidas:
+        with self._hablando() as cliente, hold_signals() as retenidas:
             experimento = self._experiment(cliente)
             run = self._open_run(cliente, experimento, etiquetas)
             try:
@@ -246,7 +246,7 @@ class Registro:
         ``PermanentError``: there is no such version, or the alias has moved and its tags are
         missing.
         """
-        with sin_interrupciones():
+        with hold_signals():
             with self._hablando() as cliente:
                 previas = dict(self._version(cliente, version).tags)
                 cliente.set_registered_model_alias(self.modelo, alias, str(version))
@@ -270,7 +270,7 @@ class Registro:
 
     def tag(self, version: int, etiquetas: Mapping[str, str | None]) -> None:
         """Set tags of a version, and take away those that are None."""
-        with sin_interrupciones(), self._hablando() as cliente:
+        with hold_signals(), self._hablando() as cliente:
             for nombre, valor in etiquetas.items():
                 if valor is not None:
                     cliente.set_model_version_tag(self.modelo, str(version), nombre, valor)

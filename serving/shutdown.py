@@ -1,9 +1,9 @@
 """A stop that was asked for: noted, and heeded where work may be cut in two.
 
-Whoever works in steps looks at a ``Parada`` between them. A step that must not be cut in two holds
-the signals back, ends whole, and has them delivered::
+Whoever works in steps looks at a ``StopRequest`` between them. A step that must not be cut in two
+holds the signals back, ends whole, and has them delivered::
 
-    with sin_interrupciones() as retenidas:
+    with hold_signals() as retenidas:
         prepare()
         retenidas.check()       # a good moment to give up, if that was asked for
         publish()
@@ -27,7 +27,7 @@ PASO_S = 0.02
 """How often a condition is looked at: short beside the 0.1 s that a person notices."""
 
 
-class Parada(AbstractContextManager["Parada"]):
+class StopRequest(AbstractContextManager["StopRequest"]):
     """Whether a stop was asked for, by Ctrl-C, SIGTERM or a closed terminal.
 
     As a context manager (main thread only) it notes those signals instead of letting them
@@ -35,7 +35,7 @@ class Parada(AbstractContextManager["Parada"]):
 
     Examples
     --------
-    >>> parada = Parada()
+    >>> parada = StopRequest()
     >>> parada.pedida
     False
     >>> parada.pedir()
@@ -60,7 +60,7 @@ class Parada(AbstractContextManager["Parada"]):
             time.sleep(PASO_S)
         return self.pedida
 
-    def __enter__(self) -> Parada:
+    def __enter__(self) -> StopRequest:
         for senal in SENALES:
             # ``nohup`` has it ignored, on purpose.
             if senal == signal.SIGHUP and signal.getsignal(senal) == signal.SIG_IGN:
@@ -123,7 +123,7 @@ class HeldSignals:
 
 
 @contextmanager
-def sin_interrupciones() -> Iterator[HeldSignals]:
+def hold_signals() -> Iterator[HeldSignals]:
     """Hold Ctrl-C and its like back until the block is done, then deliver the first of them.
 
     In other threads nothing is held back: Python runs handlers in the main one.

@@ -28,13 +28,13 @@ from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from detection.features.hourly import RASGOS
 from detection.number_format import numero
 from detection.scoring_model import ScoringModel
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.champion import load_version
 from serving.cli import HECHO, Parser, entero
 from serving.local_time import load_calendario
 from serving.model_versions import CAMPEON
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.calibrate import measure_held_out
 from training.drift_comparison import ResultadoDeriva, compare_distributions
@@ -159,7 +159,7 @@ def reference_parquet(
 
 def run_drift(
     settings: Settings,
-    versiones: Registro,
+    versiones: ModelRegistry,
     ahora: datetime | None = None,
     *,
     dias: int | None = None,
@@ -184,14 +184,14 @@ def run_drift(
         resultado = compare_distributions(campeon.referencia, actual, semilla=SEMILLA_ENTRENAMIENTO)
     except PermanentError as error:
         raise PermanentError(f"{error} (se han leído {elegidos})") from error
-    with contextlib.closing(ModelosMongo(settings)) as modelos:
+    with contextlib.closing(MongoModelLog(settings)) as modelos:
         modelos.ensure_indexes()
         modelos.save_informe(report_document(resultado, campeon, recientes, ahora, elegidos))
     _log_artifacts(versiones, campeon.version, resultado, ahora)
     return replace(resultado, clientes=str(elegidos))
 
 
-def load_champion(versiones: Registro) -> DriftChampion:
+def load_champion(versiones: ModelRegistry) -> DriftChampion:
     """Return the champion of a registry.
 
     ``PermanentError``: there is none, or its package is damaged.
@@ -273,7 +273,7 @@ def report_document(
 
 
 def _log_artifacts(
-    versiones: Registro, version: int, resultado: ResultadoDeriva, ahora: datetime
+    versiones: ModelRegistry, version: int, resultado: ResultadoDeriva, ahora: datetime
 ) -> None:
     """Put the report beside the champion in MLflow; where that fails, say so and go on."""
     nombre = f"deriva-{ahora.astimezone(UTC):%Y%m%dT%H%M%SZ}"
@@ -319,5 +319,5 @@ def main(argv: Sequence[str]) -> int:
         "--dias", type=entero(1, 90), metavar="N", help="días recientes (DERIVA_DIAS)"
     )
     opciones, settings = parser.start(argv)
-    print(say(run_drift(settings, Registro(settings), dias=opciones.dias)))  # noqa: T201
+    print(say(run_drift(settings, ModelRegistry(settings), dias=opciones.dias)))  # noqa: T201
     return HECHO

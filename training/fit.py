@@ -25,15 +25,15 @@ from detection.models.isolation_forest import FlatIsolationForest
 from detection.number_format import numero
 from detection.params import Params
 from detection.scoring_model import ScoringModel
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.cli import HECHO, Parser, entero
 from serving.local_time import load_calendario
 from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON, ETIQUETA_PARAMS
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 from training.blend_fit import learn_mezcla, read_reviewed
 from training.calibrate import calibrate, measure_held_out
 from training.dataset import (
@@ -125,11 +125,11 @@ def train(
     nothing is registered.
     """
     # Asked first, for who trains for minutes wants to know at the start that it was for nothing.
-    Registro(settings).ping()
+    ModelRegistry(settings).ping()
     migrate(settings)
     with (
         contextlib.closing(PostgresStore(settings)) as almacen,
-        contextlib.closing(ModelosMongo(settings)) as modelos,
+        contextlib.closing(MongoModelLog(settings)) as modelos,
     ):
         confirmadas = modelos.confirmadas()
         veredictos = dict.fromkeys(modelos.descartadas(), False) | dict.fromkeys(confirmadas, True)
@@ -303,7 +303,7 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
         artefactos.mkdir()
         for nombre, contenido in _artefacts(aprendido, calendario).items():
             (artefactos / nombre).write_bytes(contenido)
-        return Registro(settings).register(
+        return ModelRegistry(settings).register(
             paquete,
             muestra.rasgos[:FILAS_EJEMPLO],
             parametros={
@@ -362,7 +362,7 @@ def main(argv: Sequence[str]) -> int:
     )  # fmt: skip
     opciones, settings = parser.start(argv)
     # A process that is told to end, as by `docker stop`, takes back what is half registered.
-    with Parada() as parada, parada.interruptible():
+    with StopRequest() as parada, parada.interruptible():
         resultado = train(settings, dias=opciones.dias, semilla=opciones.semilla)
         print(say(resultado))  # noqa: T201
         print(_examined(settings, resultado.version))  # noqa: T201
@@ -371,7 +371,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _examined(settings: Settings, version: int) -> str:
     """Return what the gate says of a new version, which is kept with it for the dashboard."""
-    registro = Registro(settings)
+    registro = ModelRegistry(settings)
     try:
         decision = examine(settings, registro, version, registro.version_of(CAMPEON)).decision
     except ModeloInvalidoError as error:

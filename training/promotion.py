@@ -39,7 +39,7 @@ from serving.champion import (
 from serving.cli import FALLO, HECHO, Parser, entero
 from serving.local_time import load_calendario
 from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, ModelRejection
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.evaluation.version_metrics import gain_between, measure, score_conjunto
 from training.holdout import EVALUACION, Conjunto
@@ -87,7 +87,7 @@ class Juicio:
         return (f"el campeón está dañado: {self.danado}",) if self.danado else ()
 
 
-def contenders(registro: Registro) -> tuple[int, int | None]:
+def contenders(registro: ModelRegistry) -> tuple[int, int | None]:
     """Return the versions of challenger and champion; the same one twice = nothing to decide.
 
     ``PermanentError``: there is no challenger. ``TransientError``: MLflow is away.
@@ -100,7 +100,7 @@ def contenders(registro: Registro) -> tuple[int, int | None]:
 
 def compare_versions(
     settings: Settings,
-    registro: Registro,
+    registro: ModelRegistry,
     aspirante: int,
     campeon: int | None,
     *,
@@ -172,7 +172,7 @@ def _frozen(donde: Path, version: int) -> Conjunto:
 
 def examine(
     settings: Settings,
-    registro: Registro,
+    registro: ModelRegistry,
     version: int,
     campeon: int | None,
     *,
@@ -198,7 +198,9 @@ def examine(
     return juicio
 
 
-def promote_accepted(settings: Settings, registro: Registro, juicio: Juicio, *, quien: str) -> None:
+def promote_accepted(
+    settings: Settings, registro: ModelRegistry, juicio: Juicio, *, quien: str
+) -> None:
     """Move the alias if the gate has said so, for the very champion that it compared with.
 
     A damaged champion could not be compared with: taking its place is forced, and audited.
@@ -262,7 +264,7 @@ def _fila(criterio: Criterio) -> list[Any]:
     return [nombre, antes, cifra(criterio.aspirante), criterio.limite, veredicto]
 
 
-def _ya_es(registro: Registro, version: int) -> str:
+def _ya_es(registro: ModelRegistry, version: int) -> str:
     """Return that a version is the champion already, and whether the gate has had no say in it."""
     fuera = (
         f" ({FUERA}: el alias se movió a mano, sin que conste que ningún examen la aceptara)"
@@ -296,7 +298,7 @@ def main(argv: Sequence[str]) -> int:
     motivo = " ".join((opciones.motivo or "").split())
     if opciones.forzar and len(motivo) < MOTIVO_MINIMO:
         parser.error(f"--forzar pide un --motivo, de {MOTIVO_MINIMO} caracteres al menos")
-    registro = Registro(settings)
+    registro = ModelRegistry(settings)
     version, campeon = _asked(registro, opciones.version)
     if version == campeon:
         return _look_at_champion(registro, version)
@@ -313,7 +315,7 @@ def main(argv: Sequence[str]) -> int:
     return HECHO if decision.promueve else FALLO
 
 
-def _asked(registro: Registro, pedida: int | None) -> tuple[int, int | None]:
+def _asked(registro: ModelRegistry, pedida: int | None) -> tuple[int, int | None]:
     if pedida is None:
         return contenders(registro)
     conocidas = sorted(v.version for v in registro.versions())
@@ -323,7 +325,7 @@ def _asked(registro: Registro, pedida: int | None) -> tuple[int, int | None]:
     return pedida, registro.version_of(CAMPEON)
 
 
-def _look_at_champion(registro: Registro, version: int) -> int:
+def _look_at_champion(registro: ModelRegistry, version: int) -> int:
     """Say that a version is the champion already, or that no consumer can use it."""
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         load_version(registro, version, Path(carpeta), "el campeón no se puede usar")
@@ -337,13 +339,13 @@ def _look_at_champion(registro: Registro, version: int) -> int:
     return HECHO
 
 
-def _goes_back(registro: Registro, version: int, campeon: int | None) -> bool:
+def _goes_back(registro: ModelRegistry, version: int, campeon: int | None) -> bool:
     anterior = None if campeon is None else replaced_by(registro.tags_of(campeon))
     return goes_back(version, registro.tags_of(version), campeon, anterior)
 
 
 def _go_back(
-    settings: Settings, registro: Registro, version: int, campeon: int | None, motivo: str
+    settings: Settings, registro: ModelRegistry, version: int, campeon: int | None, motivo: str
 ) -> int:
     """Make champion again what has been it before."""
     motivo = motivo or "vuelta atrás con --version"
@@ -359,7 +361,7 @@ def _go_back(
 
 
 def _force(
-    settings: Settings, registro: Registro, version: int, campeon: int | None, motivo: str
+    settings: Settings, registro: ModelRegistry, version: int, campeon: int | None, motivo: str
 ) -> int:
     """Make a version champion whatever the gate says, which is asked and shown all the same."""
     en_contra: tuple[str, ...] = ()

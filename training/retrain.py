@@ -29,13 +29,13 @@ from typing import Any
 
 from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import HECHO, Parser, greater_than
 from serving.model_versions import CAMPEON
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
-from serving.shutdown import PASO_S, Parada, end_child
+from serving.shutdown import PASO_S, StopRequest, end_child
 from training.promotion import examine, promote_accepted, who
 from training.promotion_policy import Criterio, Politica
 
@@ -78,7 +78,7 @@ class RetrainRun:
 
 def retrain(
     settings: Settings,
-    parada: Parada,
+    parada: StopRequest,
     *,
     forzar: bool = False,
     politica: Politica | None = None,
@@ -100,7 +100,7 @@ def retrain(
         Registers a new version and returns its number.
     """
     with (
-        closing(ModelosMongo(settings)) as historial,
+        closing(MongoModelLog(settings)) as historial,
         exclusive(settings, CERROJO_DE_REENTRENAR) as nuestro,
     ):
         if not nuestro:
@@ -132,15 +132,15 @@ class Razon:
 
 def _advance(
     settings: Settings,
-    parada: Parada,
-    historial: ModelosMongo,
+    parada: StopRequest,
+    historial: MongoModelLog,
     ejecucion: RetrainRun,
     forzar: bool,
     politica: Politica | None,
     entrenar: Callable[[Settings], int],
 ) -> None:
     """Take a run from its reason to its end, noting every step in ``ejecucion``."""
-    registro = Registro(settings)
+    registro = ModelRegistry(settings)
     with parada.interruptible():
         razon = _reason(settings, registro, ejecucion, forzar)
         ejecucion.motivo = razon.motivo
@@ -176,7 +176,7 @@ def _advance(
 
 
 def _refused_lately(
-    settings: Settings, historial: ModelosMongo, ejecucion: RetrainRun
+    settings: Settings, historial: MongoModelLog, ejecucion: RetrainRun
 ) -> str | None:
     """Return why it is too soon to train again; None = it is not."""
     entrenadas = (e for e in historial.historial(EJECUCIONES) if e["version"] is not None)
@@ -192,7 +192,9 @@ def _refused_lately(
     )
 
 
-def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forzar: bool) -> Razon:
+def _reason(
+    settings: Settings, registro: ModelRegistry, ejecucion: RetrainRun, forzar: bool
+) -> Razon:
     campeon = registro.version_of(CAMPEON)
     if campeon is None:
         return Razon("no hay campeón")
@@ -222,7 +224,7 @@ def _reason(settings: Settings, registro: Registro, ejecucion: RetrainRun, forza
     return Razon(f"{edad} y el semáforo de la deriva está en {ejecucion.semaforo}", False)
 
 
-def _drift(settings: Settings, registro: Registro, ejecucion: RetrainRun) -> str | None:
+def _drift(settings: Settings, registro: ModelRegistry, ejecucion: RetrainRun) -> str | None:
     from training.drift import run_drift
     from training.drift_comparison import ROJO
 
@@ -248,12 +250,12 @@ def _dicho(error: BaseException) -> str:
     return f"defecto: {type(error).__name__}: {error}"
 
 
-def _append(historial: ModelosMongo, ejecucion: RetrainRun) -> None:
+def _append(historial: MongoModelLog, ejecucion: RetrainRun) -> None:
     ejecucion.fin = datetime.now(UTC)
     historial.append_historial(ejecucion.documento())
 
 
-def _append_anyway(historial: ModelosMongo, ejecucion: RetrainRun) -> None:
+def _append_anyway(historial: MongoModelLog, ejecucion: RetrainRun) -> None:
     """Write a failed run down; if that fails too, the first error is the one to tell."""
     try:
         _append(historial, ejecucion)
@@ -275,7 +277,11 @@ def say(ejecucion: RetrainRun | None) -> str:
 
 
 def keep_running(
-    orden: Sequence[str], parada: Parada, cada_s: float, *, despedida_s: float = PLAZO_DE_PARADA_S
+    orden: Sequence[str],
+    parada: StopRequest,
+    cada_s: float,
+    *,
+    despedida_s: float = PLAZO_DE_PARADA_S,
 ) -> None:
     """Run a command now and every ``cada_s`` seconds, start to start, until a stop is asked for.
 
@@ -291,7 +297,7 @@ def keep_running(
     _LOG.info("reentrenamiento parado")
 
 
-def _run_child(orden: Sequence[str], parada: Parada, despedida_s: float) -> int:
+def _run_child(orden: Sequence[str], parada: StopRequest, despedida_s: float) -> int:
     """Return the exit status of a command, which a stop ends early."""
     with subprocess.Popen(orden) as hijo:
         while hijo.poll() is None and not parada.esperar(PASO_S):
@@ -319,7 +325,7 @@ def main(argv: Sequence[str]) -> int:
         help="se queda y lo repite cada tantas horas, hasta SIGTERM o Ctrl-C",
     )
     opciones, settings = parser.start(argv)
-    with Parada() as parada:
+    with StopRequest() as parada:
         if opciones.cada is not None:
             forzar = ["--forzar"] if opciones.forzar else []
             orden = [sys.executable, "-m", "consumo", "reentrenar", *forzar]

@@ -19,7 +19,7 @@ from pathlib import Path
 from detection.errors import PermanentError
 from pipeline.embedded.probes import ANFITRION
 from pipeline.embedded.processes import Proceso, SystemUser, detener_anterior, ejecutar
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 USUARIO = "admin"
 _CUENTAS = ("postgres", "nobody")
@@ -80,7 +80,7 @@ class Cluster:
         ajustes = [parte for k, v in _AJUSTES.items() for parte in ("-c", f"{k}={v}")]
         return [programa_pg("postgres"), "-D", str(self.datos), "-p", str(puerto), *ajustes]
 
-    def server(self, puerto: int, parada: Parada | None = None) -> Proceso:
+    def server(self, puerto: int, parada: StopRequest | None = None) -> Proceso:
         """Return the server of the folder, made ready; ``puerto`` as ``Proceso`` prefers it."""
         proceso = Proceso(
             "PostgreSQL",

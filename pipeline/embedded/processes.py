@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from detection.errors import PermanentError
 from pipeline.embedded.probes import choose_port, escucha, puerto_libre
 from serving.cli import describe_os
-from serving.shutdown import PASO_S, Parada, sin_interrupciones
+from serving.shutdown import PASO_S, StopRequest, hold_signals
 
 if TYPE_CHECKING:
     import psutil
@@ -83,7 +83,7 @@ class Proceso(AbstractContextManager["Proceso"]):
     gracia_s: float = 10.0  # seconds between that and SIGKILL, >= 0
     usuario: SystemUser | None = None  # system user to run as (needs root); None = ours
     # A stop that is asked for while it starts ends the start with ``KeyboardInterrupt``.
-    parada: Parada | None = None
+    parada: StopRequest | None = None
     # Words in its log after which it is of no use, though it runs; empty = there are none.
     averia: str = ""
     al_volver: str = ""  # what the user has to know once it has been started again; empty = nothing
@@ -216,7 +216,7 @@ class Proceso(AbstractContextManager["Proceso"]):
         """Stop it: ``senal``, then SIGKILL after the grace, to it and all that it started."""
         if self._hijo is None:
             return
-        with sin_interrupciones():
+        with hold_signals():
             if self._hijo.poll() is None:
                 self._hijo.send_signal(self.senal)
                 try:

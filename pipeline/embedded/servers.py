@@ -15,7 +15,7 @@ from detection.errors import PermanentError
 from pipeline.embedded.postgres import carpeta_de, entorno_minimo
 from pipeline.embedded.probes import ANFITRION, kafka_responde, mongo_responde, responde_http
 from pipeline.embedded.processes import Proceso
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 PUERTOS: Mapping[str, int] = {
     "PostgreSQL": 5432,
@@ -51,7 +51,7 @@ ENTORNO_MLFLOW: Mapping[str, str] = {
 }
 
 
-def mongo_server(carpeta: Path, puerto: int, parada: Parada | None = None) -> Proceso:
+def mongo_server(carpeta: Path, puerto: int, parada: StopRequest | None = None) -> Proceso:
     """Return MongoDB's server over ``carpeta/mongo``; ``puerto`` as ``Proceso`` prefers it."""
     # An empty configuration keeps it from looking for one in the user's folders.
     configuracion = carpeta / "mongo.toml"
@@ -74,7 +74,7 @@ def mongo_server(carpeta: Path, puerto: int, parada: Parada | None = None) -> Pr
     )
 
 
-def kafka_server(carpeta: Path, puerto: int, parada: Parada | None = None) -> Proceso:
+def kafka_server(carpeta: Path, puerto: int, parada: StopRequest | None = None) -> Proceso:
     """Return Kafka's broker, which keeps its messages in memory."""
     argv = [_tansu_program(), "broker", "--storage-engine", "memory://tansu/"]
 
@@ -95,7 +95,7 @@ def kafka_server(carpeta: Path, puerto: int, parada: Parada | None = None) -> Pr
     )
 
 
-def mlflow_server(carpeta: Path, puerto: int, parada: Parada | None = None) -> Proceso:
+def mlflow_server(carpeta: Path, puerto: int, parada: StopRequest | None = None) -> Proceso:
     """Return MLflow's server: its web, its registry and its artifacts under ``carpeta/mlflow``.
 
     It is the slow one (10 s, two imports of MLflow one after the other): ``abrir`` it first, start

@@ -25,7 +25,7 @@ from pipeline.embedded.servers import PUERTOS, kafka_server, mlflow_server, mong
 from pipeline.embedded.supervisor import Cerrojo, Supervisor
 from serving.cli import HECHO, Parser, describe_os
 from serving.settings import SERVICIOS_ENV, announced
-from serving.shutdown import Parada, sin_interrupciones
+from serving.shutdown import StopRequest, hold_signals
 
 CARPETA = Path(".consumo")
 BASE = "consumo_db"
@@ -49,7 +49,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         Data, logs and pid files; made if needed. One instance at a time.
     puertos_libres : bool
         Let the system choose every port, instead of the specification's where they are free.
-    parada : Parada, optional
+    parada : StopRequest, optional
         A stop asked for during the start ends it with ``KeyboardInterrupt``, all stopped.
     avisar : callable, optional
         Told in Spanish what is being started.
@@ -72,7 +72,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         carpeta: Path = CARPETA,
         *,
         puertos_libres: bool = False,
-        parada: Parada | None = None,
+        parada: StopRequest | None = None,
         avisar: Callable[[str], None] | None = None,
         avisar_caida: Callable[[str], None] | None = None,
         mlflow: bool = True,
@@ -138,7 +138,7 @@ class EmbeddedServices(AbstractContextManager["EmbeddedServices"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        with sin_interrupciones():
+        with hold_signals():
             self.archivo_env.unlink(missing_ok=True)
             self._pila.close()
 
@@ -252,7 +252,7 @@ def main(argv: Sequence[str]) -> int:
     )
     opciones = parser.parse_args(argv)
     consola = Console(stderr=True, highlight=False)
-    with Parada() as parada:
+    with StopRequest() as parada:
         with ExitStack() as pila:
             with paso(consola, "") as avisar:
                 servicios = pila.enter_context(

@@ -2,7 +2,7 @@
 
 ::
 
-    with Parada() as parada, Supervisor(parada, avisar=print) as supervisor:
+    with StopRequest() as parada, Supervisor(parada, avisar=print) as supervisor:
         supervisor.start(Proceso("generador", [sys.executable, ...], carpeta, parada=parada))
         supervisor.start(Proceso("API", [sys.executable, ...], carpeta, parada=parada))
         supervisor.wait()
@@ -11,7 +11,7 @@ A part that ends by itself, or that somebody stops, is started again, as it was,
 doubles with each failure in a row; all end only when one of them cannot be kept running. Nothing
 here waits for a part that starts again, so several may.
 
-Signals never interrupt our own bookkeeping: ``Parada`` notes them, and whoever waits looks at
+Signals never interrupt our own bookkeeping: ``StopRequest`` notes them, and whoever waits looks at
 it, so that Ctrl-C is as clean during the start, and pressed twice, as it is once at the end.
 """
 
@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from detection.errors import PermanentError, TransientError
 from pipeline.embedded.processes import Proceso
-from serving.shutdown import Parada, sin_interrupciones
+from serving.shutdown import StopRequest, hold_signals
 
 PASO_VIGILANCIA_S = 0.25
 """How often the parts are looked at."""
@@ -122,7 +122,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
 
     Parameters
     ----------
-    parada : Parada, optional
+    parada : StopRequest, optional
         A stop that is asked for ends ``pause`` and ``wait``.
     avisar : callable, optional
         Told, in a Spanish line each, what ended and when it is started again, and that it is back.
@@ -131,11 +131,11 @@ class Supervisor(AbstractContextManager["Supervisor"]):
 
     def __init__(
         self,
-        parada: Parada | None = None,
+        parada: StopRequest | None = None,
         avisar: Callable[[str], None] | None = None,
         politica: RestartPolicy = RestartPolicy(),  # frozen
     ) -> None:
-        self.parada = parada or Parada()
+        self.parada = parada or StopRequest()
         self._pila = ExitStack()
         self._partes: list[_Watched] = []
         self._avisar = avisar or _LOG.warning
@@ -208,7 +208,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
 
     def stop(self) -> None:
         """Stop every part, the last first."""
-        with sin_interrupciones():
+        with hold_signals():
             self._pila.close()
             self._partes.clear()
 

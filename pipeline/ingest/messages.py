@@ -17,7 +17,13 @@ import msgspec
 import numpy as np
 
 from detection.domain import Lecturas, instante
-from pipeline.ingest.validation import TIEMPOS_EN_MEMORIA, DecodedReadings, Motivo, Reglas, invalida
+from pipeline.ingest.validation import (
+    TIEMPOS_EN_MEMORIA,
+    DecodedReadings,
+    Motivo,
+    ReadingRules,
+    invalida,
+)
 
 
 class _Mensaje(msgspec.Struct, gc=False):
@@ -59,7 +65,7 @@ class MessageDecoder:
     """
 
     def __init__(self, zona: str, consumo_maximo_kwh: float) -> None:
-        self._reglas = Reglas(zona, consumo_maximo_kwh)
+        self._reglas = ReadingRules(zona, consumo_maximo_kwh)
         self._leer = msgspec.json.Decoder(_Mensaje).decode
 
     def decode(self, valores: Sequence[bytes | None], ahora_hora: int) -> DecodedReadings:

@@ -147,7 +147,7 @@ class HourParser(dict[TimeKey, int]):
         return segunda.isoformat() if vuelve else None
 
 
-class Reglas:
+class ReadingRules:
     """The rules of contract 2, for one zone and one largest reading.
 
     Parameters

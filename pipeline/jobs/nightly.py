@@ -38,7 +38,7 @@ from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.migrations.apply import migrate
 from serving.cli import FALLO, HECHO, Parser
 from serving.settings import Settings
-from serving.shutdown import Parada, end_child
+from serving.shutdown import StopRequest, end_child
 
 _LOG = logging.getLogger("mantenimiento")
 
@@ -64,7 +64,7 @@ class Paso:
 
     nombre: str
     # Does it; raises ``KeyboardInterrupt`` where a stop is asked for meanwhile.
-    hacer: Callable[[Parada], ResultadoPaso]
+    hacer: Callable[[StopRequest], ResultadoPaso]
 
 
 def make_steps(settings: Settings, *, con_modelos: bool) -> list[Paso]:
@@ -82,7 +82,7 @@ def _verb(nombre: str) -> Paso:
     return Paso(nombre, lambda parada: run_child(orden, parada))
 
 
-def maintain(settings: Settings, pasos: Sequence[Paso], parada: Parada) -> list[str]:
+def maintain(settings: Settings, pasos: Sequence[Paso], parada: StopRequest) -> list[str]:
     """Return the names of the steps that failed, after all of them.
 
     ``TransientError``: another one is at work, or PostgreSQL, which keeps the lock, is away.
@@ -97,7 +97,7 @@ def maintain(settings: Settings, pasos: Sequence[Paso], parada: Parada) -> list[
         return [paso.nombre for paso in pasos if not _run_step(paso, parada)]
 
 
-def _run_step(paso: Paso, parada: Parada) -> bool:
+def _run_step(paso: Paso, parada: StopRequest) -> bool:
     """Return whether a step did its work, after a line in the log that says how it went."""
     if parada.pedida:
         raise KeyboardInterrupt
@@ -118,7 +118,7 @@ def _run_step(paso: Paso, parada: Parada) -> bool:
 
 
 def run_child(
-    orden: Sequence[str], parada: Parada, *, despedida_s: float = _DESPEDIDA_S
+    orden: Sequence[str], parada: StopRequest, *, despedida_s: float = _DESPEDIDA_S
 ) -> ResultadoPaso:
     """Return how a command ended; a stop that is asked for ends it first.
 
@@ -177,7 +177,7 @@ def main(argv: Sequence[str]) -> int:
     )
     opciones, settings = parser.start(argv)
     inicio = time.monotonic()
-    with Parada() as parada:
+    with StopRequest() as parada:
         pasos = make_steps(settings, con_modelos=not opciones.sin_modelos)
         fallidos = maintain(settings, pasos, parada)
     print(say(pasos, fallidos, time.monotonic() - inicio))  # noqa: T201

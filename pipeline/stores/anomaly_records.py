@@ -28,8 +28,8 @@ from pipeline.stores.record_base import (
     PorEstado,
     PorSeveridad,
     Ratio,
-    Registro,
     SeveridadTexto,
+    StoredRecord,
     de,
 )
 
@@ -37,7 +37,7 @@ _COMPLETO = "Falso = le faltan horas, o no ha terminado: no se compara con otros
 _ID = Field(description="Identificador de la anomalía", examples=["6745a1b2c3d4e5f6a7b8c9d0"])
 
 
-class VeredictoHumano(Registro):
+class VeredictoHumano(StoredRecord):
     """What a person said of an anomaly."""
 
     model_config = de("Lo que una persona dijo de una anomalía.")
@@ -52,7 +52,7 @@ class VeredictoHumano(Registro):
     )
 
 
-class Anomalia(Registro):
+class Anomalia(StoredRecord):
     """An anomaly, without its explanation."""
 
     model_config = de("Una hora anómala de un cliente.")
@@ -96,7 +96,7 @@ class Anomalia(Registro):
     )
 
 
-class DetectorExplicado(Registro):
+class DetectorExplicado(StoredRecord):
     """What one detector says of an anomaly."""
 
     model_config = de("Lo que un detector dice de una anomalía.")
@@ -140,7 +140,7 @@ class AnomaliaDetalle(Anomalia):
     energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[1.19])
 
 
-class CambioVeredicto(Registro):
+class CambioVeredicto(StoredRecord):
     """What a verdict did."""
 
     model_config = de("Una anomalía tras un veredicto.")
@@ -151,7 +151,7 @@ class CambioVeredicto(Registro):
     )
 
 
-class VeredictoDado(Registro):
+class VeredictoDado(StoredRecord):
     """A verdict with its anomaly."""
 
     model_config = de("Un veredicto y su anomalía.")
@@ -159,7 +159,7 @@ class VeredictoDado(Registro):
     veredicto: VeredictoHumano = Field(description="Lo último que se dijo de ella")
 
 
-class Puntuacion(Registro):
+class Puntuacion(StoredRecord):
     """What each detector scored on an anomaly."""
 
     model_config = de("Lo que puntuó cada detector en una anomalía.")
@@ -178,7 +178,7 @@ class Puntuacion(Registro):
     )
 
 
-class Incidente(Registro):
+class Incidente(StoredRecord):
     """Anomalies of a customer that follow each other."""
 
     model_config = de("Anomalías seguidas de un cliente, reunidas en una.")
@@ -239,7 +239,7 @@ class FiltroAnomalias(NamedTuple):
     con_archivo: bool = False  # archived ones too, each once
 
 
-class PuntoSerie(Registro):
+class PuntoSerie(StoredRecord):
     """Anomalies by severidad in an hour or a local day, given by its start."""
 
     model_config = de("Las anomalías de una hora o de un día.")
@@ -283,7 +283,7 @@ class EnergiaDescartada(NamedTuple):
     defecto_kwh: float
 
 
-class ClienteRanking(Registro):
+class ClienteRanking(StoredRecord):
     """A customer of the ranking, by its anomalies of 28 days that nobody has rejected.
 
     ``probabilidad`` is that there is something to be found; ``severidad`` and ``es_sospechoso``
@@ -335,7 +335,7 @@ class ClienteRanking(Registro):
     )
 
 
-class MesCliente(Registro):
+class MesCliente(StoredRecord):
     """A customer's month, as the nightly job left it."""
 
     model_config = de("El mes de un cliente; energías en kWh.")
@@ -398,7 +398,7 @@ class MesCliente(Registro):
         return ahora / antes - 1
 
 
-class ResumenMes(Registro):
+class ResumenMes(StoredRecord):
     """All customers' month."""
 
     model_config = de("El mes de todos los clientes juntos; energías en kWh.")
@@ -426,7 +426,7 @@ class PuestoMes(NamedTuple):
     de: int
 
 
-class ParInteranual(Registro):
+class ParInteranual(StoredRecord):
     """A month and the same month a year before; ``variacion`` as in ``MesCliente.change_from``."""
 
     model_config = de("Un mes y el mismo mes del año anterior.")

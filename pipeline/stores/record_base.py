@@ -48,7 +48,7 @@ def de(
     )
 
 
-class Registro(BaseModel):
+class StoredRecord(BaseModel):
     """A record that a store makes and the API serves as it is; nobody changes it."""
 
     model_config = ConfigDict(frozen=True)
@@ -68,7 +68,7 @@ class Listado(BaseModel, Generic[T]):
     )
 
 
-class Variacion(Registro):
+class Variacion(StoredRecord):
     """A figure against the one before."""
 
     model_config = de("Una cifra frente a la del período anterior.")
@@ -95,7 +95,7 @@ class Variacion(Registro):
         return cls(valor=valor, anterior=anterior, variacion=cambio)
 
 
-class PorSeveridad(Registro):
+class PorSeveridad(StoredRecord):
     """Counts of anomalies by severidad."""
 
     model_config = de("Cuántas hay de cada severidad.", populate_by_name=True)
@@ -122,7 +122,7 @@ class PorSeveridad(Registro):
         return self.baja + self.media + self.alta + self.critica
 
 
-class PorEstado(Registro):
+class PorEstado(StoredRecord):
     """Counts of anomalies by what people said of them."""
 
     model_config = de("Cuántas hay en cada estado.")

@@ -23,8 +23,8 @@ from pipeline.stores.record_base import (
     Listado,
     PorSeveridad,
     Ratio,
-    Registro,
     SeveridadTexto,
+    StoredRecord,
     Variacion,
     de,
 )
@@ -71,7 +71,7 @@ class CeldaCalor(NamedTuple):
     severidad: str
 
 
-class CeldaSemana(Registro):
+class CeldaSemana(StoredRecord):
     """What is usual at an hour of a weekday."""
 
     model_config = de("Lo que un cliente consume de media a una hora de un día de la semana.")
@@ -81,7 +81,7 @@ class CeldaSemana(Registro):
     lecturas: int = Field(ge=0, description="De cuántas lecturas", examples=[8])
 
 
-class DiaCliente(Registro):
+class DiaCliente(StoredRecord):
     """A customer's local day."""
 
     model_config = de("Lo que un cliente consumió en un día.")
@@ -92,7 +92,7 @@ class DiaCliente(Registro):
     anomalias: int = Field(ge=0, description="Horas anómalas", examples=[1])
 
 
-class EstadoCliente(Registro):
+class EstadoCliente(StoredRecord):
     """A customer at its latest reading; of one without readings only the name is known."""
 
     model_config = de("Un cliente, en su última lectura.")
@@ -111,7 +111,7 @@ class EstadoCliente(Registro):
         return cls(**{**dict.fromkeys(cls.model_fields), "propietario_id": propietario_id})
 
 
-class FranjaPerfil(Registro):
+class FranjaPerfil(StoredRecord):
     """What a customer uses at an hour of workdays or weekends.
 
     The band is the mean and what contract 5 allows around it, never below zero; None with fewer
@@ -135,7 +135,7 @@ class FranjaPerfil(Registro):
     )
 
 
-class PuntoPerfil(Registro):
+class PuntoPerfil(StoredRecord):
     """Mean of an hour of workdays or weekends."""
 
     model_config = de("Media de una hora.")
@@ -156,7 +156,7 @@ class PerfilComparado(NamedTuple):
     clientes_pares: int
 
 
-class PuntoPares(Registro):
+class PuntoPares(StoredRecord):
     """An hour of a customer beside its peers; None = nobody else has a reading."""
 
     model_config = de("Una hora de un cliente, junto a la de los demás.")
@@ -190,7 +190,7 @@ class PuntoBanda(NamedTuple):
     superior_kwh: float | None
 
 
-class EstadisticasCliente(Registro):
+class EstadisticasCliente(StoredRecord):
     """A customer between two instants.
 
     What is at stake counts every anomalous hour until somebody says what a person has discarded.
@@ -243,7 +243,7 @@ class EstadisticasCliente(Registro):
     )
 
 
-class Ventana(Registro):
+class Ventana(StoredRecord):
     """All readings between two instants.
 
     ``clientes`` and ``sospechosos`` are the most that were heard, and that were under suspicion,
@@ -276,7 +276,7 @@ class ResumenHistoria(NamedTuple):
     ultima_lectura: datetime | None
 
 
-class DiaGlobal(Registro):
+class DiaGlobal(StoredRecord):
     """All readings of a local day; ``clientes`` and ``sospechosos`` as in ``Ventana``."""
 
     model_config = de("El día de todos los clientes.")
@@ -289,7 +289,7 @@ class DiaGlobal(Registro):
     anomalias_total: int = Field(ge=0, description="Horas anómalas", examples=[12])
 
 
-class ParSombra(Registro):
+class ParSombra(StoredRecord):
     """How many readings have one pair of severities."""
 
     model_config = de("Lecturas con una pareja de severidades.")
@@ -298,7 +298,7 @@ class ParSombra(Registro):
     lecturas: int = Field(ge=0, description="Cuántas", examples=[12])
 
 
-class LecturaEnSombra(Registro):
+class LecturaEnSombra(StoredRecord):
     """A reading that champion and challenger judged."""
 
     model_config = de("Una lectura que han puntuado los dos.")
@@ -312,7 +312,7 @@ class LecturaEnSombra(Registro):
     severidad_aspirante: str = Field(description="Severidad en la sombra", examples=["alta"])
 
 
-class ComparacionSombra(Registro):
+class ComparacionSombra(StoredRecord):
     """What a challenger in shadow would have said, where either had something to say."""
 
     model_config = de("Qué habría dicho el aspirante, donde importa.")

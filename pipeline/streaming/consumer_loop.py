@@ -40,7 +40,7 @@ from detection.errors import LecturaInvalidaError, LoteEnVueloError, TransientEr
 from pipeline.ingest.messages import MessageDecoder
 from serving.metrics import ConsumerMetrics
 from serving.scorer import BatchOrigin
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 _LOG = logging.getLogger(__name__)
 
@@ -248,7 +248,7 @@ class ConsumerLoop:
         Return once everything known to exist has been read and saved.
     reloj : callable
         Gives the absolute hour of now.
-    parada : Parada, optional
+    parada : StopRequest, optional
         Looked at between two steps: what is in flight is finished, and the loop returns.
     metricas : ConsumerMetrics, optional
         Told of dead letters and lag; the processor tells of the batches.
@@ -263,7 +263,7 @@ class ConsumerLoop:
         lote_maximo: int,
         hasta_vacio: bool = False,
         reloj: Callable[[], int] = lambda: int(time.time()) // 3600,
-        parada: Parada | None = None,
+        parada: StopRequest | None = None,
         metricas: ConsumerMetrics | None = None,
     ) -> None:
         self._fuente = fuente
@@ -272,7 +272,7 @@ class ConsumerLoop:
         self._lote_maximo = lote_maximo
         self._hasta_vacio = hasta_vacio
         self._reloj = reloj
-        self._parada = parada or Parada()
+        self._parada = parada or StopRequest()
         self._metricas = metricas
         self._proximo_retraso = 0.0
         self._escritor = WriterThread(procesador.save)

@@ -19,7 +19,7 @@ from detection.rules.registry import CALIBRACIONES, rules_fingerprint
 from detection.scoring_model import ScoringModel
 from serving.model_package import save_paquete
 from serving.model_versions import MODELO
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 
@@ -44,7 +44,7 @@ def registrar(settings: Settings) -> int:
     """Return the number of a new version, which the alias ``challenger`` points to."""
     with tempfile.TemporaryDirectory() as carpeta:
         save_paquete(_modelo(), Path(carpeta), extras={})
-        return Registro(settings).register(
+        return ModelRegistry(settings).register(
             Path(carpeta), np.zeros((2, len(RASGOS)), np.float32), parametros={},
             metricas={"precision_media": 0.71, "precision_media_azar": 0.125},
             etiquetas={"datos": "abc"},

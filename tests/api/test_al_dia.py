@@ -21,7 +21,7 @@ from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.archive import MongoArchive
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.audit import AuditoriaPostgres
@@ -97,7 +97,7 @@ class Casa:
     def sumar(self) -> None:
         """Make the months, as the nightly job does, and what the other jobs leave."""
         aggregate(self.settings, None, self.ahora)
-        with contextlib.closing(ModelosMongo(self.settings)) as modelos:
+        with contextlib.closing(MongoModelLog(self.settings)) as modelos:
             comun = {"desde": self.ahora - DIA, "hasta": self.ahora, "version": "1"}
             informe = {"fecha": self.ahora, "semaforo": "verde", "columnas": [], "resumen": {}}
             modelos.save_informe({**comun, **informe, "html": "<p>Informe</p>"})

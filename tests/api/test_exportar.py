@@ -19,7 +19,7 @@ from api.exports import columns, csv_pieces, parquet_pieces
 from detection.domain import Lecturas, hora_absoluta, instante
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.ingest.files.meter_file import read_archivo
-from pipeline.ingest.validation import Reglas
+from pipeline.ingest.validation import ReadingRules
 from pipeline.stores.anomaly_records import Anomalia
 from pipeline.stores.postgres.store import migrate
 from pipeline.stores.record_base import PorSeveridad
@@ -97,7 +97,7 @@ def test_lo_exportado_se_vuelve_a_leer(
     ruta = f"/api/consumos/rango?propietario_id={quien}&desde=2026-10-01&formato={formato}"
     fichero = tmp_path_factory.mktemp("exportado") / "consumos"
     fichero.write_bytes(cliente.get(ruta).content)
-    reglas = Reglas(ZONA, 10_000.0)
+    reglas = ReadingRules(ZONA, 10_000.0)
     trozos = list(read_archivo(fichero, reglas, hora_absoluta(datos.hasta), ZONA))
     assert [t.rechazadas for t in trozos] == [[]] * len(trozos)
     leidas = {

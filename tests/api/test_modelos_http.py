@@ -15,11 +15,11 @@ from apoyo_versiones import estropear, registrar
 
 from api.api_keys import CABECERA_CLAVE
 from detection.domain import Lecturas
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.champion import Examen, appoint
 from serving.model_versions import CAMPEON, ModelRejection
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 ADMIN = {CABECERA_CLAVE: CLAVES["administracion"]}
@@ -55,7 +55,7 @@ def examinar(
     motivo = "es mejor" if criterio is None else "no cumple hallados: plantacion"
     criterios = () if criterio is None else (criterio,)
     examen = Examen(campeon, criterio is None, motivo, "2026-11-20T10:00:00+01:00", criterios)
-    Registro(settings).tag(version, examen.tags())
+    ModelRegistry(settings).tag(version, examen.tags())
 
 
 def promover(http: httpx.Client, version: int, **mas: Any) -> httpx.Response:
@@ -85,7 +85,7 @@ def test_de_principio_a_fin(con_mlflow: httpx.Client, settings: Settings) -> Non
         "quien": "administracion-1", "cuando": "2026-11-20T11:00:00+01:00", "puerta": "examen",
     }  # fmt: skip
     assert promover(con_mlflow, 2).json()["anterior"] == 1
-    registro = Registro(settings)
+    registro = ModelRegistry(settings)
     assert registro.version_of(CAMPEON) == 2
     vuelta = con_mlflow.post(
         "/api/modelos/volver", json={"motivo": "peor en las tiendas"}, headers=ADMIN
@@ -141,7 +141,7 @@ def test_la_api_no_promueve_lo_que_la_puerta_no_acepta(
     assert (vista["examen"]["vigente"], vista["examen"]["acepta"]) == (True, False)
     assert vista["examen"]["criterios"] == [CAIDA]
     assert "examen" not in vista["etiquetas"]
-    assert Registro(settings).version_of(CAMPEON) == 1
+    assert ModelRegistry(settings).version_of(CAMPEON) == 1
 
     es_problema(promover(con_mlflow, 2, forzar=True, motivo=""), 422)
     hecho = promover(con_mlflow, 2, forzar=True, motivo="las plantaciones ya no importan")
@@ -175,7 +175,7 @@ def test_forzada_una_vez_no_pasa_la_puerta_despues(
     for negada in (promover(con_mlflow, 2), con_mlflow.post(ruta, json=cuerpo, headers=ADMIN)):
         es_problema(negada, 409, "la versión 2 no se promueve")
         assert negada.json()["razones"] == razones
-    assert Registro(settings).version_of(CAMPEON) == 1
+    assert ModelRegistry(settings).version_of(CAMPEON) == 1
     forzada = con_mlflow.post(ruta, json={**cuerpo, "forzar": True}, headers=ADMIN)
     assert (forzada.json()["version"], forzada.json()["puerta"]) == (2, "a la fuerza")
     rutas = con_mlflow.get("/openapi.json").json()["paths"]
@@ -188,8 +188,8 @@ def test_forzada_una_vez_no_pasa_la_puerta_despues(
 def test_un_examen_editado_a_mano_no_cuenta(con_mlflow: httpx.Client, settings: Settings) -> None:
     """Of an exam whose date is none, nothing is known: it is not shown and opens nothing."""
     for cuando in ("ayer", "2026-11-20T10:00:00", ""):
-        Registro(settings).tag(1, Examen(None, True, "es mejor", cuando).tags())
-        Registro(settings).tag(2, Examen(None, True, "es mejor", cuando).tags())
+        ModelRegistry(settings).tag(1, Examen(None, True, "es mejor", cuando).tags())
+        ModelRegistry(settings).tag(2, Examen(None, True, "es mejor", cuando).tags())
         es_problema(promover(con_mlflow, 1), 409, "no se ha examinado")
         assert con_mlflow.get("/api/modelos/2").json()["examen"] is None
 
@@ -198,7 +198,7 @@ def test_el_alias_movido_a_mano_y_el_campeon_rechazado_se_ven(
     con_mlflow: httpx.Client, settings: Settings
 ) -> None:
     """A champion that no exam accepted says so; one that a consumer rejected is not «bien»."""
-    registro = Registro(settings)
+    registro = ModelRegistry(settings)
     registro.set_alias(CAMPEON, 2, {})
     assert con_mlflow.get("/api/modelos").json()["elementos"][0]["puerta"] == "fuera de la puerta"
     assert con_mlflow.get("/salud").json()["modelo"] == {
@@ -231,7 +231,7 @@ def test_lo_que_no_se_puede_promover(con_mlflow: httpx.Client, settings: Setting
     es_problema(volver, 409, "no sustituyó a ninguna")
     estropear(settings, 2)
     es_problema(promover(con_mlflow, 2), 409, "no se promueve (versión 2)")
-    assert Registro(settings).version_of(CAMPEON) == 1
+    assert ModelRegistry(settings).version_of(CAMPEON) == 1
     filas = con_mlflow.get("/api/auditoría", headers=ADMIN).json()["elementos"]
     # The one that failed is written down twice: that it was asked, and that it was not done.
     assert [f["detalle"].get("fallo") for f in filas] == ["ModeloInvalidoError", None, None]
@@ -242,7 +242,7 @@ def test_sin_auditoria_no_se_cambia_nada(con_mlflow: httpx.Client, settings: Set
     lejos = settings.model_copy(update={"postgres_port": 9})
     with servir(lejos) as http:
         es_problema(promover(http, 1), 503)
-    assert Registro(settings).version_of(CAMPEON) is None
+    assert ModelRegistry(settings).version_of(CAMPEON) is None
 
 
 @pytest.mark.parametrize(("rol", "estado"), [("lectura", 403), ("analista", 403), (None, 401)])
@@ -296,7 +296,7 @@ def _informe(fecha: datetime, semaforo: str, html: str | None) -> dict[str, Any]
 def test_la_deriva_y_su_pagina(entorno: Settings) -> None:
     """Latest report, history, and the page, which may run its scripts and reach nothing."""
     fecha = datetime(2026, 11, 20, tzinfo=UTC)
-    with servir(entorno) as http, closing(ModelosMongo(entorno)) as modelos:
+    with servir(entorno) as http, closing(MongoModelLog(entorno)) as modelos:
         for ruta in ("/api/deriva", "/api/deriva/informe"):
             es_problema(http.get(ruta), 404, "consumo deriva")
         modelos.save_informe(_informe(fecha - timedelta(days=1), "verde", None))
@@ -320,7 +320,7 @@ def test_la_deriva_y_su_pagina(entorno: Settings) -> None:
 def test_los_reentrenamientos(entorno: Settings) -> None:
     """Every run of the retraining job with its reason, the last one first."""
     momento = datetime(2026, 11, 20, tzinfo=UTC)
-    with servir(entorno) as http, closing(ModelosMongo(entorno)) as modelos:
+    with servir(entorno) as http, closing(MongoModelLog(entorno)) as modelos:
         for i, resultado in enumerate(("rechazado", "promovido")):
             modelos.append_historial(
                 {

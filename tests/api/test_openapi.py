@@ -18,7 +18,7 @@ from apoyo_versiones import registrar
 
 from api.api_keys import CABECERA_CLAVE
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 
 SEMILLA = 20261124
 PLAZO_S = 240.0
@@ -39,7 +39,7 @@ def completa(servicios: EmbeddedServices, mlflow_uri: str) -> Iterator[httpx.Cli
         settings = datos.settings
         registrar(settings)
         registrar(settings)
-        with closing(ModelosMongo(settings)) as modelos:
+        with closing(MongoModelLog(settings)) as modelos:
             modelos.save_informe(
                 {
                     "fecha": AHORA, "desde": AHORA - timedelta(days=7), "hasta": AHORA,

@@ -26,7 +26,7 @@ from api import app
 from detection.domain import hora_absoluta
 from detection.errors import TransientError
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
@@ -95,7 +95,7 @@ def test_un_veredicto_se_queda_con_quien_cuando_y_por_que(
     assert detalle["veredictos"][-1] == detalle["veredicto"] == veredicto
     confirmadas = lee(api, "/api/anomalias/últimas", estado="confirmada")["elementos"]
     assert [a["id"] for a in confirmadas] == [una["id"]]
-    with closing(ModelosMongo(propia)) as modelos:
+    with closing(MongoModelLog(propia)) as modelos:
         hora = hora_absoluta(local(una["timestamp_consumo"]))
         assert modelos.confirmadas() == [(una["propietario_id"], hora)]
 

@@ -266,10 +266,6 @@ def test_nada_ocurre_al_importar() -> None:
     assert not malos
 
 
-EN_DOS_SITIOS = {"Registro"}
-"""Class names that still stand for two things: no more are to be added."""
-
-
 def test_un_nombre_de_clase_es_una_sola_cosa() -> None:
     """Two public classes of the house never bear one name."""
     donde: dict[str, list[str]] = {}
@@ -277,4 +273,4 @@ def test_un_nombre_de_clase_es_una_sola_cosa() -> None:
         for nodo in _arbol(ruta).body:
             if isinstance(nodo, ast.ClassDef) and not nodo.name.startswith("_"):
                 donde.setdefault(nodo.name, []).append(_nombre(ruta))
-    assert {nombre for nombre, ficheros in donde.items() if len(ficheros) > 1} <= EN_DOS_SITIOS
+    assert {nombre for nombre, ficheros in donde.items() if len(ficheros) > 1} == set()

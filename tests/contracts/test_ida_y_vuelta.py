@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from api.exports import columns, csv_pieces
 from pipeline.ingest.files.meter_file import read_archivo
-from pipeline.ingest.validation import LARGO_MAXIMO_ID, Reglas
+from pipeline.ingest.validation import LARGO_MAXIMO_ID, ReadingRules
 from serving.csv_cells import protect, unprotect
 from training.evaluation.labelled_file import read_labelled_file
 from training.evaluation.verdict_file import open_verdict_file
@@ -41,7 +41,7 @@ class Fila(BaseModel):
 
 def leidos(ruta: Path) -> tuple[set[str], set[str]]:
     """Return the names that each of the two readers finds."""
-    trozos = list(read_archivo(ruta, Reglas(ZONA, 100.0), HORA + 48, ZONA))
+    trozos = list(read_archivo(ruta, ReadingRules(ZONA, 100.0), HORA + 48, ZONA))
     assert not [x for trozo in trozos for x in trozo.rechazadas]
     archivo = read_labelled_file(ruta, ZONA, 100.0)
     assert not archivo.rechazos

@@ -26,7 +26,7 @@ from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from serving.champion import Examen
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def tablero(
 
 def _examine(settings: Settings, versiones: tuple[int, int]) -> None:
     """Keep with either version what the gate said: the first one passes, the second does not."""
-    registro, cuando = Registro(settings), "2026-11-20T10:00:00+01:00"
+    registro, cuando = ModelRegistry(settings), "2026-11-20T10:00:00+01:00"
     caida = {
         "nombre": "hallados: plantacion", "campeon": 0.9, "aspirante": 0.2, "limite": "≥ 0,850",
         "cumple": False, "azar": None,

@@ -28,7 +28,7 @@ from detection.features.hourly import RASGOS
 from pipeline.embedded.probes import ANFITRION
 from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(240)
@@ -49,7 +49,7 @@ def con_campeon(entorno_mlflow: Settings, tmp_path: Path) -> Settings:
     carpeta = tmp_path / "paquete"
     save_paquete(modelo_de_prueba(), carpeta)
     ejemplo = np.random.default_rng(1).random((3, len(RASGOS))).astype(np.float32)
-    registro = Registro(entorno_mlflow)
+    registro = ModelRegistry(entorno_mlflow)
     version = registro.register(carpeta, ejemplo, parametros={}, metricas={}, etiquetas={})
     registro.set_alias(CAMPEON, version, {})
     return entorno_mlflow

@@ -29,7 +29,7 @@ from detection.domain import Lecturas
 from detection.simulation.synthesis import make_population
 from pipeline.generator.service import generate_lecturas
 from serving.model_versions import CAMPEON
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 pytestmark = pytest.mark.timeout(290)
@@ -137,7 +137,7 @@ def test_el_consumidor_sigue_al_campeon(vida: Vida) -> None:
     versiones = [registrar(vida.entorno) for _ in range(2)]
     for version in (*versiones, versiones[0]):
         vida.promovido_en = time.monotonic()
-        Registro(vida.entorno).set_alias(CAMPEON, version, {})
+        ModelRegistry(vida.entorno).set_alias(CAMPEON, version, {})
         vida.esperar_version(f"consumo-detector-{version}")
         vida.enviar(1)
         assert vida.versiones() == {f"consumo-detector-{version}"}

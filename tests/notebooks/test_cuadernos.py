@@ -27,7 +27,7 @@ from detection.simulation.synthesis import generate, make_population
 from serving.local_time import load_calendario
 from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.evaluation.version_metrics import evaluate
 from training.holdout import EVALUACION, Conjunto
@@ -242,7 +242,7 @@ def _registrar(settings: Settings, peso: float) -> int:
     metricas = evaluate(picos, version, load_calendario(settings.zona_horaria), dejar_fuera=False)
     with tempfile.TemporaryDirectory() as carpeta:
         save_paquete(version, Path(carpeta), extras={EVALUACION: picos.to_parquet()})
-        return Registro(settings).register(
+        return ModelRegistry(settings).register(
             Path(carpeta), np.zeros((2, len(RASGOS)), np.float32), parametros={},
             metricas=metricas.figures(), etiquetas={"evaluacion_sha256": picos.sha256},
         )  # fmt: skip
@@ -251,7 +251,7 @@ def _registrar(settings: Settings, peso: float) -> int:
 def test_compara_las_versiones_de_mlflow(entorno_mlflow: Settings, taller: Path) -> None:
     """Two versions on a real server: both are there, and the gate says what it would do."""
     sorda, buena = _registrar(entorno_mlflow, 0.0), _registrar(entorno_mlflow, 1.0)
-    registro = Registro(entorno_mlflow)
+    registro = ModelRegistry(entorno_mlflow)
     registro.set_alias(CAMPEON, sorda, {"promovido_por": "prueba"})
     ruta = next(r for r in CUADERNOS if r.stem == DE_MLFLOW)
     hecho = ejecutar(ruta, taller, MLFLOW_TRACKING_URI=entorno_mlflow.mlflow_tracking_uri)

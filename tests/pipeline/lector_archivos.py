@@ -10,7 +10,7 @@ from typing import Any
 from detection.domain import hora_absoluta, instante
 from detection.errors import PermanentError
 from pipeline.ingest.files.meter_file import read_archivo
-from pipeline.ingest.validation import Reglas
+from pipeline.ingest.validation import ReadingRules
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
 
@@ -59,7 +59,7 @@ def leer(
     """Return all that the product's one reader gives of a file."""
     leido = Leido()
     try:
-        for trozo in read_archivo(ruta, Reglas(zona, 10_000.0), AHORA, zona, perfil, unidad):
+        for trozo in read_archivo(ruta, ReadingRules(zona, 10_000.0), AHORA, zona, perfil, unidad):
             lecturas = trozo.lecturas
             metodos = trozo.metodo or [None] * len(lecturas)
             for cliente, hora, kwh, metodo in zip(

@@ -29,7 +29,7 @@ from pipeline.streaming.kafka_lag import LagReader, committed
 from serving.consumer_health import MUDO, SelfReport
 from serving.model_watcher import WatcherState
 from serving.settings import Settings
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 SITUACION = SelfReport(
     (0, 2), 1200, 3.0, "consumo-detector-3", "consumo-detector-4", "le falta un rasgo",
@@ -257,7 +257,7 @@ def test_se_puede_parar_mientras_se_espera_a_un_almacen() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         raise TransientError("PostgreSQL no responde", 3600.0)
 
-    with Parada() as parada, HeartbeatThread(almacen, SelfReport, cada_s=60):
+    with StopRequest() as parada, HeartbeatThread(almacen, SelfReport, cada_s=60):
         assert wait_for_stores(abrir, avisos.append, parada.esperar) is None
     assert avisos == ["PostgreSQL no responde"]
     assert almacen.escritos[-1][1:] == (True, "")
@@ -265,7 +265,7 @@ def test_se_puede_parar_mientras_se_espera_a_un_almacen() -> None:
 
 def test_la_parada_llega_al_bucle_tarde_o_pronto() -> None:
     """A stop that is asked before the loop runs is heeded, and so is one asked while it waits."""
-    antes, despues = Parada(), Parada()
+    antes, despues = StopRequest(), StopRequest()
     antes.pedir()
     for parada in (antes, despues):
         procesador = ProcesadorFalso()

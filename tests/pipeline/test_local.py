@@ -26,7 +26,7 @@ from pipeline.embedded.servers import PUERTOS
 from pipeline.embedded.services import EmbeddedServices, falta_embebido, main
 from serving.cli import MAL_USO
 from serving.settings import Settings
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
 pytestmark = [
@@ -308,7 +308,7 @@ def test_stop_asked_for_during_the_start_leaves_nothing(tmp_path: Path) -> None:
 
     MLflow is one of them: it starts first, beside the others, and is waited for last.
     """
-    parada = Parada()
+    parada = StopRequest()
     vistos: list[int] = []
 
     def avisar(texto: str) -> None:

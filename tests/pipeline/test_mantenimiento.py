@@ -32,7 +32,7 @@ from pipeline.stores.months import siguiente
 from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import FALLO, HECHO, INTERRUMPIDO, run
 from serving.settings import Settings
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 PACIENCIA_S = 20.0
 
@@ -80,7 +80,7 @@ def test_un_paso_que_falla_no_detiene_a_los_demas(
         paso("cinco", ""),
     ]
     caplog.set_level(logging.INFO, "mantenimiento")
-    fallidos = maintain(entorno, pasos, Parada())
+    fallidos = maintain(entorno, pasos, StopRequest())
     assert fallidos == ["dos", "tres", "cuatro"]
     lineas = [re.sub(r"\d+,\d s", "N s", r.getMessage()) for r in caplog.records]
     assert lineas == [
@@ -108,14 +108,14 @@ import sys
 from pipeline.jobs.nightly import Paso, maintain, run_child
 from serving.cli import run
 from serving.logs import configure_logs
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 from serving.settings import load_settings
 LARGO = "import os, pathlib, time; p = pathlib.Path({str(testigo)!r}); "
 LARGO += "p.with_suffix('.a').write_text(str(os.getpid())); p.with_suffix('.a').rename(p); "
 LARGO += "time.sleep(60)"
 
 def noche(_argv):
-    with Parada() as parada:
+    with StopRequest() as parada:
         orden = [sys.executable, "-c", LARGO]
         pasos = [Paso(n, lambda p: run_child(orden, p)) for n in ("uno", "dos")]
         maintain(load_settings(), pasos, parada)
@@ -149,7 +149,7 @@ def test_un_paso_que_no_quiere_acabar_se_mata(tmp_path: Path) -> None:
         f"p = pathlib.Path({str(testigo)!r}); p.with_suffix('.a').write_text(str(os.getpid())); "
         "p.with_suffix('.a').rename(p); time.sleep(60)"
     )
-    parada = Parada()
+    parada = StopRequest()
 
     def parar() -> None:
         limite = time.monotonic() + PACIENCIA_S
@@ -167,10 +167,10 @@ def test_un_paso_que_no_quiere_acabar_se_mata(tmp_path: Path) -> None:
 
 def test_una_parada_ya_pedida_no_empieza_nada(entorno: Settings) -> None:
     """Between two steps as well."""
-    parada = Parada()
+    parada = StopRequest()
     hechos: list[str] = []
 
-    def hacer(_parada: Parada) -> ResultadoPaso:
+    def hacer(_parada: StopRequest) -> ResultadoPaso:
         hechos.append("uno")
         parada.pedir()
         return ResultadoPaso(HECHO, "")

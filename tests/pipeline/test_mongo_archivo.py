@@ -19,7 +19,7 @@ from detection.errors import PermanentError, TransientError
 from pipeline.stores.archive import MesArchivo, Movidos
 from pipeline.stores.mongo.archive import MongoArchive
 from pipeline.stores.mongo.documents import DEL_DETECTOR, FIJOS, identity, verdict
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from serving.settings import Settings
 
 HOY = date(2026, 3, 10)
@@ -411,7 +411,7 @@ def test_dos_documentos_de_una_lectura_se_hacen_uno(casa: Casa) -> None:
 
 def test_lo_que_dicen_las_personas_de_lo_archivado(casa: Casa, entorno: Settings) -> None:
     """Confirmed and rejected ones are in the lists wherever they are, once; the live one counts."""
-    modelos = ModelosMongo(entorno)
+    modelos = MongoModelLog(entorno)
     confirmada, descartada, otra = (casa.claves(VIEJAS)[i] for i in (1, 4, 7))
     for _ in range(2):
         assert modelos.confirmadas() == [confirmada]

@@ -15,7 +15,7 @@ from contracts.sondas import AnomaliasMongo
 from detection.domain import hora_absoluta
 from detection.errors import TransientError
 from pipeline.stores.mongo import model_log
-from pipeline.stores.mongo.model_log import HTML_MAXIMO, ModelosMongo
+from pipeline.stores.mongo.model_log import HTML_MAXIMO, MongoModelLog
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2050, 1, 15, 2, tzinfo=UTC))
@@ -23,8 +23,8 @@ FECHA = datetime(2026, 11, 24, 9, 30, 15, 123000, UTC)
 
 
 @pytest.fixture
-def modelos(entorno: Settings) -> Iterator[ModelosMongo]:
-    abierto = ModelosMongo(entorno)
+def modelos(entorno: Settings) -> Iterator[MongoModelLog]:
+    abierto = MongoModelLog(entorno)
     abierto.ensure_indexes()
     yield abierto
     abierto.close()
@@ -49,14 +49,14 @@ def _sin_id(documentos: list[dict]) -> list[dict]:
     return [{k: v for k, v in doc.items() if k != "id"} for doc in documentos]
 
 
-def test_sin_informes_no_hay_ultimo(modelos: ModelosMongo) -> None:
+def test_sin_informes_no_hay_ultimo(modelos: MongoModelLog) -> None:
     """An empty database has no report and no run."""
     assert modelos.latest_informe() is None
     assert modelos.informes(5) == modelos.historial(5) == []
     assert modelos.confirmadas() == modelos.descartadas() == []
 
 
-def test_el_ultimo_informe_vuelve_entero(modelos: ModelosMongo) -> None:
+def test_el_ultimo_informe_vuelve_entero(modelos: MongoModelLog) -> None:
     """The latest by its date, however they arrived, with its HTML; lists come without it."""
     for dias in (2, 5, 1):
         informe = _informe(dias)
@@ -71,7 +71,7 @@ def test_el_ultimo_informe_vuelve_entero(modelos: ModelosMongo) -> None:
     assert modelos.informes(0) == []
 
 
-def test_de_la_misma_fecha_el_ultimo_es_el_que_llego_despues(modelos: ModelosMongo) -> None:
+def test_de_la_misma_fecha_el_ultimo_es_el_que_llego_despues(modelos: MongoModelLog) -> None:
     """Two reports of one moment: the one that was stored later is the latest."""
     for semaforo in ("verde", "rojo"):
         modelos.save_informe(_informe(0, semaforo=semaforo))
@@ -79,7 +79,7 @@ def test_de_la_misma_fecha_el_ultimo_es_el_que_llego_despues(modelos: ModelosMon
 
 
 def test_un_html_enorme_se_queda_fuera(
-    modelos: ModelosMongo, caplog: pytest.LogCaptureFixture
+    modelos: MongoModelLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A report that no document can hold is stored without its HTML, and the log says so once."""
     enorme = "ñ" * (HTML_MAXIMO // 2 + 1)  # two bytes each
@@ -93,7 +93,7 @@ def test_un_html_enorme_se_queda_fuera(
     ]
 
 
-def test_el_html_mas_grande_que_cabe(modelos: ModelosMongo) -> None:
+def test_el_html_mas_grande_que_cabe(modelos: MongoModelLog) -> None:
     """Exactly at the limit it goes in, whole, with everything else."""
     html = "x" * HTML_MAXIMO
     assert modelos.save_informe(_informe(0, html=html))
@@ -103,7 +103,7 @@ def test_el_html_mas_grande_que_cabe(modelos: ModelosMongo) -> None:
     assert not modelos.save_informe(_informe(1, html=None))
 
 
-def test_el_historial_guarda_cada_ejecucion(modelos: ModelosMongo) -> None:
+def test_el_historial_guarda_cada_ejecucion(modelos: MongoModelLog) -> None:
     """Every run with its reason stays; the newest comes first, under the id that was given."""
     ejecuciones = [
         {
@@ -125,7 +125,7 @@ def test_el_historial_guarda_cada_ejecucion(modelos: ModelosMongo) -> None:
     assert modelos.historial(0) == []
 
 
-def test_los_indices(modelos: ModelosMongo, entorno: Settings) -> None:
+def test_los_indices(modelos: MongoModelLog, entorno: Settings) -> None:
     """Latest reports and runs are found by an index, and asking again is harmless."""
     sonda = AnomaliasMongo(entorno)
     modelos.ensure_indexes()
@@ -145,7 +145,7 @@ def test_los_indices(modelos: ModelosMongo, entorno: Settings) -> None:
     sonda.cliente.close()
 
 
-def test_lo_que_dicen_las_personas(modelos: ModelosMongo, entorno: Settings) -> None:
+def test_lo_que_dicen_las_personas(modelos: MongoModelLog, entorno: Settings) -> None:
     """Confirmed and rejected anomalies by customer and hour, sorted; open ones are in neither."""
     sonda = AnomaliasMongo(entorno)
     claves = [("B", H), ("A", H + 3), ("A", H + 1), ("C", H), ("D", H)]
@@ -165,7 +165,7 @@ def test_sin_servidor_el_error_es_transitorio() -> None:
     with socket.socket() as enchufe:
         enchufe.bind(("127.0.0.1", 0))
         puerto = int(enchufe.getsockname()[1])
-    modelos = ModelosMongo(Settings(mongo_host="127.0.0.1", mongo_port=puerto))
+    modelos = MongoModelLog(Settings(mongo_host="127.0.0.1", mongo_port=puerto))
     for operacion in (modelos.ping, modelos.latest_informe, modelos.confirmadas):
         with pytest.raises(TransientError, match="no responde"):
             operacion()

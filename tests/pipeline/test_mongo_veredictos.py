@@ -18,7 +18,7 @@ from contracts.sondas import AnomaliasMongo
 from detection.domain import hora_absoluta
 from pipeline.stores.anomaly_records import CambioVeredicto, FiltroAnomalias, VeredictoHumano
 from pipeline.stores.mongo import reviews
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.query_documents import VEREDICTOS_MAXIMOS
 from pipeline.stores.mongo.reviews import VeredictosMongo
@@ -115,7 +115,7 @@ def test_quien_entrena_se_entera(casa: Casa) -> None:
     casa.dar(casa.ids[0], "confirmada", "sí", "ana")
     casa.veredictos.dar_varios(casa.ids[1:3], "descartada", "no", "ana")
     casa.dar(casa.ids[2], "abierta", "me equivoqué", "ana")
-    modelos = ModelosMongo(casa.entorno)
+    modelos = MongoModelLog(casa.entorno)
     assert (modelos.confirmadas(), modelos.descartadas()) == ([CLAVES[0]], [CLAVES[1]])
     modelos.close()
 

@@ -17,7 +17,7 @@ import pytest
 
 from detection.errors import PermanentError
 from pipeline.embedded.processes import Proceso, ejecutar, vive
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
 
@@ -209,7 +209,7 @@ def test_a_stranger_with_the_old_number_is_left_alone(tmp_path: Path) -> None:
 
 def test_stop_asked_for_during_the_start(tmp_path: Path) -> None:
     """Ctrl-C while the child is not ready yet ends the start, and the child."""
-    parada = Parada()
+    parada = StopRequest()
     proceso = hijo(tmp_path, "import time; time.sleep(600)", parada=parada)
     temporizador = threading.Timer(0.3, parada.pedir)
     temporizador.start()

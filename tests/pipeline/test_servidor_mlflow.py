@@ -19,7 +19,7 @@ from detection.errors import PermanentError
 from pipeline.embedded.probes import ANFITRION
 from pipeline.embedded.processes import Proceso, vive
 from pipeline.embedded.servers import PUERTOS, mlflow_server
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 psutil = pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
 pytestmark = pytest.mark.servicios
@@ -59,7 +59,9 @@ def esperar(condicion: Callable[[], bool]) -> bool:
 
 
 @contextmanager
-def arrancar(carpeta: Path, puerto: int = 0, parada: Parada | None = None) -> Iterator[Proceso]:
+def arrancar(
+    carpeta: Path, puerto: int = 0, parada: StopRequest | None = None
+) -> Iterator[Proceso]:
     """Give a server that starts; nobody waits for it yet."""
     servidor = mlflow_server(carpeta, puerto, parada)
     servidor.abrir()
@@ -136,7 +138,7 @@ def test_a_store_that_it_cannot_use_is_explained(tmp_path: Path) -> None:
 
 def test_stop_asked_for_while_it_starts(tmp_path: Path) -> None:
     """Ctrl-C does not wait for it to be ready, and it leaves no process."""
-    parada = Parada()
+    parada = StopRequest()
     with arrancar(tmp_path, parada=parada) as servidor:
         procesos = familia(servidor)
         parada.pedir()

@@ -11,7 +11,7 @@ import pytest
 
 from detection.errors import PermanentError
 from pipeline.embedded.supervisor import Cerrojo, RestartPolicy, Supervisor
-from serving.shutdown import Parada, sin_interrupciones
+from serving.shutdown import StopRequest, hold_signals
 
 
 class Miembro:
@@ -82,11 +82,11 @@ def test_group_notices_a_member_that_ended() -> None:
 
 @pytest.mark.parametrize("senal", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_are_noted_not_thrown(senal: signal.Signals) -> None:
-    """Ctrl-C, also twice, interrupts nothing while a Parada listens, and nothing is left."""
+    """Ctrl-C, also twice, interrupts nothing while a StopRequest listens, and nothing is left."""
     # Under ``nohup`` one of them is ignored, and that is respected: here none is.
     antes = signal.signal(senal, signal.default_int_handler)
     try:
-        with Parada() as parada, Supervisor(parada) as supervisor:
+        with StopRequest() as parada, Supervisor(parada) as supervisor:
             signal.raise_signal(senal)
             signal.raise_signal(senal)
             supervisor.wait()
@@ -99,7 +99,7 @@ def test_signals_are_noted_not_thrown(senal: signal.Signals) -> None:
 def test_wait_ends_in_time_without_a_stop() -> None:
     """Waiting for a stop that nobody asks for lasts as long as was asked."""
     inicio = time.monotonic()
-    assert not Parada().esperar(0.1)
+    assert not StopRequest().esperar(0.1)
     assert time.monotonic() - inicio >= 0.1
 
 
@@ -107,7 +107,7 @@ def test_nohup_is_respected() -> None:
     """A process whose hang-up signal is ignored goes on when the terminal closes."""
     antes = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with Parada() as parada:
+        with StopRequest() as parada:
             signal.raise_signal(signal.SIGHUP)
             assert not parada.pedida
     finally:
@@ -141,7 +141,7 @@ def test_ctrl_c_waits_for_the_stop_to_be_done() -> None:
 def test_block_without_signals_changes_nothing() -> None:
     """Holding signals back leaves the handlers as they were."""
     antes = signal.getsignal(signal.SIGINT)
-    with sin_interrupciones():
+    with hold_signals():
         pass
     assert signal.getsignal(signal.SIGINT) == antes
 

@@ -16,7 +16,7 @@ from detection.errors import PermanentError
 from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
 from pipeline.embedded.processes import Proceso
 from pipeline.embedded.supervisor import RestartPolicy, Supervisor
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 PRONTO = RestartPolicy(espera_s=0.05, espera_maxima_s=0.2, fallos=4, estable_s=60.0)
 ESCUCHA = """
@@ -46,7 +46,7 @@ def _servidor(carpeta: Path, nombre: str, puerto: int) -> Proceso:
 
 
 def _watch_until(supervisor: Supervisor, condicion: Callable[[], bool]) -> None:
-    parada = Parada()
+    parada = StopRequest()
     for _ in range(3000):
         supervisor.watch()
         if condicion():
@@ -145,7 +145,7 @@ def test_a_long_quiet_time_forgets_old_failures(tmp_path: Path) -> None:
 def test_ctrl_c_while_a_part_is_away_ends_all_at_once(tmp_path: Path) -> None:
     """A stop asked for during a long pause, or a slow start, is not waited for."""
     politica = RestartPolicy(espera_s=60.0)
-    parada = Parada()
+    parada = StopRequest()
     parte = Proceso("parte", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
     viva = Proceso("viva", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
     with Supervisor(

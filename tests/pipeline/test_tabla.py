@@ -15,7 +15,7 @@ from detection.errors import PermanentError
 from pipeline.ingest.files.blocks import FILAS_POR_TROZO, MotivoArchivo
 from pipeline.ingest.files.hourly_file import Trozo
 from pipeline.ingest.files.meter_file import read_archivo
-from pipeline.ingest.validation import Motivo, Reglas
+from pipeline.ingest.validation import Motivo, ReadingRules
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
 CABECERA = "propietario_id,timestamp,consumo_kwh\n"
@@ -27,7 +27,7 @@ def hour(texto: str) -> int:
 
 
 def read(ruta: Path) -> list[Trozo]:
-    return list(read_archivo(ruta, Reglas("Europe/Madrid", 10_000.0), AHORA, "Europe/Madrid"))
+    return list(read_archivo(ruta, ReadingRules("Europe/Madrid", 10_000.0), AHORA, "Europe/Madrid"))
 
 
 def read_csv(carpeta: Path, texto: str | bytes) -> Trozo:

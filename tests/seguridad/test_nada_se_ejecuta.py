@@ -20,7 +20,7 @@ from detection.errors import ModeloInvalidoError
 from detection.features.hourly import RASGOS
 from serving.model_package import load_paquete, save_paquete
 from serving.puntuador import _load_pyfunc
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 RAIZ = Path(__file__).resolve().parents[2]
@@ -173,7 +173,7 @@ def test_una_version_falsificada_en_mlflow_no_ejecuta_nada(
     """Whoever can write to the registry can break a version, and run nothing here."""
     from mlflow import MlflowClient
 
-    registro = Registro(
+    registro = ModelRegistry(
         Settings(mlflow_tracking_uri=mlflow_uri), experimento="forjado", modelo="forjado"
     )
     bueno = paquete(tmp_path / "bueno")

@@ -24,7 +24,7 @@ from detection.params import Params
 from detection.rules.registry import CALIBRACIONES, rules_fingerprint
 from detection.scoring_model import ScoringModel
 from serving.model_package import save_paquete
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 
@@ -58,11 +58,11 @@ def paquete(carpeta: Path, semilla: int = 1) -> Path:
     return carpeta
 
 
-def registro_en(uri: str, nombre: str | None = None) -> Registro:
+def registro_en(uri: str, nombre: str | None = None) -> ModelRegistry:
     """Return a registry with its own experiment and model on a server."""
     nombre = nombre or f"m-{uuid.uuid4().hex[:12]}"
     settings = Settings.model_validate({"mlflow_tracking_uri": uri})
-    return Registro(settings, experimento=f"e-{nombre}", modelo=nombre)
+    return ModelRegistry(settings, experimento=f"e-{nombre}", modelo=nombre)
 
 
 def cliente_de(uri: str) -> Any:

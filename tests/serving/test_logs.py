@@ -12,11 +12,11 @@ PROGRAMA = """
 import sys
 from detection.errors import TransientError
 from serving.logs import configure_logs
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 configure_logs("INFO")
 try:
-    Registro(Settings(mlflow_tracking_uri=sys.argv[1])).ping()
+    ModelRegistry(Settings(mlflow_tracking_uri=sys.argv[1])).ping()
 except TransientError:
     sys.exit(7)
 """

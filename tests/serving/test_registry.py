@@ -28,16 +28,16 @@ from detection.errors import ModeloInvalidoError, PermanentError, TransientError
 from detection.features.hourly import RASGOS
 from serving.model_package import package_fingerprint
 from serving.model_versions import with_promotion
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 
 
 @pytest.fixture
-def registro(mlflow_uri: str) -> Registro:
+def registro(mlflow_uri: str) -> ModelRegistry:
     """Return a registry of its own on the shared server."""
     return registro_en(mlflow_uri)
 
 
-def _registrar(registro: Registro, carpeta: Path, semilla: int = 1, **otros: Any) -> int:
+def _registrar(registro: ModelRegistry, carpeta: Path, semilla: int = 1, **otros: Any) -> int:
     datos: dict[str, Any] = {
         "parametros": {"arboles": 5},
         "metricas": {"precision_media": 0.5},
@@ -51,7 +51,7 @@ def _bytes(carpeta: Path) -> dict[str, bytes]:
     return {f.name: f.read_bytes() for f in carpeta.iterdir()}
 
 
-def test_lo_registrado_es_lo_que_se_baja(registro: Registro, tmp_path: Path) -> None:
+def test_lo_registrado_es_lo_que_se_baja(registro: ModelRegistry, tmp_path: Path) -> None:
     """A version comes down byte for byte, and stands in MLflow with all that was said of it."""
     graficas = tmp_path / "graficas"
     (graficas / "a").mkdir(parents=True)
@@ -76,7 +76,7 @@ def test_lo_registrado_es_lo_que_se_baja(registro: Registro, tmp_path: Path) -> 
     assert [f.path for f in cliente.list_artifacts(run.info.run_id, "a")] == ["a/curva.png"]
 
 
-def test_lo_que_ya_esta_no_se_baja_otra_vez(registro: Registro, tmp_path: Path) -> None:
+def test_lo_que_ya_esta_no_se_baja_otra_vez(registro: ModelRegistry, tmp_path: Path) -> None:
     """A whole copy is left alone; one that was damaged, or is of another version, is replaced."""
     una = _registrar(registro, tmp_path, 1)
     otra = _registrar(registro, tmp_path, 2)
@@ -88,7 +88,7 @@ def test_lo_que_ya_esta_no_se_baja_otra_vez(registro: Registro, tmp_path: Path) 
     assert _bytes(registro.download(otra, destino)) == _bytes(tmp_path / "origen-2")
 
 
-def test_un_cientifico_la_carga_por_su_alias(registro: Registro, tmp_path: Path) -> None:
+def test_un_cientifico_la_carga_por_su_alias(registro: ModelRegistry, tmp_path: Path) -> None:
     """``mlflow.pyfunc`` alone, in another process, gives our scores from features in any order."""
     registro.set_alias("champion", _registrar(registro, tmp_path), {})
     x = rasgos(9, 3)
@@ -110,7 +110,7 @@ assert len(modelo.input_example) == 5
     np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), modelo().bosque.scores(x))
 
 
-def test_los_alias_se_mueven_y_se_quitan(registro: Registro, tmp_path: Path) -> None:
+def test_los_alias_se_mueven_y_se_quitan(registro: ModelRegistry, tmp_path: Path) -> None:
     """An alias leads where it was last put, with the tags given; where nothing is, None."""
     assert registro.versions() == []
     assert registro.version_of("champion") is None
@@ -137,7 +137,7 @@ def _promocion(quien: str, desde: str) -> dict[str, str]:
     }
 
 
-def test_una_promocion_no_borra_las_de_antes(registro: Registro, tmp_path: Path) -> None:
+def test_una_promocion_no_borra_las_de_antes(registro: ModelRegistry, tmp_path: Path) -> None:
     """Promoted again: ``promovido_*`` are the latest one's, and ``promociones`` tells them all."""
     version = _registrar(registro, tmp_path)
     cliente = cliente_de(registro._uri)
@@ -192,7 +192,9 @@ def test_las_etiquetas_no_dicen_lo_que_no_paso(
     assert not any(n.startswith("promo") for n in directo.versions()[0].etiquetas)
 
 
-def test_un_informe_va_a_la_ejecucion_de_su_version(registro: Registro, tmp_path: Path) -> None:
+def test_un_informe_va_a_la_ejecucion_de_su_version(
+    registro: ModelRegistry, tmp_path: Path
+) -> None:
     """A drift report lies among the artifacts of the run that made the version."""
     version = _registrar(registro, tmp_path)
     informe = tmp_path / "2026-11-24.html"
@@ -203,7 +205,7 @@ def test_un_informe_va_a_la_ejecucion_de_su_version(registro: Registro, tmp_path
     assert [f.path for f in cliente.list_artifacts(run, "deriva")] == ["deriva/2026-11-24.html"]
 
 
-def test_una_version_que_no_existe_se_dice(registro: Registro, tmp_path: Path) -> None:
+def test_una_version_que_no_existe_se_dice(registro: ModelRegistry, tmp_path: Path) -> None:
     """Whatever is asked of a version that is not there: one Spanish line with its number."""
     _registrar(registro, tmp_path)
     informe = tmp_path / "informe"
@@ -219,7 +221,7 @@ def test_una_version_que_no_existe_se_dice(registro: Registro, tmp_path: Path) -
     assert not (tmp_path / "copia").exists()
 
 
-def test_una_version_danada_no_llega_al_disco(registro: Registro, tmp_path: Path) -> None:
+def test_una_version_danada_no_llega_al_disco(registro: ModelRegistry, tmp_path: Path) -> None:
     """Changed on the server, whole or not, or somebody else's model: refused, nothing is left."""
     cliente = cliente_de(registro._uri)
     versiones = [_registrar(registro, tmp_path, semilla) for semilla in (1, 2)]
@@ -239,7 +241,7 @@ def test_una_version_danada_no_llega_al_disco(registro: Registro, tmp_path: Path
     assert list((tmp_path / "modelos").iterdir()) == []
 
 
-def test_un_paquete_roto_no_se_registra(registro: Registro, tmp_path: Path) -> None:
+def test_un_paquete_roto_no_se_registra(registro: ModelRegistry, tmp_path: Path) -> None:
     """What we could not load ourselves never reaches the server."""
     roto = paquete(tmp_path / "roto")
     (roto / "colas.npz").unlink()
@@ -341,16 +343,16 @@ def test_ping_y_nada_sale_de_la_maquina(mlflow_uri: str, tmp_path: Path) -> None
     """MLflow is imported only when its server is there, and then without telemetry or a trace."""
     programa = f"""
 import sys
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from detection.errors import TransientError
 try:
-    Registro(Settings(mlflow_tracking_uri="http://127.0.0.1:1")).ping()
+    ModelRegistry(Settings(mlflow_tracking_uri="http://127.0.0.1:1")).ping()
 except TransientError:
     assert "mlflow" not in sys.modules
 else:
     raise AssertionError
-Registro(Settings(mlflow_tracking_uri={mlflow_uri!r})).ping()
+ModelRegistry(Settings(mlflow_tracking_uri={mlflow_uri!r})).ping()
 from mlflow.telemetry import get_telemetry_client
 from mlflow.telemetry.utils import is_telemetry_disabled
 assert is_telemetry_disabled() and get_telemetry_client() is None

@@ -15,21 +15,21 @@ import pytest
 from apoyo_paquete import cliente_de, estropeado, paquete, rasgos, registro_en, servidor
 from forks import Fork
 
-from serving.registry import Registro
-from serving.shutdown import sin_interrupciones
+from serving.registry import ModelRegistry
+from serving.shutdown import hold_signals
 
 PROGRAMA = """
 import sys
 from pathlib import Path
 import numpy as np
 from serving.cli import run
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 def main(argv):
     uri, nombre, carpeta = argv
     settings = Settings(mlflow_tracking_uri=uri)
-    Registro(settings, experimento=f"e-{nombre}", modelo=nombre).register(
+    ModelRegistry(settings, experimento=f"e-{nombre}", modelo=nombre).register(
         Path(carpeta), np.load(f"{carpeta}.npy"), parametros={"a": 1}, metricas={"b": 1.0},
         etiquetas={},
     )
@@ -43,7 +43,7 @@ PLAZO_S = 60
 class Registrador:
     """Another process that registers a version, and whom a signal meets at a chosen request."""
 
-    def __init__(self, directo: Registro, carpeta: Path) -> None:
+    def __init__(self, directo: ModelRegistry, carpeta: Path) -> None:
         self._directo = directo
         self._carpeta = carpeta
         np.save(f"{carpeta}.npy", rasgos(3))
@@ -74,18 +74,18 @@ class Registrador:
 
 
 @pytest.fixture
-def directo(mlflow_uri: str, tmp_path: Path) -> Registro:
+def directo(mlflow_uri: str, tmp_path: Path) -> ModelRegistry:
     """Return a registry of its own, with a version 1 that is the challenger."""
     registro = registro_en(mlflow_uri)
     _registrar(registro, tmp_path / "una")
     return registro
 
 
-def _registrar(registro: Registro, carpeta: Path) -> int:
+def _registrar(registro: ModelRegistry, carpeta: Path) -> int:
     return registro.register(paquete(carpeta), rasgos(3), parametros={}, metricas={}, etiquetas={})
 
 
-def _queda(registro: Registro) -> tuple[list[str], int, list[int], int | None]:
+def _queda(registro: ModelRegistry) -> tuple[list[str], int, list[int], int | None]:
     """Return the runs' states, how many models there are, the versions, and the challenger."""
     mlflow = cliente_de(registro._uri)
     experimento = mlflow.get_experiment_by_name(registro.experimento).experiment_id
@@ -106,7 +106,7 @@ def _queda(registro: Registro) -> tuple[list[str], int, list[int], int | None]:
     ],
 )
 def test_interrumpido_antes_de_publicar_no_queda_nada(
-    directo: Registro, tmp_path: Path, ruta: str, senal: signal.Signals, estado: int
+    directo: ModelRegistry, tmp_path: Path, ruta: str, senal: signal.Signals, estado: int
 ) -> None:
     """The run says FAILED, also when Ctrl-C is pressed again and again while it is taken back."""
     assert Registrador(directo, paquete(tmp_path / "otra", 2)).run(ruta, senal) == estado
@@ -118,14 +118,16 @@ def test_interrumpido_antes_de_publicar_no_queda_nada(
     ("senal", "estado"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
 )
 def test_interrumpido_al_publicar_queda_entera(
-    directo: Registro, tmp_path: Path, ruta: str, senal: signal.Signals, estado: int
+    directo: ModelRegistry, tmp_path: Path, ruta: str, senal: signal.Signals, estado: int
 ) -> None:
     """Once publishing has begun the version is published, alias and all; then the signal comes."""
     assert Registrador(directo, paquete(tmp_path / "otra", 2)).run(ruta, senal) == estado
     assert _queda(directo) == (["FINISHED", "FINISHED"], 2, [2, 1], 2)
 
 
-def test_lo_que_deja_un_proceso_matado_se_cierra_despues(directo: Registro, tmp_path: Path) -> None:
+def test_lo_que_deja_un_proceso_matado_se_cierra_despues(
+    directo: ModelRegistry, tmp_path: Path
+) -> None:
     """Killed outright, its run stays open; the next registration marks it FAILED."""
     otra = Registrador(directo, paquete(tmp_path / "otra", 2))
     assert otra.run("/data/paquete/bosque.npz", signal.SIGKILL) == -signal.SIGKILL
@@ -134,7 +136,7 @@ def test_lo_que_deja_un_proceso_matado_se_cierra_despues(directo: Registro, tmp_
     assert _queda(directo) == (["FAILED", "FINISHED", "FINISHED"], 2, [2, 1], 2)
 
 
-def test_las_ejecuciones_de_otros_siguen_abiertas(directo: Registro, tmp_path: Path) -> None:
+def test_las_ejecuciones_de_otros_siguen_abiertas(directo: ModelRegistry, tmp_path: Path) -> None:
     """An open run that is not ours, or whose process lives, is left alone; one of old is not."""
     mlflow = cliente_de(directo._uri)
     experimento = mlflow.get_experiment_by_name(directo.experimento).experiment_id
@@ -159,7 +161,7 @@ def test_las_senales_vuelven_a_ser_de_quien_eran() -> None:
     antes = {s: signal.signal(s, manejador) for s in (signal.SIGINT, signal.SIGTERM)}
     antes[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with sin_interrupciones() as retenidas:
+        with hold_signals() as retenidas:
             for senal in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
                 os.kill(os.getpid(), senal)
             assert recibidas == []
@@ -174,7 +176,7 @@ def test_las_senales_vuelven_a_ser_de_quien_eran() -> None:
 
 def test_ctrl_c_gana_al_error_que_trae() -> None:
     """Work given up because of Ctrl-C ends in Ctrl-C, as the shell is to be told."""
-    with pytest.raises(KeyboardInterrupt), sin_interrupciones() as retenidas:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), hold_signals() as retenidas:  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)
         retenidas.check()
         raise AssertionError("sigue como si nada")

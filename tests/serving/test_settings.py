@@ -8,7 +8,7 @@ import pytest
 
 from detection.errors import ConfiguracionError
 from serving.cli import MAL_USO, run
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import load_settings
 
 
@@ -26,7 +26,7 @@ def test_lo_que_no_es_un_servidor_de_mlflow_se_dice(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
 
     def main(_: object) -> int:
-        Registro(load_settings()).ping()
+        ModelRegistry(load_settings()).ping()
         return 0
 
     assert run(main, []) == MAL_USO

@@ -20,7 +20,7 @@ from detection.errors import PermanentError, TransientError
 from serving.model_package import holds_paquete, package_fingerprint
 from serving.model_versions import ModelRejection
 from serving.model_watcher import COPIAS, ModelWatcher
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 
 PLAZO_S = 20.0
@@ -490,7 +490,7 @@ def test_con_un_mlflow_de_verdad(mlflow_uri: str, tmp_path: Path) -> None:
     """Registered, promoted and rolled back in MLflow itself, each version reaches the consumer."""
     nombre = f"m-{uuid.uuid4().hex[:12]}"
     settings = Settings.model_validate({"mlflow_tracking_uri": mlflow_uri})
-    registro = Registro(settings, experimento=f"e-{nombre}", modelo=nombre)
+    registro = ModelRegistry(settings, experimento=f"e-{nombre}", modelo=nombre)
     for semilla in (1, 2):
         origen = paquete(tmp_path / str(semilla), semilla)
         registro.register(origen, rasgos(3), parametros={}, metricas={}, etiquetas={})
@@ -505,7 +505,7 @@ def test_con_un_mlflow_de_verdad(mlflow_uri: str, tmp_path: Path) -> None:
         registro.set_alias("champion", 1, {"motivo": "peor"})
         assert _hasta(vigilante.take).version == f"{nombre}-1"
     ausente = Settings.model_validate({"mlflow_tracking_uri": "http://127.0.0.1:1"})
-    with ModelWatcher(Registro(ausente, modelo=nombre), carpeta, 10.0) as vigilante:
+    with ModelWatcher(ModelRegistry(ausente, modelo=nombre), carpeta, 10.0) as vigilante:
         copia = vigilante.take()
         assert copia is not None
         assert copia.version == f"{nombre}-1"

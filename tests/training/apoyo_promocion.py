@@ -23,7 +23,7 @@ from detection.rules.registry import CALIBRACIONES, rules_fingerprint
 from detection.scoring_model import ScoringModel
 from serving.model_package import save_paquete
 from serving.model_versions import CAMPEON, MODELO, VersionInfo
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.holdout import EVALUACION, Conjunto
 
@@ -79,7 +79,7 @@ def registrar(
         extras = {EVALUACION: conjunto(semilla).to_parquet()}
     with tempfile.TemporaryDirectory() as carpeta:
         save_paquete(modelo(peso), Path(carpeta), extras=extras)
-        return Registro(settings).register(
+        return ModelRegistry(settings).register(
             Path(carpeta),
             np.zeros((2, len(RASGOS)), np.float32),
             parametros={},
@@ -90,7 +90,7 @@ def registrar(
 
 def ficha(settings: Settings, version: int) -> VersionInfo:
     """Return what MLflow knows of a version."""
-    return next(v for v in Registro(settings).versions() if v.version == version)
+    return next(v for v in ModelRegistry(settings).versions() if v.version == version)
 
 
 def a_mano(settings: Settings, version: int | None) -> None:

@@ -12,7 +12,7 @@ from apoyo_entrenamiento import PARTICIONES, en_memoria
 
 from detection.features.hourly import RASGOS
 from serving.model_package import save_paquete
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.fit import learn
 
@@ -37,7 +37,7 @@ def entrenada(paquete_entrenado: Path) -> Callable[[Settings], int]:
     """Give what registers that version as a training would, and returns its number."""
 
     def registrar(settings: Settings) -> int:
-        return Registro(settings).register(
+        return ModelRegistry(settings).register(
             paquete_entrenado,
             np.zeros((2, len(RASGOS)), np.float32),
             parametros={},

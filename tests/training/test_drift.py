@@ -33,10 +33,10 @@ from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Lecturas, instante
 from detection.errors import PermanentError, TransientError
 from detection.features.hourly import RASGOS
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.model_package import load_paquete, save_paquete
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.drift import (
     Recientes,
@@ -285,7 +285,7 @@ def guardar(entorno: Settings, lecturas: Lecturas) -> None:
 
 def ultimo_informe(entorno: Settings) -> dict[str, object]:
     """Return the stored report."""
-    with contextlib.closing(ModelosMongo(entorno)) as modelos:
+    with contextlib.closing(MongoModelLog(entorno)) as modelos:
         informe = modelos.latest_informe()
     assert informe is not None
     return informe
@@ -315,13 +315,13 @@ def test_el_informe_queda_en_mongodb_y_junto_al_campeon(
 
     semilla = SEMILLAS[0]
     guardar(entorno_mlflow, historia_con_cambio(semilla))
-    registro = Registro(entorno_mlflow)
+    registro = ModelRegistry(entorno_mlflow)
     ejemplo = mes_normal(semilla)[list(RASGOS)].head(3).to_numpy()
     numero = registro.register(
         paquete(tmp_path, semilla), parametros={}, metricas={}, etiquetas={}, ejemplo=ejemplo
     )
     registro.set_alias("champion", numero, {})
-    resultado = run_drift(entorno_mlflow, Registro(entorno_mlflow), AHORA, dias=7)
+    resultado = run_drift(entorno_mlflow, ModelRegistry(entorno_mlflow), AHORA, dias=7)
     assert resultado.semaforo == ROJO
     assert resultado.filas_actual == 12 * 7 * 24
     informe = ultimo_informe(entorno_mlflow)
@@ -360,7 +360,7 @@ def test_sin_campeon_o_sin_lecturas_una_linea_clara(entorno: Settings, tmp_path:
         run_drift(entorno, CarpetaDeVersiones(None), AHORA, dias=7)
     with pytest.raises(PermanentError, match="consumos_diarios está vacía"):
         run_drift(entorno, CarpetaDeVersiones(paquete(tmp_path, SEMILLAS[0])), AHORA, dias=7)
-    with contextlib.closing(ModelosMongo(entorno)) as modelos:
+    with contextlib.closing(MongoModelLog(entorno)) as modelos:
         assert modelos.latest_informe() is None
 
 

@@ -20,7 +20,7 @@ from detection.errors import PermanentError, TransientError
 from detection.features.hourly import RASGOS
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.model_package import load_paquete, save_paquete
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.evaluation.version_metrics import Metricas, evaluate
 from training.fit import Aprendido, learn, main, say, train
@@ -105,7 +105,7 @@ def test_entrena_y_registra_y_dos_veces_da_lo_mismo(
     with closing(PostgresStore(entorno_mlflow)) as almacen:
         almacen.save(lecturas, crudos.veredictos)
     resultado = train(entorno_mlflow, semilla=SEMILLA)
-    registro = Registro(entorno_mlflow)
+    registro = ModelRegistry(entorno_mlflow)
     assert registro.version_of("challenger") == resultado.version
     assert registro.version_of("champion") is None, "training promotes nobody"
     carpeta = registro.download(resultado.version, entorno_mlflow.modelos_dir / "v")
@@ -135,7 +135,7 @@ def test_sin_historia_no_se_registra_nada(entorno_mlflow: Settings) -> None:
     with pytest.raises(PermanentError, match="no hay historia con que entrenar") as error:
         train(entorno_mlflow)
     assert len(str(error.value).splitlines()) == 1
-    assert Registro(entorno_mlflow).versions() == []
+    assert ModelRegistry(entorno_mlflow).versions() == []
 
 
 def test_sin_mlflow_no_se_entrena(entorno: Settings) -> None:
@@ -166,7 +166,7 @@ def test_sigterm_a_mitad_no_deja_nada(
     assert proceso.returncode == 130, error
     assert error.splitlines()[-1] == "interrumpido"
     assert salida == ""
-    assert Registro(entorno_mlflow).versions() == []
+    assert ModelRegistry(entorno_mlflow).versions() == []
 
 
 @pytest.mark.parametrize("dias", ["28", "0", "muchos"])

@@ -16,7 +16,7 @@ from serving.champion import Examen, PromocionRechazadaError, appoint, refusals,
 from serving.cli import FALLO, HECHO, MAL_USO, run
 from serving.local_time import load_calendario
 from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, ModelRejection
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.evaluation.attacked_homes import ATAQUES
 from training.evaluation.metrics import Ganancia
@@ -70,13 +70,13 @@ def promover(
 
 
 @pytest.fixture
-def registro(entorno_mlflow: Settings) -> Registro:
-    return Registro(entorno_mlflow)
+def registro(entorno_mlflow: Settings) -> ModelRegistry:
+    return ModelRegistry(entorno_mlflow)
 
 
 def promote(settings: Settings, *, renovacion: bool = False) -> Decision:
     """Return the gate's decision on the challenger, already carried out."""
-    registro = Registro(settings)
+    registro = ModelRegistry(settings)
     juicio = examine(settings, registro, *contenders(registro), renovacion=renovacion)
     promote_accepted(settings, registro, juicio, quien="la prueba")
     return juicio.decision
@@ -92,7 +92,7 @@ def columnas(tabla: str, empieza: str) -> Sequence[str]:
 
 
 def test_quien_es_mejor_pasa_a_ser_el_campeon(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """The alias moves, the table shows every criterion, the version says who, when and why."""
     sordo = registrar(entorno_mlflow, SORDO)
@@ -123,7 +123,7 @@ def test_quien_es_mejor_pasa_a_ser_el_campeon(
 
 
 def test_quien_no_lo_es_se_queda_y_se_dice_por_que(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """The gate stays shut: exit status 1, the criterion that failed, nothing moved or tagged."""
     certero = registrar(entorno_mlflow, CERTERO)
@@ -138,7 +138,7 @@ def test_quien_no_lo_es_se_queda_y_se_dice_por_que(
 
 
 def test_forzar_pide_un_motivo_y_queda_escrito(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """--forzar asks for a reason; the gate is asked, shown and overruled; tags and audit say so."""
     certero = registrar(entorno_mlflow, CERTERO)
@@ -170,7 +170,7 @@ def test_forzar_pide_un_motivo_y_queda_escrito(
 
 def test_forzar_sin_auditoria_no_hace_nada(
     entorno_mlflow: Settings,
-    registro: Registro,
+    registro: ModelRegistry,
     promover: Orden,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -183,7 +183,7 @@ def test_forzar_sin_auditoria_no_hace_nada(
 
 
 def test_sin_campeon_se_compara_con_las_reglas(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """The first version must be no worse than the rules alone; one that finds nothing is."""
     registrar(entorno_mlflow, SORDO)
@@ -199,7 +199,7 @@ def test_sin_campeon_se_compara_con_las_reglas(
 
 
 def test_a_un_campeon_hay_que_ganarle_salvo_que_se_renueve(
-    entorno_mlflow: Settings, registro: Registro
+    entorno_mlflow: Settings, registro: ModelRegistry
 ) -> None:
     """A version that says the same is refused, and accepted in place of one out of date."""
     a_mano(entorno_mlflow, registrar(entorno_mlflow, CERTERO))
@@ -228,7 +228,7 @@ def test_la_tabla_cabe_en_su_ancho(capsys: pytest.CaptureFixture[str]) -> None:
     assert columnas(salida, "al azar: 0,556")
 
 
-def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: Registro) -> None:
+def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: ModelRegistry) -> None:
     """Both are scored on the challenger's frozen set, not each on its own."""
     campeon = registrar(entorno_mlflow, SORDO, semilla=1)
     aspirante = registrar(entorno_mlflow, CERTERO, semilla=2)
@@ -243,7 +243,7 @@ def test_los_datos_son_los_del_aspirante(entorno_mlflow: Settings, registro: Reg
     assert criterio.aspirante == precision(CERTERO, 2) != precision(CERTERO, 1)
 
 
-def test_lo_que_se_decide_se_hace(entorno_mlflow: Settings, registro: Registro) -> None:
+def test_lo_que_se_decide_se_hace(entorno_mlflow: Settings, registro: ModelRegistry) -> None:
     """What the gate accepts is carried out, in the name of who asked."""
     a_mano(entorno_mlflow, registrar(entorno_mlflow, SORDO))
     certero = registrar(entorno_mlflow, CERTERO)
@@ -258,7 +258,7 @@ def test_lo_que_se_decide_se_hace(entorno_mlflow: Settings, registro: Registro) 
 
 
 def test_version_pasa_por_la_puerta_y_vuelve_atras_sin_ella(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """--version N examines a version that was never champion; going back to one asks no exam."""
     certero, sordo = registrar(entorno_mlflow, CERTERO), registrar(entorno_mlflow, SORDO)
@@ -287,7 +287,7 @@ def test_version_pasa_por_la_puerta_y_vuelve_atras_sin_ella(
 
 
 def test_haber_sido_campeon_a_la_fuerza_no_abre_la_puerta(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """Forced once and given up again, a version has to pass the exam as if it never had been."""
     certero, sordo = registrar(entorno_mlflow, CERTERO), registrar(entorno_mlflow, SORDO)
@@ -314,7 +314,7 @@ def test_haber_sido_campeon_a_la_fuerza_no_abre_la_puerta(
 
 
 def test_un_examen_solo_vale_frente_a_su_campeon(
-    entorno_mlflow: Settings, registro: Registro
+    entorno_mlflow: Settings, registro: ModelRegistry
 ) -> None:
     """A verdict is kept with its version, and trusted against the very champion it was made for."""
     sordo, certero = registrar(entorno_mlflow, SORDO), registrar(entorno_mlflow, CERTERO)
@@ -333,7 +333,7 @@ def test_un_examen_solo_vale_frente_a_su_campeon(
 
 
 def test_un_campeon_rechazado_no_es_ya_el_campeon_y_nada_mas(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """Of a champion that a consumer rejected, or that is damaged, that is what is said."""
     version = registrar(entorno_mlflow, CERTERO)
@@ -349,7 +349,7 @@ def test_un_campeon_rechazado_no_es_ya_el_campeon_y_nada_mas(
 
 
 def test_como_llego_el_campeon(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """By the exam, or by hand in MLflow's page, also to a version that was promoted once."""
     sordo, certero = registrar(entorno_mlflow, SORDO), registrar(entorno_mlflow, CERTERO)
@@ -369,7 +369,7 @@ def test_como_llego_el_campeon(
 
 
 def test_una_version_que_no_existe(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """An unknown version is one line that names those there are; nothing moves."""
     assert promover("--version", "1") == FALLO
@@ -386,7 +386,7 @@ def test_una_version_que_no_existe(
 
 
 def test_el_campeon_movido_a_mano_vale_igual(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """An alias moved in MLflow's UI is the champion; also one that meanwhile was moved or taken."""
     sordo, certero = registrar(entorno_mlflow, SORDO), registrar(entorno_mlflow, CERTERO)
@@ -431,7 +431,7 @@ def test_mlflow_parado(
 
 
 def test_un_aspirante_roto_no_asciende(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """A damaged challenger is refused by name, by the gate, by --forzar and by --version."""
     certero = registrar(entorno_mlflow, CERTERO)
@@ -446,7 +446,7 @@ def test_un_aspirante_roto_no_asciende(
 
 
 def test_un_campeon_roto_solo_se_sustituye_a_la_fuerza(
-    entorno_mlflow: Settings, registro: Registro, promover: Orden
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """With a damaged champion there is nothing to compare with: only a person can replace it."""
     roto = registrar(entorno_mlflow, SORDO)
@@ -480,7 +480,7 @@ def test_un_campeon_roto_solo_se_sustituye_a_la_fuerza(
     ],
 )
 def test_sin_datos_congelados_no_hay_comparacion(
-    entorno_mlflow: Settings, registro: Registro, extras: dict[str, bytes], dicho: str
+    entorno_mlflow: Settings, registro: ModelRegistry, extras: dict[str, bytes], dicho: str
 ) -> None:
     """A challenger without its frozen set cannot be judged, and says so."""
     version = registrar(entorno_mlflow, CERTERO, extras)

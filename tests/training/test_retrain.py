@@ -26,15 +26,15 @@ from contracts.sondas import conectar
 from forks import Fork
 
 from detection.errors import PermanentError, TransientError
-from pipeline.stores.mongo.model_log import ModelosMongo
+from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.migrations.apply import migrate
 from pipeline.stores.postgres.store import PostgresStore
 from serving.model_versions import ASPIRANTE, CAMPEON
-from serving.registry import Registro
+from serving.registry import ModelRegistry
 from serving.settings import Settings
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 from training.promotion_policy import Politica
 from training.retrain import (
     CERROJO_DE_REENTRENAR,
@@ -71,9 +71,9 @@ def con_historia(vacio: Settings) -> Settings:
 
 
 @pytest.fixture
-def parada() -> Parada:
+def parada() -> StopRequest:
     """Give a stop that nobody asks for."""
-    return Parada()
+    return StopRequest()
 
 
 def pequena(settings: Settings) -> int:
@@ -83,7 +83,7 @@ def pequena(settings: Settings) -> int:
 
 def historial(settings: Settings) -> list[dict[str, Any]]:
     """Return what is written down, the newest first."""
-    with closing(ModelosMongo(settings)) as modelos:
+    with closing(MongoModelLog(settings)) as modelos:
         return modelos.historial(100)
 
 
@@ -98,9 +98,11 @@ def esperar(condicion: Callable[[], bool]) -> None:
 # ---- Why it trains, and why not ----
 
 
-def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada, entrenada: Entrenar) -> None:
+def test_la_vida_de_un_modelo(
+    con_historia: Settings, parada: StopRequest, entrenada: Entrenar
+) -> None:
     """No champion: trained, promoted. Young and no drift: nothing. Old: trained, refused."""
-    registro = Registro(con_historia)
+    registro = ModelRegistry(con_historia)
     primera = retrain(con_historia, parada, politica=CUALQUIERA, entrenar=entrenada)
     assert primera is not None
     assert (primera.motivo, primera.resultado) == ("no hay campeón", PROMOVIDO)
@@ -138,7 +140,7 @@ def test_la_vida_de_un_modelo(con_historia: Settings, parada: Parada, entrenada:
 
 
 def test_un_sistema_joven_no_falla_por_no_tener_modelo(
-    entorno_mlflow: Settings, parada: Parada
+    entorno_mlflow: Settings, parada: StopRequest
 ) -> None:
     """Without a champion, too little history is said and is no failure; with one it is a failure.
 
@@ -157,7 +159,7 @@ def test_un_sistema_joven_no_falla_por_no_tener_modelo(
 
 
 def test_un_sistema_con_pocos_clientes_antiguos_no_falla(
-    entorno_mlflow: Settings, parada: Parada
+    entorno_mlflow: Settings, parada: StopRequest
 ) -> None:
     """One meter since the first day and twenty since last week: too young for a first model."""
     migrate(entorno_mlflow)
@@ -175,7 +177,7 @@ def test_un_sistema_con_pocos_clientes_antiguos_no_falla(
 
 
 def test_la_deriva_en_rojo_reentrena(
-    con_historia: Settings, parada: Parada, entrenada: Entrenar
+    con_historia: Settings, parada: StopRequest, entrenada: Entrenar
 ) -> None:
     """A week in which everybody lives another life is the reason, with the columns that moved."""
     a_mano(con_historia, entrenada(con_historia))
@@ -195,19 +197,19 @@ def test_la_deriva_en_rojo_reentrena(
     assert ejecucion.resultado == RECHAZADO
 
 
-def test_forzar_entrena_pero_no_promueve(con_historia: Settings, parada: Parada) -> None:
+def test_forzar_entrena_pero_no_promueve(con_historia: Settings, parada: StopRequest) -> None:
     """--forzar is a reason to train; the gate decides, also against a champion set by hand."""
     a_mano(con_historia, version := registrar(con_historia, 1.0))
     ejecucion = retrain(con_historia, parada, forzar=True, politica=NINGUNA, entrenar=pequena)
     assert ejecucion is not None
     assert ejecucion.motivo.startswith("se pide con --forzar")
     assert ejecucion.resultado == RECHAZADO
-    assert Registro(con_historia).version_of(CAMPEON) == version
+    assert ModelRegistry(con_historia).version_of(CAMPEON) == version
 
 
-def test_tras_un_rechazo_se_espera(con_historia: Settings, parada: Parada) -> None:
+def test_tras_un_rechazo_se_espera(con_historia: Settings, parada: StopRequest) -> None:
     """What was refused is not trained again the next night, but is when some days have passed."""
-    registro = Registro(con_historia)
+    registro = ModelRegistry(con_historia)
     viejo = registrar(con_historia, 1.0)
     a_mano(con_historia, viejo)
     dia_31 = datetime.now(UTC) + timedelta(days=31)
@@ -231,7 +233,7 @@ def test_tras_un_rechazo_se_espera(con_historia: Settings, parada: Parada) -> No
     assert luego.resultado == PROMOVIDO
 
 
-def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: Parada) -> None:
+def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: StopRequest) -> None:
     """A champion that cannot be loaded is a reason to train; the rules alone stand in for it."""
     roto = registrar(con_historia, 1.0)
     a_mano(con_historia, roto)
@@ -243,7 +245,7 @@ def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: Parada) 
     assert ejecucion.motivo.startswith(f"el campeón está dañado: {nombrado}")
     assert ejecucion.detalle.startswith(nombrado)
     assert "; frente a las reglas solas, " in ejecucion.detalle
-    assert Registro(con_historia).version_of(CAMPEON) == ejecucion.version
+    assert ModelRegistry(con_historia).version_of(CAMPEON) == ejecucion.version
     etiquetas = ficha(con_historia, ejecucion.version or 0).etiquetas
     assert etiquetas["promovido_via"] == "a la fuerza", "no exam has compared the two"
     assert etiquetas["promovido_pese_a"].startswith(f"el campeón está dañado: {nombrado}")
@@ -255,20 +257,20 @@ def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: Parada) 
 # ---- What fails ----
 
 
-def test_un_fallo_queda_escrito_y_nada_a_medias(vacio: Settings, parada: Parada) -> None:
+def test_un_fallo_queda_escrito_y_nada_a_medias(vacio: Settings, parada: StopRequest) -> None:
     """Without history for another version the run fails in one line, and that is written down."""
     a_mano(vacio, registrar(vacio, 1.0))
-    antes = Registro(vacio).versions()
+    antes = ModelRegistry(vacio).versions()
     with pytest.raises(PermanentError) as fallo:
         retrain(vacio, parada, forzar=True)
     assert "\n" not in str(fallo.value)
     (escrita,) = historial(vacio)
     assert (escrita["resultado"], escrita["version"]) == (FALLIDO, None)
     assert escrita["detalle"] == str(fallo.value)
-    assert Registro(vacio).versions() == antes
+    assert ModelRegistry(vacio).versions() == antes
 
 
-def test_mlflow_parado_queda_escrito(vacio: Settings, parada: Parada) -> None:
+def test_mlflow_parado_queda_escrito(vacio: Settings, parada: StopRequest) -> None:
     """MLflow away is a failed run like another."""
     sin_mlflow = vacio.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
     with pytest.raises(TransientError, match="MLflow no responde"):
@@ -276,12 +278,14 @@ def test_mlflow_parado_queda_escrito(vacio: Settings, parada: Parada) -> None:
     assert [e["resultado"] for e in historial(vacio)] == [FALLIDO]
 
 
-def test_lo_que_no_se_puede_escribir_no_se_empieza(con_historia: Settings, parada: Parada) -> None:
+def test_lo_que_no_se_puede_escribir_no_se_empieza(
+    con_historia: Settings, parada: StopRequest
+) -> None:
     """With MongoDB away nothing is trained: no run goes without its record."""
     sin_mongo = con_historia.model_copy(update={"mongo_port": 9})
     with pytest.raises(TransientError, match="MongoDB"):
         retrain(sin_mongo, parada)
-    assert Registro(con_historia).versions() == []
+    assert ModelRegistry(con_historia).versions() == []
 
 
 # ---- Two at once, and stops ----
@@ -351,7 +355,7 @@ def test_dos_a_la_vez_no_chocan(con_historia: Settings, lanzar: Callable[..., Fo
     _, error = primero.communicate(timeout=PLAZO_S)
     assert primero.returncode == 0, error
     assert len(historial(con_historia)) == 1
-    assert len(Registro(con_historia).versions()) == 1
+    assert len(ModelRegistry(con_historia).versions()) == 1
 
 
 def test_quien_muere_suelta_el_cerrojo(con_historia: Settings, lanzar: Callable[..., Fork]) -> None:
@@ -363,7 +367,7 @@ def test_quien_muere_suelta_el_cerrojo(con_historia: Settings, lanzar: Callable[
     esperar(lambda: not en_marcha(con_historia))
     with exclusive(con_historia, CERROJO_DE_REENTRENAR) as nuestro:
         assert nuestro
-    assert Registro(con_historia).version_of(ASPIRANTE) is None
+    assert ModelRegistry(con_historia).version_of(ASPIRANTE) is None
 
 
 def test_sigterm_a_mitad(con_historia: Settings, lanzar: Callable[..., Fork]) -> None:
@@ -376,7 +380,7 @@ def test_sigterm_a_mitad(con_historia: Settings, lanzar: Callable[..., Fork]) ->
     assert error.splitlines()[-1] == "interrumpido"
     (escrita,) = historial(con_historia)
     assert (escrita["resultado"], escrita["detalle"]) == (FALLIDO, "interrumpido")
-    assert Registro(con_historia).versions() == []
+    assert ModelRegistry(con_historia).versions() == []
 
 
 def test_cada_se_queda_y_sigterm_lo_para(vacio: Settings, lanzar: Callable[..., Fork]) -> None:
@@ -394,7 +398,7 @@ def test_cada_se_queda_y_sigterm_lo_para(vacio: Settings, lanzar: Callable[..., 
 
 def test_la_espera_se_corta_enseguida() -> None:
     """Between runs a stop is heeded at once, whatever time is left."""
-    with Parada() as parada:
+    with StopRequest() as parada:
         orden = [
             sys.executable,
             "-c",
@@ -416,7 +420,7 @@ def test_una_ejecucion_sorda_se_mata(tmp_path: Path) -> None:
         "os.kill(os.getppid(), signal.SIGTERM)\n"
         "time.sleep(600)\n"
     )
-    with Parada() as parada:
+    with StopRequest() as parada:
         antes = time.monotonic()
         keep_running([sys.executable, "-c", codigo], parada, 3600.0, despedida_s=0.2)
         assert time.monotonic() - antes < 60.0
@@ -425,13 +429,13 @@ def test_una_ejecucion_sorda_se_mata(tmp_path: Path) -> None:
 
 def test_solo_se_interrumpe_donde_se_puede() -> None:
     """Inside an interruptible block a stop is an exception; elsewhere it is only noted."""
-    with Parada() as parada:
+    with StopRequest() as parada:
         with pytest.raises(KeyboardInterrupt), parada.interruptible():
             signal.raise_signal(signal.SIGTERM)
         assert parada.pedida
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt), parada.interruptible():
             pytest.fail("a stop that was asked for before does not let the block begin")
-    with Parada() as otra:
+    with StopRequest() as otra:
         signal.raise_signal(signal.SIGTERM)
         assert otra.esperar(60.0)

@@ -46,9 +46,9 @@ def load_registered(settings: Settings, cual: str) -> Aprendizaje:
     ``PermanentError``: there is no such version. ``TransientError``: MLflow is away.
     """
     from serving.champion import load_version
-    from serving.registry import Registro
+    from serving.registry import ModelRegistry
 
-    registro = Registro(settings)
+    registro = ModelRegistry(settings)
     version = int(cual) if cual.isdecimal() else registro.version_of(cual)
     if version is None:
         raise PermanentError(f"ninguna versión tiene el alias {cual}")

@@ -39,7 +39,7 @@ from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.cli import FALLO, HECHO, Parser, entero
 from serving.settings import Settings
-from serving.shutdown import Parada
+from serving.shutdown import StopRequest
 
 if TYPE_CHECKING:
     from detection.simulation.synthesis import SimulatedCustomer
@@ -169,7 +169,7 @@ def _start_all(
     def avisar(texto: str) -> None:
         consola.print(texto, markup=False, soft_wrap=True)
 
-    parada = pila.enter_context(Parada())
+    parada = pila.enter_context(StopRequest())
     with paso(consola, "") as mostrar:
         servicios = pila.enter_context(
             EmbeddedServices(carpeta, parada=parada, avisar=mostrar, avisar_caida=avisar)

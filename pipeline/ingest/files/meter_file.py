@@ -32,7 +32,7 @@ from pipeline.ingest.files.recognition import find_reader
 from pipeline.ingest.files.table_source import TableSource
 from pipeline.ingest.files.tables import open_tables
 from pipeline.ingest.files.text_cells import FormatoError, brief
-from pipeline.ingest.validation import Reglas
+from pipeline.ingest.validation import ReadingRules
 
 _registro = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def _open_sources(
 
 def read_archivo(
     ruta: Path,
-    reglas: Reglas,
+    reglas: ReadingRules,
     ahora_hora: int,
     zona: str,
     perfil: Path | None = None,

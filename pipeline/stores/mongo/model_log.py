@@ -25,7 +25,7 @@ HTML_MAXIMO = 12 * 1024 * 1024
 (MongoDB manual, "MongoDB Limits and Thresholds")."""
 
 
-class ModelosMongo:
+class MongoModelLog:
     """``informes_deriva``, ``historial_modelos`` and the anomalies that people have dealt with.
 
     Documents are given and returned as they are, times aware and to the millisecond; what is

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from detection.errors import TransientError
 from pipeline.stores.postgres.connection import Conexion
-from pipeline.stores.record_base import Registro, de
+from pipeline.stores.record_base import StoredRecord, de
 from pipeline.stores.watchdog import PREGUNTA, Paciencia
 from serving.settings import Settings
 
@@ -40,7 +40,7 @@ ORDER BY id DESC LIMIT %(limite)s
 """
 
 
-class Anotacion(Registro):
+class Anotacion(StoredRecord):
     """One row of the audit; ``clave`` is the key's name and the beginning of its hash alone."""
 
     model_config = de("Un cambio que alguien pidió.")
