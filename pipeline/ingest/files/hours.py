@@ -14,7 +14,7 @@ from pipeline.ingest.files.blocks import ESTIMADA, METODOS, REAL, MotivoArchivo,
 from pipeline.ingest.files.interval_store import Filas, in_order, only
 from pipeline.ingest.files.moments import to_text
 from pipeline.ingest.files.text_cells import brief
-from pipeline.ingest.files.units import scaled
+from pipeline.ingest.files.units import without_dust
 
 _REAL, _ESTIMADA = METODOS.index(REAL), METODOS.index(ESTIMADA)
 _LINEAS_DICHAS = 4
@@ -185,7 +185,7 @@ class HourMaker:
         if inicios.size == filas.size:
             return only(horas, buena)
         suma = np.add.reduceat(filas["valor"], inicios)
-        horas["valor"] = np.where(cuantas > 1, scaled(suma, 1.0), horas["valor"])
+        horas["valor"] = np.where(cuantas > 1, without_dust(suma), horas["valor"])
         estimada = np.logical_or.reduceat(filas["metodo"] == _ESTIMADA, inicios)
         real = np.logical_and.reduceat(filas["metodo"] == _REAL, inicios)
         horas["metodo"] = np.where(estimada, _ESTIMADA, np.where(real, _REAL, 0))

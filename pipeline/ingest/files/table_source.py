@@ -33,7 +33,15 @@ from pipeline.ingest.files.profile_schema import normalize_cell
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.table_times import TableTimes
 from pipeline.ingest.files.text_cells import FormatoError, brief, clean
-from pipeline.ingest.files.units import FACTORES, POTENCIAS, decide_unit, doubt_unit, median, scaled
+from pipeline.ingest.files.units import (
+    FACTORES,
+    POTENCIAS,
+    decide_unit,
+    doubt_unit,
+    median,
+    scaled,
+    without_dust,
+)
 from pipeline.ingest.validation import Motivo, invalida
 
 TEXTOS_CONTADOS = 200_000
@@ -266,7 +274,7 @@ class TableSource:
                 suma = self._values(sitio, columnas, otros)
                 errores.rechazadas.extend(otros.rechazadas)
                 errores.mala |= otros.mala & hay
-                valor = valor + np.where(hay, suma, 0.0)
+                valor = np.where(hay, without_dust(valor + suma), valor)
         filas["valor"] = scaled(valor, factor)
         filas["potencia"] = potencia
         filas["dicho"] = errores.mala

@@ -64,16 +64,29 @@ def doubt_unit(mediana_kwh: float) -> str:
     )
 
 
-def scaled(valores: NDArray[np.float64], factor: Any) -> NDArray[np.float64]:
-    """Return values times a factor without the dust of binary fractions; absurd ones are infinite.
+def without_dust(valores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return computed values without the dust of binary fractions (microwatt-hours).
 
     Examples
     --------
-    >>> scaled(np.array([580.0]), 1e-3).tolist()
-    [0.58]
+    >>> without_dust(np.array([0.1 + 0.2])).tolist()
+    [0.3]
+    """
+    return np.round(valores, 9)
+
+
+def scaled(valores: NDArray[np.float64], factor: Any) -> NDArray[np.float64]:
+    """Return values times a factor without dust; absurd ones are infinite.
+
+    What is in kWh already stays as it was written, to the last bit.
+
+    Examples
+    --------
+    >>> scaled(np.array([580.0, 0.12345678901]), np.array([1e-3, 1.0])).tolist()
+    [0.58, 0.12345678901]
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.round(valores * factor, 9))
+        return np.where(np.equal(factor, 1.0), valores, without_dust(valores * factor))
 
 
 def median(valores: list[float], pesos: list[int]) -> float:
