@@ -133,6 +133,8 @@ def main(argv: Sequence[str]) -> int:
     with ExitStack() as pila:
         salida = None
         if opciones.salida is not None:
+            if any(_same_file(opciones.salida, ruta) for ruta in opciones.archivos):
+                raise PermanentError(f"«{opciones.salida}» es uno de los archivos que se leen")
             salida = pila.enter_context(OwnTableWriter(opciones.salida))
         for ruta in opciones.archivos:
             try:
@@ -143,6 +145,10 @@ def main(argv: Sequence[str]) -> int:
             else:
                 estado = FALLO if resumen.rechazadas else estado
     return estado
+
+
+def _same_file(una: Path, otra: Path) -> bool:
+    return una.exists() and otra.exists() and una.samefile(otra)
 
 
 def _preview(

@@ -21,6 +21,13 @@ INTERRUMPIDO = 130
 """128 + SIGINT, as shells report a Ctrl-C."""
 
 SIN_SITIO = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DICHO = dict.fromkeys(SIN_SITIO, "no queda sitio en el disco") | {
+    errno.ENOENT: "no existe",
+    errno.ENOTDIR: "no existe",
+    errno.EISDIR: "es una carpeta",
+    errno.EACCES: "no hay permiso",
+    errno.EPERM: "no hay permiso",
+}
 
 _TRADUCCIONES = (
     (r"the following arguments are required: (.*)", r"faltan argumentos: \1"),
@@ -111,9 +118,7 @@ def describe_os(error: OSError) -> str:
     >>> describe_os(OSError(errno.ENOSPC, "No space left on device"))
     'no queda sitio en el disco'
     """
-    if error.errno in SIN_SITIO:
-        return "no queda sitio en el disco"
-    return error.strerror or str(error)
+    return _DICHO.get(error.errno or 0) or error.strerror or str(error)
 
 
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:

@@ -36,6 +36,7 @@ from pipeline.ingest.files.steps import Pasos
 from pipeline.ingest.files.table_source import TableSource
 from pipeline.ingest.files.text_cells import FormatoError, brief, describe_lines
 from pipeline.ingest.files.units import scaled
+from serving.cli import describe_os
 
 Etiqueta: TypeAlias = "str | int | None"
 Avance: TypeAlias = "Callable[[float], None]"
@@ -286,10 +287,4 @@ def said_of(ruta: Path) -> Iterator[None]:
     except FormatoError as error:
         raise PermanentError(f"«{ruta}»: {error}") from error
     except OSError as error:
-        textos = {
-            FileNotFoundError: "no existe",
-            IsADirectoryError: "es una carpeta",
-            PermissionError: "no hay permiso",
-        }
-        que = textos.get(type(error), error.strerror or str(error))
-        raise PermanentError(f"no se puede leer «{ruta}»: {que}") from error
+        raise PermanentError(f"no se puede leer «{ruta}»: {describe_os(error)}") from error

@@ -29,6 +29,8 @@ class Disposicion:
     separador : str
     columnas : int
         How many a row has.
+    minimas : int
+        Cells up to the last column that has a name: a row with fewer has been cut.
     saltadas : int
         Lines up to the header's, which is one of them.
     encima : list of str
@@ -48,6 +50,7 @@ class Disposicion:
     perfil: PerfilCurva
     separador: str
     columnas: int
+    minimas: int
     saltadas: int
     encima: list[str]
     valor: Valor
@@ -167,6 +170,7 @@ def lay(perfil: PerfilCurva, cabecera: Cabecera, encima: list[str]) -> Disposici
         perfil,
         cabecera.separador,
         len(nombres),
+        max((i for i, nombre in enumerate(nombres, 1) if nombre), default=0),
         cabecera.linea,
         encima,
         valor,
@@ -194,6 +198,7 @@ def lay_without_header(perfil: PerfilCurva, primera: str, linea: int) -> Disposi
         perfil,
         fila.separador,
         len(fila.nombres),
+        max((i for i, celda in enumerate(fila.celdas, 1) if celda), default=0),
         linea - 1,
         [],
         valor,

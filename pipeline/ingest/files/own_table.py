@@ -11,6 +11,7 @@ from typing import Any
 from detection.domain import instante
 from detection.errors import PermanentError
 from pipeline.ingest.files.hourly_file import Trozo
+from serving.cli import describe_os
 from serving.csv_cells import protect
 
 COLUMNAS = ("propietario_id", "timestamp", "consumo_kwh", "metodo")
@@ -40,12 +41,13 @@ class OwnTableWriter:
         self.lecturas = 0
 
     def __enter__(self) -> OwnTableWriter:
+        if self._ruta.is_dir():
+            raise PermanentError(f"no se puede escribir «{self._ruta}»: es una carpeta")
         try:
             self._archivo = self._parcial.open("wb" if self._con_parquet else "w")
         except OSError as error:
-            raise PermanentError(
-                f"no se puede escribir «{self._ruta}»: {error.strerror}"
-            ) from error
+            que = describe_os(error)
+            raise PermanentError(f"no se puede escribir «{self._ruta}»: {que}") from error
         if not self._con_parquet:
             self._escritor = csv.writer(self._archivo, lineterminator="\n")
             self._escritor.writerow(COLUMNAS)

@@ -27,6 +27,7 @@ from pydantic import (
 
 from detection.errors import PermanentError
 from pipeline.ingest.files.text_cells import brief
+from serving.cli import describe_os
 
 PERFILES = Path(__file__).parent / "profiles"
 _PERFIL_MAXIMO = 1 << 18
@@ -61,7 +62,7 @@ def _pattern(texto: str) -> str:
     try:
         re.compile(texto)
     except re.error as error:
-        raise ValueError(f"no es una expresión regular: {error}") from None
+        raise ValueError(f"no es una expresión regular (carácter {error.pos})") from None
     return texto
 
 
@@ -374,7 +375,9 @@ def load_profile(ruta: Path) -> PerfilCurva:
     except FileNotFoundError:
         raise PermanentError(f"no existe el perfil «{ruta}»") from None
     except OSError as error:
-        raise PermanentError(f"no se puede leer el perfil «{ruta}»: {error.strerror}") from error
+        raise PermanentError(
+            f"no se puede leer el perfil «{ruta}»: {describe_os(error)}"
+        ) from error
     if len(datos) > _PERFIL_MAXIMO:
         raise PermanentError(f"el perfil «{ruta}» tiene más de {_PERFIL_MAXIMO} bytes")
     try:

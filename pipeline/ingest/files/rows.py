@@ -1,8 +1,8 @@
 """The rows of a text as columns of distinct texts, a few megabytes at a time.
 
-A line is a row: a cell with a line end in it is refused. What a line lacks is empty, what it has
-too much is left out. pyarrow reads what is regular, Python's csv module the rest; both give the
-same.
+A line is a row: a cell with a line end in it is refused. A row that has not the header's cells is
+told, for a mark that cuts a number in two moves all that follows. pyarrow reads what is regular,
+Python's csv module the rest; both give the same.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ class Columnas:
         Distinct cells of each column that was asked for.
     codigos : dict of int to ndarray (n,), int32
         Index into ``textos``.
+    celdas : ndarray (n,), int32, or None
+        How many cells each row has; None = as many as the header.
     """
 
     lineas: NDArray[np.int64]
     textos: dict[int, list[str]]
     codigos: dict[int, NDArray[np.int32]]
+    celdas: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return int(self.lineas.size)
@@ -170,6 +173,7 @@ def _parse_any(
     lineas = io.StringIO(bloque.decode("utf-8", "replace"), newline="")
     lector: Any = csv.reader(lineas, delimiter=separador)
     numeros: list[int] = []
+    celdas: list[int] = []
     distintos: dict[int, dict[str, int]] = {i: {} for i in pedidas}
     codigos: dict[int, list[int]] = {i: [] for i in pedidas}
     anterior = 0
@@ -181,6 +185,10 @@ def _parse_any(
             if not any(map(str.strip, fila)):
                 continue
             numeros.append(primera + anterior - 1)
+            # Blank cells too many are a separator at the end of each line.
+            celdas.append(
+                len(fila) if any(map(str.strip, fila[columnas:])) else min(len(fila), columnas)
+            )
             for i in pedidas:
                 celda = fila[i] if i < len(fila) else ""
                 suyos = distintos[i]
@@ -192,4 +200,5 @@ def _parse_any(
         np.array(numeros, np.int64),
         {i: list(suyos) for i, suyos in distintos.items()},
         {i: np.array(suyos, np.int32) for i, suyos in codigos.items()},
+        np.array(celdas, np.int32),
     )

@@ -50,6 +50,8 @@ _EN_PARENTESIS = re.compile(r"\(([^()]*)\)$")
 _DECIMAL_DE = {";": ",", ",": "."}
 
 Trozos: TypeAlias = "Callable[[Sequence[int]], Iterator[Columnas]]"
+_ABREVIADO = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.ASCII)
+"""A long number as Excel writes it: customers that it makes alike are not one."""
 
 
 @dataclass(slots=True)
@@ -178,6 +180,20 @@ class TableSource:
                 self._read_values(columnas, filas, errores)
             yield filas[buena], errores.rechazadas
 
+    def _refuse_cut(self, columnas: Columnas, errores: Errores) -> None:
+        """Refuse the rows that have not the header's cells: which value is whose is unknown."""
+        hay, suya = columnas.celdas, self.disposicion
+        if hay is None:
+            return
+        malas = (hay < suya.minimas) | (hay > suya.columnas)
+
+        def error_de(i: int) -> LecturaInvalidaError:
+            n = int(hay[i])
+            detalle = f"tiene {n} celda{'s' * (n != 1)} y la cabecera {suya.columnas}"
+            return reject(MotivoArchivo.REGISTRO_NO_VALIDO, detalle)
+
+        errores.take(malas, error_de)
+
     def _customer_of_file(self, informe: Informe) -> int | None:
         """Return the customer of all rows, where no column names it."""
         identidad = self.disposicion.perfil.identidad
@@ -194,6 +210,9 @@ class TableSource:
         return self._lectores[nombre]
 
     def _customer(self, celda: str) -> int | LecturaInvalidaError:
+        if _ABREVIADO.fullmatch(clean(celda)):
+            detalle = f"«{brief(clean(celda))}» es un código que una hoja de cálculo ha abreviado"
+            return reject(MotivoArchivo.REGISTRO_NO_VALIDO, detalle)
         nombre = read_id(celda, self.disposicion.perfil.identidad)
         if not nombre:
             return invalida(Motivo.PROPIETARIO_AUSENTE, "falta propietario_id")
@@ -275,6 +294,7 @@ class TableSource:
                 errores.rechazadas.extend(otros.rechazadas)
                 errores.mala |= otros.mala & hay
                 valor = np.where(hay, without_dust(valor + suma), valor)
+        self._refuse_cut(columnas, errores)
         filas["valor"] = scaled(valor, factor)
         filas["potencia"] = potencia
         filas["dicho"] = errores.mala
@@ -320,6 +340,7 @@ class TableSource:
         if not instantes:
             dia = self.tiempos.days(columnas, errores)
         factor, potencia = self._factors(columnas, errores)
+        self._refuse_cut(columnas, errores)
         buena = ~errores.mala
         partes: list[Filas] = []
         for k, sitio in enumerate(self.disposicion.valores):

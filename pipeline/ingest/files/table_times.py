@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detection.errors import LecturaInvalidaError
 from pipeline.ingest.files.cell_reader import CellReader, Errores
+from pipeline.ingest.files.date_order import DateOrder
 from pipeline.ingest.files.interval_store import Filas
 from pipeline.ingest.files.layout import Disposicion
 from pipeline.ingest.files.local_days import load_day
@@ -49,6 +50,7 @@ class TableTimes:
     disposicion: Disposicion
     zona: ZoneInfo
     vistos: MinutosVistos = field(default_factory=MinutosVistos)
+    orden: DateOrder = field(default_factory=DateOrder)
     menor: int = 60
     base: int = 1
     aviso: str = ""
@@ -74,6 +76,9 @@ class TableTimes:
     def survey(self, columnas: Columnas) -> None:
         """Look at the times of some rows."""
         tiempo = self.disposicion.perfil.tiempo
+        for nombre in ("instante", "fecha", "fin"):
+            if nombre in self.disposicion.sitios:
+                self.orden.see(columnas.textos[self.disposicion.sitios[nombre]])
         if tiempo.forma == "instante":
             leer = partial(read_instant, orden=tiempo.orden)
             for leido in self._reader("instante", leer, object).texts(columnas):
@@ -152,6 +157,7 @@ class TableTimes:
             It cannot be told.
         """
         tiempo = self.disposicion.perfil.tiempo
+        self.orden.check(tiempo.orden)
         if tiempo.forma == "dia_por_fila":
             self.menor = self._step_of_columns(len(self.disposicion.valores))
         elif tiempo.forma == "fecha_y_hora" and tiempo.hora == "numero":
