@@ -18,8 +18,8 @@ from pydantic import BaseModel
 from api.exports import columns, csv_pieces, parquet_pieces
 from detection.domain import Lecturas, hora_absoluta, instante
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.ingest.files.meter_file import read_archivo
-from pipeline.ingest.validation import ReadingRules
+from pipeline.ingest.files.hourly_file import OpcionesLectura
+from pipeline.ingest.files.meter_file import open_meter_file
 from pipeline.stores.anomaly_records import Anomalia
 from pipeline.stores.postgres.store import migrate
 from pipeline.stores.record_base import PorSeveridad
@@ -97,8 +97,8 @@ def test_lo_exportado_se_vuelve_a_leer(
     ruta = f"/api/consumos/rango?propietario_id={quien}&desde=2026-10-01&formato={formato}"
     fichero = tmp_path_factory.mktemp("exportado") / "consumos"
     fichero.write_bytes(cliente.get(ruta).content)
-    reglas = ReadingRules(ZONA, 10_000.0)
-    trozos = list(read_archivo(fichero, reglas, hora_absoluta(datos.hasta), ZONA))
+    opciones = OpcionesLectura(ZONA, 10_000.0, hora_absoluta(datos.hasta))
+    trozos = list(open_meter_file(fichero, opciones).trozos())
     assert [t.rechazadas for t in trozos] == [[]] * len(trozos)
     leidas = {
         instante(hora): kwh

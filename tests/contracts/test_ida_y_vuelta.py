@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from api.exports import columns, csv_pieces
-from pipeline.ingest.files.meter_file import read_archivo
-from pipeline.ingest.validation import LARGO_MAXIMO_ID, ReadingRules
+from pipeline.ingest.files.hourly_file import OpcionesLectura
+from pipeline.ingest.files.meter_file import open_meter_file
+from pipeline.ingest.validation import LARGO_MAXIMO_ID
 from serving.csv_cells import protect, unprotect
 from training.evaluation.labelled_file import read_labelled_file
 from training.evaluation.verdict_file import open_verdict_file
@@ -41,7 +42,7 @@ class Fila(BaseModel):
 
 def leidos(ruta: Path) -> tuple[set[str], set[str]]:
     """Return the names that each of the two readers finds."""
-    trozos = list(read_archivo(ruta, ReadingRules(ZONA, 100.0), HORA + 48, ZONA))
+    trozos = list(open_meter_file(ruta, OpcionesLectura(ZONA, 100.0, HORA + 48)).trozos())
     assert not [x for trozo in trozos for x in trozo.rechazadas]
     archivo = read_labelled_file(ruta, ZONA, 100.0)
     assert not archivo.rechazos

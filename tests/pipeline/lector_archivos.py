@@ -9,8 +9,8 @@ from typing import Any
 
 from detection.domain import hora_absoluta, instante
 from detection.errors import PermanentError
-from pipeline.ingest.files.meter_file import read_archivo
-from pipeline.ingest.validation import ReadingRules
+from pipeline.ingest.files.hourly_file import OpcionesLectura
+from pipeline.ingest.files.meter_file import open_meter_file
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
 
@@ -58,8 +58,9 @@ def leer(
 ) -> Leido:
     """Return all that the product's one reader gives of a file."""
     leido = Leido()
+    opciones = OpcionesLectura(zona, 10_000.0, AHORA, perfil, unidad)
     try:
-        for trozo in read_archivo(ruta, ReadingRules(zona, 10_000.0), AHORA, zona, perfil, unidad):
+        for trozo in open_meter_file(ruta, opciones).trozos():
             lecturas = trozo.lecturas
             metodos = trozo.metodo or [None] * len(lecturas)
             for cliente, hora, kwh, metodo in zip(

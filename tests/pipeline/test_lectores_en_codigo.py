@@ -171,6 +171,15 @@ def meter(punto: str, medida: str, tipo: str) -> str:
     )
 
 
+TWO_PERIODS = (
+    kind("punta", tou=1),
+    kind("valle", tou=2),
+    meter("1234567", "a", "punta"),
+    meter("1234567", "b", "valle"),
+)
+"""A point with a register for each of two tariff periods."""
+
+
 def block(punto: str, medida: str, *lecturas: str) -> str:
     return entry(
         f"<e:IntervalBlock>{''.join(lecturas)}</e:IntervalBlock>",
@@ -229,10 +238,7 @@ def test_green_button_sums_the_tariff_periods_of_a_point(tmp_path: Path) -> None
     leido = leer_texto(
         tmp_path,
         feed(
-            kind("punta", tou=1),
-            kind("valle", tou=2),
-            meter("1234567", "a", "punta"),
-            meter("1234567", "b", "valle"),
+            *TWO_PERIODS,
             block("1234567", "a", *(reading(T0 + h * 3600, 3600, 100 * h) for h in range(4))),
             block("1234567", "b", *(reading(T0 + h * 3600, 3600, 7) for h in range(3))),
         ),
@@ -246,10 +252,7 @@ def test_green_button_periods_that_never_run_at_once_are_one_curve(tmp_path: Pat
     leido = leer_texto(
         tmp_path,
         feed(
-            kind("punta", tou=1),
-            kind("valle", tou=2),
-            meter("1234567", "a", "punta"),
-            meter("1234567", "b", "valle"),
+            *TWO_PERIODS,
             block("1234567", "a", reading(T0, 3600, 100)),
             block("1234567", "b", reading(T0 + 3600, 3600, 7)),
         ),

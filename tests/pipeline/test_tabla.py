@@ -13,9 +13,9 @@ import pytest
 from detection.domain import hora_absoluta
 from detection.errors import PermanentError
 from pipeline.ingest.files.blocks import FILAS_POR_TROZO, MotivoArchivo
-from pipeline.ingest.files.hourly_file import Trozo
-from pipeline.ingest.files.meter_file import read_archivo
-from pipeline.ingest.validation import Motivo, ReadingRules
+from pipeline.ingest.files.hourly_file import OpcionesLectura, Trozo
+from pipeline.ingest.files.meter_file import open_meter_file
+from pipeline.ingest.validation import Motivo
 
 AHORA = hora_absoluta(datetime(2026, 11, 24, 12, tzinfo=UTC))
 CABECERA = "propietario_id,timestamp,consumo_kwh\n"
@@ -27,7 +27,7 @@ def hour(texto: str) -> int:
 
 
 def read(ruta: Path) -> list[Trozo]:
-    return list(read_archivo(ruta, ReadingRules("Europe/Madrid", 10_000.0), AHORA, "Europe/Madrid"))
+    return list(open_meter_file(ruta, OpcionesLectura("Europe/Madrid", 10_000.0, AHORA)).trozos())
 
 
 def read_csv(carpeta: Path, texto: str | bytes) -> Trozo:

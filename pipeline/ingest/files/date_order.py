@@ -17,19 +17,22 @@ FECHAS_MINIMAS = 3
 
 @dataclass(slots=True)
 class DateOrder:
-    """The different dates of a file, as it writes them."""
+    """The different dates of a file, as it writes them; ``orden`` is its layout's."""
 
+    orden: str
     _vistas: dict[str, tuple[int, int, int] | None] = field(default_factory=dict)
 
     def see(self, textos: Iterable[str]) -> None:
         """Take distinct texts that begin with a date."""
+        if self.orden not in _OTRO:
+            return
         for texto in textos:
             fecha = _PARTE.split(clean(texto), maxsplit=1)[0]
             if fecha not in self._vistas:
                 partes = _NUMEROS.fullmatch(fecha)
                 self._vistas[fecha] = None if partes is None else _numbers(partes)
 
-    def check(self, orden: str) -> None:
+    def check(self) -> None:
         """Refuse a file whose dates are written in the other order than its layout's.
 
         A date that exists in the other order alone proves it. Where none does, dates that never
@@ -40,9 +43,10 @@ class DateOrder:
         FormatoError
             They are in the other order, or may be.
         """
-        if orden == "ymd":
-            return
         escritas = {f: n for f, n in self._vistas.items() if n is not None}
+        if not escritas:
+            return
+        orden = self.orden
         suyas = {f: _day(n, orden) for f, n in escritas.items()}
         otras = {f: _day(n, _OTRO[orden]) for f, n in escritas.items()}
         dicho, leido = _NOMBRE[orden], _NOMBRE[_OTRO[orden]]

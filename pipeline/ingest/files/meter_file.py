@@ -7,7 +7,6 @@ file is read twice.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,7 +22,6 @@ from pipeline.ingest.files.hourly_file import (
     Avance,
     MeterFile,
     OpcionesLectura,
-    Trozo,
     said_of,
 )
 from pipeline.ingest.files.hours import Cuentas
@@ -32,9 +30,6 @@ from pipeline.ingest.files.recognition import find_reader
 from pipeline.ingest.files.table_source import TableSource
 from pipeline.ingest.files.tables import open_tables
 from pipeline.ingest.files.text_cells import FormatoError, brief
-from pipeline.ingest.validation import ReadingRules
-
-_registro = logging.getLogger(__name__)
 
 
 def open_meter_file(
@@ -106,28 +101,6 @@ def _open_sources(
             )
         )
     return fuentes
-
-
-def read_archivo(
-    ruta: Path,
-    reglas: ReadingRules,
-    ahora_hora: int,
-    zona: str,
-    perfil: Path | None = None,
-    unidad: str = "",
-) -> Iterator[Trozo]:
-    """Yield the readings of a file of any known layout, piece by piece; its notes go to the log.
-
-    Raises
-    ------
-    PermanentError
-        As ``open_meter_file`` and ``MeterFile.trozos``.
-    """
-    opciones = OpcionesLectura(zona, reglas.maximo_kwh, ahora_hora, perfil, unidad)
-    archivo = open_meter_file(ruta, opciones)
-    yield from archivo.trozos()
-    for aviso in archivo.notes():
-        _registro.info("«%s»: %s", ruta, aviso)
 
 
 def _part_done(avanzar: Avance, k: int, entrada: Entrada, partes: int) -> Callable[[], None]:

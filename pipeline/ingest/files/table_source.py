@@ -46,12 +46,13 @@ from pipeline.ingest.validation import Motivo, invalida
 
 TEXTOS_CONTADOS = 200_000
 """Distinct values that are counted for the median."""
+_ABREVIADO = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.ASCII)
+"""A long number as Excel writes it: customers that it makes alike are not one."""
 _EN_PARENTESIS = re.compile(r"\(([^()]*)\)$")
 _DECIMAL_DE = {";": ",", ",": "."}
 
+
 Trozos: TypeAlias = "Callable[[Sequence[int]], Iterator[Columnas]]"
-_ABREVIADO = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.ASCII)
-"""A long number as Excel writes it: customers that it makes alike are not one."""
 
 
 @dataclass(slots=True)

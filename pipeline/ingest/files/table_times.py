@@ -50,7 +50,6 @@ class TableTimes:
     disposicion: Disposicion
     zona: ZoneInfo
     vistos: MinutosVistos = field(default_factory=MinutosVistos)
-    orden: DateOrder = field(default_factory=DateOrder)
     menor: int = 60
     base: int = 1
     aviso: str = ""
@@ -59,6 +58,10 @@ class TableTimes:
     _otras: set[int] = field(default_factory=set)
     _con_24: bool = False
     _lectores: dict[str, CellReader] = field(default_factory=dict)
+    _orden: DateOrder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._orden = DateOrder(self.disposicion.perfil.tiempo.orden)
 
     def columns(self) -> list[int]:
         """Return which columns say the time."""
@@ -71,6 +74,10 @@ class TableTimes:
             self._lectores[nombre] = CellReader(sitio, leer, clase)
         return self._lectores[nombre]
 
+    def _day_reader(self) -> CellReader:
+        orden = self.disposicion.perfil.tiempo.orden
+        return self._reader("fecha", partial(read_day, orden=orden))
+
     # ---- the first reading
 
     def survey(self, columnas: Columnas) -> None:
@@ -78,7 +85,7 @@ class TableTimes:
         tiempo = self.disposicion.perfil.tiempo
         for nombre in ("instante", "fecha", "fin"):
             if nombre in self.disposicion.sitios:
-                self.orden.see(columnas.textos[self.disposicion.sitios[nombre]])
+                self._orden.see(columnas.textos[self.disposicion.sitios[nombre]])
         if tiempo.forma == "instante":
             leer = partial(read_instant, orden=tiempo.orden)
             for leido in self._reader("instante", leer, object).texts(columnas):
@@ -104,8 +111,7 @@ class TableTimes:
 
     def _survey_midnights(self, minutos: list[Any], columnas: Columnas) -> None:
         """Keep the days that have a 00:00, and those that have another time."""
-        orden = self.disposicion.perfil.tiempo.orden
-        dias = self._reader("fecha", partial(read_day, orden=orden)).texts(columnas)
+        dias = self._day_reader().texts(columnas)
         clase = np.array([x if isinstance(x, int) else -1 for x in minutos], np.int64)
         suya = clase[columnas.codigos[self.disposicion.sitios["hora"]]]
         de_dia = columnas.codigos[self.disposicion.sitios["fecha"]]
@@ -136,8 +142,7 @@ class TableTimes:
     def _survey_numbers(self, columnas: Columnas) -> None:
         """Keep which numbers there are, and the days of those that show how they are counted."""
         numeros = self._reader("hora", read_number).texts(columnas)
-        orden = self.disposicion.perfil.tiempo.orden
-        dias = self._reader("fecha", partial(read_day, orden=orden)).texts(columnas)
+        dias = self._day_reader().texts(columnas)
         de_hora = columnas.codigos[self.disposicion.sitios["hora"]]
         de_dia = columnas.codigos[self.disposicion.sitios["fecha"]]
         for k, numero in enumerate(numeros):
@@ -157,7 +162,7 @@ class TableTimes:
             It cannot be told.
         """
         tiempo = self.disposicion.perfil.tiempo
-        self.orden.check(tiempo.orden)
+        self._orden.check()
         if tiempo.forma == "dia_por_fila":
             self.menor = self._step_of_columns(len(self.disposicion.valores))
         elif tiempo.forma == "fecha_y_hora" and tiempo.hora == "numero":
@@ -343,5 +348,4 @@ class TableTimes:
 
     def days(self, columnas: Columnas, errores: Errores) -> NDArray[np.int64]:
         """Return the day of each row, counted from 1970."""
-        orden = self.disposicion.perfil.tiempo.orden
-        return self._reader("fecha", partial(read_day, orden=orden)).read(columnas, errores)
+        return self._day_reader().read(columnas, errores)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.ingest.files.text_cells import FormatoError
 
+DECIMALES_KWH = 9
+"""Of what is computed, microwatt-hours: what is behind them is dust of binary fractions."""
 FACTORES = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "w": 1e-3, "kw": 1.0}
 POTENCIAS = frozenset({"w", "kw"})
 MEDIANA_MAXIMA_KWH = 20.0
@@ -72,7 +74,7 @@ def without_dust(valores: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> without_dust(np.array([0.1 + 0.2])).tolist()
     [0.3]
     """
-    return np.round(valores, 9)
+    return np.round(valores, DECIMALES_KWH)
 
 
 def scaled(valores: NDArray[np.float64], factor: Any) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.layout import split_header
 from pipeline.ingest.files.moments import read_moment, to_text
 from pipeline.ingest.files.text_cells import FormatoError, brief, read_rows, short_id
-from pipeline.ingest.files.units import FACTORES, decide_unit
+from pipeline.ingest.files.units import DECIMALES_KWH, FACTORES, decide_unit
 from pipeline.ingest.validation import Motivo, invalida
 from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
@@ -242,7 +242,7 @@ class _Contador:
             detalle = f"{cual}: baja a {fin_kwh:g} kWh"
             recogida.reject(linea, reject(MotivoArchivo.CONTADOR_RETROCEDE, detalle))
         else:
-            consumo = round(fin_kwh - self.inicio_kwh, 9)
+            consumo = round(fin_kwh - self.inicio_kwh, DECIMALES_KWH)
             recogida.add(linea, self.propietario_id, inicio, SEGUNDOS_POR_HORA, consumo)
         self.hora, self.inicio_kwh = self.hora + 1, fin_kwh
         self.muda = self.retrocede = False

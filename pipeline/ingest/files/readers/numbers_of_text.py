@@ -6,6 +6,7 @@ import math
 import re
 
 from pipeline.ingest.files.text_cells import brief
+from pipeline.ingest.files.units import DECIMALES_KWH
 from pipeline.ingest.validation import Motivo, invalida
 
 _NUMERO = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -33,5 +34,4 @@ def read_energy(texto: str, factor: float) -> float:
         raise invalida(Motivo.CONSUMO_NO_FINITO, f"«{brief(texto)}» no es un número finito")
     if valor < 0:
         raise invalida(Motivo.CONSUMO_NEGATIVO, f"{brief(texto)} es menor que cero")
-    # Without the dust of binary fractions.
-    return round(valor * factor, 9)
+    return round(valor * factor, DECIMALES_KWH)
