@@ -36,6 +36,7 @@ class MotivoArchivo(StrEnum):
     INTERVALO_NO_HORARIO = "intervalo_no_horario"
     CONTADOR_RETROCEDE = "contador_retrocede"
     DIA_CONTRADICE_CALENDARIO = "dia_contradice_calendario"
+    TIEMPO_DUDOSO = "tiempo_dudoso"
     NUMERO_DUDOSO = "numero_dudoso"
     FILA_DESCONOCIDA = "fila_desconocida"
 

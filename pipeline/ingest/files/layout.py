@@ -39,8 +39,8 @@ class Disposicion:
         The one of the profile's that the file has.
     valores : list of int
         Columns of the energy: one, or those of a day's intervals.
-    instantes : list of str
-        Names of these columns, where they are instants.
+    titulos : list of str
+        Names of these columns, where they say when.
     sitios : dict of str to int
         Other columns by what they are.
     sumas, vertidas, filas : list of int
@@ -55,7 +55,7 @@ class Disposicion:
     encima: list[str]
     valor: Valor
     valores: list[int]
-    instantes: list[str] = field(default_factory=list)
+    titulos: list[str] = field(default_factory=list)
     sitios: dict[str, int] = field(default_factory=dict)
     sumas: list[int] = field(default_factory=list)
     vertidas: list[int] = field(default_factory=list)
@@ -133,7 +133,9 @@ def required(perfil: PerfilCurva) -> list[Columna]:
         suyas.append(columnas.id)
     if any(v.unidad == "columna" for v in perfil.valor):
         suyas.append(columnas.unidad)
-    suyas += [columnas.estacion, columnas.fin, *perfil.reconoce.columnas]
+    suyas += [columnas.estacion, *perfil.reconoce.columnas]
+    if perfil.tiempo.forma == "instante":
+        suyas.append(columnas.fin)
     suyas += [filas.columna for filas in perfil.filas]
     return [columna for columna in suyas if columna is not None]
 
@@ -175,7 +177,7 @@ def lay(perfil: PerfilCurva, cabecera: Cabecera, encima: list[str]) -> Disposici
         encima,
         valor,
         valores,
-        [cabecera.celdas[i] for i in valores] if _by_instants(perfil) else [],
+        [cabecera.celdas[i] for i in valores] if len(valores) > 1 or _by_instants(perfil) else [],
         sitios,
         [s for c in valor.suma if (s := find(c, nombres)) >= 0],
         [s for c in valor.vertida if (s := find(c, nombres)) >= 0],

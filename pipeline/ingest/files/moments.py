@@ -27,6 +27,9 @@ _INSTANTE = re.compile(
     re.ASCII,
 )
 _NUMERO = re.compile(r"(\d{1,3})(?::00)?", re.ASCII)
+_MINUTOS = re.compile(r"(\d{1,4})(?:[.,]0+)?", re.ASCII)
+_UN_DIA = ("1900-01-01 ", "1904-01-02 ")
+"""How workbooks of both kinds write the day behind their first one, which counts 1."""
 _TRAMO = re.compile(r"(\d\d?:\d\d)\s*-\s*(\d\d?:\d\d)", re.ASCII)
 
 
@@ -86,7 +89,11 @@ def read_clock(celda: str) -> int | LecturaInvalidaError:
     texto = clean(celda)
     if not texto:
         return invalida(Motivo.TIEMPO_AUSENTE, "falta la hora")
-    partes = _RELOJ.fullmatch(texto.removeprefix("1899-12-31 ").removeprefix("1900-01-01 "))
+    partes = _RELOJ.fullmatch(texto.removeprefix("1899-12-31 "))
+    if partes is None and texto.startswith(_UN_DIA):
+        # What a workbook's clock shows as 0:00 and is a whole day: 24:00.
+        leido = read_clock(texto.partition(" ")[2])
+        return leido + MINUTOS_POR_DIA if isinstance(leido, int) and leido <= 60 else leido
     if partes is None or int(partes.group(2)) > 59:
         return invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(texto)}» no es una hora del reloj")
     horas, minutos, mitad = int(partes.group(1)), int(partes.group(2)), partes.group(4)
@@ -110,6 +117,15 @@ def read_number(celda: str) -> int | LecturaInvalidaError:
     if numero is None:
         return invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(texto)}» no es una hora de 1 a 25")
     return int(numero.group(1))
+
+
+def read_minutes(celda: str) -> int | LecturaInvalidaError:
+    """Return the minutes that an interval is said to last."""
+    texto = clean(celda)
+    minutos = _MINUTOS.fullmatch(texto)
+    if minutos is None or not int(minutos.group(1)):
+        return invalida(Motivo.TIEMPO_ILEGIBLE, f"«{brief(texto)}» no son los minutos de un tramo")
+    return int(minutos.group(1))
 
 
 def read_range(celda: str) -> tuple[int, int] | LecturaInvalidaError:

@@ -66,7 +66,10 @@ def cell_text(celda: Any) -> str:
     if isinstance(celda, timedelta):
         segundos = int(celda.total_seconds())
         return f"{segundos // 3600:02}:{segundos // 60 % 60:02}:{segundos % 60:02}"
-    return celda.isoformat() if isinstance(celda, date | time) else str(celda)
+    if isinstance(celda, date):
+        # An instant at midnight comes as a date, and so does the hour 24:00.
+        return f"{celda.isoformat()} 00:00:00"
+    return celda.isoformat() if isinstance(celda, time) else str(celda)
 
 
 def is_workbook(entrada: Entrada) -> bool:

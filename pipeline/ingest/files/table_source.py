@@ -348,16 +348,16 @@ class TableSource:
             hay = np.array([bool(clean(t)) for t in columnas.textos[sitio]], np.bool_)
             suyas = filas.copy()
             if instantes:
-                momento = read_instant(self.disposicion.instantes[k], "ymd")
+                momento = read_instant(self.disposicion.titulos[k], "ymd")
                 if isinstance(momento, LecturaInvalidaError):
                     raise FormatoError(
-                        f"«{brief(self.disposicion.instantes[k])}» no es un instante"
+                        f"«{brief(self.disposicion.titulos[k])}» no es un instante"
                     )
                 suyas["exacto"] = momento.exacto
                 suyas["momento"] = momento.valor if momento.exacto else momento.valor % 1440
                 suyas["dia"] = momento.valor // 1440 * (not momento.exacto)
             else:
-                suyas["dia"], suyas["momento"] = dia, k * self.tiempos.menor
+                suyas["dia"], suyas["momento"] = dia, self.tiempos.columnas[k]
                 suyas["segundos"] = self.tiempos.menor * 60
             otros = Errores(columnas.lineas)
             queda = buena & hay[columnas.codigos[sitio]]
