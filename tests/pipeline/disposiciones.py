@@ -411,7 +411,7 @@ def enedis(curva: Curva) -> bytes:
         "Identifiant PRM;Type de donnees;Date de debut;Date de fin;Grandeur physique;"
         "Grandeur metier;Etape metier;Unite;Pas en minutes\n"
         f"{PRM};Courbe de charge;26/10/2025;27/10/2025;Energie active;Consommation;"
-        "Comptage Brut;W;30\nHorodate;Valeur"
+        f"Comptage Brut;W;{minutes_of(curva.intervalos[0])}\nHorodate;Valeur"
     )
     return b"\xef\xbb\xbf" + lines(antes, filas)
 

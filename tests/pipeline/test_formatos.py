@@ -322,11 +322,11 @@ def test_the_producer_sends_a_curve_with_its_provenance(
 ) -> None:
     """``--archivo`` with a distributor's file: messages bear ``metodo``; bad rows leave with 1."""
     ruta = tmp_path / "curva"
-    ruta.write_text(CNMC + f"{CUPS};14/10/2024;3;0,5;R\n{CUPS};14/10/2024;4;1;E\n")
+    ruta.write_text(CNMC + f"{CUPS};14/10/2024;1;0,5;R\n{CUPS};14/10/2024;2;1;E\n")
     assert run(producer.main, ["--archivo", str(ruta)]) == HECHO
     assert [(m["timestamp"], m["consumo_kwh"], m["metodo"]) for m in read_all(entorno, 2)] == [
-        ("2024-10-14T02:00:00+02:00", 0.5, "real"),
-        ("2024-10-14T03:00:00+02:00", 1.0, "estimada"),
+        ("2024-10-14T00:00:00+02:00", 0.5, "real"),
+        ("2024-10-14T01:00:00+02:00", 1.0, "estimada"),
     ]
     ruta.write_text(NEM + "200,N,E1,1,E1,N1,M,kWh,30,\n300,20040201,V,,,,\n900\n")
     assert run(producer.main, ["--archivo", str(ruta)]) == FALLO

@@ -115,8 +115,9 @@ def _by_number(numeros: list[int], titulos: Sequence[str], tiempo: Tiempo) -> Co
 def _by_clock(minutos: list[int], titulos: Sequence[str], tiempo: Tiempo) -> ColumnasDeDia:
     """Return the columns of times: 00:00 or 24:00 tells whether they begin or end an interval."""
     paso = _longest(minutos, tiempo)
-    # The midnight behind all the others is the day's end.
-    al_final = len(minutos) > 1 and minutos[-1] == 0 and minutos.count(0) == 1
+    # The midnight behind all the others, which follow each other, is the day's end.
+    otros = minutos[:-1]
+    al_final = bool(otros) and minutos[-1] == 0 < otros[0] and otros == sorted(otros)
     fin = max(minutos) >= MINUTOS_POR_DIA or al_final
     principio = 0 in minutos and not al_final
     dicha = tiempo.marca if "marca" in tiempo.model_fields_set else ""

@@ -131,6 +131,8 @@ class MeterFile:
             The file cannot be read to its end, or has no row.
         """
         with said_of(self.ruta), IntervalStore() as guardadas:
+            for tabla in self._tables():
+                tabla.tiempos.pruebas = self._tables()[0].tiempos.pruebas
             rechazadas = list(self._fill(guardadas, avanzar))
             hay = False
             for trozo in self._hours(guardadas, rechazadas):
@@ -180,14 +182,7 @@ class MeterFile:
 
     def _hours(self, guardadas: IntervalStore, rechazadas: list[Rechazada]) -> Iterator[Trozo]:
         """Yield the hours of what has been stored, and what has been refused in all."""
-        fuente = self._fuentes[0]
-        tabla = fuente if isinstance(fuente, TableSource) else None
-        colocador = Placer(
-            ZoneInfo(self.opciones.zona) if tabla is None else tabla.zona,
-            None if tabla is None else tabla.disposicion.perfil.tiempo,
-            self._steps(),
-            self._clientes.nombres,
-        )
+        colocador = self._placer()
         horas = HourMaker(
             self._clientes.nombres, self.informe.canales_exigidos, self.cuentas,
             self.informe.nombres_de_canal,
@@ -208,17 +203,37 @@ class MeterFile:
             buenas, fuera = limites.check_hours(enteras)
             rechazadas += fuera
             self.informe.numeracion = ", ".join(sorted(colocador.formas))
+            if colocador.aviso:
+                self.informe.note(colocador.aviso)
             yield from self._cut(buenas, rechazadas, parte)
             rechazadas = []
         if rechazadas:
             yield from self._cut(np.zeros(0, FILA), rechazadas, 1.0)
 
-    def _steps(self) -> Pasos:
-        tablas = [f for f in self._fuentes if isinstance(f, TableSource)]
+    def _tables(self) -> list[TableSource]:
+        return [f for f in self._fuentes if isinstance(f, TableSource)]
+
+    def _placer(self) -> Placer:
+        """Return what gives rows their instants; all tables of a file are of one layout."""
+        tablas = self._tables()
         if not tablas:
-            return Pasos((60,), 60)
-        tiempo = tablas[0].disposicion.perfil.tiempo
-        return Pasos(tiempo.pasos, tiempo.paso, min(t.tiempos.menor for t in tablas))
+            pasos = Pasos((60,), 60)
+            return Placer(ZoneInfo(self.opciones.zona), (), pasos, self._clientes.nombres)
+        tabla, tiempo = tablas[0], tablas[0].disposicion.perfil.tiempo
+        self.informe.marca = tabla.tiempos.describe()
+        return Placer(
+            tabla.zona,
+            tabla.tiempos.ways(),
+            Pasos(
+                tiempo.pasos,
+                tiempo.paso,
+                min(t.tiempos.menor for t in tablas),
+                min(t.tiempos.stated_step() for t in tablas),
+            ),
+            self._clientes.nombres,
+            tabla.tiempos.pruebas,
+            tiempo.forma != "fecha_y_hora",
+        )
 
     def _cut(self, horas: Filas, rechazadas: list[Rechazada], parte: float) -> Iterator[Trozo]:
         """Yield hours in pieces, in the order of their lines; refused rows come with the first."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detection.domain import SEGUNDOS_POR_HORA
 from pipeline.ingest.files.blocks import ESTIMADA, METODOS, REAL, MotivoArchivo, Rechazada, reject
+from pipeline.ingest.files.customer_facts import changes
 from pipeline.ingest.files.interval_store import Filas, in_order, only
 from pipeline.ingest.files.moments import to_text
 from pipeline.ingest.files.text_cells import brief
@@ -18,6 +19,7 @@ from pipeline.ingest.files.units import without_dust
 
 _REAL, _ESTIMADA = METODOS.index(REAL), METODOS.index(ESTIMADA)
 _LINEAS_DICHAS = 4
+_UN_DIA = 86_400
 LINEAS_GUARDADAS = 10_000
 
 
@@ -89,10 +91,34 @@ class HourMaker:
         resto = filas["momento"] % SEGUNDOS_POR_HORA
         cabe = (filas["segundos"] > 0) & (resto + filas["segundos"] <= SEGUNDOS_POR_HORA)
         for fila in filas[~cabe & ~filas["dicho"]]:
-            detalle = f"un intervalo de {fila['segundos']} s no cabe en una hora de reloj"
+            segundos = int(fila["segundos"])
+            detalle = f"un intervalo de {segundos} s no cabe en una hora de reloj"
+            if abs(segundos - _UN_DIA) <= SEGUNDOS_POR_HORA:
+                detalle = f"{brief(self.clientes[int(fila['cliente'])])}: es el total de un día"
             error = reject(MotivoArchivo.INTERVALO_NO_HORARIO, detalle)
             rechazadas.append((int(fila["linea"]), error))
-        return only(filas, cabe)
+        if cabe.all():
+            return filas
+        # What another one runs into is no hour of its own; a total of hours is beside them.
+        cruza = filas[~cabe & (filas["segundos"] > 0) & (filas["segundos"] <= SEGUNDOS_POR_HORA)]
+        pisadas = {
+            (int(c), (int(m) + d) // SEGUNDOS_POR_HORA)
+            for c, m in zip(cruza["cliente"].tolist(), cruza["momento"].tolist(), strict=True)
+            for d in (0, SEGUNDOS_POR_HORA - 1)
+        }
+        filas = only(filas, cabe)
+        for i in self._within(filas, pisadas):
+            filas["valor"][i], filas["dicho"][i] = np.nan, True
+        return filas
+
+    @staticmethod
+    def _within(filas: Filas, horas: set[tuple[int, int]]) -> list[int]:
+        """Return which rows are in some hours of customers."""
+        de_hora = filas["momento"] // SEGUNDOS_POR_HORA
+        posibles = np.flatnonzero(np.isin(de_hora, [h for _, h in horas]))
+        return [
+            i for i in posibles.tolist() if (int(filas["cliente"][i]), int(de_hora[i])) in horas
+        ]
 
     def _resolve_repeated(
         self, filas: Filas, rechazadas: list[Rechazada]
@@ -171,7 +197,7 @@ class HourMaker:
     def _sum(self, filas: Filas, dudosa: NDArray[np.bool_], rechazadas: list[Rechazada]) -> Filas:
         """Return the whole hours of intervals that are each there once."""
         hora = filas["momento"] // SEGUNDOS_POR_HORA
-        inicios = _changes(filas["cliente"], hora)
+        inicios = changes(filas["cliente"], hora)
         cuantas = np.diff(np.append(inicios, filas.size))
         hay = np.logical_and.reduceat(np.isfinite(filas["valor"]), inicios)
         dicha = np.logical_or.reduceat(filas["dicho"] | dudosa, inicios)
@@ -208,7 +234,7 @@ class HourMaker:
         cual = np.repeat(np.arange(inicios.size), np.diff(np.append(inicios, filas.size)))
         orden = np.lexsort((filas["momento"], filas["canal"], cual))
         por_canal, cual_orden = filas[orden], cual[orden]
-        cortes = _changes(cual_orden, por_canal["canal"])
+        cortes = changes(cual_orden, por_canal["canal"])
         cubre = _tiles(por_canal, cortes)
         todos = np.ones(inicios.size, np.bool_)
         np.logical_and.at(todos, cual_orden[cortes], cubre)
@@ -258,12 +284,14 @@ class HourMaker:
         con_valor = suyas[np.isfinite(suyas["valor"])]
         canales = np.unique(suyas["canal"])
         minutos = int(con_valor["segundos"].sum()) // 60 // max(1, canales.size)
-        detalle = f"{nombre}: {minutos} de 60 minutos"
+        detalle = f"{nombre}: {minutos} de 60 minutos{_gaps(con_valor)}"
         nombre_de_cliente = self.clientes[int(suyas["cliente"][0])]
         faltan = self.exigidos.get(nombre_de_cliente, set()) - set(canales.tolist())
         if faltan and con_valor.size:
             textos = sorted(self.nombres_de_canal.get(k, str(k)) for k in faltan)
             detalle = f"{nombre}: falta el canal {', '.join(textos)}"
+        elif minutos > 60 and canales.size == 1:
+            detalle = f"{nombre}: sus intervalos suman {minutos} minutos, y se pisan"
         elif minutos >= 60:
             detalle = f"{nombre}: falta alguno de los canales o registros que se suman"
         return reject(MotivoArchivo.HORA_INCOMPLETA, detalle)
@@ -276,18 +304,8 @@ def _count_by_first(pares: set[tuple[int, int]]) -> dict[int, int]:
     return cuenta
 
 
-def _changes(*columnas: NDArray[Any]) -> NDArray[np.int64]:
-    """Return where any of some columns changes, the beginning among it."""
-    nuevo = np.ones(columnas[0].size, np.bool_)
-    if nuevo.size:
-        nuevo[1:] = False
-        for columna in columnas:
-            nuevo[1:] |= columna[1:] != columna[:-1]
-    return np.flatnonzero(nuevo)
-
-
 def _starts(filas: Filas, *campos: str) -> NDArray[np.int64]:
-    return _changes(*(filas[campo] for campo in campos))
+    return changes(*(filas[campo] for campo in campos))
 
 
 def _tiles(filas: Filas, inicios: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -300,3 +318,18 @@ def _tiles(filas: Filas, inicios: NDArray[np.int64]) -> NDArray[np.bool_]:
     ultimos = np.append(inicios[1:], filas.size) - 1
     cubre = np.logical_and.reduceat(sigue, inicios) & (fin[ultimos] == SEGUNDOS_POR_HORA)
     return np.asarray(cubre)
+
+
+def _gaps(filas: Filas) -> str:
+    """Return which intervals are missing from an hour that has some of them, for the user."""
+    if not filas.size:
+        return ""
+    paso = int(filas["segundos"].min()) // 60
+    hay: set[int] = set()
+    for momento, segundos in zip(
+        filas["momento"].tolist(), filas["segundos"].tolist(), strict=True
+    ):
+        desde = momento % SEGUNDOS_POR_HORA // 60
+        hay.update(range(desde, desde + segundos // 60))
+    faltan = [m for m in range(0, 60, max(1, paso)) if m not in hay]
+    return f", sin el de {', '.join(f':{m:02}' for m in faltan)}" if faltan else ""

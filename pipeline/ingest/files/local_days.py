@@ -11,6 +11,7 @@ two days of the change three ways to count are known:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -71,11 +72,37 @@ class Colocacion:
         How the day counts; "" = all ways agree.
     motivo : str
         Why the whole day is refused; "" = it is not.
+    completa : bool
+        All intervals of the day are there, counted in one way only.
     """
 
     minutos: list[int]
     forma: str = ""
     motivo: str = ""
+    completa: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Indicios:
+    """What tells apart ways to count, beside the rows' times.
+
+    Parameters
+    ----------
+    metodos : sequence of int
+        Provenance of each row; empty = none says it.
+    con_ceros : bool
+        Hours of nothing are usual for this customer: one of them is no hour that does not exist.
+    dobles_sueltos : bool
+        Two rows with the time that comes twice are two hours even where the rest of the day is not
+        there to show it.
+    """
+
+    metodos: Sequence[int] = ()
+    con_ceros: bool = False
+    dobles_sueltos: bool = True
+
+
+_NINGUNO = Indicios()
 
 
 def place_day(
@@ -84,6 +111,7 @@ def place_day(
     valores: Sequence[float],
     paso: int,
     formas: Sequence[str],
+    indicios: Indicios = _NINGUNO,
 ) -> Colocacion:
     """Return where the rows of one customer on a day of the change are.
 
@@ -97,10 +125,17 @@ def place_day(
         Minutes of an interval.
     formas : sequence of str
         Which ways to count there may be.
+    indicios : Indicios
     """
     horas = f"el día tiene {dia.minutos // 60} horas"
     posibles: list[tuple[str, list[int] | None, bool]] = []
+    duda = ""
     for forma in formas:
+        dudosa = _doubt_doubles(dia, minutos, valores, paso, forma, indicios)
+        if dudosa:
+            duda = dudosa
+            posibles.append((forma, None, False))
+            continue
         sitios = _place(dia, minutos, valores, paso, forma)
         if sitios is not None:
             posibles.append((forma, *sitios))
@@ -108,15 +143,56 @@ def place_day(
         return Colocacion([], "", f"{horas}, y sus filas no son las de ese día")
     enteros = [(forma, sitios) for forma, sitios, entero in posibles if entero]
     if len(enteros) == 1 and enteros[0][1] is not None:
-        return Colocacion(enteros[0][1], enteros[0][0])
+        if enteros[0][0] != CORRIDA or indicios.con_ceros or not _has_ghost(posibles):
+            return Colocacion(enteros[0][1], enteros[0][0], completa=True)
+        return Colocacion(
+            [], "", f"{horas}, y la que ese día no existe por el reloj está a cero: no se sabe si "
+            "van numeradas por el reloj y falta la última",
+        )  # fmt: skip
     primera = posibles[0][1]
     if primera is None or any(sitios != primera for _, sitios, _ in posibles):
         intervalos = dia.minutos // paso
         return Colocacion(
             [], "", f"{horas} ({intervalos} intervalos) y el archivo trae {len(minutos)} filas: "
-            "no se sabe cómo están numeradas",
+            + (duda or "no se sabe cómo están numeradas"),
         )  # fmt: skip
     return Colocacion(primera, posibles[0][0] if len(posibles) == 1 else "")
+
+
+def _has_ghost(posibles: Sequence[tuple[str, list[int] | None, bool]]) -> bool:
+    """Return whether some way to count leaves a row for an hour that does not exist."""
+    return any(sitios is not None and -1 in sitios for _, sitios, _ in posibles)
+
+
+def _doubt_doubles(
+    dia: Dia,
+    minutos: Sequence[int],
+    valores: Sequence[float],
+    paso: int,
+    forma: str,
+    indicios: Indicios,
+) -> str:
+    """Return why rows with the time that comes twice may be something else than two hours."""
+    if forma == CORRIDA or dia.minutos <= 1440:
+        return ""
+    hasta = dia.cambio - (paso if forma != RELOJ else 0)
+    desde = hasta - (dia.minutos - 1440)
+    veces = Counter(minutos)
+    dobles = {m for m, n in veces.items() if n > 1 and desde <= m < hasta}
+    if not dobles:
+        return ""
+    cuales = ", ".join(f"{m // 60:02}:{m % 60:02}" for m in sorted(dobles))
+    for m in sorted(dobles):
+        suyas = [i for i, otro in enumerate(minutos) if otro == m]
+        if len({indicios.metodos[i] for i in suyas if indicios.metodos}) > 1:
+            return f"las filas de las {cuales} pueden ser sus dos horas, o una y su corrección"
+        # Where other rows come twice too, these may be no more than that.
+        otras = any(n > 1 for otro, n in veces.items() if otro not in dobles)
+        if otras and all(_same(valores[i], valores[suyas[0]]) for i in suyas):
+            return f"hay filas repetidas, y las de las {cuales} pueden ser sus dos horas o una"
+    if not indicios.dobles_sueltos and len(veces) * paso < 720:
+        return f"de las {cuales} hay dos filas, y falta el resto del día para saber qué son"
+    return ""
 
 
 def _place(

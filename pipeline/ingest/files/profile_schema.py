@@ -169,7 +169,10 @@ class ColumnasPerfil(_Parte):
     fecha, hora : tuple
         Day, and time or number, in two.
     fin : tuple
-        End of the interval, beside ``instante``: then each row says how long it is.
+        End of the interval, beside ``instante`` or the clock's ``hora``: then each row says how
+        long it is.
+    duracion : tuple
+        Minutes of the interval, beside the clock's ``hora``.
     estacion : tuple
         1 = summer time, 0 = winter time, at the instant.
     metodo, unidad : tuple
@@ -186,6 +189,7 @@ class ColumnasPerfil(_Parte):
     fecha: Columna | None = None
     hora: Columna | None = None
     fin: Columna | None = None
+    duracion: Columna | None = None
     estacion: Columna | None = None
     metodo: Columna | None = None
     unidad: Columna | None = None
@@ -216,6 +220,8 @@ class Tiempo(_Parte):
         Minutes that an interval may have. What a file has is measured.
     paso : int
         Minutes of an interval where a customer has too few rows to measure them; 0 = refused.
+    paso_encima : str
+        Pattern whose first group is the minutes of an interval, in the lines above the header.
     """
 
     forma: Literal["instante", "fecha_y_hora", "dia_por_fila", "instante_por_columna"]
@@ -225,6 +231,7 @@ class Tiempo(_Parte):
     zona: Zona | Literal[""] = ""
     pasos: Annotated[tuple[Literal[5, 10, 15, 20, 30, 60], ...], Field(strict=False)] = (15, 30, 60)
     paso: Literal[0, 5, 10, 15, 20, 30, 60] = 0
+    paso_encima: Patron = ""
 
 
 class Identidad(_Parte):
@@ -339,6 +346,14 @@ class PerfilCurva(_Parte):
             faltan.append("sin cabecera las columnas se dicen con su número, desde 1")
         if any(v.unidad == "columna" for v in self.valor) and columnas.unidad is None:
             faltan.append('valor.unidad dice "columna" y falta columnas.unidad')
+        por_reloj = tiempo.forma == "fecha_y_hora" and tiempo.hora == "reloj"
+        con_fin = tiempo.forma == "instante" or (por_reloj and tiempo.marca == "inicio")
+        if columnas.fin is not None and not con_fin:
+            faltan.append('columnas.fin va con columnas.instante, o con hora y marca = "inicio"')
+        if columnas.duracion is not None and not por_reloj:
+            faltan.append('columnas.duracion va con tiempo.hora = "reloj"')
+        if tiempo.paso_encima and not re.compile(tiempo.paso_encima).groups:
+            faltan.append("tiempo.paso_encima no tiene un grupo con los minutos")
         if tiempo.paso and tiempo.paso not in tiempo.pasos:
             faltan.append("tiempo.paso no está entre tiempo.pasos")
         return faltan

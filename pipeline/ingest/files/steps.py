@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ingest.files.customer_facts import NUNCA, Enteros, changes
+
 FILAS_DE_PRUEBA = 12
 """So many rows a customer must have at a step that is longer than the shortest of the file: fewer
 may be what is left of shorter intervals."""
+DIAS_LARGOS = 7
+"""So many days of a longer step there must be in front of a customer's shorter one: fewer may be
+rows that bear the full hour and whose others are missing. By hand, 2026-11-30."""
 _MAYOR = 60
-_NUNCA = 1 << 40
+_UN_DIA = 1440
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,15 @@ class Pasos:
         What a lone row is taken for; 0 = it is refused.
     menor : int
         The shortest in the file.
+    dicho : int
+        What the file says of its intervals; 0 = nothing. Rows that stand further apart are what is
+        left of shorter ones.
     """
 
     pasos: tuple[int, ...]
     supuesto: int
     menor: int = _MAYOR
+    dicho: int = 0
 
     def fits(self, minuto: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether minutes can begin or end an interval."""
@@ -48,7 +57,7 @@ class Pasos:
         leido = np.zeros(comun.shape, np.int64)
         for paso in sorted(self.pasos):
             leido[comun % paso == 0] = paso
-        return leido
+        return np.minimum(leido, self.dicho) if self.dicho else leido
 
 
 @dataclass(slots=True)
@@ -72,9 +81,16 @@ class MinutosVistos:
 
 @dataclass(slots=True)
 class CustomerSteps:
-    """The shortest step that each customer has had in the parts of a file so far, in time."""
+    """The shortest step and the days that each customer has had in a file's parts so far."""
 
     _menores: dict[int, int] = field(default_factory=dict)
+    _dias: dict[int, int] = field(default_factory=dict)
+
+    def add_days(self, cliente: int, dias: int) -> int:
+        """Take how many days a customer has in a part; return how many there were before."""
+        antes = self._dias.get(cliente, 0)
+        self._dias[cliente] = antes + dias
+        return antes
 
     def before(self, clientes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the shortest step of each customer; 60 where none is known."""
@@ -125,10 +141,10 @@ def measure(
     menor = np.minimum(menor, vistos.before(cliente[grupos][primeros]))
     por_cliente = np.diff(np.append(primeros, grupos.size))
     menor_suyo = np.repeat(menor, por_cliente)
-    dia_fino = np.where(suyo <= menor_suyo, dia[grupos], _NUNCA)
+    dia_fino = np.where(suyo <= menor_suyo, dia[grupos], NUNCA)
     fino = np.repeat(np.minimum.reduceat(dia_fino, primeros), por_cliente)
     ya_fino = menor_suyo < np.repeat(np.maximum.reduceat(suyo, primeros), por_cliente)
-    ya_fino &= (dia[grupos] > fino) | (fino == _NUNCA)
+    ya_fino &= (dia[grupos] > fino) | (fino == NUNCA)
     largo = (suyo > menor_suyo) & ((cuantas < FILAS_DE_PRUEBA) | ya_fino)
     suyo = np.where(largo, menor_suyo, suyo)
     vistos.keep(cliente[grupos][primeros], menor)
@@ -138,3 +154,67 @@ def measure(
     elif pasos.supuesto < _MAYOR:
         suyo = np.where((cuantas < 2) & (suyo > pasos.supuesto), pasos.supuesto, suyo)
     return np.repeat(suyo, cuantas)
+
+
+def sparse_customers(cliente: Enteros, dia: Enteros, minuto: Enteros) -> dict[int, int]:
+    """Return the customers whose rows are further apart than an hour, and the minutes between them.
+
+    Such rows are totals of a day, or of some hours, and no hours: one row a day at the same time,
+    on two days running at least, or so many rows as prove a step.
+
+    Parameters
+    ----------
+    cliente, dia : ndarray (n,)
+        Sorted by both.
+    minuto : ndarray (n,)
+        Of the day.
+    """
+    momento = dia * _UN_DIA + minuto
+    inicios = changes(cliente)
+    salto = np.abs(np.diff(momento, prepend=momento[:1]))
+    salto[salto == 0] = NUNCA
+    salto[inicios] = NUNCA
+    fines = np.append(inicios[1:], cliente.size)
+    cortos = (np.minimum.reduceat(salto, inicios) <= _MAYOR) | (fines - inicios < 2)
+    hallados: dict[int, int] = {}
+    for a, b in zip(inicios[~cortos].tolist(), fines[~cortos].tolist(), strict=True):
+        saltos = np.diff(np.unique(momento[a:b]))
+        if not saltos.size or saltos.min() <= _MAYOR:
+            continue
+        resto = saltos % _UN_DIA
+        # A day of the change of the clock has an hour more or less.
+        diaria = ((resto <= _MAYOR) | (resto >= _UN_DIA - _MAYOR)).all()
+        diaria &= saltos.min() <= _UN_DIA + _MAYOR
+        if diaria or saltos.size + 1 >= FILAS_DE_PRUEBA:
+            hallados[int(cliente[a])] = _UN_DIA if diaria else int(saltos.min())
+    return hallados
+
+
+def few_long_days(
+    cliente: Enteros, dia: Enteros, paso: Enteros, vistos: CustomerSteps
+) -> NDArray[np.bool_]:
+    """Return which rows (n,) are of days of a longer step that are too few to be certain of it.
+
+    Parameters
+    ----------
+    cliente, dia : ndarray (n,)
+        Sorted by both.
+    paso : ndarray (n,)
+        Minutes; that of a day is one.
+    vistos : CustomerSteps
+        Of the parts before; takes what is seen here.
+    """
+    dias = changes(cliente, dia)
+    suyo, de_dia = paso[dias], cliente[dias]
+    inicios = changes(de_dia)
+    fines = np.append(inicios[1:], dias.size)
+    menor = np.minimum.reduceat(suyo, inicios)
+    mixto = menor < np.maximum.reduceat(suyo, inicios)
+    pocos = np.zeros(dias.size, np.bool_)
+    for a, b in zip(inicios.tolist(), fines.tolist(), strict=True):
+        antes = vistos.add_days(int(de_dia[a]), b - a)
+        pocos[a:b] = antes < DIAS_LARGOS
+    largos = suyo > np.repeat(menor, fines - inicios)
+    cuantos = np.add.reduceat(largos.astype(np.int64), inicios)
+    pocos &= largos & np.repeat(mixto & (cuantos < DIAS_LARGOS), fines - inicios)
+    return np.repeat(pocos, np.diff(np.append(dias, cliente.size)))

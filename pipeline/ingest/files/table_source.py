@@ -126,9 +126,8 @@ class TableSource:
         if unidad.lower() in POTENCIAS:
             factor *= self.tiempos.menor / 60
         aviso = doubt_unit(median(por_hora, pesos) * factor)
-        for texto in (aviso, self.tiempos.aviso):
-            if texto:
-                informe.note(texto)
+        if aviso:
+            informe.note(aviso)
         if self.unidad and disposicion.valor.unidad not in {"desconocida", self.unidad}:
             informe.note(
                 f"el archivo dice {disposicion.valor.unidad}; se lee en {self.unidad}, como se pide"
@@ -350,9 +349,7 @@ class TableSource:
             if instantes:
                 momento = read_instant(self.disposicion.titulos[k], "ymd")
                 if isinstance(momento, LecturaInvalidaError):
-                    raise FormatoError(
-                        f"«{brief(self.disposicion.titulos[k])}» no es un instante"
-                    )
+                    raise FormatoError(f"«{brief(self.disposicion.titulos[k])}» no es un instante")
                 suyas["exacto"] = momento.exacto
                 suyas["momento"] = momento.valor if momento.exacto else momento.valor % 1440
                 suyas["dia"] = momento.valor // 1440 * (not momento.exacto)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 from detection.errors import LecturaInvalidaError
 from pipeline.ingest.files.cell_reader import CellReader, Errores
 from pipeline.ingest.files.date_order import DateOrder
+from pipeline.ingest.files.day_columns import columns_by_name, columns_by_place
+from pipeline.ingest.files.end_marks import EndsSeen
 from pipeline.ingest.files.interval_store import Filas
 from pipeline.ingest.files.layout import Disposicion
-from pipeline.ingest.files.local_days import load_day
+from pipeline.ingest.files.local_days import CORRIDA, RELOJ, RELOJ_DEL_FIN, load_day
 from pipeline.ingest.files.moments import (
     MINUTOS_POR_DIA,
     Momento,
@@ -24,16 +27,15 @@ from pipeline.ingest.files.moments import (
     read_clock,
     read_day,
     read_instant,
+    read_minutes,
     read_number,
     read_range,
 )
+from pipeline.ingest.files.numbering import NumbersSeen
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.steps import MinutosVistos
-from pipeline.ingest.files.text_cells import FormatoError, brief, clean
+from pipeline.ingest.files.text_cells import brief, clean
 from pipeline.ingest.validation import Motivo, invalida
-
-_HORAS = (23, 24, 25)
-_DIA_LARGO = 1500
 
 
 @dataclass(slots=True)
@@ -45,28 +47,46 @@ class TableTimes:
     disposicion : Disposicion
     zona : ZoneInfo
         Of times without offset.
+    menor : int
+        Minutes of the shortest interval.
+    columnas : list of int
+        Minutes of the day at which the interval of each column of energy begins, in a row a day.
+    pruebas : NumbersSeen, EndsSeen or None
+        What the rows show of each customer: parts of one file share it.
     """
 
     disposicion: Disposicion
     zona: ZoneInfo
     vistos: MinutosVistos = field(default_factory=MinutosVistos)
     menor: int = 60
-    base: int = 1
-    aviso: str = ""
-    _numeros: dict[int, set[int]] = field(default_factory=dict)
-    _medianoches: set[int] = field(default_factory=set)
-    _otras: set[int] = field(default_factory=set)
-    _con_24: bool = False
+    columnas: list[int] = field(default_factory=list)
+    pruebas: NumbersSeen | EndsSeen | None = None
+    _numeros: set[int] = field(default_factory=set)
+    _por_reloj: bool = False
     _lectores: dict[str, CellReader] = field(default_factory=dict)
     _orden: DateOrder = field(init=False)
 
     def __post_init__(self) -> None:
         self._orden = DateOrder(self.disposicion.perfil.tiempo.orden)
+        self.pruebas = self._new_evidence()
+
+    def _new_evidence(self) -> NumbersSeen | EndsSeen | None:
+        tiempo = self.disposicion.perfil.tiempo
+        if tiempo.forma == "fecha_y_hora" and tiempo.hora == "numero":
+            return NumbersSeen(tiempo.pasos, tiempo.paso, self.zona)
+        con_fines = tiempo.forma == "instante" or (tiempo.forma, tiempo.hora) == (
+            "fecha_y_hora",
+            "reloj",
+        )
+        if con_fines and tiempo.marca == "fin" and "estacion" not in self.disposicion.sitios:
+            return EndsSeen(tiempo.forma == "instante")
+        return None
 
     def columns(self) -> list[int]:
         """Return which columns say the time."""
         sitios = self.disposicion.sitios
-        return [sitios[n] for n in ("instante", "fecha", "hora", "fin", "estacion") if n in sitios]
+        nombres = ("instante", "fecha", "hora", "fin", "duracion", "estacion")
+        return [sitios[n] for n in nombres if n in sitios]
 
     def _reader(self, nombre: str, leer: Callable[[str], Any], clase: Any = np.int64) -> CellReader:
         if nombre not in self._lectores:
@@ -91,9 +111,6 @@ class TableTimes:
             for leido in self._reader("instante", leer, object).texts(columnas):
                 if isinstance(leido, Momento):
                     self.vistos.see((leido.valor // 60 if leido.exacto else leido.valor,))
-                    if not leido.exacto:
-                        dia, minuto = divmod(leido.valor, MINUTOS_POR_DIA)
-                        (self._otras if minuto else self._medianoches).add(dia)
         elif tiempo.forma == "fecha_y_hora":
             self._survey_hours(columnas, tiempo.hora)
 
@@ -101,60 +118,16 @@ class TableTimes:
         if clase == "reloj":
             leidos = self._reader("hora", read_clock).texts(columnas)
             self.vistos.see(x for x in leidos if isinstance(x, int))
-            self._survey_midnights(leidos, columnas)
         elif clase == "tramo":
             for leido in self._reader("hora", read_range, object).texts(columnas):
                 if isinstance(leido, tuple):
                     self.vistos.see((leido[0], leido[0] + leido[1]))
         else:
-            self._survey_numbers(columnas)
-
-    def _survey_midnights(self, minutos: list[Any], columnas: Columnas) -> None:
-        """Keep the days that have a 00:00, and those that have another time."""
-        dias = self._day_reader().texts(columnas)
-        clase = np.array([x if isinstance(x, int) else -1 for x in minutos], np.int64)
-        suya = clase[columnas.codigos[self.disposicion.sitios["hora"]]]
-        de_dia = columnas.codigos[self.disposicion.sitios["fecha"]]
-        self._con_24 = self._con_24 or bool((clase >= MINUTOS_POR_DIA).any())
-        for cuales, donde in ((suya == 0, self._medianoches), (suya > 0, self._otras)):
-            codigos = np.unique(de_dia[cuales]).tolist()
-            donde.update(d for c in codigos if isinstance(d := dias[c], int))
-
-    def _check_mark(self) -> None:
-        """Refuse times that are said to be ends and look like beginnings.
-
-        Ends run from after midnight to the midnight that is the next day's first time.
-        """
-        if self.disposicion.perfil.tiempo.marca != "fin" or not (self._medianoches and self._otras):
-            return
-        primero, ultimo = min(self._otras), max(self._otras)
-        if self._con_24:
-            raise FormatoError("tiene horas 00:00 y 24:00, y no se sabe de qué día son las 00:00")
-        if min(self._medianoches) <= primero and max(self._medianoches) <= ultimo:
-            texto = (
-                "en este formato las horas son el fin del intervalo, y el archivo empieza a las "
-                "00:00 y acaba antes de las 24:00, como si fueran el principio"
-            )
-            if self.disposicion.perfil.tiempo.forma != "instante":
-                raise FormatoError(f"{texto}: no se sabe")
-            self.aviso = texto
-
-    def _survey_numbers(self, columnas: Columnas) -> None:
-        """Keep which numbers there are, and the days of those that show how they are counted."""
-        numeros = self._reader("hora", read_number).texts(columnas)
-        dias = self._day_reader().texts(columnas)
-        de_hora = columnas.codigos[self.disposicion.sitios["hora"]]
-        de_dia = columnas.codigos[self.disposicion.sitios["fecha"]]
-        for k, numero in enumerate(numeros):
-            if not isinstance(numero, int):
-                continue
-            suyos = self._numeros.setdefault(numero, set())
-            if numero in _HORAS:
-                codigos = np.unique(de_dia[de_hora == k]).tolist()
-                suyos.update(d for c in codigos if isinstance(d := dias[c], int))
+            leidos = self._reader("hora", read_number).texts(columnas)
+            self._numeros.update(x for x in leidos if isinstance(x, int))
 
     def decide(self) -> None:
-        """Decide the shortest step and how intervals are numbered, once all rows have been seen.
+        """Decide the shortest step and when columns are, once all rows have been seen.
 
         Raises
         ------
@@ -164,58 +137,48 @@ class TableTimes:
         tiempo = self.disposicion.perfil.tiempo
         self._orden.check()
         if tiempo.forma == "dia_por_fila":
-            self.menor = self._step_of_columns(len(self.disposicion.valores))
+            self._decide_columns()
         elif tiempo.forma == "fecha_y_hora" and tiempo.hora == "numero":
-            self.menor = self._step_of_numbers()
-            self.base = self._first_number() if self.menor == 60 else self._first_short()
+            mayor = max(self._numeros, default=0)
+            cortos = [p for p in tiempo.pasos if mayor <= 25 * 60 // p]
+            self.menor = max(cortos, default=min(tiempo.pasos))
         elif tiempo.forma != "instante_por_columna":
             self.menor = self.vistos.shortest(tiempo.pasos)
-            if "estacion" not in self.disposicion.sitios:
-                self._check_mark()
 
-    def _step_of_columns(self, cuantas: int) -> int:
-        for paso in sorted(self.disposicion.perfil.tiempo.pasos, reverse=True):
-            if 23 * 60 // paso <= cuantas <= 25 * 60 // paso:
-                return paso
-        raise FormatoError(
-            f"tiene {cuantas} columnas de energía, y un día tiene 24 horas, 48 medias o 96 cuartos"
-        )
+    def _decide_columns(self) -> None:
+        """Decide when the columns of a row a day are."""
+        suya, tiempo = self.disposicion, self.disposicion.perfil.tiempo
+        if suya.titulos:
+            columnas = columns_by_name(suya.titulos, suya.valor, tiempo)
+        else:
+            columnas = columns_by_place(len(suya.valores), tiempo)
+        self.menor, self.columnas = columnas.paso, columnas.minutos
+        self._por_reloj = columnas.por_reloj
 
-    def _step_of_numbers(self) -> int:
+    def stated_step(self) -> int:
+        """Return the minutes that the lines above the table say; 0 = they say nothing."""
+        patron = self.disposicion.perfil.tiempo.paso_encima
+        dicho = re.search(patron, "\n".join(self.disposicion.encima)) if patron else None
+        return int(dicho.group(1)) if dicho and int(dicho.group(1)) <= 60 else 0
+
+    def ways(self) -> tuple[str, ...]:
+        """Return how the rows of a day of the change may be numbered in this layout."""
         tiempo = self.disposicion.perfil.tiempo
-        mayor = max(self._numeros, default=0)
-        posibles = [p for p in sorted(tiempo.pasos) if mayor <= 25 * 60 // p] or [min(tiempo.pasos)]
-        paso = posibles[-1]
-        # A day of quarters that ends before the 26th is not told from one of hours.
-        if len(posibles) > 1 and mayor < 23 * 60 // paso:
-            if not tiempo.paso:
-                raise FormatoError(f"no se sabe si sus números, hasta el {mayor}, son horas")
-            paso = tiempo.paso
-        return paso
-
-    def _first_number(self) -> int:
-        """Return the number of a day's first hour."""
-        numeros = self._numeros
-        if 0 in numeros:
-            largos = (load_day(d, self.zona).minutos for d in numeros.get(24, ()))
-            return 0 if all(m == _DIA_LARGO for m in largos) else 1
-        if max(numeros, default=0) == 23 and any(
-            load_day(d, self.zona).minutos >= MINUTOS_POR_DIA for d in numeros[23]
-        ):
-            raise FormatoError(
-                "sus horas van de 1 a 23, y no se sabe si falta la 0 o la 24 de cada día"
-            )
-        return 1
-
-    def _first_short(self) -> int:
-        return 0 if 0 in self._numeros else 1
+        if tiempo.forma == "dia_por_fila":
+            return (RELOJ,) if self._por_reloj else (CORRIDA, RELOJ)
+        if tiempo.forma == "fecha_y_hora" and tiempo.hora == "numero":
+            return (CORRIDA, RELOJ)
+        if tiempo.marca == "inicio" or (tiempo.forma, tiempo.hora) == ("fecha_y_hora", "tramo"):
+            return (RELOJ,)
+        relojes = (RELOJ, RELOJ_DEL_FIN)
+        return relojes if tiempo.forma == "instante" else (CORRIDA, *relojes)
 
     def describe(self) -> str:
         """Return how the time is written, for the user."""
         tiempo = self.disposicion.perfil.tiempo
-        if tiempo.forma == "fecha_y_hora" and tiempo.hora == "numero":
-            que = "horas" if self.menor == 60 else "intervalos"
-            return f"{que} numeradas desde {self.base}"
+        if isinstance(self.pruebas, NumbersSeen):
+            que = "horas numeradas" if self.menor == 60 else "intervalos numerados"
+            return f"{que} {self.pruebas.describe()}"
         if tiempo.forma in {"dia_por_fila", "instante_por_columna"}:
             return "una columna por intervalo"
         return "principio del intervalo" if tiempo.marca == "inicio" else "fin del intervalo"
@@ -241,19 +204,20 @@ class TableTimes:
         filas["exacto"] = exacto
         filas["dia"] = (momento - filas["fin"]) // MINUTOS_POR_DIA * ~exacto
         filas["momento"] = momento - filas["dia"].astype(np.int64) * MINUTOS_POR_DIA
+        if isinstance(self.pruebas, EndsSeen):
+            locales = ~exacto & ~errores.mala
+            dia, minuto = np.divmod(momento[locales], MINUTOS_POR_DIA)
+            self.pruebas.see(filas["cliente"][locales], dia, minuto)
         if "fin" not in self.disposicion.sitios:
             return
         fin, otro = self._moments("fin", leer, columnas, errores)
         largo = (fin - momento) * np.where(exacto, 1, 60)
-        # PG&E's 00:59 ends the hour that began at 00:00.
+        # 00:59 ends the hour that began at 00:00.
         largo = np.where(largo % 300 == 240, largo + 60, largo)
         # Across a change of the clock the difference of local times is no length: it is measured.
-        unicos, cual = np.unique(filas["dia"], return_inverse=True)
-        cambia = np.array(
-            [load_day(d, self.zona).minutos != MINUTOS_POR_DIA for d in unicos.tolist()], np.bool_
-        )
-        largo = np.where(cambia[cual] & ~exacto, 0, largo)
-        mal = ((largo <= 0) & ~(cambia[cual] & ~exacto)) | (largo > 86_400) | (exacto != otro)
+        medida = self._changes(filas["dia"]) & ~exacto
+        largo = np.where(medida, 0, largo)
+        mal = ((largo <= 0) & ~medida) | (largo > 86_400) | (exacto != otro)
         errores.take(
             mal,
             lambda i: invalida(
@@ -320,19 +284,44 @@ class TableTimes:
         """Read days and times of the day that stand in two columns."""
         tiempo = self.disposicion.perfil.tiempo
         dia = self.days(columnas, errores)
-        if tiempo.hora == "reloj":
-            minuto = self._reader("hora", read_clock).read(columnas, errores)
-        elif tiempo.hora == "numero":
-            numero = self._reader("hora", read_number).read(columnas, errores)
-            minuto = (numero - self.base) * self.menor
-            filas["segundos"] = self.menor * 60
+        if tiempo.hora == "numero":
+            minuto = self._reader("hora", read_number).read(columnas, errores)
             filas["fin"] = False
+        elif tiempo.hora == "reloj":
+            minuto = self._reader("hora", read_clock).read(columnas, errores)
         else:
             minuto = self._read_ranges(columnas, filas, errores)
+        if self.pruebas is not None:
+            buena = ~errores.mala
+            self.pruebas.see(filas["cliente"][buena], dia[buena], minuto[buena])
         # The end at 00:00 is the day before's.
         ayer = filas["fin"] & (minuto == 0)
         filas["dia"] = dia - ayer
         filas["momento"] = minuto + ayer * MINUTOS_POR_DIA
+        if tiempo.hora == "reloj":
+            self._read_lengths(columnas, filas, errores)
+
+    def _read_lengths(self, columnas: Columnas, filas: Filas, errores: Errores) -> None:
+        """Write how long each row says that it is, in minutes or by its end."""
+        sitios = self.disposicion.sitios
+        if "duracion" in sitios:
+            minutos = self._reader("duracion", read_minutes).read(columnas, errores)
+            filas["segundos"] = minutos * 60
+        elif "fin" in sitios:
+            fin = self._reader("fin", read_clock).read(columnas, errores)
+            largo = fin - filas["momento"]
+            # 00:59 ends the hour that began at 00:00.
+            largo = np.where(largo % 5 == 4, largo + 1, largo) % MINUTOS_POR_DIA
+            largo = np.where(largo == 0, MINUTOS_POR_DIA, largo)
+            # Across a change of the clock the difference of local times is no length.
+            medida = self._changes(filas["dia"])
+            filas["segundos"] = np.where(medida & (largo < MINUTOS_POR_DIA), 0, largo * 60)
+
+    def _changes(self, dia: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which days (n,) have not 24 hours."""
+        unicos, cual = np.unique(dia, return_inverse=True)
+        minutos = [load_day(d, self.zona).minutos for d in unicos.tolist()]
+        return np.asarray((np.array(minutos, np.int64) != MINUTOS_POR_DIA)[cual])
 
     def _read_ranges(self, columnas: Columnas, filas: Filas, errores: Errores) -> NDArray[np.int64]:
         lector = self._reader("hora", read_range, object)

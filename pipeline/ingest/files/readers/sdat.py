@@ -38,14 +38,16 @@ _METODOS = {"21": 2}
 
 @dataclass(slots=True)
 class _Serie:
-    """What a ``MeteringData`` says before its values."""
+    """What a ``MeteringData`` says before its values, and these, until all of them are there."""
 
     campos: dict[str, str] = field(default_factory=dict)
     lista: bool = False
     inicio: int = 0
+    fin: int = 0
     segundos: int = 0
     cliente: str = ""
     factor: float = 0.0
+    valores: list[tuple[int, dict[str, str]]] = field(default_factory=list)
 
 
 def read_sdat(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
@@ -75,9 +77,11 @@ def read_sdat(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
                 _begin(serie, comienzo, informe)
             if serie.factor:
                 usados += 1
-                _add_value(recogida, comienzo, observacion, serie)
-                if len(recogida) >= FILAS_POR_TROZO:
-                    yield recogida.take(entrada.avance)
+                serie.valores.append((comienzo, observacion))
+        elif nombre == "MeteringData":
+            _add_values(recogida, serie)
+            if len(recogida) >= FILAS_POR_TROZO:
+                yield recogida.take(entrada.avance)
         elif texto:
             serie.campos.setdefault(_key(camino, nombre), texto)
     if len(recogida):
@@ -125,7 +129,33 @@ def _begin(serie: _Serie, linea: int, informe: Informe) -> None:
         raise FormatoError(f"la línea {linea}: StartDateTime no dice su desfase de UTC")
     informe.unidad = unidad
     serie.inicio, serie.segundos = int(inicio.timestamp()), int(minutos) * 60
+    serie.fin = _end(campos.get("EndDateTime", ""))
     serie.cliente, serie.factor = short_id(cliente), factor
+
+
+def _end(texto: str) -> int:
+    """Return when a series ends, in seconds; 0 = it does not say."""
+    try:
+        fin = datetime.fromisoformat(texto)
+    except ValueError:
+        return 0
+    return 0 if fin.tzinfo is None else int(fin.timestamp())
+
+
+def _add_values(recogida: Recogida, serie: _Serie) -> None:
+    """Hand over the values of a series, if they fit between its beginning and its end."""
+    puestos = [v.get("Sequence", "") for _, v in serie.valores]
+    ultimo = max((int(p) for p in puestos if _NUMERO.fullmatch(p)), default=0)
+    if serie.fin and serie.inicio + ultimo * serie.segundos > serie.fin:
+        caben = max(0, serie.fin - serie.inicio) // serie.segundos
+        detalle = (
+            f"{brief(serie.cliente)}: entre StartDateTime y EndDateTime caben {caben} valores de "
+            f"{serie.segundos // 60} minutos y tiene {ultimo}: no se sabe cuánto duran"
+        )
+        recogida.reject(serie.valores[0][0], reject(MotivoArchivo.TIEMPO_DUDOSO, detalle))
+        return
+    for linea, valor in serie.valores:
+        _add_value(recogida, linea, valor, serie)
 
 
 def _add_value(recogida: Recogida, linea: int, observacion: dict[str, str], serie: _Serie) -> None:
