@@ -83,10 +83,9 @@ class TableTimes:
         return None
 
     def columns(self) -> list[int]:
-        """Return which columns say the time."""
+        """Return which columns show, over the whole table, when its rows are."""
         sitios = self.disposicion.sitios
-        nombres = ("instante", "fecha", "hora", "fin", "duracion", "estacion")
-        return [sitios[n] for n in nombres if n in sitios]
+        return [sitios[n] for n in ("instante", "fecha", "hora", "fin", "estacion") if n in sitios]
 
     def _reader(self, nombre: str, leer: Callable[[str], Any], clase: Any = np.int64) -> CellReader:
         if nombre not in self._lectores:
@@ -159,7 +158,9 @@ class TableTimes:
         """Return the minutes that the lines above the table say; 0 = they say nothing."""
         patron = self.disposicion.perfil.tiempo.paso_encima
         dicho = re.search(patron, "\n".join(self.disposicion.encima)) if patron else None
-        return int(dicho.group(1)) if dicho and int(dicho.group(1)) <= 60 else 0
+        minutos = read_minutes(dicho.group(1) or "") if dicho else 0
+        # What is longer than an hour is told by its rows.
+        return minutos if isinstance(minutos, int) and minutos <= 60 else 0
 
     def ways(self) -> tuple[str, ...]:
         """Return how the rows of a day of the change may be numbered in this layout."""
