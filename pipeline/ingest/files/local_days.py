@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from pipeline.ingest.files.moments import EPOCA
@@ -103,6 +104,9 @@ class Indicios:
 
 
 _NINGUNO = Indicios()
+Posible: TypeAlias = "tuple[str, list[int] | None, bool]"
+"""A way to count that fits, the places, and whether they are all of the day; without places it is
+not known which of two equal times is which."""
 
 
 def place_day(
@@ -128,17 +132,7 @@ def place_day(
     indicios : Indicios
     """
     horas = f"el día tiene {dia.minutos // 60} horas"
-    posibles: list[tuple[str, list[int] | None, bool]] = []
-    duda = ""
-    for forma in formas:
-        dudosa = _doubt_doubles(dia, minutos, valores, paso, forma, indicios)
-        if dudosa:
-            duda = dudosa
-            posibles.append((forma, None, False))
-            continue
-        sitios = _place(dia, minutos, valores, paso, forma)
-        if sitios is not None:
-            posibles.append((forma, *sitios))
+    posibles, duda = _possible(dia, minutos, valores, paso, formas, indicios)
     if not posibles:
         return Colocacion([], "", f"{horas}, y sus filas no son las de ese día")
     enteros = [(forma, sitios) for forma, sitios, entero in posibles if entero]
@@ -159,7 +153,30 @@ def place_day(
     return Colocacion(primera, posibles[0][0] if len(posibles) == 1 else "")
 
 
-def _has_ghost(posibles: Sequence[tuple[str, list[int] | None, bool]]) -> bool:
+def _possible(
+    dia: Dia,
+    minutos: Sequence[int],
+    valores: Sequence[float],
+    paso: int,
+    formas: Sequence[str],
+    indicios: Indicios,
+) -> tuple[list[Posible], str]:
+    """Return the ways to count that fit, and why one of them is in doubt."""
+    posibles: list[Posible] = []
+    duda = ""
+    for forma in formas:
+        dudosa = _doubt_doubles(dia, minutos, valores, paso, forma, indicios)
+        if dudosa:
+            duda = dudosa
+            posibles.append((forma, None, False))
+            continue
+        sitios = _place(dia, minutos, valores, paso, forma)
+        if sitios is not None:
+            posibles.append((forma, *sitios))
+    return posibles, duda
+
+
+def _has_ghost(posibles: Sequence[Posible]) -> bool:
     """Return whether some way to count leaves a row for an hour that does not exist."""
     return any(sitios is not None and -1 in sitios for _, sitios, _ in posibles)
 
