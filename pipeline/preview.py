@@ -26,12 +26,14 @@ from pipeline.ingest.files.command_options import (
 from pipeline.ingest.files.hourly_file import MeterFile, OpcionesLectura, Trozo
 from pipeline.ingest.files.meter_file import open_meter_file
 from pipeline.ingest.files.own_table import OwnTableWriter
+from pipeline.missing_hours import HoursSeen
 from serving.cli import FALLO, HECHO, Parser, run
 from serving.settings import Settings
 
 ANCHO_SIN_PANTALLA = 110
 """Columns where nobody's terminal says how many there are."""
 CLIENTES_DICHOS = 5
+HUECOS_DICHOS = 3
 BARRAS = "▁▂▃▄▅▆▇█"
 
 
@@ -45,10 +47,13 @@ class Resumen:
         Of the hours of the mean day.
     clientes : dict of str to list of int
         Readings, first and last absolute hour of each.
+    horas : dict of str to HoursSeen
+        Which hours each has.
     """
 
     zona: ZoneInfo
     clientes: dict[str, list[int]] = field(default_factory=dict)
+    horas: dict[str, HoursSeen] = field(default_factory=dict)
     kwh: float = 0.0
     por_hora: NDArray[np.float64] = field(default_factory=lambda: np.zeros(HORAS_POR_DIA))
     veces: NDArray[np.float64] = field(default_factory=lambda: np.zeros(HORAS_POR_DIA))
@@ -70,6 +75,7 @@ class Resumen:
             suyo[0] += 1
             suyo[1] = min(suyo[1], hora)
             suyo[2] = max(suyo[2], hora)
+            self.horas.setdefault(nombre, HoursSeen()).see(hora)
 
     @property
     def lecturas(self) -> int:
@@ -80,6 +86,20 @@ class Resumen:
     def faltan(self) -> int:
         """Return how many hours are missing between the first and the last one of a customer."""
         return sum(ultima - primera + 1 - n for n, primera, ultima in self.clientes.values())
+
+    def gaps(self) -> str:
+        """Return which hours are missing, the first gaps of them, in the zone of the mean day."""
+        huecos = [
+            (desde, hasta, nombre)
+            for nombre, suyas in self.horas.items()
+            for desde, hasta in suyas.gaps()
+        ]
+        textos = []
+        for desde, hasta, nombre in huecos[:HUECOS_DICHOS]:
+            inicio, fin = (instante(h).astimezone(self.zona) for h in (desde, hasta))
+            hora_final = f"{fin:%H:%M}" if fin.date() == inicio.date() else f"{fin:%Y-%m-%d %H:%M}"
+            textos.append(f"{nombre} de {inicio:%Y-%m-%d %H:%M} a {hora_final}")
+        return "; ".join(textos) + "…" * (len(huecos) > HUECOS_DICHOS)
 
     def mean_day(self) -> str:
         """Return the mean day as bars, from the hour 0 on.
@@ -211,12 +231,18 @@ def _rows(archivo: MeterFile, resumen: Resumen) -> Iterator[tuple[str, Any]]:
             f"{instante(h).astimezone(resumen.zona):%Y-%m-%d %H:%M}" for h in (primera, ultima)
         )
         yield "desde", f"{desde} hasta {hasta}"
-    yield "lecturas", f"{numero(resumen.lecturas, 0)} horas, {numero(resumen.kwh, 3)} kWh"
-    yield "faltan", f"{numero(resumen.faltan, 0)} horas entre la primera y la última"
+    yield "lecturas", f"{_hours(resumen.lecturas)}, {numero(resumen.kwh, 3)} kWh"
+    cuales = resumen.gaps()
+    faltan = f"{_hours(resumen.faltan)} entre la primera y la última"
+    yield "faltan", f"{faltan}: {cuales}" if cuales else faltan
     cuentas = archivo.cuentas
     yield "repetidas", numero(cuentas.repetidas + cuentas.sustituidas, 0)
     yield "rechazadas", numero(len(resumen.rechazadas), 0)
     yield "día medio", f"{resumen.mean_day()}  (de 0 a 23 h)" if resumen.lecturas else ""
+
+
+def _hours(cuantas: int) -> str:
+    return f"{numero(cuantas, 0)} hora{'s' * (cuantas != 1)}"
 
 
 if __name__ == "__main__":

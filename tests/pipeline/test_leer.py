@@ -136,3 +136,20 @@ def test_wrong_usage(tmp_path: Path) -> None:
         run()
     assert salida.value.code == MAL_USO
     assert run(tmp_path / "no_existe.csv") == FALLO
+
+
+def test_the_hours_that_are_missing_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How many, and which: of whom, from when to when, in the file's time."""
+    curva = make_curva(MADRID, date(2025, 6, 2), 2, 60, 5)
+    ruta = tmp_path / "curva.csv"
+    lineas = cnmc(curva).splitlines(keepends=True)
+    for sin, dicho in (
+        ((4,), f"1 hora entre la primera y la última: {CUPS} de 2025-06-02 03:00 a 04:00"),
+        ((24, 25), f"2 horas entre la primera y la última: {CUPS} de 2025-06-02 23:00 a"),
+        ((), "0 horas entre la primera y la última"),
+    ):
+        ruta.write_bytes(b"".join(fila for i, fila in enumerate(lineas) if i not in sin))
+        assert run(ruta) == HECHO
+        assert dicho in " ".join(capsys.readouterr().out.split())

@@ -245,8 +245,20 @@ def clock_names(paso: int, desde: int = 0) -> list[str]:
         (clock_names(15, 15), "#:#", 'marca = "fin"'),
         ([*clock_names(60, 60)[:-1], "00:00"], "#:#", ""),
         ([f"{n}:00-{(n + 1) % 24}:00" for n in range(24)], "#:#-#:#", ""),
+        ([f"V{n.replace(':', '')}" for n in clock_names(15)], "V#", ""),
     ],
-    ids=["H1", "H00", "Q1", "00:00", "principio", "00:30", "fin", "00:00 al final", "tramo"],
+    ids=[
+        "H1",
+        "H00",
+        "Q1",
+        "00:00",
+        "principio",
+        "00:30",
+        "fin",
+        "00:00 al final",
+        "tramo",
+        "V0015",
+    ],
 )
 def test_columns_of_a_day_are_where_their_names_say(
     titulos: list[str], columna: str, marca: str, tmp_path: Path

@@ -11,6 +11,7 @@ from pipeline.ingest.files.profile_schema import Tiempo, Valor, normalize
 from pipeline.ingest.files.text_cells import FormatoError, brief
 
 _DIA_LARGO = 25 * 60
+_NUMERO_MAXIMO = 100
 _CIFRAS = re.compile(r"\d+", re.ASCII)
 
 
@@ -59,6 +60,9 @@ def columns_by_name(titulos: Sequence[str], valor: Valor, tiempo: Tiempo) -> Col
     """
     cifras = [_digits(titulo, valor) for titulo in titulos]
     clase = {len(c) for c in cifras}
+    if clase == {1} and max(cifras) > (_NUMERO_MAXIMO,):
+        # 0015 is a quarter past midnight.
+        cifras, clase = [divmod(n, 100) for (n,) in cifras], {2}
     if clase == {1}:
         return _by_number([n for (n,) in cifras], titulos, tiempo)
     if clase in ({2}, {3}):
