@@ -101,12 +101,14 @@ def test_half_a_day_of_quarters_is_not_a_day_of_halves(tmp_path: Path) -> None:
     leido = leer_texto(tmp_path, CNMC + cnmc(JUNIO, range(1, 49)))
     assert leido.motivos == []
     assert len(leido.horas) == 72
-    # Of a layout that has no halves they are the quarters of half a day.
-    leido = leer_texto(
-        tmp_path, UFD + "".join(f"{CUPS};{JUNIO[0]};{n};0,1\n" for n in range(1, 49))
-    )
-    assert leido.motivos == []
-    assert hours_of(leido) == dict.fromkeys(range(12), 0.4)
+    # Also in a layout of which nobody has seen halves.
+    medio = "".join(f"{CUPS};{JUNIO[1]};{n};0,1\n" for n in range(1, 49))
+    assert not leer_texto(tmp_path, UFD + medio).horas
+    entero = "".join(f"{CUPS};{JUNIO[0]};{n};0,1\n" for n in range(1, 97))
+    leido = leer_texto(tmp_path, UFD + entero)
+    assert hours_of(leido) == dict.fromkeys(range(24), 0.4)
+    # Behind days of 96 they may be either again.
+    assert days_with(leer_texto(tmp_path, UFD + entero + medio)) == {0}
 
 
 @pytest.mark.parametrize("numeros", [range(8, 21), [5], range(1, 24), range(2, 24)])
@@ -180,6 +182,21 @@ def test_a_day_with_the_numbers_0_and_24_is_refused(tmp_path: Path) -> None:
     leido = leer_texto(tmp_path, CNMC + cnmc(JUNIO[:1], range(25)))
     assert not leido.horas
     assert motives(leido) == {DUDOSO}
+
+
+@pytest.mark.parametrize(
+    "filas",
+    [
+        cnmc(JUNIO, [*range(1, 24), 0]),
+        cnmc(JUNIO[:1], range(1, 24)) + cnmc(JUNIO[1:2], range(24)) + cnmc(JUNIO[2:], [0]),
+    ],
+    ids=["detrás", "al día siguiente"],
+)
+def test_a_zero_that_may_be_the_day_s_last_hour_is_refused(filas: str, tmp_path: Path) -> None:
+    """1 to 23 and then 0, on the same day or on the next one: midnight, written as 0."""
+    leido = leer_texto(tmp_path, CNMC + filas)
+    assert not leido.horas
+    assert all("si el 0 es el último del día" in motivo for motivo in leido.motivos)
 
 
 def test_parts_of_a_zip_are_decided_together(tmp_path: Path) -> None:
@@ -480,9 +497,12 @@ def test_how_long_a_row_says_that_it_is_counts(
         CNMC + cnmc([f"{d:02}/06/2025" for d in range(1, 30)], [1]),
         DATADIS + "".join(datadis(f"2025/06/{d:02}", ["24:00"]) for d in range(1, 30)),
         "propietario_id,timestamp,consumo_kwh\n"
-        + "".join(f"C,2025-06-{d:02}T{h:02}:00:00Z,3\n" for d in range(1, 9) for h in (0, 8, 16)),
+        + "".join(f"C,2025-06-{d:02}T{h:02}:00:00Z,3\n" for d in (1, 2) for h in (0, 8, 16)),
+        "propietario_id,timestamp,consumo_kwh\n"
+        + "".join(f"C,2025-{m:02}-01T00:00:00,300\n" for m in range(2, 7)),
+        f"CUPS,{CUPS}\nFecha,Hora,Consumo (Wh)\n10/06/2025,00:00-24:00,9000\n",
     ],
-    ids=["tabla", "dos días", "CNMC", "Datadis", "cada 8 horas"],
+    ids=["tabla", "dos días", "CNMC", "Datadis", "cada 8 horas", "meses", "Endesa"],
 )
 def test_totals_of_a_day_are_no_hours(texto: str, tmp_path: Path) -> None:
     """One row a day, or three, is never sent as an hour."""
@@ -564,6 +584,14 @@ def test_a_march_that_may_have_a_ghost_and_no_last_hour_is_refused(tmp_path: Pat
     # Of a house with hours of nothing it is an hour like others.
     otros = "".join(f"{CUPS};31/03/2025;{n};0,000;R\n" for n in range(1, 25))
     assert len(read("0,000", otros).horas) == 47
+
+
+def test_a_ghost_hour_without_a_value_is_left_out(tmp_path: Path) -> None:
+    """24 rows in March, the third one empty: 23 hours, and the row is told."""
+    filas = "".join(f"{CUPS};30/03/2025;{n};{'' if n == 3 else '0,5'};R\n" for n in range(1, 25))
+    leido = leer_texto(tmp_path, CNMC + filas)
+    assert len(leido.horas) == 23
+    assert {linea for linea, _ in leido.rechazadas} == {4}
 
 
 def test_a_correction_beside_its_row_is_no_second_hour(tmp_path: Path) -> None:

@@ -249,14 +249,14 @@ def _place(
 def _place_short(
     dia: Dia, minutos: Sequence[int], valores: Sequence[float], salto: int, antes: int
 ) -> list[int] | None:
-    """Return the places in a day of 23 hours; a row of the hour that is missing may be zero."""
+    """Return the places in a day of 23 hours; a row of the one that is missing may say nothing."""
     desde = dia.cambio - antes
     sitios: list[int] = []
     for m, valor in zip(minutos, valores, strict=True):
         if not 0 <= m < 1440:
             return None
         if desde <= m < desde + salto:
-            if valor != 0.0:
+            if valor != 0.0 and not math.isnan(valor):
                 return None
             sitios.append(-1)
         else:

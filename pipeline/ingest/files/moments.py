@@ -129,7 +129,7 @@ def read_minutes(celda: str) -> int | LecturaInvalidaError:
 
 
 def read_range(celda: str) -> tuple[int, int] | LecturaInvalidaError:
-    """Return minute of the beginning and minutes of a range as ``00:00-01:00``."""
+    """Return minute of the beginning and minutes of a range as ``00:00-01:00``, or of a day."""
     texto = clean(celda)
     if not texto:
         return invalida(Motivo.TIEMPO_AUSENTE, "falta la hora")
@@ -141,7 +141,7 @@ def read_range(celda: str) -> tuple[int, int] | LecturaInvalidaError:
         return inicio
     if not isinstance(fin, int):
         return fin
-    return inicio, (fin - inicio) % MINUTOS_POR_DIA
+    return inicio, (fin - inicio) % MINUTOS_POR_DIA or MINUTOS_POR_DIA
 
 
 def read_instant(celda: str, orden: str) -> MomentoLeido:

@@ -59,6 +59,19 @@ class _Dias:
     menor: Enteros
     mayor: Enteros
     distintos: Enteros
+    primero: Enteros
+    ultimo: Enteros
+
+    def zero_behind(self) -> NDArray[np.bool_]:
+        """Return which days have a 0 that may be their 24: behind the others, or on the next day.
+
+        A customer whose first day begins at 1 and whose last one has the 0 alone counts so.
+        """
+        detras = (self.primero == 1) & (self.ultimo == 0)
+        inicios = changes(self.cliente)
+        fines = np.append(inicios[1:], self.cliente.size) - 1
+        solo = (self.menor[inicios] == 1) & (self.mayor[fines] == 0)
+        return np.asarray(detras | np.repeat(solo, fines - inicios + 1))
 
     def describe(self, k: int) -> str:
         """Return which numbers a day has, for the user."""
@@ -101,7 +114,9 @@ class NumbersSeen:
     _llenos: dict[tuple[int, int], Enteros] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pasos = tuple(sorted(self.pasos, reverse=True))
+        # 1 to 48 look like halves, also where the layout has none.
+        medias = {30} if min(self.pasos) < 30 < max(self.pasos) else set()
+        self.pasos = tuple(sorted({*self.pasos, *medias}, reverse=True))
         vacios = np.zeros(0, np.int64)
         self._topes = dict.fromkeys(self.pasos, vacios)
         self._finos = dict.fromkeys(self.pasos, vacios)
@@ -143,6 +158,8 @@ class NumbersSeen:
             np.minimum.reduceat(numero, inicios),
             np.maximum.reduceat(numero, inicios),
             _count_distinct(numero, inicios),
+            numero[inicios],
+            numero[np.append(inicios[1:], numero.size) - 1],
         )
         motivos: dict[int, str] = {}
         paso = self._steps(dias, motivos)
@@ -219,6 +236,8 @@ class NumbersSeen:
         # A customer who has both is told by whole days only.
         mezcla = cero & tope & ~entero
         ambos = con_cero & con_ultimo & (dias.largo == MINUTOS_POR_DIA)
+        for k in np.flatnonzero(dias.zero_behind()).tolist():
+            motivos.setdefault(k, f"{dias.describe(k)}, y no se sabe si el 0 es el último del día")
         for k in np.flatnonzero(mudo | mezcla | ambos).tolist():
             if k not in motivos:
                 motivos[k] = f"{dias.describe(k)}, y no se sabe si se cuentan desde 0 o desde 1"

@@ -270,8 +270,10 @@ class Placer:
         cliente = filas["cliente"].astype(np.int64)
         for uno, minutos in sparse_customers(cliente, dia, minuto).items():
             detalle = f"sus filas van de {minutos} en {minutos} minutos, y no son horas"
-            if minutos == MINUTOS_POR_DIA:
+            if abs(minutos - MINUTOS_POR_DIA) <= 60:
                 detalle = "tiene una fila al día, como un total diario, y no horas"
+            elif minutos > MINUTOS_POR_DIA:
+                detalle = "tiene filas de días que no son seguidos, como totales, y no horas"
             mala = cliente == uno
             self._refuse(filas, mala, MotivoArchivo.INTERVALO_NO_HORARIO, detalle, rechazadas)
             buena &= ~mala

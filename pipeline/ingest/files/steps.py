@@ -16,6 +16,8 @@ from pipeline.ingest.files.customer_facts import NUNCA, Enteros, changes
 FILAS_DE_PRUEBA = 12
 """So many rows a customer must have at a step that is longer than the shortest of the file: fewer
 may be what is left of shorter intervals."""
+FILAS_IGUALES = 4
+"""So many rows at one distance are no chance. By hand, 2026-11-30."""
 DIAS_LARGOS = 7
 """So many days of a longer step there must be in front of a customer's shorter one: fewer may be
 rows that bear the full hour and whose others are missing. By hand, 2026-11-30."""
@@ -159,8 +161,8 @@ def measure(
 def sparse_customers(cliente: Enteros, dia: Enteros, minuto: Enteros) -> dict[int, int]:
     """Return the customers whose rows are further apart than an hour, and the minutes between them.
 
-    Such rows are totals of a day, or of some hours, and no hours: one row a day at the same time,
-    on two days running at least, or so many rows as prove a step.
+    Such rows are totals of days or of some hours, and no hours: they come at the same time of the
+    day, on two days running or on three, or at one distance, or are so many as prove a step.
 
     Parameters
     ----------
@@ -183,10 +185,12 @@ def sparse_customers(cliente: Enteros, dia: Enteros, minuto: Enteros) -> dict[in
             continue
         resto = saltos % _UN_DIA
         # A day of the change of the clock has an hour more or less.
-        diaria = ((resto <= _MAYOR) | (resto >= _UN_DIA - _MAYOR)).all()
-        diaria &= saltos.min() <= _UN_DIA + _MAYOR
-        if diaria or saltos.size + 1 >= FILAS_DE_PRUEBA:
-            hallados[int(cliente[a])] = _UN_DIA if diaria else int(saltos.min())
+        a_la_misma = ((resto <= _MAYOR) | (resto >= _UN_DIA - _MAYOR)).all()
+        menor, cuantas = int(saltos.min()), saltos.size + 1
+        diaria = a_la_misma and (menor <= _UN_DIA + _MAYOR or cuantas >= FILAS_IGUALES - 1)
+        regular = (saltos == menor).all() and cuantas >= FILAS_IGUALES
+        if diaria or regular or cuantas >= FILAS_DE_PRUEBA:
+            hallados[int(cliente[a])] = menor
     return hallados
 
 
