@@ -45,6 +45,15 @@ COLUMNAS = (
     "version_modelo",
 )
 """The columns of an encoded row, in order; ``posicion`` (INT) comes after them when asked for."""
+VEREDICTO = (
+    "score_anomalia",
+    "severidad",
+    "tipos_anomalia",
+    "es_sospechoso",
+    "consumo_esperado_kwh",
+    "version_modelo",
+)
+"""The columns of a verdict; ``anomalia_detectada`` follows from ``severidad``."""
 
 CABECERA = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 """Signature, no flags, no header extension (PostgreSQL manual, COPY, "Binary Format")."""

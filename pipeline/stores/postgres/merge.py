@@ -10,22 +10,12 @@ from numpy.typing import NDArray
 
 from detection.domain import MASCARA_DTYPE, SEVERIDADES, Lecturas, Veredictos
 from pipeline.stores.ports import Guardado
-from pipeline.stores.postgres.copy_rows import COLUMNAS, encode
+from pipeline.stores.postgres.copy_rows import COLUMNAS, VEREDICTO, encode
 from pipeline.stores.postgres.history import MASCARA
 from pipeline.stores.postgres.partitions import ARCHIVO, DIARIOS
 
 TRAMO = 1 << 20
 """Bytes that psycopg2 hands to the network at a time; its own 8 KB cost a call each."""
-
-VEREDICTO = (
-    "score_anomalia",
-    "severidad",
-    "tipos_anomalia",
-    "es_sospechoso",
-    "consumo_esperado_kwh",
-    "version_modelo",
-)
-"""The columns of a verdict; ``anomalia_detectada`` follows from ``severidad``."""
 
 _LISTA = ", ".join(COLUMNAS)
 _CAMBIANTES = COLUMNAS[2:]

@@ -33,9 +33,9 @@ CLIENTES_A_LA_VEZ = 20
 _ATRAS_DIAS = (35, 400, 36_525)
 """How far back the latest readings are looked for, step by step: most customers need the first."""
 
-CAMPOS = """propietario_id, timestamp_consumo, fecha, hora, consumo_kwh::float8, anomalia_detectada,
-    score_anomalia::float8, severidad, es_sospechoso, tipos_anomalia, consumo_esperado_kwh,
-    version_modelo"""
+_NUMERICAS = {"consumo_kwh", "score_anomalia"}
+"""Columns of type NUMERIC, which psycopg2 would hand over as decimals."""
+CAMPOS = ", ".join(f"{c}::float8" if c in _NUMERICAS else c for c in LecturaPuntuada._fields)
 DEL_CLIENTE = """FROM consumos_historia
 WHERE propietario_id = %(cliente)s
     AND timestamp_consumo >= %(desde)s AND timestamp_consumo < %(hasta)s"""
