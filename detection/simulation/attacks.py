@@ -11,7 +11,8 @@ Approach for Electricity Theft Detection", IEEE Transactions on Industrial Infor
 draws on the same kinds. Clipping at a level and subtracting a constant are FDI2 and FDI3 of M.
 Zanetti et al., "A Tunable Fraud Detection System for Advanced Metering Infrastructure Using
 Short-Lived Patterns", IEEE Transactions on Smart Grid 10(1), 2019, 830-840; a replayed past is a
-plain false-data injection. The slow slide and the night load are ours.
+plain false-data injection. The slow slide, the night load, the same hours at zero every day and
+the meter that is bridged altogether are ours.
 
 Lamps of 600 to 1000 W with ventilation and dehumidifiers, 18 hours of light while the plants grow
 and 12 while they flower: E. Mills, "The carbon footprint of indoor Cannabis production", Energy
@@ -51,6 +52,9 @@ AMPLIADOS = (
 )
 """Further kinds, which only the red team uses: the generator draws none of them."""
 
+LARGOS = ("fraude_franja", "contador_a_cero")
+"""Kinds of the long bench alone: no training knows them."""
+
 FACTOR_PUBLICADO = (0.1, 0.8)
 """Range of the reported share in Jokar et al. 2016 (h1, h3, h4)."""
 
@@ -75,7 +79,7 @@ _CANALES_DIA = 8
 class Attack:
     """A suspicious behaviour with all that it draws once."""
 
-    tipo: str  # one of ``ETIQUETAS`` or ``AMPLIADOS``, never "normal"
+    tipo: str  # one of ``ETIQUETAS``, ``AMPLIADOS`` or ``LARGOS``, never "normal"
     inicio_hora: int  # absolute UTC hour of the first reading under it
     # Share that is still reported (``fraude_escala``, ``puente_nocturno``, at the end of the slide
     # ``fraude_gradual``), 0 to 1; of the customer's own maximum, where it is cut off
@@ -95,6 +99,7 @@ class Attack:
     # Local hours between which the bypass is closed (``puente_nocturno``) or the load is on
     # (``carga_nocturna``).
     noche: tuple[int, int]
+    franja: tuple[int, int]  # first local hour that reads zero, and how many (``fraude_franja``)
 
 
 def make_attack(
@@ -131,6 +136,7 @@ def make_attack(
         floracion_dias=int(rng.integers(54, 64)),
         pausa_dias=int(rng.integers(3, 8)),
         noche=(int(rng.integers(22, 24)), int(rng.integers(5, 8))),
+        franja=(int(rng.integers(24)), int(rng.integers(_VENTANA_MINIMA_H, 13))),
     )
 
 
@@ -319,6 +325,16 @@ def _carga_nocturna(ataque: Attack, escena: AttackInput) -> _Efecto:
     return escena.honesto_kwh + carga, (hora >= desde) | (hora < hasta)
 
 
+def _franja(ataque: Attack, escena: AttackInput) -> _Efecto:
+    desde, cuantas = ataque.franja
+    dentro = (escena.tiempo.hora - desde) % HORAS_POR_DIA < cuantas
+    return np.zeros_like(escena.honesto_kwh), dentro
+
+
+def _a_cero(ataque: Attack, escena: AttackInput) -> _Efecto:
+    return np.zeros_like(escena.honesto_kwh), _siempre(escena)
+
+
 _FUNCIONES: dict[str, Callable[[Attack, AttackInput], _Efecto]] = {
     "cannabis": _cannabis,
     "fraude_escala": _escala,
@@ -335,4 +351,6 @@ _FUNCIONES: dict[str, Callable[[Attack, AttackInput], _Efecto]] = {
     "fraude_repeticion": _repeticion,
     "fraude_gradual": _gradual,
     "carga_nocturna": _carga_nocturna,
+    "fraude_franja": _franja,
+    "contador_a_cero": _a_cero,
 }

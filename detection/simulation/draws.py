@@ -7,6 +7,7 @@ any customer can be asked alone and are the same as within a longer stretch.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Set
 from dataclasses import dataclass
 
@@ -47,6 +48,17 @@ def draw_uniform(clave: tuple[int, ...], desde: int, hasta: int, cuantos: int) -
     bits = np.random.Philox(key=llave, counter=desde * pasos)
     numeros = np.random.Generator(bits).random((hasta - desde, pasos * 4))
     return numeros[:, :cuantos]
+
+
+def index_of(propietario_id: str) -> int:
+    """Return the number that addresses what is drawn for a customer whose name is all we have.
+
+    Examples
+    --------
+    >>> index_of("US-CA-03") == index_of("US-CA-03") < 2**32
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(propietario_id.encode(), digest_size=4).digest(), "big")
 
 
 @dataclass(frozen=True, slots=True)

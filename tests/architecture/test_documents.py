@@ -16,7 +16,9 @@ from dashboard.navigation import PAGES
 from dashboard.variables import load_variables
 from detection.domain import TIPOS
 from detection.rules.registry import CALIBRACIONES
-from detection.simulation.attacks import AMPLIADOS, ETIQUETAS, NORMAL
+from detection.simulation.attack_courses import FORMAS
+from detection.simulation.attacks import AMPLIADOS, ETIQUETAS, LARGOS, NORMAL
+from detection.simulation.innocent_events import INOCENTES
 from pipeline.generator import service
 from serving.metrics import ApiMetrics, ConsumerMetrics
 from serving.settings import ROLES, Settings
@@ -327,7 +329,13 @@ def test_cada_ataque_simulado_esta_explicado() -> None:
     """docs/detectores.md says what each label of the generator is, and which kinds there are."""
     seccion = _seccion(_doc("detectores"), "Lo que simula el generador")
     assert set(_primeras(seccion)) == set(ETIQUETAS) - {NORMAL}
-    assert set(AMPLIADOS) <= set(_en_linea(seccion))
+    assert {*AMPLIADOS, *LARGOS, *FORMAS} <= set(_en_linea(seccion))
+
+
+def test_cada_suceso_inocente_esta_explicado() -> None:
+    """docs/detectores.md says what each innocent event does to a meter, in their order."""
+    seccion = _seccion(_doc("detectores"), "Los sucesos inocentes")
+    assert tuple(_primeras(seccion)) == INOCENTES
 
 
 def test_cada_pagina_del_tablero_esta_explicada() -> None:

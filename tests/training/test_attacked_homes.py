@@ -8,9 +8,10 @@ from apoyo_entrenamiento import HASTA, MADRID
 
 from detection.domain import Lecturas
 from detection.errors import PermanentError
+from detection.simulation.meter import meter_step, to_meter
 from detection.simulation.synthesis import generate
 from detection.simulation.synthesis import make_population as make_hogares
-from training.evaluation.attacked_homes import TODOS, Poblacion, attack_homes, meter_step, to_meter
+from training.evaluation.attacked_homes import TODOS, Poblacion, attack_homes
 
 DIAS, CLIENTES = 40, 30
 DESDE = HASTA - 24 * DIAS

@@ -9,7 +9,6 @@ by its own name.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from detection.errors import PermanentError
+from detection.simulation.attack_courses import AttackCourse, apply_course
 from detection.simulation.attacks import (
     AMPLIADOS,
     ETIQUETAS,
@@ -26,7 +26,9 @@ from detection.simulation.attacks import (
     apply_attack,
     make_attack,
 )
-from detection.simulation.draws import Floats, TimeAxis, make_time_axis
+from detection.simulation.draws import Floats, TimeAxis, index_of, make_time_axis
+from detection.simulation.innocent_events import InnocentEvent, apply_event
+from detection.simulation.meter import DECIMALES, fill_gaps, meter_step, to_meter
 from training.history import by_lot, partition_of
 
 ATAQUES: tuple[str, ...] = tuple(etiqueta for etiqueta in ETIQUETAS if etiqueta != NORMAL)
@@ -41,11 +43,6 @@ MINIMO_ATAQUE_DIAS = 5
 MEDIA_DE_HOGAR_KWH = 2.0
 """Hourly mean up to which a plantation has the lamps of one; a larger customer, in proportion
 more. By hand, 2026-11-24: 17 500 kWh a year, the largest of homes."""
-DECIMALES = 3
-"""A meter's resolution: the watt-hour."""
-PASOS_KWH = (1.0, 0.5, 0.25, 0.1, 0.05, 0.04, 0.025, 0.02, 0.01, 0.005, 0.004, 0.0025, 0.002)
-"""Coarser ones that meters have. By hand, 2026-11-24."""
-_PARTE_EN_PASO = 0.99
 _SORTEO = 20
 """Stream of the draws of start and end; those of ``make_attack`` are in 10."""
 
@@ -172,8 +169,7 @@ def _draw_attack(
 
     ``horas``: first and last possible hour, and one more.
     """
-    resumen = hashlib.blake2b(nombre.encode(), digest_size=4).digest()
-    indice = int.from_bytes(resumen, "big")
+    indice = index_of(nombre)
     desde, hasta = horas
     rng = np.random.default_rng(np.random.SeedSequence([semilla, indice, _SORTEO]))
     minimo = MINIMO_ATAQUE_DIAS * HORAS_POR_DIA
@@ -198,18 +194,23 @@ def attack_readings(
     consumo_kwh: Floats,
     tiempo: TimeAxis,
     calendario: Calendario,
+    curso: AttackCourse | None = None,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return one customer's readings (m,) under an attack, and where it has its hand in them.
 
     What the meter shows of it is rounded as the customer's own readings are.
 
-    ``clave``: of the attack's draws. ``tiempo``: hours that may be attacked, up to the customer's
-    last one.
+    Parameters
+    ----------
+    clave : tuple of int
+        Of the attack's draws.
+    tiempo : TimeAxis
+        Hours that may be attacked, up to the customer's last one.
+    curso : AttackCourse, optional
+        How it goes on; at its whole size to the end of the readings if not given.
     """
     inicio, primera = ataque.inicio_hora, int(tiempo.hora_utc[0])
-    dentro = np.flatnonzero(hora_utc >= primera)
-    posicion = hora_utc[dentro] - primera
-    denso = _dense(posicion, consumo_kwh[dentro], tiempo.hora_utc.size)
+    dentro, posicion, denso = _on_axis(hora_utc, consumo_kwh, tiempo)
     antes = consumo_kwh[hora_utc < inicio]
     media = float(antes.mean()) if antes.size else 0.0
     # A larger customer has, in proportion, a larger load.
@@ -226,6 +227,8 @@ def attack_readings(
         ultima_kwh=float(denso[inicio - 1 - primera]),
         hora_inicio=int(calendario.local(np.array([inicio]))[0]) % HORAS_POR_DIA,
     )
+    if curso is not None:
+        leido, tocado = apply_course(curso, tiempo, denso, leido, tocado)
     atacada = np.zeros(hora_utc.size, np.bool_)
     atacada[dentro] = tocado[posicion]
     kwh = consumo_kwh.copy()
@@ -233,38 +236,37 @@ def attack_readings(
     return kwh, atacada
 
 
-def _dense(posicion: NDArray[np.int64], consumo_kwh: Floats, horas: int) -> Floats:
-    """Return kWh at every one of the hours; a missing one is that of the last day that has it."""
-    presente = np.zeros(horas, np.bool_)
-    denso = np.zeros(horas)
-    denso[posicion] = consumo_kwh
-    presente[posicion] = True
-    # Hours as (day, hour) of any 24: the last day at or before each that has a reading, and for
-    # those before the first one that first one.
-    dias = -(-horas // HORAS_POR_DIA)
-    hueco = dias * HORAS_POR_DIA - horas
-    hay = np.pad(presente, (0, hueco)).reshape(dias, HORAS_POR_DIA)
-    valor = np.pad(denso, (0, hueco)).reshape(dias, HORAS_POR_DIA)
-    dia = np.arange(dias)[:, None]
-    ultimo = np.maximum.accumulate(np.where(hay, dia, -1), axis=0)
-    primero = np.where(hay.any(axis=0), hay.argmax(axis=0), 0)
-    lleno = np.take_along_axis(valor, np.where(ultimo >= 0, ultimo, primero), axis=0)
-    return np.asarray(lleno.ravel()[:horas])
+def event_readings(
+    evento: InnocentEvent,
+    clave: tuple[int, int],
+    hora_utc: NDArray[np.int64],
+    consumo_kwh: Floats,
+    tiempo: TimeAxis,
+    otro: tuple[NDArray[np.int64], Floats] | None = None,
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return one customer's readings (m,) with an innocent event, and where (m,) it shows.
 
+    NaN = the reading does not come. Parameters as in ``attack_readings``.
 
-def meter_step(consumo_kwh: NDArray[np.float64]) -> float:
-    """Return the resolution of the meter that readings come from, kWh.
-
-    An attack is rounded to it: the meter reads what is left, and finer digits than it has would
-    give every attack away.
+    ``otro``: hours and kWh of the next tenant.
     """
-    for paso in PASOS_KWH:
-        pasos = consumo_kwh / paso
-        if (np.abs(pasos - np.round(pasos)) * paso < 2e-5).mean() > _PARTE_EN_PASO:
-            return paso
-    return float(10.0**-DECIMALES)
+    dentro, posicion, denso = _on_axis(hora_utc, consumo_kwh, tiempo)
+    leido, tocado = apply_event(
+        evento, clave, tiempo, denso, paso_kwh=meter_step(consumo_kwh),
+        otro_kwh=None if otro is None else _on_axis(*otro, tiempo)[2],
+    )  # fmt: skip
+    tocada = np.zeros(hora_utc.size, np.bool_)
+    tocada[dentro] = tocado[posicion]
+    kwh = consumo_kwh.copy()
+    kwh[tocada] = leido[posicion][tocada[dentro]]
+    return kwh, tocada
 
 
-def to_meter(consumo_kwh: NDArray[np.float64], paso_kwh: float) -> NDArray[np.float64]:
-    """Return readings as a meter of a resolution shows them."""
-    return np.asarray(np.round(np.round(consumo_kwh / paso_kwh) * paso_kwh, 4))
+def _on_axis(
+    hora_utc: NDArray[np.int64], consumo_kwh: Floats, tiempo: TimeAxis
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Return which readings are of the axis' hours, of which one each, and kWh at all of them."""
+    primera, horas = int(tiempo.hora_utc[0]), tiempo.hora_utc.size
+    dentro = np.flatnonzero((hora_utc >= primera) & (hora_utc < primera + horas))
+    posicion = hora_utc[dentro] - primera
+    return dentro, posicion, fill_gaps(posicion, consumo_kwh[dentro], horas)
