@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from serving.cli import HECHO, MAL_USO, run
+from serving.cli import HECHO, MAL_USO, never_fail_to_print, run
 
 VERBOS: dict[str, tuple[str, str]] = {
     "demo": (
@@ -53,6 +53,7 @@ def _ayuda() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return its exit status: 0 done, 1 failed, 2 wrong usage."""
+    never_fail_to_print()
     argumentos = list(sys.argv[1:] if argv is None else argv)
     if argumentos and argumentos[0] in {"-h", "--help", "ayuda"}:
         sys.stdout.write(_ayuda())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -121,12 +122,20 @@ def describe_os(error: OSError) -> str:
     return _DICHO.get(error.errno or 0) or error.strerror or str(error)
 
 
+def never_fail_to_print() -> None:
+    """Make both outputs write a mark for what their encoding lacks, in place of an error."""
+    for salida in (sys.stdout, sys.stderr):
+        if isinstance(salida, io.TextIOWrapper) and salida.errors in {"strict", "surrogateescape"}:
+            salida.reconfigure(errors="replace")
+
+
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Return the exit status of a verb: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.
 
     Our own errors become one Spanish line on standard error; anything else is a
     defect and keeps its traceback.
     """
+    never_fail_to_print()
     try:
         return main(sys.argv[1:] if argv is None else argv)
     except ConfiguracionError as error:
