@@ -8,22 +8,26 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detection.domain import HORAS_POR_DIA, SEGUNDOS_POR_HORA, Lecturas
-from detection.errors import EntregaError, LecturaInvalidaError
+from detection.errors import EntregaError
 from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, customers
+from pipeline.ingest.files.blocks import Rechazada
 from pipeline.ingest.files.command_options import (
     add_reading_options,
     describe_rejected,
     show_progress,
 )
-from pipeline.ingest.files.hourly_file import Etiqueta, MeterFile, OpcionesLectura
+from pipeline.ingest.files.files_together import FilesTogether
+from pipeline.ingest.files.hourly_file import Etiqueta, MeterFile, OpcionesLectura, Trozo
 from pipeline.ingest.files.meter_file import open_meter_file
 from pipeline.ingest.files.recognition import PERFIL_PROPIO, known_names
+from pipeline.ingest.files.text_cells import printable
 from pipeline.ingest.messages import MessageEncoder
 from pipeline.streaming.kafka import KafkaProducer, ensure_topics
 from serving.cli import FALLO, HECHO, Parser, entero, greater_than, run
@@ -137,12 +141,10 @@ def send_live(
         parar.wait(minutos * 60.0)
 
 
-def send_file(
-    envio: ReadingSender, archivo: MeterFile, avanzar: Callable[[float], None] = lambda _parte: None
-) -> list[tuple[int, LecturaInvalidaError]]:
-    """Send the readings of a file; return its bad rows, with their lines."""
-    rechazadas: list[tuple[int, LecturaInvalidaError]] = []
-    for trozo in archivo.trozos(avanzar):
+def send_pieces(envio: ReadingSender, trozos: Iterable[Trozo]) -> list[Rechazada]:
+    """Send the readings of files; return their bad rows, with their lines."""
+    rechazadas: list[Rechazada] = []
+    for trozo in trozos:
         envio.send(trozo.lecturas, trozo.etiqueta, trozo.metodo)
         rechazadas.extend(trozo.rechazadas)
     return rechazadas
@@ -210,8 +212,9 @@ def _add_archivo(parser: Parser) -> None:
     parser.add_argument(
         "--archivo",
         type=Path,
+        nargs="+",
         metavar="ARCHIVO",
-        help="lecturas de un archivo, en vez de sintéticas; se reconocen: "
+        help="lecturas de archivos, en vez de sintéticas; se reconocen: "
         f"{'; '.join(known_names())}",
     )
     add_reading_options(parser)
@@ -237,14 +240,14 @@ def main(argv: Sequence[str]) -> int:
     settings = load_settings()
     configure_logs(settings.nivel_log)
     if opciones.archivo is not None:
-        return _run_file(settings, opciones.archivo, opciones.perfil, opciones.unidad)
+        return _run_files(settings, opciones.archivo, opciones.perfil, opciones.unidad)
     semilla = SEMILLA if opciones.semilla is None else opciones.semilla
     dias = opciones.dias or 1
     minutos = opciones.interval if opciones.mode == "continuous" else None
     return _run_synthetic(settings, clientes, sospechosos, dias, semilla, minutos)
 
 
-def _run_file(settings: Settings, ruta: Path, perfil: Path | None, unidad: str) -> int:
+def _run_files(settings: Settings, rutas: Sequence[Path], perfil: Path | None, unidad: str) -> int:
     lectura = OpcionesLectura(
         settings.zona_horaria,
         settings.consumo_maximo_kwh,
@@ -252,21 +255,53 @@ def _run_file(settings: Settings, ruta: Path, perfil: Path | None, unidad: str) 
         perfil,
         unidad,
     )
-    with show_progress(f"enviando {ruta.name}") as avanzar:
-        # All that is wrong with the file as a whole is said before the broker is asked for.
-        archivo = open_meter_file(ruta, lectura, avanzar)
-        if archivo.informe.formato != PERFIL_PROPIO:
-            _registro.info("«%s»: formato %s", ruta, archivo.informe.formato)
+    nombres = [printable(str(ruta)) for ruta in rutas]
+    titulo = f"enviando {printable(rutas[0].name)}" + "…" * (len(rutas) > 1)
+    with show_progress(titulo) as avanzar, FilesTogether(nombres) as juntas:
+        # All that is wrong with a file as a whole is said before the broker is asked for.
+        archivos = [open_meter_file(ruta, lectura, avanzar) for ruta in rutas]
+        trozos = _pieces(archivos, juntas, avanzar)
+        primeros = list(islice(trozos, 1))
+        dichos = _tell_notes(archivos, juntas, set())
         envio = open_envio(settings)
         with _delivery(envio):
-            rechazadas = send_file(envio, archivo, avanzar)
+            rechazadas = send_pieces(envio, chain(primeros, trozos))
+        _tell_notes(archivos, juntas, dichos)
     if rechazadas:
-        _warn(f"error: {len(rechazadas)} filas de «{ruta}» no son lecturas y no se enviaron:")
+        cuales = " y ".join(f"«{nombre}»" for nombre in nombres)
+        _warn(f"error: {len(rechazadas)} filas de {cuales} no son lecturas y no se enviaron:")
     for linea in describe_rejected(rechazadas):
         _warn(linea)
-    for aviso in archivo.notes():
-        _registro.info("«%s»: %s", ruta, aviso)
     return FALLO if rechazadas else HECHO
+
+
+def _pieces(
+    archivos: Sequence[MeterFile], juntas: FilesTogether, avanzar: Callable[[float], None]
+) -> Iterator[Trozo]:
+    """Yield the hours of files: of one as they come, of several once all of them have been read."""
+    if len(archivos) == 1:
+        yield from archivos[0].trozos(avanzar)
+        return
+    for k, archivo in enumerate(archivos):
+        for trozo in archivo.trozos(avanzar):
+            juntas.add(k, trozo)
+    yield from juntas.trozos()
+
+
+def _tell_notes(archivos: Sequence[MeterFile], juntas: FilesTogether, dichos: set[str]) -> set[str]:
+    """Say what should be known of files and has not been said; return all that has been."""
+    avisos = [
+        f"«{archivo.ruta}»: {aviso}"
+        for archivo in archivos
+        for aviso in (
+            *([f"formato {archivo.informe.formato}"] * (archivo.informe.formato != PERFIL_PROPIO)),
+            *archivo.notes(),
+        )
+    ]
+    for aviso in [*avisos, *juntas.notes()]:
+        if aviso not in dichos:
+            _registro.info("%s", printable(aviso))
+    return dichos | {*avisos, *juntas.notes()}
 
 
 def _run_synthetic(

@@ -183,7 +183,7 @@ def test_a_reading_that_comes_twice_is_one_reading(tmp_path: Path) -> None:
         (CABECERA.encode() + b'"A' + b"x" * 200_000, "no es CSV"),
         (CABECERA.encode() + b"x" * 1_200_000, "la línea 2 tiene más de 1048576 caracteres"),
         (CABECERA.encode() + b'"A\nB\nC,1,1\n', "no es CSV"),
-        (b"\x89PNG\r\n\x1a\n\x00\xff", "no se reconoce su formato"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "es una imagen"),
         (b"PAR1 y nada", "el Parquet no se puede leer"),
         (b"PAR1", "el Parquet no se puede leer"),
     ],

@@ -39,11 +39,28 @@ class MotivoArchivo(StrEnum):
     TIEMPO_DUDOSO = "tiempo_dudoso"
     NUMERO_DUDOSO = "numero_dudoso"
     FILA_DESCONOCIDA = "fila_desconocida"
+    UNIDAD_DUDOSA = "unidad_dudosa"
+    LECTURA_DE_CONTADOR = "lectura_de_contador"
+    NO_ES_CONTADOR = "no_es_contador"
 
 
 def reject(motivo: MotivoArchivo, detalle: str) -> LecturaInvalidaError:
     """Return the error of a row that gives no reading."""
     return LecturaInvalidaError(str(motivo), detalle)
+
+
+class LecturaDeParteError(LecturaInvalidaError):
+    """A row that is no reading, of a file inside a file or of a sheet.
+
+    Parameters
+    ----------
+    parte : str
+        Its name, for the user.
+    """
+
+    def __init__(self, error: LecturaInvalidaError, parte: str) -> None:
+        super().__init__(error.motivo, f"{parte}: {error.detalle}" if parte else error.detalle)
+        self.parte = parte
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,6 +208,8 @@ class Informe:
         incomplete. A customer that is not here sums the channels that there are.
     nombres_de_canal : dict of int to str
         For the user.
+    vertida : bool
+        Whether exported energy has been left out.
     """
 
     formato: str = ""
@@ -204,6 +223,12 @@ class Informe:
     unidad_pedida: str = ""
     canales_exigidos: dict[str, set[int]] = field(default_factory=dict)
     nombres_de_canal: dict[int, str] = field(default_factory=dict)
+    vertida: bool = False
+
+    def note_exported(self, cual: str) -> None:
+        """Take exported energy that is left out."""
+        self.vertida = True
+        self.note(f"la energía vertida ({cual}) no es consumo y no se envía")
 
     def see_step(self, minutos: int) -> None:
         """Take the step of some intervals; the shortest one is told."""

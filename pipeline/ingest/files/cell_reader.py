@@ -108,3 +108,13 @@ class Codigos:
             codigo = self._codigos[nombre] = len(self.nombres)
             self.nombres.append(nombre)
         return codigo
+
+
+@dataclass(slots=True)
+class CodigosDeFilas:
+    """Codes of the rows of all parts of a file: one name has one code in all of them."""
+
+    clientes: Codigos = field(default_factory=Codigos)
+    canales: Codigos = field(default_factory=Codigos)
+    etiquetas: Codigos = field(default_factory=Codigos)
+    tipos: Codigos = field(default_factory=Codigos)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from detection.errors import LecturaInvalidaError
+from pipeline.ingest.files.blocks import LecturaDeParteError
 from pipeline.ingest.files.text_cells import describe_lines
 
 UNIDADES = ("Wh", "kWh", "MWh")
@@ -54,11 +55,12 @@ def describe_rejected(rechazadas: Iterable[tuple[int, LecturaInvalidaError]]) ->
     >>> list(describe_rejected([(7, error), (8, error), (12, error)]))
     ['  consumo_kwh_negativo: 3 (líneas 7-8, 12); la primera: -1 kWh es menor que cero']
     """
-    por_motivo: dict[str, list[int]] = {}
-    primeras: dict[str, str] = {}
+    por_motivo: dict[tuple[str, str], list[int]] = {}
+    primeras: dict[tuple[str, str], str] = {}
     for linea, error in rechazadas:
-        por_motivo.setdefault(error.motivo, []).append(linea)
-        primeras.setdefault(error.motivo, error.detalle)
-    for motivo, lineas in por_motivo.items():
+        clave = error.motivo, error.parte if isinstance(error, LecturaDeParteError) else ""
+        por_motivo.setdefault(clave, []).append(linea)
+        primeras.setdefault(clave, error.detalle)
+    for clave, lineas in por_motivo.items():
         texto = describe_lines(lineas)
-        yield f"  {motivo}: {len(lineas)} ({texto}); la primera: {primeras[motivo]}"
+        yield f"  {clave[0]}: {len(lineas)} ({texto}); la primera: {primeras[clave]}"

@@ -10,6 +10,7 @@ import bz2
 import contextlib
 import gzip
 import io
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -46,12 +47,17 @@ class Entrada:
         Of the part inside, or the file's own.
     abrir : callable
         Gives the unpacked content from its beginning.
+    envases : tuple of str
+        What it is packed in, the outer one first.
     """
 
-    def __init__(self, ruta: Path, zona: ZoneInfo, nombre: str, abrir: _Abrir) -> None:
+    def __init__(
+        self, ruta: Path, zona: ZoneInfo, nombre: str, abrir: _Abrir, envases: tuple[str, ...] = ()
+    ) -> None:
         self.ruta = ruta
         self.zona = zona
         self.nombre = nombre
+        self.envases = envases
         self._abrir = abrir
         self._avance: Callable[[], float] = float
         self._codificacion = ""
@@ -77,6 +83,11 @@ class Entrada:
         if not self._codificacion:
             with self.open() as archivo:
                 self._codificacion = find_encoding(iter(lambda: archivo.read(_BLOQUE), b""))
+        return self._codificacion
+
+    @property
+    def codificacion_vista(self) -> str:
+        """Return the encoding, if the file has been read as a text; else ""."""
         return self._codificacion
 
     @contextlib.contextmanager
@@ -156,27 +167,31 @@ def open_parts(ruta: Path, zona: ZoneInfo) -> list[Entrada]:
     OSError
         It cannot be read.
     """
+    modo = ruta.stat().st_mode
+    if not stat.S_ISREG(modo) and not stat.S_ISDIR(modo):
+        # It is read twice, and a pipe that nobody writes to would wait for ever.
+        raise FormatoError("no es un archivo: una tubería o un dispositivo no se puede leer")
     with ruta.open("rb"):
         pass
-    return list(_unpack(ruta, zona, ruta.name, lambda: ruta.open("rb"), _NIVELES))
+    return list(_unpack(ruta, zona, ruta.name, lambda: ruta.open("rb"), ()))
 
 
 def _unpack(
-    ruta: Path, zona: ZoneInfo, nombre: str, abrir: _Abrir, niveles: int
+    ruta: Path, zona: ZoneInfo, nombre: str, abrir: _Abrir, envases: tuple[str, ...]
 ) -> Iterator[Entrada]:
     with _damaged(nombre), abrir() as archivo:
         magia = archivo.read(4)
-    if not niveles:
+    if len(envases) == _NIVELES:
         raise FormatoError("está comprimido demasiadas veces")
     if magia[:2] == b"\x1f\x8b":
-        yield from _unpack(ruta, zona, nombre, _packed(abrir, "gzip"), niveles - 1)
+        yield from _unpack(ruta, zona, nombre, _packed(abrir, "gzip"), (*envases, "gzip"))
     elif magia[:3] == b"BZh":
-        yield from _unpack(ruta, zona, nombre, _packed(abrir, "bz2"), niveles - 1)
+        yield from _unpack(ruta, zona, nombre, _packed(abrir, "bz2"), (*envases, "bz2"))
     elif magia == b"PK\x03\x04" and (partes := _list_zip(abrir)) is not None:
         for parte in partes:
-            yield from _unpack(ruta, zona, parte, _member(abrir, parte), niveles - 1)
+            yield from _unpack(ruta, zona, parte, _member(abrir, parte), (*envases, "zip"))
     else:
-        yield Entrada(ruta, zona, nombre, abrir)
+        yield Entrada(ruta, zona, nombre, abrir, envases)
 
 
 def _packed(abrir: _Abrir, clase: str) -> _Abrir:

@@ -24,17 +24,25 @@ from pipeline.ingest.files.blocks import (
     LectorEnCodigo,
     Rechazada,
 )
-from pipeline.ingest.files.cell_reader import Codigos
+from pipeline.ingest.files.cell_reader import CodigosDeFilas
 from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.hours import Cuentas, HourMaker
-from pipeline.ingest.files.interval_store import FILA, Filas, IntervalStore, in_order, rows_of
+from pipeline.ingest.files.interval_store import (
+    FILA,
+    Filas,
+    IntervalStore,
+    in_order,
+    only,
+    rows_of,
+)
 from pipeline.ingest.files.limits import LimitesLectura
+from pipeline.ingest.files.line_names import LineNames
 from pipeline.ingest.files.placing import Placer
 from pipeline.ingest.files.profile_schema import PerfilCurva
 from pipeline.ingest.files.recognition import PERFIL_PROPIO
 from pipeline.ingest.files.steps import Pasos
 from pipeline.ingest.files.table_source import TableSource
-from pipeline.ingest.files.text_cells import FormatoError, brief, describe_lines
+from pipeline.ingest.files.text_cells import FormatoError, brief, printable
 from pipeline.ingest.files.units import scaled
 from serving.cli import describe_os
 
@@ -43,6 +51,15 @@ Avance: TypeAlias = "Callable[[float], None]"
 
 PRIMERA_PASADA, _SEGUNDA_PASADA, _HORAS = 0.4, 0.4, 0.2
 """Parts of the time that the two readings take, and the hours."""
+
+
+_CODIFICACIONES = {
+    "utf-8-sig": "UTF-8",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "cp1252": "Windows-1252",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,8 @@ class Trozo:
         says.
     lineas : ndarray (n,), int64
         Line of the last interval of each reading.
+    revision : ndarray (n,), int64
+        The later one of two readings of an hour counts; 0 where the format has none.
     """
 
     lecturas: Lecturas
@@ -98,6 +117,7 @@ class Trozo:
     metodo: list[str | None] | None
     tipo: list[str | None] | None
     lineas: NDArray[np.int64]
+    revision: NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -112,6 +132,8 @@ class MeterFile:
         What it is and what has been decided; notes are added while it is read.
     cuentas : Cuentas
         What repeats and what is summed; grows while it is read.
+    lineas : LineNames
+        Of which part of the file a line is.
     """
 
     ruta: Path
@@ -120,7 +142,8 @@ class MeterFile:
     cuentas: Cuentas
     _fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]]
     _entradas: list[Entrada]
-    _clientes: Codigos = field(default_factory=Codigos)
+    _codigos: CodigosDeFilas = field(default_factory=CodigosDeFilas)
+    lineas: LineNames = field(default_factory=LineNames)
 
     def trozos(self, avanzar: Avance = lambda _parte: None) -> Iterator[Trozo]:
         """Yield the readings, piece by piece.
@@ -134,29 +157,37 @@ class MeterFile:
             for tabla in self._tables():
                 tabla.tiempos.pruebas = self._tables()[0].tiempos.pruebas
             rechazadas = list(self._fill(guardadas, avanzar))
+            dudosos = self._doubtful()
             hay = False
-            for trozo in self._hours(guardadas, rechazadas):
+            for trozo in self._hours(guardadas, rechazadas, dudosos):
                 hay = True
                 avanzar(trozo.avance)
                 yield trozo
             if not hay:
-                raise PermanentError(f"«{self.ruta}» no tiene ninguna fila de lecturas")
+                raise FormatoError(
+                    "solo tiene energía vertida, que no es consumo"
+                    if self.informe.vertida
+                    else "no tiene ninguna fila de lecturas"
+                )
 
     def notes(self) -> list[str]:
         """Return what the user should know of a file that has been read."""
-        cuentas, avisos = self.cuentas, list(self.informe.avisos)
-        if cuentas.repetidas:
-            donde = describe_lines(cuentas.lineas_repetidas)
-            avisos.append(f"{cuentas.repetidas} filas repiten otra, con el mismo valor: {donde}")
-        if cuentas.sustituidas:
-            donde = describe_lines(cuentas.lineas_sustituidas)
-            avisos.append(
-                f"{cuentas.sustituidas} filas repiten otra con un valor que no ha valido, por ser "
-                f"estimado o de una revisión anterior: {donde}"
-            )
-        if cuentas.sumadas:
-            avisos.append(f"{cuentas.sumadas} intervalos menores se han sumado en horas enteras")
-        return avisos
+        return [*self.informe.avisos, *describe_counts(self.cuentas, self.lineas)]
+
+    @property
+    def zona(self) -> ZoneInfo:
+        """Return the zone in which the file's hours are told: its own, if it has one."""
+        tabla = next((f for f in self._fuentes if isinstance(f, TableSource)), None)
+        return ZoneInfo(self.opciones.zona) if tabla is None else tabla.zona
+
+    @property
+    def envase(self) -> str:
+        """Return what the file is packed in and in which encoding its texts are, for the user."""
+        dichos: dict[str, None] = {}
+        for entrada in self._entradas:
+            codificacion = _CODIFICACIONES.get(entrada.codificacion_vista, "")
+            dichos[", ".join([*entrada.envases, *([codificacion] * bool(codificacion))])] = None
+        return "; ".join(dicho for dicho in dichos if dicho)
 
     def _fill(self, guardadas: IntervalStore, avanzar: Avance) -> Iterator[Rechazada]:
         """Read all parts of the file into the store; yield the rows that are none."""
@@ -166,35 +197,73 @@ class MeterFile:
                 pares = fuente.rows(self.informe)
             else:
                 pares = self._read_code(*fuente)
+            desde = self.lineas.offset(k)
             for filas, rechazadas in pares:
+                if desde:
+                    filas["linea"] += desde
                 guardadas.add(filas)
-                yield from rechazadas if partes == 1 else _within(entrada.nombre, rechazadas)
+                yield from ((linea + desde, error) for linea, error in rechazadas)
                 avanzar(PRIMERA_PASADA + _SEGUNDA_PASADA * (k + entrada.avance) / partes)
+
+    def _doubtful(self) -> dict[int, LecturaInvalidaError]:
+        """Return the customers whose values are not what they are said to be.
+
+        Raises
+        ------
+        FormatoError
+            There are no others.
+        """
+        dudosos: dict[int, LecturaInvalidaError] = {}
+        for tabla in self._tables():
+            dudosos.update(tabla.valores.doubtful())
+        if dudosos and len(dudosos) == len(self._codigos.clientes.nombres):
+            raise FormatoError(next(iter(dudosos.values())).detalle)
+        return dudosos
+
+    def _refuse_doubtful(
+        self, filas: Filas, dudosos: dict[int, LecturaInvalidaError], rechazadas: list[Rechazada]
+    ) -> Filas:
+        if not dudosos:
+            return filas
+        suyas = np.isin(filas["cliente"], list(dudosos))
+        for fila in filas[suyas]:
+            codigo = int(fila["cliente"])
+            error = dudosos[codigo]
+            nombre = brief(self._codigos.clientes.nombres[codigo])
+            propio = LecturaInvalidaError(error.motivo, f"{nombre}: {error.detalle}")
+            rechazadas.append((int(fila["linea"]), propio))
+        return only(filas, ~suyas)
 
     def _read_code(
         self, lector: LectorEnCodigo, entrada: Entrada
     ) -> Iterator[tuple[Filas, list[Rechazada]]]:
         for bloque in lector.leer(entrada, self.informe):
-            codigos = np.array([self._clientes.code(c) for c in bloque.clientes], np.int32)
+            codigos = np.array([self._codigos.clientes.code(c) for c in bloque.clientes], np.int32)
             if len(bloque):
                 self.informe.see_step(int(bloque.segundos.min()) // 60)
             yield rows_of(bloque, codigos), bloque.rechazadas
 
-    def _hours(self, guardadas: IntervalStore, rechazadas: list[Rechazada]) -> Iterator[Trozo]:
+    def _hours(
+        self,
+        guardadas: IntervalStore,
+        rechazadas: list[Rechazada],
+        dudosos: dict[int, LecturaInvalidaError],
+    ) -> Iterator[Trozo]:
         """Yield the hours of what has been stored, and what has been refused in all."""
         colocador = self._placer()
         horas = HourMaker(
-            self._clientes.nombres, self.informe.canales_exigidos, self.cuentas,
-            self.informe.nombres_de_canal,
+            self._codigos.clientes.nombres, self.informe.canales_exigidos, self.cuentas,
+            self.informe.nombres_de_canal, self.lineas,
         )  # fmt: skip
         limites = LimitesLectura(
-            self._clientes.nombres,
+            self._codigos.clientes.nombres,
             self.opciones.zona,
             self.opciones.ahora_hora,
             self.opciones.consumo_maximo_kwh,
         )
         for filas, parte in guardadas.parts():
-            colocadas, fuera = colocador.place(filas)
+            ciertas = self._refuse_doubtful(filas, dudosos, rechazadas)
+            colocadas, fuera = colocador.place(ciertas)
             rechazadas += fuera
             dentro, fuera = limites.check_rows(colocadas)
             rechazadas += fuera
@@ -218,7 +287,7 @@ class MeterFile:
         tablas = self._tables()
         if not tablas:
             pasos = Pasos((60,), 60)
-            return Placer(ZoneInfo(self.opciones.zona), (), pasos, self._clientes.nombres)
+            return Placer(ZoneInfo(self.opciones.zona), (), pasos, self._codigos.clientes.nombres)
         tabla, tiempo = tablas[0], tablas[0].disposicion.perfil.tiempo
         self.informe.marca = tabla.tiempos.describe()
         return Placer(
@@ -230,7 +299,7 @@ class MeterFile:
                 min(t.tiempos.menor for t in tablas),
                 min(t.tiempos.stated_step() for t in tablas),
             ),
-            self._clientes.nombres,
+            self._codigos.clientes.nombres,
             tabla.tiempos.pruebas,
             tiempo.forma != "fecha_y_hora",
         )
@@ -238,7 +307,7 @@ class MeterFile:
     def _cut(self, horas: Filas, rechazadas: list[Rechazada], parte: float) -> Iterator[Trozo]:
         """Yield hours in pieces, in the order of their lines; refused rows come with the first."""
         horas = in_order(horas, horas["linea"])
-        rechazadas = sorted(rechazadas, key=lambda r: r[0])
+        rechazadas = [self.lineas.told(r) for r in sorted(rechazadas, key=lambda r: r[0])]
         for i in range(0, max(1, horas.size), FILAS_POR_TROZO):
             suyas = horas[i : i + FILAS_POR_TROZO]
             falta = 1.0 - parte * (i + suyas.size) / max(1, horas.size)
@@ -246,15 +315,17 @@ class MeterFile:
             rechazadas = []
 
     def _piece(self, horas: Filas, rechazadas: list[Rechazada], avance: float) -> Trozo:
-        nombres = self._clientes.nombres
+        nombres = self._codigos.clientes.nombres
         tabla = self._fuentes[0] if isinstance(self._fuentes[0], TableSource) else None
         sitios = {} if tabla is None else tabla.disposicion.sitios
         con_metodo = tabla is None or "metodo" in sitios or not _is_own(tabla.disposicion.perfil)
         etiquetas = tipos = None
         if tabla is not None and "etiqueta" in sitios:
-            etiquetas = [_label(tabla.etiquetas.nombres, k) for k in horas["etiqueta"].tolist()]
+            etiquetas = [
+                _label(self._codigos.etiquetas.nombres, k) for k in horas["etiqueta"].tolist()
+            ]
         if tabla is not None and "tipo" in sitios:
-            suyos = tabla.tipos.nombres
+            suyos = self._codigos.tipos.nombres
             tipos = [None if k < 0 else suyos[k] for k in horas["tipo"].tolist()]
         return Trozo(
             Lecturas(
@@ -267,8 +338,26 @@ class MeterFile:
             avance,
             [METODOS[k] for k in horas["metodo"].tolist()] if con_metodo else None,
             tipos,
-            horas["linea"].copy(),
+            self.lineas.own(horas["linea"]),
+            horas["revision"].copy(),
         )
+
+
+def describe_counts(cuentas: Cuentas, lineas: LineNames) -> list[str]:
+    """Return, for the user, what repeats and what has been summed."""
+    avisos = []
+    if cuentas.repetidas:
+        donde = lineas.describe(cuentas.lineas_repetidas)
+        avisos.append(f"{cuentas.repetidas} filas repiten otra, con el mismo valor: {donde}")
+    if cuentas.sustituidas:
+        donde = lineas.describe(cuentas.lineas_sustituidas)
+        avisos.append(
+            f"{cuentas.sustituidas} filas repiten otra con un valor que no ha valido, por ser "
+            f"estimado o de una revisión anterior: {donde}"
+        )
+    if cuentas.sumadas:
+        avisos.append(f"{cuentas.sumadas} intervalos menores se han sumado en horas enteras")
+    return avisos
 
 
 def _to_energy(filas: Filas) -> Filas:
@@ -288,18 +377,13 @@ def _label(nombres: Sequence[str], codigo: int) -> Etiqueta:
     return int(texto) if texto in {"0", "1"} else texto
 
 
-def _within(nombre: str, rechazadas: list[Rechazada]) -> Iterator[Rechazada]:
-    """Yield refused rows whose reason says in which part of the file they are."""
-    for linea, error in rechazadas:
-        yield linea, LecturaInvalidaError(error.motivo, f"{brief(nombre)}: {error.detalle}")
-
-
 @contextlib.contextmanager
 def said_of(ruta: Path) -> Iterator[None]:
     """Say in one sentence, with the file's name, why it cannot be read."""
     try:
         yield
     except FormatoError as error:
-        raise PermanentError(f"«{ruta}»: {error}") from error
+        raise PermanentError(f"«{printable(str(ruta))}»: {error}") from error
     except OSError as error:
-        raise PermanentError(f"no se puede leer «{ruta}»: {describe_os(error)}") from error
+        cual = printable(str(ruta))
+        raise PermanentError(f"no se puede leer «{cual}»: {describe_os(error)}") from error

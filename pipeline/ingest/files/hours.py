@@ -13,6 +13,7 @@ from detection.domain import SEGUNDOS_POR_HORA
 from pipeline.ingest.files.blocks import ESTIMADA, METODOS, REAL, MotivoArchivo, Rechazada, reject
 from pipeline.ingest.files.customer_facts import changes
 from pipeline.ingest.files.interval_store import Filas, in_order, only
+from pipeline.ingest.files.line_names import LineNames
 from pipeline.ingest.files.moments import to_text
 from pipeline.ingest.files.text_cells import brief
 from pipeline.ingest.files.units import without_dust
@@ -69,12 +70,14 @@ class HourMaker:
     cuentas : Cuentas
     nombres_de_canal : mapping of int to str
         For the user.
+    lineas : LineNames
     """
 
     clientes: list[str]
     exigidos: Mapping[str, set[int]]
     cuentas: Cuentas = field(default_factory=Cuentas)
     nombres_de_canal: Mapping[int, str] = field(default_factory=dict)
+    lineas: LineNames = field(default_factory=LineNames)
 
     def make(self, filas: Filas) -> tuple[Filas, list[Rechazada]]:
         """Return a row for each whole hour, its instant in hours since 1970; and refused rows."""
@@ -181,7 +184,8 @@ class HourMaker:
 
     def _tell_repeated(self, grupo: Filas, rechazadas: list[Rechazada]) -> None:
         lineas = grupo["linea"].tolist()
-        texto = ", ".join(map(str, lineas[:_LINEAS_DICHAS])) + "…" * (len(lineas) > _LINEAS_DICHAS)
+        texto = ", ".join(map(self.lineas.name, lineas[:_LINEAS_DICHAS]))
+        texto += "…" * (len(lineas) > _LINEAS_DICHAS)
         distintos = list(dict.fromkeys(grupo["valor"].tolist()))
         valores = " y ".join(f"{v:g}" for v in distintos[:2])
         detalle = (

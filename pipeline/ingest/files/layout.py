@@ -45,6 +45,8 @@ class Disposicion:
         Other columns by what they are.
     sumas, vertidas, filas : list of int
         Columns that are added, that are exported energy, and that say what a row is (-1 = none).
+    nombres : tuple of str
+        Normalized names of all columns; none where there is no header.
     """
 
     perfil: PerfilCurva
@@ -60,6 +62,7 @@ class Disposicion:
     sumas: list[int] = field(default_factory=list)
     vertidas: list[int] = field(default_factory=list)
     filas: list[int] = field(default_factory=list)
+    nombres: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +118,24 @@ def _spelling(nombre: str) -> str:
 
 def find(columna: Columna, nombres: Sequence[str], desde: int = 0) -> int:
     """Return where a column is, by its first spelling that is there; -1 = nowhere."""
+    sitios = find_all(columna, nombres, desde)
+    return sitios[0] if sitios else -1
+
+
+def find_all(columna: Columna, nombres: Sequence[str], desde: int = 0) -> list[int]:
+    """Return where the columns with the first spelling that is there are."""
     for nombre in columna:
         if isinstance(nombre, int):
-            return nombre - 1
+            return [nombre - 1]
         suyo = _spelling(nombre)
-        for i in range(desde, len(nombres)):
-            if nombres[i] == suyo or ("*" in suyo and fnmatchcase(nombres[i], suyo)):
-                return i
-    return -1
+        sitios = [
+            i
+            for i in range(desde, len(nombres))
+            if nombres[i] == suyo or ("*" in suyo and fnmatchcase(nombres[i], suyo))
+        ]
+        if sitios:
+            return sitios
+    return []
 
 
 def required(perfil: PerfilCurva) -> list[Columna]:
@@ -182,6 +195,7 @@ def lay(perfil: PerfilCurva, cabecera: Cabecera, encima: list[str]) -> Disposici
         [s for c in valor.suma if (s := find(c, nombres)) >= 0],
         [s for c in valor.vertida if (s := find(c, nombres)) >= 0],
         [find(filas.columna, nombres) for filas in perfil.filas],
+        nombres,
     )
 
 
@@ -225,8 +239,23 @@ def _values(perfil: PerfilCurva, valor: Valor, cabecera: Cabecera) -> list[int]:
         sitio = find(valor.columna, cabecera.nombres)
         return [sitio] if sitio >= 0 else []
     for nombre in valor.columna:
-        patron = re.escape(_spelling(str(nombre))).replace(r"\#", r"\d+").replace(r"\*", ".*")
+        patron = _pattern_of(str(nombre))
         suyas = [i for i, n in enumerate(cabecera.nombres) if re.fullmatch(patron, n)]
         if suyas:
             return suyas
+    return []
+
+
+def _pattern_of(nombre: str) -> str:
+    """Return the pattern for the columns of a day's intervals; a group for each run of digits."""
+    return re.sub(r"(\\#)+", r"(\\d+)", re.escape(_spelling(nombre))).replace(r"\*", ".*")
+
+
+def numbers_of(disposicion: Disposicion) -> list[tuple[int, ...]]:
+    """Return the digits in the names of the columns of a day's intervals; none without header."""
+    nombres = [disposicion.nombres[i] for i in disposicion.valores] if disposicion.nombres else []
+    for nombre in disposicion.valor.columna:
+        hallados = [re.fullmatch(_pattern_of(str(nombre)), n) for n in nombres]
+        if hallados and all(hallados):
+            return [tuple(map(int, h.groups())) for h in hallados if h is not None]
     return []

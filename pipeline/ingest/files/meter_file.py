@@ -15,7 +15,7 @@ from pipeline.ingest.files.blocks import (
     Informe,
     LectorEnCodigo,
 )
-from pipeline.ingest.files.cell_reader import Codigos
+from pipeline.ingest.files.cell_reader import CodigosDeFilas
 from pipeline.ingest.files.container import Entrada, open_parts
 from pipeline.ingest.files.hourly_file import (
     PRIMERA_PASADA,
@@ -25,8 +25,9 @@ from pipeline.ingest.files.hourly_file import (
     said_of,
 )
 from pipeline.ingest.files.hours import Cuentas
+from pipeline.ingest.files.line_names import LineNames
 from pipeline.ingest.files.profile_schema import PerfilCurva, load_profile
-from pipeline.ingest.files.recognition import find_reader
+from pipeline.ingest.files.recognition import FormatoAjenoError, find_reader, refuse_foreign
 from pipeline.ingest.files.table_source import TableSource
 from pipeline.ingest.files.tables import open_tables
 from pipeline.ingest.files.text_cells import FormatoError, brief
@@ -48,34 +49,55 @@ def open_meter_file(
         The file cannot be read, is of no known layout, or it cannot be told what it means.
     """
     perfil = None if opciones.perfil is None else load_profile(opciones.perfil)
-    informe, clientes = Informe(unidad_pedida=opciones.unidad), Codigos()
+    informe, codigos = Informe(unidad_pedida=opciones.unidad), CodigosDeFilas()
     fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]] = []
     entradas: list[Entrada] = []
     formatos: list[str] = []
+    nombres: list[str] = []
+    ajenas: list[str] = []
     with said_of(ruta):
         partes = open_parts(ruta, ZoneInfo(opciones.zona))
         for k, entrada in enumerate(partes):
-            with _named(entrada.nombre if len(partes) > 1 else ""):
-                suyas = _open_sources(entrada, opciones, perfil, clientes, formatos, informe)
+            nombre = brief(entrada.nombre) if len(partes) > 1 else ""
+            with _named(nombre):
+                try:
+                    suyas = _open_sources(entrada, opciones, perfil, codigos, formatos, informe)
+                except FormatoAjenoError as error:
+                    if len(partes) == 1:
+                        raise
+                    ajenas.append(f"{nombre}: {str(error).partition(';')[0]}")
+                    continue
                 for fuente in suyas:
                     if isinstance(fuente, TableSource):
                         hecho = _part_done(avanzar, k, entrada, len(partes))
                         fuente.survey(informe, hecho)
             fuentes += suyas
             entradas += [entrada] * len(suyas)
+            nombres += [_name_part(nombre, fuente) for fuente in suyas]
+        if not fuentes:
+            raise FormatoError(ajenas[0])
+        for ajena in ajenas:
+            informe.note(f"no se lee {ajena}")
         if len(set(formatos)) > 1:
             raise FormatoError(f"mezcla formatos: {', '.join(dict.fromkeys(formatos))}")
     informe.formato = formatos[0]
     zonas = [f.zona.key for f in fuentes if isinstance(f, TableSource)]
     informe.zona = zonas[0] if zonas else "la que dice el propio formato"
-    return MeterFile(ruta, opciones, informe, Cuentas(), fuentes, entradas, clientes)
+    lineas = LineNames(nombres)
+    return MeterFile(ruta, opciones, informe, Cuentas(), fuentes, entradas, codigos, lineas)
+
+
+def _name_part(nombre: str, fuente: TableSource | tuple[LectorEnCodigo, Entrada]) -> str:
+    """Return what a part of a file is called: the file inside, the sheet, or both."""
+    hoja = fuente.hoja if isinstance(fuente, TableSource) else ""
+    return ", ".join(texto for texto in (nombre, f"hoja {brief(hoja)}" * bool(hoja)) if texto)
 
 
 def _open_sources(
     entrada: Entrada,
     opciones: OpcionesLectura,
     perfil: PerfilCurva | None,
-    clientes: Codigos,
+    codigos: CodigosDeFilas,
     formatos: list[str],
     informe: Informe,
 ) -> list[TableSource | tuple[LectorEnCodigo, Entrada]]:
@@ -88,6 +110,7 @@ def _open_sources(
             raise FormatoError(f"{lector.nombre} dice su unidad: --unidad no se aplica")
         formatos.append(lector.nombre)
         return [(lector, entrada)]
+    refuse_foreign(entrada)
     fuentes: list[TableSource | tuple[LectorEnCodigo, Entrada]] = []
     for tabla in open_tables(entrada, perfil):
         suyo = tabla.disposicion.perfil
@@ -97,7 +120,13 @@ def _open_sources(
         zona = ZoneInfo(suyo.tiempo.zona or opciones.zona)
         fuentes.append(
             TableSource(
-                tabla.disposicion, tabla.trozos, zona, entrada.nombre, opciones.unidad, clientes
+                tabla.disposicion,
+                tabla.trozos,
+                zona,
+                entrada.nombre,
+                opciones.unidad,
+                codigos,
+                tabla.hoja,
             )
         )
     return fuentes
@@ -113,4 +142,4 @@ def _named(nombre: str) -> Iterator[None]:
     try:
         yield
     except FormatoError as error:
-        raise FormatoError(f"{brief(nombre)}: {error}" if nombre else str(error)) from error
+        raise FormatoError(f"{nombre}: {error}" if nombre else str(error)) from error

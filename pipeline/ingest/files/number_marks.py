@@ -18,6 +18,8 @@ _CIENTIFICO = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+", re.ASCII)
 _NO_FINITO = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _UNA_MARCA = re.compile(r"[+-]?(\d*)([.,])(\d*)", re.ASCII)
 _MILLARES = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*(?:([.,])(\d+))?", re.ASCII)
+_CON_BLANCOS = re.compile(r"[+-]?\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:([.,])\d+)?", re.ASCII)
+"""Thousands apart, as in French and in what browsers write: its other mark is the decimal one."""
 _OTRA = {".": ",", ",": "."}
 
 NumeroLeido: TypeAlias = "float | LecturaInvalidaError"
@@ -42,7 +44,10 @@ class Marcas:
         for texto in textos:
             papeles = _roles(texto)
             if papeles is None:
-                continue
+                apartes = _CON_BLANCOS.fullmatch(texto)
+                if apartes is None:
+                    continue
+                papeles = apartes.group(1) or "", ""
             decimal, millar = papeles
             if decimal:
                 self.decimales.setdefault(decimal, texto)
@@ -113,6 +118,12 @@ class NumberReader:
     def _ambiguous(self, texto: str) -> NumeroLeido:
         """Return the number of a text whose only mark may be either, or that is none."""
         una = _UNA_MARCA.fullmatch(texto)
+        apartes = _CON_BLANCOS.fullmatch(texto)
+        if apartes is not None:
+            decimal = apartes.group(1) or "."
+            if decimal in self._marcas.millares:
+                return self._doubtful(texto)
+            return _finite(float("".join(texto.split()).replace(decimal, ".")), texto)
         if una is None or not una.group(1):
             return invalida(Motivo.CONSUMO_NO_NUMERO, f"«{brief(texto)}» no es un número")
         marca, marcas = una.group(2), self._marcas

@@ -44,7 +44,11 @@ class OwnTableWriter:
         if self._ruta.is_dir():
             raise PermanentError(f"no se puede escribir «{self._ruta}»: es una carpeta")
         try:
-            self._archivo = self._parcial.open("wb" if self._con_parquet else "w")
+            self._archivo = (
+                self._parcial.open("wb")
+                if self._con_parquet
+                else self._parcial.open("w", encoding="utf-8")
+            )
         except OSError as error:
             que = describe_os(error)
             raise PermanentError(f"no se puede escribir «{self._ruta}»: {que}") from error

@@ -119,6 +119,9 @@ class Reconocimiento(_Parte):
         None of these may be in the header.
     sin_encima : str
         A line above the header that matches this anywhere says that the file is no consumption.
+        What a line above it states of itself (unit, quantity, direction) is compared in ``encima``.
+    fila : str
+        What the first row below the header matches anywhere.
     linea : str
         Without header: what the first line that is not blank matches (the whole of it).
     """
@@ -127,6 +130,7 @@ class Reconocimiento(_Parte):
     columnas: Annotated[tuple[Columna, ...], Field(strict=False)] = ()
     sin_columnas: Annotated[tuple[str, ...], Field(strict=False)] = ()
     sin_encima: Patron = ""
+    fila: Patron = ""
     linea: Patron = ""
 
 
@@ -141,6 +145,11 @@ class Valor(_Parte):
         header: the number of the first one.
     unidad : str
         Energy (Wh, kWh, MWh) or mean power (W, kW), which is multiplied by the step.
+    unidades : tuple of str
+        With ``unidad = "columna"``: what rows may say. Power is energy only where the layout has
+        it as the mean of its interval.
+    enteros : bool
+        The layout writes whole numbers, large customers' too: they do not make its unit doubtful.
     suma : tuple
         Columns whose energy is consumption too and is added, in the same unit; may be missing.
     vertida : tuple
@@ -152,6 +161,10 @@ class Valor(_Parte):
 
     columna: Columna
     unidad: Unidad
+    unidades: Annotated[
+        tuple[Literal["Wh", "kWh", "MWh", "W", "kW"], ...], Field(min_length=1, strict=False)
+    ] = ("Wh", "kWh", "MWh")
+    enteros: bool = False
     suma: Annotated[tuple[Columna, ...], Field(strict=False)] = ()
     vertida: Annotated[tuple[Columna, ...], Field(strict=False)] = ()
     metodo: Columna | None = None
@@ -270,7 +283,8 @@ class Metodo(_Parte):
 class FiltroFilas(_Parte):
     """Which rows are consumption, by the content of a column.
 
-    A row whose cell is in none of the lists is refused with its line.
+    A row whose cell is in none of the lists is refused with its line. Of contents that fit, the
+    one with most characters that are no ``*`` counts.
 
     Parameters
     ----------
@@ -284,6 +298,21 @@ class FiltroFilas(_Parte):
     consumo: Celdas
     vertida: Celdas = ()
     otras: Celdas = ()
+
+
+class DichoEncima(_Parte):
+    """What a line above the header may say, where the file has it: unit, quantity, direction.
+
+    Parameters
+    ----------
+    campo : tuple
+        Spellings of its name; its value stands beside it or, under a line of names, below it.
+    admite : tuple of str
+        Contents with which the file is this layout's consumption; with another one it is refused.
+    """
+
+    campo: Columna
+    admite: Annotated[Celdas, Field(min_length=1)]
 
 
 class PerfilCurva(_Parte):
@@ -316,6 +345,7 @@ class PerfilCurva(_Parte):
     identidad: Identidad = Identidad()
     metodo: Metodo = Metodo()
     filas: Annotated[tuple[FiltroFilas, ...], Field(strict=False)] = ()
+    encima: Annotated[tuple[DichoEncima, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _agree(self) -> PerfilCurva:

@@ -10,9 +10,11 @@ from pipeline.ingest.files.blocks import Convertidor, LectorEnCodigo
 from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.layout import (
     LINEAS_DE_CABECERA,
+    SEPARADORES,
     Cabecera,
     Disposicion,
     declared_separator,
+    find,
     lay,
     lay_without_header,
     missing,
@@ -21,9 +23,24 @@ from pipeline.ingest.files.layout import (
 )
 from pipeline.ingest.files.profile_schema import PerfilCurva, known_profiles, normalize
 from pipeline.ingest.files.readers import CONVERTIDORES, LECTORES
+from pipeline.ingest.files.stated import check_stated
 from pipeline.ingest.files.text_cells import FormatoError, brief
 
 _LARGO_DE_LINEA = 120
+_AJENOS = (
+    (b"%PDF", "es un PDF"),
+    (b"\xd0\xcf\x11\xe0", "es un libro de Excel antiguo (.xls); guárdelo como .xlsx o como CSV"),
+    (b"\x89PNG", "es una imagen"),
+    (b"\xff\xd8\xff", "es una imagen"),
+    (b"GIF8", "es una imagen"),
+    (b"7z\xbc\xaf", "es un archivo 7z; descomprímalo antes"),
+    (b"Rar!", "es un archivo RAR; descomprímalo antes"),
+    (b"{\\rtf", "es un documento RTF"),
+    (b"SQLite format 3", "es una base de datos"),
+)
+_PAGINA = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_TABLA_AJENA = 3
+"""Lines with as many separators each that make a text a table, though of no known layout."""
 _PARECIDO = 0.5
 """Part of a layout's columns that a header must have for the layout to be named as the closest."""
 PERFIL_PROPIO = "CSV con propietario_id,timestamp,consumo_kwh"
@@ -56,6 +73,35 @@ def first_lines(entrada: Entrada) -> Lineas:
 def header_of_cells(celdas: Sequence[str]) -> str:
     """Return cells as a line whose separator is the tab."""
     return "\t".join(c.replace("\t", " ").replace("\n", " ").replace('"', "'") for c in celdas)
+
+
+class FormatoAjenoError(FormatoError):
+    """A file that is no table at all, as what stands beside the curves in a zip."""
+
+
+def refuse_foreign(entrada: Entrada) -> None:
+    """Refuse by its name what is no curve: a PDF, an image, an old workbook, a page of an error."""
+    muestra = entrada.muestra
+    for magia, que in _AJENOS:
+        if muestra.startswith(magia):
+            raise FormatoAjenoError(que)
+    comienzo = muestra.lstrip(b"\xef\xbb\xbf \t\r\n")
+    dicho = brief(comienzo[:_LARGO_DE_LINEA].decode("utf-8", "replace"), _LARGO_DE_LINEA)
+    if _PAGINA.match(comienzo):
+        raise FormatoAjenoError("es una página web (HTML), no una curva: ¿falló la descarga?")
+    if comienzo[:1] in {b"{", b"["} and find_converter(entrada) is None:
+        raise FormatoAjenoError(f"es un JSON sin lecturas que se conozcan: «{dicho}»")
+    if comienzo[:5] == b"<?xml":
+        raise FormatoAjenoError("es un XML, y no de los que se conocen (Green Button, SDAT)")
+
+
+def _is_prose(lineas: Lineas) -> bool:
+    """Return whether lines are no table of any kind."""
+    for separador in SEPARADORES:
+        cuentas = [texto.count(separador) for _, texto in lineas.todas]
+        if max((cuentas.count(n) for n in set(cuentas) - {0}), default=0) >= _TABLA_AJENA:
+            return False
+    return True
 
 
 def find_reader(entrada: Entrada) -> LectorEnCodigo | None:
@@ -99,8 +145,10 @@ def choose_profile(lineas: Lineas, propio: PerfilCurva | None = None) -> Disposi
         nombres = " o ".join(d.perfil.nombre for d in mejores)
         raise FormatoError(f"podría ser {nombres}: sobran columnas en su cabecera")
     if mejores:
+        check_stated(mejores[0])
         return mejores[0]
-    raise FormatoError(_describe_unknown(perfiles, lineas, propio))
+    texto = _describe_unknown(perfiles, lineas, propio)
+    raise FormatoAjenoError(texto) if _is_prose(lineas) else FormatoError(texto)
 
 
 def _lay_below(perfil: PerfilCurva, lineas: Lineas) -> Disposicion | None:
@@ -113,19 +161,15 @@ def _lay_below(perfil: PerfilCurva, lineas: Lineas) -> Disposicion | None:
             split_header(texto, numero, separador),
             [linea for _, linea in lineas.todas[:i]],
         )
-        if disposicion is not None:
-            _refuse_other_energy(disposicion)
+        if disposicion is not None and _fits_below(perfil, lineas.todas[i + 1 :]):
             return disposicion
     return None
 
 
-def _refuse_other_energy(disposicion: Disposicion) -> None:
-    """Refuse a file whose lines above the header say that it is no consumption."""
-    patron = disposicion.perfil.reconoce.sin_encima
-    for linea in disposicion.encima if patron else ():
-        if re.search(patron, linea, re.IGNORECASE):
-            nombre = disposicion.perfil.nombre
-            raise FormatoError(f"es de {nombre} y no es consumo: «{brief(linea.strip())}»")
+def _fits_below(perfil: PerfilCurva, debajo: Sequence[tuple[int, str]]) -> bool:
+    """Return whether the first row is as the layout has it."""
+    patron = perfil.reconoce.fila
+    return not patron or not debajo or re.search(patron, debajo[0][1]) is not None
 
 
 def _asked(perfil: PerfilCurva) -> set[str]:
@@ -153,6 +197,8 @@ def _describe_unknown(
     if propio is not None:
         faltan = "" if cercano is None else f"; falta {', '.join(cercano[1])}"
         return f"no es como dice el perfil «{propio.nombre}»{faltan}; {comienzo}"
+    if vertida := _only_exported(perfiles, lineas):
+        return vertida
     if cercano is not None:
         nombre, faltan_en, _ = cercano
         return f"parece {nombre}; falta{'n' * (len(faltan_en) > 1)} {', '.join(faltan_en)}; " + (
@@ -162,6 +208,23 @@ def _describe_unknown(
         f"no se reconoce su formato; {comienzo}; se admiten: {'; '.join(known_names())}. "
         "Con --perfil se describe otra disposición"
     )
+
+
+def _only_exported(perfiles: Sequence[PerfilCurva], lineas: Lineas) -> str:
+    """Return what is said of a file that lacks nothing but its consumption; "" of others."""
+    for perfil in perfiles:
+        vertidas = [columna for valor in perfil.valor for columna in valor.vertida]
+        if perfil.reconoce.cabecera == "no" or not vertidas:
+            continue
+        for numero, texto in lineas.todas:
+            cabecera = split_header(texto, numero, lineas.separador or perfil.separador)
+            hay = [c for c in vertidas if find(c, cabecera.nombres) >= 0]
+            if hay and missing(perfil, cabecera) == [str(perfil.valor[0].columna[0])]:
+                return (
+                    f"es de {perfil.nombre} y solo tiene energía vertida («{hay[0][0]}»), que no "
+                    "es consumo"
+                )
+    return ""
 
 
 def _closest(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,15 @@ class Columnas:
         Index into ``textos``.
     celdas : ndarray (n,), int32, or None
         How many cells each row has; None = as many as the header.
+    sin_fin : bool
+        The last row is the file's last line and has no line end: it may have been cut.
     """
 
     lineas: NDArray[np.int64]
     textos: dict[int, list[str]]
     codigos: dict[int, NDArray[np.int32]]
     celdas: NDArray[np.int32] | None = None
+    sin_fin: bool = False
 
     def __len__(self) -> int:
         return int(self.lineas.size)
@@ -69,7 +72,8 @@ def read_columns(
         bloque, fuera = _drop_lines(entero, quedan)
         quedan -= fuera
         if bloque.strip():
-            yield _parse(bloque, primera + fuera, separador, columnas, pedidas)
+            leidas = _parse(bloque, primera + fuera, separador, columnas, pedidas)
+            yield leidas if bloque.endswith(b"\n") else replace(leidas, sin_fin=True)
 
 
 def _blocks(entrada: Entrada) -> Iterator[tuple[int, bytes]]:

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -23,23 +22,27 @@ from pipeline.ingest.files.blocks import (
     Rechazada,
     reject,
 )
-from pipeline.ingest.files.cell_reader import CellReader, Codigos, Errores
+from pipeline.ingest.files.cell_reader import CellReader, CodigosDeFilas, Errores
+from pipeline.ingest.files.customer_values import CustomerValues
 from pipeline.ingest.files.identity import id_of_file, read_id
-from pipeline.ingest.files.interval_store import FILA, Filas
+from pipeline.ingest.files.interval_store import FILA, Filas, in_order
 from pipeline.ingest.files.layout import Disposicion
 from pipeline.ingest.files.moments import read_instant
 from pipeline.ingest.files.number_marks import Marcas, NumberReader
 from pipeline.ingest.files.profile_schema import normalize_cell
+from pipeline.ingest.files.row_filter import RowFilter
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.table_times import TableTimes
-from pipeline.ingest.files.text_cells import FormatoError, brief, clean
+from pipeline.ingest.files.text_cells import FormatoError, brief, clean, is_one_of
 from pipeline.ingest.files.units import (
     FACTORES,
     POTENCIAS,
+    UNIDADES_DUDOSAS,
     decide_unit,
     doubt_unit,
     median,
     scaled,
+    unit_of,
     without_dust,
 )
 from pipeline.ingest.validation import Motivo, invalida
@@ -48,7 +51,7 @@ TEXTOS_CONTADOS = 200_000
 """Distinct values that are counted for the median."""
 _ABREVIADO = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.ASCII)
 """A long number as Excel writes it: customers that it makes alike are not one."""
-_EN_PARENTESIS = re.compile(r"\(([^()]*)\)$")
+_METODOS_DICHOS = 5
 _DECIMAL_DE = {";": ",", ",": "."}
 
 
@@ -70,8 +73,11 @@ class TableSource:
         The file's, where the customer may be.
     unidad : str
         What the user says; "" = nothing.
-    clientes, canales, etiquetas, tipos : Codigos
-        Codes that the rows bear.
+    codigos : CodigosDeFilas
+    hoja : str
+        Of a workbook with more than one.
+    valores : CustomerValues
+        What each customer's values look like, once the rows have been read.
     """
 
     disposicion: Disposicion
@@ -79,17 +85,19 @@ class TableSource:
     zona: ZoneInfo
     nombre: str
     unidad: str
-    clientes: Codigos
-    canales: Codigos = field(default_factory=Codigos)
-    etiquetas: Codigos = field(default_factory=Codigos)
-    tipos: Codigos = field(default_factory=Codigos)
+    codigos: CodigosDeFilas
+    hoja: str = ""
     tiempos: TableTimes = field(init=False)
+    valores: CustomerValues = field(init=False)
+    _filtro: RowFilter = field(init=False)
+    _metodos_raros: list[str] = field(default_factory=list)
     _marcas: Marcas = field(default_factory=Marcas)
     _lectores: dict[str, CellReader] = field(default_factory=dict)
     _numeros: NumberReader = field(init=False)
 
     def __post_init__(self) -> None:
         self.tiempos = TableTimes(self.disposicion, self.zona)
+        self._filtro = RowFilter(self.disposicion)
 
     # ---- the first reading
 
@@ -132,6 +140,9 @@ class TableSource:
             informe.note(
                 f"el archivo dice {disposicion.valor.unidad}; se lee en {self.unidad}, como se pide"
             )
+        # What the user says, what each row says and what is power is not doubted.
+        dudosa = not self.unidad and not disposicion.valor.enteros and unidad in UNIDADES_DUDOSAS
+        self.valores = CustomerValues(unidad if dudosa else "")
         self.unidad = unidad
         informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
         informe.decimal = self._marcas.describe() or f"«{decimal or '.'}» decimal"
@@ -149,8 +160,8 @@ class TableSource:
     def _asked(self) -> list[int]:
         """Return which columns are read."""
         d = self.disposicion
-        suyas = {*d.valores, *d.sumas, *d.vertidas, *d.filas, *d.sitios.values()} - {-1}
-        return sorted(suyas | ({0} if d.perfil.pie else set()))
+        suyas = {*d.valores, *d.sumas, *d.sitios.values()} - {-1}
+        return sorted(suyas | self._filtro.columns())
 
     # ---- the second reading
 
@@ -162,7 +173,7 @@ class TableSource:
             filas = np.zeros(len(columnas), FILA)
             filas["linea"] = columnas.lineas
             filas["etiqueta"] = filas["tipo"] = -1
-            fuera = self._left_out(columnas, errores, informe)
+            fuera = self._filtro.left_out(columnas, errores, informe, self.unidad)
             errores.mala |= fuera
             if unico is None:
                 filas["cliente"] = self._reader("id", self._customer, np.int32).read(
@@ -171,14 +182,38 @@ class TableSource:
             else:
                 filas["cliente"] = unico
             self._read_marks(columnas, filas)
-            self._tell_exported(columnas, informe)
             if self.disposicion.perfil.tiempo.forma in {"dia_por_fila", "instante_por_columna"}:
                 filas, buena = self._widen(columnas, filas, errores)
             else:
                 self.tiempos.read(columnas, filas, errores)
                 buena = ~errores.mala
                 self._read_values(columnas, filas, errores)
-            yield filas[buena], errores.rechazadas
+            filas = filas[buena]
+            self._see_values(filas)
+            if columnas.sin_fin and self.disposicion.minimas - 1 in self.disposicion.valores:
+                informe.note(
+                    "la última línea no tiene fin de línea: si la descarga se cortó, a su número "
+                    "le pueden faltar cifras"
+                )
+            yield filas, errores.rechazadas
+        if self._metodos_raros:
+            textos = ", ".join(
+                f"«{brief(clean(t))}»" for t in self._metodos_raros[:_METODOS_DICHOS]
+            )
+            informe.note(f"no se sabe si es real o estimado lo que dice {textos}")
+
+    def _see_values(self, filas: Filas) -> None:
+        """Keep what the values of each customer look like."""
+        valor = filas["valor"]
+        if filas.size and self.disposicion.perfil.tiempo.forma == "dia_por_fila":
+            filas = in_order(filas, filas["linea"], filas["momento"])
+            valor = filas["valor"]
+        with np.errstate(over="ignore"):
+            por_hora = np.where(filas["potencia"], valor, valor * (60 / self.tiempos.menor))
+        # As they are written: whole Wh are whole numbers.
+        factor = FACTORES.get(self.unidad.lower(), 1.0)
+        escritos = valor if factor == 1.0 else np.round(valor / factor, 6)
+        self.valores.see(filas["cliente"], escritos, por_hora)
 
     def _refuse_cut(self, columnas: Columnas, errores: Errores) -> None:
         """Refuse the rows that have not the header's cells: which value is whose is unknown."""
@@ -201,7 +236,7 @@ class TableSource:
             return None
         nombre = id_of_file(identidad, self.disposicion.encima, self.nombre)
         informe.note(f"el cliente de todas las filas es {brief(nombre)}")
-        return self.clientes.code(nombre)
+        return self.codigos.clientes.code(nombre)
 
     def _reader(self, nombre: str, leer: Callable[[str], Any], clase: Any) -> CellReader:
         if nombre not in self._lectores:
@@ -216,32 +251,7 @@ class TableSource:
         nombre = read_id(celda, self.disposicion.perfil.identidad)
         if not nombre:
             return invalida(Motivo.PROPIETARIO_AUSENTE, "falta propietario_id")
-        return self.clientes.code(nombre)
-
-    def _left_out(
-        self, columnas: Columnas, errores: Errores, informe: Informe
-    ) -> NDArray[np.bool_]:
-        """Return which rows are no consumption: totals, exported energy, blank ones."""
-        perfil = self.disposicion.perfil
-        fuera = np.ones(len(columnas), np.bool_)
-        for sitio in columnas.textos:
-            vacia = np.array([not t.strip() for t in columnas.textos[sitio]], np.bool_)
-            fuera &= vacia[columnas.codigos[sitio]]
-        if perfil.pie:
-            pie = [bool(re.match(perfil.pie, clean(t), re.IGNORECASE)) for t in columnas.textos[0]]
-            fuera |= np.array(pie, np.bool_)[columnas.codigos[0]]
-        for filas, sitio in zip(perfil.filas, self.disposicion.filas, strict=True):
-            clases = [_class_of(t, filas) for t in columnas.textos[sitio]]
-            if "vertida" in clases:
-                nombre = filas.columna[0]
-                informe.note(f"la energía vertida (según {nombre}) no es consumo y no se envía")
-            codigos = columnas.codigos[sitio]
-            otra = np.array([c in {"vertida", "otras"} for c in clases], np.bool_)[codigos]
-            rara = np.array([not c for c in clases], np.bool_)[codigos] & ~fuera
-            textos = columnas.textos[sitio]
-            errores.take(rara, _unknown_row(textos, codigos, str(filas.columna[0])))
-            fuera |= otra
-        return fuera
+        return self.codigos.clientes.code(nombre)
 
     def _read_marks(self, columnas: Columnas, filas: Filas) -> None:
         """Write provenance, channel, revision and labels."""
@@ -249,10 +259,10 @@ class TableSource:
         perfil = self.disposicion.perfil
         lectores: dict[str, Callable[[str], Any]] = {
             "metodo": self._method,
-            "canal": lambda t: self.canales.code(clean(t)),
+            "canal": lambda t: self.codigos.canales.code(clean(t)),
             "revision": lambda t: _revision(t, perfil.tiempo.orden),
-            "etiqueta": lambda t: self.etiquetas.code(t.strip()) if t.strip() else -1,
-            "tipo": lambda t: self.tipos.code(t.strip()) if t.strip() else -1,
+            "etiqueta": lambda t: self.codigos.etiquetas.code(t.strip()) if t.strip() else -1,
+            "tipo": lambda t: self.codigos.tipos.code(t.strip()) if t.strip() else -1,
         }
         for nombre, leer in lectores.items():
             if nombre in sitios:
@@ -261,21 +271,13 @@ class TableSource:
 
     def _method(self, celda: str) -> int:
         suya, metodo = normalize_cell(celda), self.disposicion.perfil.metodo
-        if _is_one_of(suya, metodo.real):
+        if is_one_of(suya, metodo.real):
             return METODOS.index(REAL)
-        return METODOS.index(ESTIMADA) if _is_one_of(suya, metodo.estimada) else 0
-
-    def _tell_exported(self, columnas: Columnas, informe: Informe) -> None:
-        for sitio in self.disposicion.vertidas:
-            if any(t.strip("0,. ") for t in columnas.textos[sitio]):
-                nombre = self._name_of(sitio)
-                informe.note(f"la energía vertida ({nombre}) no es consumo y no se envía")
-
-    def _name_of(self, sitio: int) -> str:
-        valor = self.disposicion.valor
-        k = self.disposicion.vertidas.index(sitio)
-        nombre = valor.vertida[min(k, len(valor.vertida) - 1)][0]
-        return f"columna {nombre}" if isinstance(nombre, int) else nombre
+        if is_one_of(suya, metodo.estimada):
+            return METODOS.index(ESTIMADA)
+        if suya:
+            self._metodos_raros.append(celda)
+        return 0
 
     # ---- the values
 
@@ -317,14 +319,16 @@ class TableSource:
             clase = self.unidad.lower()
             return FACTORES[clase], clase in POTENCIAS
         sitio = self.disposicion.sitios["unidad"]
-        textos = [_unit_of(t) for t in columnas.textos[sitio]]
+        textos = [unit_of(t) for t in columnas.textos[sitio]]
         codigos = columnas.codigos[sitio]
-        malos = np.array([t not in FACTORES for t in textos], np.bool_)
+        dichas = self.disposicion.valor.unidades
+        admitidas = {unidad.lower() for unidad in dichas}
+        malos = np.array([t not in admitidas for t in textos], np.bool_)
         errores.take(
             malos[codigos],
             lambda i: reject(
                 MotivoArchivo.REGISTRO_NO_VALIDO,
-                f"la unidad «{brief(textos[codigos[i]])}» no es de energía",
+                f"la unidad «{brief(textos[codigos[i]])}» no es {' ni '.join(dichas)}",
             ),
         )
         factores = np.array([FACTORES.get(t, np.nan) for t in textos], np.float64)
@@ -367,34 +371,6 @@ class TableSource:
             partes.append(suyas[queda])
         todas = np.concatenate(partes)
         return todas, np.ones(todas.size, np.bool_)
-
-
-def _unit_of(celda: str) -> str:
-    """Return the unit that a cell is, or with which it ends, in parentheses."""
-    texto = clean(celda).lower()
-    dentro = _EN_PARENTESIS.search(texto)
-    return dentro.group(1).strip() if dentro else texto
-
-
-def _is_one_of(celda: str, textos: Sequence[str]) -> bool:
-    return any(celda == t or ("*" in t and fnmatchcase(celda, t)) for t in textos)
-
-
-def _class_of(celda: str, filas: Any) -> str:
-    suya = normalize_cell(clean(celda))
-    for clase in ("consumo", "vertida", "otras"):
-        if _is_one_of(suya, getattr(filas, clase)):
-            return clase
-    return ""
-
-
-def _unknown_row(
-    textos: list[str], codigos: NDArray[np.int32], columna: str
-) -> Callable[[int], LecturaInvalidaError]:
-    return lambda i: reject(
-        MotivoArchivo.FILA_DESCONOCIDA,
-        f"{columna} es «{brief(clean(textos[codigos[i]]))}», y no se sabe si es consumo",
-    )
 
 
 def _revision(celda: str, orden: str) -> int:

@@ -27,6 +27,7 @@ from pipeline.ingest.files.sheets import (
     parquet_names,
     read_workbook,
 )
+from pipeline.ingest.files.stated import check_stated
 from pipeline.ingest.files.text_cells import FormatoError, brief
 
 
@@ -41,11 +42,14 @@ class Tabla:
         Gives columns of it from its beginning, as often as it is asked.
     aviso : str
         What the user should know.
+    hoja : str
+        Of a workbook with more than one.
     """
 
     disposicion: Disposicion
     trozos: Callable[[Sequence[int]], Iterator[Columnas]]
     aviso: str = ""
+    hoja: str = ""
 
 
 def open_tables(entrada: Entrada, perfil: PerfilCurva | None) -> list[Tabla]:
@@ -90,6 +94,7 @@ def _open_parquet(entrada: Entrada, perfil: PerfilCurva | None) -> Tabla:
     if disposicion is None:
         faltan = missing(suyo, cabecera)
         raise FormatoError(f"falta{'n' * (len(faltan) > 1)} {', '.join(faltan)}")
+    check_stated(disposicion)
     sitio_id = disposicion.sitios.get("id", -1) if suyo.identidad.clase == "exacto" else -1
     return Tabla(disposicion, partial(parquet_columns, entrada, sitio_id))
 
@@ -103,7 +108,8 @@ def _open_sheets(entrada: Entrada, perfil: PerfilCurva | None) -> list[Tabla]:
     ajenas: dict[str, FormatoError] = {}
     for nombre, hoja in hojas.items():
         try:
-            tablas.append(_open_rows(hoja, perfil))
+            tabla = _open_rows(hoja, perfil)
+            tablas.append(replace(tabla, hoja=nombre) if len(hojas) > 1 else tabla)
         except FormatoError as error:
             ajenas[nombre] = error
     if not tablas:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 LARGO_ID = 20
@@ -53,6 +54,11 @@ def clean(celda: str) -> str:
     return formula.group(1).strip() if formula else limpia
 
 
+def is_one_of(celda: str, textos: Sequence[str]) -> bool:
+    """Return whether a normalized cell is one of some contents, ``*`` for any characters."""
+    return any(celda == t or ("*" in t and fnmatchcase(celda, t)) for t in textos)
+
+
 def id_from_cups(texto: str) -> str:
     """Return the ``propietario_id`` of a CUPS: its first 20 characters.
 
@@ -71,8 +77,20 @@ def id_from_cups(texto: str) -> str:
 
 def brief(texto: str, largo: int = LARGO_DICHO) -> str:
     """Return a text as it may stand in a line for the user: cut, and without control codes."""
-    corto = texto if len(texto) <= largo else f"{texto[:largo]}…"
-    return corto if corto.isprintable() else ascii(corto)
+    return printable(texto if len(texto) <= largo else f"{texto[:largo]}…")
+
+
+def printable(texto: str) -> str:
+    r"""Return a text whose control codes, and marks that turn its direction, are written out.
+
+    Examples
+    --------
+    >>> printable("casa \x1b[31m")
+    'casa \\x1b[31m'
+    """
+    if texto.isprintable():
+        return texto
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in texto)
 
 
 def short_id(texto: str) -> str:

@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ingest.files.text_cells import FormatoError
+from pipeline.ingest.files.text_cells import FormatoError, clean
 
 DECIMALES_KWH = 9
 """Of what is computed, microwatt-hours: what is behind them is dust of binary fractions."""
 FACTORES = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "w": 1e-3, "kw": 1.0}
+_REACTIVA = re.compile(r"[km]?varh?|[km]?var-?h")
+_EN_PARENTESIS = re.compile(r"\(([^()]*)\)$")
+UNIDADES_DUDOSAS = frozenset({"Wh", "kWh"})
+"""Units that values may prove to be wrong."""
 POTENCIAS = frozenset({"w", "kw"})
 MEDIANA_MAXIMA_KWH = 20.0
 """Above this median of an hour is no home, whose tariffs end at 15 kW."""
 MEDIANA_MINIMA_KWH = 0.002
 """Below, not even a router uses less."""
+
+
+ENTEROS_DE_PRUEBA = 12
+"""So many whole values are no accident of kWh, which have decimals."""
+
+
+def unit_of(celda: str) -> str:
+    """Return the unit that a cell is, or with which it ends, in parentheses; in small letters.
+
+    Examples
+    --------
+    >>> unit_of("Active Import Interval (kW)"), unit_of("kWh")
+    ('kw', 'kwh')
+    """
+    texto = clean(celda).lower()
+    dentro = _EN_PARENTESIS.search(texto)
+    return dentro.group(1).strip() if dentro else texto
+
+
+def is_reactive(unidad: str) -> bool:
+    """Return whether a unit, in small letters, is one of reactive energy or power.
+
+    Examples
+    --------
+    >>> is_reactive("kvarh"), is_reactive("kwh")
+    (True, False)
+    """
+    return _REACTIVA.fullmatch(unidad) is not None
 
 
 def plausible_unit(mediana: float) -> str:
@@ -41,13 +74,18 @@ def decide_unit(declarada: str, pedida: str, valores: list[float], pesos: list[i
     Raises
     ------
     FormatoError
-        Nobody says it, and taken for kWh the values are no home's.
+        Nobody says it, and taken for kWh the values are no home's, or all are whole numbers.
     """
     if pedida:
         return pedida
     if declarada != "desconocida":
         return declarada
     mediana = median(valores, pesos)
+    if _all_whole(valores, pesos):
+        raise FormatoError(
+            "la columna de consumo no dice su unidad, y todos sus valores son enteros (su mediana "
+            f"es {mediana:g}): dígalo con --unidad Wh (o kWh, si lo son)"
+        )
     parece = plausible_unit(mediana)
     if parece != "kWh":
         raise FormatoError(
@@ -55,6 +93,12 @@ def decide_unit(declarada: str, pedida: str, valores: list[float], pesos: list[i
             f"{parece}, no kWh: dígalo con --unidad {parece} (o kWh, si lo son)"
         )
     return "kWh"
+
+
+def _all_whole(valores: list[float], pesos: list[int]) -> bool:
+    """Return whether enough values that are not zero are whole numbers, as Wh are."""
+    hay = [(v, p) for v, p in zip(valores, pesos, strict=True) if v > 0]
+    return sum(p for _, p in hay) >= ENTEROS_DE_PRUEBA and all(v == int(v) for v, _ in hay)
 
 
 def doubt_unit(mediana_kwh: float) -> str:

@@ -49,6 +49,10 @@ _HACIA_EL_CLIENTE = {"", "0", "1"}
 _NETO, _VERTIDA = "4", "19"
 _INCREMENTOS = {"", "0", "4"}
 """``accumulationBehaviour``: 4 = deltaData; the others are registers or instants."""
+_ENERGIA = {"", "0", "12"}
+"""``kind``: 12 = energy; others are demand, currency and the like."""
+_EXTREMOS = {"8", "9"}
+"""``dataQualifier``: the highest and the lowest value, which are no sum."""
 # ESPI's QualityOfReading: 0 valid, 14 raw, 17 validated, 18 verified, 19 revenue quality;
 # 7 edited by hand, 8 and 9 estimated, 11 derived, 12 projected, 15 weather-normalized.
 _METODOS = dict.fromkeys(("0", "14", "17", "18", "19"), 1) | dict.fromkeys(
@@ -157,7 +161,7 @@ def read_green_button(entrada: Entrada, informe: Informe) -> Iterator[Intervalos
                 if len(recogida) >= FILAS_POR_TROZO:
                     yield recogida.take(entrada.avance)
         elif tipo.get("flowDirection") == _VERTIDA:
-            informe.note("la energía vertida (flowDirection 19) no es consumo y no se envía")
+            informe.note_exported("flowDirection 19")
     if len(recogida):
         yield recogida.take(1.0)
     elif not usados:
@@ -238,6 +242,8 @@ def _read_map(entrada: Entrada) -> _Mapa:
         if tipo.get("uom") == _WH
         and tipo.get("commodity", "") in _ELECTRICIDAD
         and tipo.get("accumulationBehaviour", "") in _INCREMENTOS
+        and tipo.get("kind", "") in _ENERGIA
+        and tipo.get("dataQualifier", "") not in _EXTREMOS
     ]
     mapa.validos = [t for t in electricos if t.get("flowDirection", "") in _HACIA_EL_CLIENTE]
     if not mapa.validos:

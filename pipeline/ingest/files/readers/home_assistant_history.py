@@ -5,7 +5,9 @@ until the next one. What is older than ten days comes from the long-term statist
 columns: a row an hour, stamped with the hour's BEGINNING to the millisecond, with the counter at
 its END. Such a row is told by its stamp, and is read as the state of an hour later.
 
-The file does not say the counter's unit: kWh, unless it moves as no home's does.
+The file does not say the counter's unit: kWh, unless it moves as no home's does. Nor does it say
+what an entity is: one that goes down again and again (power, temperature) is no counter, and one
+whose name says that it is exported energy, a power or a temperature is believed.
 
 No reading comes out of an hour at one of whose ends the counter was unknown (``unavailable``), of
 a silence of more than an hour in which it moved by more than its smallest step, of one of more than
@@ -20,6 +22,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from detection.domain import SEGUNDOS_POR_HORA
 from detection.errors import LecturaInvalidaError
@@ -35,6 +38,8 @@ from pipeline.ingest.files.blocks import (
 from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.layout import split_header
 from pipeline.ingest.files.moments import read_moment, to_text
+from pipeline.ingest.files.profile_schema import FiltroFilas, known_profiles, normalize
+from pipeline.ingest.files.row_filter import class_of
 from pipeline.ingest.files.text_cells import FormatoError, brief, read_rows, short_id
 from pipeline.ingest.files.units import DECIMALES_KWH, FACTORES, decide_unit
 from pipeline.ingest.validation import Motivo, invalida
@@ -44,7 +49,18 @@ HORAS_DE_SILENCIO = 1
 """In a longer one nobody knows in which hour the counter moved, unless it moved by one step."""
 HORAS_PARADO = 31 * 24
 """So long may a counter stand still, as in an empty house; after that it is not believed."""
+_RESTO_DE_REINICIO = 0.1
+_BAJADAS_DE_CONTADOR = 2
+_PARTE_QUE_BAJA = 0.02
+"""Counters go back by a rounding, or once by an exchange; what goes down more often is none."""
+_POTENCIA = re.compile(
+    r"(?:^|[._])(?:power|potencia|puissance|leistung|w|kw|watts?|temp|current|corriente|intensidad)"
+    r"(?:$|[._])",
+    re.IGNORECASE,
+)
+_ENERGIA = re.compile(r"energ|consum|kwh|import|meter|contador", re.IGNORECASE)
 _COLUMNAS = ("entity_id", "state", "last_changed")
+PERFIL_ESTADISTICAS = "Home Assistant (estadísticas)"
 _EN_PUNTO = re.compile(r".*[T ]\d\d:(\d\d):(\d\d)\.000\d*(?:Z|\+00:00)", re.ASCII)
 _PRIMERO = (PRIMER_ANIO - 1970) * 31_536_000
 _ULTIMO = (ULTIMO_ANIO + 1 - 1970) * 31_622_400
@@ -59,8 +75,11 @@ def is_history(entrada: Entrada) -> bool:
 def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
     """Yield the hours of a history."""
     con_estadisticas, vistos = _look_ahead(entrada)
+    ajenas = _foreign(vistos, informe)
     unidad = informe.unidad_pedida or "kWh"
-    for visto in vistos.values():
+    for nombre, visto in vistos.items():
+        if nombre in ajenas:
+            continue
         unidad = decide_unit("desconocida", informe.unidad_pedida, [visto.mean()], [1])
     factor = FACTORES[unidad.lower()]
     informe.unidad, informe.zona = f"{unidad} (contador)", "UTC"
@@ -71,6 +90,13 @@ def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
     contadores: dict[str, _Contador] = {}
     recogida = Recogida()
     for linea, (nombre, estado, cuando) in _rows(entrada):
+        if nombre in ajenas:
+            error = ajenas[nombre]
+            if error is not None:
+                # Told once, with the first of its lines.
+                recogida.reject(linea, error)
+                ajenas[nombre] = None
+            continue
         try:
             momento = read_moment(cuando)
             if not _PRIMERO <= momento <= _ULTIMO:
@@ -95,6 +121,35 @@ def read_history(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
         yield recogida.take(1.0)
 
 
+def _foreign(vistos: dict[str, _Visto], informe: Informe) -> dict[str, LecturaInvalidaError | None]:
+    """Return the entities that are no counter of consumption, and why; None = it has been told.
+
+    Raises
+    ------
+    FormatoError
+        There is nothing else in the file.
+    """
+    ajenas: dict[str, LecturaInvalidaError | None] = {}
+    for nombre, visto in vistos.items():
+        clase = class_of(nombre, _statistics_names())
+        if clase == "vertida":
+            informe.note_exported(brief(nombre))
+            ajenas[nombre] = None
+        elif motivo := visto.why_no_counter(nombre, clase):
+            ajenas[nombre] = reject(MotivoArchivo.NO_ES_CONTADOR, f"{brief(nombre)}: {motivo}")
+    if vistos and len(ajenas) == len(vistos) and not informe.vertida:
+        primera = next(error for error in ajenas.values() if error is not None)
+        raise FormatoError(f"no tiene ningún contador de energía; {primera.detalle}")
+    return ajenas
+
+
+@lru_cache(maxsize=1)
+def _statistics_names() -> FiltroFilas:
+    """Return what the names of statistics mean, which are those of the same entities."""
+    perfil = next(p for p in known_profiles() if p.nombre == PERFIL_ESTADISTICAS)
+    return perfil.filas[0]
+
+
 def _rows(entrada: Entrada) -> Iterator[tuple[int, tuple[str, str, str]]]:
     with entrada.text() as lineas:
         saltadas, cabecera = 0, ""
@@ -103,6 +158,10 @@ def _rows(entrada: Entrada) -> Iterator[tuple[int, tuple[str, str, str]]]:
         nombres = split_header(cabecera)
         sitios = [nombres.nombres.index(columna) for columna in _COLUMNAS]
         for linea, celdas in read_rows(lineas, nombres.separador, saltadas):
+            if set(_COLUMNAS) <= set(map(normalize, celdas)):
+                if tuple(map(normalize, celdas)) != nombres.nombres:
+                    raise FormatoError(f"la línea {linea} es otra cabecera, con otras columnas")
+                continue
             llena = celdas + [""] * (len(nombres.nombres) - len(celdas))
             nombre, estado, cuando = (llena[sitio] for sitio in sitios)
             yield linea, (nombre, estado, cuando)
@@ -114,6 +173,8 @@ class _Visto:
 
     paso_kwh: float = 0.0
     avanzado: float = 0.0
+    suben: int = 0
+    bajan: int = 0
     ultimo: float | None = None
     desde: int = 0
     hasta: int = 0
@@ -123,8 +184,23 @@ class _Visto:
         if paso > 0:
             self.paso_kwh = min(paso, self.paso_kwh or paso)
             self.avanzado += paso
+            self.suben += 1
+        elif paso < 0 and self.ultimo is not None and cuenta > _RESTO_DE_REINICIO * self.ultimo:
+            # What goes back to nothing has been set to zero or exchanged.
+            self.bajan += 1
         self.desde = self.desde or momento
         self.ultimo, self.hasta = cuenta, momento
+
+    def why_no_counter(self, nombre: str, clase: str) -> str:
+        """Return why an entity is no counter of energy; "" = it may be one."""
+        if clase == "otras" or (_POTENCIA.search(nombre) and not _ENERGIA.search(nombre)):
+            return "por su nombre no es un contador de energía"
+        if self.bajan > max(_BAJADAS_DE_CONTADOR, _PARTE_QUE_BAJA * self.suben):
+            return (
+                f"sube {self.suben} veces y baja {self.bajan}: no es un contador de energía, sino "
+                "una potencia, una temperatura o algo así"
+            )
+        return ""
 
     def mean(self) -> float:
         """Return what it moves in an hour."""

@@ -132,7 +132,8 @@ class _Registros:
         self._de_cambio: dict[tuple[str, str, str], dict[str, _Dia]] = {}
         self.hay_consumo = False
         self._informe = informe
-        self._numeros: dict[str, int] = {}
+        # A file in a zip goes on with the numbers of the one before.
+        self._numeros = {nombre: n for n, nombre in informe.nombres_de_canal.items()}
         self._zona = ZoneInfo(ZONA)
         self._empezado = False
         self._canal: _Canal | None = None
@@ -182,9 +183,7 @@ class _Registros:
             raise _wrong(f"un registro 200 tiene 9 campos o más, y hay {len(campos)}")
         nmi, configuracion, canal = short_id(campos[1]), campos[2].upper(), campos[4].upper()
         if canal.startswith("B"):
-            self._informe.note(
-                f"la energía vertida (canal {brief(canal)}) no es consumo y no se envía"
-            )
+            self._informe.note_exported(f"canal {brief(canal)}")
         if not canal.startswith("E"):
             return None
         self.hay_consumo = True
@@ -194,7 +193,15 @@ class _Registros:
         if not campos[8].isascii() or campos[8] not in {str(m) for m in _INTERVALOS}:
             raise _wrong(f"no hay intervalos de «{brief(campos[8])}» minutos")
         self._informe.unidad = campos[7]
-        canales = {c for c in _CANAL.findall(configuracion) if c.startswith("E")} | {canal}
+        nombrados = _CANAL.findall(configuracion)
+        registro = campos[3].upper()
+        otro = _CANAL.fullmatch(registro) is not None and registro[0] != canal[0]
+        if otro or (nombrados and canal not in nombrados):
+            raise _wrong(
+                f"dice que su canal es {brief(canal)}, y también {brief(registro)} de "
+                f"{brief(configuracion)}"
+            )
+        canales = {c for c in nombrados if c.startswith("E")} | {canal}
         # A number for each name; how many names there may be is the pattern's limit.
         numeros = {self._numeros.setdefault(c, len(self._numeros)) for c in sorted(canales)}
         self._informe.nombres_de_canal.update({n: c for c, n in self._numeros.items()})

@@ -30,6 +30,7 @@ from pipeline.ingest.files.text_cells import FormatoError, brief, short_id
 
 _ESPACIO = "http://www.strom.ch"
 _FACTORES = {"WH": 1e-3, "KWH": 1.0, "MWH": 1e3}
+_PRODUCTOS_DE_EBIX, _ENERGIA_ACTIVA = "8716867", "8716867000030"
 _MINUTOS = {"1": "MIN", "5": "MIN", "10": "MIN", "15": "MIN", "30": "MIN", "60": "MIN"}
 _NUMERO = re.compile(r"[1-9]\d{0,6}", re.ASCII)
 # ebIX's Condition of a value: 21 = temporary. Others are not said to be real or estimated.
@@ -95,7 +96,7 @@ _HONDO_MAXIMO = 40
 
 def _key(camino: list[str], nombre: str) -> str:
     """Return the name of a field, with its parent's where two have the same."""
-    if nombre in {"VSENationalID", "Resolution", "Unit"} and camino:
+    if nombre in {"VSENationalID", "Resolution", "Unit", "ID"} and camino:
         return f"{camino[-1]}/{nombre}"
     return nombre
 
@@ -105,13 +106,20 @@ def _begin(serie: _Serie, linea: int, informe: Informe) -> None:
     serie.lista = True
     campos = serie.campos
     cliente = campos.get("ConsumptionMeteringPoint/VSENationalID", "")
+    produce = campos.get("ProductionMeteringPoint/VSENationalID", "")
+    if cliente and produce:
+        raise FormatoError(f"la línea {linea} dice que es de consumo y de producción a la vez")
     if not cliente:
-        if campos.get("ProductionMeteringPoint/VSENationalID"):
-            informe.note("la energía vertida (ProductionMeteringPoint) no es consumo y no se envía")
+        if produce:
+            informe.note_exported("ProductionMeteringPoint")
             return
         raise FormatoError(f"la línea {linea} no dice de qué punto de medida es (VSENationalID)")
     unidad = campos.get("MeasureUnit", "")
+    producto = campos.get("Product/ID", "")
     factor = _FACTORES.get(unidad.upper())
+    if producto.startswith(_PRODUCTOS_DE_EBIX) and producto != _ENERGIA_ACTIVA:
+        informe.note(f"el producto {brief(producto)} no es energía activa y no se envía")
+        return
     if factor is None:
         informe.note(f"la unidad «{brief(unidad)}» no es de energía activa y no se envía")
         return

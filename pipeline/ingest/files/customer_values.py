@@ -1,0 +1,133 @@
+"""What the values of each customer look like: those of a home, Wh in a column of kWh, or a counter.
+
+One customer of many may be in another unit than the file's; it is looked at on all of its rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.errors import LecturaInvalidaError
+from pipeline.ingest.files.blocks import MotivoArchivo, reject
+from pipeline.ingest.files.units import MEDIANA_MAXIMA_KWH, MEDIANA_MINIMA_KWH
+
+VALORES_DE_PRUEBA = 12
+"""So many values, without zeros, show in which unit they are."""
+SUBIDAS_DE_CONTADOR = 47
+"""A home's consumption does not grow for two days, hour after hour."""
+
+
+@dataclass(slots=True)
+class CustomerValues:
+    """Counts of each customer's values, by its code; takes them in the order of the file.
+
+    Parameters
+    ----------
+    unidad : str
+        In which the layout has them; "" = it is not doubted.
+    """
+
+    unidad: str
+    _cuantos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _grandes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _chicos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _rotos: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    _suben: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _bajan: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _ultimo: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
+
+    def see(
+        self, cliente: NDArray[np.int32], valor: NDArray[np.float64], kwh_hora: NDArray[np.float64]
+    ) -> None:
+        """Take rows.
+
+        Parameters
+        ----------
+        cliente, valor : ndarray (n,)
+            Codes, and values as they are written; NaN = none.
+        kwh_hora : ndarray (n,)
+            The same in kWh of an hour.
+        """
+        if not cliente.size:
+            return
+        n = max(self._cuantos.size, int(cliente.max()) + 1)
+        self._grow(n)
+        self._follow(cliente, valor)
+        if not self.unidad:
+            return
+        hay, grande = kwh_hora > 0, kwh_hora > MEDIANA_MAXIMA_KWH
+        self._cuantos += np.bincount(cliente[hay], minlength=n)
+        self._grandes += np.bincount(cliente[grande], minlength=n)
+        chico = hay & (kwh_hora < MEDIANA_MINIMA_KWH)
+        self._chicos += np.bincount(cliente[chico], minlength=n)
+        self._rotos[cliente[np.isfinite(valor) & (valor != np.floor(valor))]] = True
+
+    def _grow(self, n: int) -> None:
+        faltan = n - self._cuantos.size
+        if not faltan:
+            return
+        for nombre in ("_cuantos", "_grandes", "_chicos", "_rotos", "_suben", "_bajan"):
+            antes = getattr(self, nombre)
+            setattr(self, nombre, np.append(antes, np.zeros(faltan, antes.dtype)))
+        self._ultimo = np.append(self._ultimo, np.full(faltan, np.nan))
+
+    def _follow(self, cliente: NDArray[np.int32], valor: NDArray[np.float64]) -> None:
+        """Count how often each customer's value goes up and down from one row to the next."""
+        if (self._suben[cliente] * self._bajan[cliente] > 0).all():
+            return
+        if (cliente[1:] < cliente[:-1]).any():
+            orden = np.argsort(cliente, kind="stable")
+            cliente, valor = cliente[orden], valor[orden]
+        nuevo = np.ones(cliente.size, np.bool_)
+        nuevo[1:] = cliente[1:] != cliente[:-1]
+        antes = np.append(np.nan, valor[:-1])
+        antes[nuevo] = self._ultimo[cliente[nuevo]]
+        n = self._cuantos.size
+        self._suben += np.bincount(cliente[valor > antes], minlength=n)
+        self._bajan += np.bincount(cliente[valor < antes], minlength=n)
+        ultimos = np.append(np.flatnonzero(nuevo)[1:] - 1, cliente.size - 1)
+        self._ultimo[cliente[ultimos]] = valor[ultimos]
+
+    def doubtful(self) -> dict[int, LecturaInvalidaError]:
+        """Return the customers whose values are not what they are said to be, and why."""
+        dudosos: dict[int, LecturaInvalidaError] = {}
+        crecen = np.maximum(self._suben, self._bajan) >= SUBIDAS_DE_CONTADOR
+        for codigo in np.flatnonzero(crecen & (self._suben * self._bajan == 0)).tolist():
+            dudosos[codigo] = reject(
+                MotivoArchivo.LECTURA_DE_CONTADOR,
+                "sus valores no dejan de crecer: parecen lecturas del contador, no consumos",
+            )
+        raros, parece = self._in_another_unit()
+        for codigo in raros:
+            dudosos.setdefault(
+                codigo,
+                reject(
+                    MotivoArchivo.UNIDAD_DUDOSA,
+                    f"el archivo dice {self.unidad} y sus valores parecen {parece}: dígalo con "
+                    f"--unidad {parece} (o {self.unidad}, si lo son)",
+                ),
+            )
+        return dudosos
+
+    def _in_another_unit(self) -> tuple[list[int], str]:
+        """Return the customers whose values look like another unit, and which.
+
+        Wh are whole numbers; kWh of a home are not.
+        """
+        if self.unidad == "kWh":
+            raros: Any = ~self._rotos & (2 * self._grandes > self._cuantos)
+            parece = "Wh"
+        elif self.unidad == "Wh":
+            raros = self._rotos & (2 * self._chicos > self._cuantos)
+            parece = "kWh"
+        else:
+            return [], ""
+        bastantes = self._cuantos >= VALORES_DE_PRUEBA
+        if raros[self._cuantos > 0].all() and self._cuantos.sum() >= VALORES_DE_PRUEBA:
+            # Many customers with few rows each prove it together.
+            bastantes = self._cuantos > 0
+        return np.flatnonzero(raros & bastantes).tolist(), parece

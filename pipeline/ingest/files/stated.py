@@ -1,0 +1,153 @@
+"""What a file states of itself, against what its layout takes for granted.
+
+A layout says unit, direction and order of its columns. Where the file says something else (above
+its header, in a column that the layout does not use, in the names of the columns), it is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pipeline.ingest.files.layout import Disposicion, find, find_all, numbers_of, split_header
+from pipeline.ingest.files.profile_schema import Columna, normalize_cell
+from pipeline.ingest.files.text_cells import FormatoError, brief, clean, is_one_of
+from pipeline.ingest.files.units import FACTORES, is_reactive
+
+_MINUTOS_POR_DIA = 1440
+_UNIDAD: Columna = (
+    "Unidad", "Unidades", "Unidad de medida", "Unit", "Units", "UOM", "Einheit", "Eenheid", "Unite",
+    "Unita di misura",
+)  # fmt: skip
+_SENTIDO: Columna = (
+    "Magnitud", "Sentido", "Dirección", "Direction", "Flow", "Flow direction", "Sens", "Richtung",
+    "Tipo de energía", "Energy type", "Grandeur metier", "Grandeur physique",
+)  # fmt: skip
+_NO_ES_CONSUMO = re.compile(
+    r"\b(?:vertid|export|excedent|salient|inyec|injec|injet|einspeis|produc|produk|generac|generat"
+    r"|generad|reactiv|reaktiv|reattiv|induct|induttiv|capacit)|^(?:as|r[1-4]|q[1-4])$"
+)
+_DE_OTRA_COSA = frozenset({"m3", "l", "ft3", "therm", "therms", "gj", "mj", "kvah", "vah", "kva"})
+
+
+def check_stated(disposicion: Disposicion) -> None:
+    """Refuse a layout that contradicts what stands in and above the header.
+
+    Raises
+    ------
+    FormatoError
+        Above the header it says that it is something else; two columns have one name; the
+        columns of a day do not follow one another.
+    """
+    _check_above(disposicion)
+    _check_double(disposicion)
+    if disposicion.perfil.tiempo.forma == "dia_por_fila":
+        _check_order(disposicion)
+
+
+def read_stated(encima: Sequence[str], campo: Columna) -> str:
+    """Return what lines above a header say of a field; "" = nothing.
+
+    Examples
+    --------
+    >>> read_stated(["PRM;Type;Unite", "1234;Courbe;W"], ("Unité",))
+    'W'
+    >>> read_stated(["Name,Ana", "UOM,kWh,"], ("UOM",))
+    'kWh'
+    """
+    filas = [split_header(texto) for texto in encima]
+    for i, fila in enumerate(filas):
+        sitio = find(campo, fila.nombres)
+        if sitio < 0:
+            continue
+        # A line of names has their values below it; else name and value stand side by side.
+        debajo = filas[i + 1].celdas if i + 1 < len(filas) else ()
+        con_nombre = sum(map(bool, fila.nombres))
+        if con_nombre > 2 and len(debajo) == len(fila.celdas):
+            return debajo[sitio]
+        return fila.celdas[sitio + 1] if sitio + 1 < len(fila.celdas) else ""
+    return ""
+
+
+def _check_above(disposicion: Disposicion) -> None:
+    perfil = disposicion.perfil
+    patron = perfil.reconoce.sin_encima
+    for linea in disposicion.encima if patron else ():
+        if re.search(patron, linea, re.IGNORECASE):
+            raise FormatoError(f"es de {perfil.nombre} y no es consumo: «{brief(linea.strip())}»")
+    for dicho in perfil.encima:
+        valor = read_stated(disposicion.encima, dicho.campo)
+        if valor and not is_one_of(normalize_cell(valor), dicho.admite):
+            raise FormatoError(
+                f"es de {perfil.nombre} y dice «{dicho.campo[0]}: {brief(valor)}», que en ese "
+                "formato no es consumo que se pueda leer"
+            )
+
+
+def _check_double(disposicion: Disposicion) -> None:
+    """Refuse two columns of one name, of which nobody knows which one is meant."""
+    perfil, nombres = disposicion.perfil, disposicion.nombres
+    usadas = [c for n, c in perfil.columnas if c is not None and n != "metodo"]
+    usadas += [filas.columna for filas in perfil.filas]
+    usadas += disposicion.valor.suma
+    if perfil.tiempo.forma in {"instante", "fecha_y_hora"}:
+        usadas.append(disposicion.valor.columna)
+    for columna in usadas:
+        sitios = find_all(columna, nombres)
+        if len(sitios) > 1 and not isinstance(columna[0], int):
+            raise FormatoError(
+                f"tiene {len(sitios)} columnas «{columna[0]}», la {sitios[0] + 1} y la "
+                f"{sitios[1] + 1}, y no se sabe cuál vale"
+            )
+
+
+def _check_order(disposicion: Disposicion) -> None:
+    """Refuse columns of a day's intervals that do not follow one another from its beginning."""
+    numeros = numbers_of(disposicion)
+    if not numeros or not numeros[0]:
+        return
+    con_reloj = len(numeros[0]) > 1
+    sitios = [n[0] * 60 + n[1] if con_reloj else n[0] for n in numeros]
+    if not con_reloj and max(sitios) > 100:
+        con_reloj, sitios = True, [n // 100 * 60 + n % 100 for n in sitios]
+    pasos = {(b - a) % _MINUTOS_POR_DIA if con_reloj else b - a for a, b in pairwise(sitios)}
+    paso = pasos.pop() if len(pasos) == 1 else 0
+    # The first one begins the day, or a lone time or number ends its first interval.
+    primeros = {0} if len(numeros[0]) > 2 else {0, paso}
+    if paso <= 0 or sitios[0] not in primeros or (not con_reloj and paso != 1):
+        raise FormatoError(
+            "las columnas de su día no van seguidas, en su orden y desde el principio"
+        )
+
+
+def stated_columns(disposicion: Disposicion) -> dict[str, int]:
+    """Return the columns that say unit or direction and that the layout does not use."""
+    usadas = {*disposicion.sitios.values(), *disposicion.filas, *disposicion.valores}
+    hallados = {
+        "unidad": find(_UNIDAD, disposicion.nombres),
+        "sentido": find(_SENTIDO, disposicion.nombres),
+    }
+    return {que: sitio for que, sitio in hallados.items() if sitio >= 0 and sitio not in usadas}
+
+
+def check_cell(que: str, celda: str, unidad: str) -> None:
+    """Refuse a cell that says another unit than the layout's, or that it is no consumption.
+
+    Parameters
+    ----------
+    que : str
+        ``unidad`` or ``sentido``.
+    unidad : str
+        In which the values are read.
+    """
+    texto = normalize_cell(clean(celda))
+    if que == "sentido":
+        if _NO_ES_CONSUMO.search(texto):
+            raise FormatoError(f"una columna dice «{brief(clean(celda))}», que no es consumo")
+        return
+    otra = texto in FACTORES and texto != unidad.lower()
+    if otra or is_reactive(texto) or texto in _DE_OTRA_COSA:
+        raise FormatoError(
+            f"una columna dice que la unidad es «{brief(clean(celda))}», y se leería en {unidad}"
+        )
