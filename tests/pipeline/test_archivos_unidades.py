@@ -183,6 +183,17 @@ def test_nem12_suffixes_that_contradict_one_another(antes: str, ahora: str, tmp_
     assert leido.motivos
 
 
+def test_green_button_of_gas_is_left_out(tmp_path: Path) -> None:
+    """The service says gas, though its readings say energy in Wh."""
+    texto = written("Green Button", 1)
+    punto = '<UsagePoint xmlns="http://naesb.org/espi"'
+    assert f"{punto}/>" in texto
+    for kind, hay in (("0", True), ("1", False)):
+        servicio = f"<ServiceCategory><kind>{kind}</kind></ServiceCategory></UsagePoint>"
+        leido = leer_texto(tmp_path, texto.replace(f"{punto}/>", f"{punto}>{servicio}"))
+        assert leido.rechazado != hay
+
+
 @pytest.mark.parametrize("campo", ["<kind>8</kind>", "<dataQualifier>8</dataQualifier>"])
 def test_green_button_of_demand_or_of_a_maximum(campo: str, tmp_path: Path) -> None:
     """A reading type in Wh that says demand, or the highest value, is no sum of energy."""
@@ -349,7 +360,8 @@ def test_readings_of_a_counter_are_no_energy(tmp_path: Path) -> None:
     leido = leer_texto(tmp_path, COLUMNAS + rows(CASA, cups=OTRO) + arriba)
     assert leido.clientes == {OTRO}
     assert {motivo for _, motivo in leido.rechazadas} == {"lectura_de_contador"}
-    assert leer_texto(tmp_path, COLUMNAS + rows([0.1 * h for h in range(24)])).horas
+    rampa = "".join(rows([0.1 * d + 0.004 * h for h in range(24)], d) for d in range(1, 15))
+    assert len(leer_texto(tmp_path, COLUMNAS + rampa).horas) == 24 * 14
 
 
 @pytest.mark.parametrize("marca", ["\u202f", "\u00a0", " "])

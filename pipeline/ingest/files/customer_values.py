@@ -17,8 +17,10 @@ from pipeline.ingest.files.units import MEDIANA_MAXIMA_KWH, MEDIANA_MINIMA_KWH
 
 VALORES_DE_PRUEBA = 12
 """So many values, without zeros, show in which unit they are."""
-SUBIDAS_DE_CONTADOR = 47
-"""A home's consumption does not grow for two days, hour after hour."""
+HORAS_CRECIENTES = 47
+"""A home's consumption does not grow for two days, hour after hour…"""
+CONTADOR_MINIMO_KWH = 15.0
+"""…nor to more than the highest tariff of a home lets through."""
 
 
 @dataclass(slots=True)
@@ -29,15 +31,19 @@ class CustomerValues:
     ----------
     unidad : str
         In which the layout has them; "" = it is not doubted.
+    paso : int
+        Minutes of the shortest interval.
     """
 
     unidad: str
+    paso: int = 60
     _cuantos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _grandes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _chicos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _rotos: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     _suben: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _bajan: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _primero: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
     _ultimo: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
 
     def see(
@@ -56,7 +62,7 @@ class CustomerValues:
             return
         n = max(self._cuantos.size, int(cliente.max()) + 1)
         self._grow(n)
-        self._follow(cliente, valor)
+        self._follow(cliente, kwh_hora)
         if not self.unidad:
             return
         hay, grande = kwh_hora > 0, kwh_hora > MEDIANA_MAXIMA_KWH
@@ -73,6 +79,7 @@ class CustomerValues:
         for nombre in ("_cuantos", "_grandes", "_chicos", "_rotos", "_suben", "_bajan"):
             antes = getattr(self, nombre)
             setattr(self, nombre, np.append(antes, np.zeros(faltan, antes.dtype)))
+        self._primero = np.append(self._primero, np.full(faltan, np.nan))
         self._ultimo = np.append(self._ultimo, np.full(faltan, np.nan))
 
     def _follow(self, cliente: NDArray[np.int32], valor: NDArray[np.float64]) -> None:
@@ -89,13 +96,16 @@ class CustomerValues:
         n = self._cuantos.size
         self._suben += np.bincount(cliente[valor > antes], minlength=n)
         self._bajan += np.bincount(cliente[valor < antes], minlength=n)
+        primeros = np.flatnonzero(nuevo & np.isnan(antes))
+        self._primero[cliente[primeros]] = valor[primeros]
         ultimos = np.append(np.flatnonzero(nuevo)[1:] - 1, cliente.size - 1)
         self._ultimo[cliente[ultimos]] = valor[ultimos]
 
     def doubtful(self) -> dict[int, LecturaInvalidaError]:
         """Return the customers whose values are not what they are said to be, and why."""
         dudosos: dict[int, LecturaInvalidaError] = {}
-        crecen = np.maximum(self._suben, self._bajan) >= SUBIDAS_DE_CONTADOR
+        crecen = np.maximum(self._suben, self._bajan) >= HORAS_CRECIENTES * 60 // self.paso
+        crecen &= np.fmax(self._primero, self._ultimo) > CONTADOR_MINIMO_KWH
         for codigo in np.flatnonzero(crecen & (self._suben * self._bajan == 0)).tolist():
             dudosos[codigo] = reject(
                 MotivoArchivo.LECTURA_DE_CONTADOR,

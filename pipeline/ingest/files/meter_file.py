@@ -59,21 +59,15 @@ def open_meter_file(
         partes = open_parts(ruta, ZoneInfo(opciones.zona))
         for k, entrada in enumerate(partes):
             nombre = brief(entrada.nombre) if len(partes) > 1 else ""
-            with _named(nombre):
-                try:
-                    suyas = _open_sources(entrada, opciones, perfil, codigos, formatos, informe)
-                except FormatoAjenoError as error:
-                    if len(partes) == 1:
-                        raise
-                    ajenas.append(f"{nombre}: {str(error).partition(';')[0]}")
-                    continue
+            with _named(nombre, ajenas):
+                suyas = _open_sources(entrada, opciones, perfil, codigos, formatos, informe)
                 for fuente in suyas:
                     if isinstance(fuente, TableSource):
                         hecho = _part_done(avanzar, k, entrada, len(partes))
                         fuente.survey(informe, hecho)
-            fuentes += suyas
-            entradas += [entrada] * len(suyas)
-            nombres += [_name_part(nombre, fuente) for fuente in suyas]
+                fuentes += suyas
+                entradas += [entrada] * len(suyas)
+                nombres += [_name_part(nombre, fuente) for fuente in suyas]
         if not fuentes:
             raise FormatoError(ajenas[0])
         for ajena in ajenas:
@@ -103,7 +97,7 @@ def _open_sources(
 ) -> list[TableSource | tuple[LectorEnCodigo, Entrada]]:
     """Return what reads a part of a file; the names of its layouts are added to ``formatos``."""
     if not entrada.muestra.strip():
-        raise FormatoError("está vacío")
+        raise FormatoAjenoError("está vacío")
     lector = find_reader(entrada) if perfil is None else None
     if lector is not None:
         if opciones.unidad and lector.dice_su_unidad:
@@ -137,9 +131,13 @@ def _part_done(avanzar: Avance, k: int, entrada: Entrada, partes: int) -> Callab
 
 
 @contextlib.contextmanager
-def _named(nombre: str) -> Iterator[None]:
-    """Say in which part of a file something is wrong."""
+def _named(nombre: str, ajenas: list[str]) -> Iterator[None]:
+    """Say in which part of a file something is wrong; parts that are no table go to ``ajenas``."""
     try:
         yield
     except FormatoError as error:
-        raise FormatoError(f"{nombre}: {error}" if nombre else str(error)) from error
+        if not nombre:
+            raise
+        if not isinstance(error, FormatoAjenoError):
+            raise FormatoError(f"{nombre}: {error}") from error
+        ajenas.append(f"{nombre}: {str(error).partition(';')[0]}")

@@ -414,6 +414,8 @@ def load_profile(ruta: Path) -> PerfilCurva:
     PermanentError
         It cannot be read or says what it may not; the Spanish text names key and mistake.
     """
+    if ruta.is_fifo():
+        raise PermanentError(f"el perfil «{ruta}» es una tubería, y no un archivo")
     try:
         with ruta.open("rb") as archivo:
             datos = archivo.read(_PERFIL_MAXIMO + 1)

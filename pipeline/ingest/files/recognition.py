@@ -39,6 +39,7 @@ _AJENOS = (
     (b"SQLite format 3", "es una base de datos"),
 )
 _PAGINA = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_JSON = re.compile(rb"[{\[]\s*(?:[{}\[\]\"\d-]|$)")
 _TABLA_AJENA = 3
 """Lines with as many separators each that make a text a table, though of no known layout."""
 _PARECIDO = 0.5
@@ -89,7 +90,7 @@ def refuse_foreign(entrada: Entrada) -> None:
     dicho = brief(comienzo[:_LARGO_DE_LINEA].decode("utf-8", "replace"), _LARGO_DE_LINEA)
     if _PAGINA.match(comienzo):
         raise FormatoAjenoError("es una página web (HTML), no una curva: ¿falló la descarga?")
-    if comienzo[:1] in {b"{", b"["} and find_converter(entrada) is None:
+    if _JSON.match(comienzo) and find_converter(entrada) is None:
         raise FormatoAjenoError(f"es un JSON sin lecturas que se conozcan: «{dicho}»")
     if comienzo[:5] == b"<?xml":
         raise FormatoAjenoError("es un XML, y no de los que se conocen (Green Button, SDAT)")

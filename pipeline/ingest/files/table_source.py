@@ -90,7 +90,7 @@ class TableSource:
     tiempos: TableTimes = field(init=False)
     valores: CustomerValues = field(init=False)
     _filtro: RowFilter = field(init=False)
-    _metodos_raros: list[str] = field(default_factory=list)
+    _metodos_raros: dict[str, bool] = field(default_factory=dict)
     _marcas: Marcas = field(default_factory=Marcas)
     _lectores: dict[str, CellReader] = field(default_factory=dict)
     _numeros: NumberReader = field(init=False)
@@ -142,7 +142,7 @@ class TableSource:
             )
         # What the user says, what each row says and what is power is not doubted.
         dudosa = not self.unidad and not disposicion.valor.enteros and unidad in UNIDADES_DUDOSAS
-        self.valores = CustomerValues(unidad if dudosa else "")
+        self.valores = CustomerValues(unidad if dudosa else "", self.tiempos.menor)
         self.unidad = unidad
         informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
         informe.decimal = self._marcas.describe() or f"«{decimal or '.'}» decimal"
@@ -188,6 +188,7 @@ class TableSource:
                 self.tiempos.read(columnas, filas, errores)
                 buena = ~errores.mala
                 self._read_values(columnas, filas, errores)
+            self._see_methods(columnas, errores)
             filas = filas[buena]
             self._see_values(filas)
             if columnas.sin_fin and self.disposicion.minimas - 1 in self.disposicion.valores:
@@ -196,10 +197,12 @@ class TableSource:
                     "le pueden faltar cifras"
                 )
             yield filas, errores.rechazadas
-        if self._metodos_raros:
-            textos = ", ".join(
-                f"«{brief(clean(t))}»" for t in self._metodos_raros[:_METODOS_DICHOS]
-            )
+        self._tell_methods(informe)
+
+    def _tell_methods(self, informe: Informe) -> None:
+        raros = [celda for celda, hay in self._metodos_raros.items() if hay]
+        if raros:
+            textos = ", ".join(f"«{brief(clean(t))}»" for t in raros[:_METODOS_DICHOS])
             informe.note(f"no se sabe si es real o estimado lo que dice {textos}")
 
     def _see_values(self, filas: Filas) -> None:
@@ -276,8 +279,18 @@ class TableSource:
         if is_one_of(suya, metodo.estimada):
             return METODOS.index(ESTIMADA)
         if suya:
-            self._metodos_raros.append(celda)
+            self._metodos_raros[celda] = False
         return 0
+
+    def _see_methods(self, columnas: Columnas, errores: Errores) -> None:
+        """Keep which of the methods that are not known stand in rows that are read."""
+        if not self._metodos_raros:
+            return
+        sitio = self.disposicion.sitios["metodo"]
+        for codigo in np.unique(columnas.codigos[sitio][~errores.mala]).tolist():
+            celda = columnas.textos[sitio][codigo]
+            if celda in self._metodos_raros:
+                self._metodos_raros[celda] = True
 
     # ---- the values
 

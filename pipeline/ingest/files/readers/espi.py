@@ -149,6 +149,9 @@ def read_green_button(entrada: Entrada, informe: Informe) -> Iterator[Intervalos
     for entry in parse_entries(entrada):
         if entry.clase != "IntervalBlock":
             continue
+        if mapa.is_foreign(entry):
+            informe.note("lo que no es electricidad (ServiceCategory) no se envía")
+            continue
         tipo = mapa.kind_of(entry)
         if tipo is None:
             error = reject(MotivoArchivo.REGISTRO_NO_VALIDO, "no se sabe qué ReadingType tiene")
@@ -165,7 +168,8 @@ def read_green_button(entrada: Entrada, informe: Informe) -> Iterator[Intervalos
     if len(recogida):
         yield recogida.take(1.0)
     elif not usados:
-        raise FormatoError("no tiene consumo eléctrico por intervalos (ESPI, uom 72)")
+        que = ": solo energía vertida" * informe.vertida
+        raise FormatoError(f"no tiene consumo eléctrico por intervalos (ESPI, uom 72){que}")
 
 
 @dataclass(slots=True)
@@ -175,6 +179,7 @@ class _Mapa:
     tipos: dict[str, dict[str, str]] = field(default_factory=dict)
     contadores: dict[str, list[str]] = field(default_factory=dict)
     puntos: list[str] = field(default_factory=list)
+    ajenos: list[str] = field(default_factory=list)
     validos: list[dict[str, str]] = field(default_factory=list)
     tramos: list[str] = field(default_factory=list)
     horas: dict[str, dict[int, set[str]]] = field(default_factory=lambda: defaultdict(dict))
@@ -191,6 +196,13 @@ class _Mapa:
                         return tipo
                 partes.pop()
         return next(iter(self.tipos.values())) if len(self.tipos) == 1 else None
+
+    def is_foreign(self, bloque: Entry) -> bool:
+        """Return whether a block is of a service that is no electricity, as gas or water."""
+        direcciones = (*bloque.hrefs("self"), *bloque.hrefs("up"))
+        if len(self.puntos) == 1:
+            return bool(self.ajenos)
+        return any(f"{d}/".startswith(f"{ajeno}/") for d in direcciones for ajeno in self.ajenos)
 
     def id_of(self, bloque: Entry) -> str:
         """Return the customer of a block."""
@@ -235,7 +247,10 @@ def _read_map(entrada: Entrada) -> _Mapa:
             for direccion in (*propias, *enlaces):
                 mapa.contadores.setdefault(direccion, []).extend(enlaces)
         elif entry.clase == "UsagePoint":
-            mapa.puntos.extend(d for d in propias or [entry.id] if d not in mapa.puntos)
+            nuevos = [d for d in propias or [entry.id] if d not in mapa.puntos]
+            mapa.puntos.extend(nuevos)
+            if entry.campos.get("kind", "0") != "0":
+                mapa.ajenos.extend(nuevos)
     electricos = [
         tipo
         for tipo in mapa.tipos.values()

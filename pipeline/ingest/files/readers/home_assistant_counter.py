@@ -17,7 +17,7 @@ from decimal import Decimal
 from pipeline.ingest.files.blocks import Convertidor
 from pipeline.ingest.files.container import Entrada
 from pipeline.ingest.files.moments import to_instants
-from pipeline.ingest.files.text_cells import read_rows
+from pipeline.ingest.files.text_cells import FormatoError, read_rows
 
 _NUMERO = re.compile(r"-?\d{1,15}([.,]\d{1,9})?", re.ASCII)
 _LOCAL = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d):(\d\d)", re.ASCII)
@@ -38,7 +38,11 @@ def is_counter(entrada: Entrada) -> bool:
 
 def _split(cabecera: str) -> tuple[str, list[str]]:
     separador = max(_SEPARADORES, key=cabecera.count)
-    return separador, [n.strip().strip('"').lower() for n in cabecera.split(separador)]
+    return separador, _names(cabecera.split(separador))
+
+
+def _names(celdas: list[str]) -> list[str]:
+    return [celda.strip('"\ufeff \r\n').lower() for celda in celdas]
 
 
 def rows_of_counter(entrada: Entrada) -> Iterator[tuple[int, list[str]]]:
@@ -87,6 +91,10 @@ def _rows(entrada: Entrada) -> Iterator[_Fila]:
         sitios = [nombres.index(n) if n in nombres else len(nombres)
                   for n in ("statistic_id", "start", "unit", contador)]  # fmt: skip
         for linea, celdas in read_rows(lineas, separador, 1):
+            if "statistic_id" in (suyas := _names(celdas)):
+                if suyas[: len(nombres)] != nombres:
+                    raise FormatoError(f"la línea {linea} es otra cabecera, con otras columnas")
+                continue
             llena = celdas + [""] * (len(nombres) + 1 - len(celdas))
             nombre, inicio, unidad, valor = (llena[sitio] for sitio in sitios)
             if _NUMERO.fullmatch(valor):

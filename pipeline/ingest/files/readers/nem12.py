@@ -66,7 +66,8 @@ def read_nem12(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
     if len(lector.recogida):
         yield lector.recogida.take(1.0)
     elif not lector.hay_consumo:
-        raise FormatoError("no tiene ningún canal de consumo (E)")
+        que = ": solo energía vertida" * informe.vertida
+        raise FormatoError(f"no tiene ningún canal de consumo (E){que}")
 
 
 @dataclass(slots=True)

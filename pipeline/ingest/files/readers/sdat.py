@@ -88,7 +88,8 @@ def read_sdat(entrada: Entrada, informe: Informe) -> Iterator[Intervalos]:
     if len(recogida):
         yield recogida.take(1.0)
     elif not usados:
-        raise FormatoError("no tiene consumo por intervalos (ConsumptionMeteringPoint)")
+        que = ": solo energía vertida" * informe.vertida
+        raise FormatoError(f"no tiene consumo por intervalos (ConsumptionMeteringPoint){que}")
 
 
 _HONDO_MAXIMO = 40
