@@ -241,18 +241,6 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     assert leer_texto(tmp_path, written("E-REDES de 10 columnas")).horas
 
 
-@pytest.mark.parametrize("cambio", ["dos al revés", "falta una", "falta la primera"])
-def test_columns_of_a_day_that_do_not_follow_one_another(cambio: str, tmp_path: Path) -> None:
-    """e-distribuzione with columns out of place: none of its quarters is where it seems."""
-    filas = [fila.split(";") for fila in written("e-distribuzione").splitlines()]
-    for fila in filas:
-        if cambio == "dos al revés":
-            fila[5], fila[9] = fila[9], fila[5]
-        else:
-            del fila[1 if cambio == "falta la primera" else 40]
-    refused(leer_texto(tmp_path, "\n".join(map(";".join, filas)) + "\n"), "no van seguidas")
-
-
 # ---- Home Assistant
 
 

@@ -17,6 +17,8 @@ from pipeline.ingest.files.units import MEDIANA_MAXIMA_KWH, MEDIANA_MINIMA_KWH
 
 VALORES_DE_PRUEBA = 12
 """So many values, without zeros, show in which unit they are."""
+_PARTE_ENTERA = 10
+"""Values of which not one in so many has decimals are whole numbers."""
 HORAS_CRECIENTES = 47
 """A home's consumption does not grow for two days, hour after hour…"""
 CONTADOR_MINIMO_KWH = 15.0
@@ -40,7 +42,7 @@ class CustomerValues:
     _cuantos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _grandes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _chicos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _rotos: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    _rotos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _suben: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _bajan: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _primero: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
@@ -70,7 +72,8 @@ class CustomerValues:
         self._grandes += np.bincount(cliente[grande], minlength=n)
         chico = hay & (kwh_hora < MEDIANA_MINIMA_KWH)
         self._chicos += np.bincount(cliente[chico], minlength=n)
-        self._rotos[cliente[np.isfinite(valor) & (valor != np.floor(valor))]] = True
+        roto = hay & (valor != np.floor(valor))
+        self._rotos += np.bincount(cliente[roto], minlength=n)
 
     def _grow(self, n: int) -> None:
         faltan = n - self._cuantos.size
@@ -128,11 +131,12 @@ class CustomerValues:
 
         Wh are whole numbers; kWh of a home are not.
         """
+        enteros = _PARTE_ENTERA * self._rotos <= self._cuantos
         if self.unidad == "kWh":
-            raros: Any = ~self._rotos & (2 * self._grandes > self._cuantos)
+            raros: Any = enteros & (2 * self._grandes > self._cuantos)
             parece = "Wh"
         elif self.unidad == "Wh":
-            raros = self._rotos & (2 * self._chicos > self._cuantos)
+            raros = ~enteros & (2 * self._chicos > self._cuantos)
             parece = "kWh"
         else:
             return [], ""

@@ -239,23 +239,8 @@ def _values(perfil: PerfilCurva, valor: Valor, cabecera: Cabecera) -> list[int]:
         sitio = find(valor.columna, cabecera.nombres)
         return [sitio] if sitio >= 0 else []
     for nombre in valor.columna:
-        patron = _pattern_of(str(nombre))
+        patron = re.escape(_spelling(str(nombre))).replace(r"\#", r"\d+").replace(r"\*", ".*")
         suyas = [i for i, n in enumerate(cabecera.nombres) if re.fullmatch(patron, n)]
         if suyas:
             return suyas
-    return []
-
-
-def _pattern_of(nombre: str) -> str:
-    """Return the pattern for the columns of a day's intervals; a group for each run of digits."""
-    return re.sub(r"(\\#)+", r"(\\d+)", re.escape(_spelling(nombre))).replace(r"\*", ".*")
-
-
-def numbers_of(disposicion: Disposicion) -> list[tuple[int, ...]]:
-    """Return the digits in the names of the columns of a day's intervals; none without header."""
-    nombres = [disposicion.nombres[i] for i in disposicion.valores] if disposicion.nombres else []
-    for nombre in disposicion.valor.columna:
-        hallados = [re.fullmatch(_pattern_of(str(nombre)), n) for n in nombres]
-        if hallados and all(hallados):
-            return [tuple(map(int, h.groups())) for h in hallados if h is not None]
     return []

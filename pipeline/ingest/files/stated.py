@@ -1,21 +1,19 @@
 """What a file states of itself, against what its layout takes for granted.
 
-A layout says unit, direction and order of its columns. Where the file says something else (above
-its header, in a column that the layout does not use, in the names of the columns), it is refused.
+A layout says unit and direction of its columns. Where the file says something else, above its
+header or in a column that the layout does not use, it is refused.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 
-from pipeline.ingest.files.layout import Disposicion, find, find_all, numbers_of, split_header
+from pipeline.ingest.files.layout import Disposicion, find, find_all, split_header
 from pipeline.ingest.files.profile_schema import Columna, normalize_cell
 from pipeline.ingest.files.text_cells import FormatoError, brief, clean, is_one_of
 from pipeline.ingest.files.units import FACTORES, is_reactive
 
-_MINUTOS_POR_DIA = 1440
 _UNIDAD: Columna = (
     "Unidad", "Unidades", "Unidad de medida", "Unit", "Units", "UOM", "Einheit", "Eenheid", "Unite",
     "Unita di misura",
@@ -37,13 +35,10 @@ def check_stated(disposicion: Disposicion) -> None:
     Raises
     ------
     FormatoError
-        Above the header it says that it is something else; two columns have one name; the
-        columns of a day do not follow one another.
+        Above the header it says that it is something else, or two columns have one name.
     """
     _check_above(disposicion)
     _check_double(disposicion)
-    if disposicion.perfil.tiempo.forma == "dia_por_fila":
-        _check_order(disposicion)
 
 
 def read_stated(encima: Sequence[str], campo: Columna) -> str:
@@ -100,25 +95,6 @@ def _check_double(disposicion: Disposicion) -> None:
                 f"tiene {len(sitios)} columnas «{columna[0]}», la {sitios[0] + 1} y la "
                 f"{sitios[1] + 1}, y no se sabe cuál vale"
             )
-
-
-def _check_order(disposicion: Disposicion) -> None:
-    """Refuse columns of a day's intervals that do not follow one another from its beginning."""
-    numeros = numbers_of(disposicion)
-    if not numeros or not numeros[0]:
-        return
-    con_reloj = len(numeros[0]) > 1
-    sitios = [n[0] * 60 + n[1] if con_reloj else n[0] for n in numeros]
-    if not con_reloj and max(sitios) > 100:
-        con_reloj, sitios = True, [n // 100 * 60 + n % 100 for n in sitios]
-    pasos = {(b - a) % _MINUTOS_POR_DIA if con_reloj else b - a for a, b in pairwise(sitios)}
-    paso = pasos.pop() if len(pasos) == 1 else 0
-    # The first one begins the day, or a lone time or number ends its first interval.
-    primeros = {0} if len(numeros[0]) > 2 else {0, paso}
-    if paso <= 0 or sitios[0] not in primeros or (not con_reloj and paso != 1):
-        raise FormatoError(
-            "las columnas de su día no van seguidas, en su orden y desde el principio"
-        )
 
 
 def stated_columns(disposicion: Disposicion) -> dict[str, int]:

@@ -134,7 +134,7 @@ class TableSource:
         if unidad.lower() in POTENCIAS:
             factor *= self.tiempos.menor / 60
         aviso = doubt_unit(median(por_hora, pesos) * factor)
-        if aviso:
+        if aviso and not disposicion.valor.enteros:
             informe.note(aviso)
         if self.unidad and disposicion.valor.unidad not in {"desconocida", self.unidad}:
             informe.note(
