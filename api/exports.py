@@ -224,7 +224,6 @@ class ListOutput:
         limite: int,
         por_tramo: int = LIMITE_PAGINA,
         responder: Callable[[BaseModel], Response] = responder,
-        **otros: Any,
     ) -> Response:
         """Return a page of a list as JSON, or all of the list as a file.
 
@@ -240,13 +239,11 @@ class ListOutput:
             The limit where the whole list is wanted.
         responder : callable
             What makes an answer of a page.
-        otros
-            The page's other fields.
         """
         if self.es_fichero:
             return self.whole(nombre, row_of(modelo), pagina, por_tramo)
         elementos, siguiente = pagina(cursor, limite)
-        return responder(modelo(elementos=elementos, siguiente=siguiente, **otros))
+        return responder(modelo(elementos=elementos, siguiente=siguiente))
 
     def answer(
         self,

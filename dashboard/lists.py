@@ -38,7 +38,6 @@ class ShownList:
     cursors: list[str] = field(default_factory=lambda: [_START])  # of the pages down to this one
     rows: list[Row] = field(default_factory=list)  # what is shown
     following: str | None = None  # cursor of the next page; None = this is the last one
-    truncated: bool = False  # there is more than the API could look at, and the oldest is missing
     # Another one for each page that this session has shown; 0 = nothing has been read yet.
     number: int = 0
 
@@ -56,7 +55,6 @@ class ShownList:
         """Read the page, or raise ``ApiError``; what was chosen in it before is chosen no more."""
         answer = self._ask()
         self.rows, self.following = answer["elementos"], answer["siguiente"]
-        self.truncated = bool(answer.get("truncado"))
         self.number = st.session_state[_LATEST] = st.session_state.get(_LATEST, 0) + 1
 
     def _ask(self) -> Any:
@@ -136,8 +134,6 @@ def shown_list(
         shown.params = params
     if not (fixed and shown.number and shown.table_key in st.session_state):
         shown.read()
-    if shown.truncated:
-        st.warning("Hay más de lo que se puede mirar y falta lo más antiguo: acote las fechas.")
     return shown
 
 

@@ -53,6 +53,4 @@ def incidencias(
             filtro, hueco_horas=HUECO_HORAS, limite=cuantas, cursor=donde
         )
 
-    return salida.page(
-        "incidencias", PaginaIncidentes, pagina, cursor, limite, INCIDENCIAS_MAXIMAS, truncado=False
-    )
+    return salida.page("incidencias", PaginaIncidentes, pagina, cursor, limite, INCIDENCIAS_MAXIMAS)

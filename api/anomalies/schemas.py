@@ -127,7 +127,3 @@ class PaginaIncidentes(Listado[Incidente]):
     """A page of incidents."""
 
     model_config = de("Una página de incidencias, la más reciente primero.")
-    truncado: bool = Field(
-        description="Había demasiadas anomalías para mirarlas todas: acorte el intervalo",
-        examples=[False],
-    )

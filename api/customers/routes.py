@@ -107,7 +107,7 @@ def rank(recursos: Recursos, ahora: datetime, orden: Orden, limite: int) -> Pagi
         ahora_si = sospechosos.get(nombre, fila.es_sospechoso)
         mas = {"es_sospechoso": ahora_si, "motivos": motivos.get(nombre, [])}
         elementos.append(fila.model_copy(update=mas))
-    return PaginaSospechosos(elementos=elementos, truncado=False)
+    return PaginaSospechosos(elementos=elementos)
 
 
 def _suspicious_now(recursos: Recursos, nombres: list[str]) -> dict[str, bool]:

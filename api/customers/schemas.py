@@ -24,10 +24,6 @@ class PaginaSospechosos(Listado[ClienteRanking]):
     """The ranking."""
 
     model_config = de("Los clientes, el más sospechoso primero.")
-    truncado: bool = Field(
-        description="Había demasiadas anomalías para mirarlas todas: faltan las más antiguas",
-        examples=[False],
-    )
 
 
 class Perfil(BaseModel):

@@ -44,8 +44,6 @@ def draw_principal() -> None:
         _live()
     st.subheader("Los diez clientes más sospechosos", anchor=False)
     with ui.section("top"):
-        if top.value()["truncado"]:
-            st.caption("Hay más anomalías de las que se pueden mirar: cuentan las últimas.")
         _suspects(top.rows())
     st.subheader("Salud del sistema", anchor=False)
     _health()

@@ -302,8 +302,8 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
         "/api/incidencias": Pregunta(
             "/api/incidencias?limite=200",
             lambda c: (sorted(i for e in c["elementos"] for i in e["anomalia_ids"]),
-                       c["siguiente"], c["truncado"]),
-            lambda m: (sorted(str(d["_id"]) for d in m.del_mes()), None, False),
+                       c["siguiente"]),
+            lambda m: (sorted(str(d["_id"]) for d in m.del_mes()), None),
         ),
         "/api/clientes": Pregunta(
             "/api/clientes?limite=100",
