@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import doctest
-import pkgutil
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dashboard
 from dashboard import texts
 from dashboard.command import main, streamlit_options
 from dashboard.variables import VariableError, load_variables
@@ -112,16 +108,3 @@ def test_streamlit_conoce_todas_las_opciones(carpeta: Path) -> None:
     conocidas = config.get_config_options()
     assert set(dadas) <= set(conocidas)
     assert dadas["browser.gatherUsageStats"] == "false"
-
-
-@pytest.mark.parametrize(
-    "modulo",
-    [
-        m.name
-        for m in pkgutil.walk_packages(dashboard.__path__, "dashboard.")
-        if m.name[10:] != "app"
-    ],
-)
-def test_los_ejemplos_son_verdad(modulo: str) -> None:
-    """What the examples of the documentation show is what comes out."""
-    assert doctest.testmod(import_module(modulo)).failed == 0
