@@ -172,6 +172,10 @@ def open_recursos(
     )
 
 
+_DOCUMENTOS: dict[bool, dict[str, Any]] = {}
+"""By whether reading asks for a key: a second to make, and the same for every app of a process."""
+
+
 def _make_indexes(anomalias: MongoQueries, modelos: MongoModelLog) -> None:
     anomalias.ensure_indexes()
     modelos.ensure_indexes()
@@ -234,7 +238,7 @@ def _nombre_de(ruta: APIRoute) -> str:
 
 
 def _add_routes(app: FastAPI, claves: KnownKeys) -> None:
-    """Add every router; reading asks for a key if the settings say so."""
+    """Add every router, and the document of them; reading asks for a key if the settings say so."""
     leer: dict[str, Any] = {}
     if claves.leer_pide_clave:
         leer = {"dependencies": [Depends(RoleRequired(ROLES[0]))], "responses": respuestas(401)}
@@ -242,6 +246,8 @@ def _add_routes(app: FastAPI, claves: KnownKeys) -> None:
         app.include_router(router, **leer)
     for router in (sistema_router, documentacion_router):
         app.include_router(router)
+    app.openapi_schema = _DOCUMENTOS.get(claves.leer_pide_clave)
+    _DOCUMENTOS[claves.leer_pide_clave] = app.openapi()
 
 
 def _add_middleware(app: FastAPI, recursos: Recursos) -> None:
