@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
+from typing import Any
 
 import psycopg2
+from pymongo import MongoClient
 
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.postgres.store import migrate
@@ -40,14 +42,47 @@ def nueva_base(
     With ``migrada`` the tables are there, copied from one database that was migrated; ``plantilla``
     is any other to copy, to which nobody is connected.
     """
-    unico = f"t_{uuid.uuid4().hex[:12]}"
-    if migrada:
-        plantilla = _migrada(servicios)
-    administrar(servicios, f"CREATE DATABASE {unico} TEMPLATE {plantilla} STRATEGY FILE_COPY")
+    settings = _copiada(servicios, _migrada(servicios) if migrada else plantilla)
     try:
-        yield settings_de(servicios, unico)
+        yield settings
     finally:
-        administrar(servicios, f"DROP DATABASE {unico} WITH (FORCE)")
+        administrar(servicios, f"DROP DATABASE {settings.postgres_db} WITH (FORCE)")
+
+
+@contextmanager
+def base_llena(
+    servicios: EmbeddedServices, llenar: Callable[..., Any], *argumentos: object
+) -> Iterator[tuple[Settings, Any]]:
+    """Give settings of a copy of a base that is filled once for all, and what that returned.
+
+    ``llenar`` is given settings of migrated tables and an empty Mongo base, and ``argumentos``; it
+    closes what it opens. Mongo's indexes are not copied.
+    """
+    plantilla, hecho, documentos = _llena(servicios, llenar, *argumentos)
+    with nueva_base(servicios, plantilla=plantilla) as settings:
+        with MongoClient(settings.mongo_host, settings.mongo_port) as cliente:
+            for nombre, suyos in documentos.items():
+                if suyos:
+                    cliente[settings.mongo_db][nombre].insert_many(suyos)
+        yield settings, hecho
+
+
+@cache
+def _llena(
+    servicios: EmbeddedServices, llenar: Callable[..., Any], *argumentos: object
+) -> tuple[str, Any, dict[str, list[dict[str, Any]]]]:
+    settings = _copiada(servicios, _migrada(servicios))
+    hecho = llenar(settings, *argumentos)
+    with MongoClient(settings.mongo_host, settings.mongo_port) as cliente:
+        base = cliente[settings.mongo_db]
+        documentos = {n: list(base[n].find()) for n in base.list_collection_names()}
+    return settings.postgres_db, hecho, documentos
+
+
+def _copiada(servicios: EmbeddedServices, plantilla: str) -> Settings:
+    unico = f"t_{uuid.uuid4().hex[:12]}"
+    administrar(servicios, f"CREATE DATABASE {unico} TEMPLATE {plantilla} STRATEGY FILE_COPY")
+    return settings_de(servicios, unico)
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import tempfile
 import urllib.request
 import uuid
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bases import administrar, nueva_base
+from bases import administrar, nueva_base, settings_de
 
 from pipeline.embedded.probes import ANFITRION
 from pipeline.embedded.servers import mlflow_server
@@ -28,23 +29,57 @@ RAIZ = Path(__file__).resolve().parent.parent
 
 LENTAS = tuple(RAIZ / "tests" / d for d in ("faults", "kafka_real", "seguridad/test_kafka_sasl.py"))
 """Run by ``make test-fallos`` alone."""
-PRIMERO = tuple(
-    RAIZ / "tests" / f"{f}.py"
-    for f in (
-        # One process compiles all loops meanwhile; what the others begin with needs none of them.
-        "detection/test_reglas_llanas", "pipeline/test_local", "serving/test_registry",
-        "serving/test_registry_senales", "training/test_fit", "training/test_retrain",
-        "training/test_drift", "training/test_promotion", "e2e/test_tablero",
-        "integration/test_camino", "integration/test_vida_modelos",
-        "integration/test_modelos_reproducibles", "despliegue/test_contenedores",
-        "api/test_modelos_http", "api/test_consumidor_muerto", "notebooks/test_cuadernos",
-        "dashboard/test_paginas", "dashboard/test_seleccion", "seguridad/test_secretos",
-        "pipeline/test_kafka_io", "pipeline/test_producer", "pipeline/test_producer_repetido",
+MEMORIA = Path("/dev/shm")
+SITIO_BYTES = 4 << 30
+"""Each process of tests takes half a gigabyte of it."""
+UNIDADES = tuple(
+    tuple(f"tests/{f}.py" for f in unidad.split())
+    for unidad in (
+        # One process compiles all loops meanwhile; what the next two begin with needs none of them.
+        "detection/test_reglas_llanas detection/test_half_space_trees",
+        "pipeline/test_local pipeline/test_kafka_io pipeline/test_producer "
+        "pipeline/test_producer_repetido",
+        # MLflow, and children that import it: two servers of either, and not one a process.
+        "serving/test_registry serving/test_registry_senales seguridad/test_nada_se_ejecuta "
+        "api/test_modelos_http api/test_openapi notebooks/test_cuadernos e2e/test_tablero",
+        "training/test_fit training/test_retrain training/test_drift training/test_promotion "
+        "pipeline/test_servidor_mlflow pipeline/test_salud integration/test_vida_modelos",
+        # Bases that are dear to fill.
+        "api/test_al_dia api/test_anomalias api/test_clientes api/test_consumos api/test_curl "
+        "api/test_errores api/test_estadisticas api/test_exportar api/test_metrics "
+        "api/test_puerta_http api/test_seguridad api/test_tablero_http api/test_veredictos",
+        "dashboard/test_paginas dashboard/test_seleccion dashboard/test_cambiar_campeon",
+        "pipeline/test_postgres_consultas pipeline/test_postgres_consultas_clientes "
+        "pipeline/test_postgres_consultas_conexiones pipeline/test_postgres_consultas_global "
+        "pipeline/test_consultas_limites pipeline/test_consultas_recuerdo "
+        "pipeline/test_mongo_consultas pipeline/test_mongo_consultas_planes "
+        "pipeline/test_mongo_consultas_resumenes",
+        "seguridad/test_secretos seguridad/test_tls",
+        # Nothing is shared; they take long.
+        "pipeline/test_ida_y_vuelta_disposiciones", "integration/test_camino",
+        "integration/test_muerte", "despliegue/test_contenedores", "api/test_consumidor_muerto",
+        "pipeline/test_mongo_archivo_a_la_vez", "pipeline/test_mongo_consultas_embebido",
         "pipeline/test_restaurador", "pipeline/test_archivador", "pipeline/test_aggregator",
-        "detection/test_half_space_trees",
     )
 )  # fmt: skip
-"""The files that take longest come first: at the end no process waits long for the other."""
+"""Test files that one process runs, one after the other; every other file stands alone.
+
+What takes longest comes first: at the end no process waits long for the others.
+"""
+UNIDAD_DE = {archivo: unidad[0] for unidad in UNIDADES for archivo in unidad}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out ``UNIDADES``."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class PorUnidades(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            archivo = nodeid.partition("::")[0]
+            return UNIDAD_DE.get(archivo, archivo)
+
+    return PorUnidades(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -56,7 +91,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         if {"servicios", "mlflow_uri"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("servicios")
     yield
-    lugares = {archivo: lugar for lugar, archivo in enumerate(PRIMERO)}
+    en_orden = [RAIZ / archivo for unidad in UNIDADES for archivo in unidad]
+    lugares = {archivo: lugar for lugar, archivo in enumerate(en_orden)}
     items.sort(key=lambda item: lugares.get(item.path, len(lugares)))
 
 
@@ -108,7 +144,7 @@ def servicios(_aislados: None) -> Iterator[EmbeddedServices]:
     if falta is not None:
         pytest.skip(falta)
     with (
-        tempfile.TemporaryDirectory(prefix="consumo-") as carpeta,
+        tempfile.TemporaryDirectory(prefix="consumo-", dir=_en_memoria()) as carpeta,
         EmbeddedServices(Path(carpeta), puertos_libres=True, mlflow=False) as en_marcha,
     ):
         # Who pulls the plug of a machine that runs tests loses the tests.
@@ -125,6 +161,12 @@ def entorno(servicios: EmbeddedServices) -> Iterator[Settings]:
 
 
 @pytest.fixture
+def entorno_mongo(servicios: EmbeddedServices) -> Settings:
+    """Give settings of an empty Mongo base, to whoever uses nothing else: PostgreSQL has none."""
+    return settings_de(servicios, f"t_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
 def entorno_vacio(servicios: EmbeddedServices) -> Iterator[Settings]:
     """Give the same before any migration: a database without tables."""
     with nueva_base(servicios) as settings:
@@ -136,7 +178,7 @@ def mlflow_uri(_aislados: None) -> Iterator[str]:
     """Give the address of an MLflow server of this test run alone, on a port of its own."""
     pytest.importorskip("psutil", reason="psutil viene con el extra [embebido]")
     with (
-        tempfile.TemporaryDirectory(prefix="consumo-mlflow-") as carpeta,
+        tempfile.TemporaryDirectory(prefix="consumo-mlflow-", dir=_en_memoria()) as carpeta,
         mlflow_server(Path(carpeta), 0) as servidor,
     ):
         yield f"http://{ANFITRION}:{servidor.puerto}"
@@ -171,6 +213,12 @@ def variables(entorno: Settings) -> dict[str, str]:
     Every variable of the product is in it, so that no file can change one.
     """
     return _de_hijo(entorno)
+
+
+def _en_memoria() -> Path | None:
+    """Return where servers that outlive nobody keep their data: nobody waits for a disk there."""
+    cabe = MEMORIA.is_dir() and shutil.disk_usage(MEMORIA).free >= SITIO_BYTES
+    return MEMORIA if cabe else None
 
 
 def _de_hijo(entorno: Settings) -> dict[str, str]:

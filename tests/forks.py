@@ -50,6 +50,8 @@ TARDIAS: Mapping[str, tuple[str, ...]] = {
 """Verb ("" = a program of the test's) -> what it imports late, once it has something to do."""
 DETECTAN = frozenset({"consumir", "entrenar", "promover", "deriva", "reentrenar", "evaluar"})
 """Verbs that load the compiled loops."""
+REGISTRAN = frozenset({"", "entrenar", "reentrenar"})
+"""Those that may register a version."""
 EN_LA_LINEA = "-c"
 
 
@@ -225,10 +227,24 @@ def _prepare(verbo: str) -> None:
     verbos = import_module("consumo").VERBOS
     if verbo in verbos:
         import_module(verbos[verbo][0])
-    for modulo in TARDIAS.get("" if verbo == EN_LA_LINEA else verbo, ()):
+    nombre = "" if verbo == EN_LA_LINEA else verbo
+    for modulo in TARDIAS.get(nombre, ()):
         import_module(modulo)
     if verbo in DETECTAN:
         _load_loops()
+    if nombre in REGISTRAN:
+        _look_through_packages()
+
+
+@cache
+def _look_through_packages() -> None:
+    """Do what a registration does once a process: MLflow lists what each package has."""
+    from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
+
+    from detection.feature_fingerprint import feature_fingerprint
+
+    feature_fingerprint()
+    warn_dependency_requirement_mismatches(["numpy"])
 
 
 @cache

@@ -9,14 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any
 
 import httpx
 import numpy as np
-from bases import nueva_base, settings_de
+from bases import base_llena, nueva_base
 from fastapi import FastAPI
-from pymongo import MongoClient
 
 from api.api_keys import key_hash
 from api.app import api_server, create_api
@@ -26,7 +23,7 @@ from detection.simulation.synthesis import generate, make_population
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.store import MongoAnomalyStore
-from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.stores.postgres.store import PostgresStore
 from pipeline.streaming.batch import ScoringProcessor
 from serving.local_time import load_calendario
 from serving.scorer import BatchOrigin, Scorer
@@ -83,24 +80,10 @@ def sembrar(settings: Settings, clientes: int, sospechosos: int, dias: int) -> D
     desde = hasta - 24 * dias
     poblacion = make_population(SEMILLA, clientes, sospechosos, desde, hasta)
     lecturas = generate(poblacion, desde, hasta, load_calendario(ZONA)).lecturas()
-    migrate(settings)
     llenar(settings, lecturas, hasta)
     aggregate(settings, None, AHORA)
     nombres = sorted(set(lecturas.propietario_id))
     return Datos(settings, lecturas, nombres, instante(desde), instante(hasta))
-
-
-@cache
-def _sembrada(
-    servicios: EmbeddedServices, clientes: int, sospechosos: int, dias: int
-) -> tuple[Datos, dict[str, list[dict[str, Any]]]]:
-    """Return a base that is filled once for all who want a copy, and its documents."""
-    settings = settings_de(servicios, f"sembrada_{clientes}_{sospechosos}_{dias}")
-    servicios.crear_base(settings.postgres_db)
-    datos = sembrar(settings, clientes, sospechosos, dias)
-    with MongoClient(settings.mongo_host, settings.mongo_port) as cliente:
-        base = cliente[settings.mongo_db]
-        return datos, {n: list(base[n].find()) for n in base.list_collection_names()}
 
 
 @contextlib.contextmanager
@@ -108,22 +91,19 @@ def base_sembrada(
     servicios: EmbeddedServices, clientes: int, sospechosos: int, dias: int, **otras: object
 ) -> Iterator[Datos]:
     """Give a copy of its own of what ``sembrar`` stores of some customers."""
-    datos, documentos = _sembrada(servicios, clientes, sospechosos, dias)
-    with nueva_base(servicios, plantilla=datos.settings.postgres_db) as settings:
+    with base_llena(servicios, sembrar, clientes, sospechosos, dias) as (settings, datos):
         with contextlib.closing(MongoAnomalyStore(settings)) as anomalias:
             anomalias.ensure_indexes()
-        with MongoClient(settings.mongo_host, settings.mongo_port) as cliente:
-            for nombre, suyos in documentos.items():
-                if suyos:
-                    cliente[settings.mongo_db][nombre].insert_many(suyos)
         suya = Settings.model_validate({**settings.model_dump(), **otras})
         yield replace(datos, settings=suya)
 
 
 @contextlib.contextmanager
-def base_nueva(servicios: EmbeddedServices, **otras: object) -> Iterator[Settings]:
+def base_nueva(
+    servicios: EmbeddedServices, *, migrada: bool = False, **otras: object
+) -> Iterator[Settings]:
     """Give settings that lead to an empty database and an empty Mongo base of their own."""
-    with nueva_base(servicios) as settings:
+    with nueva_base(servicios, migrada=migrada) as settings:
         yield Settings.model_validate({**settings.model_dump(), **otras})
 
 

@@ -21,7 +21,6 @@ from pipeline.embedded.services import EmbeddedServices
 from pipeline.ingest.files.hourly_file import OpcionesLectura
 from pipeline.ingest.files.meter_file import open_meter_file
 from pipeline.stores.anomaly_records import Anomalia
-from pipeline.stores.postgres.store import migrate
 from pipeline.stores.record_base import PorSeveridad
 from serving.csv_cells import protect
 
@@ -143,8 +142,7 @@ def con_formulas(servicios: EmbeddedServices, datos: Datos) -> Iterator[httpx.Cl
     n = len(MALOS)
     lecturas = Lecturas(list(MALOS), datos.lecturas.hora_utc[:n] * 0 + hora,
                         datos.lecturas.consumo_kwh[:n] * 0 + 1.5)  # fmt: skip
-    with base_nueva(servicios) as settings:
-        migrate(settings)
+    with base_nueva(servicios, migrada=True) as settings:
         llenar(settings, lecturas, hora + 1)
         with servir(settings) as http:
             yield http

@@ -16,7 +16,7 @@ from apoyo_versiones import estropear, registrar
 from api.api_keys import CABECERA_CLAVE
 from detection.domain import Lecturas
 from pipeline.stores.mongo.model_log import MongoModelLog
-from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.stores.postgres.store import PostgresStore
 from serving.champion import Examen, appoint
 from serving.model_versions import CAMPEON, ModelRejection
 from serving.registry import ModelRegistry
@@ -255,7 +255,6 @@ def test_promover_pide_administracion(cliente: httpx.Client, rol: str | None, es
 
 def _sombra(settings: Settings) -> None:
     """Store what two versions said of three readings."""
-    migrate(settings)
     with closing(PostgresStore(settings)) as almacen:
         lecturas = Lecturas(["A", "B", "C"], np.array([490_000] * 3), np.ones(3))
         campeon = veredictos([60, 10, 85], [1, 0, 3], "consumo-detector-1")

@@ -11,7 +11,6 @@ from apoyo_api import AHORA, Datos, base_nueva, servir
 from apoyo_rutas import HORA, lee, local, todo
 
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.stores.postgres.store import migrate
 
 
 def test_los_indicadores_frente_a_la_semana_anterior(cliente: httpx.Client) -> None:
@@ -60,10 +59,8 @@ def test_el_top_es_el_orden_por_sospecha(cliente: httpx.Client, datos: Datos) ->
 @pytest.fixture(scope="module")
 def vacia(servicios: EmbeddedServices) -> Iterator[httpx.Client]:
     """Give a client of the API over empty stores."""
-    with base_nueva(servicios) as settings:
-        migrate(settings)
-        with servir(settings) as http:
-            yield http
+    with base_nueva(servicios, migrada=True) as settings, servir(settings) as http:
+        yield http
 
 
 @pytest.mark.parametrize(

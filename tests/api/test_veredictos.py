@@ -28,7 +28,6 @@ from detection.errors import TransientError
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.reviews import VeredictosMongo
-from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
 
 NINGUNA = "0" * 24
@@ -38,8 +37,9 @@ NINGUNA = "0" * 24
 def propia(servicios: EmbeddedServices, datos: Datos) -> Iterator[Settings]:
     """Give stores of our own to change, with the readings of one suspicious customer."""
     suyas = np.flatnonzero(np.array(datos.lecturas.propietario_id) == datos.clientes[0])
-    with base_nueva(servicios, api_claves=claves_de_prueba(), api_limite_minuto=0) as settings:
-        migrate(settings)
+    with base_nueva(
+        servicios, migrada=True, api_claves=claves_de_prueba(), api_limite_minuto=0
+    ) as settings:
         llenar(settings, datos.lecturas.elegir(suyas), hora_absoluta(AHORA.replace(minute=0)))
         yield settings
 

@@ -30,7 +30,7 @@ def anomalias(request: pytest.FixtureRequest) -> Iterator[Anomalias]:
     if request.param == "memoria":
         yield AnomaliasEnMemoria()
         return
-    sonda = AnomaliasMongo(request.getfixturevalue("entorno"))
+    sonda = AnomaliasMongo(request.getfixturevalue("entorno_mongo"))
     yield sonda
     sonda.store.close()
     sonda.cliente.close()

@@ -15,7 +15,7 @@ from pymongo.collection import Collection
 from detection.domain import Explicacion, hora_absoluta
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.ports import PuntoOnline
-from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
 _FILAS = """
@@ -48,7 +48,6 @@ class HistorialPostgres:
     imposible: type[Exception] = psycopg2.errors.CheckViolation
 
     def __init__(self, entorno: Settings) -> None:
-        migrate(entorno)
         self.entorno = entorno
         self.store = PostgresStore(entorno)
 

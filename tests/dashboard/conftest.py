@@ -8,7 +8,6 @@ import pytest
 from apoyo_api import base_nueva, base_sembrada, claves_de_prueba, servir
 
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.stores.postgres.store import migrate
 
 CLIENTES, SOSPECHOSOS, DIAS = 5, 3, 36
 
@@ -27,7 +26,8 @@ def api_llena(servicios: EmbeddedServices) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def api_vacia(servicios: EmbeddedServices) -> Iterator[str]:
     """Give the address of an API over stores without a single reading."""
-    with base_nueva(servicios, api_limite_minuto=0) as settings:
-        migrate(settings)
-        with servir(settings) as http:
-            yield str(http.base_url).rstrip("/")
+    with (
+        base_nueva(servicios, migrada=True, api_limite_minuto=0) as settings,
+        servir(settings) as http,
+    ):
+        yield str(http.base_url).rstrip("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,29 +22,37 @@ DIARIOS, ARCHIVO = "consumos_diarios", "consumos_diarios_archivo"
 VIVAS, ARCHIVADAS = "anomalias_detectadas", "anomalias_archivo"
 
 
-class Casa:
-    """Both stores, filled and looked into from outside.
+def llenar(
+    entorno: Settings, desde: str = "2026-02-10T00:00", hasta: str = "2026-04-10T00:00"
+) -> None:
+    """Store the readings of all customers, and their anomalies.
 
     Parameters
     ----------
     desde, hasta : str
         UTC instants of the first reading, and of the one after the last.
     """
+    azar = np.random.default_rng(11)
+    claves = [(c, h) for h in range(hora(desde), hora(hasta)) for c in CLIENTES]
+    severidad = azar.choice(5, len(claves), p=[0.96, 0.02, 0.01, 0.006, 0.004])
+    with closing(Casa(entorno)) as casa:
+        casa.guardar(claves, azar.gamma(2.0, 0.4, len(claves)).round(3).tolist(), severidad)
 
-    def __init__(
-        self, entorno: Settings, desde: str = "2026-02-10T00:00", hasta: str = "2026-04-10T00:00"
-    ) -> None:
+
+class Casa:
+    """Both stores, looked into from outside.
+
+    ``filas`` and ``documentos`` are what they held when it was made.
+    """
+
+    def __init__(self, entorno: Settings) -> None:
         self.entorno = entorno
         self._historial = HistorialPostgres(entorno)
         self._anomalias = AnomaliasMongo(entorno)
         self.base = self._anomalias.base
         self.sql = self._historial.sql
-        azar = np.random.default_rng(11)
-        claves = [(c, h) for h in range(hora(desde), hora(hasta)) for c in CLIENTES]
-        severidad = azar.choice(5, len(claves), p=[0.96, 0.02, 0.01, 0.006, 0.004])
-        self.guardar(claves, azar.gamma(2.0, 0.4, len(claves)).round(3).tolist(), severidad)
         self.filas = self.historia()
-        self.documentos = self.anomalias(VIVAS)
+        self.documentos = self.anomalias(VIVAS, ARCHIVADAS)
 
     def guardar(
         self, claves: Sequence[tuple[str, int]], kwh: Sequence[float], severidad: Any

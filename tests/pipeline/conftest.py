@@ -26,7 +26,7 @@ from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.queries import PostgresQueries
-from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
 
@@ -37,8 +37,7 @@ def historia(servicios: EmbeddedServices) -> Iterator[Settings]:
     Every test leaves it as it was. Its statistics are up to date, so that plans are those of a
     base that lives.
     """
-    with nueva_base(servicios) as entorno:
-        migrate(entorno)
+    with nueva_base(servicios, migrada=True) as entorno:
         store, archivo = PostgresStore(entorno), PostgresArchive(entorno)
         lecturas, veredictos = hacer_datos()
         for inicio in range(0, len(lecturas), 20_000):

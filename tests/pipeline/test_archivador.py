@@ -23,10 +23,13 @@ from apoyo_archivo import (
     VIVAS,
     Casa,
     dias_entre,
+    llenar,
     poner_entorno,
 )
+from bases import base_llena
 
 from pipeline.archivador import main
+from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import FALLO, HECHO, MAL_USO, run
 from serving.settings import Settings
@@ -44,6 +47,13 @@ def sin_nadie() -> int:
     with socket.socket() as enchufe:
         enchufe.bind(("127.0.0.1", 0))
         return int(enchufe.getsockname()[1])
+
+
+@pytest.fixture
+def entorno(servicios: EmbeddedServices) -> Iterator[Settings]:
+    """Give two months of readings and anomalies, copied."""
+    with base_llena(servicios, llenar) as (settings, _):
+        yield settings
 
 
 @pytest.fixture

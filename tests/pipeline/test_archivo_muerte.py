@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apoyo_archivo import ARCHIVADAS, ARCHIVO, DIARIOS, VIVAS, Casa
+from apoyo_archivo import ARCHIVADAS, ARCHIVO, DIARIOS, VIVAS, Casa, llenar
 
 from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import HECHO
@@ -104,8 +104,8 @@ class Verdugo:
 
 @pytest.fixture
 def verdugo(entorno: Settings, variables: dict[str, str]) -> Iterator[Verdugo]:
-    casa_de = Casa(entorno, "2026-02-12T00:00", "2026-03-18T00:00")
-    with closing(casa_de) as casa, closing(Verdugo(casa, variables)) as suyo:
+    llenar(entorno, "2026-02-12T00:00", "2026-03-18T00:00")
+    with closing(Casa(entorno)) as casa, closing(Verdugo(casa, variables)) as suyo:
         yield suyo
 
 

@@ -21,7 +21,6 @@ from pipeline.ingest.messages import MessageDecoder
 from pipeline.jobs.health import check_consumidor
 from pipeline.stores.postgres.connection import Conexion
 from pipeline.stores.postgres.health import SE_GUARDAN_FILAS, PostgresHealth
-from pipeline.stores.postgres.store import migrate
 from pipeline.streaming.consumer_loop import ConsumerLoop
 from pipeline.streaming.heartbeat import ConsumerStatus, HeartbeatThread
 from pipeline.streaming.kafka import KafkaProducer, conexion, ensure_topics
@@ -35,12 +34,6 @@ SITUACION = SelfReport(
     (0, 2), 1200, 3.0, "consumo-detector-3", "consumo-detector-4", "le falta un rasgo",
     "MongoDB no responde", 60.0,
 )  # fmt: skip
-
-
-@pytest.fixture
-def entorno(entorno_vacio: Settings) -> Settings:
-    """Give settings of a database without tables, as before the first start."""
-    return entorno_vacio
 
 
 @dataclass
@@ -127,14 +120,15 @@ def test_dice_a_que_espera_y_lo_que_lleva() -> None:
     assert despues.ultimo_lote_hace_s is not None
 
 
-def test_la_fila_dice_lo_que_se_escribio_con_el_reloj_del_servidor(entorno: Settings) -> None:
+def test_la_fila_dice_lo_que_se_escribio_con_el_reloj_del_servidor(
+    entorno: Settings, entorno_vacio: Settings
+) -> None:
     """What is written is what is read; every time is the server's; a stop leaves its mark."""
-    with closing(PostgresHealth(entorno)) as sin_tabla:
+    with closing(PostgresHealth(entorno_vacio)) as sin_tabla:
         with pytest.raises(TransientError, match="consumidores"):
             sin_tabla.write(SITUACION)
         with pytest.raises(TransientError, match="consumidores"):
             sin_tabla.heartbeats()
-    migrate(entorno)
     otro = entorno.model_copy(update={"kafka_grupo": "otro"})
     with closing(PostgresHealth(entorno)) as uno, closing(PostgresHealth(otro)) as ajeno:
         assert not uno.heartbeats().filas
@@ -157,7 +151,6 @@ def test_la_fila_dice_lo_que_se_escribio_con_el_reloj_del_servidor(entorno: Sett
 
 def test_las_filas_de_los_que_ya_no_estan_se_limpian(entorno: Settings) -> None:
     """A week of restarts does not fill the table, and the living and the latest stay."""
-    migrate(entorno)
     with (
         closing(PostgresHealth(entorno)) as vivo,
         closing(Conexion(entorno, "prueba")) as conexion,
@@ -226,7 +219,6 @@ def test_una_particion_que_no_se_puede_leer_no_es_que_no_se_haya_leido_nada() ->
 
 def test_lo_que_acaba_de_llegar_no_es_un_atraso(entorno: Settings) -> None:
     """``consumo salud`` looks again before it says that an idle consumer is late."""
-    migrate(entorno)
     ensure_topics(entorno)
     productor = KafkaProducer(entorno)
     productor.send(["A"], [b"x"])

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from apoyo_archivo import ARCHIVO, DIARIOS, Casa, poner_entorno
+from apoyo_archivo import ARCHIVO, DIARIOS, Casa, llenar, poner_entorno
 
 from detection.errors import TransientError
 from pipeline.jobs.nightly import (
@@ -189,6 +189,7 @@ def test_una_noche_de_verdad(entorno: Settings, variables: dict[str, str]) -> No
     for _ in range(MESES_ADELANTE):
         meses.append(siguiente(meses[-1]))
     particiones = [f"consumos_diarios_{mes:%Y_%m}" for mes in meses]
+    llenar(entorno)
     with closing(Casa(entorno)) as casa:
         casa.sql(f"DROP TABLE {particiones[-1]}")
         hijo = subprocess.run(

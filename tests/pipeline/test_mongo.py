@@ -26,6 +26,11 @@ DEMASIADO_S = 12
 
 
 @pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
+
+
+@pytest.fixture
 def sonda(entorno: Settings) -> Iterator[AnomaliasMongo]:
     abierta = AnomaliasMongo(entorno)
     yield abierta

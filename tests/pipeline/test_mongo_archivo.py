@@ -108,6 +108,11 @@ class Casa(AnomaliasMongo):
 
 
 @pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
+
+
+@pytest.fixture
 def casa(testigo: Testigo, entorno: Settings) -> Iterator[Casa]:
     abierta = Casa(entorno)
     yield abierta

@@ -74,6 +74,11 @@ FORMAS = [("deteccion", True, False), ("consumo", False, True)]
 OTRAS_FORMAS = [("deteccion", False, True), ("consumo", True, True), ("consumo", True, False)]
 
 
+@pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
+
+
 @pytest.mark.parametrize(
     ("caso", "orden", "descendente", "con_archivo"),
     [

@@ -24,6 +24,11 @@ HORAS = 5
 
 
 @pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
+
+
+@pytest.fixture
 def sonda(entorno: Settings) -> Iterator[AnomaliasMongo]:
     """Give a store without anomalies."""
     sonda = AnomaliasMongo(entorno)

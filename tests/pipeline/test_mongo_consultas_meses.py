@@ -42,6 +42,11 @@ def _mes(cliente: int, mes: str) -> Documento:
     }
 
 
+@pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
+
+
 @pytest.fixture(scope="module")
 def meses(servicios: EmbeddedServices) -> Iterator[MongoQueries]:
     """Give a base with the months of ten customers."""

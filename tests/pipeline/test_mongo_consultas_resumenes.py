@@ -30,6 +30,11 @@ GRAVES = ("baja", "media", "alta", "crítica")
 Documento = dict[str, Any]
 
 
+@pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
+
+
 @pytest.fixture(params=[True, False], ids=["embebido", "mongodb"])
 def anomalias(con_anomalias: Settings, request: pytest.FixtureRequest) -> Iterator[MongoQueries]:
     """Give what is asked of ``con_anomalias``, added up either way."""

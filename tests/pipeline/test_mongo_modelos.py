@@ -23,6 +23,11 @@ FECHA = datetime(2026, 11, 24, 9, 30, 15, 123000, UTC)
 
 
 @pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
+
+
+@pytest.fixture
 def modelos(entorno: Settings) -> Iterator[MongoModelLog]:
     abierto = MongoModelLog(entorno)
     abierto.ensure_indexes()

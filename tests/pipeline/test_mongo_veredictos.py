@@ -76,6 +76,11 @@ class Casa:
 
 
 @pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
+
+
+@pytest.fixture
 def casa(entorno: Settings) -> Iterator[Casa]:
     abierta = Casa(entorno)
     yield abierta

@@ -24,12 +24,6 @@ DEMASIADO_S = 12
 
 
 @pytest.fixture
-def entorno(entorno_vacio: Settings) -> Settings:
-    """Give settings of a database without tables, as before the first start."""
-    return entorno_vacio
-
-
-@pytest.fixture
 def sonda(entorno: Settings) -> Iterator[HistorialPostgres]:
     abierta = HistorialPostgres(entorno)
     yield abierta
@@ -105,9 +99,9 @@ def test_tras_perder_la_conexion_se_vuelve_a_abrir(
     )
 
 
-def test_otros_errores_son_defectos(entorno: Settings) -> None:
+def test_otros_errores_son_defectos(entorno_vacio: Settings) -> None:
     """Without the schema the error is psycopg2's own: a defect, not a reason to wait."""
-    store = PostgresStore(entorno)
+    store = PostgresStore(entorno_vacio)
     with pytest.raises(psycopg2.errors.UndefinedFunction):
         store.save(*hacer_lote([("A", H)]))
     store.close()

@@ -29,7 +29,7 @@ from pipeline.stores.postgres import (
     query_totals,
 )
 from pipeline.stores.postgres.queries import PostgresQueries
-from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.stores.postgres.store import PostgresStore
 from pipeline.stores.query_limits import ConsultaInvalidaError
 from serving.settings import Settings
 
@@ -94,7 +94,6 @@ def test_los_dias_y_los_scores(consultas: PostgresQueries, filas: list[Fila]) ->
 
 def test_una_base_vacia(entorno: Settings) -> None:
     """With no readings at all every question has an answer."""
-    migrate(entorno)
     consultas = PostgresQueries(entorno, reloj=lambda: AHORA)
     resumen = consultas.totals.overview()
     assert (resumen.ultimos_30d.lecturas, resumen.lecturas_estimadas) == (0, 0)
@@ -108,7 +107,6 @@ def test_una_base_vacia(entorno: Settings) -> None:
 
 def test_la_sombra(entorno: Settings) -> None:
     """A challenger's verdicts are counted by pairs, and the largest differences come first."""
-    migrate(entorno)
     store, consultas = PostgresStore(entorno), PostgresQueries(entorno)
     claves = [(UNO, hora_absoluta(HASTA) - 1 - i) for i in range(6)]
     lecturas, campeon = hacer_lote(

@@ -27,7 +27,6 @@ from pipeline.stores.postgres.copy_rows import (
     encode,
     encode_numeric,
 )
-from pipeline.stores.postgres.store import migrate
 from serving.settings import Settings
 
 H = hora_absoluta(datetime(2026, 1, 15, 2, tzinfo=UTC))
@@ -47,7 +46,6 @@ KWH = st.one_of(
 @pytest.fixture
 def cursor(entorno: Settings) -> Iterator[Any]:
     """Give a cursor with a temporary table ``t`` like the real one, and a position."""
-    migrate(entorno)
     conexion = conectar(entorno)
     with conexion.cursor() as abierto:
         abierto.execute("CREATE TEMP TABLE t (LIKE consumos_diarios INCLUDING CONSTRAINTS)")

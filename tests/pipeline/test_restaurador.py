@@ -20,11 +20,14 @@ from apoyo_archivo import (
     VIVAS,
     Casa,
     dias_entre,
+    llenar,
     poner_entorno,
 )
 from apoyo_meses import hora
+from bases import base_llena
 
 from pipeline import archivador
+from pipeline.embedded.services import EmbeddedServices
 from pipeline.restaurador import main
 from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import FALLO, HECHO, MAL_USO, run
@@ -59,14 +62,26 @@ class Terminal(io.StringIO):
         return super().readline()
 
 
+def _llenar_y_archivar(entorno: Settings) -> None:
+    llenar(entorno)
+    with pytest.MonkeyPatch.context() as parche:
+        poner_entorno(parche, entorno)
+        archivar()
+
+
+@pytest.fixture
+def entorno(servicios: EmbeddedServices) -> Iterator[Settings]:
+    """Give two months of readings and anomalies, all but the last 30 days archived; copied."""
+    with base_llena(servicios, _llenar_y_archivar) as (settings, _):
+        yield settings
+
+
 @pytest.fixture
 def casa(
     entorno: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Casa]:
-    """Give a house of which all but the last 30 days is archived."""
     poner_entorno(monkeypatch, entorno)
     with closing(Casa(entorno)) as abierta:
-        archivar()
         capsys.readouterr()
         yield abierta
 

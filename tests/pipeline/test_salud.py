@@ -10,16 +10,9 @@ from apoyo_servidor import servidor
 from pipeline.embedded.probes import ANFITRION, puerto_del_sistema
 from pipeline.jobs.health import look_once, main, servers
 from pipeline.stores.postgres.health import PostgresHealth
-from pipeline.stores.postgres.store import migrate
 from serving.cli import FALLO, HECHO, MAL_USO, run
 from serving.consumer_health import SelfReport
 from serving.settings import Settings
-
-
-@pytest.fixture
-def entorno(entorno_vacio: Settings) -> Settings:
-    """Give settings of a database without tables, as before the first start."""
-    return entorno_vacio
 
 
 def exportar(parche: pytest.MonkeyPatch, entorno: Settings) -> None:
@@ -46,7 +39,6 @@ def test_api_and_dashboard_are_asked_where_the_settings_say(
     entorno_mlflow: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a living consumer and every part up the status is 0; without the dashboard, 1."""
-    migrate(entorno_mlflow)
     rutas: list[str] = []
     with closing(PostgresHealth(entorno_mlflow)) as latidos, servidor(200, rutas) as donde:
         latidos.write(SelfReport((0,)))

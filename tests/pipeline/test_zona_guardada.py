@@ -36,12 +36,6 @@ WHERE timestamp_consumo > '2026-06-01'
 """
 
 
-@pytest.fixture
-def entorno(entorno_vacio: Settings) -> Settings:
-    """Give settings of a database without tables, as before the first start."""
-    return entorno_vacio
-
-
 def sql(entorno: Settings, orden: str, **parametros: str) -> list[tuple[object, ...]]:
     with contextlib.closing(connect(entorno, "prueba")) as conexion, conexion:
         cursor = conexion.cursor()
@@ -57,8 +51,9 @@ def con(entorno: Settings, zona: str) -> Settings:
     return entorno.model_copy(update={"zona_horaria": zona})
 
 
-def test_la_primera_vez_se_guarda_y_otra_se_rechaza(entorno: Settings) -> None:
+def test_la_primera_vez_se_guarda_y_otra_se_rechaza(entorno_vacio: Settings) -> None:
     """Both values, and the way out; the one that was there still works, and its other names."""
+    entorno = entorno_vacio
     check_zone(con(entorno, OTRA))  # there is nothing yet
     migrate(entorno)
     assert guardada(entorno) == [("Europe/Madrid",)]
@@ -75,7 +70,6 @@ def test_sobre_datos_de_antes_se_toma_la_zona_con_la_que_casan(
     entorno: Settings, zona: str, vale: bool
 ) -> None:
     """A database from before the zone was stored: in winter Algiers has Madrid's hours."""
-    migrate(entorno)
     sql(entorno, _LLENAR, zona="Europe/Madrid")
     downgrade(entorno, "0004")
     if vale:
@@ -92,7 +86,6 @@ def test_donde_la_zona_se_cambio_decide_la_ultima_lectura(
     entorno: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No zone is that of all of them: the one in use goes on, the older readings are said."""
-    migrate(entorno)
     sql(entorno, _LLENAR, zona="Europe/Madrid")
     sql(entorno, _CAMBIAR, zona=OTRA)
     downgrade(entorno, "0004")
@@ -124,7 +117,6 @@ def test_toda_orden_que_abre_los_almacenes_la_rechaza(
     argumentos: list[str],
 ) -> None:
     """One line, status 2, before anything is done."""
-    migrate(entorno)
     for nombre, valor in (variables | {"ZONA_HORARIA": OTRA}).items():
         monkeypatch.setenv(nombre, valor)
     assert run(main, argumentos) == MAL_USO

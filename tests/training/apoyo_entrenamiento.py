@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -13,7 +14,9 @@ from detection.detector import DetectorConsumo, ScoringTrace
 from detection.domain import Historia, Lecturas, Veredictos, hora_absoluta
 from detection.params import Params
 from detection.simulation.synthesis import generate, make_population
+from pipeline.stores.postgres.store import PostgresStore
 from serving.local_time import load_calendario
+from serving.settings import Settings
 from training.dataset import Limites, Muestra, TrainingWindow, read_muestra, training_window
 from training.history import InMemoryHistory
 
@@ -56,6 +59,13 @@ def puntuadas(dias: int = DIAS, clientes: int = CLIENTES) -> tuple[Lecturas, Sco
     poblacion = make_population(SEMILLA, clientes, sospechosos, desde, HASTA)
     lecturas = generate(poblacion, desde, HASTA, MADRID).lecturas()
     return lecturas, en_vivo(lecturas)
+
+
+def guardar_puntuadas(entorno: Settings, dias: int = DIAS, clientes: int = CLIENTES) -> None:
+    """Store that population's readings with their verdicts."""
+    lecturas, crudos = puntuadas(dias, clientes)
+    with closing(PostgresStore(entorno)) as almacen:
+        almacen.save(lecturas, crudos.veredictos)
 
 
 def en_vivo(lecturas: Lecturas, lote: int = 997) -> ScoringTrace:

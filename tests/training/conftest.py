@@ -1,16 +1,18 @@
-"""One trained version for all tests that only need to have one."""
+"""One trained version, and one stored history, for all tests that only need to have one."""
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from apoyo_entrenamiento import PARTICIONES, en_memoria
+from apoyo_entrenamiento import PARTICIONES, en_memoria, guardar_puntuadas
+from bases import base_llena, nueva_base
 
 from detection.features.hourly import RASGOS
+from pipeline.embedded.services import EmbeddedServices
 from serving.model_package import save_paquete
 from serving.registry import ModelRegistry
 from serving.settings import Settings
@@ -46,3 +48,20 @@ def entrenada(paquete_entrenado: Path) -> Callable[[Settings], int]:
         )
 
     return registrar
+
+
+@pytest.fixture
+def entorno(servicios: EmbeddedServices, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """Give empty tables, or a copy of filled ones to who asks for ``con_historia``."""
+    if "con_historia" in request.fixturenames:
+        with base_llena(servicios, guardar_puntuadas) as (settings, _):
+            yield settings
+    else:
+        with nueva_base(servicios, migrada=True) as settings:
+            yield settings
+
+
+@pytest.fixture
+def con_historia(entorno_mlflow: Settings) -> Settings:
+    """Give settings with sixty days of sixteen customers."""
+    return entorno_mlflow

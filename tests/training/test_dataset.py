@@ -23,7 +23,7 @@ from apoyo_entrenamiento import (
 from detection.domain import Lecturas
 from detection.errors import PermanentError
 from detection.features.hourly import RASGOS
-from pipeline.stores.postgres.store import PostgresStore, migrate
+from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 from training.dataset import HistoriaCortaError, Limites, Muestra, _split, training_window
 from training.history import widen
@@ -39,7 +39,6 @@ def test_los_rasgos_que_se_aprenden_son_bit_a_bit_los_que_puntuo_el_consumidor(
 ) -> None:
     """No training/serving skew on real rows: scored live, stored in PostgreSQL, read back."""
     lecturas, crudos = puntuadas()
-    migrate(entorno)
     with closing(PostgresStore(entorno)) as almacen:
         almacen.save(lecturas, crudos.veredictos)
         muestra = leer(almacen, limites=Limites(clientes_por_bloque=5))

@@ -6,7 +6,6 @@ import io
 import json
 import signal
 import subprocess
-from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,28 +13,28 @@ import forks
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from apoyo_entrenamiento import MADRID, PARTICIONES, SEMILLA, en_memoria, puntuadas
+from apoyo_entrenamiento import CLIENTES, MADRID, PARTICIONES, SEMILLA, en_memoria, leer
 
 from detection.errors import PermanentError, TransientError
 from detection.features.hourly import RASGOS
-from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.model_package import load_paquete, save_paquete
 from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.evaluation.version_metrics import Metricas, evaluate
 from training.fit import Aprendido, learn, main, say, train
+from training.history import SEMILLA_ENTRENAMIENTO
 from training.holdout import Conjunto
 from training.plots import draw_version
 
-CLIENTES = 30
-"""Enough that the tails of twelve of them say something of the others."""
+MUCHOS = 30
+"""Enough customers that the tails of twelve of them say something of the others."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @lru_cache(maxsize=1)
 def _aprendido() -> Aprendido:
     settings = Settings(kafka_particiones=PARTICIONES)
-    return learn(settings, en_memoria(clientes=CLIENTES), {}, semilla=SEMILLA)
+    return learn(settings, en_memoria(clientes=MUCHOS), {}, semilla=SEMILLA)
 
 
 def test_la_version_guardada_puntua_igual_que_la_que_se_evaluo(tmp_path: Path) -> None:
@@ -70,7 +69,7 @@ def test_la_referencia_es_lo_que_la_deriva_espera() -> None:
     assert set(tabla["laborable"]) == {True, False}
     assert 0.6 < np.mean(tabla["laborable"]) < 0.8, "five days of seven"
     # Of everybody, as the recent days will be, also of who is under suspicion.
-    assert len(tabla["hora"]) == min(20_000, CLIENTES * 24 * 32)
+    assert len(tabla["hora"]) == min(20_000, MUCHOS * 24 * 32)
     assert 0.0 <= min(tabla["score_anomalia"]) <= max(tabla["score_anomalia"]) <= 1.0
 
 
@@ -94,21 +93,17 @@ def _params(settings: Settings, version: int) -> dict[str, str]:
 
 
 def test_entrena_y_registra_y_dos_veces_da_lo_mismo(
-    entorno_mlflow: Settings, tmp_path: Path
+    con_historia: Settings, paquete_entrenado: Path
 ) -> None:
     """From PostgreSQL to MLflow: a version with alias challenger that holds what was learnt.
 
     The same history, read from memory, and seed: the same hash of the data and the same bytes.
     """
-    lecturas, crudos = puntuadas(clientes=CLIENTES)
-    migrate(entorno_mlflow)
-    with closing(PostgresStore(entorno_mlflow)) as almacen:
-        almacen.save(lecturas, crudos.veredictos)
-    resultado = train(entorno_mlflow, semilla=SEMILLA)
-    registro = ModelRegistry(entorno_mlflow)
+    resultado = train(con_historia)
+    registro = ModelRegistry(con_historia)
     assert registro.version_of("challenger") == resultado.version
     assert registro.version_of("champion") is None, "training promotes nobody"
-    carpeta = registro.download(resultado.version, entorno_mlflow.modelos_dir / "v")
+    carpeta = registro.download(resultado.version, con_historia.modelos_dir / "v")
     assert load_paquete(carpeta, "v").bosque.trees.n_rasgos == len(RASGOS)
     assert (
         Metricas(**json.loads((carpeta / "metricas.json").read_bytes()))
@@ -116,18 +111,16 @@ def test_entrena_y_registra_y_dos_veces_da_lo_mismo(
     )
     assert "Registrada la versión" in say(resultado)
     assert "consumo-detector-0" not in say(resultado)
-    params = _params(entorno_mlflow, resultado.version)
+    params = _params(con_historia, resultado.version)
     assert params["clientes_por_particion"] == str(CLIENTES / PARTICIONES)
     assert params["datos_corte"] == "2026-11-06T00:00:00+00:00"
-    assert params["datos_sha256"] == _aprendido().muestra.sha256
+    assert params["datos_sha256"] == leer(semilla=SEMILLA_ENTRENAMIENTO).sha256
     assert {"datos_desde", "datos_hasta"} < set(params)
-    assert resultado.aprendido.conjunto.sha256 == _aprendido().conjunto.sha256
-    save_paquete(_aprendido().modelo, tmp_path / "otra", extras=_aprendido().extras())
-    ficheros = {p.name for p in (tmp_path / "otra").iterdir()}
+    ficheros = {p.name for p in paquete_entrenado.iterdir()}
     assert {"referencia.parquet", "evaluacion.parquet", "metricas.json"} < ficheros
     assert ficheros == {p.name for p in carpeta.iterdir()}
     for nombre in ficheros:
-        assert (carpeta / nombre).read_bytes() == (tmp_path / "otra" / nombre).read_bytes(), nombre
+        assert (carpeta / nombre).read_bytes() == (paquete_entrenado / nombre).read_bytes(), nombre
 
 
 def test_sin_historia_no_se_registra_nada(entorno_mlflow: Settings) -> None:
@@ -146,13 +139,9 @@ def test_sin_mlflow_no_se_entrena(entorno: Settings) -> None:
 
 
 def test_sigterm_a_mitad_no_deja_nada(
-    entorno_mlflow: Settings, variables_mlflow: dict[str, str]
+    con_historia: Settings, variables_mlflow: dict[str, str]
 ) -> None:
     """A training that is told to end does so like after Ctrl-C, and no version is half there."""
-    lecturas, crudos = puntuadas(clientes=CLIENTES)
-    migrate(entorno_mlflow)
-    with closing(PostgresStore(entorno_mlflow)) as almacen:
-        almacen.save(lecturas, crudos.veredictos)
     proceso = forks.start(
         variables_mlflow, "entrenar", stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -166,7 +155,7 @@ def test_sigterm_a_mitad_no_deja_nada(
     assert proceso.returncode == 130, error
     assert error.splitlines()[-1] == "interrumpido"
     assert salida == ""
-    assert ModelRegistry(entorno_mlflow).versions() == []
+    assert ModelRegistry(con_historia).versions() == []
 
 
 @pytest.mark.parametrize("dias", ["28", "0", "muchos"])

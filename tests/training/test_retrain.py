@@ -29,7 +29,6 @@ from detection.errors import PermanentError, TransientError
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.audit import AuditoriaPostgres
-from pipeline.stores.postgres.migrations.apply import migrate
 from pipeline.stores.postgres.store import PostgresStore
 from serving.model_versions import ASPIRANTE, CAMPEON
 from serving.registry import ModelRegistry
@@ -57,17 +56,7 @@ Entrenar = Callable[[Settings], int]
 @pytest.fixture
 def vacio(entorno_mlflow: Settings) -> Settings:
     """Give settings without a reading."""
-    migrate(entorno_mlflow)
     return entorno_mlflow
-
-
-@pytest.fixture
-def con_historia(vacio: Settings) -> Settings:
-    """Give settings with sixty days of sixteen customers."""
-    lecturas, crudos = puntuadas()
-    with closing(PostgresStore(vacio)) as almacen:
-        almacen.save(lecturas, crudos.veredictos)
-    return vacio
 
 
 @pytest.fixture
@@ -146,7 +135,6 @@ def test_un_sistema_joven_no_falla_por_no_tener_modelo(
 
     What is too little is what training itself asks for.
     """
-    migrate(entorno_mlflow)
     ejecucion = retrain(entorno_mlflow, parada)
     assert ejecucion is not None
     assert ejecucion.resultado == NO_HACE_FALTA
@@ -162,7 +150,6 @@ def test_un_sistema_con_pocos_clientes_antiguos_no_falla(
     entorno_mlflow: Settings, parada: StopRequest
 ) -> None:
     """One meter since the first day and twenty since last week: too young for a first model."""
-    migrate(entorno_mlflow)
     lecturas, crudos = puntuadas()
     uno = lecturas.propietario_id[0]
     semana = lecturas.hora_utc >= lecturas.hora_utc.max() - 7 * 24
@@ -383,6 +370,7 @@ def test_sigterm_a_mitad(con_historia: Settings, lanzar: Callable[..., Fork]) ->
     assert ModelRegistry(con_historia).versions() == []
 
 
+@pytest.mark.lenta  # each run imports all that a training needs
 def test_cada_se_queda_y_sigterm_lo_para(vacio: Settings, lanzar: Callable[..., Fork]) -> None:
     """--cada survives runs that fail, repeats them, and ends with 0 when told to."""
     a_mano(vacio, registrar(vacio, 1.0))
@@ -394,6 +382,28 @@ def test_cada_se_queda_y_sigterm_lo_para(vacio: Settings, lanzar: Callable[..., 
     assert {e["resultado"] for e in historial(vacio)} == {FALLIDO}
     assert error.count("la ejecución ha fallado (estado 1)") >= 1
     assert error.splitlines()[-1].endswith("reentrenamiento parado")
+
+
+def test_lo_que_falla_se_repite_hasta_que_se_para(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Runs that fail are said and repeated; a stop that comes during one ends it in order."""
+    codigo = (
+        "import os, pathlib, signal, sys\n"
+        f"hechas = pathlib.Path({str(tmp_path / 'hechas')!r})\n"
+        "hechas.touch()\n"
+        "hechas.write_text(hechas.read_text() + '.')\n"
+        "if len(hechas.read_text()) == 3:\n"
+        "    os.kill(os.getppid(), signal.SIGTERM)\n"
+        "sys.exit(1)\n"
+    )
+    caplog.set_level("INFO")
+    with StopRequest() as parada:
+        keep_running([sys.executable, "-S", "-c", codigo], parada, 0.1)
+    assert (tmp_path / "hechas").read_text() == "..."
+    falla = "la ejecución ha fallado (estado 1); la próxima será a su hora"
+    assert [m for m in caplog.messages if "ejecución" in m][:2] == [falla, falla]
+    assert caplog.messages[-1] == "reentrenamiento parado"
 
 
 def test_la_espera_se_corta_enseguida() -> None:
