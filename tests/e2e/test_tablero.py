@@ -193,7 +193,9 @@ def _give_key(pagina: Page, clave: str) -> None:
     _ready(pagina)
 
 
-@pytest.mark.parametrize(("ancho", "tema"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("ancho", "tema"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.lenta)]
+)
 def test_todas_las_paginas(
     ventana: Ventana, tablero: Tablero, capturas: Path, ancho: int, tema: str
 ) -> None:
@@ -275,6 +277,7 @@ def _tick(pagina: Page, *filas: int) -> None:
         _ready(pagina)
 
 
+@pytest.mark.lenta  # tests/dashboard/test_seleccion.py keeps the same promises without a browser.
 def test_dos_filas_marcadas_y_ninguna_otra(
     ventana: Ventana, tablero: Tablero, capturas: Path
 ) -> None:
@@ -341,6 +344,7 @@ def test_una_clave_mala_se_dice_y_el_motivo_no_se_pierde(
     abierta.get_by_text("Deshecho: 1 anomalía").first.wait_for()
 
 
+@pytest.mark.lenta  # The test above sees what is chosen in the address, and a reload that keeps it.
 def test_un_filtro_viaja_en_su_direccion(ventana: Ventana, tablero: Tablero) -> None:
     """A filter goes into the address; who opens that address sees the same."""
     abierta = ventana("anomalias")
@@ -359,6 +363,7 @@ def test_un_filtro_viaja_en_su_direccion(ventana: Ventana, tablero: Tablero) -> 
     assert [texto.strip() for texto in elegida.all_inner_texts()] == ["Crítica"]
 
 
+@pytest.mark.lenta  # tests/dashboard/test_cambiar_campeon.py and tests/api/test_modelos_http.py.
 def test_promover_y_volver(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
     """What the gate refused is shown as such, and promoted only by force, with a reason.
 

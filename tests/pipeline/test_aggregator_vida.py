@@ -157,8 +157,11 @@ def _morir(variables: dict[str, str], paso: str, veces: int) -> None:
 
 @pytest.mark.parametrize(
     ("paso", "veces"),
-    [("antes", 1), ("empezado", 2), ("guardado", 2), ("guardado", 4), ("sin_acabar", 1),
-     ("acabado", 1)],
+    [
+        ("antes", 1), ("guardado", 2), ("acabado", 1),
+        *(pytest.param(*caso, marks=pytest.mark.lenta)
+          for caso in (("empezado", 2), ("guardado", 4), ("sin_acabar", 1))),
+    ],
 )  # fmt: skip
 def test_muerto_a_medias_la_siguiente_lo_deja_bien(
     casa: Casa, variables: dict[str, str], paso: str, veces: int

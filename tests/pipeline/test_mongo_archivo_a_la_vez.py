@@ -35,8 +35,13 @@ BUSQUEDA = 200
 ACCIONES = 12
 J, K = 12, 18
 """More than the commands of a save and a verdict, and of a move."""
-PARTES = 9
+PARTES = 19
 """Of the J x K places; one is looked at each time, the others with the slow tests."""
+
+
+@pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
 
 
 @pytest.fixture

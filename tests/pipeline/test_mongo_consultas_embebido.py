@@ -44,7 +44,16 @@ FILTROS = {
     "ninguna": FiltroAnomalias("NADIE"),
 }
 CON_ARCHIVO = FiltroAnomalias(con_archivo=True)
-FORMAS = list(product(FILTROS, (False, True)))
+EN_BREVE = {
+    ("sin nada", True), ("de unos días", True), ("entre horas", False), ("graves", True),
+    ("normales ya", False), ("juzgadas y críticas", False), ("de un cliente", True),
+    ("ninguna", True),
+}  # fmt: skip
+FORMAS = [
+    forma if forma in EN_BREVE else pytest.param(*forma, marks=pytest.mark.lenta)
+    for forma in product(FILTROS, (False, True))
+]
+"""Every filter, with the archive and without; those that bring much are asked for at length."""
 
 Ambas = Callable[[Callable[[MongoQueries], Any]], tuple[Any, Any]]
 
@@ -54,6 +63,11 @@ def _pedir_a_las_dos(settings: Settings) -> Iterator[Ambas]:
     yield lambda pedir: (pedir(dos[0]), pedir(dos[1]))
     for una in dos:
         una.close()
+
+
+@pytest.fixture
+def entorno(entorno_mongo: Settings) -> Settings:
+    return entorno_mongo
 
 
 @pytest.fixture(params=ZONAS)

@@ -286,6 +286,7 @@ def test_version_pasa_por_la_puerta_y_vuelve_atras_sin_ella(
     assert promover.ultima == f"la versión {certero} ya es el campeón: no hay nada que promover"
 
 
+@pytest.mark.lenta  # tests/api/test_modelos_http.py keeps the same promise of the API.
 def test_haber_sido_campeon_a_la_fuerza_no_abre_la_puerta(
     entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
