@@ -15,7 +15,7 @@ from detection.errors import LecturaInvalidaError
 from pipeline.ingest.files.blocks import MotivoArchivo, reject
 from pipeline.ingest.files.units import MEDIANA_MAXIMA_KWH, MEDIANA_MINIMA_KWH
 
-VALORES_DE_PRUEBA = 12
+VALORES_DE_PRUEBA = 6
 """So many values, without zeros, show in which unit they are."""
 _PARTE_ENTERA = 10
 """Values of which not one in so many has decimals are whole numbers."""

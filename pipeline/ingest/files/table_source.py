@@ -140,9 +140,10 @@ class TableSource:
             informe.note(
                 f"el archivo dice {disposicion.valor.unidad}; se lee en {self.unidad}, como se pide"
             )
-        # What the user says, what each row says and what is power is not doubted.
-        dudosa = not self.unidad and not disposicion.valor.enteros and unidad in UNIDADES_DUDOSAS
-        self.valores = CustomerValues(unidad if dudosa else "", self.tiempos.menor)
+        # What the user says and what is power is not doubted.
+        dicha = "kWh" if unidad == "columna" else unidad
+        dudosa = not self.unidad and not disposicion.valor.enteros and dicha in UNIDADES_DUDOSAS
+        self.valores = CustomerValues(dicha if dudosa else "", self.tiempos.menor)
         self.unidad = unidad
         informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
         informe.decimal = self._marcas.describe() or f"«{decimal or '.'}» decimal"
@@ -211,8 +212,10 @@ class TableSource:
         if filas.size and self.disposicion.perfil.tiempo.forma == "dia_por_fila":
             filas = in_order(filas, filas["linea"], filas["momento"])
             valor = filas["valor"]
-        with np.errstate(over="ignore"):
-            por_hora = np.where(filas["potencia"], valor, valor * (60 / self.tiempos.menor))
+        por_hora = valor
+        if self.tiempos.menor < 60:
+            with np.errstate(over="ignore"):
+                por_hora = np.where(filas["potencia"], valor, valor * (60 / self.tiempos.menor))
         # As they are written: whole Wh are whole numbers.
         factor = FACTORES.get(self.unidad.lower(), 1.0)
         escritos = valor if factor == 1.0 else np.round(valor / factor, 6)

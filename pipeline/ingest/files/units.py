@@ -24,7 +24,7 @@ MEDIANA_MINIMA_KWH = 0.002
 """Below, not even a router uses less."""
 
 
-ENTEROS_DE_PRUEBA = 12
+ENTEROS_DE_PRUEBA = 3
 """So many whole values are no accident of kWh, which have decimals."""
 
 
@@ -98,7 +98,7 @@ def decide_unit(declarada: str, pedida: str, valores: list[float], pesos: list[i
 def _all_whole(valores: list[float], pesos: list[int]) -> bool:
     """Return whether enough values that are not zero are whole numbers, as Wh are."""
     hay = [(v, p) for v, p in zip(valores, pesos, strict=True) if v > 0]
-    return sum(p for _, p in hay) >= ENTEROS_DE_PRUEBA and all(v == int(v) for v, _ in hay)
+    return sum(p for _, p in hay) >= ENTEROS_DE_PRUEBA and all(v % 1 == 0 for v, _ in hay)
 
 
 def doubt_unit(mediana_kwh: float) -> str:
