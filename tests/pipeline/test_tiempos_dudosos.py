@@ -161,6 +161,19 @@ def test_what_others_in_the_file_count_from_does_not_decide_against_a_customer(
     assert hours_of(leido, OTRO)[7] == 0.108
 
 
+def test_a_day_that_is_cut_is_read_beside_customers_with_quarters(tmp_path: Path) -> None:
+    """A whole day of hours tells what the customer's others are; without one nothing does."""
+    cuartos = cnmc(JUNIO, range(1, 97), OTRO)
+    leido = leer_texto(
+        tmp_path, CNMC + cuartos + cnmc(JUNIO[:1], range(1, 25)) + cnmc(JUNIO[1:2], range(1, 15))
+    )
+    assert leido.motivos == []
+    assert hours_of(leido) == {h: (h % 24 + 101) / 1000 for h in range(38)}
+    leido = leer_texto(tmp_path, CNMC + cuartos + cnmc(JUNIO[1:2], range(1, 15)))
+    assert leido.clientes == {OTRO}
+    assert len(leido.rechazadas) == 14
+
+
 def test_a_customer_with_both_ways_of_counting_is_read_by_whole_days(tmp_path: Path) -> None:
     """Two downloads put together: whole days tell, the one that is cut does not."""
     leido = leer_texto(

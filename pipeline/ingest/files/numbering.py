@@ -62,6 +62,12 @@ class _Dias:
     primero: Enteros
     ultimo: Enteros
 
+    def any_of_customer(self, cuales: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the days of the customers of which some day is among some."""
+        inicios = changes(self.cliente)
+        hay = np.logical_or.reduceat(cuales, inicios)
+        return np.repeat(hay, np.diff(np.append(inicios, self.cliente.size)))
+
     def zero_behind(self) -> NDArray[np.bool_]:
         """Return which days have a 0 that may be their 24: behind the others, or on the next day.
 
@@ -194,9 +200,11 @@ class NumbersSeen:
             llenos = np.where(cero, *(of(self._llenos[p, b], dias.cliente, 0) for b in (0, 1)))
             probado = ~hay_finos & (llenos >= DIAS_DE_PRUEBA)
             seguro = (entero & (p == (self.supuesto or 60))) | probado
-            # Of a day that is not whole the layout tells, where nothing in the file is shorter.
+            # Of a day that is not whole the layout tells, where nothing in the file is shorter or
+            # the customer has another one that is whole.
             nada_fino = not (self._finos[p] < NUNCA).any()
-            suelto = ~entero & ~hay_finos & (0 < self.supuesto <= p) & nada_fino
+            otro = dias.any_of_customer(entero) & (p == self.supuesto)
+            suelto = ~entero & ~hay_finos & (0 < self.supuesto <= p) & (otro | nada_fino)
             detras = hay_finos & (dias.dia > fino)
             paso = np.where(en_duda & detras & ~entero, suyo, paso)
             paso = np.where(en_duda & suelto & ~probado, self.supuesto, paso)
