@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from disposiciones import CUPS, workbook
+from disposiciones import CUPS, MADRID, workbook
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lector_archivos import Leido, leer, leer_texto
 
 from pipeline.ingest.files.blocks import MotivoArchivo
@@ -169,9 +172,66 @@ def test_a_day_that_is_cut_is_read_beside_customers_with_quarters(tmp_path: Path
     )
     assert leido.motivos == []
     assert hours_of(leido) == {h: (h % 24 + 101) / 1000 for h in range(38)}
+    # So do a day that is cut in front and the next one that is cut behind.
+    unidos = cnmc(JUNIO[:1], range(5, 25)) + cnmc(JUNIO[1:2], range(1, 15))
+    assert sorted(hours_of(leer_texto(tmp_path, CNMC + cuartos + unidos))) == list(range(4, 38))
     leido = leer_texto(tmp_path, CNMC + cuartos + cnmc(JUNIO[1:2], range(1, 15)))
     assert leido.clientes == {OTRO}
     assert len(leido.rechazadas) == 14
+
+
+@st.composite
+def mixed(dibujar: st.DrawFn) -> list[tuple[str, int, int, list[tuple[date, int, int]]]]:
+    """Draw customers with their step, first number and days, of which the first and last are cut.
+
+    A first day ends with the last number and a last one begins with the first: so files are cut.
+    """
+    clientes = []
+    for k in range(dibujar(st.integers(1, 3))):
+        paso, base = dibujar(st.sampled_from([60, 30, 15])), dibujar(st.integers(0, 1))
+        n, cuantos = 1440 // paso, dibujar(st.integers(1, 4))
+        primero = date(2025, 6, 1) + timedelta(days=dibujar(st.integers(0, 60)))
+        dias = [[primero + timedelta(days=i), 0, n] for i in range(cuantos)]
+        if cuantos > 1:
+            dias[0][1] = dibujar(st.integers(0, n - 1))
+            dias[-1][2] = dibujar(st.integers(1, n))
+        clientes.append((f"ES0021{k:012}AA", paso, base, [tuple(d) for d in dias]))
+    return clientes
+
+
+@given(clientes=mixed())
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_numbers_of_any_mixture_never_give_a_wrong_hour(
+    clientes: list[tuple[str, int, int, list[tuple[date, int, int]]]], tmp_path: Path
+) -> None:
+    """Customers of hours, halves and quarters, from 0 and from 1 on, whole and cut days."""
+    filas, sumas, minutos = [], Counter[tuple[str, datetime]](), Counter[tuple[str, datetime]]()
+    for cups, paso, base, dias in clientes:
+        for dia, desde, hasta in dias:
+            medianoche = datetime(dia.year, dia.month, dia.day, tzinfo=MADRID).astimezone(UTC)
+            for i in range(desde, hasta):
+                wh = 100 + len(filas) * 7 % 800
+                filas.append(f"{cups};{dia:%d/%m/%Y};{i + base};0,{wh};R\n")
+                hora = medianoche + timedelta(minutes=i * paso)
+                sumas[cups, hora.replace(minute=0)] += wh
+                minutos[cups, hora.replace(minute=0)] += paso
+    leido = leer_texto(tmp_path, CNMC + "".join(filas))
+    esperado = {hora: wh / 1000 for hora, wh in sumas.items() if minutos[hora] == 60}
+    assert leido.horas == pytest.approx({h: esperado[h] for h in leido.horas})
+    assert leido.motivos or set(leido.horas) == set(esperado)
+    # Hours and quarters of which some day is whole are told.
+    for cups, paso, _, dias in clientes:
+        if paso != 30 and any(hasta - desde == 1440 // paso for _, desde, hasta in dias[:-1]):
+            primero = datetime.combine(dias[0][0], datetime.min.time(), MADRID)
+            ultimo = datetime.combine(dias[-1][0], datetime.min.time(), MADRID)
+            suyas = {h for c, h in esperado if c == cups and primero <= h < ultimo}
+            assert suyas <= {h for c, h in leido.horas if c == cups}
 
 
 def test_a_customer_with_both_ways_of_counting_is_read_by_whole_days(tmp_path: Path) -> None:

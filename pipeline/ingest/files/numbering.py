@@ -68,6 +68,13 @@ class _Dias:
         hay = np.logical_or.reduceat(cuales, inicios)
         return np.repeat(hay, np.diff(np.append(inicios, self.cliente.size)))
 
+    def followed(self, paso: int) -> NDArray[np.bool_]:
+        """Return which days end with the last number of a step where the next one begins."""
+        n = MINUTOS_POR_DIA // paso
+        une = (self.cliente[1:] == self.cliente[:-1]) & (self.dia[1:] == self.dia[:-1] + 1)
+        une &= (self.menor[1:] <= 1) & (self.mayor[:-1] - self.menor[1:] == n - 1)
+        return np.append(une, False)
+
     def zero_behind(self) -> NDArray[np.bool_]:
         """Return which days have a 0 that may be their 24: behind the others, or on the next day.
 
@@ -203,7 +210,7 @@ class NumbersSeen:
             # Of a day that is not whole the layout tells, where nothing in the file is shorter or
             # the customer has another one that is whole.
             nada_fino = not (self._finos[p] < NUNCA).any()
-            otro = dias.any_of_customer(entero) & (p == self.supuesto)
+            otro = dias.any_of_customer(entero | dias.followed(p)) & (p == self.supuesto)
             suelto = ~entero & ~hay_finos & (0 < self.supuesto <= p) & (otro | nada_fino)
             detras = hay_finos & (dias.dia > fino)
             paso = np.where(en_duda & detras & ~entero, suyo, paso)
@@ -214,11 +221,11 @@ class NumbersSeen:
         return paso
 
     def _doubt_step(self, dias: _Dias, k: int, paso: int, detras: bool) -> str:
-        otros = " o ".join(name_step(p) for p in self.pasos if p < paso)
+        *unos, otro = (name_step(p) for p in self.pasos if p <= paso)
         cuales = dias.describe(k)
         if detras:
             cuales = f"{cuales}, detrás de días con más"
-        return f"{cuales}, y no se sabe si son {name_step(paso)} o {otros}"
+        return f"{cuales}, y no se sabe si son {', '.join(unos)} o {otro}"
 
     def _bases(self, dias: _Dias, paso: Enteros, motivos: dict[int, str]) -> Enteros:
         """Return the number of each day's first interval."""
