@@ -336,4 +336,5 @@ def _gaps(filas: Filas) -> str:
         desde = momento % SEGUNDOS_POR_HORA // 60
         hay.update(range(desde, desde + segundos // 60))
     faltan = [m for m in range(0, 60, max(1, paso)) if m not in hay]
-    return f", sin el de {', '.join(f':{m:02}' for m in faltan)}" if faltan else ""
+    cuales = ", ".join(f":{m:02}" for m in faltan)
+    return f", sin {'los' if len(faltan) > 1 else 'el'} de {cuales}" if faltan else ""
