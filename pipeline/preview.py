@@ -257,7 +257,9 @@ def _show_notes(avisos: Sequence[str], rechazadas: Sequence[Rechazada]) -> None:
     for aviso in avisos:
         consola.print(Text(f"  aviso: {aviso}"), soft_wrap=True)
     if rechazadas:
-        consola.print(Text(f"  {numero(len(rechazadas), 0)} filas no son lecturas:"))
+        una = len(rechazadas) == 1
+        no_son = "fila no es lectura" if una else "filas no son lecturas"
+        consola.print(Text(f"  {numero(len(rechazadas), 0)} {no_son}:"))
         for linea in describe_rejected(rechazadas):
             consola.print(Text(f"  {linea}"), soft_wrap=True)
 

@@ -115,7 +115,7 @@ def test_bad_rows_are_told_and_the_good_ones_sent(
     salida, errores = capsys.readouterr()
     assert salida == "enviadas 1 lecturas de 1 clientes; confirmadas 1\n"
     lineas = errores.splitlines()
-    assert "1 filas repiten otra, con el mismo valor: línea 6" in lineas[0]
+    assert "1 fila repite otra, con el mismo valor: línea 6" in lineas[0]
     assert lineas[1].startswith("error: 5 filas de «")
     assert lineas[2].startswith("  consumo_kwh_negativo: 4 (líneas 3-5, 7); la primera: -1")
     assert lineas[3].startswith("  tiempo_ilegible: 1 (línea 8); la primera: «x»")

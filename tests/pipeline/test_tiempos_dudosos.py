@@ -774,9 +774,12 @@ def excel_dates(cabecera: list[str], filas: list[list[object]]) -> bytes:
 def test_a_profile_whose_lengths_cannot_be_says_so(tmp_path: Path) -> None:
     """An end beside numbers, minutes beside an instant: a wrong profile, said in one line."""
     perfil = tmp_path / "mal.toml"
+    con_fin = 'fecha = "t"\nhora = "h"\nfin = "f"'
     for antes, ahora, dice in (
         ('instante = "t"', 'instante = "t"\nduracion = "d"', "columnas.duracion"),
-        ("pasos =", "paso_encima = 'Pas'\npasos =", "paso_encima"),
+        ('"instante"\n', '"fecha_y_hora"\n', "columnas.fecha"),
+        ('instante = "t"', con_fin, "columnas.instante"),
+        ("pasos =", "paso_encima = true\npasos =", "tiempo.paso_encima"),
     ):
         perfil.write_text(FIN.replace(antes, ahora))
         leido = leer(perfil, perfil=perfil)

@@ -348,16 +348,20 @@ def describe_counts(cuentas: Cuentas, lineas: LineNames) -> list[str]:
     avisos = []
     if cuentas.repetidas:
         donde = lineas.describe(cuentas.lineas_repetidas)
-        avisos.append(f"{cuentas.repetidas} filas repiten otra, con el mismo valor: {donde}")
+        avisos.append(f"{_repeating(cuentas.repetidas)} otra, con el mismo valor: {donde}")
     if cuentas.sustituidas:
         donde = lineas.describe(cuentas.lineas_sustituidas)
         avisos.append(
-            f"{cuentas.sustituidas} filas repiten otra con un valor que no ha valido, por ser "
+            f"{_repeating(cuentas.sustituidas)} otra con un valor que no ha valido, por ser "
             f"estimado o de una revisión anterior: {donde}"
         )
     if cuentas.sumadas:
         avisos.append(f"{cuentas.sumadas} intervalos menores se han sumado en horas enteras")
     return avisos
+
+
+def _repeating(cuantas: int) -> str:
+    return "1 fila repite" if cuantas == 1 else f"{cuantas} filas repiten"
 
 
 def _to_energy(filas: Filas) -> Filas:

@@ -233,8 +233,8 @@ class Tiempo(_Parte):
         Minutes that an interval may have. What a file has is measured.
     paso : int
         Minutes of an interval where a customer has too few rows to measure them; 0 = refused.
-    paso_encima : str
-        Pattern whose first group is the minutes of an interval, in the lines above the header.
+    paso_encima : tuple
+        Field above the header that says the minutes of an interval.
     """
 
     forma: Literal["instante", "fecha_y_hora", "dia_por_fila", "instante_por_columna"]
@@ -244,7 +244,7 @@ class Tiempo(_Parte):
     zona: Zona | Literal[""] = ""
     pasos: Annotated[tuple[Literal[5, 10, 15, 20, 30, 60], ...], Field(strict=False)] = (15, 30, 60)
     paso: Literal[0, 5, 10, 15, 20, 30, 60] = 0
-    paso_encima: Patron = ""
+    paso_encima: Columna | None = None
 
 
 class Identidad(_Parte):
@@ -382,8 +382,6 @@ class PerfilCurva(_Parte):
             faltan.append('columnas.fin va con columnas.instante, o con hora y marca = "inicio"')
         if columnas.duracion is not None and not por_reloj:
             faltan.append('columnas.duracion va con tiempo.hora = "reloj"')
-        if tiempo.paso_encima and not re.compile(tiempo.paso_encima).groups:
-            faltan.append("tiempo.paso_encima no tiene un grupo con los minutos")
         if tiempo.paso and tiempo.paso not in tiempo.pasos:
             faltan.append("tiempo.paso no está entre tiempo.pasos")
         return faltan

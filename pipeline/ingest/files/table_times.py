@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +32,7 @@ from pipeline.ingest.files.moments import (
 )
 from pipeline.ingest.files.numbering import NumbersSeen
 from pipeline.ingest.files.rows import Columnas
+from pipeline.ingest.files.stated import read_stated
 from pipeline.ingest.files.steps import MinutosVistos
 from pipeline.ingest.files.text_cells import brief, clean
 from pipeline.ingest.validation import Motivo, invalida
@@ -156,9 +156,8 @@ class TableTimes:
 
     def stated_step(self) -> int:
         """Return the minutes that the lines above the table say; 0 = they say nothing."""
-        patron = self.disposicion.perfil.tiempo.paso_encima
-        dicho = re.search(patron, "\n".join(self.disposicion.encima)) if patron else None
-        minutos = read_minutes(dicho.group(1) or "") if dicho else 0
+        campo = self.disposicion.perfil.tiempo.paso_encima
+        minutos = 0 if campo is None else read_minutes(read_stated(self.disposicion.encima, campo))
         # What is longer than an hour is told by its rows.
         return minutos if isinstance(minutos, int) and minutos <= 60 else 0
 
