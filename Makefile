@@ -9,7 +9,7 @@ HILOS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test test-fallos lint auditoria format bench bench-ahorro bench-archivo bench-api \
-	bench-escala bench-tablero bench-curvas soak calidad cuadernos lock clean
+	bench-escala bench-tablero bench-curvas soak calidad calidad-larga cuadernos lock clean
 
 help:  ## muestra esta ayuda
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,8 +59,11 @@ format: install  ## da formato al código
 bench: install  ## mide lecturas por segundo, de cada etapa y de toda la cadena
 	@$(BIN)/python tests/bench/cadena.py $(ARGS)
 
-calidad: install  ## mide qué se halla en hogares reales con ataques simulados (ARGS="--rapido")
+calidad: install  ## mide qué se halla en hogares reales con ataques simulados (ARGS="--rapido" o "--desarrollo")
 	@$(BIN)/python tests/bench/hogares.py $(ARGS)
+
+calidad-larga: install  ## lo mismo, solo lo que dura meses y los sucesos inocentes (ARGS="--desarrollo")
+	@$(BIN)/python tests/bench/hogares.py --solo larga $(ARGS)
 
 cuadernos: install  ## ejecuta los cuadernos y los deja, con sus figuras, en .consumo/cuadernos (ARGS="otra/carpeta")
 	@mkdir -p $(or $(ARGS),.consumo/cuadernos)

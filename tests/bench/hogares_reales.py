@@ -98,7 +98,7 @@ def read_hogares(fuente: Fuente, desarrollo: bool | None, semilla: int = 0) -> I
     semilla : int
         Of the dates of the stretches.
     """
-    ids, cliente, hora, kwh = _read(fuente)
+    ids, cliente, hora, kwh = read_source(fuente)
     de_quien = np.array([desarrollo is None or es_desarrollo(p) is desarrollo for p in ids])
     valida = de_quien[cliente] & (kwh >= 0.0) & (kwh <= CONSUMO_MAXIMO_KWH)
     cliente, hora, kwh = cliente[valida], hora[valida], kwh[valida]
@@ -119,7 +119,7 @@ def read_hogares(fuente: Fuente, desarrollo: bool | None, semilla: int = 0) -> I
         )
 
 
-def _read(
+def read_source(
     fuente: Fuente,
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Return the customers, and of each reading customer, absolute hour and kWh."""

@@ -89,14 +89,14 @@ def test_los_eventos_por_severidad(informe: dict[str, Any]) -> None:
             "eventos": 2, "hallados": 0.5, "retraso_mediana_h": None, "retraso_p90_h": None,
             "kwh_antes": kwh_antes, "kwh_total": 100.0,
         }  # fmt: skip
-    assert sorted(informe["retrasos"]) == [2.0, 1e9]
+    assert sorted(informe["retrasos"]) == [5.0, 1e9]
 
 
 def test_cada_tipo_frente_a_los_limpios(informe: dict[str, Any]) -> None:
-    """The kind that is found and the one that is not, each against the same clean customers."""
+    """The kind found from alta on, and the one that is not, against the same clean customers."""
     picos, cannabis = informe["tipos"]["picos"], informe["tipos"]["cannabis"]
     assert (picos["clientes"], picos["lecturas"], picos["hallados"]) == (1, 100, 1.0)
-    assert (picos["retraso_mediana_h"], cannabis["retraso_mediana_h"]) == (2.0, None)
+    assert (picos["retraso_mediana_h"], cannabis["retraso_mediana_h"]) == (5.0, None)
     assert cannabis["hallados"] == 0.0
     assert cannabis["roc_auc"]["valor"] == pytest.approx(0.5 * 479 / 480)
     assert [fila[:2] for fila in type_rows(informe)] == [("cannabis", "1"), ("picos", "1")]
@@ -227,7 +227,7 @@ def test_las_figuras_dan_las_cifras(informe: dict[str, Any]) -> None:
     }
     assert sum(score_figure(informe).data[1].y) == pytest.approx(1.0)
     retrasos = delay_figure(informe).data[0]
-    assert (retrasos.x[:2], retrasos.y[:2]) == ((1, 3.0), (0.0, 0.5))
+    assert (retrasos.x[:2], retrasos.y[:2]) == ((1, 6.0), (0.0, 0.5))
     assert retrasos.y[-1] == 0.5, "half is never found"
 
 
@@ -244,6 +244,6 @@ def test_sin_ningun_ataque_hallado_hay_informe(casos: Casos) -> None:
     nada = np.zeros(casos.cliente.size, np.uint8)
     informe = make_informe(casos, Opiniones(nada, nada, {}), 1, SEMIVIDA_DIAS)
     assert informe["por_lectura"]["roc_auc"]["valor"] == 0.5
-    assert informe["eventos"]["media"]["hallados"] == 0.0
+    assert informe["eventos"]["alta"]["hallados"] == 0.0
     assert delay_figure(informe).data[0].y[-1] == 0.0
     assert "–" in make_html(informe, "t", [])

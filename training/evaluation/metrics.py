@@ -27,8 +27,8 @@ HUECO_DIAS = 7
 GRACIA_HORAS = HORAS_POR_DIA
 """Hours after its last attacked reading in which an event may still be found. By hand."""
 HALLADA_DESDE, AVISA_DESDE = 2, 3
-"""Indices of severidad: from ``media`` on an attack counts as found, from ``alta`` on people are
-called."""
+"""Indices of severidad: from ``media`` on the promotion gate counts an attack as found; from
+``alta`` on people are called, which is what reports count, in what is found and in false alarms."""
 DIAS_MES = 30
 REMUESTRAS = 300
 """Resamples of an interval: enough for two digits of its ends."""

@@ -97,7 +97,7 @@ def make_informe(casos: Casos, opiniones: Opiniones, semilla: int, semivida_dias
             },
         },
         "distribucion": _distribution(casos, opiniones.score_centesimas),
-        "retrasos": find_eventos(casos, opiniones.severidad >= HALLADA_DESDE)
+        "retrasos": find_eventos(casos, opiniones.severidad >= AVISA_DESDE)
         .retraso_horas[:10_000].clip(max=1e9).tolist(),
     }  # fmt: skip
 
@@ -148,7 +148,7 @@ def _events(eventos: Eventos) -> Datos:
 
 def _by_type(casos: Casos, opiniones: Opiniones, semilla: int) -> Datos:
     de_cliente = np.array(casos.tipo_cliente)
-    eventos = find_eventos(casos, opiniones.severidad >= HALLADA_DESDE)
+    eventos = find_eventos(casos, opiniones.severidad >= AVISA_DESDE)
     salida = {}
     for tipo in casos.tipos:
         suyas = casos.de_tipo(tipo)
@@ -263,7 +263,8 @@ def _say_precision(medidas: Datos) -> str:
 def summary_rows(informe: Datos) -> list[tuple[str, str]]:
     """Return what each main figure is, and it."""
     lectura, cliente = informe["por_lectura"], informe["por_cliente"]
-    media, k = informe["eventos"]["media"], informe["por_cliente"]["primeros_k"]
+    # People are called from ``alta`` on: found and false are of the same alarms.
+    alta, k = informe["eventos"]["alta"], informe["por_cliente"]["primeros_k"]
     return [
         ("ROC-AUC por lectura", say_cifra(lectura["roc_auc"])),
         ("precisión media por lectura", _say_precision(lectura)),
@@ -275,11 +276,11 @@ def summary_rows(informe: Datos) -> list[tuple[str, str]]:
             for n, valor in cliente["primeros"].items()
             if valor is not None
         ),
-        (f"de {media['eventos']} ataques, hallados", say_cifra(media["hallados"], 2)),
-        ("horas hasta hallarlos, mediana", say_cifra(media["retraso_mediana_h"], 0)),
-        ("horas hasta hallarlos, percentil 90", say_cifra(media["retraso_p90_h"], 0)),
-        ("kWh perdidos antes de hallarlos", numero(media["kwh_antes"], 0)),
-        ("kWh perdidos en todos los ataques", numero(media["kwh_total"], 0)),
+        (f"de {alta['eventos']} ataques, hallados", say_cifra(alta["hallados"], 2)),
+        ("horas hasta hallarlos, mediana", say_cifra(alta["retraso_mediana_h"], 0)),
+        ("horas hasta hallarlos, percentil 90", say_cifra(alta["retraso_p90_h"], 0)),
+        ("kWh perdidos antes de hallarlos", numero(alta["kwh_antes"], 0)),
+        ("kWh perdidos en todos los ataques", numero(alta["kwh_total"], 0)),
         *(
             (f"falsas alarmas {severidad.replace('_', ' ')}, por cliente y mes", say_cifra(c, 2))
             for severidad, c in informe["falsas_alarmas"].items()
