@@ -22,7 +22,7 @@ from detection.domain import Calendario
 from detection.params import Params
 from detection.scoring_model import ScoringModel
 from training.blend_fit import fit_arboles, make_ejemplos, without
-from training.evaluation.attacked_homes import Poblacion, attack_homes
+from training.evaluation.attacked_homes import ATAQUES, Poblacion, attack_homes
 from training.evaluation.baselines import Z_SEMANAL, alone, pyod_scores, weekly_z
 from training.evaluation.metrics import Casos, ScoreTable
 from training.evaluation.report import Datos, Opiniones, make_informe, make_tablas
@@ -108,12 +108,17 @@ def measure(puntuadas: Iterable[Puntuada]) -> Datos:
 def populations(hogares: Iterable[Hogares], cuantas: int) -> Iterator[tuple[Poblacion, Calendario]]:
     """Give attacked populations, each household list ``cuantas`` times with other attacks."""
     for k, h in enumerate(hogares):
+        atacados = round(PROPORCION * len(set(h.lecturas.propietario_id)))
         for vez in range(cuantas):
-            semilla = SEMILLA + 100 * k + vez
+            # Where fewer are attacked than there are kinds, the next ones have their turn.
+            turno = vez * atacados % len(ATAQUES) if atacados < len(ATAQUES) else 0
             yield (
-                attack_homes(h.lecturas, h.calendario, semilla, proporcion=PROPORCION),
+                attack_homes(
+                    h.lecturas, h.calendario, SEMILLA + 100 * k + vez,
+                    tipos=ATAQUES[turno:] + ATAQUES[:turno], proporcion=PROPORCION,
+                ),
                 h.calendario,
-            )
+            )  # fmt: skip
 
 
 def unseen(aprendido: Aprendido, prueba: Hogares, tipos: Sequence[str]) -> dict[str, float | None]:

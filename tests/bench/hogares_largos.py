@@ -23,6 +23,7 @@ from bench.hogares_reales import (
     Fuente,
     Hogares,
     es_desarrollo,
+    hay_datos,
     read_hogares,
     read_source,
 )
@@ -299,7 +300,7 @@ def teaching_homes(sin: str | None = None) -> Hogares:
     filas = np.flatnonzero([p in elegidos for p in suizos.lecturas.propietario_id])
     partes = [_to_common_end(replace(suizos, lecturas=suizos.lecturas.elegir(filas)))]
     for pais in PAISES:
-        if pais.nombre == sin:
+        if pais.nombre == sin or not hay_datos(pais.fuente):
             continue
         desde = hora_absoluta(pais.desde)
         for hogar in read_year(pais, desarrollo=True, dias=APRENDE_DIAS):
