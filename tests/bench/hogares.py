@@ -246,13 +246,15 @@ def main(argv: Sequence[str]) -> int:
         opciones.json.write_text(
             json.dumps(_rounded(cifras), ensure_ascii=False, indent=1), "utf-8"
         )
-    doradas = load_golden(parte)
+    # Of other homes or draws the golden figures say nothing.
+    como_siempre = not faltan and (opciones.poblaciones, opciones.sorteos) == (POBLACIONES, 1)
+    doradas = load_golden(parte) if como_siempre else {}
     peores = worse(cifras, {c: v for c, v in doradas.items() if c in cifras})
     for frase in peores:
         consola.print(f"peor que antes: {frase}")
     if peores:
         return FALLO
-    if opciones.escribir:
+    if opciones.escribir and como_siempre:
         _write_golden(parte, doradas | cifras)
     return HECHO
 

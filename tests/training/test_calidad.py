@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from bench import hogares
+from bench.hogares_largos import PAISES
 from bench.hogares_reales import hay_datos
 
 pytestmark = pytest.mark.timeout(290)
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.timeout(290)
 def test_lo_que_se_halla_no_empeora(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Development households alone, all seeds fixed, against the committed figures."""
     monkeypatch.setenv("CONSUMO_SHARED", str(shared))
-    if not hay_datos():
-        pytest.skip("faltan los hogares suizos en la carpeta compartida")
+    if not hay_datos() or not all(hay_datos(pais.fuente) for pais in PAISES):
+        pytest.skip("faltan hogares en la carpeta compartida")
     doradas = hogares.load_golden("rapido")
     assert doradas, "falta la parte rápida en calidad_dorada.json"
     assert hogares.worse(hogares.quick_part(), doradas) == []
