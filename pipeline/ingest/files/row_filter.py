@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class RowFilter:
     """
 
     disposicion: Disposicion
-    _dichos: dict[str, int] = field(init=False)
+    _dichos: dict[str, list[int]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._dichos = stated_columns(self.disposicion)
@@ -38,7 +39,7 @@ class RowFilter:
     def columns(self) -> set[int]:
         """Return which columns are looked at."""
         d = self.disposicion
-        suyas = {*d.vertidas, *d.filas, *self._dichos.values()} - {-1}
+        suyas = {*d.vertidas, *d.filas, *chain.from_iterable(self._dichos.values())} - {-1}
         return suyas | ({0} if d.perfil.pie else set())
 
     def left_out(
@@ -57,7 +58,7 @@ class RowFilter:
             Another header stands among the rows, or a column contradicts the layout.
         """
         fuera = np.ones(len(columnas), np.bool_)
-        for sitio in columnas.textos:
+        for sitio in columnas.textos.keys() - set(self._dichos["palabra"]):
             vacia = np.array([not t.strip() for t in columnas.textos[sitio]], np.bool_)
             fuera &= vacia[columnas.codigos[sitio]]
         pie = self.disposicion.perfil.pie
@@ -85,9 +86,10 @@ class RowFilter:
         if not any(texto.lstrip()[:1] > "9" for texto in textos):
             # Times begin with a digit, all of them in nearly all files.
             return cabeceras
+        suyos = columnas.textos.keys() - set(self._dichos["palabra"])
         con_letra = np.array([_starts_with_letter(texto) for texto in textos], np.bool_)
         for i in np.flatnonzero(con_letra[columnas.codigos[clave]]).tolist():
-            fila = {s: columnas.textos[s][columnas.codigos[s][i]] for s in columnas.textos}
+            fila = {s: columnas.textos[s][columnas.codigos[s][i]] for s in suyos}
             if all(normalize(texto) == d.nombres[s] for s, texto in fila.items()):
                 cabeceras[i] = True
                 self._refuse_other_customer(int(columnas.lineas[i]))
@@ -115,10 +117,11 @@ class RowFilter:
             )
 
     def _check_stated(self, columnas: Columnas, fuera: NDArray[np.bool_], unidad: str) -> None:
-        for que, sitio in self._dichos.items():
-            codigos = np.unique(columnas.codigos[sitio][~fuera]).tolist()
-            for codigo in codigos:
-                check_cell(que, columnas.textos[sitio][codigo], unidad)
+        for que, sitios in self._dichos.items():
+            for sitio in sitios:
+                codigos = np.unique(columnas.codigos[sitio][~fuera]).tolist()
+                for codigo in codigos:
+                    check_cell(que, columnas.textos[sitio][codigo], unidad)
 
     def _by_class(
         self, columnas: Columnas, fuera: NDArray[np.bool_], errores: Errores, informe: Informe

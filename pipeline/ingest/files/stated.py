@@ -12,21 +12,22 @@ from collections.abc import Sequence
 from pipeline.ingest.files.layout import Disposicion, find, find_all, split_header
 from pipeline.ingest.files.profile_schema import Columna, normalize_cell
 from pipeline.ingest.files.text_cells import FormatoError, brief, clean, is_one_of
-from pipeline.ingest.files.units import FACTORES, is_reactive
+from pipeline.ingest.files.words import CODIGOS, denies_consumption, is_other_unit
 
 _UNIDAD: Columna = (
     "Unidad", "Unidades", "Unidad de medida", "Unit", "Units", "UOM", "Einheit", "Eenheid", "Unite",
-    "Unita di misura",
+    "Unidade", "Unita di misura",
 )  # fmt: skip
 _SENTIDO: Columna = (
     "Magnitud", "Sentido", "Dirección", "Direction", "Flow", "Flow direction", "Sens", "Richtung",
-    "Tipo de energía", "Energy type", "Grandeur metier", "Grandeur physique",
+    "Tipo de energía", "Energy type", "Grandeur metier", "Grandeur physique", "Magnitude",
+    "Quantity", "Grandeza", "Grandezza",
 )  # fmt: skip
-_NO_ES_CONSUMO = re.compile(
-    r"\b(?:vertid|export|excedent|salient|inyec|injec|injet|einspeis|produc|produk|generac|generat"
-    r"|generad|reactiv|reaktiv|reattiv|induct|induttiv|capacit)|^(?:as|r[1-4]|q[1-4])$"
+# What describes the contract or the place says nothing of a row's energy.
+_NO_DICE_ENERGIA = re.compile(
+    r"autocons|modalid|contrat|tarif|observ|coment|nota|name|nombre|titular|direcc|address|provinc|"
+    r"municip|comercial|cliente|customer|producto"
 )
-_DE_OTRA_COSA = frozenset({"m3", "l", "ft3", "therm", "therms", "gj", "mj", "kvah", "vah", "kva"})
 
 
 def check_stated(disposicion: Disposicion) -> None:
@@ -97,14 +98,25 @@ def _check_double(disposicion: Disposicion) -> None:
             )
 
 
-def stated_columns(disposicion: Disposicion) -> dict[str, int]:
-    """Return the columns that say unit or direction and that the layout does not use."""
-    usadas = {*disposicion.sitios.values(), *disposicion.filas, *disposicion.valores}
+def stated_columns(disposicion: Disposicion) -> dict[str, list[int]]:
+    """Return the columns that the layout does not use, by what they may say of a row.
+
+    ``unidad`` and ``sentido`` by their names; the contents of the others, ``palabra``, may say
+    that a row is no consumption whatever their names.
+    """
+    d = disposicion
+    usadas = {*d.sitios.values(), *d.filas, *d.valores, *d.sumas, *d.vertidas}
     hallados = {
-        "unidad": find(_UNIDAD, disposicion.nombres),
-        "sentido": find(_SENTIDO, disposicion.nombres),
+        "unidad": [s for s in find_all(_UNIDAD, d.nombres) if s not in usadas],
+        "sentido": [s for s in find_all(_SENTIDO, d.nombres) if s not in usadas],
     }
-    return {que: sitio for que, sitio in hallados.items() if sitio >= 0 and sitio not in usadas}
+    usadas.update(hallados["unidad"], hallados["sentido"])
+    hallados["palabra"] = [
+        s
+        for s, nombre in enumerate(d.nombres)
+        if nombre and s not in usadas and not _NO_DICE_ENERGIA.search(nombre)
+    ]
+    return hallados
 
 
 def check_cell(que: str, celda: str, unidad: str) -> None:
@@ -113,17 +125,18 @@ def check_cell(que: str, celda: str, unidad: str) -> None:
     Parameters
     ----------
     que : str
-        ``unidad`` or ``sentido``.
+        ``unidad``, ``sentido`` or ``palabra``.
     unidad : str
         In which the values are read.
     """
-    texto = normalize_cell(clean(celda))
-    if que == "sentido":
-        if _NO_ES_CONSUMO.search(texto):
-            raise FormatoError(f"una columna dice «{brief(clean(celda))}», que no es consumo")
-        return
-    otra = texto in FACTORES and texto != unidad.lower()
-    if otra or is_reactive(texto) or texto in _DE_OTRA_COSA:
-        raise FormatoError(
-            f"una columna dice que la unidad es «{brief(clean(celda))}», y se leería en {unidad}"
-        )
+    texto = clean(celda)
+    if que == "unidad":
+        if is_other_unit(texto, unidad):
+            raise FormatoError(
+                f"una columna dice que la unidad es «{brief(texto)}», y se leería en {unidad}"
+            )
+    elif texto[:1].isalpha() and (
+        denies_consumption(texto)
+        or (que == "sentido" and CODIGOS.fullmatch(normalize_cell(texto)) is not None)
+    ):
+        raise FormatoError(f"una columna dice «{brief(texto)}», que no es consumo")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.errors import LecturaInvalidaError
+from pipeline.ingest.files.above_header import check_above
 from pipeline.ingest.files.blocks import (
     ESTIMADA,
     METODOS,
@@ -145,6 +146,7 @@ class TableSource:
         dudosa = not self.unidad and not disposicion.valor.enteros and dicha in UNIDADES_DUDOSAS
         self.valores = CustomerValues(dicha if dudosa else "", self.tiempos.menor)
         self.unidad = unidad
+        check_above(disposicion, unidad, self.tiempos.menor, self.zona)
         informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
         informe.decimal = self._marcas.describe() or f"«{decimal or '.'}» decimal"
         informe.see_step(self.tiempos.menor)
