@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
-from lector_archivos import leer_texto
+from lector_archivos import AHORA, leer_texto
+
+from pipeline.ingest.files.hourly_file import OpcionesLectura
+from pipeline.ingest.files.meter_file import open_meter_file
 
 CUPS = "ES0021999900001234ZX"
 CNMC = "CUPS;Fecha;Hora;Consumo_kWh;Metodo_obtencion"
@@ -134,3 +140,150 @@ def test_una_columna_que_dice_otra_cosa_no_estorba(tmp_path: Path, nombre: str, 
     """Periods, places, contracts and notes say nothing of a row's energy."""
     leido = leer_texto(tmp_path, cnmc(nombre=nombre, celda=celda))
     assert len(leido.horas) == 24, leido.motivos
+
+
+# ---- registers, gas, names and directions
+
+
+def fluvius(*registros: tuple[str, str, str], columna: str = "Omschrijving") -> str:
+    """Return quarters of a day, each with a row for each register, value and unit."""
+    filas = "".join(
+        f"10-06-2025;{m // 60:02}:{m % 60:02}:00;10-06-2025;{(m + 15) // 60 % 24:02}:"
+        f"{(m + 15) % 60:02}:00;541449999900001234;1SAG;Digitale meter;{registro};{valor};{unidad};"
+        "Uitgelezen;\n"
+        for m in range(0, 1440, 15)
+        for registro, valor, unidad in registros
+    )
+    return (
+        "Van (datum);Van (tijdstip);Tot (datum);Tot (tijdstip);EAN-code;Meter;Metertype;Register;"
+        f"Volume;Eenheid;Validatiestatus;{columna}\n{filas}"
+    )
+
+
+@pytest.mark.parametrize("total", ["Afname", "Afname Totaal"])
+def test_un_total_junto_a_sus_partes_no_se_suma(tmp_path: Path, total: str) -> None:
+    """Day and night are parts of a home; what has their name without theirs is both."""
+    partes = ("Afname Dag", "0,100", "kWh"), ("Afname Nacht", "0,000", "kWh")
+    assert set(leer_texto(tmp_path, fluvius(*partes)).horas.values()) == {0.4}
+    assert set(leer_texto(tmp_path, fluvius((total, "0,100", "kWh"))).horas.values()) == {0.4}
+    leido = leer_texto(tmp_path, fluvius(*partes, (total, "0,100", "kWh")))
+    assert not leido.horas
+    assert any("un total junto a sus partes" in motivo for motivo in leido.motivos)
+
+
+def test_los_kwh_de_un_contador_de_gas_no_son_de_electricidad(tmp_path: Path) -> None:
+    """Fluvius tells gas in m³ and in kWh: by the m³, or by a column that only gas has."""
+    gas = fluvius(("Afname", "1,200", "kWh"), ("Afname", "0,118", "m³"))
+    leido = leer_texto(tmp_path, gas)
+    assert not leido.horas
+    assert "gas" in leido.motivos[0]
+    solo_kwh = fluvius(("Afname", "1,200", "kWh"), columna="Calorische Bovenwaarde")
+    assert leer_texto(tmp_path, solo_kwh).rechazado
+
+
+def statistics(nombre: str) -> str:
+    filas = (f"{nombre},kWh,2025-06-10T{h:02}:00:00+00:00,{v}\n" for h, v in enumerate(CASA))
+    return "statistic_id,unit,start,change\n" + "".join(filas)
+
+
+@pytest.mark.parametrize(
+    "nombre",
+    [
+        "bateria_descarga", "battery_charge_energy", "placas_kwh", "energy_to_grid",
+        "ev_charger_energy", "lavadora_energia", "p1_energia_devuelta", "inverter_pv_energy",
+    ],
+)  # fmt: skip
+def test_una_estadistica_que_no_es_de_la_red_no_se_envia(tmp_path: Path, nombre: str) -> None:
+    """Batteries, panels, cars and appliances are behind the meter."""
+    assert not leer_texto(tmp_path, statistics(f"sensor.{nombre}")).horas
+
+
+@pytest.mark.parametrize("nombre", ["red", "energy_consumed", "contador_casa", "p1_energia_total"])
+def test_una_estadistica_que_puede_ser_de_la_red_se_envia(tmp_path: Path, nombre: str) -> None:
+    """A meter has any name."""
+    assert len(leer_texto(tmp_path, statistics(f"sensor.{nombre}")).horas) == 24
+
+
+def test_una_sola_columna_del_panel_no_dice_cuanto_dura(tmp_path: Path) -> None:
+    """The panel downloads hours, days or months."""
+    texto = "entity_id,type,unit,2025-06-09T22:00:00.000Z\nsensor.red,grid_consumption,kWh,12.5\n"
+    leido = leer_texto(tmp_path, texto)
+    assert leido.rechazado
+    assert "una sola columna" in leido.motivos[0]
+
+
+@pytest.mark.parametrize(("cada", "paso"), [(120, 1.0), (420, 3.5), (1440, 12.0)])
+def test_una_hora_entre_dos_estados_mas_separados_no_se_conoce(
+    tmp_path: Path, cada: int, paso: float
+) -> None:
+    """A counter that is read every two hours says nothing of one."""
+    estados = "".join(
+        f"sensor.contador,{1000 + paso * i:g},2025-06-{10 + cada * i // 1440:02}T"
+        f"{cada * i // 60 % 24:02}:00:00.417Z\n"
+        for i in range(12)
+    )
+    leido = leer_texto(tmp_path, f"entity_id,state,last_changed\n{estados}")
+    assert not leido.horas
+    assert len(leido.rechazadas) == 11
+
+
+@pytest.mark.parametrize("cada", [40, 100])
+def test_un_contador_fino_dice_las_horas_aunque_calle(tmp_path: Path, cada: int) -> None:
+    """One that moves by a step of 10 Wh in an empty house is known at each hour."""
+    estados = "".join(
+        f"sensor.contador,{1000 + 0.01 * i:g},2025-06-10T{cada * i // 60:02}:"
+        f"{cada * i % 60:02}:00.417Z\n"
+        for i in range(12)
+    )
+    leido = leer_texto(tmp_path, f"entity_id,state,last_changed\n{estados}")
+    assert len(leido.horas) == cada * 11 // 60
+    assert not leido.rechazadas
+
+
+@pytest.mark.parametrize(("sentido", "horas"), [("1", 2), ("0", 0), ("4", 0), ("19", 0)])
+def test_solo_se_lee_lo_que_va_hacia_el_cliente(tmp_path: Path, sentido: str, horas: int) -> None:
+    """ESPI's flowDirection: net energy, and what has no direction, is no consumption."""
+    punto = "/espi/1_1/resource/RetailCustomer/7/UsagePoint/6300112244"
+    lecturas = "".join(
+        f"<IntervalReading><timePeriod><duration>3600</duration><start>{1_749_513_600 + 3600 * i}"
+        "</start></timePeriod><value>400</value></IntervalReading>"
+        for i in range(2)
+    )
+    leido = leer_texto(
+        tmp_path,
+        '<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom">'
+        f'<entry><link rel="self" href="{punto}/MeterReading/1"/><link rel="related" href="/r/1"/>'
+        '<content><MeterReading xmlns="http://naesb.org/espi"/></content></entry>'
+        '<entry><link rel="self" href="/r/1"/><content><ReadingType xmlns="http://naesb.org/espi">'
+        f"<flowDirection>{sentido}</flowDirection><uom>72</uom></ReadingType></content></entry>"
+        f'<entry><link rel="up" href="{punto}/MeterReading/1/IntervalBlock"/><content>'
+        f'<IntervalBlock xmlns="http://naesb.org/espi">{lecturas}</IntervalBlock></content>'
+        "</entry></feed>",
+        "curva.xml",
+    )
+    assert len(leido.horas) == horas
+    if sentido in {"0", "4"}:
+        assert f"flowDirection {sentido}" in leido.motivos[0]
+
+
+# ---- containers
+
+
+def test_gzip_dentro_de_gzip_se_lee(tmp_path: Path) -> None:
+    """A download that was compressed again."""
+    texto = cnmc().encode()
+    leido = leer_texto(tmp_path, gzip.compress(gzip.compress(texto)), "curva.csv.gz")
+    assert len(leido.horas) == 24
+
+
+@pytest.mark.parametrize(("nombre", "avisos"), [("generacion", 1), ("vertido", 1), ("curva", 0)])
+def test_un_nombre_que_dice_otra_cosa_se_avisa(tmp_path: Path, nombre: str, avisos: int) -> None:
+    """Inside it says that it is consumption: the name alone refuses nothing."""
+    caja = io.BytesIO()
+    with zipfile.ZipFile(caja, "w") as comprimido:
+        comprimido.writestr(f"{nombre}.csv", cnmc())
+    ruta = tmp_path / "curvas.zip"
+    ruta.write_bytes(caja.getvalue())
+    archivo = open_meter_file(ruta, OpcionesLectura("Europe/Madrid", 10_000.0, AHORA, None, None))
+    assert sum(len(trozo.lecturas) for trozo in archivo.trozos()) == 24
+    assert sum(f"«{nombre}.csv»" in aviso for aviso in archivo.notes()) == avisos

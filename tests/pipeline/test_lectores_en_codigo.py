@@ -503,8 +503,8 @@ def test_a_counter_that_cannot_be_trusted(tmp_path: Path) -> None:
     ]
 
 
-def test_a_counter_of_whole_kwh_moves_by_whole_kwh(tmp_path: Path) -> None:
-    """One that stands for hours and then moves by its one step has not been silent."""
+def test_in_which_hour_a_whole_kwh_was_used_is_not_known(tmp_path: Path) -> None:
+    """One that stands for hours and then moves by a whole kWh gives none of these hours."""
     leido = leer_texto(
         tmp_path,
         states(
@@ -514,7 +514,11 @@ def test_a_counter_of_whole_kwh_moves_by_whole_kwh(tmp_path: Path) -> None:
             ("01T06:00:00.417Z", "13"),
         ),
     )
-    assert [kwh for _, _, kwh, _ in leido.filas] == [0.0, 0.0, 0.0, 1.0, 0.0, 2.0]
+    assert leido.filas == []
+    assert leido.rechazadas == [
+        (3, MotivoArchivo.HORA_INCOMPLETA),
+        (4, MotivoArchivo.HORA_INCOMPLETA),
+    ]
 
 
 def test_a_counter_in_another_unit_is_asked_for(tmp_path: Path) -> None:

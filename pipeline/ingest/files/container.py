@@ -198,7 +198,9 @@ def _packed(abrir: _Abrir, clase: str) -> _Abrir:
     @contextlib.contextmanager
     def unpack() -> Iterator[IO[bytes]]:
         with abrir() as crudo, _damaged(clase):
-            abierto: Any = gzip.GzipFile(fileobj=crudo) if clase == "gzip" else bz2.BZ2File(crudo)
+            abierto: Any = (
+                gzip.GzipFile(fileobj=crudo, mode="rb") if clase == "gzip" else bz2.BZ2File(crudo)
+            )
             with abierto:
                 abierto.crudo = crudo
                 yield abierto

@@ -39,6 +39,7 @@ class CustomerValues:
 
     unidad: str
     paso: int = 60
+    _de_gas: set[int] = field(default_factory=set)
     _cuantos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _grandes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _chicos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -104,6 +105,10 @@ class CustomerValues:
         ultimos = np.append(np.flatnonzero(nuevo)[1:] - 1, cliente.size - 1)
         self._ultimo[cliente[ultimos]] = valor[ultimos]
 
+    def see_volumes(self, clientes: NDArray[np.int32]) -> None:
+        """Take the customers of rows in m³, whose energy is gas."""
+        self._de_gas.update(np.unique(clientes).tolist())
+
     def doubtful(self) -> dict[int, LecturaInvalidaError]:
         """Return the customers whose values are not what they are said to be, and why."""
         dudosos: dict[int, LecturaInvalidaError] = {}
@@ -113,6 +118,11 @@ class CustomerValues:
             dudosos[codigo] = reject(
                 MotivoArchivo.LECTURA_DE_CONTADOR,
                 "sus valores no dejan de crecer: parecen lecturas del contador, no consumos",
+            )
+        for codigo in self._de_gas:
+            dudosos[codigo] = reject(
+                MotivoArchivo.UNIDAD_DUDOSA,
+                "tiene filas en m³: es un contador de gas o de agua, no de electricidad",
             )
         raros, parece = self._in_another_unit()
         for codigo in raros:

@@ -26,7 +26,7 @@ from pipeline.ingest.files.blocks import (
 )
 from pipeline.ingest.files.cell_reader import CodigosDeFilas
 from pipeline.ingest.files.container import Entrada
-from pipeline.ingest.files.hours import Cuentas, HourMaker
+from pipeline.ingest.files.hours import Cuentas, HourMaker, find_totals
 from pipeline.ingest.files.interval_store import (
     FILA,
     Filas,
@@ -254,6 +254,7 @@ class MeterFile:
         horas = HourMaker(
             self._codigos.clientes.nombres, self.informe.canales_exigidos, self.cuentas,
             self.informe.nombres_de_canal, self.lineas,
+            find_totals(self._codigos.canales.nombres),
         )  # fmt: skip
         limites = LimitesLectura(
             self._codigos.clientes.nombres,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +15,14 @@ from pipeline.ingest.files.customer_facts import changes
 from pipeline.ingest.files.interval_store import Filas, in_order, only
 from pipeline.ingest.files.line_names import LineNames
 from pipeline.ingest.files.moments import to_text
+from pipeline.ingest.files.profile_schema import normalize_cell
 from pipeline.ingest.files.text_cells import brief
 from pipeline.ingest.files.units import without_dust
 
 _REAL, _ESTIMADA = METODOS.index(REAL), METODOS.index(ESTIMADA)
 _LINEAS_DICHAS = 4
 _UN_DIA = 86_400
+_TOTAL = frozenset({"total", "totaal", "totale", "totais", "gesamt"})
 LINEAS_GUARDADAS = 10_000
 
 
@@ -71,6 +73,8 @@ class HourMaker:
     nombres_de_canal : mapping of int to str
         For the user.
     lineas : LineNames
+    totales : frozenset of (int, int)
+        Channels of which the first is the total and the second a part.
     """
 
     clientes: list[str]
@@ -78,6 +82,7 @@ class HourMaker:
     cuentas: Cuentas = field(default_factory=Cuentas)
     nombres_de_canal: Mapping[int, str] = field(default_factory=dict)
     lineas: LineNames = field(default_factory=LineNames)
+    totales: frozenset[tuple[int, int]] = frozenset()
 
     def make(self, filas: Filas) -> tuple[Filas, list[Rechazada]]:
         """Return a row for each whole hour, its instant in hours since 1970; and refused rows."""
@@ -86,6 +91,7 @@ class HourMaker:
         if not filas.size:
             return filas, rechazadas
         filas = in_order(filas, *(filas[c] for c in ("cliente", "momento", "canal", "linea")))
+        self._refuse_totals(filas, rechazadas)
         filas, dudosa = self._resolve_repeated(filas, rechazadas)
         return self._sum(filas, dudosa, rechazadas), rechazadas
 
@@ -122,6 +128,19 @@ class HourMaker:
         return [
             i for i in posibles.tolist() if (int(filas["cliente"][i]), int(de_hora[i])) in horas
         ]
+
+    def _refuse_totals(self, filas: Filas, rechazadas: list[Rechazada]) -> None:
+        """Take the value from intervals that have a total beside its parts, and say so."""
+        instante = filas["cliente"].astype(np.int64) << 32 | filas["momento"]
+        for total, parte in sorted(self.totales):
+            suyas, otras = filas["canal"] == total, filas["canal"] == parte
+            ambas = np.intersect1d(instante[suyas], instante[otras])
+            malas = (suyas | otras) & np.isin(instante, ambas)
+            for fila in filas[malas & suyas & ~filas["dicho"]]:
+                detalle = f"{self._name(fila)}: hay un total junto a sus partes, y no se suman"
+                error = reject(MotivoArchivo.HORA_REPETIDA, detalle)
+                rechazadas.append((int(fila["linea"]), error))
+            filas["valor"][malas], filas["dicho"][malas] = np.nan, True
 
     def _resolve_repeated(
         self, filas: Filas, rechazadas: list[Rechazada]
@@ -299,6 +318,28 @@ class HourMaker:
         elif minutos >= 60:
             detalle = f"{nombre}: falta alguno de los canales o registros que se suman"
         return reject(MotivoArchivo.HORA_INCOMPLETA, detalle)
+
+
+def find_totals(canales: Sequence[str]) -> frozenset[tuple[int, int]]:
+    """Return which channels, by their place, are totals and of which others.
+
+    Examples
+    --------
+    >>> sorted(find_totals(["Afname Dag", "Afname", "Afname Nacht"]))
+    [(1, 0), (1, 2)]
+    >>> sorted(find_totals(["Afname Totaal", "Afname Dag"])), len(find_totals(["1", "10"]))
+    ([(0, 1)], 0)
+    """
+    palabras = [[p for p in normalize_cell(c).split() if p not in _TOTAL] for c in canales]
+    de_total = [_TOTAL.intersection(normalize_cell(c).split()) for c in canales]
+    return frozenset(
+        (a, b)
+        for a, suyas in enumerate(palabras)
+        for b, otras in enumerate(palabras)
+        if a != b
+        and otras[: len(suyas)] == suyas
+        and (len(otras) > len(suyas) > 0 or (de_total[a] and not de_total[b]))
+    )
 
 
 def _count_by_first(pares: set[tuple[int, int]]) -> dict[int, int]:

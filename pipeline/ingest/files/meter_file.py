@@ -7,6 +7,7 @@ file is read twice.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -31,6 +32,7 @@ from pipeline.ingest.files.recognition import FormatoAjenoError, find_reader, re
 from pipeline.ingest.files.table_source import TableSource
 from pipeline.ingest.files.tables import open_tables
 from pipeline.ingest.files.text_cells import FormatoError, brief
+from pipeline.ingest.files.words import denies_consumption
 
 
 def open_meter_file(
@@ -59,6 +61,10 @@ def open_meter_file(
         partes = open_parts(ruta, ZoneInfo(opciones.zona))
         for k, entrada in enumerate(partes):
             nombre = brief(entrada.nombre) if len(partes) > 1 else ""
+            if denies_consumption(re.sub(r"[^\w]+", " ", entrada.nombre)):
+                informe.note(
+                    f"se lee como consumo «{brief(entrada.nombre)}», cuyo nombre dice otra cosa"
+                )
             with _named(nombre, ajenas):
                 suyas = _open_sources(entrada, opciones, perfil, codigos, formatos, informe)
                 for fuente in suyas:

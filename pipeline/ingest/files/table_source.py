@@ -39,6 +39,7 @@ from pipeline.ingest.files.units import (
     FACTORES,
     POTENCIAS,
     UNIDADES_DUDOSAS,
+    VOLUMENES,
     decide_unit,
     doubt_unit,
     median,
@@ -147,6 +148,8 @@ class TableSource:
         self.valores = CustomerValues(dicha if dudosa else "", self.tiempos.menor)
         self.unidad = unidad
         check_above(disposicion, unidad, self.tiempos.menor, self.zona)
+        if perfil.tiempo.forma == "instante_por_columna" and len(valores) == 1:
+            raise FormatoError("tiene una sola columna de energía: no se sabe si es de una hora")
         informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
         informe.decimal = self._marcas.describe() or f"«{decimal or '.'}» decimal"
         informe.see_step(self.tiempos.menor)
@@ -301,7 +304,7 @@ class TableSource:
 
     def _read_values(self, columnas: Columnas, filas: Filas, errores: Errores) -> None:
         """Write the energy; a row with a bad one stays, so that its hour is not summed without."""
-        factor, potencia = self._factors(columnas, errores)
+        factor, potencia = self._factors(columnas, filas, errores)
         valor = self._values(self.disposicion.valores[0], columnas, errores)
         for sitio in self.disposicion.sumas:
             hay = np.array([bool(clean(t)) for t in columnas.textos[sitio]], np.bool_)
@@ -331,7 +334,7 @@ class TableSource:
             return invalida(Motivo.CONSUMO_NEGATIVO, f"{brief(clean(celda))} es menor que cero")
         return valor
 
-    def _factors(self, columnas: Columnas, errores: Errores) -> tuple[Any, Any]:
+    def _factors(self, columnas: Columnas, filas: Filas, errores: Errores) -> tuple[Any, Any]:
         """Return by what values are multiplied to be kWh, or kW, and whether they are power."""
         if self.unidad != "columna":
             clase = self.unidad.lower()
@@ -341,6 +344,8 @@ class TableSource:
         codigos = columnas.codigos[sitio]
         dichas = self.disposicion.valor.unidades
         admitidas = {unidad.lower() for unidad in dichas}
+        volumen = np.array([normalize_cell(t) in VOLUMENES for t in textos], np.bool_)[codigos]
+        self.valores.see_volumes(filas["cliente"][volumen & ~errores.mala])
         malos = np.array([t not in admitidas for t in textos], np.bool_)
         errores.take(
             malos[codigos],
@@ -361,7 +366,7 @@ class TableSource:
         dia = np.zeros(len(columnas), np.int64)
         if not instantes:
             dia = self.tiempos.days(columnas, errores)
-        factor, potencia = self._factors(columnas, errores)
+        factor, potencia = self._factors(columnas, filas, errores)
         self._refuse_cut(columnas, errores)
         buena = ~errores.mala
         partes: list[Filas] = []

@@ -17,6 +17,7 @@ _REACTIVA = re.compile(r"[km]?varh?|[km]?var-?h")
 _EN_PARENTESIS = re.compile(r"\(([^()]*)\)$")
 UNIDADES_DUDOSAS = frozenset({"Wh", "kWh"})
 """Units that values may prove to be wrong."""
+VOLUMENES = frozenset({"m3", "ft3", "l"})
 POTENCIAS = frozenset({"w", "kw"})
 MEDIANA_MAXIMA_KWH = 20.0
 """Above this median of an hour is no home, whose tariffs end at 15 kW."""

@@ -14,8 +14,8 @@ from pipeline.ingest.files.units import FACTORES, is_reactive
 _VERTIDA = re.compile(
     r"\b(?:vertid|excedent|salient|inyec|injec|injet|immess|einspeis|terug|producc|producida|"
     r"produccio|production|produced|producao|produkt?ion|produzi|produzion|generac|gerac|"
-    r"generad(?!os?\b)|generat(?!o\b|ed (?:on|by|at|from)\b)|"
-    r"export(?!ad[oa]s? (?:el|por|con|desde)\b|ado\b|ed (?:on|by|at|from)\b))\w*"
+    r"generad(?!os?\b|as? (?:el|por|para|con|desde)\b)|generat(?!o\b|ed (?:on|by|at|for)\b)|"
+    r"export(?!ad[oa]s? (?:el|por|con|desde)\b|ado\b|ed (?:on|by|at|for)\b))\w*"
 )
 _REACTIVA = re.compile(
     r"\b(?:reactiv|reaktiv|reattiv|reativ|inductiv|indutiv|induttiv|capacitiv|capacitat|blind)"

@@ -45,8 +45,10 @@ _LECTURA = "IntervalReading"
 _LECTURAS_MAXIMAS = 1_000_000
 _WH = "72"
 _ELECTRICIDAD = {"", "0", "1", "2"}
-_HACIA_EL_CLIENTE = {"", "0", "1"}
-_NETO, _VERTIDA = "4", "19"
+_HACIA_EL_CLIENTE = {"", "1"}
+_VERTIDA = "19"
+_OTROS_SENTIDOS = {"0": "ninguno", "4": "neto"}
+"""``flowDirection``: 1 = delivered to the customer; net energy is no consumption."""
 _INCREMENTOS = {"", "0", "4"}
 """``accumulationBehaviour``: 4 = deltaData; the others are registers or instants."""
 _ENERGIA = {"", "0", "12"}
@@ -165,11 +167,20 @@ def read_green_button(entrada: Entrada, informe: Informe) -> Iterator[Intervalos
                     yield recogida.take(entrada.avance)
         elif tipo.get("flowDirection") == _VERTIDA:
             informe.note_exported("flowDirection 19")
+        elif tipo.get("flowDirection") in _OTROS_SENTIDOS:
+            informe.note(_other_direction(tipo))
     if len(recogida):
         yield recogida.take(1.0)
     elif not usados:
         que = ": solo energía vertida" * informe.vertida
+        otros = [t for t in mapa.tipos.values() if t.get("flowDirection") in _OTROS_SENTIDOS]
+        que = que or "".join(f": {_other_direction(t)}" for t in otros[:1])
         raise FormatoError(f"no tiene consumo eléctrico por intervalos (ESPI, uom 72){que}")
+
+
+def _other_direction(tipo: dict[str, str]) -> str:
+    sentido = tipo["flowDirection"]
+    return f"flowDirection {sentido} ({_OTROS_SENTIDOS[sentido]}) no es lo que dio la red"
 
 
 @dataclass(slots=True)
@@ -261,8 +272,6 @@ def _read_map(entrada: Entrada) -> _Mapa:
         and tipo.get("dataQualifier", "") not in _EXTREMOS
     ]
     mapa.validos = [t for t in electricos if t.get("flowDirection", "") in _HACIA_EL_CLIENTE]
-    if not mapa.validos:
-        mapa.validos = [t for t in electricos if t.get("flowDirection") == _NETO]
     mapa.tramos = sorted({tipo.get("tou", "") for tipo in mapa.validos})
     return mapa
 

@@ -10,7 +10,8 @@ what an entity is: one that goes down again and again (power, temperature) is no
 whose name says that it is exported energy, a power or a temperature is believed.
 
 No reading comes out of an hour at one of whose ends the counter was unknown (``unavailable``), of
-a silence of more than an hour in which it moved by more than its smallest step, of one of more than
+a silence of more than an hour in which it moved by more than its smallest step, or by one that
+is no fine one, of one of more than
 31 days, nor of an hour in which it went back. The hours that the file cuts, at both its ends, are
 no hours of it.
 """
@@ -47,6 +48,8 @@ from serving.local_time import PRIMER_ANIO, ULTIMO_ANIO
 
 HORAS_DE_SILENCIO = 1
 """In a longer one nobody knows in which hour the counter moved, unless it moved by one step."""
+PASO_FINO_KWH = 0.1
+"""A step that may be that of an idle home; what is larger belongs to hours that are not known."""
 HORAS_PARADO = 31 * 24
 """So long may a counter stand still, as in an empty house; after that it is not believed."""
 _RESTO_DE_REINICIO = 0.1
@@ -300,9 +303,11 @@ class _Contador:
         horas = (momento - self.momento) / SEGUNDOS_POR_HORA
         if kwh is None or self.kwh is None or kwh == self.kwh:
             return horas > HORAS_PARADO
-        # A counter of whole kWh that moves by one has moved as it always does. Statistics have a
-        # row every hour, so that one is missing.
-        un_paso = kwh - self.kwh <= self.paso_kwh * 1.001 and not es_hora
+        # A fine counter that moves by one step has moved as it always does; in which of the hours
+        # a step of a whole kWh was used is not known. Statistics have a row every hour, so that
+        # one is missing.
+        fino = self.paso_kwh <= PASO_FINO_KWH and not es_hora
+        un_paso = fino and kwh - self.kwh <= self.paso_kwh * 1.001
         return horas > HORAS_PARADO or (horas > HORAS_DE_SILENCIO and not un_paso)
 
     def _close_hour(self, linea: int, fin_kwh: float | None, recogida: Recogida) -> None:
