@@ -54,7 +54,8 @@ def sdge(encima: str) -> str:
         "Curva de generación", "CURVA DE EXCEDENTES", "Energía vertida a la red (kWh)",
         "Curva de carga de exportación", "Curva de producción del 10/06/2025 al 11/06/2025",
         "Energía exportada", "Potencia (kW)", "Zona horaria;UTC", "Fecha y hora en UTC",
-        "Zona horaria: Atlantic/Canary", "Intervalo: 15 min",
+        "Zona horaria: Atlantic/Canary", "Intervalo: 15 min", "Energía vertida;2025",
+        "Curva de generación;10/06/2025;11/06/2025",
     ],
 )  # fmt: skip
 def test_una_linea_encima_que_contradice_a_la_disposicion_la_rechaza(
@@ -75,6 +76,7 @@ def test_una_linea_encima_que_contradice_a_la_disposicion_la_rechaza(
         "Fecha de exportación;12/06/2025 10:00", "Modalidad: Autoconsumo con excedentes",
         "Energía activa y reactiva", "Zona horaria: Europe/Madrid", "Intervalo;60 min",
         "Exportado: 2025-06-12 10:00 UTC", "Energía vertida total (kWh): 12,3",
+        "Exported: 2025-06-12 10:00", "CSV export;12/06/2025",
         "Zona horaria: (UTC+01:00) Bruselas, Copenhague, Madrid, París",
     ],
 )  # fmt: skip
@@ -202,6 +204,23 @@ def test_una_estadistica_que_no_es_de_la_red_no_se_envia(tmp_path: Path, nombre:
 def test_una_estadistica_que_puede_ser_de_la_red_se_envia(tmp_path: Path, nombre: str) -> None:
     """A meter has any name."""
     assert len(leer_texto(tmp_path, statistics(f"sensor.{nombre}")).horas) == 24
+
+
+@pytest.mark.parametrize(("salto", "reinicio", "faltan"), [(5000, 0, 1), (0, 0, 0), (0, 1000, 0)])
+def test_la_suma_que_salta_donde_el_contador_no_no_se_envia(
+    tmp_path: Path, salto: int, reinicio: int, faltan: int
+) -> None:
+    """Home Assistant's sum goes on where the meter is exchanged, and may jump by itself."""
+    filas, contador = "", 0.0
+    for h, kwh in enumerate(CASA):
+        contador += kwh
+        estado = 1000 + contador - reinicio * (h >= 12)
+        suma = contador + salto * (h >= 12)
+        filas += f"sensor.red,kWh,2025-06-10T{h:02}:00:00+00:00,{estado:.3f},{suma:.3f}\n"
+    leido = leer_texto(tmp_path, f"statistic_id,unit,start,state,sum\n{filas}")
+    assert len(leido.horas) == 23 - faltan
+    assert max(leido.horas.values()) < 2
+    assert sum("sum sube" in motivo for motivo in leido.motivos) == faltan
 
 
 def test_una_sola_columna_del_panel_no_dice_cuanto_dura(tmp_path: Path) -> None:

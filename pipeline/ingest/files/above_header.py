@@ -16,13 +16,16 @@ from pipeline.ingest.files.profile_schema import normalize, normalize_cell
 from pipeline.ingest.files.text_cells import FormatoError, brief
 from pipeline.ingest.files.words import (
     CODIGOS,
-    UNIDADES_AJENAS,
+    OTROS_SERVICIOS,
     denies_consumption,
     is_other_unit,
 )
 
 _CAMPO = re.compile(r"([^\d:=][^:=]*)[:=]\s*(.*)")
 _CIFRA = re.compile(r"[-+]?\d[\d.,/: -]*(?:T[\d:.+Z-]*)?\s*\w{0,5}|ES\d{16}\w+")
+_FECHA = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}\b.*")
+_ANIO = re.compile(r"(?:19|20)\d\d")
+_PARTICIPIO = re.compile(r"\w+(?:ed|ado|ato|ert)")
 _ENTRE_PARENTESIS = re.compile(r"\(([^()]*)\)")
 _POTENCIA_DE_CONTRATO = re.compile(r"contrat|max|limit|nomin|instalad|pico|peak")
 _DE_QUIEN = re.compile(
@@ -87,7 +90,7 @@ def _statements(encima: list[str]) -> Iterator[tuple[str, str, str]]:
             partes += list(campo.groups()) if campo else [celda]
         for i, parte in enumerate(partes):
             detras = next((p for p in partes[i + 1 :] if p), "")
-            if not parte or _CIFRA.fullmatch(parte) or _CIFRA.fullmatch(detras):
+            if not parte or _CIFRA.fullmatch(parte) or _is_beside_a_figure(parte, detras):
                 if _MINUTOS.fullmatch(normalize_cell(parte)) and i:
                     yield linea, partes[i - 1], parte
                 continue
@@ -96,9 +99,16 @@ def _statements(encima: list[str]) -> Iterator[tuple[str, str, str]]:
                 yield linea, campo_suyo, parte
 
 
+def _is_beside_a_figure(parte: str, detras: str) -> bool:
+    """Return whether a text names what stands behind it: a total, or when the file was made."""
+    if _FECHA.fullmatch(detras) or _ANIO.fullmatch(detras):
+        return _PARTICIPIO.fullmatch(normalize_cell(parte)) is not None
+    return _CIFRA.fullmatch(detras) is not None
+
+
 def _says_no_consumption(campo: str, valor: str) -> bool:
     suyo = normalize_cell(valor)
-    if suyo in UNIDADES_AJENAS:
+    if suyo in OTROS_SERVICIOS:
         return True
     return denies_consumption(valor) or (bool(campo) and CODIGOS.fullmatch(suyo) is not None)
 

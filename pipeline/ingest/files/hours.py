@@ -131,6 +131,8 @@ class HourMaker:
 
     def _refuse_totals(self, filas: Filas, rechazadas: list[Rechazada]) -> None:
         """Take the value from intervals that have a total beside its parts, and say so."""
+        if not self.totales:
+            return
         instante = filas["cliente"].astype(np.int64) << 32 | filas["momento"]
         for total, parte in sorted(self.totales):
             suyas, otras = filas["canal"] == total, filas["canal"] == parte

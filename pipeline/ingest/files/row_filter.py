@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -41,6 +41,15 @@ class RowFilter:
         d = self.disposicion
         suyas = {*d.vertidas, *d.filas, *chain.from_iterable(self._dichos.values())} - {-1}
         return suyas | ({0} if d.perfil.pie else set())
+
+    def pass_over_numbers(self, trozos: Callable[[Sequence[int]], Iterator[Columnas]]) -> None:
+        """Leave out the columns that have no words in the first piece of the table."""
+        palabras = self._dichos["palabra"]
+        primero = next(trozos(sorted(palabras)), None) if palabras else None
+        if primero is not None:
+            self._dichos["palabra"] = [
+                s for s in palabras if any(_may_be_words(t) for t in primero.textos[s])
+            ]
 
     def left_out(
         self, columnas: Columnas, errores: Errores, informe: Informe, unidad: str
@@ -173,6 +182,11 @@ def class_of(celda: str, filas: FiltroFilas) -> str:
             if dice > largo and is_one_of(suya, (texto,)):
                 mejor, largo = clase, dice
     return mejor
+
+
+def _may_be_words(celda: str) -> bool:
+    texto = clean(celda)
+    return not texto or texto[0].isalpha()
 
 
 def _starts_with_letter(celda: str) -> bool:

@@ -147,13 +147,21 @@ class TableSource:
         dudosa = not self.unidad and not disposicion.valor.enteros and dicha in UNIDADES_DUDOSAS
         self.valores = CustomerValues(dicha if dudosa else "", self.tiempos.menor)
         self.unidad = unidad
-        check_above(disposicion, unidad, self.tiempos.menor, self.zona)
-        if perfil.tiempo.forma == "instante_por_columna" and len(valores) == 1:
-            raise FormatoError("tiene una sola columna de energía: no se sabe si es de una hora")
+        self._check_whole()
         informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
         informe.decimal = self._marcas.describe() or f"«{decimal or '.'}» decimal"
         informe.see_step(self.tiempos.menor)
         informe.marca = self.tiempos.describe()
+
+    def _check_whole(self) -> None:
+        """Refuse a table that says above its header that it is another one, or not how long it is.
+
+        Of one column with an instant nobody knows whether it is an hour, a day or a month.
+        """
+        d = self.disposicion
+        check_above(d, self.unidad, self.tiempos.menor, self.zona)
+        if d.perfil.tiempo.forma == "instante_por_columna" and len(d.valores) == 1:
+            raise FormatoError("tiene una sola columna de energía: no se sabe si es de una hora")
 
     @staticmethod
     def _count(contados: Counter[str], textos: list[str], codigos: NDArray[np.int32]) -> None:
@@ -174,6 +182,7 @@ class TableSource:
     def rows(self, informe: Informe) -> Iterator[tuple[Filas, list[Rechazada]]]:
         """Yield the rows of the table, and those that are none."""
         unico = self._customer_of_file(informe)
+        self._filtro.pass_over_numbers(self.trozos)
         for columnas in self.trozos(self._asked()):
             errores = Errores(columnas.lineas)
             filas = np.zeros(len(columnas), FILA)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from pipeline.ingest.files.profile_schema import normalize_cell
-from pipeline.ingest.files.units import FACTORES, is_reactive
+from pipeline.ingest.files.units import FACTORES, VOLUMENES, is_reactive
 
 _VERTIDA = re.compile(
     r"\b(?:vertid|excedent|salient|inyec|injec|injet|immess|einspeis|terug|producc|producida|"
@@ -25,8 +25,8 @@ _CONSUMO = re.compile(r"consum|verbrauch|soutir|afname|offtake|prelev|demand|usa
 _ACTIVA = re.compile(r"\b(?:activ|ativ|attiv|aktiv|wirk)")
 CODIGOS = re.compile(r"(?:as|r[1-4]|q[1-4])(?: *\(.*\))?")
 """Short names of what is no consumption, where a column or a line says that it has such names."""
-OTRAS_UNIDADES = frozenset({"m3", "l", "ft3", "therm", "therms", "gj", "mj", "kvah", "vah", "kva"})
-UNIDADES_AJENAS = frozenset({"gas", "natural gas", "gas natural", "water", "agua", "aardgas"})
+OTRAS_UNIDADES = VOLUMENES | {"therm", "therms", "gj", "mj", "kvah", "vah", "kva"}
+OTROS_SERVICIOS = frozenset({"gas", "natural gas", "gas natural", "water", "agua", "aardgas"})
 
 
 def denies_consumption(texto: str) -> bool:

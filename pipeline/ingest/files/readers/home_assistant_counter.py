@@ -3,7 +3,8 @@
 The export of import_statistics has ``delta``, or the counter at the end of each hour (``sum``,
 which goes on where the meter is changed; else ``state``). Then the hour is the difference to the
 row of the hour before it, in a file that goes up or down in time; without that row it gives no
-reading. The rows come out as those of an export with ``delta``, and its profile does the rest.
+reading, nor where the sum grows by more than the state, as Home Assistant's may. The rows come out
+as those of an export with ``delta``, and its profile does the rest.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _NUMERO = re.compile(r"-?\d{1,15}([.,]\d{1,9})?", re.ASCII)
 _LOCAL = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d):(\d\d)", re.ASCII)
 _SEPARADORES = "\t;|,"
 _UNA_HORA = timedelta(hours=1)
+_SALTO = "sum sube y state no"
+"""Stands for the number of an hour that has none, and is what the user reads of it."""
 
 
 def is_counter(entrada: Entrada) -> bool:
@@ -64,7 +67,8 @@ def rows_of_counter(entrada: Entrada) -> Iterator[tuple[int, list[str]]]:
         if not _follows(primera, ultima, antes, entrada):
             continue
         delta = _number(ultima.contador) - _number(primera.contador)
-        hora = (ultima.linea, [ultima.nombre, ultima.inicio, ultima.unidad, str(delta)])
+        dicho = _SALTO if _sum_jumps(primera, ultima, delta) else str(delta)
+        hora = (ultima.linea, [ultima.nombre, ultima.inicio, ultima.unidad, dicho])
         if hacia_atras and not fila.segunda and _is_double(fila, entrada):
             # The hour behind the one that comes twice: known once the other of both is seen.
             pendientes[fila.nombre] = hora
@@ -79,6 +83,7 @@ class _Fila:
     inicio: str
     unidad: str
     contador: str
+    estado: str = ""
     segunda: bool = False
 
 
@@ -89,16 +94,16 @@ def _rows(entrada: Entrada) -> Iterator[_Fila]:
         separador, nombres = _split(cabecera)
         contador = "sum" if "sum" in nombres else "state"
         sitios = [nombres.index(n) if n in nombres else len(nombres)
-                  for n in ("statistic_id", "start", "unit", contador)]  # fmt: skip
+                  for n in ("statistic_id", "start", "unit", contador, "state")]  # fmt: skip
         for linea, celdas in read_rows(lineas, separador, 1):
             if "statistic_id" in (suyas := _names(celdas)):
                 if suyas[: len(nombres)] != nombres:
                     raise FormatoError(f"la línea {linea} es otra cabecera, con otras columnas")
                 continue
             llena = celdas + [""] * (len(nombres) + 1 - len(celdas))
-            nombre, inicio, unidad, valor = (llena[sitio] for sitio in sitios)
+            nombre, inicio, unidad, valor, estado = (llena[sitio] for sitio in sitios)
             if _NUMERO.fullmatch(valor):
-                yield _Fila(linea, nombre, inicio, unidad, valor)
+                yield _Fila(linea, nombre, inicio, unidad, valor, estado)
 
 
 def _goes_down(entrada: Entrada) -> bool:
@@ -117,6 +122,19 @@ def _goes_down(entrada: Entrada) -> bool:
 
 def _number(texto: str) -> Decimal:
     return Decimal(texto.replace(",", "."))
+
+
+def _sum_jumps(primera: _Fila, ultima: _Fila, delta: Decimal) -> bool:
+    """Return whether the sum of an hour grows by more than the meter moved.
+
+    A meter that was set to zero or exchanged moves back, and says nothing.
+    """
+    if not (_NUMERO.fullmatch(primera.estado) and _NUMERO.fullmatch(ultima.estado)):
+        return False
+    textos = (primera.estado, ultima.estado, primera.contador, ultima.contador)
+    ultima_cifra = min(len(t.replace(",", ".").partition(".")[2]) for t in textos)
+    movido = _number(ultima.estado) - _number(primera.estado)
+    return movido >= 0 and delta > movido + 2 * Decimal(10) ** -ultima_cifra
 
 
 def _follows(primera: _Fila, ultima: _Fila, antes: _Fila, entrada: Entrada) -> bool:
