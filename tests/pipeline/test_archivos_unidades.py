@@ -528,7 +528,7 @@ def test_the_preview_says_what_is_doubtful(
     assert "«Q7»" in dicho
     assert "y 2 que se rechazan" in dicho
     ruta.write_text((UFD.replace(";EHEX (kWh)", "") + rows(CASA, resto="")).rstrip("\n"))
-    assert "la última línea no tiene fin de línea" in shown(capsys, ruta, estado=HECHO)
+    assert "la última línea no tiene fin de línea" in shown(capsys, ruta, estado=FALLO)
     ruta.write_text(UFD.replace(";EHEX (kWh)", "") + rows(CASA, resto=""))
     assert "última línea" not in shown(capsys, ruta, estado=HECHO)
 

@@ -6,7 +6,6 @@ One customer of many may be in another unit than the file's; it is looked at on 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,10 @@ VALORES_DE_PRUEBA = 6
 """So many values, without zeros, show in which unit they are."""
 _PARTE_ENTERA = 10
 """Values of which not one in so many has decimals are whole numbers."""
+UNIDADES_SUELTAS_KWH = 0.01
+"""With hours of zero among them no home stays below 10 Wh; kWh in a column of Wh do."""
+_POLVO = 1e-6
+_DICE = {"desconocida": "no dice su unidad", "columna": "dice la unidad de cada fila"}
 HORAS_CRECIENTES = 47
 """A home's consumption does not grow for two days, hour after hour…"""
 CONTADOR_MINIMO_KWH = 15.0
@@ -35,22 +38,33 @@ class CustomerValues:
         In which the layout has them; "" = it is not doubted.
     paso : int
         Minutes of the shortest interval.
+    contra : str
+        What the layout says, where the user says ``unidad`` instead; "" = the same, or he does not.
     """
 
     unidad: str
     paso: int = 60
+    contra: str = ""
     _de_gas: set[int] = field(default_factory=set)
     _cuantos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _grandes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _chicos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _rotos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _finos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _partes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _unidades: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _ceros: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _suben: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _bajan: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _primero: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
     _ultimo: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
 
     def see(
-        self, cliente: NDArray[np.int32], valor: NDArray[np.float64], kwh_hora: NDArray[np.float64]
+        self,
+        cliente: NDArray[np.int32],
+        valor: NDArray[np.float64],
+        kwh_hora: NDArray[np.float64],
+        fina: NDArray[np.bool_],
     ) -> None:
         """Take rows.
 
@@ -60,6 +74,8 @@ class CustomerValues:
             Codes, and values as they are written; NaN = none.
         kwh_hora : ndarray (n,)
             The same in kWh of an hour.
+        fina : ndarray (n,)
+            Which are written with hundredths.
         """
         if not cliente.size:
             return
@@ -75,12 +91,21 @@ class CustomerValues:
         self._chicos += np.bincount(cliente[chico], minlength=n)
         roto = hay & (valor != np.floor(valor))
         self._rotos += np.bincount(cliente[roto], minlength=n)
+        self._finos += np.bincount(cliente[roto & fina], minlength=n)
+        parte = hay & (np.abs(valor * 1e3 - np.round(valor * 1e3)) > _POLVO)
+        self._partes += np.bincount(cliente[parte], minlength=n)
+        unidades = hay & (kwh_hora <= UNIDADES_SUELTAS_KWH)
+        self._unidades += np.bincount(cliente[unidades], minlength=n)
+        self._ceros += np.bincount(cliente[kwh_hora == 0.0], minlength=n)
 
     def _grow(self, n: int) -> None:
         faltan = n - self._cuantos.size
         if not faltan:
             return
-        for nombre in ("_cuantos", "_grandes", "_chicos", "_rotos", "_suben", "_bajan"):
+        for nombre in (
+            "_cuantos", "_grandes", "_chicos", "_rotos", "_finos", "_partes", "_unidades",
+            "_ceros", "_suben", "_bajan",
+        ):  # fmt: skip
             antes = getattr(self, nombre)
             setattr(self, nombre, np.append(antes, np.zeros(faltan, antes.dtype)))
         self._primero = np.append(self._primero, np.full(faltan, np.nan))
@@ -124,34 +149,48 @@ class CustomerValues:
                 MotivoArchivo.UNIDAD_DUDOSA,
                 "tiene filas en m³: es un contador de gas o de agua, no de electricidad",
             )
-        raros, parece = self._in_another_unit()
-        for codigo in raros:
-            dudosos.setdefault(
-                codigo,
-                reject(
-                    MotivoArchivo.UNIDAD_DUDOSA,
-                    f"el archivo dice {self.unidad} y sus valores parecen {parece}: dígalo con "
-                    f"--unidad {parece} (o {self.unidad}, si lo son)",
-                ),
+        for raros, parece in self._in_another_unit():
+            detalle = (
+                f"el archivo dice {self.unidad} y sus valores parecen {parece}: dígalo con "
+                f"--unidad {parece} (o {self.unidad}, si lo son)"
             )
+            if self.contra:
+                detalle = (
+                    f"el archivo {_DICE.get(self.contra, f'dice {self.contra}')} y se pide "
+                    f"--unidad {self.unidad}, pero sus valores no son de {self.unidad}"
+                )
+            for codigo in self._proven(raros):
+                dudosos.setdefault(codigo, reject(MotivoArchivo.UNIDAD_DUDOSA, detalle))
         return dudosos
 
-    def _in_another_unit(self) -> tuple[list[int], str]:
-        """Return the customers whose values look like another unit, and which.
+    def _in_another_unit(self) -> list[tuple[NDArray[np.bool_], str]]:
+        """Return which customers' values look like another unit, and which.
 
-        Wh are whole numbers; kWh of a home are not.
+        Wh are whole numbers, or have a tenth; kWh of a home have Wh behind their mark.
         """
+        grandes, chicos = 2 * self._grandes > self._cuantos, 2 * self._chicos > self._cuantos
         enteros = _PARTE_ENTERA * self._rotos <= self._cuantos
+        gruesos = _PARTE_ENTERA * self._finos <= self._cuantos
+        if self.contra == "desconocida":
+            # What nobody else says is the user's to say, but for what the numbers cannot be.
+            return [(~enteros & chicos & (self.unidad == "Wh"), "kWh")]
+        if self.contra:
+            # The user's word stands against the file's: the numbers must agree with it.
+            ajenos = grandes | chicos | (~gruesos & (self.unidad == "Wh"))
+            return [(ajenos, self.contra)]
         if self.unidad == "kWh":
-            raros: Any = enteros & (2 * self._grandes > self._cuantos)
-            parece = "Wh"
-        elif self.unidad == "Wh":
-            raros = ~enteros & (2 * self._chicos > self._cuantos)
-            parece = "kWh"
-        else:
-            return [], ""
+            partes = 2 * self._partes > self._cuantos
+            return [(gruesos & grandes, "Wh"), (chicos & partes, "MWh")]
+        if self.unidad == "Wh":
+            sueltos = enteros & (self._unidades == self._cuantos)
+            sueltos &= _PARTE_ENTERA * self._ceros > self._cuantos
+            return [((~enteros & chicos) | sueltos, "kWh")]
+        return []
+
+    def _proven(self, raros: NDArray[np.bool_]) -> list[int]:
+        """Return the customers of some who have enough values to prove it."""
         bastantes = self._cuantos >= VALORES_DE_PRUEBA
         if raros[self._cuantos > 0].all() and self._cuantos.sum() >= VALORES_DE_PRUEBA:
             # Many customers with few rows each prove it together.
             bastantes = self._cuantos > 0
-        return np.flatnonzero(raros & bastantes).tolist(), parece
+        return np.flatnonzero(raros & bastantes).tolist()

@@ -34,9 +34,15 @@ class EndsSeen:
     ----------
     por_instantes : bool
         Day and time stand in one column; else midnight may be written as 24:00.
+    con_estacion : bool
+        The season stands beside them.
+    contradichos : set of (int, int)
+        Customers, and their days of the change of which some row's season is not that of its time.
     """
 
     por_instantes: bool
+    con_estacion: bool = False
+    contradichos: set[tuple[int, int]] = field(default_factory=set)
     aviso: str = ""
     _primero: Enteros = field(default_factory=_none)
     _ultimo: Enteros = field(default_factory=_none)

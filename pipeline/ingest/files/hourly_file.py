@@ -26,6 +26,7 @@ from pipeline.ingest.files.blocks import (
 )
 from pipeline.ingest.files.cell_reader import CodigosDeFilas
 from pipeline.ingest.files.container import Entrada
+from pipeline.ingest.files.day_shapes import refuse_odd_days
 from pipeline.ingest.files.hours import Cuentas, HourMaker, find_totals
 from pipeline.ingest.files.interval_store import (
     FILA,
@@ -270,6 +271,9 @@ class MeterFile:
             rechazadas += fuera
             enteras, fuera = horas.make(_to_energy(dentro))
             rechazadas += fuera
+            enteras = refuse_odd_days(
+                enteras, colocador.zona, self._codigos.clientes.nombres, rechazadas
+            )
             buenas, fuera = limites.check_hours(enteras)
             rechazadas += fuera
             self.informe.numeracion = ", ".join(sorted(colocador.formas))

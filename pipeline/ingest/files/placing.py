@@ -22,6 +22,7 @@ from pipeline.ingest.files.steps import (
     Pasos,
     few_long_days,
     measure,
+    mixed_steps,
     sparse_customers,
 )
 from pipeline.ingest.files.text_cells import brief
@@ -32,6 +33,11 @@ CEROS_USUALES = 0.01
 """Part of a customer's intervals that are zero from which on one of them says nothing. By hand,
 2026-11-30."""
 _SEGUNDOS_POR_DIA = 86_400
+_DIAS_CONTADOS = 1 << 20
+_DOS_PASOS = (
+    "las filas de un método parecen horas y las del otro son intervalos menores: no se sabe si lo "
+    "son, o son algunos de esos intervalos"
+)
 _PRIMER_INSTANTE = (PRIMER_ANIO - 1970) * 31_536_000
 _ULTIMO_INSTANTE = (ULTIMO_ANIO + 1 - 1970) * 31_622_400
 
@@ -151,8 +157,23 @@ class Placer:
             return filas
         if self._dudosos is None:
             self._dudosos = np.array(sorted(self.vistos.doubtful(self.pasos.pasos)), np.int32)
-        mala = np.isin(filas["cliente"], self._dudosos) & ~filas["exacto"]
+        mala = np.isin(filas["cliente"], self._dudosos)
+        if not self.vistos.con_estacion:
+            mala &= ~filas["exacto"]
         self._refuse(filas, mala, MotivoArchivo.TIEMPO_DUDOSO, self.vistos.describe(), rechazadas)
+        return self._refuse_contradicted(only(filas, ~mala), self.vistos, rechazadas)
+
+    def _refuse_contradicted(
+        self, filas: Filas, vistos: EndsSeen, rechazadas: list[Rechazada]
+    ) -> Filas:
+        """Leave out the days of the change on which some row's season contradicts its time."""
+        if not vistos.contradichos or not filas.size:
+            return filas
+        dia, _ = self._local_days(filas)
+        clave = filas["cliente"].astype(np.int64) * _DIAS_CONTADOS + dia
+        mala = np.isin(clave, [c * _DIAS_CONTADOS + d for c, d in vistos.contradichos])
+        detalle = "en el día del cambio de hora hay filas cuya estación no es la de su hora"
+        self._refuse(filas, mala, MotivoArchivo.DIA_CONTRADICE_CALENDARIO, detalle, rechazadas)
         return only(filas, ~mala)
 
     def _refuse(
@@ -219,8 +240,9 @@ class Placer:
         cliente = filas["cliente"].astype(np.int64)
         medido = measure(cliente, dia, minuto, self.pasos, self._pasos_vistos)
         paso = np.where(dado > 0, dado, medido)
+        paso = self._refuse_other_steps(filas, dia, minuto, paso, rechazadas)
         sabido = paso > 0
-        for linea in filas["linea"][~sabido].tolist():
+        for linea in filas["linea"][paso == 0].tolist():
             detalle = "es la única fila de su día, y no se sabe cuánto dura"
             rechazadas.append((linea, reject(MotivoArchivo.HORA_INCOMPLETA, detalle)))
         medida = sabido & (dado == 0)
@@ -233,6 +255,25 @@ class Placer:
         if sabido.all():
             return filas, dia, minuto, paso
         return filas[sabido], dia[sabido], minuto[sabido], paso[sabido]
+
+    def _refuse_other_steps(
+        self,
+        filas: Filas,
+        dia: NDArray[np.int64],
+        minuto: NDArray[np.int64],
+        paso: NDArray[np.int64],
+        rechazadas: list[Rechazada],
+    ) -> NDArray[np.int64]:
+        """Return steps, -1 where rows of two steps are mixed or none is what the file says."""
+        cliente, dicho = filas["cliente"].astype(np.int64), self.pasos.dicho
+        medida = (filas["segundos"] == 0) & (paso > 0)
+        mezclada = mixed_steps(cliente, dia, minuto, paso, filas["metodo"]) & medida
+        self._refuse(filas, mezclada, MotivoArchivo.TIEMPO_DUDOSO, _DOS_PASOS, rechazadas)
+        corta = medida & ~mezclada & (paso < dicho)
+        corta &= not (paso[medida] == dicho).any()
+        detalle = f"el archivo dice que sus intervalos son de {dicho} minutos, y los suyos se pisan"
+        self._refuse(filas, corta, MotivoArchivo.TIEMPO_DUDOSO, detalle, rechazadas)
+        return np.where(mezclada | corta, -1, paso)
 
     def _check_steps(
         self,
@@ -300,6 +341,10 @@ class Placer:
             suyas = filas[primera : primera + int(cuantas[k])]
             todas = np.ones(suyas.size, np.bool_)
             self._refuse(suyas, todas, MotivoArchivo.TIEMPO_DUDOSO, f"{cual}: {motivo}", rechazadas)
+        cliente = filas["cliente"].astype(np.int64)
+        mezclada = mixed_steps(cliente, dia, minuto, paso, filas["metodo"], numeradas=True) & buena
+        self._refuse(filas, mezclada, MotivoArchivo.TIEMPO_DUDOSO, _DOS_PASOS, rechazadas)
+        buena &= ~mezclada
         if buena.all():
             buena = self._check_sparse(filas, dia, minuto, rechazadas)
         elif buena.any():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ingest.files.blocks import ESTIMADA, METODOS
 from pipeline.ingest.files.customer_facts import NUNCA, Enteros, changes
 
 FILAS_DE_PRUEBA = 12
@@ -192,6 +193,57 @@ def sparse_customers(cliente: Enteros, dia: Enteros, minuto: Enteros) -> dict[in
         if diaria or regular or cuantas >= FILAS_DE_PRUEBA:
             hallados[int(cliente[a])] = menor
     return hallados
+
+
+def mixed_steps(
+    cliente: Enteros,
+    dia: Enteros,
+    minuto: Enteros,
+    paso: Enteros,
+    metodo: NDArray[np.int8],
+    numeradas: bool = False,
+) -> NDArray[np.bool_]:
+    """Return the rows (n,) of days on which one method bears full hours only, the other more.
+
+    Such rows may be hours, or corrections of the last interval of each: where they come beside
+    the other method's, it is not known. Estimated ones that real ones replace one by one are not
+    asked.
+
+    Parameters
+    ----------
+    cliente, dia : ndarray (n,)
+        Sorted by both.
+    minuto, paso : ndarray (n,)
+        Of the day, and the minutes of each row's interval.
+    metodo : ndarray (n,)
+        Index into ``METODOS``.
+    numeradas : bool
+        Hours are numbered: a method bears them where it has the first 24 numbers alone.
+    """
+    mezclada = np.zeros(cliente.size, np.bool_)
+    inicios = changes(cliente, dia)
+    varios = np.minimum.reduceat(metodo, inicios) != np.maximum.reduceat(metodo, inicios)
+    varios &= paso[inicios] < _MAYOR
+    fines = np.append(inicios[1:], cliente.size)
+    for a, b in zip(inicios[varios].tolist(), fines[varios].tolist(), strict=True):
+        suyos, minutos = metodo[a:b], minuto[a:b]
+        for uno in np.unique(suyos).tolist():
+            de_uno, otros = minutos[suyos == uno], minutos[suyos != uno]
+            if not _longer(de_uno, otros, int(paso[a]) if numeradas else 0):
+                continue
+            juntos = np.isin(de_uno, otros)
+            relevados = METODOS[uno] == ESTIMADA and juntos.all()
+            mezclada[a:b] |= juntos.any() and not relevados
+    return mezclada
+
+
+def _longer(unos: Enteros, otros: Enteros, paso: int) -> bool:
+    """Return whether minutes of a day look like hours beside others; ``paso``: of numbered ones."""
+    if not paso:
+        return bool((otros % _MAYOR).any() and not (unos % _MAYOR).any())
+    numeros = np.unique(unos // paso)
+    seguidos = numeros[0] == 0 and numeros[-1] == numeros.size - 1
+    return bool(seguidos and abs(numeros.size - 24) <= 1 and otros.max() // paso > 25)
 
 
 def few_long_days(

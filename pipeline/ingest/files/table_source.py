@@ -42,6 +42,7 @@ from pipeline.ingest.files.units import (
     VOLUMENES,
     decide_unit,
     doubt_unit,
+    has_fine_decimals,
     median,
     scaled,
     unit_of,
@@ -54,6 +55,8 @@ TEXTOS_CONTADOS = 200_000
 _ABREVIADO = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.ASCII)
 """A long number as Excel writes it: customers that it makes alike are not one."""
 _METODOS_DICHOS = 5
+_POLVO = 1e-6
+_TOTALES = ("total*", "subtotal*", "suma")
 _DECIMAL_DE = {";": ",", ",": "."}
 
 
@@ -142,10 +145,7 @@ class TableSource:
             informe.note(
                 f"el archivo dice {disposicion.valor.unidad}; se lee en {self.unidad}, como se pide"
             )
-        # What the user says and what is power is not doubted.
-        dicha = "kWh" if unidad == "columna" else unidad
-        dudosa = not self.unidad and not disposicion.valor.enteros and dicha in UNIDADES_DUDOSAS
-        self.valores = CustomerValues(dicha if dudosa else "", self.tiempos.menor)
+        self.valores = self._new_values(unidad)
         self.unidad = unidad
         self._check_whole()
         informe.unidad = "la que dice cada fila" if unidad == "columna" else unidad
@@ -162,6 +162,19 @@ class TableSource:
         check_above(d, self.unidad, self.tiempos.menor, self.zona)
         if d.perfil.tiempo.forma == "instante_por_columna" and len(d.valores) == 1:
             raise FormatoError("tiene una sola columna de energía: no se sabe si es de una hora")
+
+    def _new_values(self, unidad: str) -> CustomerValues:
+        """Return what will look at each customer's values, in the unit that has been decided.
+
+        What is power is not doubted, nor what the user says where the file says the same.
+        """
+        declarada = self.disposicion.valor.unidad
+        dicha = "kWh" if unidad == "columna" else unidad
+        dudosa = dicha in UNIDADES_DUDOSAS and not self.disposicion.valor.enteros
+        if not self.unidad:
+            return CustomerValues(dicha if dudosa else "", self.tiempos.menor)
+        contra = "" if declarada == self.unidad else declarada
+        return CustomerValues(self.unidad if contra else "", self.tiempos.menor, contra)
 
     @staticmethod
     def _count(contados: Counter[str], textos: list[str], codigos: NDArray[np.int32]) -> None:
@@ -197,20 +210,19 @@ class TableSource:
             else:
                 filas["cliente"] = unico
             self._read_marks(columnas, filas)
+            self._refuse_totals(columnas, errores)
             if self.disposicion.perfil.tiempo.forma in {"dia_por_fila", "instante_por_columna"}:
                 filas, buena = self._widen(columnas, filas, errores)
+                fina = None
             else:
                 self.tiempos.read(columnas, filas, errores)
                 buena = ~errores.mala
                 self._read_values(columnas, filas, errores)
+                sitio = self.disposicion.valores[0]
+                fina = has_fine_decimals(columnas.textos[sitio])[columnas.codigos[sitio]]
             self._see_methods(columnas, errores)
             filas = filas[buena]
-            self._see_values(filas)
-            if columnas.sin_fin and self.disposicion.minimas - 1 in self.disposicion.valores:
-                informe.note(
-                    "la última línea no tiene fin de línea: si la descarga se cortó, a su número "
-                    "le pueden faltar cifras"
-                )
+            self._see_values(filas, None if fina is None else fina[buena])
             yield filas, errores.rechazadas
         self._tell_methods(informe)
 
@@ -220,7 +232,7 @@ class TableSource:
             textos = ", ".join(f"«{brief(clean(t))}»" for t in raros[:_METODOS_DICHOS])
             informe.note(f"no se sabe si es real o estimado lo que dice {textos}")
 
-    def _see_values(self, filas: Filas) -> None:
+    def _see_values(self, filas: Filas, fina: NDArray[np.bool_] | None) -> None:
         """Keep what the values of each customer look like."""
         valor = filas["valor"]
         if filas.size and self.disposicion.perfil.tiempo.forma == "dia_por_fila":
@@ -233,11 +245,23 @@ class TableSource:
         # As they are written: whole Wh are whole numbers.
         factor = FACTORES.get(self.unidad.lower(), 1.0)
         escritos = valor if factor == 1.0 else np.round(valor / factor, 6)
-        self.valores.see(filas["cliente"], escritos, por_hora)
+        if fina is None:
+            fina = np.abs(escritos * 10 - np.round(escritos * 10)) > _POLVO
+        self.valores.see(filas["cliente"], escritos, por_hora, fina)
 
     def _refuse_cut(self, columnas: Columnas, errores: Errores) -> None:
         """Refuse the rows that have not the header's cells: which value is whose is unknown."""
         hay, suya = columnas.celdas, self.disposicion
+        ultima = suya.columnas if hay is None or not hay.size else int(hay[-1])
+        if columnas.sin_fin and ultima - 1 in {*suya.valores, *suya.sumas}:
+            errores.take(
+                np.arange(len(columnas)) == len(columnas) - 1,
+                lambda _: reject(
+                    MotivoArchivo.NUMERO_DUDOSO,
+                    "la última línea no tiene fin de línea: si la descarga se cortó, a su número "
+                    "le pueden faltar cifras",
+                ),
+            )
         if hay is None:
             return
         malas = (hay < suya.minimas) | (hay > suya.columnas)
@@ -298,6 +322,19 @@ class TableSource:
         if suya:
             self._metodos_raros[celda] = False
         return 0
+
+    def _refuse_totals(self, columnas: Columnas, errores: Errores) -> None:
+        """Refuse the rows whose method says that they are the sum of others."""
+        sitio = self.disposicion.sitios.get("metodo", -1)
+        if sitio < 0:
+            return
+        total = [is_one_of(normalize_cell(t), _TOTALES) for t in columnas.textos[sitio]]
+        errores.take(
+            np.array(total, np.bool_)[columnas.codigos[sitio]],
+            lambda _: reject(
+                MotivoArchivo.INTERVALO_NO_HORARIO, "dice que es un total, y no horas"
+            ),
+        )
 
     def _see_methods(self, columnas: Columnas, errores: Errores) -> None:
         """Keep which of the methods that are not known stand in rows that are read."""

@@ -78,8 +78,8 @@ class TableTimes:
             "fecha_y_hora",
             "reloj",
         )
-        if con_fines and tiempo.marca == "fin" and "estacion" not in self.disposicion.sitios:
-            return EndsSeen(tiempo.forma == "instante")
+        if con_fines and tiempo.marca == "fin":
+            return EndsSeen(tiempo.forma == "instante", "estacion" in self.disposicion.sitios)
         return None
 
     def columns(self) -> list[int]:
@@ -256,11 +256,39 @@ class TableTimes:
             for par in pares.tolist()
         ]
         malos = np.array([isinstance(x, LecturaInvalidaError) for x in leidos], np.bool_)
+        rotas = malos[cual] & ~errores.mala
         if malos.any():
             errores.take(malos[cual], lambda i: leidos[cual[i]])
         valores = np.array([0 if m else x for x, m in zip(leidos, malos, strict=True)], np.int64)
         filas["momento"] = valores[cual] if leidos else 0
         filas["exacto"] = True
+        de_fila = np.array(
+            [x.valor if isinstance(x, Momento) and not x.exacto else -1 for x in instantes],
+            np.int64,
+        )[columnas.codigos[sitios["instante"]]]
+        self._see_ends(filas["cliente"], de_fila, ~errores.mala, rotas)
+
+    def _see_ends(
+        self,
+        cliente: NDArray[np.int32],
+        momento: NDArray[np.int64],
+        buena: NDArray[np.bool_],
+        rota: NDArray[np.bool_],
+    ) -> None:
+        """Keep the local times of rows with a season, and days of the change that it contradicts.
+
+        ``momento`` is minutes, -1 where there is none; ``rota`` are rows of another season.
+        """
+        if not isinstance(self.pruebas, EndsSeen):
+            return
+        cierta = (momento >= 0) & buena
+        self.pruebas.see(cliente[cierta], *np.divmod(momento[cierta], MINUTOS_POR_DIA))
+        mal = (momento >= 0) & rota
+        dia = (momento[mal] - 1) // MINUTOS_POR_DIA
+        de_cambio = self._changes(dia.astype(np.int32))
+        self.pruebas.contradichos.update(
+            zip(cliente[mal][de_cambio].tolist(), dia[de_cambio].tolist(), strict=True)
+        )
 
     def _with_season(self, instante: Any, estacion: str) -> int | LecturaInvalidaError:
         """Return the end of an interval in seconds, by its local time and its season."""

@@ -14,6 +14,7 @@ DECIMALES_KWH = 9
 """Of what is computed, microwatt-hours: what is behind them is dust of binary fractions."""
 FACTORES = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "w": 1e-3, "kw": 1.0}
 _REACTIVA = re.compile(r"[km]?varh?|[km]?var-?h")
+_CENTESIMAS = re.compile(r"[.,](?!0+$)\d{2,}$", re.ASCII)
 _EN_PARENTESIS = re.compile(r"\(([^()]*)\)$")
 UNIDADES_DUDOSAS = frozenset({"Wh", "kWh"})
 """Units that values may prove to be wrong."""
@@ -120,6 +121,17 @@ def without_dust(valores: NDArray[np.float64]) -> NDArray[np.float64]:
     [0.3]
     """
     return np.round(valores, DECIMALES_KWH)
+
+
+def has_fine_decimals(textos: list[str]) -> NDArray[np.bool_]:
+    """Return which numbers are written with hundredths: Wh are not, but for zeros.
+
+    Examples
+    --------
+    >>> has_fine_decimals(["31,600", "237,4", "0.913", "200", "200,000"]).tolist()
+    [True, False, True, False, False]
+    """
+    return np.array([_CENTESIMAS.search(clean(t)) is not None for t in textos], np.bool_)
 
 
 def scaled(valores: NDArray[np.float64], factor: Any) -> NDArray[np.float64]:
