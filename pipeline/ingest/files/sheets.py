@@ -197,6 +197,9 @@ def _texts(columna: Any) -> tuple[list[str], NDArray[np.int32]]:
     import pyarrow as pa
 
     tipo = columna.type
+    if pa.types.is_nested(tipo):
+        # What is no single value, as the types of an exported reading, says nothing of its row.
+        return [""], np.zeros(len(columna), np.int32)
     if not pa.types.is_dictionary(tipo):
         if pa.types.is_float16(tipo):
             columna = columna.cast(pa.float32())
