@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from detection.errors import LecturaInvalidaError
 from pipeline.ingest.files.blocks import MotivoArchivo, reject
+from pipeline.ingest.files.customer_facts import Enteros, of
 from pipeline.ingest.files.units import MEDIANA_MAXIMA_KWH, MEDIANA_MINIMA_KWH
 
 VALORES_DE_PRUEBA = 6
@@ -46,16 +47,7 @@ class CustomerValues:
     paso: int = 60
     contra: str = ""
     _de_gas: set[int] = field(default_factory=set)
-    _cuantos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _grandes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _chicos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _rotos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _finos: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _partes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _unidades: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _ceros: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _suben: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _bajan: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _cuentas: dict[str, Enteros] = field(default_factory=dict)
     _primero: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
     _ultimo: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
 
@@ -79,41 +71,42 @@ class CustomerValues:
         """
         if not cliente.size:
             return
-        n = max(self._cuantos.size, int(cliente.max()) + 1)
-        self._grow(n)
         self._follow(cliente, kwh_hora)
         if not self.unidad:
             return
-        hay, grande = kwh_hora > 0, kwh_hora > MEDIANA_MAXIMA_KWH
-        self._cuantos += np.bincount(cliente[hay], minlength=n)
-        self._grandes += np.bincount(cliente[grande], minlength=n)
-        chico = hay & (kwh_hora < MEDIANA_MINIMA_KWH)
-        self._chicos += np.bincount(cliente[chico], minlength=n)
+        hay = kwh_hora > 0
         roto = hay & (valor != np.floor(valor))
-        self._rotos += np.bincount(cliente[roto], minlength=n)
-        self._finos += np.bincount(cliente[roto & fina], minlength=n)
-        parte = hay & (np.abs(valor * 1e3 - np.round(valor * 1e3)) > _POLVO)
-        self._partes += np.bincount(cliente[parte], minlength=n)
-        unidades = hay & (kwh_hora <= UNIDADES_SUELTAS_KWH)
-        self._unidades += np.bincount(cliente[unidades], minlength=n)
-        self._ceros += np.bincount(cliente[kwh_hora == 0.0], minlength=n)
+        for cuenta, cuales in (
+            ("cuantos", hay),
+            ("grandes", kwh_hora > MEDIANA_MAXIMA_KWH),
+            ("chicos", hay & (kwh_hora < MEDIANA_MINIMA_KWH)),
+            ("rotos", roto),
+            ("finos", roto & fina),
+            ("partes", hay & (np.abs(valor * 1e3 - np.round(valor * 1e3)) > _POLVO)),
+            ("unidades", hay & (kwh_hora <= UNIDADES_SUELTAS_KWH)),
+            ("ceros", kwh_hora == 0.0),
+        ):
+            self._count(cuenta, cliente[cuales])
 
-    def _grow(self, n: int) -> None:
-        faltan = n - self._cuantos.size
-        if not faltan:
-            return
-        for nombre in (
-            "_cuantos", "_grandes", "_chicos", "_rotos", "_finos", "_partes", "_unidades",
-            "_ceros", "_suben", "_bajan",
-        ):  # fmt: skip
-            antes = getattr(self, nombre)
-            setattr(self, nombre, np.append(antes, np.zeros(faltan, antes.dtype)))
-        self._primero = np.append(self._primero, np.full(faltan, np.nan))
-        self._ultimo = np.append(self._ultimo, np.full(faltan, np.nan))
+    def _count(self, cuenta: str, cliente: NDArray[np.int32]) -> None:
+        """Add one for each of some rows to a count of their customer's."""
+        antes, ahora = self._cuentas.get(cuenta, np.zeros(0, np.int64)), np.bincount(cliente)
+        corta, larga = sorted((antes, ahora), key=len)
+        larga[: corta.size] += corta
+        self._cuentas[cuenta] = larga
+
+    def _counted(self, cuenta: str) -> Enteros:
+        """Return how many values of each customer are counted."""
+        todos = np.arange(self._ultimo.size)
+        return of(self._cuentas.get(cuenta, np.zeros(0, np.int64)), todos, 0)
 
     def _follow(self, cliente: NDArray[np.int32], valor: NDArray[np.float64]) -> None:
         """Count how often each customer's value goes up and down from one row to the next."""
-        if (self._suben[cliente] * self._bajan[cliente] > 0).all():
+        nuevos = np.full(max(0, int(cliente.max()) + 1 - self._ultimo.size), np.nan)
+        self._primero, self._ultimo = (
+            np.append(antes, nuevos) for antes in (self._primero, self._ultimo)
+        )
+        if (self._counted("suben") * self._counted("bajan") > 0)[cliente].all():
             return
         if (cliente[1:] < cliente[:-1]).any():
             orden = np.argsort(cliente, kind="stable")
@@ -122,9 +115,8 @@ class CustomerValues:
         nuevo[1:] = cliente[1:] != cliente[:-1]
         antes = np.append(np.nan, valor[:-1])
         antes[nuevo] = self._ultimo[cliente[nuevo]]
-        n = self._cuantos.size
-        self._suben += np.bincount(cliente[valor > antes], minlength=n)
-        self._bajan += np.bincount(cliente[valor < antes], minlength=n)
+        self._count("suben", cliente[valor > antes])
+        self._count("bajan", cliente[valor < antes])
         primeros = np.flatnonzero(nuevo & np.isnan(antes))
         self._primero[cliente[primeros]] = valor[primeros]
         ultimos = np.append(np.flatnonzero(nuevo)[1:] - 1, cliente.size - 1)
@@ -137,9 +129,10 @@ class CustomerValues:
     def doubtful(self) -> dict[int, LecturaInvalidaError]:
         """Return the customers whose values are not what they are said to be, and why."""
         dudosos: dict[int, LecturaInvalidaError] = {}
-        crecen = np.maximum(self._suben, self._bajan) >= HORAS_CRECIENTES * 60 // self.paso
+        suben, bajan = self._counted("suben"), self._counted("bajan")
+        crecen = np.maximum(suben, bajan) >= HORAS_CRECIENTES * 60 // self.paso
         crecen &= np.fmax(self._primero, self._ultimo) > CONTADOR_MINIMO_KWH
-        for codigo in np.flatnonzero(crecen & (self._suben * self._bajan == 0)).tolist():
+        for codigo in np.flatnonzero(crecen & (suben * bajan == 0)).tolist():
             dudosos[codigo] = reject(
                 MotivoArchivo.LECTURA_DE_CONTADOR,
                 "sus valores no dejan de crecer: parecen lecturas del contador, no consumos",
@@ -168,9 +161,11 @@ class CustomerValues:
 
         Wh are whole numbers, or have a tenth; kWh of a home have Wh behind their mark.
         """
-        grandes, chicos = 2 * self._grandes > self._cuantos, 2 * self._chicos > self._cuantos
-        enteros = _PARTE_ENTERA * self._rotos <= self._cuantos
-        gruesos = _PARTE_ENTERA * self._finos <= self._cuantos
+        cuantos = self._counted("cuantos")
+        grandes = 2 * self._counted("grandes") > cuantos
+        chicos = 2 * self._counted("chicos") > cuantos
+        enteros = _PARTE_ENTERA * self._counted("rotos") <= cuantos
+        gruesos = _PARTE_ENTERA * self._counted("finos") <= cuantos
         if self.contra == "desconocida":
             # What nobody else says is the user's to say, but for what the numbers cannot be.
             return [(~enteros & chicos & (self.unidad == "Wh"), "kWh")]
@@ -179,18 +174,19 @@ class CustomerValues:
             ajenos = grandes | chicos | (~gruesos & (self.unidad == "Wh"))
             return [(ajenos, self.contra)]
         if self.unidad == "kWh":
-            partes = 2 * self._partes > self._cuantos
+            partes = 2 * self._counted("partes") > cuantos
             return [(gruesos & grandes, "Wh"), (chicos & partes, "MWh")]
         if self.unidad == "Wh":
-            sueltos = enteros & (self._unidades == self._cuantos)
-            sueltos &= _PARTE_ENTERA * self._ceros > self._cuantos
+            sueltos = enteros & (self._counted("unidades") == cuantos)
+            sueltos &= _PARTE_ENTERA * self._counted("ceros") > cuantos
             return [((~enteros & chicos) | sueltos, "kWh")]
         return []
 
     def _proven(self, raros: NDArray[np.bool_]) -> list[int]:
         """Return the customers of some who have enough values to prove it."""
-        bastantes = self._cuantos >= VALORES_DE_PRUEBA
-        if raros[self._cuantos > 0].all() and self._cuantos.sum() >= VALORES_DE_PRUEBA:
+        cuantos = self._counted("cuantos")
+        bastantes = cuantos >= VALORES_DE_PRUEBA
+        if raros[cuantos > 0].all() and cuantos.sum() >= VALORES_DE_PRUEBA:
             # Many customers with few rows each prove it together.
-            bastantes = self._cuantos > 0
+            bastantes = cuantos > 0
         return np.flatnonzero(raros & bastantes).tolist()
