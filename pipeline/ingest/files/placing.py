@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ingest.files.blocks import MotivoArchivo, Rechazada, reject
+from pipeline.ingest.files.customer_facts import Enteros, changes
 from pipeline.ingest.files.end_marks import EndsSeen
 from pipeline.ingest.files.interval_store import Filas, in_order, only
 from pipeline.ingest.files.local_days import Colocacion, Dia, Indicios, load_day, place_day
@@ -42,57 +43,69 @@ _PRIMER_INSTANTE = (PRIMER_ANIO - 1970) * 31_536_000
 _ULTIMO_INSTANTE = (ULTIMO_ANIO + 1 - 1970) * 31_622_400
 
 
-def by_customer_and_day(
-    filas: Filas, dia: NDArray[np.int64], minuto: NDArray[np.int64], cabe: NDArray[np.bool_]
-) -> tuple[Filas, NDArray[np.int64], NDArray[np.int64]]:
-    """Return some of the rows by customer, day and line, and what goes with them."""
-    orden = np.flatnonzero(cabe)
-    cliente, linea = filas["cliente"][orden], filas["linea"][orden]
-    orden = in_order(orden, cliente, dia[orden], linea)
-    if orden.size == filas.size and (orden[1:] > orden[:-1]).all():
-        return filas, dia, minuto
-    return filas[orden], dia[orden], minuto[orden]
-
-
-def _spoil_hours(
-    filas: Filas, dia: NDArray[np.int64], minuto: NDArray[np.int64], cabe: NDArray[np.bool_]
-) -> None:
-    """Take the values away from the hours in which there is a time that fits no step.
-
-    There must be shorter intervals than the layout has: what bears the full hour is no hour.
-    """
-    hora = (minuto - filas["fin"]) // 60
-    clave = (filas["cliente"].astype(np.int64) * 65_536 + dia) * 32 + hora
-    tocada = np.isin(clave, clave[~cabe])
-    filas["valor"][tocada] = np.nan
-    filas["dicho"][tocada] = True
-
-
 @dataclass(frozen=True, slots=True)
-class _RowsOfDays:
-    """Rows with local times, by customer and day (n,).
+class _LocalRows:
+    """Rows with their local times (n,).
 
     Parameters
     ----------
     filas : ndarray
-    minuto, paso : ndarray
-        At which an interval would begin if each day had 24 hours, and how long it is.
-    sitio : ndarray
-        Minutes that have passed in the day.
-    buena : ndarray of bool
+    dia : ndarray
+        Local day, from 1970.
+    minuto : ndarray
+        Of that day, at which the interval begins, or ends, if each day had 24 hours.
+    paso : ndarray
+        Minutes of the interval; 0 = not known.
     """
 
     filas: Filas
-    minuto: NDArray[np.int64]
-    paso: NDArray[np.int64]
-    sitio: NDArray[np.int64]
-    buena: NDArray[np.bool_]
+    dia: Enteros
+    minuto: Enteros
+    paso: Enteros
 
-    def zeros(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    @property
+    def cliente(self) -> Enteros:
+        return self.filas["cliente"].astype(np.int64)
+
+    def only(self, cuales: NDArray[np.bool_]) -> _LocalRows:
+        """Return some of the rows; all of them without a copy."""
+        return self if cuales.all() else self._take(cuales)
+
+    def sorted(self) -> _LocalRows:
+        """Return the rows by customer, day and line."""
+        orden = np.arange(self.filas.size)
+        suyo = in_order(orden, self.filas["cliente"], self.dia, self.filas["linea"])
+        return self if suyo is orden else self._take(suyo)
+
+    def _take(self, cuales: NDArray[Any]) -> _LocalRows:
+        return _LocalRows(
+            self.filas[cuales], self.dia[cuales], self.minuto[cuales], self.paso[cuales]
+        )
+
+    def spoil_hours(self, cabe: NDArray[np.bool_]) -> None:
+        """Take the values away from the hours in which there is a time that fits no step.
+
+        There must be shorter intervals than the layout has: what bears the full hour is no hour.
+        """
+        hora = (self.minuto - self.filas["fin"]) // 60
+        clave = (self.cliente * 65_536 + self.dia) * 32 + hora
+        tocada = np.isin(clave, clave[~cabe])
+        self.filas["valor"][tocada] = np.nan
+        self.filas["dicho"][tocada] = True
+
+    def zeros(self) -> tuple[Enteros, Enteros]:
         """Return how many rows each customer has, and how many of them say zero."""
         cliente = self.filas["cliente"]
         cuantas = np.bincount(cliente)
         return cuantas, np.bincount(cliente[self.filas["valor"] == 0.0], minlength=cuantas.size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where rows are (n,): minutes that have passed in their day, and which of them are good."""
+
+    sitio: Enteros
+    buena: NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -126,6 +139,7 @@ class Placer:
     _pasos_vistos: CustomerSteps = field(default_factory=CustomerSteps)
     _dudosos: NDArray[np.int32] | None = None
     _mezcla: bool = False
+    _rechazadas: list[Rechazada] = field(default_factory=list)
 
     @property
     def aviso(self) -> str:
@@ -140,18 +154,20 @@ class Placer:
         FormatoError
             It is not known of any customer of the file whether its times are ends.
         """
-        rechazadas: list[Rechazada] = []
-        filas = self._refuse_beginnings(filas, rechazadas)
+        self._rechazadas = []
+        filas = self._refuse_beginnings(filas)
         exactas = filas["exacto"]
         if exactas.all():
-            return self._measure_exact(filas, rechazadas), rechazadas
-        if not exactas.any():
-            return self._place_local(filas, rechazadas), rechazadas
-        self._mezcla = True
-        unas = self._measure_exact(filas[exactas], rechazadas)
-        return np.concatenate([unas, self._place_local(filas[~exactas], rechazadas)]), rechazadas
+            filas = self._measure_exact(filas)
+        elif not exactas.any():
+            filas = self._place_local(filas)
+        else:
+            self._mezcla = True
+            unas = self._measure_exact(filas[exactas])
+            filas = np.concatenate([unas, self._place_local(filas[~exactas])])
+        return filas, self._rechazadas
 
-    def _refuse_beginnings(self, filas: Filas, rechazadas: list[Rechazada]) -> Filas:
+    def _refuse_beginnings(self, filas: Filas) -> Filas:
         """Leave out the customers whose times are said to be ends and look like beginnings."""
         if not isinstance(self.vistos, EndsSeen):
             return filas
@@ -160,12 +176,10 @@ class Placer:
         mala = np.isin(filas["cliente"], self._dudosos)
         if not self.vistos.con_estacion:
             mala &= ~filas["exacto"]
-        self._refuse(filas, mala, MotivoArchivo.TIEMPO_DUDOSO, self.vistos.describe(), rechazadas)
-        return self._refuse_contradicted(only(filas, ~mala), self.vistos, rechazadas)
+        self._refuse(filas, mala, MotivoArchivo.TIEMPO_DUDOSO, self.vistos.describe())
+        return self._refuse_contradicted(only(filas, ~mala), self.vistos)
 
-    def _refuse_contradicted(
-        self, filas: Filas, vistos: EndsSeen, rechazadas: list[Rechazada]
-    ) -> Filas:
+    def _refuse_contradicted(self, filas: Filas, vistos: EndsSeen) -> Filas:
         """Leave out the days of the change on which some row's season contradicts its time."""
         if not vistos.contradichos or not filas.size:
             return filas
@@ -173,38 +187,33 @@ class Placer:
         clave = filas["cliente"].astype(np.int64) * _DIAS_CONTADOS + dia
         mala = np.isin(clave, [c * _DIAS_CONTADOS + d for c, d in vistos.contradichos])
         detalle = "en el día del cambio de hora hay filas cuya estación no es la de su hora"
-        self._refuse(filas, mala, MotivoArchivo.DIA_CONTRADICE_CALENDARIO, detalle, rechazadas)
+        self._refuse(filas, mala, MotivoArchivo.DIA_CONTRADICE_CALENDARIO, detalle)
         return only(filas, ~mala)
 
     def _refuse(
-        self,
-        filas: Filas,
-        mala: NDArray[np.bool_],
-        motivo: MotivoArchivo,
-        detalle: str,
-        rechazadas: list[Rechazada],
+        self, filas: Filas, mala: NDArray[np.bool_], motivo: MotivoArchivo, detalle: str
     ) -> None:
         """Tell why some rows are none, with the name of their customer."""
         for cliente, linea in zip(
             filas["cliente"][mala].tolist(), filas["linea"][mala].tolist(), strict=True
         ):
             nombre = brief(self.clientes[cliente])
-            rechazadas.append((linea, reject(motivo, f"{nombre}: {detalle}")))
+            self._rechazadas.append((linea, reject(motivo, f"{nombre}: {detalle}")))
 
-    def _measure_exact(self, filas: Filas, rechazadas: list[Rechazada]) -> Filas:
+    def _measure_exact(self, filas: Filas) -> Filas:
         """Return rows whose instants are known with their lengths."""
         sin_paso = filas["segundos"] == 0
         if not sin_paso.any():
             return filas
         medidas = filas[sin_paso]
-        dia, minuto = self._local_days(medidas)
-        medidas, dia, minuto, paso = self._measure(medidas, dia, minuto, rechazadas)
-        medidas["segundos"] = paso * 60
-        medidas["momento"] -= np.where(medidas["fin"], paso * 60, 0)
+        suyas = self._measure(medidas, *self._local_days(medidas))
+        medidas = suyas.filas
+        medidas["segundos"] = suyas.paso * 60
+        medidas["momento"] -= np.where(medidas["fin"], suyas.paso * 60, 0)
         medidas["fin"] = False
         return medidas if sin_paso.all() else np.concatenate([filas[~sin_paso], medidas])
 
-    def _local_days(self, filas: Filas) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _local_days(self, filas: Filas) -> tuple[Enteros, Enteros]:
         """Return the local day of instants, and the minutes that have passed in it."""
         momento = filas["momento"] - filas["fin"]
         primero, ultimo = int(momento.min()), int(momento.max())
@@ -216,177 +225,148 @@ class Placer:
         cual = np.searchsorted(inicios, momento, "right") - 1
         return cual + dias.start, (filas["momento"] - inicios[cual]) // 60
 
-    def _measure(
-        self,
-        filas: Filas,
-        dia: NDArray[np.int64],
-        minuto: NDArray[np.int64],
-        rechazadas: list[Rechazada],
-    ) -> tuple[Filas, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def _measure(self, filas: Filas, dia: Enteros, minuto: Enteros) -> _LocalRows:
         """Return rows by customer and day with their steps, without those that have none."""
+        locales = _LocalRows(filas, dia, minuto, filas["segundos"].astype(np.int64) // 60)
         cabe = self.pasos.fits(minuto)
         for linea, m in zip(filas["linea"][~cabe].tolist(), minuto[~cabe].tolist(), strict=True):
             detalle = (
                 f"«{m // 60 % 24:02}:{m % 60:02}» no está en punto, "
                 f"y los pasos son {', '.join(map(str, self.pasos.pasos))} minutos"
             )
-            rechazadas.append((linea, invalida(Motivo.HORA_NO_EN_PUNTO, detalle)))
+            self._rechazadas.append((linea, invalida(Motivo.HORA_NO_EN_PUNTO, detalle)))
         if not cabe.all():
-            _spoil_hours(filas, dia, minuto, cabe)
-        filas, dia, minuto = by_customer_and_day(filas, dia, minuto, cabe)
-        if not filas.size:
-            return filas, dia, minuto, dia
-        dado = filas["segundos"] // 60
-        cliente = filas["cliente"].astype(np.int64)
-        medido = measure(cliente, dia, minuto, self.pasos, self._pasos_vistos)
-        paso = np.where(dado > 0, dado, medido)
-        paso = self._refuse_other_steps(filas, dia, minuto, paso, rechazadas)
-        sabido = paso > 0
-        for linea in filas["linea"][paso == 0].tolist():
+            locales.spoil_hours(cabe)
+        locales = locales.only(cabe).sorted()
+        if not locales.filas.size:
+            return locales
+        medida = locales.paso <= 0
+        medido = measure(
+            locales.cliente, locales.dia, locales.minuto, self.pasos, self._pasos_vistos
+        )
+        locales = replace(locales, paso=np.where(medida, medido, locales.paso))
+        mala = self._refuse_other_steps(locales, medida)
+        sin_paso = locales.paso == 0
+        for linea in locales.filas["linea"][sin_paso].tolist():
             detalle = "es la única fila de su día, y no se sabe cuánto dura"
-            rechazadas.append((linea, reject(MotivoArchivo.HORA_INCOMPLETA, detalle)))
-        medida = sabido & (dado == 0)
-        if medida.all():
-            sabido = self._check_steps(filas, dia, minuto, paso, rechazadas)
-        elif medida.any():
-            sabido[medida] = self._check_steps(
-                filas[medida], dia[medida], minuto[medida], paso[medida], rechazadas
-            )
-        if sabido.all():
-            return filas, dia, minuto, paso
-        return filas[sabido], dia[sabido], minuto[sabido], paso[sabido]
+            self._rechazadas.append((linea, reject(MotivoArchivo.HORA_INCOMPLETA, detalle)))
+        sabido = ~mala & ~sin_paso
+        medida &= sabido
+        if medida.any():
+            sabido[medida] = self._check_steps(locales.only(medida))
+        return locales.only(sabido)
 
     def _refuse_other_steps(
-        self,
-        filas: Filas,
-        dia: NDArray[np.int64],
-        minuto: NDArray[np.int64],
-        paso: NDArray[np.int64],
-        rechazadas: list[Rechazada],
-    ) -> NDArray[np.int64]:
-        """Return steps, -1 where rows of two steps are mixed or none is what the file says."""
-        cliente, dicho = filas["cliente"].astype(np.int64), self.pasos.dicho
-        medida = (filas["segundos"] == 0) & (paso > 0)
-        mezclada = mixed_steps(cliente, dia, minuto, paso, filas["metodo"]) & medida
-        self._refuse(filas, mezclada, MotivoArchivo.TIEMPO_DUDOSO, _DOS_PASOS, rechazadas)
-        corta = medida & ~mezclada & (paso < dicho)
-        corta &= not (paso[medida] == dicho).any()
-        detalle = f"el archivo dice que sus intervalos son de {dicho} minutos, y los suyos se pisan"
-        self._refuse(filas, corta, MotivoArchivo.TIEMPO_DUDOSO, detalle, rechazadas)
-        return np.where(mezclada | corta, -1, paso)
-
-    def _check_steps(
-        self,
-        filas: Filas,
-        dia: NDArray[np.int64],
-        minuto: NDArray[np.int64],
-        paso: NDArray[np.int64],
-        rechazadas: list[Rechazada],
+        self, locales: _LocalRows, medida: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
+        """Return which rows (of those that are measured) are refused.
+
+        Two steps are mixed in their day, or none is what the file says.
+        """
+        dicho = self.pasos.dicho
+        medida = medida & (locales.paso > 0)
+        metodo = locales.filas["metodo"]
+        mezclada = medida & mixed_steps(
+            locales.cliente, locales.dia, locales.minuto, locales.paso, metodo
+        )
+        self._refuse(locales.filas, mezclada, MotivoArchivo.TIEMPO_DUDOSO, _DOS_PASOS)
+        corta = medida & ~mezclada & (locales.paso < dicho)
+        corta &= not (locales.paso[medida] == dicho).any()
+        detalle = f"el archivo dice que sus intervalos son de {dicho} minutos, y los suyos se pisan"
+        self._refuse(locales.filas, corta, MotivoArchivo.TIEMPO_DUDOSO, detalle)
+        return mezclada | corta
+
+    def _check_steps(self, locales: _LocalRows) -> NDArray[np.bool_]:
         """Return which rows stay, of rows whose step has been measured."""
-        buena = self._check_sparse(filas, dia, minuto, rechazadas)
-        cliente = filas["cliente"].astype(np.int64)
-        pocos = few_long_days(cliente, dia, paso, self._pasos_vistos) & buena
-        for p in np.unique(paso[pocos]).tolist():
+        buena = self._check_sparse(locales)
+        pocos = few_long_days(locales.cliente, locales.dia, locales.paso, self._pasos_vistos)
+        pocos &= buena
+        for p in np.unique(locales.paso[pocos]).tolist():
             detalle = (
                 f"hay días con filas cada {p} minutos, menos de {DIAS_LARGOS}, delante de otros de "
                 f"intervalos menores: no se sabe si son de {p} minutos o les faltan filas"
             )
-            mala = pocos & (paso == p)
-            self._refuse(filas, mala, MotivoArchivo.TIEMPO_DUDOSO, detalle, rechazadas)
+            mala = pocos & (locales.paso == p)
+            self._refuse(locales.filas, mala, MotivoArchivo.TIEMPO_DUDOSO, detalle)
         return buena & ~pocos
 
-    def _check_sparse(
-        self,
-        filas: Filas,
-        dia: NDArray[np.int64],
-        minuto: NDArray[np.int64],
-        rechazadas: list[Rechazada],
-    ) -> NDArray[np.bool_]:
+    def _check_sparse(self, locales: _LocalRows) -> NDArray[np.bool_]:
         """Return which rows stay: those that are hours apart are no hours."""
-        buena = np.ones(filas.size, np.bool_)
+        buena = np.ones(locales.filas.size, np.bool_)
         if self._mezcla:
             # Those with an offset and those without stand apart: neither are all of them.
             return buena
-        cliente = filas["cliente"].astype(np.int64)
-        for uno, minutos in sparse_customers(cliente, dia, minuto).items():
+        cliente = locales.cliente
+        for uno, minutos in sparse_customers(cliente, locales.dia, locales.minuto).items():
             detalle = f"sus filas van de {minutos} en {minutos} minutos, y no son horas"
             if abs(minutos - MINUTOS_POR_DIA) <= 60:
                 detalle = "tiene una fila al día, como un total diario, y no horas"
             elif minutos > MINUTOS_POR_DIA:
                 detalle = "tiene filas de días que no son seguidos, como totales, y no horas"
             mala = cliente == uno
-            self._refuse(filas, mala, MotivoArchivo.INTERVALO_NO_HORARIO, detalle, rechazadas)
+            self._refuse(locales.filas, mala, MotivoArchivo.INTERVALO_NO_HORARIO, detalle)
             buena &= ~mala
         return buena
 
-    def _number(
-        self, filas: Filas, vistos: NumbersSeen, rechazadas: list[Rechazada]
-    ) -> tuple[Filas, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def _number(self, filas: Filas, vistos: NumbersSeen) -> _LocalRows:
         """Return rows of numbered intervals as ``_measure`` does; ``momento`` is their number."""
-        todas = np.ones(filas.size, np.bool_)
-        filas, dia, numero = by_customer_and_day(
-            filas, filas["dia"].astype(np.int64), filas["momento"], todas
-        )
-        dias = vistos.decide(filas["cliente"].astype(np.int64), dia, numero)
+        dia, numero = filas["dia"].astype(np.int64), filas["momento"]
+        locales = _LocalRows(filas, dia, numero, np.zeros(filas.size, np.int64)).sorted()
+        dias = vistos.decide(locales.cliente, locales.dia, locales.minuto)
         cuantas = np.diff(np.append(dias.inicios, filas.size))
         paso = np.repeat(dias.paso, cuantas)
-        minuto = (numero - np.repeat(dias.base, cuantas)) * paso
-        buena = np.repeat(
-            np.isin(np.arange(cuantas.size), list(dias.motivos), invert=True), cuantas
-        )
+        minuto = (locales.minuto - np.repeat(dias.base, cuantas)) * paso
+        locales = replace(locales, minuto=minuto, paso=paso)
+        buena = np.ones(filas.size, np.bool_)
         for k, motivo in sorted(dias.motivos.items()):
             primera = int(dias.inicios[k])
-            cual = date.fromordinal(int(dia[primera]) + EPOCA)
-            suyas = filas[primera : primera + int(cuantas[k])]
-            todas = np.ones(suyas.size, np.bool_)
-            self._refuse(suyas, todas, MotivoArchivo.TIEMPO_DUDOSO, f"{cual}: {motivo}", rechazadas)
-        cliente = filas["cliente"].astype(np.int64)
-        mezclada = mixed_steps(cliente, dia, minuto, paso, filas["metodo"], numeradas=True) & buena
-        self._refuse(filas, mezclada, MotivoArchivo.TIEMPO_DUDOSO, _DOS_PASOS, rechazadas)
-        buena &= ~mezclada
-        if buena.all():
-            buena = self._check_sparse(filas, dia, minuto, rechazadas)
-        elif buena.any():
-            buena[buena] = self._check_sparse(filas[buena], dia[buena], minuto[buena], rechazadas)
-        if buena.all():
-            return filas, dia, minuto, paso
-        return filas[buena], dia[buena], minuto[buena], paso[buena]
+            cual = date.fromordinal(int(locales.dia[primera]) + EPOCA)
+            suyas = slice(primera, primera + int(cuantas[k]))
+            todas = np.ones(int(cuantas[k]), np.bool_)
+            detalle = f"{cual}: {motivo}"
+            self._refuse(locales.filas[suyas], todas, MotivoArchivo.TIEMPO_DUDOSO, detalle)
+            buena[suyas] = False
+        metodo = locales.filas["metodo"]
+        mezclada = buena & mixed_steps(
+            locales.cliente, locales.dia, minuto, paso, metodo, numeradas=True
+        )
+        self._refuse(locales.filas, mezclada, MotivoArchivo.TIEMPO_DUDOSO, _DOS_PASOS)
+        locales = locales.only(buena & ~mezclada)
+        return locales.only(self._check_sparse(locales)) if locales.filas.size else locales
 
-    def _place_local(self, filas: Filas, rechazadas: list[Rechazada]) -> Filas:
+    def _place_local(self, filas: Filas) -> Filas:
         """Return rows with local times with their instants."""
         if isinstance(self.vistos, NumbersSeen):
-            filas, dia, minuto, paso = self._number(filas, self.vistos, rechazadas)
+            locales = self._number(filas, self.vistos)
         else:
-            dia, minuto = filas["dia"].astype(np.int64), filas["momento"]
-            filas, dia, minuto, paso = self._measure(filas, dia, minuto, rechazadas)
+            locales = self._measure(filas, filas["dia"].astype(np.int64), filas["momento"])
+        filas = locales.filas
         if not filas.size:
             return filas
-        minuto = minuto - np.where(filas["fin"], paso, 0)
-        unicos, cual = np.unique(dia, return_inverse=True)
+        locales = replace(locales, minuto=locales.minuto - np.where(filas["fin"], locales.paso, 0))
+        unicos, cual = np.unique(locales.dia, return_inverse=True)
         dias = [load_day(d, self.zona) for d in unicos.tolist()]
         inicio = np.array([d.inicio for d in dias], np.int64)[cual]
         largo = np.array([d.minutos for d in dias], np.int64)[cual]
-        todas = _RowsOfDays(filas, minuto, paso, minuto.copy(), np.ones(filas.size, np.bool_))
-        grupos = self._groups(filas, dia, (largo != MINUTOS_POR_DIA) | self._odd(minuto))
-        ceros = todas.zeros() if grupos else None
+        puestas = _Places(locales.minuto.copy(), np.ones(filas.size, np.bool_))
+        mirar = (largo != MINUTOS_POR_DIA) | self._odd(locales.minuto)
+        grupos = self._groups(filas, locales.dia, mirar)
+        ceros = locales.zeros() if grupos else None
         for grupo in grupos:
-            self._place_group(dias[int(cual[grupo.start])], todas, grupo, ceros, rechazadas)
-        filas["momento"] = inicio + todas.sitio * 60
-        filas["segundos"] = paso * 60
+            self._place_group(dias[int(cual[grupo.start])], locales, grupo, ceros, puestas)
+        filas["momento"] = inicio + puestas.sitio * 60
+        filas["segundos"] = locales.paso * 60
         filas["exacto"], filas["fin"] = True, False
-        return only(filas, todas.buena)
+        return only(filas, puestas.buena)
 
     @staticmethod
-    def _odd(minuto: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _odd(minuto: Enteros) -> NDArray[np.bool_]:
         return (minuto < 0) | (minuto >= MINUTOS_POR_DIA)
 
     @staticmethod
-    def _groups(filas: Filas, dia: NDArray[np.int64], mirar: NDArray[np.bool_]) -> list[slice]:
+    def _groups(filas: Filas, dia: Enteros, mirar: NDArray[np.bool_]) -> list[slice]:
         """Return the days of customers in which some row has to be looked at."""
-        nuevo = np.ones(filas.size, np.bool_)
-        nuevo[1:] = (filas["cliente"][1:] != filas["cliente"][:-1]) | (dia[1:] != dia[:-1])
-        inicios = np.flatnonzero(nuevo)
+        inicios = changes(filas["cliente"], dia)
         fines = np.append(inicios[1:], filas.size)
         hay = np.logical_or.reduceat(mirar, inicios)
         return [
@@ -396,14 +376,14 @@ class Placer:
     def _place_group(
         self,
         dia: Dia,
-        todas: _RowsOfDays,
+        locales: _LocalRows,
         grupo: slice,
-        ceros: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
-        rechazadas: list[Rechazada],
+        ceros: tuple[Enteros, Enteros] | None,
+        puestas: _Places,
     ) -> None:
         """Place one customer's day of the change, or refuse it whole."""
-        suyas: Any = todas.filas[grupo]
-        minuto = todas.minuto[grupo]
+        suyas: Any = locales.filas[grupo]
+        minuto = locales.minuto[grupo]
         sitios: list[int] = []
         if dia.minutos == MINUTOS_POR_DIA:
             horas = sorted({int(m) // 60 + 1 for m in minuto if not 0 <= m < 1440})
@@ -413,26 +393,26 @@ class Placer:
             cuantas, nulas = (0, 0) if ceros is None else (int(c[cliente]) for c in ceros)
             nulas -= int(np.count_nonzero(suyas["valor"] == 0.0))
             motivo, sitios = self._place_change(
-                dia, suyas, minuto, int(todas.paso[grupo.start]), nulas >= CEROS_USUALES * cuantas
+                dia, suyas, minuto, int(locales.paso[grupo.start]), nulas >= CEROS_USUALES * cuantas
             )
         cual = date.fromordinal(int(dia.inicio + 43_200) // _SEGUNDOS_POR_DIA + EPOCA)
         if motivo:
             nombre = brief(self.clientes[int(suyas["cliente"][0])])
             error = reject(MotivoArchivo.DIA_CONTRADICE_CALENDARIO, f"{nombre}, {cual}: {motivo}")
-            todas.buena[grupo] = False
-            rechazadas.extend((linea, error) for linea in suyas["linea"].tolist())
+            self._rechazadas.extend((linea, error) for linea in suyas["linea"].tolist())
+            puestas.buena[grupo] = False
             return
         for i, donde in enumerate(sitios, grupo.start):
-            todas.sitio[i] = donde
+            puestas.sitio[i] = donde
             if donde < 0:
-                todas.buena[i] = False
+                puestas.buena[i] = False
                 detalle = f"no existe esa hora el {cual}, que tiene {dia.minutos // 60}"
-                rechazadas.append(
-                    (int(todas.filas["linea"][i]), invalida(Motivo.HORA_INEXISTENTE, detalle))
+                self._rechazadas.append(
+                    (int(locales.filas["linea"][i]), invalida(Motivo.HORA_INEXISTENTE, detalle))
                 )
 
     def _place_change(
-        self, dia: Dia, suyas: Filas, minuto: NDArray[np.int64], paso: int, con_ceros: bool
+        self, dia: Dia, suyas: Filas, minuto: Enteros, paso: int, con_ceros: bool
     ) -> tuple[str, list[int]]:
         """Return why a day of the change is refused, or where its rows are."""
         entera = self._place_rows(dia, suyas, minuto, paso, con_ceros)
@@ -455,13 +435,13 @@ class Placer:
         return "", todos.tolist()
 
     def _place_rows(
-        self, dia: Dia, suyas: Filas, minuto: NDArray[np.int64], paso: int, con_ceros: bool
+        self, dia: Dia, suyas: Filas, minuto: Enteros, paso: int, con_ceros: bool
     ) -> Colocacion:
         indicios = Indicios(suyas["metodo"].tolist(), con_ceros, self.dobles_sueltos)
         return place_day(dia, minuto.tolist(), suyas["valor"].tolist(), paso, self.modos, indicios)
 
     def _place_twice(
-        self, dia: Dia, suyas: Filas, minuto: NDArray[np.int64], paso: int, con_ceros: bool
+        self, dia: Dia, suyas: Filas, minuto: Enteros, paso: int, con_ceros: bool
     ) -> list[int]:
         """Return the places of a day that came more than once, each time whole; empty = it did not.
 
