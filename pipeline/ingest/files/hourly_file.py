@@ -155,8 +155,9 @@ class MeterFile:
             The file cannot be read to its end, or has no row.
         """
         with said_of(self.ruta), IntervalStore() as guardadas:
-            for tabla in self._tables():
-                tabla.tiempos.pruebas = self._tables()[0].tiempos.pruebas
+            tablas = self._tables()
+            for tabla in tablas:
+                tabla.tiempos.pruebas = tablas[0].tiempos.pruebas
             rechazadas = list(self._fill(guardadas, avanzar))
             dudosos = self._doubtful()
             hay = False
@@ -178,8 +179,8 @@ class MeterFile:
     @property
     def zona(self) -> ZoneInfo:
         """Return the zone in which the file's hours are told: its own, if it has one."""
-        tabla = next((f for f in self._fuentes if isinstance(f, TableSource)), None)
-        return ZoneInfo(self.opciones.zona) if tabla is None else tabla.zona
+        tablas = self._tables()
+        return tablas[0].zona if tablas else ZoneInfo(self.opciones.zona)
 
     @property
     def envase(self) -> str:

@@ -211,9 +211,7 @@ class TableTimes:
         if "fin" not in self.disposicion.sitios:
             return
         fin, otro = self._moments("fin", leer, columnas, errores)
-        largo = (fin - momento) * np.where(exacto, 1, 60)
-        # 00:59 ends the hour that began at 00:00.
-        largo = np.where(largo % 300 == 240, largo + 60, largo)
+        largo = _to_its_end((fin - momento) // np.where(exacto, 60, 1)) * 60
         # Across a change of the clock the difference of local times is no length: it is measured.
         medida = self._changes(filas["dia"]) & ~exacto
         largo = np.where(medida, 0, largo)
@@ -337,9 +335,7 @@ class TableTimes:
             filas["segundos"] = minutos * 60
         elif "fin" in sitios:
             fin = self._reader("fin", read_clock).read(columnas, errores)
-            largo = fin - filas["momento"]
-            # 00:59 ends the hour that began at 00:00.
-            largo = np.where(largo % 5 == 4, largo + 1, largo) % MINUTOS_POR_DIA
+            largo = _to_its_end(fin - filas["momento"]) % MINUTOS_POR_DIA
             largo = np.where(largo == 0, MINUTOS_POR_DIA, largo)
             # Across a change of the clock the difference of local times is no length.
             medida = self._changes(filas["dia"])
@@ -366,3 +362,8 @@ class TableTimes:
     def days(self, columnas: Columnas, errores: Errores) -> NDArray[np.int64]:
         """Return the day of each row, counted from 1970."""
         return self._day_reader().read(columnas, errores)
+
+
+def _to_its_end(minutos: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return lengths with the last minute: 00:59 ends the hour that began at 00:00."""
+    return np.where(minutos % 5 == 4, minutos + 1, minutos)
