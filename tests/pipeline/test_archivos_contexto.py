@@ -223,6 +223,78 @@ def test_la_suma_que_salta_donde_el_contador_no_no_se_envia(
     assert sum("sum sube" in motivo for motivo in leido.motivos) == faltan
 
 
+def with_change(factor: float, hora: int, al_reves: bool) -> str:
+    """Return statistics that tell what moved beside the counter; in one hour by a factor."""
+    filas, suma = [], 0.0
+    for h, kwh in enumerate(CASA):
+        suma += kwh
+        cambio = kwh * (factor if h == hora else 1)
+        filas.append(f"sensor.red,kWh,2025-06-10T{h:02}:00:00+00:00,{suma:.3f},{cambio:.3f}\n")
+    filas = filas[::-1] if al_reves else filas
+    return "statistic_id,unit,start,sum,change\n" + "".join(filas)
+
+
+@pytest.mark.parametrize("al_reves", [False, True])
+@pytest.mark.parametrize(("factor", "hora", "faltan"), [(1, 5, 0), (2, 5, 1), (0.5, 23, 1)])
+def test_lo_que_se_movio_y_la_suma_se_contradicen(
+    tmp_path: Path, factor: float, hora: int, faltan: int, al_reves: bool
+) -> None:
+    """An hour whose change is not what the sum grew is not sent; the first one has no other."""
+    leido = leer_texto(tmp_path, with_change(factor, hora, al_reves))
+    assert len(leido.horas) == 24 - faltan
+    assert sum("no es lo que sube sum" in motivo for motivo in leido.motivos) == faltan
+    assert len(leido.motivos) == faltan
+
+
+@pytest.mark.parametrize("columnas", ["sum", "sum,change"])
+def test_la_ultima_linea_de_un_contador_puede_estar_cortada(tmp_path: Path, columnas: str) -> None:
+    """Its last number may have lost figures: the hour that it ends is told and not sent."""
+    texto = with_change(1, 0, False)
+    if columnas == "sum":
+        texto = "".join(linea.rpartition(",")[0] + "\n" for linea in texto.splitlines())
+    enteras = len(leer_texto(tmp_path, texto).horas)
+    leido = leer_texto(tmp_path, texto[:-2])
+    assert len(leido.horas) == enteras - 1
+    assert ["sin fin de línea" in motivo for motivo in leido.motivos] == [True]
+
+
+@pytest.mark.parametrize("columnas", ["sum", "change,sum"])
+def test_una_fila_de_un_contador_con_otras_celdas_no_vale(tmp_path: Path, columnas: str) -> None:
+    """Decimal commas between commas: which number is whose is not known."""
+    numeros = {"sum": "{:.3f}", "change,sum": "0.400,{:.3f}"}[columnas]
+    filas = [
+        f"red,kWh,2025-06-10T{h:02}:00:00+00:00,{numeros.format(0.4 * h)}\n" for h in range(24)
+    ]
+    cabecera = f"statistic_id,unit,start,{columnas}\n"
+    enteras = len(leer_texto(tmp_path, cabecera + "".join(filas)).horas)
+    filas[10] = filas[10].replace(".", ",")
+    leido = leer_texto(tmp_path, cabecera + "".join(filas))
+    malas = 2 if columnas == "sum" else 1
+    assert len(leido.horas) == enteras - malas
+    assert set(leido.horas.values()) == {0.4}
+    assert sum("celdas y la cabecera" in motivo for motivo in leido.motivos) == malas
+
+
+def test_lo_que_un_contador_escribe_con_ruido_se_lee(tmp_path: Path) -> None:
+    """Binary fractions in full: 0.30000000000000004 is a number, and agrees with 0.3."""
+    filas = "".join(
+        f"sensor.red,kWh,2025-06-10T{h:02}:00:00+00:00,{sum([0.1] * (h + 3))!r},{0.1 + 1e-15!r}\n"
+        for h in range(24)
+    )
+    for columnas, horas in (("sum,change", 24), ("sum,mean", 23)):
+        leido = leer_texto(tmp_path, f"statistic_id,unit,start,{columnas}\n{filas}")
+        assert not leido.motivos
+        assert len(leido.horas) == horas
+
+
+def test_un_tipo_que_no_es_de_consumo_cuenta(tmp_path: Path) -> None:
+    """The own table's kinds are those of what is suspicious; a generator's hours are none."""
+    horas = "".join(f"C,2025-06-10T{h:02}:00:00Z,{kwh},@\n" for h, kwh in enumerate(CASA))
+    tabla = f"propietario_id,timestamp,consumo_kwh,tipo\n{horas}"
+    assert len(leer_texto(tmp_path, tabla.replace("@", "fraude_escala")).horas) == 24
+    assert leer_texto(tmp_path, tabla.replace("@", "generacion")).rechazado
+
+
 def test_una_sola_columna_del_panel_no_dice_cuanto_dura(tmp_path: Path) -> None:
     """The panel downloads hours, days or months."""
     texto = "entity_id,type,unit,2025-06-09T22:00:00.000Z\nsensor.red,grid_consumption,kWh,12.5\n"

@@ -106,6 +106,8 @@ def stated_columns(disposicion: Disposicion) -> dict[str, list[int]]:
     """
     d = disposicion
     usadas = {*d.sitios.values(), *d.filas, *d.valores, *d.sumas, *d.vertidas}
+    # What kind a reading is may be said to be no consumption too.
+    usadas.discard(d.sitios.get("tipo"))
     hallados = {
         "unidad": [s for s in find_all(_UNIDAD, d.nombres) if s not in usadas],
         "sentido": [s for s in find_all(_SENTIDO, d.nombres) if s not in usadas],
