@@ -135,13 +135,36 @@ def _in_another_unit(
         if not _of_two_units(valor, dias, suyos[bajos], suyos[altos], bajo, alto):
             continue
         menos = min(bajos, altos, key=len)
-        raros = menos if _POCOS * menos.size <= suyos.size else orden
+        raros = suyos[menos if _POCOS * menos.size <= suyos.size else orden]
         yield (
-            np.sort(suyos[raros]),
+            np.sort(np.append(raros, _beside(valor, dias, todos, raros, (bajo, alto)))),
             MotivoArchivo.UNIDAD_DUDOSA,
             f"unos días tienen {alto:.3g} kWh por hora y otros {bajo:.3g}, como si no estuvieran "
             "en la misma unidad",
         )
+
+
+def _beside(
+    valor: NDArray[np.float64],
+    dias: _Days,
+    todos: Enteros,
+    raros: Enteros,
+    niveles: tuple[float, float],
+) -> Enteros:
+    """Return the days beside odd ones with an hour like theirs: they may be another zone's days.
+
+    ``niveles`` are the medians of the low days and of the high ones.
+    """
+    corte = float(np.sqrt(niveles[0] * niveles[1]))
+
+    def levels(k: int) -> set[bool]:
+        de_dia = valor[dias.rows(k)]
+        return set((de_dia[de_dia > 0] > corte).tolist())
+
+    suyos = {_median_of_day(valor[dias.rows(k)]) > corte for k in raros.tolist()}
+    otros = np.setdiff1d(todos, raros)
+    junto = np.isin(dias.dia[otros], np.append(dias.dia[raros] - 1, dias.dia[raros] + 1))
+    return np.array([k for k in otros[junto].tolist() if levels(k) & suyos], np.int64)
 
 
 def _of_two_units(
