@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from apoyo_tiempos import (
@@ -26,6 +28,7 @@ from lector_archivos import Leido, leer_texto
 from pipeline.ingest.files.blocks import MotivoArchivo
 
 IDE = "CUPS;FECHA-HORA;INV / VER;CONSUMO Wh;GENERACION Wh;\n"
+PARIS = ZoneInfo("Europe/Paris")
 TABLA = "propietario_id,timestamp,consumo_kwh\n"
 CASA = [200 + (h * 7) % 24 * 40 for h in range(24)]
 """Wh of a day's hours, of which none is the sum of the others nor follows from the one before."""
@@ -76,6 +79,22 @@ def test_a_day_in_another_unit_is_refused(tmp_path: Path) -> None:
     texto = IDE + ide(fin, 96) + ide(fin + timedelta(days=4), 24, lambda wh: coma(wh / 1000))
     leido = leer_texto(tmp_path, texto)
     assert days_with(leido) == {0, 1, 2, 3}
+    assert motives(leido) == {MotivoArchivo.UNIDAD_DUDOSA}
+
+
+@pytest.mark.parametrize("rara", [5, 9])
+def test_a_day_in_another_unit_that_is_another_zone_s_day_is_refused(
+    rara: int, tmp_path: Path
+) -> None:
+    """Ten days in UTC, one of them in Wh: its last hours are the next local day's first ones."""
+    texto = TABLA + "".join(
+        f"C,2025-06-{1 + d:02}T{h:02}:00:00Z,{wh + d if d == rara else (wh + d) / 1000}\n"
+        for d in range(10)
+        for h, wh in enumerate(CASA)
+    )
+    leido = leer_texto(tmp_path, texto)
+    assert max(leido.horas.values()) < 2
+    assert len(leido.horas) == 240 - 24 * (2 if rara < 9 else 1) - 2 * (rara == 9)
     assert motives(leido) == {MotivoArchivo.UNIDAD_DUDOSA}
 
 
@@ -158,6 +177,45 @@ def test_the_stated_end_is_the_step(cada: int, dura: int, hay: int, tmp_path: Pa
     assert bool(leido.motivos) == (not hay)
 
 
+@pytest.mark.parametrize(("mes", "dia", "horas"), [(3, 30, 23), (10, 26, 25)])
+@pytest.mark.parametrize(
+    ("cada", "dura", "valen"), [(60, 60, 1), (15, 15, 1), (60, 30, 0), (30, 60, 0), (30, 15, 0)]
+)
+def test_the_stated_end_is_the_step_on_a_day_of_the_change_too(
+    cada: int, dura: int, valen: int, mes: int, dia: int, horas: int, tmp_path: Path
+) -> None:
+    """What ends before the next one begins is no whole hour there either; local times jump."""
+    principio = datetime(2025, mes, dia, tzinfo=PARIS).astimezone(UTC)
+    texto = "debut;fin;kW\n"
+    for i in range(horas * 60 // cada):
+        desde = principio + timedelta(minutes=cada * i)
+        ambos = [t.astimezone(PARIS) for t in (desde, desde + timedelta(minutes=dura))]
+        texto += ";".join(f"{t:%Y-%m-%dT%H:%M}" for t in ambos) + f";1,{i % 9}00\n"
+    leido = leer_texto(tmp_path, texto)
+    assert len(leido.horas) == horas * valen
+    assert bool(leido.motivos) == (not valen)
+
+
+def test_the_hour_that_comes_twice_ends_when_it_began(tmp_path: Path) -> None:
+    """Fluvius' hours of October: 02:00 to 02:00 is an hour, and 00:00 to 00:00 a day."""
+    principio = datetime(2025, 10, 26, tzinfo=PARIS).astimezone(UTC)
+    horas = [(principio + timedelta(hours=h)).astimezone(PARIS) for h in range(26)]
+    cabecera = "Van (datum);Van (tijdstip);Tot (datum);Tot (tijdstip);EAN-code;Meter;Metertype;"
+    cabecera += "Register;Volume;Eenheid;Validatiestatus;Omschrijving\n"
+    for tramos, hay in (
+        (pairwise(horas), 25),
+        ([(horas[0], horas[-1])], 0),
+    ):
+        filas = "".join(
+            f"{desde:%d-%m-%Y;%H:%M}:00;{hasta:%d-%m-%Y;%H:%M}:00;541449999900001234;1;Digitale "
+            "meter;Afname Dag;0,400;kWh;Uitgelezen;\n"
+            for desde, hasta in tramos
+        )
+        leido = leer_texto(tmp_path, cabecera + filas)
+        assert len(leido.horas) == hay
+        assert bool(leido.motivos) == (not hay)
+
+
 def test_rows_closer_than_all_that_the_file_says_are_refused(tmp_path: Path) -> None:
     """Enedis says hours, and its rows are half hours apart."""
     cabeza = "Identifiant PRM;Type de donnees;Unite;Pas en minutes\n"
@@ -206,6 +264,25 @@ def test_a_day_of_the_change_whose_seasons_contradict_is_refused(
     leido = leer_texto(tmp_path, IDE + antes + dia)
     assert len(leido.horas) == 24
     assert max(hora for _, hora in leido.horas).day == 25
+
+
+@pytest.mark.parametrize(
+    ("etiquetas", "hay"),
+    [([1, 3], 23), ([1, 2], 23), ([1, 2, 3], 0)],
+    ids=["reloj", "fin", "ambas"],
+)
+def test_two_times_of_one_hour_are_one_hour_too_many(
+    etiquetas: list[int], hay: int, tmp_path: Path
+) -> None:
+    """March's second hour ends at 02:00 of winter or at 03:00 of summer, and not at both."""
+    dia = "".join(
+        f"{CUPS};2025/03/30 {hora:02}:00;{int(hora > 2)};{CASA[hora]};0;\n"
+        for hora in [*etiquetas, *range(4, 24)]
+    )
+    dia += f"{CUPS};2025/03/31 00:00;1;300;0;\n"
+    leido = leer_texto(tmp_path, IDE + dia)
+    assert len(leido.horas) == hay
+    assert len(leido.motivos) == (0 if hay else 24)
 
 
 def test_real_hours_beside_estimated_quarters_are_not_mixed(tmp_path: Path) -> None:
@@ -276,6 +353,10 @@ def test_a_day_of_a_counter_above_what_a_home_takes_is_no_consumption(tmp_path: 
         ([f"2025/06/0{dia}" for dia in (1, 2, 3)], 72),
         ([f"25/06/1{dia}" for dia in (0, 1, 2)], 0),
         ([f"1{dia}/06/25" for dia in (0, 1, 2)], 72),
+        ([f"1{dia}/06/25" for dia in (0, 1)], 48),
+        (["25/06/10"], 0),
+        (["10/06/25"], 0),
+        (["10/06/10"], 24),
         (["6/10/2025"], 0),
         (["06/10/2025"], 24),
         (["6/13/2025"], 0),
@@ -285,7 +366,7 @@ def test_a_day_of_a_counter_above_what_a_home_takes_is_no_consumption(tmp_path: 
 def test_dates_whose_order_is_ambiguous_are_refused(
     fechas: list[str], hay: int, tmp_path: Path
 ) -> None:
-    """Year and then day, two digits of the year first, a few dates without zeros."""
+    """Year and then day, two digits of the year first, a lone date, a few without zeros."""
     filas = "".join(datadis(fecha, clock(range(1, 25))) for fecha in fechas)
     leido = leer_texto(tmp_path, DATADIS + filas)
     assert len(leido.horas) == hay

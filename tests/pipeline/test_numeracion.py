@@ -237,6 +237,17 @@ def test_a_zero_that_may_be_the_day_s_last_hour_is_refused(filas: str, tmp_path:
     assert all("si el 0 es el último del día" in motivo for motivo in leido.motivos)
 
 
+def test_a_clock_s_midnight_is_no_number(tmp_path: Path) -> None:
+    """01:00 to 24:00 are 1 to 24; 00:00 to 23:00 may be beginnings or ends."""
+    for desde in (0, 1):
+        filas = cnmc(JUNIO, range(desde, desde + 24))
+        for n in range(25):
+            filas = filas.replace(f";{n};", f";{n:02}:00;")
+        leido = leer_texto(tmp_path, CNMC + filas)
+        assert len(leido.horas) == 72 * desde
+        assert leido.rechazado == (not desde)
+
+
 def test_parts_of_a_zip_are_decided_together(tmp_path: Path) -> None:
     """A month that is cut is numbered as the customer's other months."""
     import io

@@ -10,6 +10,7 @@ from apoyo_tiempos import (
     CNMC,
     DATADIS,
     DUDOSO,
+    OTRO,
     clock,
     cnmc,
     datadis,
@@ -93,6 +94,21 @@ def test_hours_of_the_clock_from_0_to_23_behind_a_day_that_is_cut_are_refused(
     leido = leer_texto(tmp_path, DATADIS + texto)
     assert leido.motivos == []
     assert sorted(hours_of(leido)) == list(range(47))
+
+
+def test_a_midnight_that_is_no_24_is_of_no_day_where_the_layout_writes_24(tmp_path: Path) -> None:
+    """Datadis' days end at 24:00: 09:00 to 23:00, a day from 00:00 on and 00:00 to 15:00 do not."""
+    horas = [range(9, 24), range(24), range(16)]
+    texto = "".join(datadis(f"2025/06/{10 + i}", clock(h)) for i, h in enumerate(horas))
+    leido = leer_texto(tmp_path, DATADIS + texto)
+    assert leido.rechazado
+    assert "no se sabe de qué día son" in leido.motivos[0]
+    # Another customer's ends are certain.
+    otro = datadis("2025/06/10", clock(range(1, 25))).replace(CUPS, OTRO)
+    leido = leer_texto(tmp_path, DATADIS + texto + otro)
+    assert leido.clientes == {OTRO}
+    assert all("no se sabe de qué día son" in motivo for motivo in leido.motivos)
+    assert len(leido.rechazadas) == 15 + 24 + 16
 
 
 def test_of_two_customers_only_the_one_that_proves_its_ends_is_read(tmp_path: Path) -> None:
@@ -410,6 +426,7 @@ def test_a_profile_whose_lengths_cannot_be_says_so(tmp_path: Path) -> None:
         ('"instante"\n', '"fecha_y_hora"\n', "columnas.fecha"),
         ('instante = "t"', con_fin, "columnas.instante"),
         ("pasos =", "paso_encima = true\npasos =", "tiempo.paso_encima"),
+        ("pasos =", 'medianoche = "24:00"\npasos =', "tiempo.medianoche"),
     ):
         perfil.write_text(FIN.replace(antes, ahora))
         leido = leer(perfil, perfil=perfil)

@@ -35,7 +35,7 @@ class DateOrder:
 
         A date that exists in the other order alone proves it. Where none does, dates that never
         follow each other, and do in the other order, leave it open; and so do a few without zeros
-        in front, as a workbook of another country writes them.
+        in front, as a workbook of another country writes them, or with two digits of the year.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class DateOrder:
             for f, suya, _ in cruzadas
             if suya is not None and len(detras[f][0]) == len(detras[f][2]) == 2
         ]
-        _compare(cortas, f"{_NOMBRE[self.orden]}/año")
+        _compare(cortas, f"{_NOMBRE[self.orden]}/año", pocas=True)
         if self.orden == "dmy":
             _refuse_without_zeros(cruzadas, [p[:2] for p in detras.values()])
 
@@ -86,8 +86,11 @@ def _refuse_without_zeros(fechas: _Leidas, partes: Sequence[Sequence[str]]) -> N
         )
 
 
-def _compare(fechas: _Leidas, dicho: str) -> None:
-    """Refuse dates that are days in the other order only, or follow each other in it only."""
+def _compare(fechas: _Leidas, dicho: str, pocas: bool = False) -> None:
+    """Refuse dates that are days in the other order only, or follow each other in it only.
+
+    ``pocas``: also a few that follow each other in none.
+    """
     leido = _AL_REVES[dicho]
     for fecha, suya, otra in fechas:
         if suya is None and otra is not None:
@@ -96,9 +99,10 @@ def _compare(fechas: _Leidas, dicho: str) -> None:
             )
     dias = {d for _, d, _ in fechas if d is not None}
     cruzados = {d for _, _, d in fechas if d is not None}
-    if len(dias) < FECHAS_MINIMAS or len(cruzados) < len(dias):
+    son_pocas = len(dias) < FECHAS_MINIMAS
+    if (son_pocas and not pocas) or len(cruzados) < len(dias) or dias == cruzados:
         return
-    if not _follow(dias) and _follow(cruzados):
+    if not _follow(dias) and (_follow(cruzados) or son_pocas):
         raise FormatoError(
             f"no se sabe si sus fechas («{fechas[0][0]}») son {dicho} o {leido}: como "
             f"{dicho} no hay dos días seguidos"

@@ -18,8 +18,12 @@ from pipeline.ingest.files.text_cells import FormatoError
 
 _HORA = 60
 _TROZO = 5
-_DOS_MEDIANOCHES = "tiene horas 00:00 y 24:00, y no se sabe de qué día son las 00:00"
-COMO_DECIRLO = 'si lo son, lo dice un perfil propio (--perfil) con marca = "inicio"'
+_DOS_MEDIANOCHES = "tiene horas 00:00 donde los días acaban a las 24:00: no se sabe de qué día son"
+_PRINCIPIOS = (
+    "en este formato las horas son el fin del intervalo, y las suyas van de las 00:00 al último "
+    "intervalo de antes de las 24:00, como si fueran el principio: si lo son, lo dice un perfil "
+    'propio (--perfil) con marca = "inicio"'
+)
 
 
 def _none() -> Enteros:
@@ -36,12 +40,15 @@ class EndsSeen:
         Day and time stand in one column; else midnight may be written as 24:00.
     con_estacion : bool
         The season stands beside them.
+    hasta_24 : bool
+        The layout writes midnight as 24:00 always.
     contradichos : set of (int, int)
         Customers, and their days of the change of which some row's season is not that of its time.
     """
 
     por_instantes: bool
     con_estacion: bool = False
+    hasta_24: bool = False
     contradichos: set[tuple[int, int]] = field(default_factory=set)
     aviso: str = ""
     _primero: Enteros = field(default_factory=_none)
@@ -63,8 +70,8 @@ class EndsSeen:
             unos = np.ones(np.count_nonzero(cual), np.int64)
             self._en_punto[medianoche] = gather(np.maximum, suyas, cliente[cual], unos, 0)
 
-    def doubtful(self, pasos: tuple[int, ...]) -> set[int]:
-        """Return the customers of whose times it is not known what they are.
+    def doubtful(self, pasos: tuple[int, ...]) -> dict[str, list[int]]:
+        """Return the customers of whose times it is not known what they are, by the reason.
 
         Where one customer's look like beginnings, another one's count only where they prove to be
         ends: all are of one layout.
@@ -85,20 +92,22 @@ class EndsSeen:
         parcial = con_00 & (primero % MINUTOS_POR_DIA != paso)
         sin_fin = visto & (ultimo > primero) & ~acaba & ~con_24
         mal = sin_fin & ((empieza & (antes | (not self.por_instantes))) | (antes & parcial))
-        mezcla = visto & con_00 & con_24
+        mezcla = visto & con_00 & (con_24 | self.hasta_24) & ~mal
         if (sin_fin & empieza & ~mal).any():
             self.aviso = (
                 "en este formato las horas son el fin del intervalo, y el archivo empieza a las "
                 "00:00, como si fueran el principio"
             )
-        if not (mal | mezcla).any():
-            return set()
-        dudosos = mezcla | (visto & ~acaba & ~con_24 if mal.any() else mal)
-        if (dudosos == visto).all():
-            if not mal.any():
-                raise FormatoError(_DOS_MEDIANOCHES)
-            raise FormatoError(self.describe())
-        return set(np.flatnonzero(dudosos).tolist())
+        if mal.any():
+            mal = visto & ~acaba & ~con_24 & ~mezcla
+        por_motivo = {
+            motivo: np.flatnonzero(suyos).tolist()
+            for motivo, suyos in ((_PRINCIPIOS, mal), (_DOS_MEDIANOCHES, mezcla))
+            if suyos.any()
+        }
+        if por_motivo and ((mal | mezcla) == visto).all():
+            raise FormatoError(next(iter(por_motivo)))
+        return por_motivo
 
     def _steps(self, pasos: tuple[int, ...]) -> Enteros:
         """Return the step that the times of each customer show."""
@@ -110,11 +119,3 @@ class EndsSeen:
                 comun = gcd(comun, k * _TROZO) if trozos >> k & 1 else comun
             suyos.append(max((p for p in pasos if comun % p == 0), default=min(pasos)))
         return np.array(suyos, np.int64)[cual]
-
-    @staticmethod
-    def describe() -> str:
-        """Return what is wrong, and what the user can do."""
-        return (
-            "en este formato las horas son el fin del intervalo, y las suyas van de las 00:00 al "
-            f"último intervalo de antes de las 24:00, como si fueran el principio: {COMO_DECIRLO}"
-        )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ingest.files.blocks import MotivoArchivo, Rechazada, reject
-from pipeline.ingest.files.customer_facts import Enteros, changes
+from pipeline.ingest.files.customer_facts import NUNCA, Enteros, changes
 from pipeline.ingest.files.end_marks import EndsSeen
 from pipeline.ingest.files.interval_store import Filas, in_order, only
 from pipeline.ingest.files.local_days import Colocacion, Dia, Indicios, load_day, place_day
@@ -93,6 +93,20 @@ class _LocalRows:
         self.filas["valor"][tocada] = np.nan
         self.filas["dicho"][tocada] = True
 
+    def steps_of_day(self) -> Enteros:
+        """Return the steps (n,) that rows say, or the shortest that others of their day do.
+
+        0 = none does. Rows are by customer and day.
+        """
+        dice = self.paso > 0
+        if dice.all() or not dice.any():
+            return self.paso
+        inicios = changes(self.filas["cliente"], self.dia)
+        menor = np.minimum.reduceat(np.where(dice, self.paso, NUNCA), inicios)
+        menor[menor == NUNCA] = 0
+        de_dia = np.repeat(menor, np.diff(np.append(inicios, dice.size)))
+        return np.where(dice, self.paso, de_dia)
+
     def zeros(self) -> tuple[Enteros, Enteros]:
         """Return how many rows each customer has, and how many of them say zero."""
         cliente = self.filas["cliente"]
@@ -137,7 +151,7 @@ class Placer:
     dobles_sueltos: bool = True
     formas: set[str] = field(default_factory=set)
     _pasos_vistos: CustomerSteps = field(default_factory=CustomerSteps)
-    _dudosos: NDArray[np.int32] | None = None
+    _dudosos: dict[str, list[int]] | None = None
     _mezcla: bool = False
     _rechazadas: list[Rechazada] = field(default_factory=list)
 
@@ -172,12 +186,14 @@ class Placer:
         if not isinstance(self.vistos, EndsSeen):
             return filas
         if self._dudosos is None:
-            self._dudosos = np.array(sorted(self.vistos.doubtful(self.pasos.pasos)), np.int32)
-        mala = np.isin(filas["cliente"], self._dudosos)
-        if not self.vistos.con_estacion:
-            mala &= ~filas["exacto"]
-        self._refuse(filas, mala, MotivoArchivo.TIEMPO_DUDOSO, self.vistos.describe())
-        return self._refuse_contradicted(only(filas, ~mala), self.vistos)
+            self._dudosos = self.vistos.doubtful(self.pasos.pasos)
+        for motivo, clientes in self._dudosos.items():
+            mala = np.isin(filas["cliente"], clientes)
+            if not self.vistos.con_estacion:
+                mala &= ~filas["exacto"]
+            self._refuse(filas, mala, MotivoArchivo.TIEMPO_DUDOSO, motivo)
+            filas = only(filas, ~mala)
+        return self._refuse_contradicted(filas, self.vistos)
 
     def _refuse_contradicted(self, filas: Filas, vistos: EndsSeen) -> Filas:
         """Leave out the days of the change on which some row's season contradicts its time."""
@@ -240,11 +256,12 @@ class Placer:
         locales = locales.only(cabe).sorted()
         if not locales.filas.size:
             return locales
-        medida = locales.paso <= 0
+        dado = locales.steps_of_day()
+        medida = dado == 0
         medido = measure(
             locales.cliente, locales.dia, locales.minuto, self.pasos, self._pasos_vistos
         )
-        locales = replace(locales, paso=np.where(medida, medido, locales.paso))
+        locales = replace(locales, paso=np.where(medida, medido, dado))
         mala = self._refuse_other_steps(locales, medida)
         sin_paso = locales.paso == 0
         for linea in locales.filas["linea"][sin_paso].tolist():

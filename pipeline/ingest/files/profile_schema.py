@@ -225,6 +225,8 @@ class Tiempo(_Parte):
     hora : str
         Of ``fecha_y_hora``: ``numero`` (1 to 24/25, 0 to 23, 1 to 96/100), ``reloj`` (HH:MM, also
         24:00) or ``tramo`` (``00:00-01:00``, its beginning counts).
+    medianoche : str
+        Of the clock's ends: ``24:00`` where a day ends so in every file; then 00:00 is none.
     orden : str
         Of dates that do not begin with the year: ``dmy`` or ``mdy``; ``ymd``: only those that do.
     zona : str
@@ -240,6 +242,7 @@ class Tiempo(_Parte):
     forma: Literal["instante", "fecha_y_hora", "dia_por_fila", "instante_por_columna"]
     marca: Literal["inicio", "fin"] = "fin"
     hora: Literal["numero", "reloj", "tramo"] = "reloj"
+    medianoche: Literal["", "24:00"] = ""
     orden: Literal["dmy", "mdy", "ymd"] = "dmy"
     zona: Zona | Literal[""] = ""
     pasos: Annotated[tuple[Literal[5, 10, 15, 20, 30, 60], ...], Field(strict=False)] = (15, 30, 60)
@@ -382,6 +385,8 @@ class PerfilCurva(_Parte):
             faltan.append('columnas.fin va con columnas.instante, o con hora y marca = "inicio"')
         if columnas.duracion is not None and not por_reloj:
             faltan.append('columnas.duracion va con tiempo.hora = "reloj"')
+        if tiempo.medianoche and not (por_reloj and tiempo.marca == "fin"):
+            faltan.append('tiempo.medianoche va con hora = "reloj" y marca = "fin"')
         if tiempo.paso and tiempo.paso not in tiempo.pasos:
             faltan.append("tiempo.paso no está entre tiempo.pasos")
         return faltan

@@ -34,8 +34,14 @@ from pipeline.ingest.files.numbering import NumbersSeen
 from pipeline.ingest.files.rows import Columnas
 from pipeline.ingest.files.stated import read_stated
 from pipeline.ingest.files.steps import MinutosVistos
-from pipeline.ingest.files.text_cells import brief, clean
+from pipeline.ingest.files.text_cells import FormatoError, brief, clean
 from pipeline.ingest.validation import Motivo, invalida
+
+_CERO_DE_RELOJ = (
+    "en este formato las horas van numeradas, y tiene las 00:00 del reloj: no se sabe si son el "
+    'principio de un día o el fin de otro. Lo dice un perfil propio (--perfil) con hora = "reloj" '
+    "y su marca"
+)
 
 
 @dataclass(slots=True)
@@ -62,6 +68,7 @@ class TableTimes:
     columnas: list[int] = field(default_factory=list)
     pruebas: NumbersSeen | EndsSeen | None = None
     _numeros: set[int] = field(default_factory=set)
+    _cero_de_reloj: bool = False
     _por_reloj: bool = False
     _lectores: dict[str, CellReader] = field(default_factory=dict)
     _orden: DateOrder = field(init=False)
@@ -79,7 +86,8 @@ class TableTimes:
             "reloj",
         )
         if con_fines and tiempo.marca == "fin":
-            return EndsSeen(tiempo.forma == "instante", "estacion" in self.disposicion.sitios)
+            con_estacion = "estacion" in self.disposicion.sitios
+            return EndsSeen(tiempo.forma == "instante", con_estacion, bool(tiempo.medianoche))
         return None
 
     def columns(self) -> list[int]:
@@ -124,6 +132,9 @@ class TableTimes:
         else:
             leidos = self._reader("hora", read_number).texts(columnas)
             self._numeros.update(x for x in leidos if isinstance(x, int))
+            textos = columnas.textos[self.disposicion.sitios["hora"]]
+            ceros = (":" in t for t, x in zip(textos, leidos, strict=True) if x == 0)
+            self._cero_de_reloj |= any(ceros)
 
     def decide(self) -> None:
         """Decide the shortest step and when columns are, once all rows have been seen.
@@ -138,6 +149,8 @@ class TableTimes:
         if tiempo.forma == "dia_por_fila":
             self._decide_columns()
         elif tiempo.forma == "fecha_y_hora" and tiempo.hora == "numero":
+            if self._cero_de_reloj:
+                raise FormatoError(_CERO_DE_RELOJ)
             mayor = max(self._numeros, default=0)
             cortos = [p for p in tiempo.pasos if mayor <= 25 * 60 // p]
             self.menor = max(cortos, default=min(tiempo.pasos))
@@ -211,18 +224,16 @@ class TableTimes:
         if "fin" not in self.disposicion.sitios:
             return
         fin, otro = self._moments("fin", leer, columnas, errores)
-        largo = _to_its_end((fin - momento) // np.where(exacto, 60, 1)) * 60
-        # Across a change of the clock the difference of local times is no length: it is measured.
-        medida = self._changes(filas["dia"]) & ~exacto
-        largo = np.where(medida, 0, largo)
-        mal = ((largo <= 0) & ~medida) | (largo > 86_400) | (exacto != otro)
+        largo = _to_its_end((fin - momento) // np.where(exacto, 60, 1))
+        medida = ~exacto & self._may_change(filas["dia"], filas["momento"], largo)
+        mal = ((largo <= 0) & ~medida) | (largo > MINUTOS_POR_DIA) | (exacto != otro)
         errores.take(
             mal,
             lambda i: invalida(
                 Motivo.TIEMPO_ILEGIBLE, "el intervalo no acaba después de empezar, el mismo día"
             ),
         )
-        filas["segundos"] = np.where(mal, 0, largo)
+        filas["segundos"] = np.where(mal | medida, 0, largo * 60)
         filas["fin"] = False
 
     def _moments(
@@ -260,32 +271,41 @@ class TableTimes:
         valores = np.array([0 if m else x for x, m in zip(leidos, malos, strict=True)], np.int64)
         filas["momento"] = valores[cual] if leidos else 0
         filas["exacto"] = True
-        de_fila = np.array(
+        locales = np.array(
             [x.valor if isinstance(x, Momento) and not x.exacto else -1 for x in instantes],
             np.int64,
-        )[columnas.codigos[sitios["instante"]]]
-        self._see_ends(filas["cliente"], de_fila, ~errores.mala, rotas)
+        )
+        de_fila = columnas.codigos[sitios["instante"]]
+        de_cambio = self._changes(_day_of_end(locales).astype(np.int32)) & (locales >= 0)
+        self._see_ends(filas, locales[de_fila], de_cambio[de_fila], ~errores.mala, rotas)
 
     def _see_ends(
         self,
-        cliente: NDArray[np.int32],
-        momento: NDArray[np.int64],
+        filas: Filas,
+        local: NDArray[np.int64],
+        de_cambio: NDArray[np.bool_],
         buena: NDArray[np.bool_],
         rota: NDArray[np.bool_],
     ) -> None:
         """Keep the local times of rows with a season, and days of the change that it contradicts.
 
-        ``momento`` is minutes, -1 where there is none; ``rota`` are rows of another season.
+        ``local`` is minutes, -1 where there is none; ``de_cambio`` are rows of a day of the change,
+        ``rota`` those of another season.
         """
         if not isinstance(self.pruebas, EndsSeen):
             return
-        cierta = (momento >= 0) & buena
-        self.pruebas.see(cliente[cierta], *np.divmod(momento[cierta], MINUTOS_POR_DIA))
-        mal = (momento >= 0) & rota
-        dia = (momento[mal] - 1) // MINUTOS_POR_DIA
-        de_cambio = self._changes(dia.astype(np.int32))
+        cierta, cliente = (local >= 0) & buena, filas["cliente"]
+        self.pruebas.see(cliente[cierta], *np.divmod(local[cierta], MINUTOS_POR_DIA))
+        mal = de_cambio & rota
+        pares = np.array([cliente[mal], local[mal]], np.int64)
+        # Two times of one instant are one hour too many.
+        suyas = de_cambio & buena
+        todas = np.array([cliente[suyas], filas["momento"][suyas], local[suyas]], np.int64)
+        todas = np.unique(todas, axis=1)
+        doble = np.append(False, (todas[:2, 1:] == todas[:2, :-1]).all(0))[: todas.shape[1]]
+        pares = np.concatenate([pares, todas[::2, doble]], axis=1)
         self.pruebas.contradichos.update(
-            zip(cliente[mal][de_cambio].tolist(), dia[de_cambio].tolist(), strict=True)
+            zip(pares[0].tolist(), _day_of_end(pares[1]).tolist(), strict=True)
         )
 
     def _with_season(self, instante: Any, estacion: str) -> int | LecturaInvalidaError:
@@ -336,10 +356,24 @@ class TableTimes:
         elif "fin" in sitios:
             fin = self._reader("fin", read_clock).read(columnas, errores)
             largo = _to_its_end(fin - filas["momento"]) % MINUTOS_POR_DIA
+            medida = self._may_change(filas["dia"], filas["momento"], largo)
             largo = np.where(largo == 0, MINUTOS_POR_DIA, largo)
-            # Across a change of the clock the difference of local times is no length.
-            medida = self._changes(filas["dia"])
-            filas["segundos"] = np.where(medida & (largo < MINUTOS_POR_DIA), 0, largo * 60)
+            filas["segundos"] = np.where(medida, 0, largo * 60)
+
+    def _may_change(
+        self, dia: NDArray[np.int32], inicio: NDArray[np.int64], largo: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return where the clock may change within an interval (n,): its length is to be measured.
+
+        Of these the difference of local times is no length.
+        """
+        unicos, cual = np.unique(dia, return_inverse=True)
+        dias = [load_day(d, self.zona) for d in unicos.tolist()]
+        adelanto = np.array([MINUTOS_POR_DIA - d.minutos for d in dias], np.int64)[cual]
+        cambio = np.array([d.cambio for d in dias], np.int64)[cual]
+        desde, hasta = cambio + np.minimum(adelanto, 0), cambio + np.maximum(adelanto, 0)
+        toca = (inicio < hasta) & (inicio + np.maximum(largo, 0) >= desde)
+        return np.asarray(toca & (adelanto != 0) & (largo < MINUTOS_POR_DIA))
 
     def _changes(self, dia: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return which days (n,) have not 24 hours."""
@@ -362,6 +396,11 @@ class TableTimes:
     def days(self, columnas: Columnas, errores: Errores) -> NDArray[np.int64]:
         """Return the day of each row, counted from 1970."""
         return self._day_reader().read(columnas, errores)
+
+
+def _day_of_end(minutos: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the day of intervals that end at local minutes: midnight is the day before's."""
+    return (minutos - 1) // MINUTOS_POR_DIA
 
 
 def _to_its_end(minutos: NDArray[np.int64]) -> NDArray[np.int64]:
