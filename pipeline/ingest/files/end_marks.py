@@ -18,7 +18,10 @@ from pipeline.ingest.files.text_cells import FormatoError
 
 _HORA = 60
 _TROZO = 5
-_DOS_MEDIANOCHES = "tiene horas 00:00 donde los días acaban a las 24:00: no se sabe de qué día son"
+_DOS_MEDIANOCHES = (
+    "tiene horas 00:00 donde los días acaban a las 24:00: no se sabe de qué día son. Si no tiene "
+    'las 24:00, lo dice un perfil propio (--perfil) con su marca, "inicio" o "fin"'
+)
 _PRINCIPIOS = (
     "en este formato las horas son el fin del intervalo, y las suyas van de las 00:00 al último "
     "intervalo de antes de las 24:00, como si fueran el principio: si lo son, lo dice un perfil "

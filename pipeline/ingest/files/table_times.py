@@ -275,9 +275,8 @@ class TableTimes:
             [x.valor if isinstance(x, Momento) and not x.exacto else -1 for x in instantes],
             np.int64,
         )
-        de_fila = columnas.codigos[sitios["instante"]]
         de_cambio = self._changes(_day_of_end(locales).astype(np.int32)) & (locales >= 0)
-        self._see_ends(filas, locales[de_fila], de_cambio[de_fila], ~errores.mala, rotas)
+        self._see_ends(filas, locales[de_instante], de_cambio[de_instante], ~errores.mala, rotas)
 
     def _see_ends(
         self,
