@@ -103,12 +103,13 @@ def test_a_midnight_that_is_no_24_is_of_no_day_where_the_layout_writes_24(tmp_pa
     leido = leer_texto(tmp_path, DATADIS + texto)
     assert leido.rechazado
     assert "no se sabe de qué día son" in leido.motivos[0]
-    # Another customer's ends are certain.
+    # Another customer's ends are certain, and a third one's hours prove nothing.
     otro = datadis("2025/06/10", clock(range(1, 25))).replace(CUPS, OTRO)
-    leido = leer_texto(tmp_path, DATADIS + texto + otro)
+    mudo = datadis("2025/06/10", clock(range(9, 15))).replace(CUPS, "ES0031000000000000CC")
+    leido = leer_texto(tmp_path, DATADIS + texto + otro + mudo)
     assert leido.clientes == {OTRO}
     assert all("no se sabe de qué día son" in motivo for motivo in leido.motivos)
-    assert len(leido.rechazadas) == 15 + 24 + 16
+    assert len(leido.rechazadas) == 15 + 24 + 16 + 6
 
 
 def test_of_two_customers_only_the_one_that_proves_its_ends_is_read(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from pipeline.ingest.files.text_cells import FormatoError
 _HORA = 60
 _TROZO = 5
 _DOS_MEDIANOCHES = (
-    "tiene horas 00:00 donde los días acaban a las 24:00: no se sabe de qué día son. Si no tiene "
-    'las 24:00, lo dice un perfil propio (--perfil) con su marca, "inicio" o "fin"'
+    "hay horas 00:00 donde los días acaban a las 24:00: no se sabe de qué día son. Si no hay "
+    'ninguna 24:00, lo dice un perfil propio (--perfil) con su marca, "inicio" o "fin"'
 )
 _PRINCIPIOS = (
     "en este formato las horas son el fin del intervalo, y las suyas van de las 00:00 al último "
@@ -76,8 +76,8 @@ class EndsSeen:
     def doubtful(self, pasos: tuple[int, ...]) -> dict[str, list[int]]:
         """Return the customers of whose times it is not known what they are, by the reason.
 
-        Where one customer's look like beginnings, another one's count only where they prove to be
-        ends: all are of one layout.
+        Where one customer's look like beginnings, or have a midnight that may be one, another
+        one's count only where they prove to be ends: all are of one layout.
 
         Raises
         ------
@@ -101,8 +101,11 @@ class EndsSeen:
                 "en este formato las horas son el fin del intervalo, y el archivo empieza a las "
                 "00:00, como si fueran el principio"
             )
+        sin_prueba = visto & ~acaba & ~con_24
         if mal.any():
-            mal = visto & ~acaba & ~con_24 & ~mezcla
+            mal = sin_prueba & ~mezcla
+        elif (mezcla & ~con_24).any():
+            mezcla |= sin_prueba
         por_motivo = {
             motivo: np.flatnonzero(suyos).tolist()
             for motivo, suyos in ((_PRINCIPIOS, mal), (_DOS_MEDIANOCHES, mezcla))
