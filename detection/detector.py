@@ -10,13 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.blend.learned import COLUMNAS, LearnedBlend, blend_columns
-from detection.blend.weighted import OFFLINE, ONLINE, Arrivals, Votes, WeightedBlend
-from detection.domain import MASCARA_DTYPE, Calendario, Explicacion, Historia, Lecturas, Veredictos
+from detection.blend.weighted import OFFLINE, ONLINE, Arrivals, Blended, Votes, WeightedBlend
+from detection.cases.clock import CaseClock, make_clock, make_scratch
+from detection.cases.model import CaseModel
+from detection.cases.pages import changed_rows, fill_from_hours, load_changes, take_changes
+from detection.cases.records import CaseMemory, Caso
+from detection.cases.story import explain_hour, tell_case
+from detection.domain import (
+    CASE_COLUMNS,
+    HORAS_POR_DIA,
+    MASCARA_DTYPE,
+    Calendario,
+    Explicacion,
+    Historia,
+    Lecturas,
+    Veredictos,
+)
 from detection.features.context import Context, make_context
 from detection.features.evidence import INDICIOS, compute_evidence
 from detection.features.hourly import RASGOS
 from detection.measurement import MEDIDAS
-from detection.memory.hourly_ring import HourlyRing, extract_windows
+from detection.memory.day_memory import DayMemory
+from detection.memory.hourly_ring import NO_HOUR, HourlyRing, extract_windows
+from detection.memory.reference import Reference
 from detection.memory.windows import make_windows
 from detection.models.detectors import OfflineModelDetector, OnlineModelDetector
 from detection.models.half_space_trees import build_trees
@@ -26,6 +42,8 @@ from detection.rules.registry import CALIBRACIONES, DETECTORES, rules_fingerprin
 from detection.scoring_model import ScoringModel
 from detection.shadow import Shadow
 
+CASOS_DE_BASE = "+casos-base"
+"""What the name of the rules alone ends in where the base version judges cases beside them."""
 _TROZO = 512
 """Readings scored at once: their windows (1.4 MB) stay in the processor's cache."""
 
@@ -56,9 +74,11 @@ class DetectorConsumo:
         Local time.
     sin : collection of str
         Detectors that have no vote: what would be without them? The learned blend goes with
-        "modelo_offline", whose version it belongs to.
+        "modelo_offline", whose version it belongs to; "casos" leaves cases out.
     con_columnas : bool
         Measure also what a learned blend looks at, for training.
+    casos : CaseModel, optional
+        Of the base version: who judges cases while no version is in use that does; None = nobody.
 
     Examples
     --------
@@ -80,12 +100,16 @@ class DetectorConsumo:
         params: Params | None = None,
         sin: Collection[str] = (),
         con_columnas: bool = False,
+        casos: CaseModel | None = None,
     ) -> None:
         self.calendario = calendario
         self.params = params or Params()
         self.sin = frozenset(sin)
         self.con_columnas = con_columnas
+        self._base_cases = casos
         self.ring = HourlyRing()
+        self.days = DayMemory(self.ring.ultimo_valor.shape[0])
+        self._scratch = make_scratch()
         p = self.params
         self.trees = build_trees(
             RASGOS, arboles=p.online_arboles, altura=p.online_altura, ventana=p.online_ventana,
@@ -101,7 +125,8 @@ class DetectorConsumo:
         calibraciones = dict(CALIBRACIONES)
         offline, online_tail = OfflineModelDetector(), None
         self.learned: LearnedBlend | None = None
-        self.version_modelo = reglas
+        self.case_model = self._base_cases
+        self.version_modelo = f"{reglas}{CASOS_DE_BASE}" if self.case_model else reglas
         if modelo is not None:
             self.version_modelo = f"{modelo.version}+{reglas}"
             calibraciones |= modelo.calibraciones
@@ -111,6 +136,10 @@ class DetectorConsumo:
                 online_tail = modelo.cola_online
             if "modelo_offline" not in self.sin:
                 self.learned = modelo.mezcla
+            if modelo.casos is not None:
+                self.case_model = modelo.casos
+        if "casos" in self.sin:
+            self.case_model = None
         self.detectores = (*DETECTORES, OnlineModelDetector(), offline)
         self.blend = WeightedBlend(
             self.params, [calibraciones[str(d.nombre)] for d in self.detectores], online_tail
@@ -163,16 +192,21 @@ class DetectorConsumo:
         """
         n = len(lecturas)
         self._check_calendar(lecturas.hora_utc)
+        self.days.reserve(self.ring.ultimo_valor.shape[0])
         trace = self._empty(n, self.calendario.local(lecturas.hora_utc))
         arrivals = Arrivals(
             fila, propia, lecturas.hora_utc, np.empty(n, np.bool_),
             np.ones(n, np.bool_) if ensena is None else ensena,
-            self._partition_rows(particion, n), trace.rasgos,
+            self._partition_rows(particion, n), trace.rasgos, trace.veredictos.hora_local,
         )  # fmt: skip
         ventana = np.empty((min(n, _TROZO), HORAS_VENTANA + 1), np.float32)
+        clock = make_clock(
+            self.days.columns(), self.calendario, self.case_model,
+            self.params.sospecha_semivida_dias, self._scratch,
+        )  # fmt: skip
         for inicio in range(0, n, _TROZO):
             trozo = slice(inicio, min(inicio + _TROZO, n))
-            self._score_chunk(arrivals, lecturas.consumo_kwh, trozo, ventana, trace)
+            self._score_chunk(arrivals, lecturas.consumo_kwh, trozo, ventana, clock, trace)
         return trace
 
     def _partition_rows(self, particion: NDArray[np.integer] | None, n: int) -> NDArray[np.int64]:
@@ -193,8 +227,64 @@ class DetectorConsumo:
 
     def forget(self, propietario_id: Iterable[str]) -> None:
         """Drop customers from memory."""
+        self.days.reserve(self.ring.ultimo_valor.shape[0])
         for propietario in propietario_id:
+            fila = self.ring.row(propietario)
+            if fila >= 0:
+                self.days.forget(fila)
             self.ring.forget(propietario)
+
+    def load_days(self, memoria: CaseMemory) -> None:
+        """Fill the days of customers in memory with what the store keeps of them."""
+        self.days.reserve(self.ring.ultimo_valor.shape[0])
+        filas = {p: self.ring.row(p) for p in memoria.estados.propietario_id}
+        load_changes(self.days.columns(), filas, memoria)
+
+    def without_days(self, propietario_id: Iterable[str]) -> list[str]:
+        """Return which customers in memory have hours, and no days that go on to them."""
+        self.days.reserve(self.ring.ultimo_valor.shape[0])
+        columns = self.days.columns()
+        salida = []
+        for propietario in propietario_id:
+            fila = self.ring.row(propietario)
+            ultima = self.ring.ultimo_valor[fila : fila + 1]
+            if ultima[0] == NO_HOUR:
+                continue
+            if columns.hoy[fila] < self.calendario.local(ultima)[0] // HORAS_POR_DIA:
+                salida.append(propietario)
+        return salida
+
+    def fill_days(self, propietario_id: list[str], historia: Historia) -> None:
+        """Make the days of customers anew out of their stored hours."""
+        columns = self.days.columns()
+        corte = np.searchsorted(historia.indice, np.arange(len(propietario_id) + 1))
+        for i, propietario in enumerate(propietario_id):
+            suyas = slice(corte[i], corte[i + 1])
+            fila = self.ring.row(propietario)
+            self.days.forget(fila)
+            if historia.hora_utc[suyas].size:
+                fill_from_hours(
+                    columns, fila, historia.hora_utc[suyas], historia.consumo_kwh[suyas],
+                    self.calendario,
+                )  # fmt: skip
+
+    def take_days(
+        self, propietario_id: list[str], propia: NDArray[np.int64]
+    ) -> tuple[CaseMemory, list[Caso]]:
+        """Return what readings (n,) have changed in their customers' days, and their cases.
+
+        It counts as stored. ``propia`` (n,): row of each customer.
+        """
+        columns = self.days.columns()
+        filas = changed_rows(columns, propia)
+        primera = dict(zip(propia.tolist(), propietario_id, strict=True))
+        nombres = [primera[fila] for fila in filas.tolist()]
+        memoria = take_changes(columns, filas, nombres)
+        contados = [
+            tell_case(columns, fila, nombre, self.version_modelo)
+            for fila, nombre in zip(filas.tolist(), nombres, strict=True)
+        ]
+        return memoria, [caso for caso in contados if caso is not None]
 
     def explain(self, veredictos: Veredictos, i: int, consumo_kwh: float) -> list[Explicacion]:
         """Return what each detector says of reading i, in the registry's order."""
@@ -216,6 +306,10 @@ class DetectorConsumo:
                     else "Todavía no hay historia suficiente para opinar.",
                 )
             )
+        caso = None if veredictos.caso is None else veredictos.caso[i]
+        if caso is not None and not math.isnan(caso[0]):
+            hoy = int(veredictos.hora_local[i]) // HORAS_POR_DIA
+            explicaciones.append(explain_hour(caso, hoy))
         return explicaciones
 
     def _score_chunk(
@@ -224,6 +318,7 @@ class DetectorConsumo:
         consumo_kwh: NDArray[np.float64],
         trozo: slice,
         ventana: NDArray[np.float32],
+        clock: CaseClock,
         trace: ScoringTrace,
     ) -> None:
         out = trace.veredictos
@@ -244,7 +339,7 @@ class DetectorConsumo:
             trace.columnas[trozo] = columnas
         if self.learned is not None:
             _ask_learned(self.learned, columnas, votes, out.medidas[trozo])
-        blended = self.blend.combine(self.ring, self.partitions, arrivals, votes)
+        blended = self.blend.combine(self.ring, self.partitions, arrivals, votes, clock, ventana)
         with np.errstate(divide="ignore"):
             out.medidas[trozo, ONLINE, 0] = (
                 votes.exceso[:, ONLINE] / OnlineModelDetector.calibracion.tasa
@@ -255,16 +350,22 @@ class DetectorConsumo:
             )
         trace.exceso[trozo] = votes.exceso
         trace.online[trozo] = blended.online
+        self._fill_verdicts(out, trozo, blended, context.reference)
+
+    def _fill_verdicts(
+        self, out: Veredictos, trozo: slice, blended: Blended, reference: Reference
+    ) -> None:
         out.scores[trozo] = blended.scores
         out.score_centesimas[trozo] = blended.score_centesimas
         out.severidad[trozo] = blended.severidad
         out.tipos[trozo] = blended.tipos
         out.es_sospechoso[trozo] = blended.es_sospechoso
-        r = context.reference
-        margen = self.params.sigmas * r.sigma_kwh
-        out.esperado_kwh[trozo] = r.media_kwh
-        out.banda_inferior_kwh[trozo] = np.maximum(r.media_kwh - margen, 0.0)
-        out.banda_superior_kwh[trozo] = r.media_kwh + margen
+        if out.caso is not None:
+            out.caso[trozo] = blended.caso
+        margen = self.params.sigmas * reference.sigma_kwh
+        out.esperado_kwh[trozo] = reference.media_kwh
+        out.banda_inferior_kwh[trozo] = np.maximum(reference.media_kwh - margen, 0.0)
+        out.banda_superior_kwh[trozo] = reference.media_kwh + margen
 
     def _measure_all(self, context: Context, medidas: NDArray[np.float32]) -> Votes:
         n, d = len(context), len(self.detectores)
@@ -310,6 +411,7 @@ class DetectorConsumo:
             version_modelo=self.version_modelo,
             scores=np.empty((n, d), np.float32),
             medidas=np.empty((n, d, MEDIDAS), np.float32),
+            caso=np.empty((n, CASE_COLUMNS), np.float32),
         )
         return ScoringTrace(
             rasgos=np.empty((n, len(RASGOS)), np.float32),

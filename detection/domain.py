@@ -228,6 +228,9 @@ class Explicacion:
     frase: str  # one Spanish sentence with the numbers
 
 
+CASE_COLUMNS = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Veredictos:
     """The verdicts of a batch, one a reading, in the order of its readings."""
@@ -248,6 +251,10 @@ class Veredictos:
     version_modelo: str  # what made the verdicts
     scores: NDArray[np.float32]  # (n, d): score of each detector in [0, 1]; NaN = not ready
     medidas: NDArray[np.float32]  # (n, d, m): what each detector measured, for its sentence
+    # (n, CASE_COLUMNS): of an hour that goes on with an open case, the case's smoothed log odds,
+    # the local day on which it began, its kWh a day before and now, and the hundredths of score
+    # that it is worth; NaN = there is none. None = whoever made the verdicts knows of no cases.
+    caso: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return int(self.score_centesimas.shape[0])

@@ -89,7 +89,9 @@ def _describe(valor: Any) -> str:
     ``TypeError``: of such a thing it is not known when it changes.
     """
     if isinstance(valor, Dispatcher):
-        return f"{sorted(map(str, valor.targetoptions.items()))} {code_key(valor.py_func)}"
+        # Machine code that is kept looks for the module of a loop that it calls.
+        opciones = sorted(map(str, valor.targetoptions.items()))
+        return f"{valor.py_func.__module__} {opciones} {code_key(valor.py_func)}"
     if isinstance(valor, np.ndarray):
         return f"{valor.dtype} {valor.shape} {hashlib.sha256(valor.tobytes()).hexdigest()}"
     if isinstance(valor, tuple):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from detection.blend.learned import LearnedBlend
+from detection.cases.model import CaseModel
 from detection.models.isolation_forest import FlatIsolationForest
 from detection.models.tails import EmpiricalTail
 from detection.params import Calibracion
@@ -30,3 +31,5 @@ class ScoringModel:
     huella_params: str  # ``rules_fingerprint`` of the thresholds at training
     # None = there was too little to learn it from, and the weighted blend decides.
     mezcla: LearnedBlend | None = None
+    # None = no case is ever opened, and the hours' evidence alone suspects.
+    casos: CaseModel | None = None

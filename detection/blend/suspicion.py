@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.cases.hours import evidence_log_odds
 from detection.jit import jit
 from detection.memory.hourly_ring import (
     COUNTED,
@@ -42,16 +43,6 @@ def day_weights(semivida_dias: float) -> NDArray[np.float64]:
     return pesos
 
 
-PREVALENCIA = 0.02
-"""Share of customers who have something to be found, before anything is known of them. By hand,
-2026-11-29: a utility that knows its own moves every probability alike, and no order."""
-EVIDENCIA_MINIMA_HORAS, PENDIENTE, VENTAJA = 0.05, 1.06, 1.48
-"""Log odds of an attack over none: ``PENDIENTE * log(evidencia + EVIDENCIA_MINIMA_HORAS) +
-VENTAJA``. A logistic regression on the evidence of customers attacked in the last three days and of
-clean ones: the development half of Swiss households, scored by blends that never saw them,
-2026-11-29. Of those with 0.5 to 2 hours one in two was attacked there, above 20 every one."""
-
-
 def probability(evidencia_horas: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how probable (n,) it is, 0 to 1, that there is something to be found at a customer's.
 
@@ -61,12 +52,10 @@ def probability(evidencia_horas: NDArray[np.float64]) -> NDArray[np.float64]:
     Examples
     --------
     >>> p = probability(np.array([0.0, 1.0, 30.0]))
-    >>> bool(p[0] < PREVALENCIA < p[1] < p[2] < 1.0)
+    >>> bool(p[0] < 0.02 < p[1] < p[2] < 1.0)
     True
     """
-    previa = np.log(PREVALENCIA / (1.0 - PREVALENCIA))
-    ventaja = PENDIENTE * np.log(evidencia_horas + EVIDENCIA_MINIMA_HORAS) + VENTAJA
-    return np.asarray(1.0 / (1.0 + np.exp(-previa - ventaja)))
+    return np.asarray(1.0 / (1.0 + np.exp(-evidence_log_odds(evidencia_horas))))
 
 
 @jit()

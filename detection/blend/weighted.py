@@ -16,8 +16,12 @@ score in place of the weighted one, by the frequencies that the alert budget all
 (``Params.presupuesto``), and a reading that it flags bears ``modelo_offline``: it is part of the
 same version. The detectors keep their votes, for the explanation.
 
+Cases. While a case of the customer is open (``cases``), it is under suspicion, and the hours that
+go on with what the case found have at least the case's score. A version without a model of cases
+suspects by the hours' evidence alone (``suspicion``).
+
 The online model is scored and taught here, reading after reading, because what it learns from
-depends on what the blend says.
+depends on what the blend says: not from what is flagged, nor from a customer with an open case.
 """
 
 from __future__ import annotations
@@ -29,8 +33,11 @@ from numpy.typing import NDArray
 
 from detection.blend.severity import frequency_score, severity_of, severity_thresholds
 from detection.blend.suspicion import day_weights, look_back
-from detection.domain import MASCARA_DTYPE, TIPOS, Mascaras, TipoAnomalia
+from detection.cases.case import case_score, case_type, daily_kwh, goes_on, smoothed, was_open
+from detection.cases.clock import CaseClock, turn_day
+from detection.domain import CASE_COLUMNS, MASCARA_DTYPE, TIPOS, Mascaras, TipoAnomalia
 from detection.jit import jit
+from detection.memory.day_memory import AFTER, BEFORE
 from detection.memory.hourly_ring import (
     COUNTED,
     COUNTED_MASK,
@@ -67,6 +74,7 @@ class Arrivals(NamedTuple):
     ensena: NDArray[np.bool_]
     particion: NDArray[np.int64]  # (n,): row of the online model's state
     rasgos: NDArray[np.float32]  # (n, F)
+    hora_local: NDArray[np.int64]  # (n,): absolute local hours
 
     def part(self, trozo: slice) -> Arrivals:
         """Return some of the readings, as views."""
@@ -103,6 +111,8 @@ class Blended(NamedTuple):
     online: NDArray[np.float64]
     veces: NDArray[np.int64]
     listas: NDArray[np.int64]
+    # (n, CASE_COLUMNS): as in ``Veredictos.caso``.
+    caso: NDArray[np.float32]
 
     @staticmethod
     def empty(n: int, d: int) -> Blended:
@@ -116,6 +126,7 @@ class Blended(NamedTuple):
             np.full(n, np.nan),
             np.empty((n, COUNTED), np.int64),
             np.empty(n, np.int64),
+            np.full((n, CASE_COLUMNS), np.nan, np.float32),
         )
 
 
@@ -182,11 +193,23 @@ class WeightedBlend:
         return self._settings.calibrations.peso
 
     def combine(
-        self, ring: HourlyRing, states: PartitionStates, arrivals: Arrivals, votes: Votes
+        self,
+        ring: HourlyRing,
+        states: PartitionStates,
+        arrivals: Arrivals,
+        votes: Votes,
+        clock: CaseClock,
+        ventana: NDArray[np.float32],
     ) -> Blended:
-        """Return the verdicts of readings in order of arrival, and keep them in their rings."""
+        """Return the verdicts of readings in order of arrival, and keep them in their rings.
+
+        ``ventana`` (n, HORAS_VENTANA + 1): as ``extract_windows`` fills it.
+        """
         blended = Blended.empty(*votes.exceso.shape)
-        _combine(ring.verdicts(), states.online_model(), self._settings, arrivals, votes, blended)
+        _combine(
+            ring.verdicts(), states.online_model(), self._settings, arrivals, votes, clock, ventana,
+            blended,
+        )  # fmt: skip
         return blended
 
     def preview(self, champion: Blended, votes: Votes) -> Blended:
@@ -278,12 +301,36 @@ def _ask_online(model, p, rasgos, i, tasa, tail_scores, tail_log_ps, exceso, dis
 
 
 @jit()
-def _combine(ring, model, settings, arrivals, votes, out):  # type: ignore[no-untyped-def]
+def _raise_to_case(clock, umbrales, p, hora_local, kwh, c, mascara, caso):  # type: ignore[no-untyped-def]
+    """Return score and types of an hour of a customer with an open case, and fill what it is."""
+    days = clock.days
+    if not goes_on(days.niveles[p], hora_local % 24, kwh):
+        return c, mascara
+    ventaja = smoothed(days, p, hora_local // 24 - 1)
+    suelo = case_score(ventaja, clock.umbrales, umbrales)
+    caso[0] = ventaja
+    caso[1] = days.inicio[p]
+    caso[2] = daily_kwh(days.niveles[p, BEFORE])
+    caso[3] = daily_kwh(days.niveles[p, AFTER])
+    caso[4] = suelo
+    if suelo <= c:
+        return c, mascara
+    return suelo, mascara | 1 << case_type(days, p, hora_local // 24 - 1)
+
+
+@jit()
+def _combine(ring, model, settings, arrivals, votes, clock, ventana, out):  # type: ignore[no-untyped-def]
+    days = clock.days
     cal, umbrales, pesos_dia = settings.calibrations, settings.umbrales, settings.pesos_dia
     exceso, dispara, rasgos = votes.exceso, votes.dispara, arrivals.rasgos
     for i in range(arrivals.fila.shape[0]):
         f = arrivals.fila[i]
         h = arrivals.hora[i]
+        repetida, propia = arrivals.repetida[i], arrivals.propia[i]
+        dia = arrivals.hora_local[i] // 24
+        if dia != days.hoy[propia]:
+            turn_day(clock, ring, propia, dia, h, not repetida, ventana[i])
+        abierto = clock.juzga and was_open(days, propia, dia - 1)
         advance_verdicts(ring, f, h)
         evidencia, out.listas[i], antes = look_back(ring, f, h, pesos_dia, out.veces[i])
         if exceso.shape[1] > ONLINE:
@@ -294,16 +341,22 @@ def _combine(ring, model, settings, arrivals, votes, out):  # type: ignore[no-un
         c, mascara = _vote(i, exceso, dispara, cal, out.veces[i], out.listas[i], out.scores)
         if not np.isnan(votes.aprendida[i]):
             c, mascara = _learned(votes.aprendida[i], cal.log_presupuesto, umbrales[0], mascara)
+        if abierto:
+            c, mascara = _raise_to_case(
+                clock, umbrales, propia, arrivals.hora_local[i], ventana[i, -1], c, mascara,
+                out.caso[i],
+            )  # fmt: skip
         evidencia += GAIN[c] * pesos_dia[0]
         nivel = severity_of(c, umbrales)
-        sospechoso = evidencia >= settings.entra or (antes and evidencia >= settings.sale)
+        sospechoso = abierto
+        if not clock.juzga:
+            sospechoso = evidencia >= settings.entra or (antes and evidencia >= settings.sale)
         out.score_centesimas[i] = c
         out.severidad[i] = nivel
         out.tipos[i] = mascara
         out.es_sospechoso[i] = sospechoso
         # What it has learnt before, or compares with a past that only this reading has, it skips.
-        repetida, propia = arrivals.repetida[i], arrivals.propia[i]
-        aprende = arrivals.ensena[i] and not repetida and propia == f
+        aprende = arrivals.ensena[i] and not repetida and propia == f and not abierto
         con_rasgos = not np.isnan(rasgos[i, 0])
         if aprende and con_rasgos and (nivel == 0 or settings.aprende_siempre):
             learn_at(model, arrivals.particion[i], rasgos, i)
@@ -322,6 +375,9 @@ def _preview(settings, votes, champion, out):  # type: ignore[no-untyped-def]
         )
         if not np.isnan(votes.aprendida[i]):
             c, mascara = _learned(votes.aprendida[i], cal.log_presupuesto, umbrales[0], mascara)
+        if not np.isnan(champion.caso[i, 0]):
+            # Cases are the version's in use: whoever is in shadow has none of its own.
+            c = max(c, int(champion.caso[i, 4]))
         out.score_centesimas[i] = c
         out.severidad[i] = severity_of(c, umbrales)
         out.tipos[i] = mascara

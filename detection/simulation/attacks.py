@@ -53,7 +53,7 @@ AMPLIADOS = (
 """Further kinds, which only the red team uses: the generator draws none of them."""
 
 LARGOS = ("fraude_franja", "contador_a_cero")
-"""Kinds of the long bench alone: no training knows them."""
+"""Further ones, of which only the cases learn the first; no training knows the other."""
 
 FACTOR_PUBLICADO = (0.1, 0.8)
 """Range of the reported share in Jokar et al. 2016 (h1, h3, h4)."""

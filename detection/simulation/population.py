@@ -39,8 +39,9 @@ _CICLO_H = 2 * _ACTIVO_H
 """Honest for half of the time: two of a detector's windows of 28 days come before each spell."""
 _POR_BLOQUE = SOSPECHOSOS_DE_50 * _CICLO_H // _ACTIVO_H
 
-_ESCENA_H = 60 * HORAS_POR_DIA
-"""In a longer scene, spells begin as they do in its last 60 days."""
+_ESCENAS_H = (60 * HORAS_POR_DIA, 80 * HORAS_POR_DIA)
+"""In a longer scene, spells begin in turn as they do in its last 60 and in its last 80 days: some
+weeks ago, and a month and a half ago."""
 _CANTERA, _CANTERA_MINIMA = 4, 500
 """Numbers that a scene chooses from, for each customer that it shows and at least: within a week
 of any moment a spell begins of as many as it needs."""
@@ -115,7 +116,7 @@ def scene(
     all kinds in turn; the others are always honest. They are drawn from all over the first
     numbers, and the first honest one is always among them.
     """
-    desde = max(desde_hora, hasta_hora - _ESCENA_H)
+    desde = max(desde_hora, hasta_hora - _ESCENAS_H[0])
     cantera = max(clientes * _CANTERA, _CANTERA_MINIMA)
     por_tipo: dict[str, dict[int, int]] = {tipo: {} for tipo in REPARTO}
     for bloque in range(-(-cantera // _BLOQUE)):
@@ -125,7 +126,8 @@ def scene(
     iniciales = {i for suyos in por_tipo.values() for i in suyos}
     numeros: set[int] = set()
     for k in range(sospechosos):
-        buscado = attack_start(k * _AUREA % 1.0, desde, hasta_hora)
+        vista = max(desde_hora, hasta_hora - _ESCENAS_H[(k + 1) % 2])
+        buscado = attack_start(k * _AUREA % 1.0, vista, hasta_hora)
         suyos = por_tipo[REPARTO[k % len(REPARTO)]]
         numero = min(suyos, key=lambda i: (suyos[i] >= hasta_hora, abs(suyos[i] - buscado), i))
         numeros.add(numero)

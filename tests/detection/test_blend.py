@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from apoyo import LUNES
+from apoyo import LUNES, UTC
 
 from detection.blend.weighted import Arrivals, Blended, Votes, WeightedBlend
+from detection.cases.clock import CaseClock, make_clock, make_scratch
+from detection.memory.day_memory import DayMemory
 from detection.memory.hourly_ring import HourlyRing
 from detection.models.half_space_trees import build_trees
 from detection.models.partition_states import PartitionStates
-from detection.params import Calibracion, Params
+from detection.params import HORAS_VENTANA, Calibracion, Params
 from detection.rules.registry import CALIBRACIONES
 
 CINCO = Calibracion(6e-3, 1.0, 1.0, 1.0)
 """At its threshold exactly 0.50: expected as often as the lowest severity allows."""
 NO_LEARNED = np.full(1, np.nan)
 ARBOLES = build_trees(("x",), arboles=1, altura=1, ventana=10, semilla=1)
+
+VENTANA = np.full((1, HORAS_VENTANA + 1), np.nan, np.float32)
+
+
+def _clock() -> CaseClock:
+    """Return a clock that judges nobody."""
+    dias = DayMemory(64).columns()
+    return make_clock(dias, UTC, None, Params().sospecha_semivida_dias, make_scratch())
 
 
 def _mezclar(
@@ -35,11 +45,13 @@ def _mezclar(
     si = np.array([[False] * 3 + (dispara or [e > 1 for e in excesos])])
     sin_rasgos = np.full((1, 1), np.nan, np.float32)
     una = np.zeros(1, np.int64)
-    turno = Arrivals(fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos)
+    turno = Arrivals(
+        fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos, np.array([hora])
+    )
     estados = PartitionStates(ARBOLES)
     estados.add(0)
     return WeightedBlend(Params(), calibraciones).combine(
-        ring, estados, turno, Votes(exceso, si, np.array([True]), NO_LEARNED)
+        ring, estados, turno, Votes(exceso, si, np.array([True]), NO_LEARNED), _clock(), VENTANA
     )
 
 
@@ -98,22 +110,28 @@ def test_lo_que_un_cliente_hace_a_menudo_no_es_noticia() -> None:
         estados = PartitionStates(ARBOLES)
         estados.add(0)
 
+        reloj = _clock()
+
         def turno(hora: int) -> Arrivals:
             sin_rasgos = np.full((1, 1), np.nan, np.float32)
             una = np.zeros(1, np.int64)
-            return Arrivals(fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos)
+            return Arrivals(
+                fila, fila, np.array([hora]), una == 1, una == 0, una, sin_rasgos, np.array([hora])
+            )
 
         for h in range(24 * 20):
             exceso = np.full((1, n_detectores), np.nan, np.float32)
             exceso[0, 0] = 1.01 if h % 24 < veces_al_dia else 0.2
             votos = Votes(exceso, exceso > 1, np.array([True]), NO_LEARNED)
-            blend.combine(ring, estados, turno(LUNES + h), votos)
+            blend.combine(ring, estados, turno(LUNES + h), votos, reloj, VENTANA)
         exceso[0, 0] = 3.0
         m = blend.combine(
             ring,
             estados,
             turno(LUNES + 24 * 20),
             Votes(exceso, exceso > 1, np.array([True]), NO_LEARNED),
+            reloj,
+            VENTANA,
         )
         return float(m.scores[0, 0])
 
