@@ -5,6 +5,7 @@
     agregar       months that have changed, while their readings are still where they were
     archivar      what is older than 30 days
     particiones   room for the months to come
+    memoria       days that the case clock is done with, out of its memory
     reentrenar    whether the last days still look like what the champion was measured on, and a
                   new model if that, or the champion's age, asks for it
 
@@ -13,7 +14,8 @@ months are added up from the archive as well, so archiving after a failed aggreg
 the next one look there, and partitions that are missing are made by the save that needs them.
 The exit status says whether all went well.
 
-Steps are processes of their own, with a memory that goes with them, but for the partitions.
+Steps are processes of their own, with a memory that goes with them, but for those that only tell
+PostgreSQL what to do.
 Drift is measured, and its report stored, by ``reentrenar`` alone: once a night. That a system is
 still too young for a first model it says itself, for training knows what it needs; no failure.
 """
@@ -73,6 +75,7 @@ def make_steps(settings: Settings, *, con_modelos: bool) -> list[Paso]:
         _verb("agregar"),
         _verb("archivar"),
         Paso("particiones", lambda _parada: _make_partitions(settings)),
+        Paso("memoria", lambda _parada: _forget_old_days(settings)),
     ]
     return [*pasos, _verb("reentrenar")] if con_modelos else pasos
 
@@ -155,6 +158,14 @@ def _make_partitions(settings: Settings) -> ResultadoPaso:
     return ResultadoPaso(HECHO, texto)
 
 
+def _forget_old_days(settings: Settings) -> ResultadoPaso:
+    migrate(settings)
+    with closing(PostgresArchive(settings)) as archivo:
+        meses = archivo.forget_old_days()
+    hecho = {0: "nada que olvidar", 1: "1 mes olvidado"}.get(meses)
+    return ResultadoPaso(HECHO, hecho or f"{numero(meses, 0)} meses olvidados")
+
+
 def say(pasos: Sequence[Paso], fallidos: Sequence[str], segundos: float) -> str:
     """Return the line of the whole night, for the user."""
     hechos = f"mantenimiento: {len(pasos) - len(fallidos)} de {len(pasos)} pasos sin fallos"
@@ -167,7 +178,8 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         "consumo mantenimiento",
         "El trabajo de cada noche, para cron: agregar, archivar, crear las particiones de los "
-        "meses que vienen, medir la deriva y reentrenar. Cada paso deja una línea en el registro; "
+        "meses que vienen, olvidar los días de hace más de trece meses, medir la deriva y "
+        "reentrenar. Cada paso deja una línea en el registro; "
         "si uno falla se hacen los demás y el estado de salida es 1. Mientras no haya historia "
         "para un primer modelo, los pasos de los modelos no cuentan como fallos. Uno a la vez, "
         "aunque haya varias máquinas.",

@@ -7,7 +7,7 @@ in Spanish is served as it is: its instants are local, and its sums are rounded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from pydantic import Field
@@ -284,15 +284,15 @@ class EnergiaDescartada(NamedTuple):
 
 
 class ClienteRanking(StoredRecord):
-    """A customer of the ranking, by its anomalies of 28 days that nobody has rejected.
+    """A customer of the ranking, by its open case and its anomalies of 28 days, not rejected.
 
-    ``probabilidad`` is that there is something to be found; ``severidad`` and ``es_sospechoso``
-    are those of its latest anomaly until somebody knows of a later reading.
+    ``probabilidad`` is that there is something to be found; ``severidad`` is that of its latest
+    anomaly, and so is ``es_sospechoso`` without a case, until somebody knows of a later reading.
     """
 
     model_config = de(
-        "Un cliente del orden por sospecha: sus anomalías de los últimos 28 días, sin las "
-        "descartadas."
+        "Un cliente del orden por sospecha: su caso abierto, y sus anomalías de los últimos 28 "
+        "días sin las descartadas."
     )
     puesto: int = Field(ge=1, description="Puesto, desde 1", examples=[1])
     propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
@@ -304,22 +304,30 @@ class ClienteRanking(StoredRecord):
     probabilidad: Ratio = Field(
         ge=0,
         le=1,
-        description="De que haya algo que hallar: por su evidencia; 1 si una persona lo confirmó",
+        description="De que haya algo que hallar: la de su caso, o por su evidencia; 1 si una "
+        "persona lo confirmó",
         examples=[0.87],
     )
     es_sospechoso: bool = Field(description="Está bajo sospecha", examples=[True])
-    severidad: SeveridadTexto = Field(description="De su última anomalía", examples=["crítica"])
+    severidad: SeveridadTexto = Field(
+        description="De su última anomalía; «normal» = no tiene ninguna", examples=["crítica"]
+    )
     score_maximo: float = Field(ge=0, le=1, description="La mayor puntuación", examples=[0.98])
     anomalias: int = Field(ge=0, description="Horas anómalas", examples=[120])
     criticas: int = Field(ge=0, description="De ellas, críticas", examples=[40])
     confirmadas: int = Field(ge=0, description="De ellas, confirmadas", examples=[2])
     tipos_anomalia: list[str] = Field(
-        description="Sus tipos, el más frecuente primero", examples=[["plantacion_cannabis"]]
+        description="El de su caso, y los de sus anomalías, el más frecuente primero",
+        examples=[["plantacion_cannabis"]],
     )
-    ultima_anomalia: datetime = Field(description="Instante en que empieza la última")
+    ultima_anomalia: datetime | None = Field(
+        description="Instante en que empieza la última; nulo = no tiene ninguna"
+    )
     exceso_kwh: Kwh = Field(description=EXCESO, examples=[510.2])
     defecto_kwh: Kwh = Field(description=DEFECTO, examples=[0.0])
-    energia_en_juego_kwh: Kwh = Field(description=EN_JUEGO, examples=[510.2])
+    energia_en_juego_kwh: Kwh = Field(
+        description=f"La de su caso, desde que empezó; sin caso, {EN_JUEGO}", examples=[510.2]
+    )
     energia_en_juego_eur: float | None = Field(description=EN_JUEGO_EUR, examples=[76.53])
     rinde_visita_kwh: Kwh = Field(
         ge=0,
@@ -329,8 +337,17 @@ class ClienteRanking(StoredRecord):
     rinde_visita_eur: float | None = Field(
         description="rinde_visita_kwh al precio de PRECIO_KWH_EUR, €; estimado", examples=[66.58]
     )
+    caso: str | None = Field(
+        description="Identificador de su caso abierto; nulo = no tiene",
+        examples=["CLI_00045_2026-11-09"],
+    )
+    caso_desde: date | None = Field(
+        description="Primer día local que fue distinto; nulo = no tiene caso",
+        examples=["2026-11-03"],
+    )
     motivos: list[str] = Field(
-        description="Por qué, con números: tres frases como mucho, de los 50 primeros",
+        description="Por qué, con números: la frase de su caso y las de sus anomalías, tres como "
+        "mucho; las de anomalías, de los 50 primeros",
         examples=[["Lleva 5 horas de noche a 8,50 kWh por hora, 14,2 veces los 0,60 kWh..."]],
     )
 

@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.cases.records import CaseMemory, Caso
 from detection.domain import (
     MASCARA_DTYPE,
     Explicacion,
@@ -92,10 +93,14 @@ class Guardado:
 
 
 class HistoryStore(Protocol):
-    """Every reading with its verdict, the online models and the shadow (PostgreSQL)."""
+    """Every reading with its verdict, the models' states and the shadow (PostgreSQL)."""
 
     def save(
-        self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        puntos: Sequence[PuntoOnline] = (),
+        memoria: CaseMemory | None = None,
     ) -> Guardado:
         """Store all of it or nothing, and return what was there before.
 
@@ -105,6 +110,11 @@ class HistoryStore(Protocol):
         ``puntos``: the online models after this batch, one of a partition at most. Each takes the
         place of its partition's, unless that has seen more of the same ``registro``: a consumer
         that has lost the partition without knowing it yet does not take a model back.
+
+        ``memoria``: what the batch has changed of the case clock's memory; a customer has one
+        state at most, and one where it has a page. It takes the place of what is stored, unless
+        that is of a later ``hoy``, for the same reason; ``sucio`` at the same ``hoy`` stays the
+        earlier of the two.
         """
         ...
 
@@ -114,6 +124,14 @@ class HistoryStore(Protocol):
         """Return, for each partition, ``siguiente_offset`` and ``estado`` of its online model.
 
         None = there is none of this ``registro``. Every reading below the offset is stored.
+        """
+        ...
+
+    def load_case_memory(self, propietario_id: Sequence[str]) -> CaseMemory:
+        """Return what the case clock remembers of distinct customers, in their order.
+
+        Pages come by month, from that of a customer's ``primero`` to that of its ``hoy``. Who has
+        no memory yet is left out.
         """
         ...
 
@@ -207,6 +225,31 @@ class AnomalyStore(Protocol):
             For anomalies that have none yet.
         ahora_hora : int
             As in ``save``.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers; raise ``TransientError`` otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class CaseStore(Protocol):
+    """Cases: what goes on, or went on until it ended (MongoDB)."""
+
+    def save(self, casos: Sequence[Caso]) -> None:
+        """Store what is thought of cases now, by ``Caso.clave``; each comes once.
+
+        Twice equals once. What people have said of a case stays; one that nobody has dealt with is
+        ``nuevo`` while it goes on and ``terminado`` once it has a ``fecha_cierre``, and back. What
+        is stored of a later ``hasta`` stays as it is.
+
+        A customer has one open case. Another one that seemed open on the day on which this one
+        opened has been taken back by a late correction: it goes, unless people have dealt with it.
+        One that was last looked at before has ended unnoticed. What stays ends at its ``hasta``.
         """
         ...
 

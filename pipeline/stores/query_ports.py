@@ -28,6 +28,7 @@ from pipeline.stores.anomaly_records import (
     ResumenMes,
     VeredictoDado,
 )
+from pipeline.stores.case_records import CasoDetalle, CasoResumen, FiltroCasos
 from pipeline.stores.query_limits import Pagina
 from pipeline.stores.records import (
     CeldaCalor,
@@ -327,15 +328,17 @@ class AnomalySummaryQueries(Protocol):
 
 
 class RankingQueries(Protocol):
-    """Customers by their anomalies of the last 28 days that nobody has rejected."""
+    """Customers by their open cases, and their anomalies of 28 days that nobody has rejected."""
 
     def first(
         self, limite: int = 10, ahora: datetime | None = None, orden: str = "evidencia"
     ) -> list[ClienteRanking]:
         """Return the customers to look at first.
 
-        ``orden``: "evidencia", "kwh" (used above and below the expected), "visita" (the same times
-        how probable it is that there is something) or "anomalias".
+        ``orden``: "evidencia", "kwh" (of the open case; without one, used above and below the
+        expected), "visita" (the same times how probable it is that there is something) or
+        "anomalias". By evidence and by visit those with an open case come before the others, by
+        evidence the most probable first. ``motivos`` is the sentence of the case.
         """
         ...
 
@@ -390,8 +393,35 @@ class MonthlyQueries(Protocol):
         ...
 
 
+class CaseQueries(Protocol):
+    """Cases, as they were last looked at."""
+
+    def page(
+        self,
+        filtro: FiltroCasos = ...,
+        *,
+        orden: str = "recuperable",
+        limite: int = 50,
+        cursor: str | None = None,
+    ) -> Pagina[CasoResumen]:
+        """Return a page of cases, each once.
+
+        ``orden``: "recuperable" (its energy times how probable it is, most first), "probabilidad"
+        (most first) or "antiguedad" (what began first).
+        """
+        ...
+
+    def one(self, id: str) -> CasoDetalle | None:
+        """Return a case with its evidence; None = there is none."""
+        ...
+
+    def open_of(self, propietario_ids: Sequence[str]) -> dict[str, CasoResumen]:
+        """Return each customer's open case; who has none is left out."""
+        ...
+
+
 class AnomalyQueries(Protocol):
-    """The questions about anomalies and months, by subject (MongoDB)."""
+    """The questions about anomalies, cases and months, by subject (MongoDB)."""
 
     @property
     def lists(self) -> AnomalyListQueries:
@@ -406,6 +436,11 @@ class AnomalyQueries(Protocol):
     @property
     def ranking(self) -> RankingQueries:
         """Return the questions about whom to look at first."""
+        ...
+
+    @property
+    def cases(self) -> CaseQueries:
+        """Return the questions about cases."""
         ...
 
     @property

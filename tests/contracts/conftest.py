@@ -9,6 +9,9 @@ from contracts.sondas import (
     Anomalias,
     AnomaliasEnMemoria,
     AnomaliasMongo,
+    Casos,
+    CasosEnMemoria,
+    CasosMongo,
     Historial,
     HistorialEnMemoria,
     HistorialPostgres,
@@ -34,3 +37,13 @@ def anomalias(request: pytest.FixtureRequest) -> Iterator[Anomalias]:
     yield sonda
     sonda.store.close()
     sonda.cliente.close()
+
+
+@pytest.fixture(params=["memoria", "mongodb"])
+def casos(request: pytest.FixtureRequest) -> Iterator[Casos]:
+    if request.param == "memoria":
+        yield CasosEnMemoria()
+        return
+    sonda = CasosMongo(request.getfixturevalue("entorno_mongo"))
+    yield sonda
+    sonda.close()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.cases.records import (
+    CaseMemory,
+    Caso,
+    CustomerStates,
+    DayEvidence,
+    DayPages,
+    date_of,
+)
 from detection.domain import (
     HORAS_POR_DIA,
     SEVERIDADES,
@@ -22,6 +30,7 @@ from detection.domain import (
     nombres_de_tipos,
 )
 from detection.errors import TransientError
+from detection.memory.day_memory import NO_DAY
 from pipeline.stores.ports import DIFERENCIA_CENTESIMAS, Guardado, PuntoOnline
 
 Identidad = tuple[str, int]
@@ -40,6 +49,12 @@ class Fila:
     es_sospechoso: bool
     esperado_kwh: float | None
     version_modelo: str
+
+
+def month_of_day(dia: int) -> int:
+    """Return the month, counted from January 1970 on, of a local day."""
+    fecha = date_of(dia)
+    return (fecha.year - 1970) * 12 + fecha.month - 1
 
 
 def filas_de(lecturas: Lecturas, veredictos: Veredictos) -> dict[Identidad, Fila]:
@@ -116,6 +131,9 @@ class FakeHistoryStore:
         What is stored.
     puntos : dict
         Online model by partition.
+    estados, paginas : dict
+        What the case clock remembers: a customer's state (its days and levels), and its pages by
+        customer and month.
     sombra : dict
         Severidades of champion and challenger by identity and the challenger's version.
     caido : bool
@@ -125,11 +143,17 @@ class FakeHistoryStore:
     def __init__(self) -> None:
         self.filas: dict[Identidad, Fila] = {}
         self.puntos: dict[int, PuntoOnline] = {}
+        self.estados: dict[str, tuple[NDArray[np.int32], NDArray[np.uint8]]] = {}
+        self.paginas: dict[tuple[str, int], NDArray[np.uint8]] = {}
         self.sombra: dict[tuple[Identidad, str], tuple[str, str]] = {}
         self.caido = False
 
     def save(
-        self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        puntos: Sequence[PuntoOnline] = (),
+        memoria: CaseMemory | None = None,
     ) -> Guardado:
         self.ping()
         nuevas = filas_de(lecturas, veredictos)
@@ -152,7 +176,49 @@ class FakeHistoryStore:
             hay = self.puntos.get(particion, punto)
             if hay.registro != punto.registro or hay.siguiente_offset <= punto.siguiente_offset:
                 self.puntos[particion] = punto
+        self._remember(memoria or CaseMemory(CustomerStates.empty(), DayPages.empty()))
         return _guardado(repetida, conservadas)
+
+    def _remember(self, memoria: CaseMemory) -> None:
+        estados, paginas = memoria.estados, memoria.paginas
+        for cliente, dias, niveles in zip(
+            estados.propietario_id, estados.dias.copy(), estados.niveles, strict=True
+        ):
+            antes, _ = self.estados.get(cliente, (dias, niveles))
+            if antes[0] > dias[0]:
+                continue
+            if antes[0] == dias[0]:
+                sucios = [d for d in (antes[2], dias[2]) if d != NO_DAY]
+                dias[2] = min(sucios, default=NO_DAY)
+            self.estados[cliente] = dias, niveles
+            for i, (suyo, mes) in enumerate(
+                zip(paginas.propietario_id, paginas.mes.tolist(), strict=True)
+            ):
+                if suyo == cliente:
+                    self.paginas[cliente, mes] = paginas.dias[i]
+
+    def load_case_memory(self, propietario_id: Sequence[str]) -> CaseMemory:
+        self.ping()
+        suyos = [cliente for cliente in propietario_id if cliente in self.estados]
+        if not suyos:
+            return CaseMemory(CustomerStates.empty(), DayPages.empty())
+        dias, niveles = (np.array(x) for x in zip(*map(self.estados.get, suyos), strict=True))
+        estados = CustomerStates(suyos, dias, niveles)
+        meses = [[month_of_day(int(dia)) for dia in (d[1], d[0])] for d in dias]
+        claves = [
+            (cliente, mes)
+            for cliente, (primero, ultimo) in zip(suyos, meses, strict=True)
+            for mes in range(primero, ultimo + 1)
+            if (cliente, mes) in self.paginas
+        ]
+        if not claves:
+            return CaseMemory(estados, DayPages.empty())
+        paginas = DayPages(
+            [cliente for cliente, _ in claves],
+            np.array([mes for _, mes in claves], np.int32),
+            np.array([self.paginas[clave] for clave in claves]),
+        )
+        return CaseMemory(estados, paginas)
 
     def load_online(
         self, registro: str, particiones: Sequence[int]
@@ -341,6 +407,66 @@ class FakeAnomalyStore:
     def ping(self) -> None:
         if self.caido:
             raise TransientError("el almacén de anomalías no responde")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def hacer_caso(propietario_id: str = "CLI_00045", **campos: object) -> Caso:
+    """Return a plantation that began on the third of November and goes on."""
+    de_siempre = Caso(
+        propietario_id=propietario_id,
+        fecha_apertura=date(2026, 11, 9),
+        fecha_inicio=date(2026, 11, 3),
+        fecha_cierre=None,
+        hasta=date(2026, 11, 20),
+        tipo="plantacion_cannabis",
+        probabilidad=0.9,
+        consumo_antes_kwh=8.0,
+        consumo_despues_kwh=88.0,
+        energia_en_juego_kwh=1440.0,
+        energia_minima_kwh=1200.0,
+        energia_maxima_kwh=1600.0,
+        evidencia=tuple(DayEvidence(date(2026, 11, 9 + k), 0.9) for k in range(12)),
+        frase="Desde el 3 de noviembre gasta 88 kWh al día y no 8.",
+        version_modelo="v1",
+    )
+    return replace(de_siempre, **campos)
+
+
+class FakeCaseStore:
+    """``CaseStore`` in a dictionary: what was thought of each case, and its ``estado``."""
+
+    def __init__(self) -> None:
+        self.casos: dict[str, tuple[Caso, str]] = {}
+        self.caido = False
+
+    def save(self, casos: Sequence[Caso]) -> None:
+        self.ping()
+        for caso in casos:
+            suyo = "nuevo" if caso.fecha_cierre is None else "terminado"
+            antes, estado = self.casos.get(caso.clave, (caso, suyo))
+            if antes.hasta <= caso.hasta:
+                queda = suyo if estado in {"nuevo", "terminado"} else estado
+                self.casos[caso.clave] = caso, queda
+        for caso in casos:
+            if caso.fecha_cierre is None:
+                self._supersede(caso)
+
+    def _supersede(self, nuevo: Caso) -> None:
+        for clave, (caso, estado) in list(self.casos.items()):
+            otro = caso.propietario_id == nuevo.propietario_id and clave != nuevo.clave
+            if not otro or caso.fecha_cierre is not None or caso.hasta > nuevo.hasta:
+                continue
+            if estado == "nuevo" and caso.hasta >= nuevo.fecha_apertura:
+                del self.casos[clave]
+            else:
+                queda = "terminado" if estado == "nuevo" else estado
+                self.casos[clave] = replace(caso, fecha_cierre=caso.hasta), queda
+
+    def ping(self) -> None:
+        if self.caido:
+            raise TransientError("el almacén de casos no responde")
 
     def close(self) -> None:
         """Nothing is open."""

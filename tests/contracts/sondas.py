@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import psycopg2
 import psycopg2.errors
-from contracts.fakes import Anomalia, FakeAnomalyStore, FakeHistoryStore, Fila, Identidad
+from contracts.fakes import (
+    Anomalia,
+    FakeAnomalyStore,
+    FakeCaseStore,
+    FakeHistoryStore,
+    Fila,
+    Identidad,
+)
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from detection.cases.records import Caso, DayEvidence
 from detection.domain import Explicacion, hora_absoluta
+from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.ports import PuntoOnline
 from pipeline.stores.postgres.store import PostgresStore
@@ -151,6 +161,74 @@ class AnomaliasMongo:
 
 
 Anomalias = AnomaliasEnMemoria | AnomaliasMongo
+
+
+class CasosEnMemoria:
+    def __init__(self) -> None:
+        self.store = FakeCaseStore()
+
+    def casos(self) -> dict[str, tuple[Caso, str]]:
+        """Return what is stored of each case, and its ``estado``."""
+        return dict(self.store.casos)
+
+    def poner_estado(self, clave: str, estado: str) -> None:
+        self.store.casos[clave] = self.store.casos[clave][0], estado
+
+    def close(self) -> None:
+        self.store.close()
+
+
+class CasosMongo:
+    def __init__(self, entorno: Settings) -> None:
+        self.store = MongoCaseStore(entorno)
+        self.store.ensure_indexes()
+        self._cliente: MongoClient[dict[str, Any]] = MongoClient(
+            entorno.mongo_host,
+            entorno.mongo_port,
+            username=entorno.mongo_user or None,
+            password=entorno.mongo_password or None,
+        )
+        self.coleccion = self._cliente[entorno.mongo_db]["casos"]
+
+    def casos(self) -> dict[str, tuple[Caso, str]]:
+        return {doc["_id"]: (_caso(doc), doc["estado"]) for doc in self.coleccion.find()}
+
+    def poner_estado(self, clave: str, estado: str) -> None:
+        self.coleccion.update_one({"_id": clave}, {"$set": {"estado": estado, "quien": "ana"}})
+
+    def close(self) -> None:
+        self.store.close()
+        self._cliente.close()
+
+
+Casos = CasosEnMemoria | CasosMongo
+
+
+def _caso(doc: dict[str, Any]) -> Caso:
+    """Return a document as what was saved."""
+    cierre = doc["fecha_cierre"]
+    caso = Caso(
+        propietario_id=doc["propietario_id"],
+        fecha_apertura=date.fromisoformat(doc["fecha_apertura"]),
+        fecha_inicio=date.fromisoformat(doc["fecha_inicio"]),
+        fecha_cierre=None if cierre is None else date.fromisoformat(cierre),
+        hasta=date.fromisoformat(doc["hasta"]),
+        tipo=doc["tipo"],
+        probabilidad=doc["probabilidad"],
+        consumo_antes_kwh=doc["consumo_antes_kwh"],
+        consumo_despues_kwh=doc["consumo_despues_kwh"],
+        energia_en_juego_kwh=doc["energia_en_juego_kwh"],
+        energia_minima_kwh=doc["energia_minima_kwh"],
+        energia_maxima_kwh=doc["energia_maxima_kwh"],
+        evidencia=tuple(
+            DayEvidence(date.fromisoformat(dia["fecha"]), dia["probabilidad"])
+            for dia in doc["evidencia"]
+        ),
+        frase=doc["frase"],
+        version_modelo=doc["version_modelo"],
+    )
+    assert doc["recuperable_kwh"] == caso.probabilidad * caso.energia_en_juego_kwh
+    return caso
 
 
 def anomalias_de(coleccion: Collection[dict[str, Any]]) -> dict[Identidad, Anomalia]:

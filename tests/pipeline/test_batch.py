@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from apoyo import LUNES, MADRID, hogar, horas
 from apoyo_modelos import PARAMS, modelo_de_prueba
-from contracts.fakes import FakeAnomalyStore, FakeHistoryStore
+from contracts.fakes import FakeAnomalyStore, FakeCaseStore, FakeHistoryStore
 
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas
@@ -21,7 +21,9 @@ N = 24 * 30
 def _procesador() -> tuple[ScoringProcessor, FakeHistoryStore, FakeAnomalyStore]:
     historial, anomalias = FakeHistoryStore(), FakeAnomalyStore()
     scorer = Scorer(DetectorConsumo(MADRID), historial)
-    return ScoringProcessor(scorer, historial, anomalias, lambda: LUNES + N), historial, anomalias
+    casos = FakeCaseStore()
+    procesador = ScoringProcessor(scorer, historial, anomalias, casos, lambda: LUNES + N)
+    return procesador, historial, anomalias
 
 
 def _lecturas(kwh: np.ndarray, desde: int = 0, cliente: str = "CLI_1") -> Lecturas:
@@ -104,7 +106,9 @@ class ModelosDeGuion:
 def _con_modelos() -> tuple[ScoringProcessor, FakeHistoryStore, FakeAnomalyStore, ModelosDeGuion]:
     historial, anomalias, modelos = FakeHistoryStore(), FakeAnomalyStore(), ModelosDeGuion()
     scorer = Scorer(DetectorConsumo(MADRID, PARAMS), historial)
-    procesador = ScoringProcessor(scorer, historial, anomalias, lambda: LUNES + N, modelos)
+    procesador = ScoringProcessor(
+        scorer, historial, anomalias, FakeCaseStore(), lambda: LUNES + N, modelos
+    )
     return procesador, historial, anomalias, modelos
 
 
@@ -157,7 +161,9 @@ def test_muerto_entre_los_almacenes_y_con_otro_modelo_se_repone_la_anomalia() ->
     modelos = ModelosDeGuion()
     modelos.nuevo = modelo_de_prueba()
     scorer = Scorer(DetectorConsumo(MADRID, PARAMS), historial)
-    otro = ScoringProcessor(scorer, historial, anomalias, lambda: LUNES + N, modelos)
+    otro = ScoringProcessor(
+        scorer, historial, anomalias, FakeCaseStore(), lambda: LUNES + N, modelos
+    )
     _pasar(otro, _lecturas(kwh))
     graves = {k: f for k, f in historial.filas.items() if f.severidad != "normal"}
     assert graves

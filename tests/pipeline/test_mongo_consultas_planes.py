@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from apoyo_consultas import AHORA, CLIENTES, HASTA
-from contracts.sondas import AnomaliasMongo
+from contracts.fakes import hacer_caso
+from contracts.sondas import AnomaliasMongo, CasosMongo
 from pymongo import monitoring
 
 from pipeline.stores.anomaly_records import FiltroAnomalias
+from pipeline.stores.case_records import FiltroCasos
 from pipeline.stores.mongo.chunks import TRAMO_IDS
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.reviews import VeredictosMongo
@@ -50,6 +53,16 @@ PREGUNTAS: dict[str, Callable[[MongoQueries], object]] = {
     "resumen": lambda c: c.summaries.overview(),
     "ranking": lambda c: c.ranking.first(),
     "motivos": lambda c: c.ranking.reasons([UNO]),
+    "casos": lambda c: c.cases.page(FiltroCasos(solo_abiertos=True), orden="antiguedad"),
+    "casos, segunda página": lambda c: c.cases.page(
+        FiltroCasos(solo_abiertos=True),
+        limite=2,
+        cursor=c.cases.page(FiltroCasos(solo_abiertos=True), limite=2).siguiente,
+    ),
+    "casos en un estado": lambda c: c.cases.page(FiltroCasos(estados=("terminado",))),
+    "casos de un cliente": lambda c: c.cases.page(FiltroCasos(UNO)),
+    "un caso": lambda c: c.cases.one(f"{UNO}_2026-11-09"),
+    "casos abiertos de unos": lambda c: c.cases.open_of(CLIENTES[:3]),
     "incidentes": lambda c: c.summaries.incidents(DE_UNOS_DIAS_Y_ARCHIVO),
     "distribuciones": lambda c: c.summaries.distributions(DE_UNOS_DIAS_Y_ARCHIVO),
     "descartadas": lambda c: c.summaries.rejected(UNO, HASTA - 9 * DIA, HASTA),
@@ -86,7 +99,7 @@ class Oyente(monitoring.CommandListener):
 
 @pytest.fixture(scope="module")
 def con_meses(con_anomalias: Settings) -> Iterator[Settings]:
-    """Give the anomalies, and three months of each customer beside them."""
+    """Give the anomalies, and three months of each customer and five cases beside them."""
     sonda = AnomaliasMongo(con_anomalias)
     mensuales = sonda.base["consumos_mensuales"]
     mensuales.insert_many(
@@ -99,7 +112,10 @@ def con_meses(con_anomalias: Settings) -> Iterator[Settings]:
         for mes in ("2026-03", "2026-04", "2026-05")
         for i, cliente in enumerate(CLIENTES)
     )  # fmt: skip
-    yield con_anomalias
+    with closing(CasosMongo(con_anomalias)) as casos:
+        casos.store.save([hacer_caso(cliente) for cliente in CLIENTES[:5]])
+        yield con_anomalias
+        casos.coleccion.delete_many({})
     mensuales.delete_many({})
     sonda.store.close()
     sonda.cliente.close()
@@ -200,12 +216,15 @@ def test_una_lectura_sirve_a_toda_la_pantalla(con_meses: Settings, oyente: Oyent
     consultas.summaries.overview()
     una = len(oyente.ordenes)
     consultas.ranking.first()
+    assert [orden["find"] for orden in oyente.ordenes[una:]] == ["casos"]
+    una += 1
     consultas.summaries.series(HASTA - 29 * DIA, HASTA)
     consultas.summaries.distributions(FiltroAnomalias(severidades=("alta",)))
     consultas.summaries.incidents(FiltroAnomalias(), hueco_horas=5)
     assert len(oyente.ordenes) == una > 0
     consultas.forget()
     consultas.summaries.overview()
+    consultas.ranking.first()
     assert len(oyente.ordenes) == 2 * una
     # A customer's anomalies are few: one read of their own, however long ago they begin.
     de_uno = FiltroAnomalias(UNO, desde=HASTA - 399 * DIA, hasta=HASTA)

@@ -60,6 +60,20 @@ COLUMNAS = {
         "severidad_campeon": ("character varying(20)", "NO"),
         "severidad_aspirante": ("character varying(20)", "NO"),
     },
+    "memoria_clientes": {
+        "propietario_id": ("character varying(20)", "NO"),
+        "hoy": ("date", "NO"),
+        "primero": ("date", "NO"),
+        "sucio": ("date", "YES"),
+        "inicio": ("date", "YES"),
+        "apertura": ("date", "YES"),
+        "niveles": ("bytea", "NO"),
+    },
+    "memoria_dias": {
+        "propietario_id": ("character varying(20)", "NO"),
+        "mes": ("date", "NO"),
+        "dias": ("bytea", "NO"),
+    },
     "log_archivado": {
         "id": ("integer", "NO"),
         "fecha_archivado": ("timestamp without time zone", "NO"),

@@ -11,7 +11,10 @@ from pymongo import ASCENDING, DESCENDING
 
 from detection.domain import SEVERIDADES
 from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, ARCHIVO
+from pipeline.stores.mongo.cases import CASOS
+from pipeline.stores.mongo.cases import INDICES as DE_CASOS
 from pipeline.stores.mongo.months import MENSUALES
+from pipeline.stores.mongo.query_cases import MongoCases
 from pipeline.stores.mongo.query_embedded import LECTURAS_MAXIMAS, EmbeddedSums
 from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION
 from pipeline.stores.mongo.query_lists import VEREDICTO, MongoAnomalyLists
@@ -79,12 +82,15 @@ class MongoQueries:
         margen = timedelta(seconds=margen_s)
         self.lists = MongoAnomalyLists(self._lector, sums, self._recuerdo, reloj, margen)
         self.summaries = MongoAnomalySummaries(self._lector, sums, self._recuerdo, reloj)
-        self.ranking = MongoRanking(self._lector.presenta, sums, self._recuerdo, reloj)
+        self.cases = MongoCases(self._lector, self._recuerdo)
+        self.ranking = MongoRanking(self._lector.presenta, sums, self.cases, self._recuerdo, reloj)
         self.months = MongoMonths(self._lector, self._recuerdo)
 
     def ensure_indexes(self) -> None:
-        """Create the indexes that are missing: of anomalies, of their archive, of months."""
+        """Create the indexes that are missing: of anomalies, their archive, cases, months."""
         with self._lector.taken():
+            for campos in DE_CASOS:
+                self._lector.base[CASOS].create_index(campos)
             for nombre in (ANOMALIAS, ARCHIVO):
                 for campos, opciones in INDICES:
                     self._lector.base[nombre].create_index(campos, **opciones)

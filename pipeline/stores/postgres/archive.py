@@ -27,6 +27,7 @@ from pipeline.stores.archive import (
     run_steps,
 )
 from pipeline.stores.months import mes_str, siguiente
+from pipeline.stores.postgres.case_memory import forget_customers, forget_old_pages
 from pipeline.stores.postgres.connection import Conexion, connect, guarded, traducidos
 from pipeline.stores.postgres.day_marks import give_back, lock_marks, mark, marked, retained
 from pipeline.stores.postgres.partitions import (
@@ -141,7 +142,8 @@ class PostgresArchive:
     def eliminar(self, antes_de: date, avance: OnProgress = ignore) -> Movidos:
         """Delete the archive's readings of the days before ``antes_de``, for good.
 
-        Their days stay marked: a reading that still comes of one of them goes to the archive.
+        Their days stay marked: a reading that still comes of one of them goes to the archive. What
+        the case clock remembers of a customer that has had no reading since goes as well.
         """
         run = _Run(self._conexion, "eliminar", ARCHIVO, None, antes_de - UN_DIA)
         return run_steps(run, self._delete(run, antes_de), avance)
@@ -153,6 +155,12 @@ class PostgresArchive:
             faltan.append(siguiente(faltan[-1]))
         with self._conexion.transaction() as cursor:
             return ensure_months(cursor, DIARIOS, faltan)
+
+    def forget_old_days(self) -> int:
+        """Return how many months of customers' days are gone that the case clock is done with."""
+        with self._conexion.transaction() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0")
+            return forget_old_pages(cursor)
 
     def close(self) -> None:
         """Close the connection."""
@@ -199,6 +207,10 @@ class PostgresArchive:
                 yield self._truncate(run, parte)
             for dia in self._days_with_readings(parte, date.min, antes_de - UN_DIA):
                 yield from self._in_steps(run, parte, remove, dia)
+        with self._conexion.transaction() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0")
+            forget_customers(cursor, antes_de)
+            forget_old_pages(cursor)
         self._vacuum(run.partes)
 
     def _mark_before(self, limite: date, hoy: date) -> tuple[set[date], set[date]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import psycopg2.errors
 from numpy.typing import NDArray
 
+from detection.cases.records import CaseMemory
 from detection.domain import (
     HORAS_POR_DIA,
     SEVERIDADES,
@@ -20,6 +21,7 @@ from detection.domain import (
     instante,
 )
 from pipeline.stores.ports import Guardado, PuntoOnline
+from pipeline.stores.postgres.case_memory import get_memory, put_memory
 from pipeline.stores.postgres.connection import Conexion
 from pipeline.stores.postgres.copy_rows import by_identity
 from pipeline.stores.postgres.day_marks import archived
@@ -87,7 +89,11 @@ class PostgresStore:
         self._meses: set[date] = set()
 
     def save(
-        self, lecturas: Lecturas, veredictos: Veredictos, puntos: Sequence[PuntoOnline] = ()
+        self,
+        lecturas: Lecturas,
+        veredictos: Veredictos,
+        puntos: Sequence[PuntoOnline] = (),
+        memoria: CaseMemory | None = None,
     ) -> Guardado:
         """Store all of it or nothing, and return what was there before.
 
@@ -99,24 +105,31 @@ class PostgresStore:
         Rows go in the order of their identities: the index is walked from left to right (a tenth
         to a fifth faster), a customer's rows lie together for whoever loads them, and two writers
         of the same readings take their locks in the same order, so neither waits for ever. The
-        online models come after all rows, in the order of their partitions, for the same reason.
+        online models come after all rows, in the order of their partitions, and the case clock's
+        memory after them, in that of its customers, for the same reason.
         """
         orden = by_identity(lecturas)
+
+        def put_states(cursor: Any) -> None:
+            put_online(cursor, self._topic, puntos)
+            if memoria is not None:
+                put_memory(cursor, memoria)
+
         try:
-            return self._save(lecturas, veredictos, orden, puntos)
+            return self._save(lecturas, veredictos, orden, put_states)
         except psycopg2.errors.CheckViolation:
             # A month that the archiver has taken away since we last looked: it is made again.
             if not self._meses:
                 raise
             self._meses.clear()
-            return self._save(lecturas, veredictos, orden, puntos)
+            return self._save(lecturas, veredictos, orden, put_states)
 
     def _save(
         self,
         lecturas: Lecturas,
         veredictos: Veredictos,
         orden: NDArray[np.int64],
-        puntos: Sequence[PuntoOnline],
+        put_states: Callable[[Any], None],
     ) -> Guardado:
         self._ensure_months(lecturas)
         dia_local = veredictos.hora_local // HORAS_POR_DIA
@@ -125,7 +138,7 @@ class PostgresStore:
                 with self._escritura.transaction() as cursor:
                     if not archived(cursor, dia_local).any():
                         copy_new(cursor, lecturas, veredictos, orden)
-                        put_online(cursor, self._topic, puntos)
+                        put_states(cursor)
                         return Guardado.as_given(np.zeros(len(lecturas), np.bool_))
             except psycopg2.errors.UniqueViolation:
                 log.debug("lote con lecturas ya guardadas: se mezcla")
@@ -135,7 +148,7 @@ class PostgresStore:
             if en_archivo.any():
                 tardias = merge(cursor, lecturas, veredictos, orden[en_archivo], ARCHIVO)
                 guardado = guardado.with_others(tardias)
-            put_online(cursor, self._topic, puntos)
+            put_states(cursor)
         self._hubo_repetidas = bool(guardado.repetida.any())
         return guardado
 
@@ -156,6 +169,11 @@ class PostgresStore:
         """
         with self._lectura.transaction() as cursor:
             return get_online(cursor, self._topic, registro, particiones)
+
+    def load_case_memory(self, propietario_id: Sequence[str]) -> CaseMemory:
+        """Return what the case clock remembers of customers (``HistoryStore.load_case_memory``)."""
+        with self._lectura.transaction() as cursor:
+            return get_memory(cursor, propietario_id)
 
     def save_shadow(self, lecturas: Lecturas, campeon: Veredictos, aspirante: Veredictos) -> int:
         """Store both verdicts where they matter, and return of how many readings.

@@ -1,0 +1,136 @@
+"""Cases in MongoDB: ``casos``, a document each, by the customer and the day on which it opened.
+
+The detector's fields are replaced with every write, what people have said stays. Of ``estado`` the
+detector says two things alone: ``nuevo`` while a case goes on that nobody has dealt with, and
+``terminado`` once it is over; whatever else it says, people have said.
+
+Days are texts (``2026-11-03``): a local day is no instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, DeleteOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from detection.cases.records import Caso
+from pipeline.stores.case_records import NUEVO, TERMINADO
+from pipeline.stores.mongo.chunks import TRAMO_IDS, bulk_write
+from pipeline.stores.mongo.connection import DUPLICADO, connect, traducidos, write_concern
+from serving.settings import Settings
+
+CASOS = "casos"
+INDICES = (
+    [("fecha_cierre", ASCENDING), ("recuperable_kwh", DESCENDING), ("_id", ASCENDING)],
+    [("propietario_id", ASCENDING), ("fecha_apertura", DESCENDING)],
+    [("estado", ASCENDING), ("fecha_inicio", ASCENDING)],
+)
+"""Cases that go on have no ``fecha_cierre``, and come first."""
+TRAMO_CASOS = 200
+"""Cases a request: the embedded server takes some 10 ms for each (by hand, 2026-11-30)."""
+_DE_OTRO = dict.fromkeys(("propietario_id", "hasta", "estado"), 1)
+
+
+class MongoCaseStore:
+    """``CaseStore`` over ``casos``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cliente = connect(settings, "consumo casos")
+        self._casos = self._cliente[settings.mongo_db][CASOS]
+
+    def ensure_indexes(self) -> None:
+        """Create the indexes that are missing."""
+        with traducidos(self._settings):
+            for campos in INDICES:
+                self._casos.create_index(campos)
+
+    def save(self, casos: Sequence[Caso]) -> None:
+        """Store what is thought of cases now, in place of what was thought of them before.
+
+        What was thought later (``hasta``) stays: a consumer that has lost a customer without
+        knowing it does not take its case back. A customer has one open case (``CaseStore.save``).
+        """
+        with traducidos(self._settings):
+            for desde in range(0, len(casos), TRAMO_CASOS):
+                self._save(casos[desde : desde + TRAMO_CASOS])
+
+    def _save(self, casos: Sequence[Caso]) -> None:
+        operaciones = []
+        for caso in casos:
+            campos = _fields(caso)
+            filtro = {"_id": caso.clave, "hasta": {"$lte": campos["hasta"]}}
+            operaciones.append(UpdateOne(filtro, [{"$set": _replacement(campos)}], upsert=True))
+        try:
+            bulk_write(self._casos, operaciones)
+        except BulkWriteError as error:
+            # One that is there and not found is of a later day.
+            fallos = error.details["writeErrors"]
+            if any(f["code"] != DUPLICADO for f in fallos) or write_concern(error):
+                raise
+        bulk_write(self._casos, list(self._superseded(casos)))
+
+    def _superseded(self, casos: Sequence[Caso]) -> Iterator[UpdateOne | DeleteOne]:
+        """Yield what is to become of cases that are open beside another one of their customer."""
+        abiertos = {caso.propietario_id: caso for caso in casos if caso.fecha_cierre is None}
+        clientes = list(abiertos)
+        for desde in range(0, len(clientes), TRAMO_IDS):
+            suyos = {"propietario_id": {"$in": clientes[desde : desde + TRAMO_IDS]}}
+            for doc in self._casos.find({**suyos, "fecha_cierre": None}, _DE_OTRO):
+                caso, hasta, estado = abiertos[doc["propietario_id"]], doc["hasta"], doc["estado"]
+                if doc["_id"] == caso.clave or hasta > caso.hasta.isoformat():
+                    continue
+                como_estaba = {"_id": doc["_id"], "estado": estado, "hasta": hasta}
+                if estado == NUEVO and hasta >= caso.fecha_apertura.isoformat():
+                    yield DeleteOne(como_estaba)
+                else:
+                    queda = TERMINADO if estado == NUEVO else estado
+                    yield UpdateOne(como_estaba, {"$set": {"fecha_cierre": hasta, "estado": queda}})
+
+    def ping(self) -> None:
+        """Return if MongoDB answers; raise ``TransientError`` otherwise."""
+        with traducidos(self._settings):
+            self._cliente.admin.command("ping")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._cliente.close()
+
+
+def _fields(caso: Caso) -> dict[str, Any]:
+    """Return what the detector says of a case; of a closed one ``estado`` is another."""
+    return {
+        "propietario_id": caso.propietario_id,
+        "fecha_apertura": caso.fecha_apertura.isoformat(),
+        "fecha_inicio": caso.fecha_inicio.isoformat(),
+        "fecha_cierre": None if caso.fecha_cierre is None else caso.fecha_cierre.isoformat(),
+        "hasta": caso.hasta.isoformat(),
+        "tipo": str(caso.tipo),
+        "probabilidad": float(caso.probabilidad),
+        "consumo_antes_kwh": float(caso.consumo_antes_kwh),
+        "consumo_despues_kwh": float(caso.consumo_despues_kwh),
+        "energia_en_juego_kwh": float(caso.energia_en_juego_kwh),
+        "energia_minima_kwh": float(caso.energia_minima_kwh),
+        "energia_maxima_kwh": float(caso.energia_maxima_kwh),
+        # By which they are sorted.
+        "recuperable_kwh": float(caso.probabilidad * caso.energia_en_juego_kwh),
+        "evidencia": [
+            {"fecha": dia.fecha.isoformat(), "probabilidad": float(dia.probabilidad)}
+            for dia in caso.evidencia
+        ],
+        "frase": caso.frase,
+        "version_modelo": caso.version_modelo,
+    }
+
+
+def _replacement(campos: dict[str, Any]) -> dict[str, Any]:
+    """Return the stage that puts the detector's fields into a document, there already or not."""
+    suyo = NUEVO if campos["fecha_cierre"] is None else TERMINADO
+    dicho = {"$ifNull": ["$estado", NUEVO]}
+    return {
+        # In a stage "$" begins the name of a field; a customer's name may, too.
+        **{campo: {"$literal": valor} for campo, valor in campos.items()},
+        "estado": {"$cond": [{"$in": [dicho, [NUEVO, TERMINADO]]}, suyo, dicho]},
+    }
