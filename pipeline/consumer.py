@@ -12,6 +12,7 @@ from typing import TypeVar
 from detection.detector import DetectorConsumo
 from detection.errors import TransientError
 from pipeline.ingest.messages import MessageDecoder
+from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.health import PostgresHealth
 from pipeline.stores.postgres.store import PostgresStore, migrate
@@ -20,6 +21,7 @@ from pipeline.streaming.consumer_loop import ConsumerLoop, RunSummary
 from pipeline.streaming.heartbeat import ConsumerStatus, HeartbeatThread
 from pipeline.streaming.kafka_source import KafkaSource
 from pipeline.streaming.warmup import warm_up
+from serving.base_version import load_base
 from serving.cli import HECHO, Parser, run
 from serving.local_time import load_calendario
 from serving.metrics import ConsumerMetrics
@@ -46,19 +48,22 @@ def open_procesador(
     modelos: ModelSource | None = None,
     metricas: ConsumerMetrics | None = None,
 ) -> Iterator[ScoringProcessor]:
-    """Give the processor of this process, its two stores ready; close them at the end."""
+    """Give the processor of this process, its stores ready; close them at the end."""
     migrate(settings)
     historial = PostgresStore(settings)
-    anomalias = MongoAnomalyStore(settings)
+    anomalias, casos = MongoAnomalyStore(settings), MongoCaseStore(settings)
     try:
         anomalias.ensure_indexes()
-        detector = DetectorConsumo(load_calendario(settings.zona_horaria))
+        casos.ensure_indexes()
+        calendario = load_calendario(settings.zona_horaria)
+        detector = DetectorConsumo(calendario, casos=load_base().casos)
         warm_up(detector)
         scorer = Scorer(detector, historial)
-        yield ScoringProcessor(scorer, historial, anomalias, hora_actual, modelos, metricas)
+        yield ScoringProcessor(scorer, historial, anomalias, casos, hora_actual, modelos, metricas)
     finally:
         historial.close()
         anomalias.close()
+        casos.close()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -6,6 +6,7 @@
     bosque.npz     the offline model's arrays
     colas.npz      both empirical tails
     mezcla.npz     the learned blend: its trees and its tails; absent where there is none
+    casos.npz      the model of cases: its trees and thresholds; absent where there is none
     ...            what training adds: the drift reference, the frozen evaluation data, metrics
 
 ``modelo.json`` ends with the SHA-256 of itself, so a changed digit is seen there too. The same
@@ -31,6 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.blend.learned import COLUMNAS, LearnedBlend
+from detection.cases.case import CaseThresholds
+from detection.cases.features import RASGOS_CASO
+from detection.cases.model import CaseModel
 from detection.errors import ModeloInvalidoError
 from detection.feature_fingerprint import feature_fingerprint
 from detection.features.extremes import STANDALONE_RECORDS
@@ -47,9 +51,10 @@ MANIFIESTO = "modelo.json"
 BOSQUE = "bosque.npz"
 COLAS = "colas.npz"
 MEZCLA = "mezcla.npz"
+CASOS = "casos.npz"
 _COLAS_MEZCLA = ("arboles", *STANDALONE_RECORDS, "mezcla")
 """Tails of a learned blend: of its trees, of each record, of the rarest of them."""
-_PROPIOS = frozenset({BOSQUE, COLAS, MEZCLA})
+_PROPIOS = frozenset({BOSQUE, COLAS, MEZCLA, CASOS})
 
 _LOG = logging.getLogger(__name__)
 
@@ -111,6 +116,9 @@ def _files(modelo: ScoringModel, extras: Mapping[str, bytes]) -> dict[str, bytes
             | {f"{cual}_scores": cola.scores for cual, cola in colas.items()}
             | {f"{cual}_log_p": cola.log_p for cual, cola in colas.items()}
         )
+    if modelo.casos is not None:
+        umbrales = np.array(modelo.casos.umbrales, np.float64)
+        ficheros[CASOS] = _npz(modelo.casos.arboles.to_arrays() | {"umbrales": umbrales})
     return ficheros
 
 
@@ -150,6 +158,7 @@ def load_paquete(carpeta: Path, version: str) -> ScoringModel:
         rasgos=RASGOS,
         huella_params=huella_params,
         mezcla=_mezcla(datos, ficheros),
+        casos=_casos(ficheros),
     )
 
 
@@ -296,6 +305,24 @@ def _mezcla(datos: Mapping[str, Any], ficheros: Mapping[str, bytes]) -> LearnedB
         )
     *colas, cola = (_cola(arrays, cual, MEZCLA) for cual in _COLAS_MEZCLA)
     return LearnedBlend(arboles, tuple(colas), cola)
+
+
+def _casos(ficheros: Mapping[str, bytes]) -> CaseModel | None:
+    if CASOS not in ficheros:
+        return None
+    arrays = _arrays(CASOS, ficheros[CASOS])
+    arboles = FlatBoostedTrees.from_arrays(arrays)
+    if arboles.trees.n_rasgos != RASGOS_CASO:
+        raise ModeloInvalidoError(
+            f"el modelo de casos mira {arboles.trees.n_rasgos} columnas y hay {RASGOS_CASO}"
+        )
+    umbrales = arrays.get("umbrales", np.empty(0))
+    if umbrales.dtype != np.float64 or umbrales.shape != (4,) or not np.isfinite(umbrales).all():
+        raise ModeloInvalidoError(f"a «{CASOS}» le faltan los cuatro umbrales")
+    u = CaseThresholds(*umbrales.tolist())
+    if not u.cierra <= u.abre < u.alta < u.critica:
+        raise ModeloInvalidoError(f"los umbrales de «{CASOS}» no están ordenados")
+    return CaseModel(arboles, u)
 
 
 def _arrays(nombre: str, contenido: bytes) -> dict[str, NDArray[Any]]:

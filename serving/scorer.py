@@ -2,10 +2,12 @@
 
 ``draft`` scores, ``accept`` says that the verdicts are stored, ``discard`` that they never will
 be. The store is the truth: customers of a discarded draft are forgotten, and whoever is not in
-memory is loaded from the store when next seen, all new customers of a batch in one query. The
-online model of a partition is loaded with the partition's first reading. It was stored in one
-transaction with the readings that taught it, so a reading below its offset is stored already: the
-store keeps the verdict of the first time, and the model does not learn from it twice.
+memory is loaded from the store when next seen, all new customers of a batch in one query, and
+their days and cases (``detection.cases``) in another; of who has hours and no days, the days are
+made out of a year of hours. The online model of a partition is loaded with the partition's first
+reading. It was stored in one transaction with the readings that taught it, so a reading below its
+offset is stored already: the store keeps the verdict of the first time, and the model does not
+learn from it twice.
 
 A reading more than four days older than its customer's newest (a correction, a file that is sent
 again) does not find its window in memory any more. It is compared with rings of its own, filled
@@ -21,15 +23,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.cases.records import CaseMemory, Caso
 from detection.detector import DetectorConsumo
-from detection.domain import LARGO_MAXIMO_ID, Historia, Lecturas, Veredictos
+from detection.domain import HORAS_POR_DIA, LARGO_MAXIMO_ID, Historia, Lecturas, Veredictos
 from detection.errors import LoteEnVueloError, TransientError
+from detection.memory.day_memory import DIAS_MEMORIA
 from detection.memory.hourly_ring import NO_HOUR
 from detection.params import HORAS_ANILLO, HORAS_VENTANA
 from detection.scoring_model import ScoringModel
 
 _RETRASO_HORAS = HORAS_ANILLO - HORAS_VENTANA
 """A reading this many hours older than the newest misses the oldest hour of its window."""
+
+_CLIENTES_A_LA_VEZ = 200
+"""Customers whose year of hours is read at once: 80 MB of rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +63,16 @@ class HistoryLoader(Protocol):
         """Return, for each customer i, its rows in the hours before ``antes_de_hora[i]``."""
         ...
 
+    def load_range(
+        self, propietario_id: Sequence[str], desde_hora: int, hasta_hora: int
+    ) -> Historia:
+        """Return the rows of [``desde_hora``, ``hasta_hora``), by customer and hour."""
+        ...
+
+    def load_case_memory(self, propietario_id: Sequence[str]) -> CaseMemory:
+        """Return the days and the cases that are kept of customers."""
+        ...
+
     def load_online(
         self, registro: str, particiones: Sequence[int]
     ) -> list[tuple[int, bytes] | None]:
@@ -74,6 +91,10 @@ class Draft:
     # that it has not learnt from.
     online: Mapping[int, tuple[int, bytes]]
     sombra: Veredictos | None  # what a challenger in shadow would have said
+    # memoria, casos: what these readings have changed in their customers' days, and the cases of
+    # those customers.
+    memoria: CaseMemory
+    casos: Sequence[Caso]
     antes: Any  # the online models before these readings
     # The first offset of each partition that they had not learnt from.
     aprendido_antes: Mapping[int, int]
@@ -142,7 +163,10 @@ class Scorer:
                 crudos.veredictos, crudos.sombra_centesimas, crudos.sombra_severidad
             )
         online = {p: (self._aprendido[p], detector.partitions.dump(p)) for p in particiones}
-        borrador = Draft(lecturas, crudos.veredictos, nuevos, online, sombra, antes, aprendido)
+        memoria, casos = detector.take_days(lecturas.propietario_id, propia)
+        borrador = Draft(
+            lecturas, crudos.veredictos, nuevos, online, sombra, memoria, casos, antes, aprendido
+        )
         self._en_vuelo.append(borrador)
         return borrador
 
@@ -187,7 +211,20 @@ class Scorer:
         if nuevos:
             historia = self._historia.load_latest(nuevos, HORAS_ANILLO)
             self.detector.load(nuevos, historia)
+            self._load_days(nuevos)
         return nuevos
+
+    def _load_days(self, nuevos: list[str]) -> None:
+        """Load the days of customers; of those who have hours and no days, make them."""
+        detector = self.detector
+        detector.load_days(self._historia.load_case_memory(nuevos))
+        faltan = detector.without_days(nuevos)
+        for desde in range(0, len(faltan), _CLIENTES_A_LA_VEZ):
+            tanda = faltan[desde : desde + _CLIENTES_A_LA_VEZ]
+            ultimas = detector.ring.ultimo_valor[detector.ring.rows(tanda)]
+            primera = int(ultimas.min()) - DIAS_MEMORIA * HORAS_POR_DIA
+            historia = self._historia.load_range(tanda, primera, int(ultimas.max()) + 1)
+            detector.fill_days(tanda, historia)
 
     def _late(self, lecturas: Lecturas, propia: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the indices of readings that do not find their window in memory."""

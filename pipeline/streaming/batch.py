@@ -1,6 +1,7 @@
 """The story of one batch, without Kafka: score on a draft, save to both stores, accept.
 
-The history is saved before the anomalies. So an anomaly can only exist where the history has its
+The history, and the days and cases that it has moved on, are saved before the anomalies and the
+cases. So an anomaly can only exist where the history has its
 reading, and what the history calls new needs no look at the anomalies; after a crash in between,
 the batch comes again, the history says "repeated", and the anomalies are made to agree with it.
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from detection.domain import Explicacion, Lecturas, Veredictos
 from detection.scoring_model import ScoringModel
-from pipeline.stores.ports import AnomalyStore, Guardado, HistoryStore, PuntoOnline
+from pipeline.stores.ports import AnomalyStore, CaseStore, Guardado, HistoryStore, PuntoOnline
 from serving.metrics import ConsumerMetrics
 from serving.scorer import BatchOrigin, Draft, Scorer
 
@@ -57,8 +58,8 @@ class ScoringProcessor:
 
     Parameters
     ----------
-    historial, anomalias : HistoryStore, AnomalyStore
-        The two stores. One thread saves while another loads history.
+    historial, anomalias, casos : HistoryStore, AnomalyStore, CaseStore
+        The stores. One thread saves while another loads history.
     ahora_hora : callable
         Absolute hour of now.
     modelos : ModelSource, optional
@@ -72,6 +73,7 @@ class ScoringProcessor:
         scorer: Scorer,
         historial: HistoryStore,
         anomalias: AnomalyStore,
+        casos: CaseStore,
         ahora_hora: Callable[[], int],
         modelos: ModelSource | None = None,
         metricas: ConsumerMetrics | None = None,
@@ -79,6 +81,7 @@ class ScoringProcessor:
         self._scorer = scorer
         self._historial = historial
         self._anomalias = anomalias
+        self._casos = casos
         self._ahora_hora = ahora_hora
         self._modelos = modelos
         self._metricas = metricas
@@ -129,7 +132,8 @@ class ScoringProcessor:
     def save(self, puntuado: ScoredBatch) -> None:
         """Save to both stores; ``TransientError`` while one is away. Twice equals once."""
         lecturas, veredictos = puntuado.lecturas, puntuado.veredictos
-        guardado = self._historial.save(lecturas, veredictos, puntuado.puntos)
+        borrador = puntuado.borrador
+        guardado = self._historial.save(lecturas, veredictos, puntuado.puntos, borrador.memoria)
         de_ahora = np.ones(len(lecturas), np.bool_)
         de_ahora[guardado.conservadas] = False
         cuales = np.flatnonzero(de_ahora)
@@ -146,6 +150,8 @@ class ScoringProcessor:
         )
         if guardado.conservadas.size:
             self._restore_anomalies(puntuado, guardado)
+        if borrador.casos:
+            self._casos.save(borrador.casos)
 
     def _restore_anomalies(self, puntuado: ScoredBatch, guardado: Guardado) -> None:
         """Make the anomalies agree with verdicts that the history kept, version by version."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from detection.blend.learned import COLUMNAS, LearnedBlend
+from detection.cases.case import CaseThresholds
+from detection.cases.clock import DIAS_MINIMOS_CASO
+from detection.cases.features import RASGOS_CASO
+from detection.cases.model import CaseModel
 from detection.detector import DetectorConsumo
 from detection.domain import Historia, Lecturas
 from detection.features.extremes import STANDALONE_RECORDS
@@ -18,7 +22,8 @@ from detection.rules.registry import rules_fingerprint
 from detection.scoring_model import ScoringModel
 from pipeline.stores.postgres.copy_rows import by_identity, encode
 
-_HORAS = 24 * 29
+_HORAS = 24 * (DIAS_MINIMOS_CASO + 2)
+"""A model of cases is asked at the end of the last day but one."""
 _KWH_QUE_SALTA = 9.0
 
 
@@ -38,7 +43,10 @@ def warm_up(detector: DetectorConsumo) -> None:
     lecturas = Lecturas(["-"] * _HORAS, hora, kwh)
     veredictos = desechable.score(lecturas)
     desechable.explain(veredictos, _HORAS - 1, _KWH_QUE_SALTA)
-    desechable.load(["-"], Historia.of(np.zeros(_HORAS, np.int64), lecturas, veredictos))
+    desechable.take_days(lecturas.propietario_id, desechable.ring.rows(lecturas.propietario_id))
+    historia = Historia.of(np.zeros(_HORAS, np.int64), lecturas, veredictos)
+    desechable.load(["-"], historia)
+    desechable.fill_days(["-"], historia)
     encode(lecturas, veredictos, by_identity(lecturas), con_posicion=True)
 
 
@@ -58,4 +66,8 @@ def _smallest(detector: DetectorConsumo) -> ScoringModel:
         rasgos=RASGOS,
         huella_params=rules_fingerprint(detector.params),
         mezcla=LearnedBlend(arboles, (cola,) * (1 + len(STANDALONE_RECORDS)), cola),
+        casos=CaseModel(
+            FlatBoostedTrees(HeapTrees(rasgo, corte, hoja, RASGOS_CASO), 9.0),
+            CaseThresholds(1.0, 0.0, 2.0, 3.0),
+        ),
     )

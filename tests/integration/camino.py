@@ -22,6 +22,7 @@ from detection.detector import DetectorConsumo
 from detection.domain import SEVERIDADES, Lecturas, instante, nombres_de_tipos
 from detection.simulation.synthesis import make_population
 from pipeline.generator.service import generate_lecturas
+from serving.base_version import load_base
 from serving.local_time import load_calendario
 from serving.settings import Settings
 
@@ -156,7 +157,9 @@ def comprobar_acuerdo(entorno: Settings) -> None:
 
 def comprobar_veredictos(entorno: Settings, lecturas: Lecturas) -> None:
     """Check that the stored verdicts are those of the detector undisturbed."""
-    v = DetectorConsumo(load_calendario(entorno.zona_horaria)).score(lecturas)
+    v = DetectorConsumo(load_calendario(entorno.zona_horaria), casos=load_base().casos).score(
+        lecturas
+    )
     esperados = {
         (p, instante(int(h))): (
             int(c) / 100, str(SEVERIDADES[s]), tuple(nombres_de_tipos(int(t))), bool(sos),

@@ -16,11 +16,13 @@ from typing import Any
 from detection.detector import DetectorConsumo
 from pipeline.consumer import hora_actual
 from pipeline.ingest.messages import MessageDecoder
+from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from pipeline.streaming.batch import ScoringProcessor
 from pipeline.streaming.consumer_loop import ConsumerLoop
 from pipeline.streaming.kafka_source import KafkaSource
+from serving.base_version import load_base
 from serving.local_time import load_calendario
 from serving.scorer import Scorer
 from serving.settings import load_settings
@@ -98,14 +100,17 @@ def main(paso: str, n: int) -> None:
     historial = HistorialFragil(settings)
     anomalias = AnomaliasFragiles(settings)
     fuente = FuenteFragil(settings)
-    scorer = Scorer(DetectorConsumo(load_calendario(settings.zona_horaria)), historial)
-    procesador = ProcesadorFragil(scorer, historial, anomalias, hora_actual)
+    casos = MongoCaseStore(settings)
+    calendario = load_calendario(settings.zona_horaria)
+    scorer = Scorer(DetectorConsumo(calendario, casos=load_base().casos), historial)
+    procesador = ProcesadorFragil(scorer, historial, anomalias, casos, hora_actual)
     for pieza in (historial, anomalias, fuente, procesador):
         pieza.muerte = muerte  # type: ignore[attr-defined]
     anomalias.ensure_indexes()
     with ExitStack() as pila:
         pila.callback(historial.close)
         pila.callback(anomalias.close)
+        pila.callback(casos.close)
         ConsumerLoop(
             fuente,
             procesador,

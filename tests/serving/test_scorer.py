@@ -7,6 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from apoyo import MADRID, hogar, horas
+from apoyo_modelos import modelo_de_casos
 from contracts.fakes import FakeHistoryStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,8 +22,9 @@ DIAS = 45
 N = 24 * DIAS
 
 
-def _scorer(historia: FakeHistoryStore) -> Scorer:
-    return Scorer(DetectorConsumo(MADRID), historia)
+def _scorer(historia: FakeHistoryStore, *, casos: bool = True) -> Scorer:
+    modelo = modelo_de_casos() if casos else None
+    return Scorer(DetectorConsumo(MADRID, casos=modelo), historia)
 
 
 def _lecturas(clientes: int = 2, n: int = N) -> Lecturas:
@@ -48,7 +50,7 @@ def _draft(scorer: Scorer, lecturas: Lecturas, desde: int = 0) -> Draft:
 
 def _save(historia: FakeHistoryStore, borrador: Draft) -> None:
     puntos = [PuntoOnline(p, s, estado, "registro") for p, (s, estado) in borrador.online.items()]
-    historia.save(borrador.lecturas, borrador.veredictos, puntos)
+    historia.save(borrador.lecturas, borrador.veredictos, puntos, borrador.memoria)
 
 
 def _pasar(
@@ -83,6 +85,7 @@ def _iguales(a: Veredictos, b: Veredictos) -> None:
         "es_sospechoso",
         "esperado_kwh",
         "scores",
+        "caso",
     ):
         np.testing.assert_array_equal(getattr(a, campo), getattr(b, campo), err_msg=campo)
 
@@ -106,23 +109,46 @@ def test_el_mismo_archivo_otra_vez_da_los_mismos_veredictos(lote: int, reinicio:
     """All of it sent again, by a process that remembers or by a new one: nothing changes."""
     lecturas = _lecturas()
     historia = FakeHistoryStore()
-    scorer = _scorer(historia)
+    scorer = _scorer(historia, casos=False)
     primera = _pasar(scorer, historia, lecturas, 300)
     filas = dict(historia.filas)
-    segunda = _pasar(_scorer(historia) if reinicio else scorer, historia, lecturas, lote)
+    otro = _scorer(historia, casos=False) if reinicio else scorer
+    segunda = _pasar(otro, historia, lecturas, lote)
     _iguales(segunda, primera)
     assert historia.filas == filas
+
+
+@pytest.mark.parametrize("reinicio", [False, True])
+def test_el_mismo_archivo_otra_vez_no_mueve_ningun_caso(reinicio: bool) -> None:
+    """What was stored stands, days and cases too: of a case the draft knows what it is by now."""
+    lecturas = _lecturas()
+    historia = FakeHistoryStore()
+    scorer = _scorer(historia)
+    primera = _pasar(scorer, historia, lecturas, 300)
+    assert primera.es_sospechoso.any()
+    filas, estados = dict(historia.filas), dict(historia.estados)
+    paginas = {clave: pagina.copy() for clave, pagina in historia.paginas.items()}
+    _pasar(_scorer(historia) if reinicio else scorer, historia, lecturas, 170)
+    assert historia.filas == filas
+    for cliente, (dias, niveles) in historia.estados.items():
+        np.testing.assert_array_equal(dias, estados[cliente][0])
+        np.testing.assert_array_equal(niveles, estados[cliente][1])
+    assert paginas.keys() == historia.paginas.keys()
+    for clave, pagina in historia.paginas.items():
+        np.testing.assert_array_equal(pagina, paginas[clave])
 
 
 def test_un_lote_que_llega_otra_vez_tras_una_caida() -> None:
     """Saved but not committed, then the process died: the batch comes again, the same verdicts."""
     lecturas = _lecturas()
     historia = FakeHistoryStore()
-    _pasar(_scorer(historia), historia, lecturas.elegir(np.arange(2 * N - 600)), 300)
+    _pasar(_scorer(historia, casos=False), historia, lecturas.elegir(np.arange(2 * N - 600)), 300)
     ultimo = lecturas.elegir(np.arange(2 * N - 600, 2 * N))
-    borrador = _draft(_scorer(historia), ultimo, 2 * N - 600)
+    borrador = _draft(_scorer(historia, casos=False), ultimo, 2 * N - 600)
     _save(historia, borrador)
-    _iguales(_draft(_scorer(historia), ultimo, 2 * N - 600).veredictos, borrador.veredictos)
+    _iguales(
+        _draft(_scorer(historia, casos=False), ultimo, 2 * N - 600).veredictos, borrador.veredictos
+    )
 
 
 def test_despues_de_la_repeticion_lo_nuevo_se_puntua_igual() -> None:
