@@ -9,7 +9,7 @@ HILOS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test test-fallos lint auditoria format bench bench-ahorro bench-archivo bench-api \
-	bench-escala bench-tablero bench-curvas soak calidad calidad-larga cuadernos lock clean
+	bench-escala bench-tablero bench-curvas soak calidad calidad-larga cuadernos base lock clean
 
 help:  ## muestra esta ayuda
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench-curvas: install  ## lee un archivo de contadores de 1 GB: filas por segund
 
 soak: install  ## diez minutos de carga constante: memoria, ficheros y atraso (ARGS="--minutos 1")
 	@$(BIN)/python tests/bench/aguante.py $(ARGS)
+
+base: install  ## vuelve a aprender la versión de base de los hogares públicos de una carpeta (DATOS=carpeta)
+	@$(BIN)/python -m training.base_version --datos "$(DATOS)" --salida serving/base
 
 lock: install  ## vuelve a resolver las versiones (hace falta uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.cases.model import CaseModel
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas, hora_absoluta, instante
 from detection.errors import ModeloInvalidoError, PermanentError
@@ -27,6 +28,7 @@ from detection.params import Params
 from detection.scoring_model import ScoringModel
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.store import PostgresStore, migrate
+from serving.base_version import load_base
 from serving.cli import HECHO, Parser, entero
 from serving.local_time import load_calendario
 from serving.model_package import save_paquete
@@ -135,7 +137,7 @@ def train(
         veredictos = dict.fromkeys(modelos.descartadas(), False) | dict.fromkeys(confirmadas, True)
         aprendido = learn(
             settings, almacen, first_hours(confirmadas), veredictos=veredictos, dias=dias,
-            semilla=semilla, limites=limites,
+            semilla=semilla, limites=limites, casos=load_base().casos,
         )  # fmt: skip
     return RegisteredVersion(_register(settings, aprendido, semilla), aprendido)
 
@@ -164,11 +166,13 @@ def learn(
     semilla: int = SEMILLA_ENTRENAMIENTO,
     limites: Limites | None = None,
     con_mezcla: bool = True,
+    casos: CaseModel | None = None,
 ) -> Aprendido:
     """Return a version learnt from a history; the same history and seed give the same version.
 
     ``veredictos``: customer and absolute hour of the anomalies that analysts dealt with, True =
-    confirmed. ``con_mezcla``: whether a blend is learnt, too.
+    confirmed. ``con_mezcla``: whether a blend is learnt, too. ``casos``: what the version knows of
+    cases; None = nothing.
     """
     calendario = load_calendario(settings.zona_horaria)
     cuenta = almacen.contar()
@@ -187,6 +191,7 @@ def learn(
         limpias = muestra.calibracion.lecturas
         mezcla = learn_mezcla(limpias, modelo, calendario, semilla=semilla, dichos=dichos)
         modelo = replace(modelo, mezcla=mezcla)
+    modelo = replace(modelo, casos=casos)
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
     metricas = evaluate(conjunto, modelo, calendario)

@@ -13,6 +13,7 @@ from bases import base_llena, nueva_base
 
 from detection.features.hourly import RASGOS
 from pipeline.embedded.services import EmbeddedServices
+from serving.base_version import load_base
 from serving.model_package import save_paquete
 from serving.registry import ModelRegistry
 from serving.settings import Settings
@@ -27,7 +28,8 @@ def paquete_entrenado(tmp_path_factory: pytest.TempPathFactory, worker_id: str) 
     with carpeta.with_suffix(".cerrojo").open("w") as cerrojo:
         fcntl.flock(cerrojo, fcntl.LOCK_EX)
         if not carpeta.exists():
-            aprendido = learn(Settings(kafka_particiones=PARTICIONES), en_memoria(), {})
+            settings, casos = Settings(kafka_particiones=PARTICIONES), load_base().casos
+            aprendido = learn(settings, en_memoria(), {}, casos=casos)
             a_medias = carpeta.with_suffix(".a_medias")
             save_paquete(aprendido.modelo, a_medias, extras=aprendido.extras())
             a_medias.rename(carpeta)

@@ -26,6 +26,7 @@ from training.evaluation.file_pass import (
     ENTRENAMIENTO_DIAS,
     Aprendizaje,
     FileEvaluation,
+    base_learning,
     evaluate_file,
 )
 from training.evaluation.labelled_file import FILAS_DICHAS, LabelledReadings, read_labelled_file
@@ -35,8 +36,8 @@ from training.history import SEMILLA_ENTRENAMIENTO
 
 ANCHO_INFORME = 118
 """Columns of the tables where nobody's terminal says how many there are."""
-REGLAS = "reglas"
-"""``--modelo`` of the rules alone."""
+REGLAS, BASE = "reglas", "base"
+"""``--modelo`` of the rules alone, and of the version that comes with the product."""
 _DIAS = re.compile(r"(\d{1,4})d", re.ASCII)
 
 
@@ -65,9 +66,9 @@ def _dias(texto: str) -> int:
 
 
 def _modelo(texto: str) -> str:
-    if texto.isdecimal() or texto in {"champion", "challenger", REGLAS}:
+    if texto.isdecimal() or texto in {"champion", "challenger", REGLAS, BASE}:
         return texto
-    raise ArgumentTypeError(f"«{texto}» no es champion, challenger, {REGLAS} ni un número")
+    raise ArgumentTypeError(f"«{texto}» no es champion, challenger, {BASE}, {REGLAS} ni un número")
 
 
 def _build_parser() -> Parser:
@@ -89,7 +90,7 @@ def _build_parser() -> Parser:
          f"primeros días, de que se aprende y que no se juzgan ({ENTRENAMIENTO_DIAS}d)"),
         ("modelo", _modelo, None, "M",
          "champion, challenger o número de una versión registrada, en vez de aprender; "
-         f"{REGLAS} = ninguna"),
+         f"{BASE} = la que viene con el producto; {REGLAS} = ninguna"),
         ("informe", Path, None, "I.html",
          "dónde escribir el informe con figuras (hacen falta etiquetas)"),
         ("json", Path, None, "J.json", "dónde escribir las cifras"),
@@ -112,6 +113,8 @@ def main(argv: Sequence[str]) -> int:
     modelo = None
     if opciones.modelo == REGLAS:
         modelo = Aprendizaje(None, "solo las reglas")
+    elif opciones.modelo == BASE:
+        modelo = base_learning()
     elif opciones.modelo is not None:
         modelo = load_registered(settings, opciones.modelo)
     with show_progress(f"leyendo {opciones.datos.name}") as avanzar:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from detection.errors import PermanentError
 from detection.number_format import numero
 from detection.params import Params
 from detection.scoring_model import ScoringModel
+from serving.base_version import load_base
 from serving.local_time import load_calendario
 from serving.settings import Settings
 from training.evaluation.baselines import Z_SEMANAL, alone, pyod_scores, weekly_z
@@ -193,14 +194,15 @@ def learn_first(
 ) -> Aprendizaje:
     """Return what can be learnt from the first ``antes`` readings and their verdicts."""
     if antes == 0:
-        return Aprendizaje(None, "sin entrenamiento: puntúan solo las reglas")
+        return base_learning("sin entrenamiento")
     archivo, filas = pase.archivo, slice(0, antes)
     cliente = archivo.cliente[filas]
     historia = InMemoryHistory(
         archivo.clientes, cliente, archivo.hora_utc[filas], archivo.consumo_kwh[filas], pase.marcas
     )
     with suppress(PermanentError):  # too little for it; perhaps enough for a plainer version
-        aprendido = learn(settings, historia, {}, dias=TODOS_LOS_DIAS, semilla=semilla)
+        casos = load_base().casos
+        aprendido = learn(settings, historia, {}, dias=TODOS_LOS_DIAS, semilla=semilla, casos=casos)
         return Aprendizaje(
             aprendido.modelo,
             f"aprendido de {numero(aprendido.muestra.rasgos.shape[0], 0)} lecturas del comienzo",
@@ -211,16 +213,21 @@ def learn_first(
             clientes, archivo.lecturas(filas), calendario, semilla, settings.kafka_particiones
         )
     except PermanentError as error:
-        return Aprendizaje(
-            None,
-            f"del comienzo no se aprende ningún modelo ({error}): puntúan solo las reglas; "
-            "pruebe con un --entrenamiento más largo o con --modelo",
-        )
+        return base_learning(f"del comienzo no se aprende ningún modelo ({error})")
     return Aprendizaje(
-        corto.modelo,
+        replace(corto.modelo, casos=load_base().casos),
         f"bosque aprendido de {numero(corto.filas, 0)} lecturas del comienzo, de {corto.clientes} "
         f"clientes, y calibrado con otros {corto.calibran}",
     )
+
+
+def base_learning(motivo: str = "") -> Aprendizaje:
+    """Return the version that comes with the product, and why it is used, if it was not asked for.
+
+    ``ModeloInvalidoError``: the product is not installed whole.
+    """
+    frase = "puntúa la versión de base, aprendida de hogares públicos"
+    return Aprendizaje(load_base(), f"{motivo}: {frase}" if motivo else frase)
 
 
 def make_casos(archivo: LabelledReadings, antes: int, esperado_kwh: NDArray[np.float32]) -> Casos:
