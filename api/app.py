@@ -28,6 +28,7 @@ from api.anomalies.reviews import router as reviews
 from api.anomalies.routes import router as anomalies
 from api.anomalies.streams import EventStreams
 from api.api_keys import CABECERA_CLAVE, KnownKeys, RoleRequired, new_key
+from api.cases.routes import router as cases
 from api.customers.routes import router as customers
 from api.deps import Recursos
 from api.errors import install_errors, respuestas
@@ -108,6 +109,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     figures,
     anomalies,
     incidents,
+    cases,
     customers,
     stats,
     overview,

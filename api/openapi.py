@@ -34,6 +34,7 @@ ETIQUETAS = (
     {"name": "consumos", "description": "Lecturas horarias y consumos mensuales de los clientes"},
     {"name": "anomalías", "description": "Lo que los detectores han encontrado, y por qué"},
     {"name": "incidencias", "description": "Anomalías seguidas de un cliente, reunidas en una"},
+    {"name": "casos", "description": "Cambios en el consumo de un cliente que no han vuelto atrás"},
     {"name": "clientes", "description": "Búsqueda, orden por sospecha y perfil de consumo"},
     {"name": "estadísticas", "description": "Cifras de un cliente y de todos"},
     {"name": "dashboard", "description": "Lo que enseña la primera página del tablero"},

@@ -166,6 +166,17 @@ def short_date_time(text: str | None) -> str:
     return date_time(text, year=False)
 
 
+def day(text: str | None) -> str:
+    """Return a local day.
+
+    Examples
+    --------
+    >>> day("2026-11-03")
+    '3 nov 2026'
+    """
+    return date_time(text).partition(",")[0]
+
+
 def time_ago(seconds: float | None) -> str:
     """Return how long ago something was.
 

@@ -73,9 +73,11 @@ def buscar(
     "/ranking",
     summary="Los clientes más sospechosos",
     description=(
-        "Por sus anomalías de los últimos 28 días que nadie ha descartado, con los motivos y la "
-        "energía en juego. Pesan más las graves y las recientes. Por visita: primero donde una "
-        "inspección recupera más, la energía en juego por la probabilidad de que haya algo."
+        "Primero los que tienen un caso abierto, el más probable primero. Los demás, por sus "
+        "anomalías de los últimos 28 días que nadie ha descartado; pesan más las graves y las "
+        "recientes. Con los motivos y la energía en juego. Por visita: primero donde una "
+        "inspección recupera más, la energía en juego por la probabilidad de que haya algo, y "
+        "los que tienen un caso antes que los demás."
     ),
     response_description="Los clientes, el más sospechoso primero",
     response_model=PaginaSospechosos,
@@ -104,8 +106,9 @@ def rank(recursos: Recursos, ahora: datetime, orden: Orden, limite: int) -> Pagi
     elementos = []
     for fila, nombre in zip(filas, nombres, strict=True):
         # As of its latest reading, which its latest anomaly may be far behind.
-        ahora_si = sospechosos.get(nombre, fila.es_sospechoso)
-        mas = {"es_sospechoso": ahora_si, "motivos": motivos.get(nombre, [])}
+        ahora_si = fila.caso is not None or sospechosos.get(nombre, fila.es_sospechoso)
+        suyos = [*fila.motivos, *motivos.get(nombre, [])][:MOTIVOS]
+        mas = {"es_sospechoso": ahora_si, "motivos": suyos}
         elementos.append(fila.model_copy(update=mas))
     return PaginaSospechosos(elementos=elementos)
 

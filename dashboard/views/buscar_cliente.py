@@ -87,13 +87,17 @@ def _results(rows: list[dict[str, Any]], title: str, chosen: str | None) -> None
 
 
 def _customer(customer: str) -> None:
-    figures, known = fetch_all(
+    figures, known, cases = fetch_all(
         api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
         api_request("/api/clientes", buscar=customer, limite=_RESULTS),
+        api_request("/api/casos", propietario_id=customer),
     )
     summary = figures.value()
     own = next((c for c in known.rows() if c["propietario_id"] == customer), {})
     _title(customer, summary, own.get("severidad"))
+    with ui.section("caso"):
+        for case in cases.rows():
+            _case(case)
     _figures(summary)
     last = last_day(summary["ultima_lectura"] or own.get("ultima_lectura"))
     views: dict[str, Callable[[str], None]] = {
@@ -123,6 +127,23 @@ def _title(customer: str, summary: dict[str, Any], severity: str | None) -> None
         if st.button("Otro cliente", icon=":material/close:", type="tertiary"):
             forget_customer()
             st.rerun()
+
+
+def _case(case: dict[str, Any]) -> None:
+    """Draw what has changed at the customer and goes on."""
+    stake, money = texts.energy(case["energia_en_juego_kwh"]), case["energia_en_juego_eur"]
+    details = (
+        f"{texts.percent(case['probabilidad'])} de que haya algo",
+        f"{stake} en juego (≈ {texts.money(money)})",
+        texts.type_names([case["tipo"]]),
+        case["estado"],
+    )
+    with st.container(border=True):
+        st.html(
+            f"<b>Caso abierto desde el {texts.day(case['fecha_inicio'])}</b> &nbsp; "
+            f"<span class='suave'>{html.escape(' · '.join(details))}</span>"
+            f"<br>{html.escape(case['frase'])}"
+        )
 
 
 def _figures(summary: dict[str, Any]) -> None:

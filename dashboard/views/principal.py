@@ -136,10 +136,11 @@ def _suspect_figures(row: dict[str, Any]) -> str:
     ]
     if row["confirmadas"]:
         counts.append(texts.count_of(row["confirmadas"], "confirmada", "confirmadas"))
+    since = f"desde el {texts.day(row['caso_desde'])}" if row["caso_desde"] else "en 28 días"
     return (
         f"<b>{texts.money(row['energia_en_juego_eur'])}</b> "
         "<span class='suave'>estimados</span>"
-        f"<br><span class='suave'>{texts.energy(row['energia_en_juego_kwh'])} en 28 días<br>"
+        f"<br><span class='suave'>{texts.energy(row['energia_en_juego_kwh'])} {since}<br>"
         f"{texts.percent(row['probabilidad'])} de que haya algo<br>"
         f"{'<br>'.join(counts)}</span>"
     )

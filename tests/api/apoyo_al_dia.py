@@ -67,6 +67,7 @@ class Mundo:
         self.archivadas = list(base["anomalias_archivo"].find())
         self.meses = list(base["consumos_mensuales"].find())
         self.derivas = list(base["informes_deriva"].find().sort("fecha", -1))
+        self.casos = list(base["casos"].find())
         self.historial = base["historial_modelos"].count_documents({})
 
     def de(self, dias: int, cliente: str | None = None) -> list[Lectura]:
@@ -118,6 +119,10 @@ def _ids(elementos: list[dict[str, Any]]) -> list[tuple[str, str, float]]:
 
 def _docs(docs: list[dict[str, Any]]) -> list[tuple[str, str, float]]:
     return sorted((str(d["_id"]), d["estado"], d["consumo_kwh"]) for d in docs)
+
+
+def _caso(caso: dict[str, Any]) -> tuple[str, str, float]:
+    return caso["propietario_id"], caso["estado"], pytest.approx(caso["recuperable_kwh"])
 
 
 def _severidades(nombres: list[str]) -> dict[str, int]:
@@ -205,6 +210,7 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
     fin_de_uno = max((f.momento for f in mundo.lecturas if f.cliente == UNO), default=mundo.fin)
     mes = f"{(mundo.fin - HORA).astimezone(MADRID):%Y-%m}"
     alguna = next((d for d in mundo.visibles() if d["propietario_id"] == UNO), None)
+    caso = f"{UNO}_2026-11-09"
     id_ = NADIE if alguna is None else str(alguna["_id"])
 
     def si_hay(valor: Callable[[Mundo], Any]) -> Callable[[Mundo], Any]:
@@ -304,6 +310,15 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
             lambda c: (sorted(i for e in c["elementos"] for i in e["anomalia_ids"]),
                        c["siguiente"]),
             lambda m: (sorted(str(d["_id"]) for d in m.del_mes()), None),
+        ),
+        "/api/casos": Pregunta(
+            "/api/casos?abiertos=false&limite=500", lambda c: sorted(map(_caso, c["elementos"])),
+            lambda m: sorted(map(_caso, m.casos)),
+        ),
+        "/api/casos/{id_caso}": Pregunta(
+            f"/api/casos/{caso}", lambda c: (_caso(c), len(c["evidencia"])),
+            lambda m: next(
+                ((_caso(d), len(d["evidencia"])) for d in m.casos if d["_id"] == caso), None),
         ),
         "/api/clientes": Pregunta(
             "/api/clientes?limite=100",

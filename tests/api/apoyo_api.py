@@ -22,6 +22,7 @@ from detection.domain import Lecturas, Veredictos, hora_absoluta, instante
 from detection.simulation.synthesis import generate, make_population
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
+from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore
 from pipeline.streaming.batch import ScoringProcessor
@@ -60,10 +61,12 @@ def esperar(condicion: Callable[[], object], texto: str, plazo_s: float = PLAZO_
 def llenar(settings: Settings, lecturas: Lecturas, ahora_hora: int) -> None:
     """Store readings with the verdicts of the detector, as the consumer does."""
     historial, anomalias = PostgresStore(settings), MongoAnomalyStore(settings)
-    with contextlib.closing(historial), contextlib.closing(anomalias):
+    casos = MongoCaseStore(settings)
+    with contextlib.closing(historial), contextlib.closing(anomalias), contextlib.closing(casos):
         anomalias.ensure_indexes()
+        casos.ensure_indexes()
         scorer = Scorer(DetectorConsumo(load_calendario(ZONA)), historial)
-        procesador = ScoringProcessor(scorer, historial, anomalias, lambda: ahora_hora)
+        procesador = ScoringProcessor(scorer, historial, anomalias, casos, lambda: ahora_hora)
         for desde in range(0, len(lecturas), LOTE):
             cuales = np.arange(desde, min(desde + LOTE, len(lecturas)))
             origen = BatchOrigin(

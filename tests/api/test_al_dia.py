@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 import numpy as np
 import pytest
 from apoyo_al_dia import ASPIRANTE, DIA, MADRID, SIN_ALMACEN, Mundo, preguntas
 from apoyo_api import CLAVES, base_nueva, claves_de_prueba, servir_app
-from contracts.fakes import explicar, hacer_lote
+from contracts.fakes import explicar, hacer_caso, hacer_lote
 from contracts.sondas import AnomaliasMongo
 
 from api.api_keys import CABECERA_CLAVE
@@ -21,6 +21,7 @@ from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.archive import MongoArchive
+from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.archive import PostgresArchive
@@ -109,6 +110,17 @@ class Casa:
             auditoria.write(clave="ana", rol="analista", accion="veredicto", objeto="anomalia 1",
                             detalle={}, ip="127.0.0.1", peticion_id="x")  # fmt: skip
 
+    def abrir_casos(self) -> None:
+        """Store the cases of two customers."""
+        with contextlib.closing(MongoCaseStore(self.settings)) as casos:
+            casos.save([hacer_caso(cliente) for cliente in CLIENTES[:2]])
+
+    def cerrar_un_caso(self) -> None:
+        """Store that one of them is over."""
+        with contextlib.closing(MongoCaseStore(self.settings)) as casos:
+            acabado = hacer_caso(CLIENTES[0], fecha_cierre=date(2026, 11, 20), probabilidad=0.5)
+            casos.save([acabado])
+
     def archivar(self) -> None:
         """Move what is older than some days to the archive."""
         hoy = self.ahora.astimezone(MADRID).date()
@@ -175,7 +187,9 @@ def test_ninguna_respuesta_se_queda_vieja(settings: Settings) -> None:
                 ("correcciones", lambda: casa.guardar(range(0, 25, 2))),
                 ("veredictos", casa.juzgar),
                 ("meses", casa.sumar),
+                ("casos", casa.abrir_casos),
                 ("archivo", casa.archivar),
+                ("fin de un caso", casa.cerrar_un_caso),
                 ("tardías a lo archivado", lambda: casa.guardar(range(12, 15))),
                 ("borrado", casa.eliminar),
             ]

@@ -15,7 +15,7 @@ DE_MONGO = [
     "/api/anomalias/últimas?limite=2", "/api/anomalias/críticas?limite=2",
     "/api/anomalias/cliente/{}?limite=2", "/api/anomalias/serie", "/api/anomalias/distribuciones",
     "/api/anomalias/puntuaciones?limite=2", "/api/anomalias/veredictos",
-    "/api/incidencias?limite=2",
+    "/api/incidencias?limite=2", "/api/casos", "/api/casos?abiertos=false",
     "/api/consumos/mensuales/{}", "/api/consumos/meses", "/api/consumos/meses/2026-11",
     "/api/estadisticas/mensuales/{}", "/api/clientes/ranking", "/api/dashboard/top-anomalias",
 ]  # fmt: skip

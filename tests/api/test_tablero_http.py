@@ -72,6 +72,7 @@ def vacia(servicios: EmbeddedServices) -> Iterator[httpx.Client]:
         "/api/anomalias/histograma", "/api/anomalias/puntuaciones", "/api/anomalias/veredictos",
         "/api/incidencias", "/api/clientes", "/api/clientes/ranking", "/api/consumos/meses",
         "/api/consumos/diarios?propietario_id=CLI_00001", "/api/anomalias/últimas?orden=score",
+        "/api/casos", "/api/casos?abiertos=false&orden=antiguedad",
     ],
 )  # fmt: skip
 def test_sin_datos_todo_responde(vacia: httpx.Client, ruta: str) -> None:

@@ -101,6 +101,18 @@ def test_con_datos(abrir: Abrir, api_llena: str, modulo: str) -> None:
     assert "Algo ha fallado" not in texto
 
 
+def test_el_caso_de_un_cliente(abrir: Abrir, api_llena: str) -> None:
+    """The first page has its sentence, and its own page since when; no other page says a word."""
+    frase = "Desde el 3 de noviembre gasta 88 kWh al día y no 8."
+    principal = _sana(abrir("principal", api_llena))
+    assert "desde el 3 nov 2026" in principal
+    assert frase in principal
+    suya = _sana(abrir("buscar_cliente", api_llena, cliente="CLI_00001"))
+    assert "Caso abierto desde el 3 nov 2026" in suya
+    assert frase in suya
+    assert "Caso abierto" not in _sana(abrir("buscar_cliente", api_llena, cliente="CLI_00002"))
+
+
 @pytest.mark.parametrize(("modulo", "url"), VISTAS, ids=str)
 def test_cada_vista_por_su_direccion(
     abrir: Abrir, api_llena: str, modulo: str, url: dict[str, str]
