@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from detection.simulation.synthesis import SimulatedCustomer
 
 CLIENTES_DE_LA_DEMO = 50
-DIAS_DE_LA_DEMO = 60
+DIAS_DE_LA_DEMO = 84
 POBLACION = 2
 """Which customers ``escena.json`` speaks of: without it, of before names were for life."""
 HORAS_EN_VIVO = 24

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipeline.embedded.demo.command import DemoScene
 
 FILAS = 10
+MOTIVOS = 2
 _CALMA_S = 30.0
 """As long as a batch or an archiver may take to write to the second store what the first one has.
 """
@@ -149,7 +150,7 @@ def _by_tenths(console: Console, total: int) -> Callable[[int], None]:
 def _ranking(informe: DemoReport) -> Table:
     clientes = informe.ranking(FILAS)
     motivos = informe.consultas.ranking.reasons(
-        [c.propietario_id for c in clientes], 2, informe.hasta
+        [c.propietario_id for c in clientes], MOTIVOS, informe.hasta
     )
     verdad = informe.verdad()
     tabla = Table(title="Clientes más sospechosos", title_justify="left", show_lines=True)
@@ -162,7 +163,8 @@ def _ranking(informe: DemoReport) -> Table:
             f"{c.anomalias} anomalías, máx. [{color}]{numero(c.score_maximo, 2)}[/]",
             f"[dim]en realidad: {verdad.get(c.propietario_id, 'normal')}[/]",
         ]
-        porque = motivos.get(c.propietario_id) or ["sin anomalías"]
+        suyos = [*c.motivos, *motivos.get(c.propietario_id, [])][:MOTIVOS]
+        porque = suyos or ["sin anomalías"]
         tabla.add_row("\n".join(quien), "\n".join(f"- {motivo}" for motivo in porque))
     return tabla
 
