@@ -21,6 +21,7 @@ from detection.detector import DetectorConsumo
 from detection.domain import Calendario
 from detection.params import Params
 from detection.scoring_model import ScoringModel
+from serving.base_version import load_base
 from training.blend_fit import fit_arboles, make_ejemplos, without
 from training.evaluation.attacked_homes import ATAQUES, Poblacion, attack_homes
 from training.evaluation.baselines import Z_SEMANAL, alone, pyod_scores, weekly_z
@@ -206,7 +207,7 @@ def full(
 ) -> tuple[Datos, list[Any], Aprendido]:
     """Return the figures of one half, the tables to print, and what they were made with."""
     aprenden, juzgan = learning_and_judging(desarrollo)
-    aprendido = learn_as_product(aprenden)
+    aprendido = learn_as_product(aprenden, None if desarrollo else load_base().casos)
     rasgos = aprendido.muestra.rasgos
     informe = measure(
         score(p, c, aprendido.modelo, rasgos) for p, c in populations([juzgan], poblaciones)

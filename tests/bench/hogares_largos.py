@@ -10,7 +10,7 @@ one is addressed by its name; which half of all kinds it gets, by its place by l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -37,6 +37,7 @@ from detection.simulation.draws import Floats, TimeAxis, index_of, make_time_axi
 from detection.simulation.innocent_events import INOCENTES, make_event
 from detection.simulation.meter import DECIMALES
 from serving.local_time import load_calendario
+from training.base_version import join_readings, to_common_end
 from training.evaluation.attacked_homes import attack_readings, event_readings
 from training.history import SEMILLA_ENTRENAMIENTO as SEMILLA
 from training.history import by_lot
@@ -59,9 +60,6 @@ ACABAN = 0.25
 """Share of the attacks that end before the data do. By hand, 2026-11-30."""
 _SORTEO = 40
 """Stream of starts, forms and ends; attacks and events have streams of their own."""
-_SEMANA_H = 7 * HORAS_POR_DIA
-_LUNES_H = hora_absoluta(datetime(2026, 3, 2, tzinfo=UTC))
-"""A Monday's midnight: what versions are learnt from ends there, whatever year it is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +296,7 @@ def teaching_homes(sin: str | None = None) -> Hogares:
     ids = by_lot(sorted(set(suizos.lecturas.propietario_id)), SEMILLA, "ensenan")
     elegidos = frozenset(ids[:SUIZOS_QUE_ENSENAN])
     filas = np.flatnonzero([p in elegidos for p in suizos.lecturas.propietario_id])
-    partes = [_to_common_end(replace(suizos, lecturas=suizos.lecturas.elegir(filas)))]
+    partes = [to_common_end(suizos.lecturas.elegir(filas), suizos.calendario)]
     for pais in PAISES:
         if pais.nombre == sin or not hay_datos(pais.fuente):
             continue
@@ -307,29 +305,5 @@ def teaching_homes(sin: str | None = None) -> Hogares:
             hay = np.flatnonzero(~np.isnan(hogar.kwh))
             lecturas = Lecturas([hogar.propietario_id] * hay.size, desde + hay, hogar.kwh[hay])
             calendario = load_calendario(pais.fuente.zona)
-            partes.append(_to_common_end(Hogares(pais.nombre, lecturas, calendario)))
-    return Hogares("los que enseñan", _join(partes), load_calendario("UTC"))
-
-
-def _to_common_end(hogares: Hogares) -> Lecturas:
-    """Return readings by local hour, moved by whole weeks so that their last whole one ends last.
-
-    An hour that October repeats is there once.
-    """
-    lecturas = hogares.lecturas
-    local = hogares.calendario.local(lecturas.hora_utc)
-    ids, cliente = np.unique(np.array(lecturas.propietario_id), return_inverse=True)
-    _, primeras = np.unique(local * ids.size + cliente, return_index=True)
-    semanas = -((int(local.max()) + 1 - _LUNES_H) // _SEMANA_H)
-    hora = local + semanas * _SEMANA_H
-    filas = np.sort(primeras[hora[primeras] < _LUNES_H])
-    return Lecturas(ids[cliente[filas]].tolist(), hora[filas], lecturas.consumo_kwh[filas])
-
-
-def _join(partes: Iterable[Lecturas]) -> Lecturas:
-    todas = list(partes)
-    return Lecturas(
-        [p for parte in todas for p in parte.propietario_id],
-        np.concatenate([parte.hora_utc for parte in todas]),
-        np.concatenate([parte.consumo_kwh for parte in todas]),
-    )
+            partes.append(to_common_end(lecturas, calendario))
+    return Hogares("los que enseñan", join_readings(partes), load_calendario("UTC"))

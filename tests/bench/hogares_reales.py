@@ -1,12 +1,12 @@
 """The real households in ``../shared/data``: their readings, as a meter of ours would send them.
 
-Customers are development or test as a whole, by a hash of their name. Whatever is fitted, chosen or
+Customers are development or test as a whole, by a hash of their name
+(``training.public_homes``). Whatever is fitted, chosen or
 looked at comes from the development half; the test half gives the figures that are reported.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +17,10 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from serving.local_time import load_calendario
+from training.public_homes import CONSUMO_MAXIMO_KWH, EXCLUIDOS, es_desarrollo
 
 VENTANA_DIAS = 49
 """As long as the Swiss have."""
-CONSUMO_MAXIMO_KWH = 10_000.0
-"""Above, as below zero, the consumer refuses a reading (contract 2)."""
-EXCLUIDOS = frozenset({"US-CA-12", "US-CA-15"})
-"""They read zero half of the time: no clean baseline (their README says so)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +52,6 @@ FUENTES: tuple[Fuente, ...] = (
     Fuente("opengrid_belgica", "consumo_horario.parquet", "UTC", "Europe/Brussels", 4),
     Fuente("lcl_londres", "consumo_horario.parquet", "UTC", "Europe/London", 4),
 )
-
-
-def es_desarrollo(propietario_id: str) -> bool:
-    """Return whether a customer is of the development half; the others are the test half.
-
-    Examples
-    --------
-    >>> es_desarrollo("CH-1005084"), es_desarrollo("US-CA-03")
-    (True, False)
-    """
-    return hashlib.blake2b(propietario_id.encode(), digest_size=8).digest()[0] < 128
 
 
 def carpeta_datos() -> Path:

@@ -22,7 +22,7 @@ from bench.hogares_largos import (
     read_year,
     teaching_homes,
 )
-from bench.hogares_reales import hay_datos
+from bench.hogares_reales import carpeta_datos, hay_datos
 from bench.versiones import learn_as_product
 from numpy.typing import NDArray
 
@@ -31,7 +31,10 @@ from detection.domain import HORAS_POR_DIA, Lecturas
 from detection.memory.hourly_ring import GAIN
 from detection.params import Params
 from detection.scoring_model import ScoringModel
+from serving.base_version import load_base
+from training.base_version import learn_base_cases
 from training.evaluation.metrics import AVISA_DESDE
+from training.public_homes import CON_LICENCIA, read_homes
 
 JUZGA_DESDE_DIA = 60
 """First day of a clean customer that counts: before, versions learn."""
@@ -48,7 +51,9 @@ class Vista:
     sospechoso: NDArray[np.bool_]  # (s, d): at the end of the day
     altas: NDArray[np.uint8]  # (s, d): readings alta or crítica
     leidas: NDArray[np.uint8]  # (s, d)
-    evidencia: NDArray[np.float32]  # (s, d): at the end of the day, halved every week
+    # (s, d): at the end of the day, halved every week; of an open case its probability, by a
+    # thousand.
+    evidencia: NDArray[np.float32]
     # tocadas, limpias: (s, 101); scores of the hours that an attack has its hand in, and of a clean
     # customer's from the first that counts on.
     tocadas: NDArray[np.int64]
@@ -87,7 +92,7 @@ def score_mundo(mundo: Mundo, modelo: ScoringModel | None) -> Vista:
     limpia = np.array([s.clase == LIMPIO for s in mundo.series])
     sospechoso = np.zeros((n, dias), np.bool_)
     altas, leidas = (np.zeros((n, dias), np.uint8) for _ in range(2))
-    ganancia = np.zeros((n, dias))
+    ganancia, ventaja = np.zeros((n, dias)), np.full((n, dias), -np.inf)
     tocadas, limpias = (np.zeros((n, SCORES), np.int64) for _ in range(2))
     for dia in range(dias):
         primera = dia * HORAS_POR_DIA
@@ -103,6 +108,9 @@ def score_mundo(mundo: Mundo, modelo: ScoringModel | None) -> Vista:
         leidas[:, dia] = np.bincount(quien, minlength=n)
         altas[:, dia] = np.bincount(quien, v.severidad >= AVISA_DESDE, minlength=n)
         ganancia[:, dia] = np.bincount(quien, GAIN[v.score_centesimas] / 10_000, minlength=n)
+        if v.caso is not None:
+            con_caso = ~np.isnan(v.caso[:, 0])
+            np.maximum.at(ventaja[:, dia], quien[con_caso], v.caso[con_caso, 0])
         suya = tocada[quien, primera + hora]
         np.add.at(tocadas, (quien[suya], v.score_centesimas[suya]), 1)
         if dia >= JUZGA_DESDE_DIA:
@@ -112,17 +120,18 @@ def score_mundo(mundo: Mundo, modelo: ScoringModel | None) -> Vista:
     series = [replace(s, kwh=np.empty(0), tocada=np.empty(0, np.bool_)) for s in mundo.series]
     return Vista(
         series, [mundo.pais.nombre] * n, np.full(n, mundo.desde_hora), sospechoso, altas,
-        leidas, _evidence(ganancia), tocadas, limpias,
+        leidas, _evidence(ganancia, ventaja), tocadas, limpias,
     )  # fmt: skip
 
 
-def _evidence(ganancia: NDArray[np.float64]) -> NDArray[np.float32]:
+def _evidence(ganancia: NDArray[np.float64], ventaja: NDArray[np.float64]) -> NDArray[np.float32]:
     resto = 0.5 ** (1.0 / Params().sospecha_semivida_dias)
     salida = np.zeros_like(ganancia)
     for dia in range(ganancia.shape[1]):
         antes = salida[:, dia - 1] * resto if dia else 0.0
         salida[:, dia] = antes + ganancia[:, dia]
-    return salida.astype(np.float32)
+    de_caso = 1e3 / (1.0 + np.exp(-ventaja))
+    return np.where(de_caso > 0.0, de_caso, salida).astype(np.float32)
 
 
 def join(vistas: Sequence[Vista]) -> Vista:
@@ -144,12 +153,17 @@ CON_PAIS, SIN_PAIS = "con su país", "sin su país"
 VERSIONES = (CON_PAIS, SIN_PAIS)
 """Learnt from the first 60 days of the development homes of all countries, or but for the country
 that is scored. In the development half the first ones are those homes' own days before anything
-happens, as a utility learns from its own customers; no home of the test half teaches."""
+happens, as a utility learns from its own customers; no home of the test half teaches. What they
+know of cases is the base version's, or is learnt like it, but for the country that is scored."""
 
 
 def learn_version(sin: str | None) -> ScoringModel:
     """Return a version for every country, or for all but one, as the product learns it."""
-    return learn_as_product(teaching_homes(sin)).modelo
+    casos = load_base().casos
+    if sin in {conjunto.nombre for conjunto in CON_LICENCIA}:
+        conjuntos = [conjunto for conjunto in CON_LICENCIA if conjunto.nombre != sin]
+        casos = learn_base_cases([h for c in conjuntos for h in read_homes(carpeta_datos(), c)])
+    return learn_as_product(teaching_homes(sin), casos).modelo
 
 
 @dataclass(frozen=True, slots=True)
