@@ -304,7 +304,7 @@ def _memory() -> dict[str, float]:
         for i in range(0, CLIENTES_MEMORIA, LOTE):
             trozo = ids[i : i + LOTE]
             detector.score(Lecturas(trozo, np.full(LOTE, hora), np.full(LOTE, 0.3)))
-    por_cliente = detector.ring.bytes_per_customer()
+    por_cliente = detector.ring.bytes_per_customer() + detector.days.bytes_per_customer()
     return {"mb": resident_mb() - antes, "estado_por_cliente": por_cliente}
 
 
