@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.cases.change import FILAS, find_onset, lay_out_days
-from detection.cases.clock import DIAS_MINIMOS_CASO
-from detection.cases.features import RASGOS_CASO, case_features
+from detection.cases.clock import DIAS_MINIMOS_CASO, case_row, make_scratch
+from detection.cases.features import RASGOS_CASO
 from detection.domain import HORAS_POR_DIA, Calendario
-from detection.jit import jit
-from detection.memory.daily import CANTIDADES, summarize_day
+from detection.memory.daily import CANTIDADES, summarize_days
 from detection.memory.day_memory import DIAS_MEMORIA
 from detection.simulation.attack_courses import SIN_FIN
 from detection.simulation.draws import Floats, index_of
@@ -74,22 +72,8 @@ def close_all(kwh: Floats, desde_hora: int, calendario: Calendario) -> ClosedDay
     local = calendario.local(desde_hora + np.arange(hay[0], hay[-1] + 1))
     primero, ultimo = int(local[0]) // HORAS_POR_DIA, int(local[-1]) // HORAS_POR_DIA
     dias = np.empty((ultimo - primero, CANTIDADES), np.uint8)
-    if dias.shape[0]:
-        horas = np.full((dias.shape[0], HORAS_POR_DIA), np.nan, np.float32)
-        _close(kwh[hay[0] : hay[-1] + 1].astype(np.float32), local, primero, horas, dias)  # type: ignore[no-untyped-call]
+    summarize_days(local, kwh[hay[0] : hay[-1] + 1].astype(np.float32), primero, dias)
     return ClosedDays(primero, dias)
-
-
-@jit()
-def _close(kwh, local, primero, horas, dias):  # type: ignore[no-untyped-def]
-    for i in range(kwh.shape[0]):
-        d = local[i] // 24 - primero
-        if d < dias.shape[0] and not np.isnan(kwh[i]):
-            c = local[i] % 24
-            # Of the hour that October has twice, the mean.
-            horas[d, c] = kwh[i] if np.isnan(horas[d, c]) else 0.5 * (horas[d, c] + kwh[i])
-    for d in range(dias.shape[0]):
-        summarize_day(horas[d], dias[d])
 
 
 def rows_at(cerrados: ClosedDays, cuales: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -98,27 +82,12 @@ def rows_at(cerrados: ClosedDays, cuales: NDArray[np.int64]) -> NDArray[np.float
     ``cuales``: indices of days.
     """
     rasgos = np.full((cuales.size, RASGOS_CASO), np.nan, np.float32)
-    if cuales.size:
-        _fill_rows(cerrados.dias, cerrados.primero, cuales, rasgos)  # type: ignore[no-untyped-call]
+    scratch = make_scratch()
+    for k, dia in enumerate(cuales.tolist()):
+        desde = max(0, dia - DIAS_MEMORIA + 1)
+        if case_row(cerrados.dias[desde : dia + 1], cerrados.primero + desde, scratch) >= 0:
+            rasgos[k] = scratch.rasgos
     return rasgos
-
-
-@jit()
-def _fill_rows(dias, primero, cuales, rasgos):  # type: ignore[no-untyped-def]
-    tabla = np.empty((DIAS_MEMORIA, FILAS))
-    suma = np.empty((DIAS_MEMORIA + 1, FILAS))
-    cuadrado = np.empty((DIAS_MEMORIA + 1, FILAS))
-    cuenta = np.empty(DIAS_MEMORIA + 1, np.int64)
-    for k in range(cuales.shape[0]):
-        desde = max(0, cuales[k] - DIAS_MEMORIA + 1)
-        t = cuales[k] + 1 - desde
-        if t < DIAS_MINIMOS_CASO:
-            continue
-        s, c, n = suma[: t + 1], cuadrado[: t + 1], cuenta[: t + 1]
-        suelo = lay_out_days(dias[desde : desde + t], tabla, s, c, n)
-        u, cuanto = find_onset(s, c, n)
-        if u >= 0:
-            case_features(tabla, s, c, n, suelo, u, cuanto, primero + desde, rasgos[k])
 
 
 def make_rows(

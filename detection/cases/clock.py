@@ -136,21 +136,36 @@ def _model_log_odds(trees, x):  # type: ignore[no-untyped-def]
 
 
 @jit()
+def case_row(dias, primer_dia, scratch):  # type: ignore[no-untyped-def]
+    """Fill ``scratch.rasgos`` with what is seen at the end of the last of some days.
+
+    ``dias``: (t, CANTIDADES), the first one is local day ``primer_dia``. The onset is returned, as
+    an index of ``dias``; -1 = too few days, and nothing is filled.
+    """
+    t = dias.shape[0]
+    if t < DIAS_MINIMOS_CASO:
+        return -1
+    suma, cuadrado = scratch.suma[: t + 1], scratch.cuadrado[: t + 1]
+    cuenta = scratch.cuenta[: t + 1]
+    suelo = lay_out_days(dias, scratch.tabla, suma, cuadrado, cuenta)
+    u, cuanto = find_onset(suma, cuadrado, cuenta)
+    if u >= 0:
+        case_features(
+            scratch.tabla, suma, cuadrado, cuenta, suelo, u, cuanto, primer_dia, scratch.rasgos
+        )
+    return u
+
+
+@jit()
 def _ask_model(days, fila, dia, trees, scratch):  # type: ignore[no-untyped-def]
     """Return the model's log odds at the end of a day, NaN = too few days, and the onset."""
     primero = max(days.primero[fila], dia - DIAS_MEMORIA + 1)
     t = dia - primero + 1
-    if t < DIAS_MINIMOS_CASO:
-        return np.nan, NO_DAY
     for d in range(t):
         scratch.dias[d] = days.dias[fila, (primero + d) % DIAS_MEMORIA]
-    suma, cuadrado = scratch.suma[: t + 1], scratch.cuadrado[: t + 1]
-    cuenta = scratch.cuenta[: t + 1]
-    suelo = lay_out_days(scratch.dias[:t], scratch.tabla, suma, cuadrado, cuenta)
-    u, cuanto = find_onset(suma, cuadrado, cuenta)
+    u = case_row(scratch.dias[:t], primero, scratch)
     if u < 0:
         return np.nan, NO_DAY
-    case_features(scratch.tabla, suma, cuadrado, cuenta, suelo, u, cuanto, primero, scratch.rasgos)
     return _model_log_odds(trees, scratch.rasgos), primero + u
 
 

@@ -15,8 +15,7 @@ from detection.cases.records import (
     DayPages,
 )
 from detection.domain import Calendario
-from detection.jit import jit
-from detection.memory.daily import CANTIDADES, DESCONOCIDO, summarize_day
+from detection.memory.daily import CANTIDADES, DESCONOCIDO, summarize_days
 from detection.memory.day_memory import DIAS_MEMORIA, NO_DAY, NO_EVIDENCE, Days
 from detection.params import DIAS_VENTANA
 
@@ -98,32 +97,14 @@ def fill_from_hours(
     local = calendario.local(hora)
     primero, hoy = int(local[0]) // 24, int(local[-1]) // 24
     desde = max(primero, hoy - DIAS_MEMORIA)
-    _fill(days, fila, local, kwh, desde, hoy)
+    cerrados = np.empty((hoy - desde, CANTIDADES), np.uint8)
+    summarize_days(local, kwh, desde, cerrados)
+    days.dias[fila, np.arange(desde, hoy) % DIAS_MEMORIA] = cerrados
     days.hoy[fila] = hoy
     days.primero[fila] = desde
     days.cambiado[fila] = desde
     if desde < hoy:
         days.sucio[fila] = max(desde, hoy - min(DIAS_POR_JUZGAR, DIAS_VENTANA - 1))
-
-
-@jit()
-def _fill(days, fila, local, kwh, desde, hoy):  # type: ignore[no-untyped-def]
-    horas = np.full(24, np.nan, np.float32)
-    dia = desde
-    for i in range(local.shape[0]):
-        suyo = local[i] // 24
-        if suyo < desde:
-            continue
-        while dia < suyo:
-            summarize_day(horas, days.dias[fila, dia % DIAS_MEMORIA])
-            horas[:] = np.nan
-            dia += 1
-        c = local[i] % 24
-        horas[c] = kwh[i] if np.isnan(horas[c]) else 0.5 * (horas[c] + kwh[i])
-    while dia < hoy:
-        summarize_day(horas, days.dias[fila, dia % DIAS_MEMORIA])
-        horas[:] = np.nan
-        dia += 1
 
 
 def _months_between(

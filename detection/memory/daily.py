@@ -83,6 +83,28 @@ def summarize_day(horas, fila):  # type: ignore[no-untyped-def]
 
 
 @jit()
+def summarize_days(local, kwh, primero, dias):  # type: ignore[no-untyped-def]
+    """Fill the rows (t, CANTIDADES) of local days from ``primero`` on out of hours (n,).
+
+    Parameters
+    ----------
+    local : ndarray (n,), int64
+        Absolute local hours; those of other days are left out.
+    kwh : ndarray (n,), float32
+        NaN = no reading.
+    """
+    horas = np.full((dias.shape[0], 24), np.nan, np.float32)
+    for i in range(kwh.shape[0]):
+        d = local[i] // 24 - primero
+        if 0 <= d < dias.shape[0] and not np.isnan(kwh[i]):
+            c = local[i] % 24
+            # Of the hour that October has twice, the mean.
+            horas[d, c] = kwh[i] if np.isnan(horas[d, c]) else 0.5 * (horas[d, c] + kwh[i])
+    for d in range(dias.shape[0]):
+        summarize_day(horas[d], dias[d])
+
+
+@jit()
 def _fill_shape(x, fila):  # type: ignore[no-untyped-def]
     suma = 0.0
     pasos = 0.0
