@@ -30,7 +30,7 @@ from detection.features.context import Context, make_context
 from detection.features.evidence import INDICIOS, compute_evidence
 from detection.features.hourly import RASGOS
 from detection.measurement import MEDIDAS
-from detection.memory.day_memory import DayMemory
+from detection.memory.day_memory import DayMemory, Days
 from detection.memory.hourly_ring import NO_HOUR, HourlyRing, extract_windows
 from detection.memory.reference import Reference
 from detection.memory.windows import make_windows
@@ -192,7 +192,6 @@ class DetectorConsumo:
         """
         n = len(lecturas)
         self._check_calendar(lecturas.hora_utc)
-        self.days.reserve(self.ring.ultimo_valor.shape[0])
         trace = self._empty(n, self.calendario.local(lecturas.hora_utc))
         arrivals = Arrivals(
             fila, propia, lecturas.hora_utc, np.empty(n, np.bool_),
@@ -201,7 +200,7 @@ class DetectorConsumo:
         )  # fmt: skip
         ventana = np.empty((min(n, _TROZO), HORAS_VENTANA + 1), np.float32)
         clock = make_clock(
-            self.days.columns(), self.calendario, self.case_model,
+            self._day_columns(), self.calendario, self.case_model,
             self.params.sospecha_semivida_dias, self._scratch,
         )  # fmt: skip
         for inicio in range(0, n, _TROZO):
@@ -234,16 +233,19 @@ class DetectorConsumo:
                 self.days.forget(fila)
             self.ring.forget(propietario)
 
+    def _day_columns(self) -> Days:
+        """Return the days of all customers, with room for every row of the ring."""
+        self.days.reserve(self.ring.ultimo_valor.shape[0])
+        return self.days.columns()
+
     def load_days(self, memoria: CaseMemory) -> None:
         """Fill the days of customers in memory with what the store keeps of them."""
-        self.days.reserve(self.ring.ultimo_valor.shape[0])
         filas = {p: self.ring.row(p) for p in memoria.estados.propietario_id}
-        load_changes(self.days.columns(), filas, memoria)
+        load_changes(self._day_columns(), filas, memoria)
 
     def without_days(self, propietario_id: Iterable[str]) -> list[str]:
         """Return which customers in memory have hours, and no days that go on to them."""
-        self.days.reserve(self.ring.ultimo_valor.shape[0])
-        columns = self.days.columns()
+        columns = self._day_columns()
         salida = []
         for propietario in propietario_id:
             fila = self.ring.row(propietario)
@@ -256,7 +258,7 @@ class DetectorConsumo:
 
     def fill_days(self, propietario_id: list[str], historia: Historia) -> None:
         """Make the days of customers anew out of their stored hours."""
-        columns = self.days.columns()
+        columns = self._day_columns()
         corte = np.searchsorted(historia.indice, np.arange(len(propietario_id) + 1))
         for i, propietario in enumerate(propietario_id):
             suyas = slice(corte[i], corte[i + 1])
@@ -275,7 +277,7 @@ class DetectorConsumo:
 
         It counts as stored. ``propia`` (n,): row of each customer.
         """
-        columns = self.days.columns()
+        columns = self._day_columns()
         filas = changed_rows(columns, propia)
         primera = dict(zip(propia.tolist(), propietario_id, strict=True))
         nombres = [primera[fila] for fila in filas.tolist()]
