@@ -68,14 +68,17 @@ def es_desarrollo(propietario_id: str) -> bool:
 
 
 def read_public_set(
-    datos: Path, conjunto: PublicSet
+    ruta: Path, zona_marcas: str
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the customers, and of each reading customer, absolute hour and kWh."""
+    """Return the customers, and of each reading customer, absolute hour and kWh.
+
+    ``zona_marcas``: zone of the file's naive timestamps.
+    """
     import pandas as pd
 
-    d = pd.read_parquet(datos / conjunto.carpeta / conjunto.fichero)
+    d = pd.read_parquet(ruta)
     d = d[~d.propietario_id.astype(str).isin(EXCLUIDOS)]
-    instante = d.timestamp.dt.tz_localize(conjunto.zona_marcas).dt.tz_convert("UTC")
+    instante = d.timestamp.dt.tz_localize(zona_marcas).dt.tz_convert("UTC")
     hora = instante.astype("datetime64[s, UTC]").astype("int64").to_numpy() // 3600
     ids, cliente = np.unique(d.propietario_id.astype(str).to_numpy(), return_inverse=True)
     return ids.tolist(), cliente.astype(np.int64), hora, d.consumo_kwh.to_numpy(np.float64)
@@ -93,7 +96,9 @@ class PublicHome:
 
 def read_homes(datos: Path, conjunto: PublicSet, *, desarrollo: bool = True) -> list[PublicHome]:
     """Return the households of a set's half, by name, with the readings that a consumer takes."""
-    ids, cliente, hora, kwh = read_public_set(datos, conjunto)
+    ids, cliente, hora, kwh = read_public_set(
+        datos / conjunto.carpeta / conjunto.fichero, conjunto.zona_marcas
+    )
     vale = (kwh >= 0.0) & (kwh <= CONSUMO_MAXIMO_KWH)
     salida = []
     for k, nombre in enumerate(ids):

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 import numpy as np
 from bench.hogares_reales import (
     CONSUMO_MAXIMO_KWH,
-    EXCLUIDOS,
     SUIZA,
     VENTANA_DIAS,
     Fuente,
@@ -160,7 +159,7 @@ def read_year(pais: Pais, desarrollo: bool, dias: int | None = None) -> list[Hog
     desde = hora_absoluta(pais.desde)
     salida = []
     for k, nombre in enumerate(ids):
-        if es_desarrollo(nombre) is not desarrollo or nombre in EXCLUIDOS:
+        if es_desarrollo(nombre) is not desarrollo:
             continue
         suya = (cliente == k) & (hora >= desde) & (hora < desde + horas)
         suya &= (kwh >= 0.0) & (kwh <= CONSUMO_MAXIMO_KWH)

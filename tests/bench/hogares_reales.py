@@ -1,8 +1,8 @@
 """The real households in ``../shared/data``: their readings, as a meter of ours would send them.
 
 Customers are development or test as a whole, by a hash of their name
-(``training.public_homes``). Whatever is fitted, chosen or
-looked at comes from the development half; the test half gives the figures that are reported.
+(``training.public_homes``). Whatever is fitted, chosen or looked at comes from the development
+half; the test half gives the figures that are reported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas
 from serving.local_time import load_calendario
-from training.public_homes import CONSUMO_MAXIMO_KWH, EXCLUIDOS, es_desarrollo
+from training.public_homes import CONSUMO_MAXIMO_KWH, es_desarrollo, read_public_set
 
 VENTANA_DIAS = 49
 """As long as the Swiss have."""
@@ -109,11 +109,4 @@ def read_source(
     fuente: Fuente,
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Return the customers, and of each reading customer, absolute hour and kWh."""
-    import pandas as pd
-
-    d = pd.read_parquet(carpeta_datos() / fuente.carpeta / fuente.fichero)
-    d = d[~d.propietario_id.astype(str).isin(EXCLUIDOS)]
-    instante = d.timestamp.dt.tz_localize(fuente.zona_marcas).dt.tz_convert("UTC")
-    hora = instante.astype("datetime64[s, UTC]").astype("int64").to_numpy() // 3600
-    ids, cliente = np.unique(d.propietario_id.astype(str).to_numpy(), return_inverse=True)
-    return ids.tolist(), cliente.astype(np.int64), hora, d.consumo_kwh.to_numpy(np.float64)
+    return read_public_set(carpeta_datos() / fuente.carpeta / fuente.fichero, fuente.zona_marcas)
