@@ -12,12 +12,16 @@ from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.params import IdClienteOTodos, Tipo
 from api.presentation import responder
-from pipeline.stores.case_records import CasoDetalle, CasoResumen, EstadoCasoTexto, FiltroCasos
+from pipeline.stores.case_records import (
+    CASOS_MAXIMOS,
+    CasoDetalle,
+    CasoResumen,
+    EstadoCasoTexto,
+    FiltroCasos,
+)
 from pipeline.stores.query_limits import PROPIETARIO_MAXIMO, Pagina
 
 router = APIRouter(prefix="/api/casos", tags=["casos"])
-
-CASOS_MAXIMOS = 500
 
 Orden = Literal["recuperable", "probabilidad", "antiguedad"]
 IdCaso = Annotated[

@@ -30,6 +30,7 @@ from detection.memory.day_memory import (
     OPEN_BIT,
     decode_evidence,
 )
+from detection.params import Params
 
 DIAS_CIERRE = 14
 """Days below the lower threshold that end a case (contract 11)."""
@@ -43,9 +44,9 @@ CAMBIO_VISIBLE = 0.10
 2026-11-30."""
 PARTE_IGUAL = 0.8
 """Share of the day in one run of equal hours that makes a constant. By hand, 2026-11-30."""
-DOS_NIVELES_LAMPARAS, HORAS_LAMPARAS = 0.75, (10.0, 20.0)
+DOS_NIVELES_LAMPARAS, HORAS_LAMPARAS = Params().plantacion_r2, (10.0, 20.0)
 """Share of a day's variance that two levels explain, and hours in the upper one, of lamps on 12/12
-or 18/6: the share is ``Params.plantacion_r2``; the hours by hand, 2026-11-30."""
+or 18/6: the share is the rule's; the hours by hand, 2026-11-30."""
 _SUELO_KWH = 0.02
 _PLANTACION = TIPOS.index(TipoAnomalia.PLANTACION_CANNABIS)
 _FRAUDE = TIPOS.index(TipoAnomalia.FRAUDE)

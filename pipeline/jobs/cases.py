@@ -13,9 +13,9 @@ from pathlib import Path
 from detection.domain import TIPOS
 from detection.errors import PermanentError
 from detection.number_format import numero, porcentaje
-from pipeline.stores.case_records import CasoResumen, FiltroCasos
+from pipeline.stores.case_records import CASOS_MAXIMOS, CasoResumen, FiltroCasos
 from pipeline.stores.mongo.queries import MongoQueries
-from pipeline.stores.mongo.query_cases import CASOS_MAXIMOS, ORDENES
+from pipeline.stores.mongo.query_cases import ORDENES
 from pipeline.stores.query_limits import por_tramos
 from pipeline.stores.query_ports import CaseQueries
 from serving.cli import HECHO, Parser, describe_os, entero, run

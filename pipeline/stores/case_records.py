@@ -20,6 +20,8 @@ NUEVO, TERMINADO = "nuevo", "terminado"
 """What nobody has dealt with: while it goes on, and once it is over by itself."""
 SIN_VEREDICTO = (NUEVO, "asignado", "visitado")
 """A case in one of these is open while it goes on (contract 11)."""
+CASOS_MAXIMOS = 500
+"""Of a page."""
 
 
 class FiltroCasos(NamedTuple):

@@ -1,9 +1,9 @@
 """The story of one batch, without Kafka: score on a draft, save to both stores, accept.
 
 The history, and the days and cases that it has moved on, are saved before the anomalies and the
-cases. So an anomaly can only exist where the history has its
-reading, and what the history calls new needs no look at the anomalies; after a crash in between,
-the batch comes again, the history says "repeated", and the anomalies are made to agree with it.
+cases. So an anomaly can only exist where the history has its reading, and what the history calls
+new needs no look at the anomalies; after a crash in between, the batch comes again, the history
+says "repeated", and the anomalies are made to agree with it.
 
 The same reading again changes nothing, even where another version of the model has another
 opinion by now: the history keeps its verdict and says so, and the anomalies follow it.

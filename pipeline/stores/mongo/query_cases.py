@@ -10,6 +10,7 @@ from pymongo import ASCENDING, DESCENDING
 
 from detection.domain import TIPOS
 from pipeline.stores.case_records import (
+    CASOS_MAXIMOS,
     ESTADOS_CASO,
     SIN_VEREDICTO,
     CasoDetalle,
@@ -37,7 +38,6 @@ ORDENES: dict[str, tuple[str, int, type]] = {
     "antiguedad": ("fecha_inicio", ASCENDING, str),
 }
 """Order -> field, which end comes first, and what its values are."""
-CASOS_MAXIMOS = 500
 CLIENTES_MAXIMOS = 500
 _SIN_EVIDENCIA = {"evidencia": 0}
 _TODOS = FiltroCasos()
