@@ -8,17 +8,13 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from detection.domain import SEVERIDADES, TIPOS
+from detection.domain import MESES, SEVERIDADES, TIPOS
 
 _SPANISH = str.maketrans(",.-", ".,−")
 """The minus that is as wide as a figure, as the figures' axes have it."""
 MISSING = "—"
 """What stands where there is no value."""
 
-MONTHS = (
-    "enero", "febrero", "marzo", "abril", "mayo", "junio",
-    "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
-)  # fmt: skip
 WEEKDAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 
 ANOMALY_SEVERITIES = tuple(str(severity) for severity in SEVERIDADES[1:])
@@ -151,7 +147,7 @@ def date_time(value: str | datetime | None, year: bool = True) -> str:
     instant = parse_instant(value) if isinstance(value, str) else value
     if instant is None:
         return MISSING
-    month = MONTHS[instant.month - 1][:3]
+    month = MESES[instant.month - 1][:3]
     return f"{instant.day} {month}{f' {instant.year}' * year}, {instant:%H:%M}"
 
 
@@ -201,7 +197,7 @@ def month_name(month: str) -> str:
     >>> month_name("2026-01")
     'enero de 2026'
     """
-    return f"{MONTHS[int(month[5:7]) - 1]} de {month[:4]}"
+    return f"{MESES[int(month[5:7]) - 1]} de {month[:4]}"
 
 
 def short_month(month: str) -> str:
@@ -212,7 +208,7 @@ def short_month(month: str) -> str:
     >>> short_month("2026-01")
     'ene 26'
     """
-    return f"{MONTHS[int(month[5:7]) - 1][:3]} {month[2:4]}"
+    return f"{MESES[int(month[5:7]) - 1][:3]} {month[2:4]}"
 
 
 def readable(name: str) -> str:

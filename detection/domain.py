@@ -20,6 +20,10 @@ HORAS_POR_DIA = 24
 LARGO_MAXIMO_ID = 20
 """Characters of ``propietario_id``: VARCHAR(20) in the specification."""
 _EPOCA = datetime(1970, 1, 1, tzinfo=UTC)
+MESES = (
+    "enero", "febrero", "marzo", "abril", "mayo", "junio",
+    "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
+)  # fmt: skip
 
 
 class Severidad(StrEnum):

@@ -12,10 +12,11 @@ from dashboard import texts
 from dashboard.charts import shared
 from dashboard.charts.shared import ApiRows
 from dashboard.theme import Palette
+from detection.domain import MESES
 
 MAX_MONTHS = 4
 """Lines in one figure, of months or of years: as many as stay apart."""
-_SHORT_MONTHS = [month[:3] for month in texts.MONTHS]
+_SHORT_MONTHS = [month[:3] for month in MESES]
 _WHOLE_KWH = "%{y:,.0f} kWh"
 
 

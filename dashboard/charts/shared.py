@@ -12,6 +12,7 @@ from plotly.graph_objects import Figure
 
 from dashboard import texts
 from dashboard.theme import Palette
+from detection.domain import MESES
 
 HEIGHT = 320
 """Pixels of an ordinary figure, by hand."""
@@ -33,8 +34,8 @@ CONFIG: dict[str, Any] = {
             "format": {
                 "days": _FROM_SUNDAY,
                 "shortDays": [day[:3] for day in _FROM_SUNDAY],
-                "months": list(texts.MONTHS),
-                "shortMonths": [month[:3] for month in texts.MONTHS],
+                "months": list(MESES),
+                "shortMonths": [month[:3] for month in MESES],
                 "date": "%d/%m/%Y",
                 "decimal": ",",
                 "thousands": ".",

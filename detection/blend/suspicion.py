@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.cases.hours import evidence_log_odds
+from detection.cases.hours import evidence_log_odds, probability_of
 from detection.jit import jit
 from detection.memory.hourly_ring import (
     COUNTED,
@@ -55,7 +55,7 @@ def probability(evidencia_horas: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> bool(p[0] < 0.02 < p[1] < p[2] < 1.0)
     True
     """
-    return np.asarray(1.0 / (1.0 + np.exp(-evidence_log_odds(evidencia_horas))))
+    return np.asarray(probability_of(evidence_log_odds(evidencia_horas)))
 
 
 @jit()

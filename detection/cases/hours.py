@@ -20,6 +20,12 @@ clean ones: the development half of Swiss households, scored by blends that neve
 
 
 @jit()
+def probability_of(ventaja):  # type: ignore[no-untyped-def]
+    """Return the probability, 0 to 1, of log odds, one or many."""
+    return 1.0 / (1.0 + np.exp(-ventaja))
+
+
+@jit()
 def evidence_log_odds(evidencia_horas):  # type: ignore[no-untyped-def]
     """Return the log odds, of one customer or of many, that there is something to be found.
 

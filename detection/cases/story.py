@@ -16,8 +16,9 @@ from detection.cases.case import (
     smoothed,
     was_open,
 )
+from detection.cases.hours import probability_of
 from detection.cases.records import Caso, DayEvidence, date_of
-from detection.domain import TIPOS, Explicacion
+from detection.domain import MESES, TIPOS, Explicacion
 from detection.memory.daily import BLOQUES, DESCONOCIDO, LEVELS
 from detection.memory.day_memory import AFTER, BEFORE, DIAS_MEMORIA, NO_DAY, Days, decode_evidence
 from detection.number_format import numero
@@ -32,10 +33,6 @@ _HORAS_BLOQUE = 24 // BLOQUES
 _ERRORES = 2.0
 _AUTOCORRELACION = 3.0
 """Days that are worth one: a home's days are alike (by hand, 2026-11-30, as in ``change``)."""
-_MESES = (
-    *("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre"),
-    *("octubre", "noviembre", "diciembre"),
-)
 
 
 def tell_case(days: Days, fila: int, propietario_id: str, version_modelo: str) -> Caso | None:
@@ -63,7 +60,7 @@ def tell_case(days: Days, fila: int, propietario_id: str, version_modelo: str) -
         fecha_cierre=None if cierre is None else date_of(cierre),
         hasta=date_of(hoy - 1),
         tipo=str(TIPOS[case_type(days, fila, max(ultimo, apertura))]),
-        probabilidad=_probability(ventaja),
+        probabilidad=float(probability_of(ventaja)),
         consumo_antes_kwh=antes,
         consumo_despues_kwh=despues,
         energia_en_juego_kwh=energia[0],
@@ -140,15 +137,11 @@ def _when(niveles: NDArray[np.uint8]) -> str:
 
 def _day_in_words(fecha: date, hoy: date) -> str:
     ano = "" if fecha.year == hoy.year else f" de {fecha.year}"
-    return f"{fecha.day} de {_MESES[fecha.month - 1]}{ano}"
+    return f"{fecha.day} de {MESES[fecha.month - 1]}{ano}"
 
 
 def _kwh(valor: float) -> str:
     return numero(valor, 0 if valor >= 10 else 1)
-
-
-def _probability(ventaja: float) -> float:
-    return float(1.0 / (1.0 + np.exp(-ventaja)))
 
 
 def _evidence(days: Days, fila: int, ultimo: int) -> tuple[DayEvidence, ...]:
@@ -156,7 +149,7 @@ def _evidence(days: Days, fila: int, ultimo: int) -> tuple[DayEvidence, ...]:
     for dia in range(max(ultimo - DIAS_EVIDENCIA + 1, int(days.primero[fila])), ultimo + 1):
         ventaja = decode_evidence(days.evidencia[fila, dia % DIAS_MEMORIA])
         if not np.isnan(ventaja):
-            salida.append(DayEvidence(date_of(dia), round(_probability(ventaja), 3)))
+            salida.append(DayEvidence(date_of(dia), round(float(probability_of(ventaja)), 3)))
     return tuple(salida)
 
 
