@@ -55,7 +55,7 @@ def probability(evidencia_horas: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> bool(p[0] < 0.02 < p[1] < p[2] < 1.0)
     True
     """
-    return np.asarray(probability_of(evidence_log_odds(evidencia_horas)))
+    return probability_of(evidence_log_odds(evidencia_horas))
 
 
 @jit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detection.cases.case import was_open
 from detection.jit import jit
@@ -19,10 +20,9 @@ clean ones: the development half of Swiss households, scored by blends that neve
 2026-11-29. Of those with 0.5 to 2 hours one in two was attacked there, above 20 every one."""
 
 
-@jit()
-def probability_of(ventaja):  # type: ignore[no-untyped-def]
+def probability_of(ventaja: float | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the probability, 0 to 1, of log odds, one or many."""
-    return 1.0 / (1.0 + np.exp(-ventaja))
+    return np.asarray(1.0 / (1.0 + np.exp(-ventaja)))
 
 
 @jit()
