@@ -68,6 +68,11 @@ class KnownKeys:
     def __bool__(self) -> bool:
         return bool(self._claves)
 
+    def able(self, rol: str) -> dict[str, ApiKey]:
+        """Return the keys that may do what a role may, by the name of whose they are, sorted."""
+        todas = sorted(self._claves, key=lambda clave: (clave.nombre, ROLES.index(clave.rol)))
+        return {clave.nombre: clave for clave in todas if clave.puede(rol)}
+
     def find(self, texto: str | None) -> ApiKey | None:
         """Return the key that a header's value is; None = it is none of ours."""
         dado = key_hash((texto or "")[: LARGO_MAXIMO + 1])

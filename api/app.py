@@ -28,6 +28,7 @@ from api.anomalies.reviews import router as reviews
 from api.anomalies.routes import router as anomalies
 from api.anomalies.streams import EventStreams
 from api.api_keys import CABECERA_CLAVE, KnownKeys, RoleRequired, new_key
+from api.cases.moves import router as case_moves
 from api.cases.routes import router as cases
 from api.customers.routes import router as customers
 from api.deps import Recursos
@@ -41,9 +42,11 @@ from api.readings.routes import router as readings
 from api.startup import StorePreparation, WarmUp
 from api.stats.overview import router as overview
 from api.stats.routes import router as stats
+from api.system.people import router as people
 from api.system.routes import auditoria_router, clave_router, metricas_router
 from api.system.routes import router as sistema_router
 from detection.errors import ConfiguracionError, TransientError
+from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.reviews import VeredictosMongo
@@ -109,6 +112,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     figures,
     anomalies,
     incidents,
+    case_moves,
     cases,
     customers,
     stats,
@@ -160,6 +164,7 @@ def open_recursos(
         historico=PostgresQueries(settings, segundos=segundos),
         anomalias=anomalias,
         veredictos=VeredictosMongo(settings, al_cambiar=anomalias.forget),
+        casos=MongoCaseMoves(settings, al_cambiar=anomalias.forget),
         auditoria=AuditoriaPostgres(settings),
         salud=salud,
         modelos=modelos,
@@ -244,7 +249,7 @@ def _add_routes(app: FastAPI, claves: KnownKeys) -> None:
     leer: dict[str, Any] = {}
     if claves.leer_pide_clave:
         leer = {"dependencies": [Depends(RoleRequired(ROLES[0]))], "responses": respuestas(401)}
-    for router in (*ROUTERS, auditoria_router, clave_router, metricas_router):
+    for router in (*ROUTERS, people, auditoria_router, clave_router, metricas_router):
         app.include_router(router, **leer)
     for router in (sistema_router, documentacion_router):
         app.include_router(router)

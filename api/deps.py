@@ -21,6 +21,7 @@ from api.api_keys import ApiKey, KnownKeys, RoleRequired
 from api.middleware import address_of
 from api.startup import StorePreparation
 from detection.errors import TransientError
+from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.audit import AuditoriaPostgres
@@ -50,6 +51,7 @@ class Recursos:
     historico: HistoryQueries
     anomalias: AnomalyQueries
     veredictos: VeredictosMongo
+    casos: MongoCaseMoves
     auditoria: AuditoriaPostgres
     salud: PostgresHealth
     modelos: MongoModelLog
@@ -67,8 +69,8 @@ class Recursos:
         self.preparacion.close()
         self.vigia.close()
         for almacen in (
-            self.historico, self.anomalias, self.veredictos, self.auditoria, self.salud,
-            self.modelos, self.retraso,
+            self.historico, self.anomalias, self.veredictos, self.casos, self.auditoria,
+            self.salud, self.modelos, self.retraso,
         ):  # fmt: skip
             almacen.close()
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from api.api_keys import ApiKey
 from api.deps import Administrador, Ahora, LectorDep, Recursos, Todo, tope
 from api.errors import respuestas, sin_direcciones
 from api.models.schemas import version_number
@@ -160,6 +161,12 @@ class ClaveDada(BaseModel):
     )
 
 
+def whose(clave: ApiKey) -> ClaveDada:
+    """Return whose a key is, and what it may do."""
+    puede = [rol for rol in ROLES if clave.puede(rol)]
+    return ClaveDada(nombre=clave.nombre, rol=clave.rol, puede=puede)
+
+
 class Anotaciones(BaseModel):
     """A page of the audit."""
 
@@ -260,8 +267,7 @@ def metricas(recursos: Todo, presenta: Presenta, ahora: Ahora) -> Response:
 async def de_quien(clave: LectorDep, respuesta: Response) -> ClaveDada:
     """Return whose the key of the request is."""
     respuesta.headers["Cache-Control"] = "no-store"
-    puede = [rol for rol in ROLES if clave.puede(rol)]
-    return ClaveDada(nombre=clave.nombre, rol=clave.rol, puede=puede)
+    return whose(clave)
 
 
 @auditoria_router.get(

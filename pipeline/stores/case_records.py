@@ -1,4 +1,4 @@
-"""What MongoDB answers of cases: changes of customers that go on, or have gone on until they ended.
+"""Cases as MongoDB answers them: what the detector says of them, and what people do with them.
 
 Days are local, energies in kWh. What is described in Spanish is served as it is.
 """
@@ -6,7 +6,7 @@ Days are local, energies in kWh. What is described in Spanish is served as it is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import Field
@@ -18,10 +18,19 @@ EstadoCasoTexto = Literal["nuevo", "asignado", "visitado", "confirmado", "descar
 ESTADOS_CASO: tuple[str, ...] = get_args(EstadoCasoTexto)
 NUEVO, TERMINADO = "nuevo", "terminado"
 """What nobody has dealt with: while it goes on, and once it is over by itself."""
-SIN_VEREDICTO = (NUEVO, "asignado", "visitado")
+ASIGNADO, VISITADO = "asignado", "visitado"
+SIN_VEREDICTO = (NUEVO, ASIGNADO, VISITADO)
 """A case in one of these is open while it goes on (contract 11)."""
+VeredictoCasoTexto = Literal["confirmado", "descartado"]
+JUZGADOS: tuple[str, ...] = get_args(VeredictoCasoTexto)
+"""What people have said the last word on."""
+AccionCaso = Literal["asignacion", "comentario", "visita", "veredicto", "resultado", "deshacer"]
+SIN_MOVER = "0"
+"""``revision`` of a case that nobody has touched."""
 CASOS_MAXIMOS = 500
 """Of a page."""
+TEXTO_MAXIMO = 2_000
+"""Characters of a comment, or of what a visit found."""
 
 
 class FiltroCasos(NamedTuple):
@@ -32,6 +41,89 @@ class FiltroCasos(NamedTuple):
     estados: tuple[str, ...] = ()
     tipos: tuple[str, ...] = ()
     solo_abiertos: bool = False  # those that go on and that nobody has given a verdict
+    asignado_a: str | None = None
+    # desde, hasta: of fecha_apertura, both included.
+    desde: date | None = None
+    hasta: date | None = None
+    version_modelo: str | None = None
+
+
+class ComentarioCaso(StoredRecord):
+    """What a person noted on a case."""
+
+    model_config = de("Un comentario sobre un caso.")
+    anotacion: int = Field(description="Su número en la auditoría", examples=[16])
+    quien: str = Field(description="De quién era la clave", examples=["ana"])
+    cuando: datetime = Field(description="Cuándo")
+    texto: str = Field(description="Qué dice", examples=["El portal es de dos viviendas."])
+
+
+class VisitaCaso(StoredRecord):
+    """A visit to a customer."""
+
+    model_config = de("Una visita al cliente de un caso.")
+    fecha: date = Field(description="Día local de la visita", examples=["2026-11-27"])
+    quien: str = Field(description="De quién era la clave que lo anotó", examples=["ana"])
+
+
+class VeredictoCaso(StoredRecord):
+    """What a person said of a case, and so of all its hours."""
+
+    model_config = de("Lo que una persona dijo de un caso, y con él de todas sus horas.")
+    veredicto: VeredictoCasoTexto = Field(
+        description="«confirmado» o «descartado»", examples=["confirmado"]
+    )
+    motivo: str = Field(description="Por qué", examples=["Inspección del 27/11"])
+    quien: str = Field(description="De quién era la clave", examples=["ana"])
+    cuando: datetime = Field(description="Cuándo lo dijo")
+    anotacion: int = Field(
+        description="Su número en la auditoría, con el que se deshace", examples=[17]
+    )
+
+
+class ResultadoCaso(StoredRecord):
+    """What a visit found."""
+
+    model_config = de("Lo que se halló al ir a verlo.")
+    hallado: bool = Field(description="Si había algo", examples=[True])
+    energia_recuperada_kwh: float | None = Field(
+        description="Energía que se ha podido refacturar, kWh", examples=[2100.0]
+    )
+    recuperado_eur: float | None = Field(description="Lo que se ha recuperado, €", examples=[320.5])
+    texto: str | None = Field(
+        description="Lo que se quiera contar", examples=["Doble acometida tras el contador."]
+    )
+    quien: str = Field(description="De quién era la clave", examples=["ana"])
+    cuando: datetime = Field(description="Cuándo lo anotó")
+
+
+class MovimientoCaso(StoredRecord):
+    """What a person changed of a case."""
+
+    model_config = de("Lo que una persona cambió de un caso.")
+    anotacion: int = Field(
+        description="Su número en la auditoría, con el que se deshace", examples=[17]
+    )
+    accion: AccionCaso = Field(
+        description="«asignacion», «comentario», «visita», «veredicto», «resultado» o «deshacer»",
+        examples=["asignacion"],
+    )
+    quien: str = Field(description="De quién era la clave", examples=["ana"])
+    cuando: datetime = Field(description="Cuándo")
+    antes: dict[str, Any] = Field(
+        description="Los campos que cambió, como estaban",
+        examples=[{"estado": "nuevo", "asignado_a": None}],
+    )
+    despues: dict[str, Any] = Field(
+        description="Los mismos, como quedaron",
+        examples=[{"estado": "asignado", "asignado_a": "ana"}],
+    )
+    texto: str | None = Field(
+        description="El motivo, el comentario o lo que se contó", examples=[None]
+    )
+    deshace: int | None = Field(
+        description="De «deshacer»: el número del movimiento que deshizo", examples=[None]
+    )
 
 
 class EvidenciaDia(StoredRecord):
@@ -116,14 +208,33 @@ class CasoResumen(StoredRecord):
     version_modelo: str = Field(
         description="Qué lo juzgó", examples=["consumo-detector-3+reglas-1a2b3c4d5e6f"]
     )
+    asignado_a: str | None = Field(
+        description="Nombre de la clave de quien lo lleva; nulo = nadie", examples=["ana"]
+    )
+    visita: VisitaCaso | None = Field(description="La última visita; nulo = ninguna")
+    veredicto: VeredictoCaso | None = Field(description="Lo que se dijo de él; nulo = nada")
+    resultado: ResultadoCaso | None = Field(description="Lo que se halló; nulo = no se sabe")
+    sorteo: bool = Field(
+        description="Se fue a verlo por el sorteo de la lista de un día, y no por su puesto",
+        examples=[False],
+    )
+    revision: str = Field(
+        description="Cambia con cada cosa que una persona hace con el caso; lo que depende de lo "
+        "que se vio la devuelve",
+        examples=["17"],
+    )
 
 
 class CasoDetalle(CasoResumen):
-    """A case with its evidence."""
+    """A case with its evidence, and all that people have done with it."""
 
-    model_config = de("Un caso con lo que se ha pensado de él día a día.")
+    model_config = de("Un caso con lo pensado de él día a día y lo que las personas han hecho.")
     evidencia: list[EvidenciaDia] = Field(
         description="Lo que se pensaba al acabar cada uno de los últimos días, en orden"
+    )
+    comentarios: list[ComentarioCaso] = Field(description="Lo más antiguo primero")
+    historial: list[MovimientoCaso] = Field(
+        description="Lo que las personas han cambiado, lo más antiguo primero"
     )
 
 
@@ -139,4 +250,20 @@ def fields_of(doc: Mapping[str, Any], presenta: Presentacion) -> dict[str, Any]:
         "dias": ((cierre or hasta) - inicio).days + 1,
         "abierto": cierre is None and doc["estado"] in SIN_VEREDICTO,
         **{f"{energia}_eur": presenta.euros(doc[f"{energia}_kwh"]) for energia in energias},
+        "asignado_a": doc.get("asignado_a"),
+        "sorteo": bool(doc.get("sorteo")),
+        "revision": doc.get("revision", SIN_MOVER),
+        **{c: _local(doc.get(c), presenta) for c in ("visita", "veredicto", "resultado")},
+        **{c: _local(doc.get(c, []), presenta) for c in ("comentarios", "historial")},
     }
+
+
+def _local(valor: Any, presenta: Presentacion) -> Any:
+    """Return a value with its instants in local time, all the way down."""
+    if isinstance(valor, datetime):
+        return presenta.hora(valor)
+    if isinstance(valor, Mapping):
+        return {clave: _local(dentro, presenta) for clave, dentro in valor.items()}
+    if isinstance(valor, list):
+        return [_local(dentro, presenta) for dentro in valor]
+    return valor

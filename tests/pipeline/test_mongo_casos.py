@@ -126,7 +126,7 @@ def test_un_caso_con_todo(entorno_mongo: Settings) -> None:
         assert [(e.fecha, e.probabilidad) for e in detalle.evidencia] == [
             (HOY - DIA, 0.8123), (HOY, 0.9),
         ]  # fmt: skip
-        suyo = detalle.model_dump(exclude={"evidencia"})
+        suyo = detalle.model_dump(exclude={"evidencia", "comentarios", "historial"})
         precio = entorno_mongo.precio_kwh_eur
         assert suyo == {
             "id": "CLI_00045_2026-11-09", "propietario_id": "CLI_00045",
@@ -140,6 +140,8 @@ def test_un_caso_con_todo(entorno_mongo: Settings) -> None:
             "energia_maxima_eur": round(1600 * precio, 2),
             "recuperable_kwh": 1296.0, "recuperable_eur": round(1296 * precio, 2),
             "frase": "Desde el 3 de noviembre gasta 88 kWh al día y no 8.", "version_modelo": "v1",
+            "asignado_a": None, "visita": None, "veredicto": None, "resultado": None,
+            "sorteo": False, "revision": "0",
         }  # fmt: skip
         acabado = consultas.cases.one("B_2026-11-09")
         assert acabado is not None
@@ -194,6 +196,9 @@ def test_los_indices_son_los_suyos(con_casos: Settings) -> None:
         (("fecha_cierre", 1), ("recuperable_kwh", -1), ("_id", 1)),
         (("propietario_id", 1), ("fecha_apertura", -1)),
         (("estado", 1), ("fecha_inicio", 1)),
+        (("movido", 1), ("_id", 1)),
+        (("fecha_cierre", 1), ("asignado_a", 1)),
+        (("visita.fecha", 1),),
     }
 
 

@@ -19,18 +19,25 @@ from detection.cases.records import Caso
 from pipeline.stores.case_records import NUEVO, TERMINADO
 from pipeline.stores.mongo.chunks import TRAMO_IDS, bulk_write
 from pipeline.stores.mongo.connection import DUPLICADO, connect, traducidos, write_concern
+from pipeline.stores.mongo.documents import now
 from serving.settings import Settings
 
 CASOS = "casos"
+MOVIDO = "movido"
+"""When a case was found, changed its ``estado``, or was last moved by a person."""
+_SUYO = f"${MOVIDO}"
 INDICES = (
     [("fecha_cierre", ASCENDING), ("recuperable_kwh", DESCENDING), ("_id", ASCENDING)],
     [("propietario_id", ASCENDING), ("fecha_apertura", DESCENDING)],
     [("estado", ASCENDING), ("fecha_inicio", ASCENDING)],
+    [(MOVIDO, ASCENDING), ("_id", ASCENDING)],
+    [("fecha_cierre", ASCENDING), ("asignado_a", ASCENDING)],
+    [("visita.fecha", ASCENDING)],
 )
 """Cases that go on have no ``fecha_cierre``, and come first."""
 TRAMO_CASOS = 200
 """Cases a request: the embedded server takes some 10 ms for each (by hand, 2026-11-30)."""
-_DE_OTRO = dict.fromkeys(("propietario_id", "hasta", "estado"), 1)
+_DE_OTRO = dict.fromkeys(("propietario_id", "hasta", "estado", "revision"), 1)
 
 
 class MongoCaseStore:
@@ -82,8 +89,12 @@ class MongoCaseStore:
                 caso, hasta, estado = abiertos[doc["propietario_id"]], doc["hasta"], doc["estado"]
                 if doc["_id"] == caso.clave or hasta > caso.hasta.isoformat():
                     continue
-                como_estaba = {"_id": doc["_id"], "estado": estado, "hasta": hasta}
-                if estado == NUEVO and hasta >= caso.fecha_apertura.isoformat():
+                revision = doc.get("revision")
+                como_estaba = {
+                    "_id": doc["_id"], "estado": estado, "hasta": hasta, "revision": revision,
+                }  # fmt: skip
+                nadie = estado == NUEVO and revision is None
+                if nadie and hasta >= caso.fecha_apertura.isoformat():
                     yield DeleteOne(como_estaba)
                 else:
                     queda = TERMINADO if estado == NUEVO else estado
@@ -129,8 +140,14 @@ def _replacement(campos: dict[str, Any]) -> dict[str, Any]:
     """Return the stage that puts the detector's fields into a document, there already or not."""
     suyo = NUEVO if campos["fecha_cierre"] is None else TERMINADO
     dicho = {"$ifNull": ["$estado", NUEVO]}
+    estado = {"$cond": [{"$in": [dicho, [NUEVO, TERMINADO]]}, suyo, dicho]}
+    ahora = now()
     return {
         # In a stage "$" begins the name of a field; a customer's name may, too.
         **{campo: {"$literal": valor} for campo, valor in campos.items()},
-        "estado": {"$cond": [{"$in": [dicho, [NUEVO, TERMINADO]]}, suyo, dicho]},
+        "estado": estado,
+        # A new one has no ``estado`` yet.
+        MOVIDO: {
+            "$cond": [{"$eq": ["$estado", estado]}, {"$ifNull": [f"${MOVIDO}", ahora]}, ahora]
+        },
     }

@@ -136,4 +136,10 @@ def _match(filtro: FiltroCasos) -> Documento:
         condiciones["estado"] = {"$in": list(filtro.estados)}
     if filtro.tipos:
         condiciones["tipo"] = {"$in": list(filtro.tipos)}
+    for campo in ("asignado_a", "version_modelo"):
+        if (valor := getattr(filtro, campo)) is not None:
+            condiciones[campo] = check_text(valor)
+    limites = {"$gte": filtro.desde, "$lte": filtro.hasta}
+    if dados := {signo: dia.isoformat() for signo, dia in limites.items() if dia is not None}:
+        condiciones["fecha_apertura"] = dados
     return condiciones
