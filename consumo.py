@@ -34,6 +34,10 @@ VERBOS: dict[str, tuple[str, str]] = {
     ),
     "reentrenar": ("training.retrain", "si hay deriva o el campeón es viejo, entrena y promueve"),
     "migrar": ("pipeline.stores.postgres.migrate_command", "pone al día las tablas de PostgreSQL"),
+    "avisos": (
+        "pipeline.alerts.command",
+        "avisa de casos nuevos y de lo que se para, por correo, webhook o chat",
+    ),
     "salud": (
         "pipeline.jobs.health",
         "comprueba cada parte, y si el consumidor da señales y va al día",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import time
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from detection.domain import SEVERIDADES
 from detection.errors import ConfiguracionError
 from serving.tls import check_autoridad, check_certificado
 
@@ -114,6 +116,30 @@ def claves_de(texto: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(claves.values())
 
 
+def silencio_de(texto: str) -> tuple[time, time] | None:
+    """Return from when to when, local time, nobody is to be told anything; None = never.
+
+    ``ValueError``: it is no such stretch of the day; the text says so in Spanish.
+
+    Examples
+    --------
+    >>> silencio_de("22-7:30")
+    (datetime.time(22, 0), datetime.time(7, 30))
+    """
+    if not texto:
+        return None
+    partes = re.fullmatch(r"(\d{1,2})(?::(\d\d))?-(\d{1,2})(?::(\d\d))?", texto, re.ASCII)
+    try:
+        desde, hasta = (time(int(partes[k]), int(partes[k + 1] or 0)) for k in (1, 3))  # type: ignore[index]
+    except (TypeError, ValueError):
+        desde = hasta = time()
+    if desde == hasta:
+        raise ValueError(
+            f"se esperaba desde y hasta qué hora, como «22-7» o «22:30-7:15»; se dio «{texto}»"
+        )
+    return desde, hasta
+
+
 def _listed(texto: str, patron: str, que: str) -> tuple[str, ...]:
     """Return the entries of a text, separated by commas, or say that one is not ``que``."""
     entradas = tuple(filter(None, (trozo.strip() for trozo in texto.split(","))))
@@ -149,6 +175,7 @@ def anfitriones_de(texto: str) -> tuple[str, ...]:
     )
 
 
+_Silencio = Annotated[str, _valid_if(silencio_de)]
 _Zona = Annotated[str, _valid_if(_check_zona)]
 _Horas = Annotated[str, _valid_if(horas_de)]
 _Claves = Annotated[str, _valid_if(claves_de)]
@@ -279,6 +306,33 @@ class Settings(BaseSettings):
     deriva_dias: int = Field(7, ge=1, le=90, description="Días recientes que mira la deriva")
     reentrenar_dias: int = Field(
         30, ge=1, le=3650, description="Edad del campeón, en días, a la que toca reentrenar"
+    )
+
+    avisos_urls: str = Field(
+        "",
+        repr=False,
+        description="Adónde van los avisos: direcciones de Apprise, con espacio; vacío = registro",
+    )
+    avisos_probabilidad: float = Field(
+        0.5, ge=0, le=1, description="Probabilidad desde la que se avisa de un caso, de 0 a 1"
+    )
+    avisos_severidad: Annotated[str, _one_of(*map(str, SEVERIDADES[1:]))] = Field(
+        str(SEVERIDADES[1]),
+        description="Severidad que alguna hora del caso ha de tener: baja, media, alta o crítica",
+    )
+    avisos_silencio: _Silencio = Field(
+        "",
+        description="Horas locales en que no se avisa sino después, como 22-7; vacío = ninguna",
+    )
+    avisos_detalle: bool = Field(
+        False,
+        description="Decir en los avisos, además de quién es el cliente, cuánto gasta y cuándo",
+    )
+    avisos_plantilla: str = Field(
+        "", description="Archivo con la plantilla (Jinja) de los avisos; vacío = la del producto"
+    )
+    avisos_enlace: str = Field(
+        "", description="Dirección del tablero para los enlaces de los avisos; vacío = sin enlaces"
     )
 
     zona_horaria: _Zona = Field("Europe/Madrid", description="Zona de las horas sin desfase")

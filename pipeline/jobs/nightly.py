@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,8 @@ from typing import Any
 
 from detection.errors import ConsumoError, TransientError
 from detection.number_format import numero
+from pipeline.stores.alert_records import Night
+from pipeline.stores.mongo.alert_log import MongoAlertLog
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.migrations.apply import migrate
@@ -85,8 +87,8 @@ def _verb(nombre: str) -> Paso:
     return Paso(nombre, lambda parada: run_child(orden, parada))
 
 
-def maintain(settings: Settings, pasos: Sequence[Paso], parada: StopRequest) -> list[str]:
-    """Return the names of the steps that failed, after all of them.
+def maintain(settings: Settings, pasos: Sequence[Paso], parada: StopRequest) -> dict[str, str]:
+    """Return the steps that failed, by name, with what each said; after all of them.
 
     ``TransientError``: another one is at work, or PostgreSQL, which keeps the lock, is away.
     ``KeyboardInterrupt``: a stop was asked for: the step at work was ended, those after it were not
@@ -97,11 +99,12 @@ def maintain(settings: Settings, pasos: Sequence[Paso], parada: StopRequest) -> 
             raise TransientError(
                 "hay otro mantenimiento en marcha; este no hace nada", retry_after_s=60
             )
-        return [paso.nombre for paso in pasos if not _run_step(paso, parada)]
+        hechos = {paso.nombre: _run_step(paso, parada) for paso in pasos}
+        return {nombre: r.dicho for nombre, r in hechos.items() if r.estado != HECHO}
 
 
-def _run_step(paso: Paso, parada: StopRequest) -> bool:
-    """Return whether a step did its work, after a line in the log that says how it went."""
+def _run_step(paso: Paso, parada: StopRequest) -> ResultadoPaso:
+    """Return how a step ended, after a line in the log that says it."""
     if parada.pedida:
         raise KeyboardInterrupt
     inicio = time.monotonic()
@@ -115,9 +118,9 @@ def _run_step(paso: Paso, parada: StopRequest) -> bool:
     cuanto = f"{numero(time.monotonic() - inicio, 1)} s (estado {resultado.estado})"
     if resultado.estado == HECHO:
         _LOG.info("%s: hecho en %s: %s", paso.nombre, cuanto, resultado.dicho)
-        return True
-    _LOG.error("%s: ha fallado en %s: %s", paso.nombre, cuanto, resultado.dicho)
-    return False
+    else:
+        _LOG.error("%s: ha fallado en %s: %s", paso.nombre, cuanto, resultado.dicho)
+    return resultado
 
 
 def run_child(
@@ -166,7 +169,16 @@ def _forget_old_days(settings: Settings) -> ResultadoPaso:
     return ResultadoPaso(HECHO, hecho or f"{numero(meses, 0)} meses olvidados")
 
 
-def say(pasos: Sequence[Paso], fallidos: Sequence[str], segundos: float) -> str:
+def _remember(settings: Settings, noche: Night) -> None:
+    """Keep how the night went, for ``consumo avisos``; without MongoDB it is told by the log."""
+    try:
+        with closing(MongoAlertLog(settings)) as apuntes:
+            apuntes.save_night(noche)
+    except ConsumoError as error:
+        _LOG.warning("no queda apuntado cómo fue la noche: %s", error)
+
+
+def say(pasos: Sequence[Paso], fallidos: Collection[str], segundos: float) -> str:
     """Return the line of the whole night, for the user."""
     hechos = f"mantenimiento: {len(pasos) - len(fallidos)} de {len(pasos)} pasos sin fallos"
     cuales = f"; falla{'n' * (len(fallidos) > 1)} {', '.join(fallidos)}" if fallidos else ""
@@ -188,9 +200,10 @@ def main(argv: Sequence[str]) -> int:
         "--sin-modelos", action="store_true", help="sin medir la deriva ni reentrenar"
     )
     opciones, settings = parser.start(argv)
-    inicio = time.monotonic()
+    inicio, empezada = time.monotonic(), datetime.now(UTC)
     with StopRequest() as parada:
         pasos = make_steps(settings, con_modelos=not opciones.sin_modelos)
         fallidos = maintain(settings, pasos, parada)
+        _remember(settings, Night(empezada, datetime.now(UTC), len(pasos), fallidos))
     print(say(pasos, fallidos, time.monotonic() - inicio))  # noqa: T201
     return FALLO if fallidos else HECHO

@@ -28,6 +28,7 @@ PUEDE_IMPORTAR: dict[str, tuple[str, ...]] = {
 }
 
 PUERTAS: dict[str, tuple[str, ...]] = {
+    "apprise": ("pipeline/alerts/destinations.py",),
     "confluent_kafka": ("pipeline/streaming/kafka",),
     "psycopg2": ("pipeline/stores/postgres/",),
     "sqlalchemy": ("pipeline/stores/postgres/",),
@@ -56,7 +57,7 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "limits": ("api/middleware.py",),
     "prometheus_client": ("serving/metrics.py",),
     "streamlit": ("dashboard/",),
-    "jinja2": ("training/evaluation/html_report.py",),
+    "jinja2": ("training/evaluation/html_report.py", "pipeline/alerts/message.py"),
     "scipy": ("training/evaluation/metrics.py",),
     "plotly": ("dashboard/charts/", "training/evaluation/html_report.py"),
     "pyod": ("training/evaluation/baselines.py",),

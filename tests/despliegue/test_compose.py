@@ -233,7 +233,9 @@ def test_lo_que_recibe_cada_proceso_es_valido(nombre: str) -> None:
 def test_las_contrasenas_solo_las_tiene_quien_las_usa() -> None:
     """No process holds a password that it has no use for, and none is written in the file."""
     con = {n for n, s in SERVICIOS.items() if SECRETAS & set(s.get("environment", {}))}
-    assert con == {"comprobacion", "postgres", "mongodb", "consumer", "backend", "mantenimiento"}
+    assert con == {
+        *("comprobacion", "postgres", "mongodb", "consumer", "backend", "mantenimiento", "avisos"),
+    }
     escritas = re.findall(r"^ *(\w*(?:PASSWORD|CLAVES?\w*)): (.+)$", COMPOSE.read_text(), re.M)
     assert escritas
     assert all(valor.startswith("${") for clave, valor in escritas if clave != "API_SIN_CLAVES")

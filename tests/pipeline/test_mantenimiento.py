@@ -81,7 +81,9 @@ def test_un_paso_que_falla_no_detiene_a_los_demas(
     ]
     caplog.set_level(logging.INFO, "mantenimiento")
     fallidos = maintain(entorno, pasos, StopRequest())
-    assert fallidos == ["dos", "tres", "cuatro"]
+    assert fallidos == {
+        "dos": "se acabó el disco", "tres": "PostgreSQL no responde", "cuatro": "sin explicación"
+    }  # fmt: skip
     lineas = [re.sub(r"\d+,\d s", "N s", r.getMessage()) for r in caplog.records]
     assert lineas == [
         "uno: hecho en N s (estado 0): hecho esto; y esto",

@@ -151,6 +151,10 @@ def _play(consola: Console, carpeta: Path, escena: DemoScene, *, una_vez: bool) 
         if modelo:
             procesos.start_retraining()
         consola.print(
+            f"Los avisos, en {procesos.start_alerts()}; con AVISOS_URLS, a un correo o a un chat.",
+            soft_wrap=True,
+        )
+        consola.print(
             "Para confirmar anomalías o promover modelos en el tablero, esta clave: "
             f"{procesos.clave}"
         )

@@ -56,6 +56,7 @@ _PARTES = (
     _DemoPart("tablero", ("tablero",), "TABLERO_PORT", 8501, "/_stcore/health"),
 )
 _REENTRENAMIENTO = _DemoPart("reentrenamiento", ("reentrenar", "--cada", "24"))
+_AVISOS = _DemoPart("avisos", ("avisos",))
 PUERTOS_PROPIOS = tuple(parte.variable_puerto for parte in _PARTES if parte.variable_puerto)
 """What the other verbs have to know of the demo beside its servers."""
 
@@ -82,7 +83,7 @@ class DemoProcesses:
         self._servidores = servicios.puertos
 
     def start(self, avisar: Callable[[str], None]) -> None:
-        """Start all but the retraining; ``avisar`` is told in Spanish what is being started."""
+        """Start what a visitor needs; ``avisar`` is told in Spanish what is being started."""
         for parte in _PARTES:
             listo: Callable[[], bool] | None = None
             if parte.variable_puerto:
@@ -101,6 +102,12 @@ class DemoProcesses:
     def start_retraining(self) -> None:
         """Look every day whether the model should be trained again."""
         self._start(_REENTRENAMIENTO, None)
+
+    def start_alerts(self) -> Path:
+        """Tell people what happens; return the log that says what they were told."""
+        tablero = f"http://{ANFITRION}:{self.entorno['TABLERO_PORT']}"
+        self.entorno["AVISOS_ENLACE"] = self.entorno.get("AVISOS_ENLACE") or tablero
+        return self._start(_AVISOS, None).log
 
     def own_ports(self) -> Mapping[str, str]:
         """Return the variables that lead to what serves HTTP."""
@@ -123,10 +130,10 @@ class DemoProcesses:
         orden.plazo_s, orden.gracia_s = PLAZO_ORDEN_S, DESPEDIDA_ORDEN_S
         return self.supervisor.run(orden)
 
-    def _start(self, parte: _DemoPart, listo: Callable[[], bool] | None) -> None:
+    def _start(self, parte: _DemoPart, listo: Callable[[], bool] | None) -> Proceso:
         proceso = self._process(parte.nombre, parte.argv)
         proceso.listo, proceso.plazo_s = listo, _PLAZO_S
-        self.supervisor.start(proceso)
+        return self.supervisor.start(proceso)
 
     def _process(self, nombre: str, argv: tuple[str, ...]) -> Proceso:
         return Proceso(

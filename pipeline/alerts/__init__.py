@@ -1,0 +1,1 @@
+"""``consumo avisos``: tells people what they would want to know before they look."""
