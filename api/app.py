@@ -28,6 +28,8 @@ from api.anomalies.reviews import router as reviews
 from api.anomalies.routes import router as anomalies
 from api.anomalies.streams import EventStreams
 from api.api_keys import CABECERA_CLAVE, KnownKeys, RoleRequired, new_key
+from api.cases.evidence import router as case_evidence
+from api.cases.figures import router as case_figures
 from api.cases.moves import router as case_moves
 from api.cases.routes import router as cases
 from api.customers.routes import router as customers
@@ -113,6 +115,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     anomalies,
     incidents,
     case_moves,
+    # Before cases, whose last path takes whatever is left.
+    case_figures,
+    case_evidence,
     cases,
     customers,
     stats,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, Response
 
+from api.cases.evidence import NO_EXISTE_CASO, against, find_case
 from api.cases.params import ConFiltro, IdCaso, OrdenCasos
-from api.cases.schemas import PaginaCasos
-from api.deps import AnomaliasDep, CursorPedido, tope
+from api.cases.schemas import CasoConPruebas, PaginaCasos
+from api.deps import AnomaliasDep, CursorPedido, Todo, tope
 from api.errors import respuestas
 from api.exports import EN_FICHERO, ConSalida
 from api.presentation import responder
-from pipeline.stores.case_records import CASOS_MAXIMOS, CasoDetalle, CasoResumen
+from pipeline.stores.case_records import CASOS_MAXIMOS, CasoResumen
 from pipeline.stores.query_limits import Pagina
 
 router = APIRouter(prefix="/api/casos", tags=["casos"])
@@ -49,15 +50,21 @@ def lista(
 
 @router.get(
     "/{id_caso:path}",
-    summary="Un caso, con lo que se ha pensado de él día a día y lo que se ha hecho con él",
-    description="También los que acabaron o alguien ha juzgado.",
+    summary="Un caso, con lo que habla a su favor y en su contra",
+    description=(
+        "Lo pensado de él día a día, lo que dice cada detector de sus horas, las explicaciones "
+        "inocentes que se han sopesado, y lo que las personas han hecho con él. También los que "
+        "acabaron o alguien ha juzgado."
+    ),
     response_description="El caso",
-    response_model=CasoDetalle,
-    responses=respuestas(404, 503, e404="No existe ese caso"),
+    response_model=CasoConPruebas,
+    responses=respuestas(404, 503, e404=NO_EXISTE_CASO),
 )
-def uno(anomalias: AnomaliasDep, id_caso: IdCaso) -> Response:
+def uno(recursos: Todo, anomalias: AnomaliasDep, id_caso: IdCaso) -> Response:
     """Return a case with its evidence."""
-    detalle = anomalias.cases.one(id_caso)
-    if detalle is None:
-        raise HTTPException(404, f"no existe el caso {id_caso}")
-    return responder(detalle)
+    caso = find_case(anomalias, id_caso)
+    return responder(
+        CasoConPruebas(
+            **dict(caso), detectores=anomalias.cases.detectors(caso), contra=against(recursos, caso)
+        )
+    )

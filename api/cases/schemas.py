@@ -14,9 +14,10 @@ from pipeline.stores.case_records import (
     TEXTO_MAXIMO,
     CasoDetalle,
     CasoResumen,
+    EvidenciaDetector,
     VeredictoCasoTexto,
 )
-from pipeline.stores.record_base import Listado, de
+from pipeline.stores.record_base import Kwh, Listado, de
 
 CANTIDAD_MAXIMA = 1e9
 
@@ -54,6 +55,73 @@ class PaginaCasos(Listado[CasoResumen]):
     """A page of cases."""
 
     model_config = de("Una página de casos.")
+
+
+class ExplicacionInocente(BaseModel):
+    """An innocent explanation that was weighed."""
+
+    model_config = de("Una explicación inocente que se ha sopesado.")
+    tipo: str = Field(
+        description="Cuál: «temporada», «cambio_inquilino», «vehiculo_electrico», «bomba_calor», "
+        "«ausencia», «autoconsumo», «corte_suministro» o «lectura_estimada»",
+        examples=["cambio_inquilino"],
+    )
+    frase: str = Field(
+        description="Por qué se ha sopesado y por qué encaja o no, con los números",
+        examples=[
+            "Temporada: hace un año, en estas semanas, gastaba 8,2 kWh al día y ahora 88: no es la "
+            "época del año."
+        ],
+    )
+    apartada: bool = Field(description="No encaja con lo medido", examples=[True])
+
+
+class CasoConPruebas(CasoDetalle):
+    """A case with what speaks for it and against it."""
+
+    model_config = de("Un caso con lo que habla a su favor y en su contra.")
+    detectores: list[EvidenciaDetector] = Field(
+        description="Qué detectores disparan en sus horas, de las últimas cuatro semanas; el de "
+        "más horas primero"
+    )
+    contra: list[ExplicacionInocente] | None = Field(
+        description="Explicaciones inocentes, las que encajan primero; vacía = faltan días; nulo "
+        "= el histórico no responde"
+    )
+
+
+class DiaCaso(BaseModel):
+    """A day of a customer with a case."""
+
+    model_config = de("Un día de un cliente con un caso.")
+    fecha: date = Field(description="Día local", examples=["2026-11-20"])
+    consumo_kwh: Kwh | None = Field(
+        description="Lo que consumió, kWh; nulo = le faltan lecturas", examples=[88.2]
+    )
+    referencia_kwh: Kwh | None = Field(
+        description="La media de los días iguales (laborables, o fines de semana) de antes de que "
+        "empezara, kWh; nulo = no los hay",
+        examples=[8.1],
+    )
+    minimo_kwh: Kwh | None = Field(
+        description="Lo menos que era normal: la media menos dos desviaciones, kWh", examples=[5.2]
+    )
+    maximo_kwh: Kwh | None = Field(
+        description="Lo más que era normal: la media más dos desviaciones, kWh", examples=[11.0]
+    )
+    hace_un_ano_kwh: Kwh | None = Field(
+        description="Lo que consumió 364 días antes, kWh; nulo = no se sabe", examples=[8.4]
+    )
+
+
+class DiasCaso(BaseModel):
+    """The days of a case."""
+
+    model_config = de("Los días de un caso, con lo que era normal antes de que empezara.")
+    inicio: date = Field(description="Primer día que es distinto", examples=["2026-11-03"])
+    elementos: list[DiaCaso] = Field(
+        description="Desde 60 días antes hasta el último que se ha mirado, en orden"
+    )
 
 
 class AsignacionPedida(BaseModel):

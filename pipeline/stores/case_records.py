@@ -97,6 +97,23 @@ class ResultadoCaso(StoredRecord):
     cuando: datetime = Field(description="Cuándo lo anotó")
 
 
+class EvidenciaDetector(StoredRecord):
+    """What a detector says of the hours of a case."""
+
+    model_config = de("Lo que dice un detector de las horas de un caso.")
+    detector: str = Field(
+        description="Cuál, con los nombres de tipos_anomalia", examples=["plantacion_cannabis"]
+    )
+    horas: int = Field(ge=1, description="Anomalías en que dispara", examples=[312])
+    score_medio: Ratio | None = Field(
+        description="Su puntuación media en ellas, de 0 a 1", examples=[0.91]
+    )
+    frase: str = Field(
+        description="Lo que dice de la más fuerte",
+        examples=["18 h seguidas a 4,9 kWh: lámparas."],
+    )
+
+
 class MovimientoCaso(StoredRecord):
     """What a person changed of a case."""
 
@@ -236,6 +253,13 @@ class CasoDetalle(CasoResumen):
     historial: list[MovimientoCaso] = Field(
         description="Lo que las personas han cambiado, lo más antiguo primero"
     )
+
+
+class MovedCase(NamedTuple):
+    """A case that was found or changed, and the cursor with which the list goes on after it."""
+
+    caso: CasoResumen
+    cursor: str
 
 
 def fields_of(doc: Mapping[str, Any], presenta: Presentacion) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.stores.anomaly_records import (
     Anomalia,
     AnomaliaDetalle,
@@ -28,7 +31,15 @@ from pipeline.stores.anomaly_records import (
     ResumenMes,
     VeredictoDado,
 )
-from pipeline.stores.case_records import CasoDetalle, CasoResumen, FiltroCasos
+from pipeline.stores.case_figures import Aciertos, ResumenCasos
+from pipeline.stores.case_history import CambioVecinos, CustomerDay
+from pipeline.stores.case_records import (
+    CasoDetalle,
+    CasoResumen,
+    EvidenciaDetector,
+    FiltroCasos,
+    MovedCase,
+)
 from pipeline.stores.query_limits import Pagina
 from pipeline.stores.records import (
     CeldaCalor,
@@ -158,6 +169,31 @@ class PeerQueries(Protocol):
         ...
 
 
+class CaseHistoryQueries(Protocol):
+    """What the history says of customers with a case."""
+
+    def days(
+        self, propietario_ids: Sequence[str], desde: date, hasta: date
+    ) -> dict[str, list[CustomerDay]]:
+        """Return the local days of customers, both ends included, in order, with one question.
+
+        Days without a reading are left out, and who has none at all.
+        """
+        ...
+
+    def hours(self, propietario_id: str, desde: date, hasta: date) -> NDArray[np.float64]:
+        """Return the kWh of each local hour of days, both ends included: (t, 24); NaN = none."""
+        ...
+
+    def neighbours(self, propietario_id: str, inicio: date, hasta: date) -> CambioVecinos:
+        """Return how a customer, and those most like it, changed on a day.
+
+        ``hasta``: last day after the change that is looked at, four weeks at most, and as many
+        before it.
+        """
+        ...
+
+
 class TotalQueries(Protocol):
     """All customers at once."""
 
@@ -208,6 +244,11 @@ class HistoryQueries(Protocol):
     @property
     def peers(self) -> PeerQueries:
         """Return the questions about a customer beside others."""
+        ...
+
+    @property
+    def cases(self) -> CaseHistoryQueries:
+        """Return the questions about customers with a case."""
         ...
 
     @property
@@ -417,6 +458,34 @@ class CaseQueries(Protocol):
 
     def open_of(self, propietario_ids: Sequence[str]) -> dict[str, CasoResumen]:
         """Return each customer's open case; who has none is left out."""
+        ...
+
+    def of_day(self, visitas: int, sorteados: int, ahora: datetime) -> list[CasoResumen]:
+        """Return the cases to visit today, most to recover first; ``sorteo`` = drawn at random.
+
+        ``sorteados`` of the ``visitas`` are drawn among the other open cases, the same all day.
+        Where somebody has already been is left out.
+        """
+        ...
+
+    def summary(self, ahora: datetime) -> ResumenCasos:
+        """Return how many cases there are, what is to be recovered, and why it moved."""
+        ...
+
+    def outcomes(self, desde: date | None = None, hasta: date | None = None) -> Aciertos:
+        """Return how often visits of some local days, both included, found something."""
+        ...
+
+    def detectors(self, caso: CasoResumen) -> list[EvidenciaDetector]:
+        """Return what each detector says of the hours of a case, what fires most often first."""
+        ...
+
+    def new(self, cursor: str | None = None, limite: int = 100) -> Pagina[MovedCase]:
+        """Return the cases found or changed after a cursor, the earliest first.
+
+        It always has a next one, as ``AnomalyListQueries.new`` has, and for the same reason is a
+        little late.
+        """
         ...
 
 

@@ -21,8 +21,9 @@ from pipeline.stores.case_changes import Cambios, put_back, to_millis
 from pipeline.stores.case_records import JUZGADOS, AccionCaso, CasoDetalle, fields_of
 from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, ARCHIVO, CONFIRMADA, DESCARTADA
 from pipeline.stores.mongo.cases import CASOS, MOVIDO
+from pipeline.stores.mongo.query_cases import hours_of_case
 from pipeline.stores.mongo.query_documents import VEREDICTOS_MAXIMOS
-from pipeline.stores.mongo.query_filter import CONSUMO, ESTADOS, between
+from pipeline.stores.mongo.query_filter import ESTADOS
 from pipeline.stores.mongo.query_lists import VEREDICTO
 from pipeline.stores.mongo.reader import Documento, MongoReader
 from pipeline.stores.mongo.reviews import DESHECHO, MOTIVO_MAXIMO
@@ -170,15 +171,7 @@ class MongoCaseMoves:
         dicho = caso.veredicto
         if dicho is None:
             return 0
-        presenta = self._lector.presenta
-        ultimo = caso.fecha_cierre or caso.hasta
-        suyas = {
-            "propietario_id": caso.propietario_id,
-            CONSUMO: between(
-                presenta.medianoche(caso.fecha_inicio),
-                presenta.medianoche(ultimo + timedelta(days=1)),
-            ),
-        }
+        suyas = hours_of_case(caso, self._lector.presenta)
         queda = DE_CASO[dicho.veredicto]
         entero = {
             "estado": queda, "motivo": dicho.motivo[:MOTIVO_MAXIMO], "quien": dicho.quien,

@@ -82,7 +82,7 @@ class MongoQueries:
         margen = timedelta(seconds=margen_s)
         self.lists = MongoAnomalyLists(self._lector, sums, self._recuerdo, reloj, margen)
         self.summaries = MongoAnomalySummaries(self._lector, sums, self._recuerdo, reloj)
-        self.cases = MongoCases(self._lector, self._recuerdo)
+        self.cases = MongoCases(self._lector, self._recuerdo, reloj, margen)
         self.ranking = MongoRanking(self._lector.presenta, sums, self.cases, self._recuerdo, reloj)
         self.months = MongoMonths(self._lector, self._recuerdo)
 

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 
+from detection.cases.story import CASO
 from detection.domain import TIPOS
+from pipeline.stores.case_figures import (
+    SEMANA,
+    Aciertos,
+    OpenCase,
+    ResumenCasos,
+    cases_of_day,
+    hit_rates,
+    summarize_cases,
+)
 from pipeline.stores.case_records import (
     CASOS_MAXIMOS,
     ESTADOS_CASO,
+    JUZGADOS,
     SIN_VEREDICTO,
     CasoDetalle,
     CasoResumen,
+    EvidenciaDetector,
     FiltroCasos,
+    MovedCase,
     fields_of,
 )
-from pipeline.stores.mongo.cases import CASOS
+from pipeline.stores.mongo.cases import CASOS, MOVIDO
+from pipeline.stores.mongo.query_filter import CONSUMO, between, both
 from pipeline.stores.mongo.reader import Documento, MongoReader
+from pipeline.stores.presentation import Presentacion
 from pipeline.stores.query_cache import AnswerCache
 from pipeline.stores.query_limits import (
+    PRIMER_INSTANTE,
     Pagina,
     check_id,
     check_ids,
@@ -39,17 +57,46 @@ ORDENES: dict[str, tuple[str, int, type]] = {
 }
 """Order -> field, which end comes first, and what its values are."""
 CLIENTES_MAXIMOS = 500
-_SIN_EVIDENCIA = {"evidencia": 0}
+VISITAS_MAXIMAS = 50
+"""Visits of a day that one list gives."""
+HORAS_CASO = 700
+"""The latest anomalies of a case that its evidence is made of, archived or not: four weeks."""
+_SIN_EVIDENCIA = {"evidencia": 0, "comentarios": 0, "historial": 0}
+_DE_RESUMEN = dict.fromkeys(
+    (
+        *("fecha_apertura", "fecha_cierre", "estado", "recuperable_kwh", "veredicto.cuando"),
+        *("resultado.cuando", "resultado.recuperado_eur", "historial.cuando"),
+        "historial.despues.estado",
+    ),
+    1,
+)
+_DE_ACIERTOS = dict.fromkeys(
+    ("tipo", "estado", "version_modelo", "sorteo", "visita.fecha", "resultado"), 1
+)
+_EXPLICADAS = {f"explicacion.{campo}": 1 for campo in ("detector", "score", "dispara", "frase")}
+_NUEVOS = "casos-nuevos"
 _TODOS = FiltroCasos()
 
 
 class MongoCases:
-    """What is asked of cases."""
+    """What is asked of cases.
 
-    def __init__(self, lector: MongoReader, recuerdo: AnswerCache) -> None:
+    ``reloj``: the time, aware. ``margen``: what changed later than so long ago is not yet given by
+    ``new``: a batch is stored in less.
+    """
+
+    def __init__(
+        self,
+        lector: MongoReader,
+        recuerdo: AnswerCache,
+        reloj: Callable[[], datetime],
+        margen: timedelta,
+    ) -> None:
         self._lector = lector
         self._presenta = lector.presenta
         self._recuerdo = recuerdo
+        self._reloj = reloj
+        self._margen = margen
 
     def page(
         self,
@@ -112,6 +159,107 @@ class MongoCases:
         """Return every open case, those that were opened first first; one of a customer."""
         return self._all(_open())
 
+    def of_day(self, visitas: int, sorteados: int, ahora: datetime) -> list[CasoResumen]:
+        """Return the cases to visit today (``CaseQueries.of_day``)."""
+        check_limit(visitas, VISITAS_MAXIMAS)
+        hoy = self._presenta.fecha(ahora)
+        candidatos = self._recuerdo.get(("candidatos", hoy), partial(self._candidates, hoy))
+        elegidos = cases_of_day(candidatos, hoy, visitas, min(sorteados, visitas))
+        if not elegidos:
+            return []
+        hay = {caso.id: caso for caso in self._all({"_id": {"$in": list(elegidos)}})}
+        return [
+            hay[uno].model_copy(update={"sorteo": sorteo or hay[uno].sorteo})
+            for uno, sorteo in elegidos.items()
+            if uno in hay
+        ]
+
+    def _candidates(self, hoy: date) -> list[OpenCase]:
+        """Return the cases that are worth a visit today, and those that were when it began."""
+        campos = dict.fromkeys(("recuperable_kwh", "estado", "visita.fecha", MOVIDO), 1)
+        desde = self._presenta.medianoche(hoy)
+        de_hoy = {MOVIDO: {"$gte": desde}, "fecha_cierre": None}
+        docs = {
+            doc["_id"]: doc
+            for condiciones in (_open(), de_hoy)
+            for doc in self._lector.find(CASOS, condiciones, campos, [("_id", ASCENDING)], 0)
+        }
+        candidatos = []
+        for doc in docs.values():
+            visita = (doc.get("visita") or {}).get("fecha", hoy.isoformat())
+            abierto = doc["estado"] in SIN_VEREDICTO and visita >= hoy.isoformat()
+            if abierto or doc[MOVIDO] >= desde:
+                candidatos.append(OpenCase(doc["_id"], doc["recuperable_kwh"], abierto))
+        return candidatos
+
+    def summary(self, ahora: datetime) -> ResumenCasos:
+        """Return how many there are, and why it moved (``CaseQueries.summary``)."""
+        hoy = self._presenta.fecha(ahora)
+        return self._recuerdo.get(("resumen de casos", hoy), partial(self._load_summary, hoy))
+
+    def _load_summary(self, hoy: date) -> ResumenCasos:
+        desde = hoy - 2 * SEMANA
+        docs = {
+            doc["_id"]: doc
+            for condiciones in (
+                {"fecha_cierre": None},
+                {"fecha_cierre": {"$gte": desde.isoformat()}},
+                {MOVIDO: {"$gte": self._presenta.medianoche(desde)}},
+            )
+            for doc in self._lector.find(CASOS, condiciones, _DE_RESUMEN, [("_id", ASCENDING)], 0)
+        }
+        return summarize_cases(list(docs.values()), hoy, self._presenta)
+
+    def outcomes(self, desde: date | None = None, hasta: date | None = None) -> Aciertos:
+        """Return how often visits found something (``CaseQueries.outcomes``)."""
+        return self._recuerdo.get(
+            ("aciertos", desde, hasta), partial(self._load_outcomes, desde, hasta)
+        )
+
+    def _load_outcomes(self, desde: date | None, hasta: date | None) -> Aciertos:
+        # A text comes after the empty one: who has no visit is left out.
+        condiciones = {"visita.fecha": {"$gt": "", **_days_between(desde, hasta)}}
+        docs = self._lector.find(CASOS, condiciones, _DE_ACIERTOS, [("_id", ASCENDING)], 0)
+        sabidos = [doc for doc in docs if doc.get("resultado") or doc["estado"] in JUZGADOS]
+        return hit_rates(sabidos, desde, hasta)
+
+    def detectors(self, caso: CasoResumen) -> list[EvidenciaDetector]:
+        """Return what each detector says of its hours (``CaseQueries.detectors``)."""
+        clave = ("detectores", caso.id, caso.fecha_inicio, caso.hasta)
+        return self._recuerdo.get(clave, partial(self._load_detectors, caso))
+
+    def _load_detectors(self, caso: CasoResumen) -> list[EvidenciaDetector]:
+        suyas = hours_of_case(caso, self._presenta)
+
+        def read(nombre: str) -> list[Documento]:
+            return self._lector.find(
+                nombre, suyas, _EXPLICADAS, [(CONSUMO, DESCENDING)], HORAS_CASO
+            )
+
+        docs = [doc for doc, _ in both(read, con_archivo=True)]
+        return _evidence([doc["explicacion"] for doc in docs])
+
+    def new(self, cursor: str | None = None, limite: int = 100) -> Pagina[MovedCase]:
+        """Return the cases that changed after a cursor (``CaseQueries.new``)."""
+        check_limit(limite, CASOS_MAXIMOS)
+        hasta = self._reloj() - self._margen
+        if cursor is None:
+            return Pagina([], encode_cursor(_NUEVOS, max(hasta, PRIMER_INSTANTE), ""))
+        momento, uno = decode_cursor(_NUEVOS, cursor, datetime, str)
+        orden = [(MOVIDO, ASCENDING), ("_id", ASCENDING)]
+        docs: list[Documento] = []
+        # Those that are equal first: of an "or" no index helps the embedded server.
+        for tramo in ({MOVIDO: momento, "_id": {"$gt": uno}}, {MOVIDO: {"$gt": momento}}):
+            faltan = limite - len(docs)
+            if faltan:
+                docs += self._lector.find(CASOS, tramo, _SIN_EVIDENCIA, orden, faltan)
+        docs = [doc for doc in docs if doc[MOVIDO] < hasta]
+        casos = [
+            MovedCase(self._case(doc), encode_cursor(_NUEVOS, doc[MOVIDO], doc["_id"]))
+            for doc in docs
+        ]
+        return Pagina(casos, casos[-1].cursor if casos else cursor)
+
     def _all(self, condiciones: Documento) -> list[CasoResumen]:
         orden = [("fecha_apertura", ASCENDING), ("_id", ASCENDING)]
         docs = self._lector.find(CASOS, condiciones, _SIN_EVIDENCIA, orden, 0)
@@ -139,7 +287,46 @@ def _match(filtro: FiltroCasos) -> Documento:
     for campo in ("asignado_a", "version_modelo"):
         if (valor := getattr(filtro, campo)) is not None:
             condiciones[campo] = check_text(valor)
-    limites = {"$gte": filtro.desde, "$lte": filtro.hasta}
-    if dados := {signo: dia.isoformat() for signo, dia in limites.items() if dia is not None}:
-        condiciones["fecha_apertura"] = dados
+    if entre := _days_between(filtro.desde, filtro.hasta):
+        condiciones["fecha_apertura"] = entre
     return condiciones
+
+
+def _days_between(desde: date | None, hasta: date | None) -> dict[str, str]:
+    """Return the condition that a local day lies between two, both included."""
+    limites = {"$gte": desde, "$lte": hasta}
+    return {signo: dia.isoformat() for signo, dia in limites.items() if dia is not None}
+
+
+def hours_of_case(caso: CasoResumen, presenta: Presentacion) -> Documento:
+    """Return which anomalies are a case's: its customer's, from its first local day to its last."""
+    ultimo = caso.fecha_cierre or caso.hasta
+    return {
+        "propietario_id": caso.propietario_id,
+        CONSUMO: between(
+            presenta.medianoche(caso.fecha_inicio),
+            presenta.medianoche(ultimo + timedelta(days=1)),
+        ),
+    }
+
+
+def _evidence(explicaciones: Sequence[Sequence[Documento]]) -> list[EvidenciaDetector]:
+    """Return what the detectors that fire say of hours; an open case is no detector."""
+    suyas: dict[str, list[Documento]] = defaultdict(list)
+    for explicacion in explicaciones:
+        for dicho in explicacion:
+            if dicho["dispara"] and dicho["detector"] != CASO:
+                suyas[dicho["detector"]].append(dicho)
+    salida = []
+    for detector, dichos in suyas.items():
+        scores = [dicho["score"] for dicho in dichos if dicho["score"] is not None]
+        fuerte = max(dichos, key=lambda dicho: dicho["score"] or 0.0)
+        salida.append(
+            EvidenciaDetector(
+                detector=detector,
+                horas=len(dichos),
+                score_medio=sum(scores) / len(scores) if scores else None,
+                frase=fuerte["frase"],
+            )
+        )
+    return sorted(salida, key=lambda uno: (-uno.horas, uno.detector))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from pipeline.stores.postgres.query_cases import PostgresCases
 from pipeline.stores.postgres.query_connections import ReadConnections
 from pipeline.stores.postgres.query_customers import PostgresCustomers
 from pipeline.stores.postgres.query_peers import DIAS_BANDA, PostgresPeers
@@ -49,6 +50,7 @@ class PostgresQueries:
             self._conexiones, recuerdo, self.readings, settings, presenta
         )
         self.peers = PostgresPeers(self._conexiones, recuerdo, self.customers, presenta)
+        self.cases = PostgresCases(self._conexiones, recuerdo, self.customers, presenta)
         self.totals = PostgresTotals(self._conexiones, recuerdo, self.customers, presenta, reloj)
         self.shadow = PostgresShadow(self._conexiones, recuerdo, presenta)
 

@@ -7,9 +7,9 @@ its own mean, so that a large one weighs no more than a small one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ PROPIO = f"""
 SELECT timestamp_consumo >= %(corte)s, {FIN_DE_SEMANA}, hora, sum(consumo_kwh)::float8, count(*)
 {DEL_CLIENTE} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
-_DE_VARIOS = """unnest(%(clientes)s::text[]) WITH ORDINALITY AS p(propietario_id, indice)
+DE_VARIOS = """unnest(%(clientes)s::text[]) WITH ORDINALITY AS p(propietario_id, indice)
 CROSS JOIN LATERAL (
     SELECT * FROM consumos_historia AS c
     WHERE c.propietario_id = p.propietario_id
@@ -54,7 +54,7 @@ CROSS JOIN LATERAL (
 ) AS d"""
 PARES = f"""
 SELECT p.indice::int - 1, {FIN_DE_SEMANA}, d.hora, sum(d.consumo_kwh)::float8, count(*)
-FROM {_DE_VARIOS} GROUP BY 1, 2, 3
+FROM {DE_VARIOS} GROUP BY 1, 2, 3
 """
 SERIE = f"""
 SELECT timestamp_consumo, consumo_kwh::float8 {DEL_CLIENTE} ORDER BY timestamp_consumo
@@ -72,7 +72,7 @@ _PAR = np.dtype([("hora", ">i8"), ("kwh", ">f8")])
 """As ``SERIE_BINARIA`` packs a reading."""
 SERIE_PARES = f"""
 WITH lecturas AS MATERIALIZED (
-    SELECT p.indice, d.timestamp_consumo, d.consumo_kwh::float8 AS kwh FROM {_DE_VARIOS}
+    SELECT p.indice, d.timestamp_consumo, d.consumo_kwh::float8 AS kwh FROM {DE_VARIOS}
 ), medias AS (
     SELECT indice, avg(kwh) AS media FROM lecturas GROUP BY indice HAVING avg(kwh) > 0
 )
@@ -136,7 +136,7 @@ class PostgresPeers:
         return self._recuerdo.get(("pares", fin), lambda: self._load_peers(fin))
 
     def _load_peers(self, fin: datetime) -> _Pares:
-        clientes = _sample(self._clientes.active(), PARES_PERFIL)
+        clientes = sample(self._clientes.active(), PARES_PERFIL)
         desde = fin - timedelta(days=DIAS_VENTANA)
         filas = self._rows(PARES, {"clientes": clientes, "desde": desde, "hasta": fin})
         sumas = np.zeros((len(clientes), FRANJAS))
@@ -182,7 +182,7 @@ class PostgresPeers:
 
     def _sample_of_series(self) -> list[str]:
         # One more, so that the customer itself can be left out.
-        return _sample(self._clientes.active(), PARES_SERIE + 1)
+        return sample(self._clientes.active(), PARES_SERIE + 1)
 
     def band(self, propietario_id: str, desde: datetime, hasta: datetime) -> list[PuntoBanda]:
         """Return what the detector expects, of ``DIAS_BANDA`` at most (``PeerQueries.band``)."""
@@ -196,9 +196,8 @@ class PostgresPeers:
             **{"cliente": propietario_id, "desde": desde - timedelta(days=DIAS_VENTANA)},
             "hasta": hasta,
         }
-        ((serie,),) = self._rows(SERIE_BINARIA, limites)
-        leida = np.frombuffer(serie or b"", _PAR)
-        horas, kwh = leida["hora"].astype(np.int64), leida["kwh"].astype(np.float32)
+        horas, leidas = series(self._rows, limites)
+        kwh = leidas.astype(np.float32)
         pedidas = np.flatnonzero(horas >= -(-desde.timestamp() // 3600))
         if pedidas.size == 0:
             return []
@@ -217,6 +216,18 @@ class PostgresPeers:
         ]
 
 
+def series(
+    rows: Callable[[str, Mapping[str, Any]], list[Any]], limites: Mapping[str, Any]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the absolute hours (n,), rising, and kWh (n,) of a customer between two instants.
+
+    ``rows``: asks PostgreSQL. ``limites``: cliente, desde, hasta.
+    """
+    ((serie,),) = rows(SERIE_BINARIA, limites)
+    leida = np.frombuffer(serie or b"", _PAR)
+    return leida["hora"].astype(np.int64), leida["kwh"].astype(np.float64)
+
+
 def _windows(
     horas: NDArray[np.int64], kwh: NDArray[np.float32], pedidas: NDArray[np.int64]
 ) -> NDArray[np.float32]:
@@ -229,7 +240,7 @@ def _windows(
     return np.ascontiguousarray(vistas[horas[pedidas] - primera - HORAS_VENTANA])
 
 
-def _sample(clientes: Sequence[str], cuantos: int) -> list[str]:
+def sample(clientes: Sequence[str], cuantos: int) -> list[str]:
     """Return customers spread evenly over the list, the same ones each time."""
     if len(clientes) <= cuantos:
         return list(clientes)

@@ -1,0 +1,44 @@
+"""What the history answers of customers with a case: their days, and how others changed."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+from pydantic import Field
+
+from pipeline.stores.record_base import Kwh, StoredRecord, de
+
+
+class CustomerDay(NamedTuple):
+    """A customer's local day."""
+
+    fecha: date
+    consumo_kwh: float
+    lecturas: int  # hours with a reading
+    severidad: int  # the worst of its hours, 0 = normal, 4 = crítica
+    es_sospechoso: bool  # in any of them
+
+
+class CambioVecino(StoredRecord):
+    """What a customer used a day, before and since a day."""
+
+    model_config = de("Lo que consume un cliente al día, antes y desde un día.")
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00012"])
+    antes_kwh: Kwh = Field(description="Al día, antes, kWh", examples=[8.4])
+    despues_kwh: Kwh = Field(description="Al día, desde entonces, kWh", examples=[8.9])
+
+
+class CambioVecinos(StoredRecord):
+    """How a customer with a case changed, and how those most like it did."""
+
+    model_config = de("Cómo cambió un cliente con un caso, y cómo los que más se le parecen.")
+    dias: int = Field(
+        ge=0, description="Días que se comparan a cada lado del comienzo", examples=[27]
+    )
+    propio: CambioVecino | None = Field(
+        description="El del caso; nulo = le faltan lecturas a un lado"
+    )
+    elementos: list[CambioVecino] = Field(
+        description="Los que antes gastaban lo más parecido, el más parecido primero"
+    )

@@ -1,0 +1,126 @@
+"""The history of customers with a case: their days, their hours, and how others changed."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.domain import SEVERIDADES
+from pipeline.stores.case_history import CambioVecino, CambioVecinos, CustomerDay
+from pipeline.stores.postgres.query_connections import ReadConnections
+from pipeline.stores.postgres.query_customers import PostgresCustomers
+from pipeline.stores.postgres.query_peers import DE_VARIOS, PARES_SERIE, sample, series
+from pipeline.stores.presentation import Presentacion
+from pipeline.stores.query_cache import AnswerCache
+from pipeline.stores.query_limits import check_id, check_ids, check_range
+from serving.local_time import load_calendario
+
+CLIENTES_MAXIMOS = 100
+DIAS_VARIOS, DIAS_UNO = 93, 1_000
+"""Days of many customers, and of one; an hour more than 92 in autumn."""
+DIAS_COMPARADOS = 28
+VECINOS = 20
+HORAS_MINIMAS = 72
+"""Hours that a mean before or after needs: three days. By hand, 2026-11-30."""
+_SUELO_KWH = 0.1
+UN_DIA = timedelta(days=1)
+
+DIAS = f"""
+SELECT d.propietario_id, d.fecha, sum(d.consumo_kwh)::float8, count(*),
+    max(array_position(%(severidades)s::text[], d.severidad::text)) - 1, bool_or(d.es_sospechoso)
+FROM {DE_VARIOS} GROUP BY 1, 2 ORDER BY 1, 2
+"""
+CAMBIOS = f"""
+SELECT d.propietario_id, d.timestamp_consumo >= %(corte)s, sum(d.consumo_kwh)::float8, count(*)
+FROM {DE_VARIOS} GROUP BY 1, 2
+"""
+
+
+class PostgresCases:
+    """What is asked of customers with a case."""
+
+    def __init__(
+        self,
+        conexiones: ReadConnections,
+        recuerdo: AnswerCache,
+        clientes: PostgresCustomers,
+        presenta: Presentacion,
+    ) -> None:
+        self._rows = conexiones.rows
+        self._recuerdo = recuerdo
+        self._clientes = clientes
+        self._presenta = presenta
+
+    def days(
+        self, propietario_ids: Sequence[str], desde: date, hasta: date
+    ) -> dict[str, list[CustomerDay]]:
+        """Return the local days of customers (``CaseHistoryQueries.days``)."""
+        clientes = check_ids(propietario_ids, CLIENTES_MAXIMOS)
+        inicio, fin = self._presenta.medianoche(desde), self._presenta.medianoche(hasta + UN_DIA)
+        check_range(inicio, fin, DIAS_UNO if len(clientes) == 1 else DIAS_VARIOS)
+        if not clientes:
+            return {}
+        clave = ("días de casos", tuple(clientes), desde, hasta)
+        return self._recuerdo.get(clave, partial(self._load_days, clientes, inicio, fin))
+
+    def _load_days(
+        self, clientes: list[str], inicio: object, fin: object
+    ) -> dict[str, list[CustomerDay]]:
+        severidades = [str(severidad) for severidad in SEVERIDADES]
+        parametros = {
+            "clientes": clientes, "desde": inicio, "hasta": fin, "severidades": severidades,
+        }  # fmt: skip
+        dias: dict[str, list[CustomerDay]] = defaultdict(list)
+        for cliente, *dia in self._rows(DIAS, parametros):
+            dias[cliente].append(CustomerDay(*dia))
+        return dict(dias)
+
+    def hours(self, propietario_id: str, desde: date, hasta: date) -> NDArray[np.float64]:
+        """Return the kWh of each local hour (``CaseHistoryQueries.hours``)."""
+        inicio, fin = self._presenta.medianoche(desde), self._presenta.medianoche(hasta + UN_DIA)
+        check_range(inicio, fin, DIAS_UNO)
+        limites = {"cliente": check_id(propietario_id), "desde": inicio, "hasta": fin}
+        hora, kwh = series(self._rows, limites)
+        local = load_calendario(self._presenta.zona.key).local(hora)
+        dia = local // 24 - (desde - date(1970, 1, 1)).days
+        horas = np.full(((hasta - desde).days + 1, 24), np.nan)
+        horas[dia, local % 24] = kwh
+        return horas
+
+    def neighbours(self, propietario_id: str, inicio: date, hasta: date) -> CambioVecinos:
+        """Return how a customer and others changed (``CaseHistoryQueries.neighbours``)."""
+        dias = min(max((hasta - inicio).days + 1, 1), DIAS_COMPARADOS)
+        corte = self._presenta.medianoche(inicio)
+        otros = [c for c in sample(self._clientes.active(), PARES_SERIE + 1) if c != propietario_id]
+        parametros = {
+            "clientes": [check_id(propietario_id), *otros[:PARES_SERIE]],
+            "desde": self._presenta.medianoche(inicio - dias * UN_DIA),
+            "corte": corte,
+            "hasta": self._presenta.medianoche(inicio + dias * UN_DIA),
+        }
+        medias: dict[str, dict[bool, float]] = defaultdict(dict)
+        for cliente, despues, suma, n in self._rows(CAMBIOS, parametros):
+            if n >= min(HORAS_MINIMAS, 12 * dias):
+                medias[cliente][despues] = 24 * suma / n
+        cambios = {
+            cliente: CambioVecino(
+                propietario_id=cliente, antes_kwh=suyas[False], despues_kwh=suyas[True]
+            )
+            for cliente, suyas in medias.items()
+            if len(suyas) == 2
+        }
+        propio = cambios.pop(propietario_id, None)
+
+        def unlike(otro: CambioVecino) -> tuple[float, str]:
+            antes = 0.0 if propio is None else propio.antes_kwh
+            razon = math.log((otro.antes_kwh + _SUELO_KWH) / (antes + _SUELO_KWH))
+            return abs(razon), otro.propietario_id
+
+        vecinos = sorted(cambios.values(), key=unlike)[:VECINOS]
+        return CambioVecinos(dias=dias, propio=propio, elementos=vecinos)

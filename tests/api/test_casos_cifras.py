@@ -1,0 +1,226 @@
+"""Cases of a day and cases added up, over real stores: list, summary, calendar, hits, evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from apoyo_api import base_nueva, claves_de_prueba, es_problema, servir
+from apoyo_rutas import lee
+from contracts.fakes import explicar, hacer_caso, hacer_lote
+from contracts.sondas import CasosMongo
+
+from detection.domain import hora_absoluta
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.store import PostgresStore
+from serving.settings import Settings
+
+INICIO = datetime(2026, 11, 2, 23, tzinfo=UTC)
+"""The local midnight of the onset."""
+DESDE, HASTA = datetime(2025, 10, 20, 22, tzinfo=UTC), datetime(2026, 11, 20, 0, tzinfo=UTC)
+CASOS = [
+    hacer_caso("A", energia_en_juego_kwh=1400.0, hasta=date(2026, 11, 19)),
+    *(hacer_caso(f"C{i:02d}", energia_en_juego_kwh=1000.0 - i) for i in range(20)),
+    hacer_caso("FIN", fecha_cierre=date(2026, 11, 18), energia_en_juego_kwh=50.0),
+]
+UNO = CASOS[0].clave
+
+
+def guardar(settings: Settings, cliente: str, desde: datetime, factor: float) -> None:
+    """Store a customer that uses ``factor`` times as much since the onset; critical then."""
+    horas = range(hora_absoluta(desde), hora_absoluta(HASTA))
+    cambio = hora_absoluta(INICIO)
+    azar = np.random.default_rng(7)
+    kwh = [
+        (0.2 + 0.02 * (h % 24)) * float(azar.uniform(0.9, 1.1)) * (factor if h >= cambio else 1)
+        for h in horas
+    ]
+    malas = [4 * (h >= cambio and factor > 2) for h in horas]
+    lote = hacer_lote(
+        [(cliente, h) for h in horas], kwh, score=[90 * (m > 0) for m in malas],
+        severidad=malas, tipos=[2 * (m > 0) for m in malas],
+    )  # fmt: skip
+    nuevas = np.zeros(len(kwh), np.bool_)
+    with closing(PostgresStore(settings)) as historia:
+        historia.save(*lote)
+    with closing(MongoAnomalyStore(settings)) as anomalias:
+        anomalias.save(*lote, explicar(lote[1]), nuevas, hora_absoluta(HASTA))
+
+
+@pytest.fixture(scope="module")
+def base(servicios: EmbeddedServices) -> Iterator[Settings]:
+    """Give a case over a year of hours, neighbours, and cases of whom only MongoDB knows."""
+    otras = {"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
+    with base_nueva(servicios, migrada=True, **otras) as settings:
+        guardar(settings, "A", DESDE, 10.0)
+        for i in range(3):
+            guardar(settings, f"V{i}", INICIO - timedelta(days=40), 1.0)
+        with closing(CasosMongo(settings)) as sonda:
+            sonda.store.save(CASOS)
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def api(base: Settings) -> Iterator[httpx.Client]:
+    with servir(base) as http:
+        yield http
+
+
+def ids(lista: dict[str, Any]) -> list[str]:
+    return [caso["id"] for caso in lista["elementos"]]
+
+
+def test_la_lista_de_hoy(api: httpx.Client) -> None:
+    """Most to recover first; the drawn ones come out of the others, the same each time."""
+    lista = lee(api, "/api/casos/hoy")
+    assert (lista["fecha"], lista["visitas"], lista["sorteados"]) == ("2026-11-20", 10, 1)
+    por_puesto = [c["id"] for c in lista["elementos"] if not c["sorteo"]]
+    assert por_puesto == [caso.clave for caso in CASOS[:9]]
+    (sorteado,) = [c["id"] for c in lista["elementos"] if c["sorteo"]]
+    assert sorteado in {caso.clave for caso in CASOS[9:21]}
+    assert ids(lee(api, "/api/casos/hoy")) == ids(lista)
+    serie = lista["elementos"][0]["serie"]
+    # Of today there is one hour: it is no day.
+    assert len(serie) == 89
+    assert (serie[0]["fecha"], serie[-1]["fecha"]) == ("2026-08-23", "2026-11-19")
+    assert serie[-1]["consumo_kwh"] > 5 * serie[30]["consumo_kwh"]
+    assert lista["elementos"][1]["serie"] == []
+    todos = lee(api, "/api/casos/hoy", visitas=50, explorar=0)["elementos"]
+    assert [c["id"] for c in todos] == [caso.clave for caso in CASOS[:21]]
+    al_azar = lee(api, "/api/casos/hoy", visitas=4, explorar=1)["elementos"]
+    assert [c["sorteo"] for c in al_azar] == [True] * 4
+
+
+def test_lo_que_se_juzga_hoy_deja_la_lista_y_no_cambia_el_sorteo(
+    servicios: EmbeddedServices, claves: dict[str, dict[str, str]]
+) -> None:
+    """The next one takes its place; where somebody has been is left out; the drawn one stays."""
+    ana = claves["analista"]
+    otras = {"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
+    ahora = datetime.now(UTC)
+    with base_nueva(servicios, migrada=True, **otras) as settings:
+        with closing(CasosMongo(settings)) as sonda:
+            sonda.store.save(CASOS)
+        with servir(settings, lambda: ahora) as api:
+            antes = lee(api, "/api/casos/hoy", visitas=5, explorar=0.2)["elementos"]
+            (sorteado,) = [c["id"] for c in antes if c["sorteo"]]
+            dado = {"veredicto": "confirmado", "motivo": "se vio"}
+            api.post(f"/api/casos/{UNO}/veredicto", json=dado, headers=ana).raise_for_status()
+            ayer = {"fecha": (ahora - timedelta(days=1)).date().isoformat()}
+            ruta = f"/api/casos/{CASOS[1].clave}/visita"
+            api.post(ruta, json=ayer, headers=ana).raise_for_status()
+            despues = lee(api, "/api/casos/hoy", visitas=5, explorar=0.2)["elementos"]
+            resumen = lee(api, "/api/casos/resumen")
+    assert [c["id"] for c in despues if c["sorteo"]] == [sorteado]
+    otros = [caso.clave for caso in CASOS[2:] if caso.clave != sorteado]
+    assert [c["id"] for c in despues if not c["sorteo"]] == otros[:4]
+    assert (resumen["abiertos"], resumen["en_curso"], resumen["hoy"]["confirmados"]) == (20, 1, 1)
+
+
+def test_el_resumen_compara_dias_enteros(api: httpx.Client) -> None:
+    """How many there are, how many there were a week ago, and what happened in between."""
+    resumen = lee(api, "/api/casos/resumen")
+    assert (resumen["hasta"], resumen["abiertos"], resumen["abiertos_antes"]) == (
+        "2026-11-19", 21, 22,
+    )  # fmt: skip
+    assert (resumen["semana"]["terminados"], resumen["semana"]["abiertos"]) == (1, 0)
+    assert resumen["semana_anterior"]["abiertos"] == 22
+    kwh = sum(c.probabilidad * c.energia_en_juego_kwh for c in CASOS[:21])
+    assert resumen["recuperable_eur"] == pytest.approx(kwh * 0.15, abs=0.01)
+
+
+def test_el_calendario(api: httpx.Client) -> None:
+    """A row for each open case, a place for each day; unknown days are null."""
+    calendario = lee(api, "/api/casos/calendario", dias=30, limite=3)
+    assert calendario["dias"][0::29] == ["2026-10-22", "2026-11-20"]
+    assert [f["caso_id"] for f in calendario["filas"]] == [c.clave for c in CASOS[:3]]
+    uno, otro = calendario["filas"][:2]
+    assert uno["severidades"] == [0] * 12 + [4] * 18
+    assert (uno["inicio"], uno["tipo"]) == ("2026-11-03", "plantacion_cannabis")
+    assert otro["severidades"] == [None] * 30
+    assert otro["sospechoso"] == [False] * 30
+
+
+def test_los_dias_de_un_caso(api: httpx.Client) -> None:
+    """Every day since 60 before; the reference is of before the onset, and last year's is there."""
+    dias = lee(api, f"/api/casos/{UNO}/dias")
+    assert dias["inicio"] == "2026-11-03"
+    suyos = {dia["fecha"]: dia for dia in dias["elementos"]}
+    assert list(suyos)[0::76] == ["2026-09-04", "2026-11-19"]
+    ultimo = suyos["2026-11-19"]
+    assert ultimo["consumo_kwh"] > 8 * ultimo["referencia_kwh"]
+    assert ultimo["minimo_kwh"] < ultimo["referencia_kwh"] < ultimo["maximo_kwh"]
+    assert ultimo["hace_un_ano_kwh"] == pytest.approx(ultimo["referencia_kwh"], rel=0.1)
+    sin_nada = lee(api, f"/api/casos/{CASOS[1].clave}/dias")["elementos"]
+    assert {dia["consumo_kwh"] for dia in sin_nada} == {None}
+    es_problema(api.get("/api/casos/NADIE_2026-11-09/dias"), 404)
+
+
+def test_los_vecinos(api: httpx.Client) -> None:
+    """The customer's own change beside those who did not change."""
+    vecinos = lee(api, f"/api/casos/{UNO}/vecinos")
+    assert vecinos["dias"] == 17
+    assert vecinos["propio"]["despues_kwh"] > 8 * vecinos["propio"]["antes_kwh"]
+    assert {v["propietario_id"] for v in vecinos["elementos"]} == {"V0", "V1", "V2"}
+    for vecino in vecinos["elementos"]:
+        assert vecino["despues_kwh"] == pytest.approx(vecino["antes_kwh"], rel=0.1)
+    assert lee(api, f"/api/casos/{CASOS[1].clave}/vecinos")["propio"] is None
+
+
+def test_lo_que_habla_a_favor_y_en_contra(api: httpx.Client) -> None:
+    """Which detectors fire in its hours, and which innocent explanations were weighed."""
+    caso = lee(api, f"/api/casos/{UNO}")
+    assert caso["detectores"]
+    assert caso["detectores"][0]["horas"] == 17 * 24
+    assert all(d["frase"] for d in caso["detectores"])
+    contra = {c["tipo"]: c for c in caso["contra"]}
+    assert contra["temporada"]["apartada"]
+    assert "hace un año" in contra["temporada"]["frase"]
+    otro = lee(api, f"/api/casos/{CASOS[1].clave}")
+    assert (otro["detectores"], otro["contra"]) == ([], [])
+
+
+def test_los_aciertos(servicios: EmbeddedServices, claves: dict[str, dict[str, str]]) -> None:
+    """Visits of which it is known what there was, with an interval, by list and by chance."""
+    ana = claves["analista"]
+    otras = {"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
+    with base_nueva(servicios, migrada=True, **otras) as settings:
+        with closing(CasosMongo(settings)) as sonda:
+            sonda.store.save(CASOS)
+        with servir(settings) as api:
+            vacio = lee(api, "/api/casos/aciertos")
+            for i, caso in enumerate(CASOS[1:6]):
+                ruta = f"/api/casos/{caso.clave}"
+                visita = {"fecha": f"2026-{10 + i % 2}-15", "sorteo": i == 4}
+                api.post(f"{ruta}/visita", json=visita, headers=ana).raise_for_status()
+                if i < 4:
+                    hallado = {"hallado": i < 3, "recuperado_eur": 100.0 if i < 3 else None}
+                    api.post(f"{ruta}/resultado", json=hallado, headers=ana).raise_for_status()
+                else:
+                    dado = {"veredicto": "descartado", "motivo": "nada"}
+                    api.post(f"{ruta}/veredicto", json=dado, headers=ana).raise_for_status()
+            # Known by whoever has not been there: no visit.
+            dado = {"veredicto": "confirmado", "motivo": "se ve"}
+            ruta = f"/api/casos/{CASOS[6].clave}/veredicto"
+            api.post(ruta, json=dado, headers=ana).raise_for_status()
+            hay = lee(api, "/api/casos/aciertos")
+            de_octubre = lee(api, "/api/casos/aciertos", hasta="2026-10-31")
+            es_problema(
+                api.get("/api/casos/aciertos?desde=2026-02-01&hasta=2026-01-01"), 422, "hasta"
+            )
+    assert (vacio["total"]["visitas"], vacio["total"]["tasa"]) == (0, None)
+    total = hay["total"]
+    assert (total["visitas"], total["hallados"], total["tasa"]) == (5, 3, 0.6)
+    assert total["tasa_minima"] < 0.6 < total["tasa_maxima"]
+    assert (total["recuperado_eur"], total["eur_por_visita"]) == (300.0, 60.0)
+    assert (hay["por_lista"]["visitas"], hay["por_sorteo"]["hallados"]) == (4, 0)
+    assert [(m["mes"], m["visitas"]) for m in hay["por_mes"]] == [("2026-10", 3), ("2026-11", 2)]
+    assert [t["tipo"] for t in hay["por_tipo"]] == ["plantacion_cannabis"]
+    assert hay["por_version"][0]["version_modelo"] == "v1"
+    assert de_octubre["total"]["visitas"] == 3
