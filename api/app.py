@@ -44,6 +44,7 @@ from api.readings.routes import router as readings
 from api.startup import StorePreparation, WarmUp
 from api.stats.overview import router as overview
 from api.stats.routes import router as stats
+from api.system.figures import SystemReader
 from api.system.people import router as people
 from api.system.routes import auditoria_router, clave_router, metricas_router
 from api.system.routes import router as sistema_router
@@ -151,7 +152,7 @@ def open_recursos(
         preparacion.check()
         return salud.heartbeats()
 
-    retraso = LagReader(settings)
+    retraso, metricas = LagReader(settings), ApiMetrics()
     consumidores = ConsumerWatch(read_heartbeats, retraso.read)
     partes: dict[str, Callable[[], object]] = {
         POSTGRES: latest_write,
@@ -162,7 +163,6 @@ def open_recursos(
         LATIDOS: consumidores.heartbeats,
         RETRASO: consumidores.lag,
     }
-    metricas = ApiMetrics()
     return Recursos(
         settings=settings,
         ahora=ahora,
@@ -179,6 +179,7 @@ def open_recursos(
         claves=KnownKeys(settings),
         preparacion=preparacion,
         vigia=HealthMonitor(partes, segundos),
+        medidas=SystemReader(settings, registro, segundos),
         retraso=retraso,
         flujos=EventStreams(metricas.oyentes),
     )

@@ -20,6 +20,7 @@ from api.anomalies.streams import EventStreams
 from api.api_keys import ApiKey, KnownKeys, RoleRequired
 from api.middleware import address_of
 from api.startup import StorePreparation
+from api.system.figures import SystemReader
 from detection.errors import TransientError
 from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.mongo.model_log import MongoModelLog
@@ -61,6 +62,7 @@ class Recursos:
     claves: KnownKeys
     preparacion: StorePreparation
     vigia: HealthMonitor
+    medidas: SystemReader
     retraso: LagReader
     flujos: EventStreams
 
@@ -68,6 +70,7 @@ class Recursos:
         """Stop what runs in the background and close every store."""
         self.preparacion.close()
         self.vigia.close()
+        self.medidas.close()
         for almacen in (
             self.historico, self.anomalias, self.veredictos, self.casos, self.auditoria,
             self.salud, self.modelos, self.retraso,

@@ -10,6 +10,7 @@ import errno
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
@@ -36,10 +37,25 @@ _TRAMOS_PETICION_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 """Around the goals: p50 < 10 ms, p99 < 50 ms (issue 5)."""
 _TRAMOS_LOTE_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """From a batch of one reading to a store that has almost given up."""
+_NADA = float("nan")
 TIPO_METRICAS = CONTENT_TYPE_LATEST
 PUERTOS_SEGUIDOS = 10
 """Ports tried one after the other: consumers of one machine, found by a list that Prometheus can
 hold. By hand, 2026-11-30: no more run on a machine than it has cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFigures:
+    """What is measured beside requests and consumers; NaN = not known, or there is none yet."""
+
+    partes: Mapping[str, bool]  # whether each server answers
+    # Open cases by type: how many, and what is to be recovered of them, kWh.
+    casos: Mapping[str, tuple[int, float]]
+    campeon: tuple[float, float] = (_NADA, _NADA)  # version, and its age, s
+    # The latest drift report: 0 green, 1 amber, 2 red; the share of features that have moved; age.
+    deriva: tuple[float, float, float] = (_NADA, _NADA, _NADA)
+    noche: tuple[float, float] = (_NADA, _NADA)  # the latest: steps that failed, and its age, s
+    avisos: tuple[float, float] = (_NADA, _NADA)  # 1 = a process tells people; what is untold
 
 
 class _Metricas:
@@ -102,6 +118,31 @@ class ApiMetrics(_Metricas):
         self._consumo = self._gauge(
             "consumo_ultimo_consumo_segundos", "Desde la hora de la última lectura guardada"
         )
+        self._make_system_gauges()
+
+    def _make_system_gauges(self) -> None:
+        self._partes = self._gauge("consumo_parte_bien", "1 si la parte responde", "parte")
+        self._casos = self._gauge("consumo_casos_abiertos", "Casos abiertos", "tipo")
+        self._recuperable = self._gauge(
+            "consumo_casos_recuperable_kwh", "Lo que cabe recuperar de los casos abiertos", "tipo"
+        )
+        self._campeon = (
+            self._gauge("consumo_campeon_version", "Versión campeona"),
+            self._gauge("consumo_campeon_edad_segundos", "Desde que se registró la campeona"),
+        )
+        self._deriva = (
+            self._gauge("consumo_deriva_semaforo", "Último informe: 0 verde, 1 ámbar, 2 rojo"),
+            self._gauge("consumo_deriva_fraccion", "Parte de los rasgos que se ha movido"),
+            self._gauge("consumo_deriva_edad_segundos", "Desde el último informe de deriva"),
+        )
+        self._noche = (
+            self._gauge("consumo_noche_fallos", "Pasos que fallaron la última noche"),
+            self._gauge("consumo_noche_edad_segundos", "Desde que acabó la última noche"),
+        )
+        self._avisos = (
+            self._gauge("consumo_avisos_en_marcha", "1 si hay un proceso que avisa"),
+            self._gauge("consumo_avisos_pendientes", "Cosas que a alguien le falta saber"),
+        )
 
     @contextmanager
     def en_curso(self) -> Iterator[None]:
@@ -118,6 +159,24 @@ class ApiMetrics(_Metricas):
         self._peticiones.labels(metodo, ruta, str(estado)).inc()
         if segundos is not None:
             self._segundos.labels(ruta).observe(segundos)
+
+    def sistema(self, cifras: SystemFigures) -> None:
+        """Say how the servers, cases, model, drift, night and alerts are."""
+        for gauge in (self._partes, self._casos, self._recuperable):
+            gauge.clear()
+        for parte, bien in cifras.partes.items():
+            self._partes.labels(parte).set(bien)
+        for tipo, (casos, kwh) in cifras.casos.items():
+            self._casos.labels(tipo).set(casos)
+            self._recuperable.labels(tipo).set(kwh)
+        for gauges, valores in (
+            (self._campeon, cifras.campeon),
+            (self._deriva, cifras.deriva),
+            (self._noche, cifras.noche),
+            (self._avisos, cifras.avisos),
+        ):
+            for gauge, valor in zip(gauges, valores, strict=True):
+                gauge.set(valor)
 
     def oyentes(self, cuantos: int) -> None:
         """Say how many listen to new anomalies."""

@@ -268,6 +268,15 @@ class ModelRegistry:
         with self._hablando() as cliente:
             return dict(self._version(cliente, version).tags)
 
+    def created(self, version: int) -> datetime:
+        """Return when a version was registered, UTC.
+
+        ``PermanentError``: there is no such version.
+        """
+        with self._hablando() as cliente:
+            creada = self._version(cliente, version).creation_timestamp
+        return datetime.fromtimestamp(creada / 1000, UTC)
+
     def tag(self, version: int, etiquetas: Mapping[str, str | None]) -> None:
         """Set tags of a version, and take away those that are None."""
         with hold_signals(), self._hablando() as cliente:

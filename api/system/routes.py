@@ -238,7 +238,8 @@ def lista(recursos: Todo) -> Viva:
     summary="Métricas para Prometheus",
     description=(
         "Peticiones por ruta y estado, su duración y los oyentes de anomalías; consumidores vivos, "
-        "segundos desde su señal y desde lo último guardado, y lecturas que esperan por partición."
+        "segundos desde su señal y desde lo último guardado, y lecturas que esperan por partición; "
+        "casos abiertos, campeona, deriva, última noche y avisos."
     ),
     response_class=Response,
     responses={
@@ -250,8 +251,10 @@ def lista(recursos: Todo) -> Viva:
 )
 def metricas(recursos: Todo, presenta: Presenta, ahora: Ahora) -> Response:
     """Return the metrics of this process and of the consumers."""
-    vista = ConsumersView.of(recursos.vigia.look(), POSTGRES)
-    recursos.metricas.consumidores(vista, ahora, presenta.zona)
+    visto = recursos.vigia.look()
+    recursos.metricas.consumidores(ConsumersView.of(visto, POSTGRES), ahora, presenta.zona)
+    partes = {nombre: visto[nombre] for nombre in SERVIDORES}
+    recursos.metricas.sistema(recursos.medidas.read(partes, ahora))
     return Response(recursos.metricas.texto(), media_type=TIPO_METRICAS)
 
 

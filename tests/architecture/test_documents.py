@@ -28,12 +28,16 @@ DOCUMENTOS = (
     *(RAIZ / nombre for nombre in ("README.md", "QUICK_START.md", "CONTRIBUTING.md")),
     *sorted((RAIZ / "docs").glob("*.md")),
 )
-CODIGO = ("api", "dashboard", "detection", "pipeline", "serving", "training", "tests")
+CODIGO = (
+    *("api", "dashboard", "detection", "observability", "pipeline", "serving", "training"),
+    "tests",
+)
 LINEAS_DEL_README = 150
 """What somebody reads who has two minutes."""
 PUERTOS = {
     "PostgreSQL": 5432, "MongoDB": 27017, "Kafka": 9092, "MLflow": 5000, "API": 8001,
-    "tablero": 8501, "generador": 8000, "Kafka UI": 8080, "ZooKeeper": 2181,
+    "tablero": 8501, "generador": 8000, "Kafka UI": 8080, "ZooKeeper": 2181, "Prometheus": 9090,
+    "Grafana": 3000,
 }  # fmt: skip
 """Contract 7, as the specification has them."""
 GUIONES = {

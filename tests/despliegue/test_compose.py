@@ -33,9 +33,10 @@ ESPECIFICADOS = {
 """The specification, "Docker Compose" and the commands that use ``consumo-producer``."""
 PUERTOS = {
     "data-generator": 8000, "kafka": 9092, "kafka-ui": 8080, "postgres": 5432, "mongodb": 27017,
-    "backend": 8001, "frontend": 8501, "zookeeper": 2181, "mlflow": 5000,
+    "backend": 8001, "frontend": 8501, "zookeeper": 2181, "mlflow": 5000, "prometheus": 9090,
+    "grafana": 3000,
 }  # fmt: skip
-"""Contract 7."""
+"""Contract 7, and those of the two programs that show the metrics."""
 TABLERO = {"API_URL", "API_CLAVE_TABLERO", "TABLERO_HOST", "TABLERO_PORT"}
 """The dashboard reads its variables itself (dashboard/variables.py)."""
 DE_LOS_SERVIDORES = {
@@ -46,6 +47,7 @@ DE_LOS_SERVIDORES = {
     "mongodb": "MONGO_INITDB_ROOT_(USERNAME|PASSWORD)",
     "mlflow": "|".join(ENTORNO_MLFLOW),
     "mantenimiento": "TZ",
+    "grafana": "GF_[A-Z_]+",
 }
 """Variables of the servers and of the system; USUARIO_APLICACION is our PostgreSQL image's."""
 FIJADAS = {
@@ -174,7 +176,10 @@ def test_nadie_arranca_antes_que_lo_que_necesita(nombre: str) -> None:
 
 def test_los_datos_estan_en_volumenes_con_nombre() -> None:
     """Whatever must survive ``docker-compose down`` lies in a named volume, each used once."""
-    montados = [v.partition(":") for s in SERVICIOS.values() for v in s.get("volumes", [])]
+    todos = [v.partition(":") for s in SERVICIOS.values() for v in s.get("volumes", [])]
+    nuestros_ficheros = [m for m in todos if m[0].startswith("./")]
+    assert all((RAIZ / m[0]).exists() and m[2].endswith(":ro") for m in nuestros_ficheros)
+    montados = [m for m in todos if m not in nuestros_ficheros]
     assert sorted(m[0] for m in montados) == sorted(CRUDO["volumes"])
     carpetas = {m[2] for m in montados}
     # Each path that the servers' images declare as a volume, or an anonymous one would hold it.

@@ -25,7 +25,7 @@ AVISOS = "avisos"
 NOCHES = "noches"
 TURNO_S = 30.0
 """Three looks of ``consumo avisos``. By hand, 2026-11-30."""
-_TURNO = "turno"
+TURNO = "turno"
 
 
 class MongoAlertLog:
@@ -50,10 +50,10 @@ class MongoAlertLog:
         campos = {"quien": self._quien, "hasta": ahora + timedelta(seconds=TURNO_S)}
         with traducidos(self._settings):
             for de in ({"quien": self._quien}, {"hasta": {"$lt": ahora}}):
-                if self._avisos.update_one({"_id": _TURNO, **de}, {"$set": campos}).matched_count:
+                if self._avisos.update_one({"_id": TURNO, **de}, {"$set": campos}).matched_count:
                     return True
             try:
-                self._avisos.insert_one({"_id": _TURNO, **campos})
+                self._avisos.insert_one({"_id": TURNO, **campos})
             except DuplicateKeyError:
                 return False
         return True
@@ -61,13 +61,13 @@ class MongoAlertLog:
     def turn_is_taken(self, ahora: datetime) -> bool:
         """Return whether somebody tells people."""
         with traducidos(self._settings):
-            suyo = self._avisos.find_one({"_id": _TURNO, "hasta": {"$gte": ahora}})
+            suyo = self._avisos.find_one({"_id": TURNO, "hasta": {"$gte": ahora}})
         return suyo is not None
 
     def leave_turn(self) -> None:
         """Let another one tell people."""
         with traducidos(self._settings):
-            self._avisos.delete_one({"_id": _TURNO, "quien": self._quien})
+            self._avisos.delete_one({"_id": TURNO, "quien": self._quien})
 
     def known(self, claves: Sequence[str]) -> dict[str, Alert]:
         """Return what is known of some things."""
