@@ -134,8 +134,6 @@ def _suspect_figures(row: dict[str, Any]) -> str:
         texts.count_of(row["anomalias"], "anomalía", "anomalías")
         + f", {texts.count_of(row['criticas'], 'crítica', 'críticas')}"
     ]
-    if row["confirmadas"]:
-        counts.append(texts.count_of(row["confirmadas"], "confirmada", "confirmadas"))
     since = f"desde el {texts.day(row['caso_desde'])}" if row["caso_desde"] else "en 28 días"
     return (
         f"<b>{texts.money(row['energia_en_juego_eur'])}</b> "
