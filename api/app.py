@@ -26,8 +26,8 @@ from api.anomalies.figures import router as figures
 from api.anomalies.incidents import router as incidents
 from api.anomalies.reviews import router as reviews
 from api.anomalies.routes import router as anomalies
-from api.anomalies.streams import EventStreams
 from api.api_keys import CABECERA_CLAVE, KnownKeys, RoleRequired, new_key
+from api.cases.events import router as case_events
 from api.cases.evidence import router as case_evidence
 from api.cases.figures import router as case_figures
 from api.cases.moves import router as case_moves
@@ -44,6 +44,7 @@ from api.readings.routes import router as readings
 from api.startup import StorePreparation, WarmUp
 from api.stats.overview import router as overview
 from api.stats.routes import router as stats
+from api.streams import EventStreams
 from api.system.figures import SystemReader
 from api.system.people import router as people
 from api.system.routes import auditoria_router, clave_router, metricas_router
@@ -117,6 +118,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     incidents,
     case_moves,
     # Before cases, whose last path takes whatever is left.
+    case_events,
     case_figures,
     case_evidence,
     cases,

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Query, Request
 
-from api.anomalies.streams import EventStreams
 from api.api_keys import ApiKey, KnownKeys, RoleRequired
 from api.middleware import address_of
 from api.startup import StorePreparation
+from api.streams import CURSOR_MAXIMO, EventStreams
 from api.system.figures import SystemReader
 from detection.errors import TransientError
 from pipeline.stores.mongo.case_moves import MongoCaseMoves
@@ -126,7 +126,6 @@ Administrador = Annotated[ApiKey, Depends(RoleRequired("administracion"))]
 """The same for models and the audit."""
 
 LIMITE_MAXIMO = 1000
-CURSOR_MAXIMO = 300
 
 
 def tope(defecto: int, maximo: int = LIMITE_MAXIMO) -> Any:

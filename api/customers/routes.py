@@ -74,7 +74,7 @@ def buscar(
     summary="Los clientes más sospechosos",
     description=(
         "Primero los que tienen un caso abierto, el más probable primero. Los demás, por sus "
-        "anomalías de los últimos 28 días que nadie ha descartado; pesan más las graves y las "
+        "anomalías de los últimos 28 días que nadie ha juzgado; pesan más las graves y las "
         "recientes. Con los motivos y la energía en juego. Por visita: primero donde una "
         "inspección recupera más, la energía en juego por la probabilidad de que haya algo, y "
         "los que tienen un caso antes que los demás."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -14,6 +16,7 @@ from api.exports import EN_FICHERO, ConSalida
 from api.presentation import Presenta, responder
 from api.stats.schemas import ResumenTablero
 from pipeline.stores.anomaly_records import ResumenAnomalias
+from pipeline.stores.case_records import CasoResumen
 from pipeline.stores.months import HORAS_SEMANA, is_whole
 from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.record_base import Variacion
@@ -27,7 +30,10 @@ TOP_MAXIMO = 100
 @router.get(
     "/resumen",
     summary="Los indicadores, con su tendencia",
-    description="Los últimos 7 días frente a los 7 anteriores, y lo de las últimas 24 horas.",
+    description=(
+        "Los últimos 7 días frente a los 7 anteriores, sin lo que alguien ha juzgado; y lo de las "
+        "últimas 24 horas."
+    ),
     response_description="Los indicadores",
     response_model=ResumenTablero,
     responses=respuestas(503),
@@ -37,15 +43,22 @@ def resumen(
 ) -> Response:
     """Return the key figures with their trend."""
     historia, halladas = historico.totals.overview(ahora), anomalias.summaries.overview(ahora)
-    return responder(indicators(historia, halladas, presenta))
+    return responder(indicators(historia, halladas, anomalias.cases.going_on(), presenta))
 
 
 def indicators(
-    historia: ResumenHistoria, halladas: ResumenAnomalias, presenta: Presentacion
+    historia: ResumenHistoria,
+    halladas: ResumenAnomalias,
+    casos: Sequence[CasoResumen],
+    presenta: Presentacion,
 ) -> ResumenTablero:
-    """Return the key figures of what both stores say."""
+    """Return the key figures of what both stores say; what people have judged is in none.
+
+    ``casos``: those that go on.
+    """
     ahora, antes = historia.ultimos_7d, historia.anteriores_7d
-    graves, graves_antes = ahora.anomalias, antes.anomalias
+    graves = ahora.anomalias.without(halladas.juzgadas_7d)
+    graves_antes = antes.anomalias.without(halladas.juzgadas_7d_anterior)
     energia, energia_antes = kwh(halladas.en_juego_7d_kwh), kwh(halladas.en_juego_7d_anterior_kwh)
     # A week of which a part is missing is compared with none.
     enteras = all(is_whole(v.lecturas, v.clientes * HORAS_SEMANA) for v in (ahora, antes))
@@ -59,7 +72,9 @@ def indicators(
         consumo_kwh=against(ahora.consumo_kwh, antes.consumo_kwh),
         anomalias=against(graves.total, graves_antes.total),
         criticas=against(graves.critica, graves_antes.critica),
-        sospechosos=against(ahora.sospechosos, antes.sospechosos),
+        sospechosos=against(
+            *(max(v.sospechosos - _judged(casos, v.hasta), 0) for v in (ahora, antes))
+        ),
         energia_en_juego_kwh=against(energia, energia_antes),
         energia_en_juego_eur=against(
             presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
@@ -72,6 +87,11 @@ def indicators(
         ultima_deteccion=presenta.hora_o_nada(halladas.ultima_deteccion),
         completo=True,
     )
+
+
+def _judged(casos: Sequence[CasoResumen], hasta: datetime) -> int:
+    """Return how many customers are under a suspicion that had been judged by an instant."""
+    return sum(caso.veredicto is not None and caso.veredicto.cuando < hasta for caso in casos)
 
 
 def _alone(valor: float, _anterior: float) -> Variacion:

@@ -54,13 +54,15 @@ class ResumenTablero(BaseModel):
     clientes: Variacion = Field(description=CLIENTES)
     lecturas: Variacion = Field(description="Lecturas")
     consumo_kwh: Variacion = Field(description="Energía, kWh")
-    anomalias: Variacion = Field(description="Horas anómalas")
+    anomalias: Variacion = Field(description="Horas anómalas que nadie ha juzgado")
     criticas: Variacion = Field(description="De ellas, críticas")
     sospechosos: Variacion = Field(description=SOSPECHOSOS)
     energia_en_juego_kwh: Variacion = Field(description=EN_JUEGO)
     energia_en_juego_eur: Variacion = Field(description=EN_JUEGO_EUR)
     anomalias_24h: PorSeveridad = Field(description="Las de las últimas 24 horas")
-    por_severidad: PorSeveridad = Field(description="Las de los últimos 7 días")
+    por_severidad: PorSeveridad = Field(
+        description="Las de los últimos 7 días que nadie ha juzgado"
+    )
     por_estado: PorEstado = Field(description="Las de los últimos 30 días")
     precio_kwh_eur: float = Field(description="PRECIO_KWH_EUR, €/kWh", examples=[0.15])
     ultima_lectura: datetime | None = Field(description="La última lectura que hay")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -18,8 +17,8 @@ from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.query_cases import ORDENES
 from pipeline.stores.query_limits import por_tramos
 from pipeline.stores.query_ports import CaseQueries
+from pipeline.stores.record_columns import columns, csv_pieces
 from serving.cli import HECHO, Parser, describe_os, entero, run
-from serving.csv_cells import protect
 
 LIMITE = 20
 """Cases that are shown if nobody says how many."""
@@ -32,8 +31,9 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         "consumo casos",
         "Los casos abiertos: qué ha cambiado en el consumo de un cliente y sigue, desde cuándo, "
-        "cuánto gastaba al día antes y cuánto ahora, y lo que hay en juego, con su margen. Primero "
-        "donde más se recupera: la energía en juego por la probabilidad de que haya algo.",
+        "cuánto gastaba al día antes y cuánto ahora, lo que hay en juego, con su margen, y en qué "
+        "está y quién lo lleva. Primero donde más se recupera: la energía en juego por la "
+        "probabilidad de que haya algo.",
     )
     parser.add_argument(
         "--todos", action="store_true", help="también los que acabaron o alguien ha juzgado"
@@ -85,22 +85,19 @@ def _some(casos: int) -> str:
 def _write(ruta: Path, casos: Iterator[CasoResumen]) -> int:
     """Write cases to a CSV, as the API's; return how many."""
     escritos = 0
+
+    def counted() -> Iterator[list[CasoResumen]]:
+        nonlocal escritos
+        for caso in casos:
+            escritos += 1
+            yield [caso]
+
     try:
-        with ruta.open("w", encoding="utf-8", newline="") as archivo:
-            escritor = csv.writer(archivo)
-            escritor.writerow(CasoResumen.model_fields)
-            for caso in casos:
-                escritor.writerow(map(_cell, caso.model_dump(mode="json").values()))
-                escritos += 1
+        with ruta.open("wb") as archivo:
+            archivo.writelines(csv_pieces(columns(CasoResumen), counted(), excel=False))
     except OSError as error:
         raise PermanentError(f"no se puede escribir {ruta}: {describe_os(error)}") from error
     return escritos
-
-
-def _cell(valor: object) -> object:
-    if isinstance(valor, bool):
-        return "true" if valor else "false"
-    return protect(valor) if isinstance(valor, str) else valor
 
 
 def _show(casos: Sequence[CasoResumen], cuales: str) -> None:
@@ -120,7 +117,7 @@ def _show(casos: Sequence[CasoResumen], cuales: str) -> None:
             caso.propietario_id,
             caso.fecha_inicio.isoformat(),
             _what(caso.tipo),
-            caso.estado,
+            "\n".join(filter(None, (caso.estado, caso.asignado_a))),
             numero(caso.dias, 0),
             f"{_kwh(caso.consumo_antes_kwh)} → {_kwh(caso.consumo_despues_kwh)}",
             _at_stake(caso),

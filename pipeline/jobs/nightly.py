@@ -2,6 +2,7 @@
 
 ::
 
+    casos         the hours that came since a case was judged get its verdict
     agregar       months that have changed, while their readings are still where they were
     archivar      what is older than 30 days
     particiones   room for the months to come
@@ -32,11 +33,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from detection.errors import ConsumoError, TransientError
 from detection.number_format import numero
 from pipeline.stores.alert_records import Night
 from pipeline.stores.mongo.alert_log import MongoAlertLog
+from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.migrations.apply import migrate
@@ -74,6 +77,8 @@ class Paso:
 def make_steps(settings: Settings, *, con_modelos: bool) -> list[Paso]:
     """Return the steps of the night, in their order."""
     pasos = [
+        # Before the archiver takes them, and before training learns from them.
+        Paso("casos", lambda _parada: _judge_hours(settings)),
         _verb("agregar"),
         _verb("archivar"),
         Paso("particiones", lambda _parada: _make_partitions(settings)),
@@ -153,6 +158,14 @@ def _lines(salida: Any) -> list[str]:
     return [linea.strip() for linea in salida if linea.strip()]
 
 
+def _judge_hours(settings: Settings) -> ResultadoPaso:
+    hoy = datetime.now(ZoneInfo(settings.zona_horaria)).date()
+    with closing(MongoCaseMoves(settings)) as casos:
+        horas = casos.judge_hours(hoy)
+    hecho = {0: "ninguna hora que juzgar", 1: "1 hora juzgada"}.get(horas)
+    return ResultadoPaso(HECHO, hecho or f"{numero(horas, 0)} horas juzgadas")
+
+
 def _make_partitions(settings: Settings) -> ResultadoPaso:
     migrate(settings)
     with closing(PostgresArchive(settings)) as archivo:
@@ -189,7 +202,8 @@ def main(argv: Sequence[str]) -> int:
     """Do the night's work once, and say how it went."""
     parser = Parser(
         "consumo mantenimiento",
-        "El trabajo de cada noche, para cron: agregar, archivar, crear las particiones de los "
+        "El trabajo de cada noche, para cron: dar el veredicto de cada caso a sus horas nuevas, "
+        "agregar, archivar, crear las particiones de los "
         "meses que vienen, olvidar los días de hace más de trece meses, medir la deriva y "
         "reentrenar. Cada paso deja una línea en el registro; "
         "si uno falla se hacen los demás y el estado de salida es 1. Mientras no haya historia "

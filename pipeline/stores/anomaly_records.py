@@ -264,15 +264,17 @@ class Distribuciones(NamedTuple):
 class ResumenAnomalias(NamedTuple):
     """The anomalies at a glance; ``por_estado`` and ``ultima_deteccion`` are of the last 30 days.
 
-    The energies at stake are of the last 7 days and of the 7 before: what was used above the
-    expected (a plantation, a misuse) and what is missing below it (a fraud: used, but not billed),
-    added; only of anomalous hours that nobody has rejected.
+    The rest is of the last 7 days and of the 7 before. At stake is what was used above the expected
+    (a plantation, a misuse) and what is missing below it (a fraud: used, but not billed), added;
+    only of anomalous hours that nobody has judged.
     """
 
     por_estado: PorEstado
     ultima_deteccion: datetime | None
     en_juego_7d_kwh: float
     en_juego_7d_anterior_kwh: float
+    juzgadas_7d: PorSeveridad = PorSeveridad()
+    juzgadas_7d_anterior: PorSeveridad = PorSeveridad()
 
 
 class EnergiaDescartada(NamedTuple):
@@ -304,8 +306,7 @@ class ClienteRanking(StoredRecord):
     probabilidad: Ratio = Field(
         ge=0,
         le=1,
-        description="De que haya algo que hallar: la de su caso, o por su evidencia; 1 si una "
-        "persona lo confirmó",
+        description="De que haya algo que hallar: la de su caso, o por su evidencia",
         examples=[0.87],
     )
     es_sospechoso: bool = Field(description="Está bajo sospecha", examples=[True])
@@ -315,7 +316,6 @@ class ClienteRanking(StoredRecord):
     score_maximo: float = Field(ge=0, le=1, description="La mayor puntuación", examples=[0.98])
     anomalias: int = Field(ge=0, description="Horas anómalas", examples=[120])
     criticas: int = Field(ge=0, description="De ellas, críticas", examples=[40])
-    confirmadas: int = Field(ge=0, description="De ellas, confirmadas", examples=[2])
     tipos_anomalia: list[str] = Field(
         description="El de su caso, y los de sus anomalías, el más frecuente primero",
         examples=[["plantacion_cannabis"]],

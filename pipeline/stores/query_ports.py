@@ -369,7 +369,10 @@ class AnomalySummaryQueries(Protocol):
 
 
 class RankingQueries(Protocol):
-    """Customers by their open cases, and their anomalies of 28 days that nobody has rejected."""
+    """Customers by their open cases, and their anomalies of 28 days that nobody has judged.
+
+    Whose case was judged and goes on is left out.
+    """
 
     def first(
         self, limite: int = 10, ahora: datetime | None = None, orden: str = "evidencia"
@@ -458,6 +461,10 @@ class CaseQueries(Protocol):
 
     def open_of(self, propietario_ids: Sequence[str]) -> dict[str, CasoResumen]:
         """Return each customer's open case; who has none is left out."""
+        ...
+
+    def going_on(self) -> list[CasoResumen]:
+        """Return every case that goes on, judged or not, those that were opened first first."""
         ...
 
     def of_day(self, visitas: int, sorteados: int, ahora: datetime) -> list[CasoResumen]:

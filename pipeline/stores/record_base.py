@@ -116,6 +116,11 @@ class PorSeveridad(StoredRecord):
             critica=cuenta.get("crítica", 0),
         )
 
+    def without(self, otras: PorSeveridad) -> PorSeveridad:
+        """Return how many are left once others are taken away."""
+        quedan = {s: max(n - getattr(otras, s), 0) for s, n in self.model_dump().items()}
+        return PorSeveridad(**quedan)
+
     @property
     def total(self) -> int:
         """Return how many they are together."""

@@ -125,6 +125,41 @@ def _caso(caso: dict[str, Any]) -> tuple[str, str, float]:
     return caso["propietario_id"], caso["estado"], pytest.approx(caso["recuperable_kwh"])
 
 
+def _abiertos(mundo: Mundo) -> list[dict[str, Any]]:
+    return [d for d in mundo.casos if d["fecha_cierre"] is None and d["estado"] == "nuevo"]
+
+
+def _hallados(mundo: Mundo) -> list[dict[str, Any]]:
+    return [d for d in mundo.casos if d.get("resultado")]
+
+
+def _calendario(cuerpo: Cuerpo) -> dict[tuple[str, str], int]:
+    return {
+        (fila["propietario_id"], dia): peor
+        for fila in cuerpo["filas"]
+        for dia, peor in zip(cuerpo["dias"], fila["severidades"], strict=True)
+        if peor is not None
+    }
+
+
+def _peores(mundo: Mundo) -> dict[tuple[str, str], int]:
+    clientes = {d["propietario_id"] for d in _abiertos(mundo)}
+    peores: dict[tuple[str, str], int] = {}
+    for fila in mundo.de(59):
+        if fila.cliente in clientes:
+            cual = fila.cliente, str(fila.fecha)
+            peores[cual] = max(peores.get(cual, 0), ("normal", *GRAVES).index(fila.severidad))
+    return peores
+
+
+def _sin_juzgar(mundo: Mundo) -> dict[str, int]:
+    juzgadas = Counter(
+        d["severidad"] for d in mundo.visibles(mundo.fin - 7 * DIA) if d["estado"] != "abierta"
+    )
+    todas = _severidades([f.severidad for f in mundo.horas(7)])
+    return {severidad: n - juzgadas[severidad] for severidad, n in todas.items()}
+
+
 def _severidades(nombres: list[str]) -> dict[str, int]:
     cuentas = Counter(nombres)
     return {severidad: cuentas[severidad] for severidad in GRAVES}
@@ -139,19 +174,16 @@ def _estados(docs: list[dict[str, Any]]) -> dict[str, int]:
     return {estado: cuentas[estado] for estado in ("abierta", "confirmada", "descartada")}
 
 
-def _ranking(mundo: Mundo) -> list[tuple[str, int, int]]:
-    suyas = defaultdict(list)
-    for doc in mundo.visibles(mundo.fin - 28 * DIA):
-        if doc["estado"] != "descartada":
-            suyas[doc["propietario_id"]].append(doc["estado"])
-    return sorted((c, len(e), e.count("confirmada")) for c, e in suyas.items())
+def _ranking(mundo: Mundo) -> list[tuple[str, int]]:
+    visibles = mundo.visibles(mundo.fin - 28 * DIA)
+    abiertas = [doc["propietario_id"] for doc in visibles if doc["estado"] == "abierta"]
+    hallados = {doc["propietario_id"] for doc in _hallados(mundo)}
+    return sorted((c, n) for c, n in Counter(abiertas).items() if c not in hallados)
 
 
-def _puestos(cuerpo: Cuerpo) -> list[tuple[str, int, int]]:
+def _puestos(cuerpo: Cuerpo) -> list[tuple[str, int]]:
     assert all(e["motivos"] for e in cuerpo["elementos"])
-    return sorted(
-        (e["propietario_id"], e["anomalias"], e["confirmadas"]) for e in cuerpo["elementos"]
-    )
+    return sorted((e["propietario_id"], e["anomalias"]) for e in cuerpo["elementos"])
 
 
 def _dias(filas: list[Lectura]) -> dict[str, tuple[int, Any]]:
@@ -320,6 +352,30 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
             lambda m: next(
                 ((_caso(d), len(d["evidencia"])) for d in m.casos if d["_id"] == caso), None),
         ),
+        "/api/casos/hoy": Pregunta(
+            "/api/casos/hoy?visitas=50", lambda c: sorted(map(_caso, c["elementos"])),
+            lambda m: sorted(map(_caso, _abiertos(m))),
+        ),
+        "/api/casos/resumen": Pregunta(
+            "/api/casos/resumen",
+            lambda c: (c["abiertos"], c["hoy"]["confirmados"], c["hoy"]["recuperado_eur"]),
+            lambda m: (len(_abiertos(m)), len(_hallados(m)), 100.0 * len(_hallados(m))),
+        ),
+        "/api/casos/calendario": Pregunta(
+            "/api/casos/calendario", _calendario, _peores),
+        "/api/casos/aciertos": Pregunta(
+            "/api/casos/aciertos", lambda c: (c["total"]["visitas"], c["total"]["recuperado_eur"]),
+            lambda m: (len(_hallados(m)), 100.0 * len(_hallados(m))),
+        ),
+        "/api/casos/{id_caso}/dias": Pregunta(
+            f"/api/casos/{caso}/dias", lambda c: (c["inicio"], c["elementos"][-1]["fecha"]),
+            lambda m: next(
+                ((d["fecha_inicio"], d["hasta"]) for d in m.casos if d["_id"] == caso), None),
+        ),
+        "/api/casos/{id_caso}/vecinos": Pregunta(
+            f"/api/casos/{caso}/vecinos", lambda c: c["dias"],
+            lambda m: next((18 for d in m.casos if d["_id"] == caso), None),
+        ),
         "/api/clientes": Pregunta(
             "/api/clientes?limite=100",
             lambda c: {e["propietario_id"]: e["consumo_kwh"] for e in c["elementos"]},
@@ -365,7 +421,7 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
             "/api/dashboard/resumen",
             lambda c: (c["lecturas"]["valor"], _por_severidad(c["por_severidad"]),
                        c["por_estado"], c["completo"]),
-            lambda m: (len(m.horas(7)), _severidades([f.severidad for f in m.horas(7)]),
+            lambda m: (len(m.horas(7)), _sin_juzgar(m),
                        _estados(m.visibles(m.fin - 30 * DIA)), True),
         ),
         "/api/dashboard/top-anomalias": Pregunta(
@@ -390,6 +446,9 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
 
 SIN_ALMACEN = {
     "/api/anomalias/eventos": "a stream: it remembers nothing (test_eventos)",
+    "/api/casos/eventos": "a stream: it remembers nothing (test_eventos)",
+    "/api/personas": "the names of the keys (test_casos_personas)",
+    "/api/sesion": "whose the key is (test_casos_personas)",
     "/api/clave": "whose the key is (test_seguridad)",
     "/api/modelos": "what MLflow says (test_modelos_http)",
     "/api/modelos/{version}": "what MLflow says (test_modelos_http)",

@@ -20,7 +20,9 @@ from api.app import create_api
 from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
+from pipeline.stores.case_changes import find
 from pipeline.stores.mongo.archive import MongoArchive
+from pipeline.stores.mongo.case_moves import CaseMove, MongoCaseMoves
 from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.reviews import VeredictosMongo
@@ -121,6 +123,21 @@ class Casa:
             acabado = hacer_caso(CLIENTES[0], fecha_cierre=date(2026, 11, 20), probabilidad=0.5)
             casos.save([acabado])
 
+    def hallar(self) -> None:
+        """Let somebody say what a visit found, past this API; the hours are judged with it."""
+        resultado = {
+            "hallado": True, "energia_recuperada_kwh": None, "recuperado_eur": 100.0, "texto": None,
+        }  # fmt: skip
+        hoy = self.ahora.astimezone(MADRID).date()
+        with contextlib.closing(MongoCaseMoves(self.settings)) as casos:
+            casos.move(
+                hacer_caso(CLIENTES[1]).clave,
+                CaseMove(
+                    "resultado", "ana", self.ahora, 99,
+                    lambda caso: find(caso, resultado, "ana", self.ahora, hoy, 99),
+                ),
+            )  # fmt: skip
+
     def archivar(self) -> None:
         """Move what is older than some days to the archive."""
         hoy = self.ahora.astimezone(MADRID).date()
@@ -190,6 +207,7 @@ def test_ninguna_respuesta_se_queda_vieja(settings: Settings) -> None:
                 ("casos", casa.abrir_casos),
                 ("archivo", casa.archivar),
                 ("fin de un caso", casa.cerrar_un_caso),
+                ("un resultado", casa.hallar),
                 ("tardías a lo archivado", lambda: casa.guardar(range(12, 15))),
                 ("borrado", casa.eliminar),
             ]

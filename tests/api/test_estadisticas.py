@@ -192,7 +192,7 @@ def test_una_semana_a_medias_no_se_compara(cuantas: int) -> None:
     halladas = ResumenAnomalias(PorEstado(abierta=3), None, 3.0, 2.0)
     for dos in ((entera, parcial), (parcial, entera)):
         historia = ResumenHistoria(DESDE, entera, *dos, entera, 0, DESDE)
-        kpis = indicators(historia, halladas, PRESENTA)
+        kpis = indicators(historia, halladas, [], PRESENTA)
         assert (kpis.anomalias.variacion is None) == (cuantas < 160)
         assert (kpis.consumo_kwh.anterior is None) == (cuantas < 160)
         assert (kpis.energia_en_juego_eur.anterior is None) == (cuantas < 160)

@@ -8,25 +8,29 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from apoyo_api import es_problema, esperar, servir_app, veredictos
+from contracts.fakes import hacer_caso
+from contracts.sondas import CasosMongo
 from fastapi import FastAPI
 
-from api.anomalies.streams import EventStreams
 from api.app import create_api
+from api.streams import EventStreams
 from detection.domain import Lecturas
 from detection.errors import TransientError
+from pipeline.stores.mongo.case_moves import CaseMove, MongoCaseMoves
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from serving.settings import Settings
 
-RUTA = "/api/anomalias/eventos"
+RUTA, RUTA_CASOS = "/api/anomalias/eventos", "/api/casos/eventos"
 HORA = 490_000
 PLAZO_S = 15.0
 
@@ -104,9 +108,11 @@ class Oyente:
 
 
 @contextmanager
-def escuchar(http: httpx.Client, consulta: str = "", **cabeceras: str) -> Iterator[Oyente]:
+def escuchar(
+    http: httpx.Client, consulta: str = "", ruta: str = RUTA, **cabeceras: str
+) -> Iterator[Oyente]:
     """Give a listener whose first message has arrived."""
-    with http.stream("GET", RUTA + consulta, headers=cabeceras) as respuesta:
+    with http.stream("GET", ruta + consulta, headers=cabeceras) as respuesta:
         assert respuesta.status_code == 200, respuesta.read()
         assert respuesta.headers["content-type"].startswith("text/event-stream")
         assert respuesta.headers["cache-control"] == "no-store"
@@ -131,6 +137,31 @@ def test_llega_lo_nuevo_y_no_lo_de_antes(http: httpx.Client, almacen: MongoAnoma
         assert suceso == http.get("/api/anomalias/últimas").json()["elementos"][0]
         hallar(almacen, "CLI_00002", [1])
         assert [c for c, _ in oyente.oye(1)] == ["CLI_00002"]
+        assert oyente.sucesos.empty()
+
+
+def test_los_casos_nuevos_y_lo_que_se_hace_con_ellos(http: httpx.Client, entorno: Settings) -> None:
+    """A case that is found, one that ends, one that is moved: each is told, once, as it is now."""
+    caso = hacer_caso("CLI_00001")
+    with closing(CasosMongo(entorno)) as sonda, escuchar(http, ruta=RUTA_CASOS) as oyente:
+        sonda.store.save([caso])
+        suceso = oyente.sucesos.get(timeout=PLAZO_S)
+        assert (suceso["id"], suceso["estado"]) == (caso.clave, "nuevo")
+        assert suceso == http.get("/api/casos").json()["elementos"][0]
+        sitio = oyente.ultimo_id
+        # One more day is no news.
+        sonda.store.save([replace(caso, hasta=date(2026, 11, 21))])
+        sonda.store.save([hacer_caso("OTRO")])
+        assert oyente.sucesos.get(timeout=PLAZO_S)["propietario_id"] == "OTRO"
+        sonda.store.save([replace(caso, hasta=date(2026, 11, 22), fecha_cierre=date(2026, 11, 22))])
+        assert oyente.sucesos.get(timeout=PLAZO_S)["estado"] == "terminado"
+        with closing(MongoCaseMoves(entorno)) as movimientos:
+            nota = CaseMove("comentario", "ana", datetime.now(UTC), 7, lambda _: {}, "Llamar.")
+            movimientos.move(caso.clave, nota)
+        assert oyente.sucesos.get(timeout=PLAZO_S)["revision"] == "7"
+        assert oyente.sucesos.empty()
+    with escuchar(http, f"?cursor={sitio}&propietario_id=OTRO", RUTA_CASOS) as oyente:
+        assert oyente.sucesos.get(timeout=PLAZO_S)["propietario_id"] == "OTRO"
         assert oyente.sucesos.empty()
 
 

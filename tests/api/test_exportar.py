@@ -15,13 +15,14 @@ from apoyo_api import ZONA, Datos, base_nueva, es_problema, llenar, servir
 from apoyo_rutas import de_cliente, lee, local, todo
 from pydantic import BaseModel
 
-from api.exports import columns, csv_pieces, parquet_pieces
+from api.exports import parquet_pieces
 from detection.domain import Lecturas, hora_absoluta, instante
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.ingest.files.hourly_file import OpcionesLectura
 from pipeline.ingest.files.meter_file import open_meter_file
 from pipeline.stores.anomaly_records import Anomalia
 from pipeline.stores.record_base import PorSeveridad
+from pipeline.stores.record_columns import columns, csv_pieces
 from serving.csv_cells import protect
 
 LISTAS = [

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from api.exports import columns, csv_pieces
 from pipeline.ingest.files.hourly_file import OpcionesLectura
 from pipeline.ingest.files.meter_file import open_meter_file
 from pipeline.ingest.validation import LARGO_MAXIMO_ID
+from pipeline.stores.record_columns import columns, csv_pieces
 from serving.csv_cells import protect, unprotect
 from training.evaluation.labelled_file import read_labelled_file
 from training.evaluation.verdict_file import open_verdict_file

@@ -64,8 +64,8 @@ def test_el_orden_de_la_noche(entorno: Settings) -> None:
     """Months are added up before their readings go; models come last, or not at all."""
     todos = [paso.nombre for paso in make_steps(entorno, con_modelos=True)]
     # reentrenar measures the drift: a step of its own would store the report twice a night.
-    assert todos == ["agregar", "archivar", "particiones", "memoria", "reentrenar"]
-    assert [paso.nombre for paso in make_steps(entorno, con_modelos=False)] == todos[:4]
+    assert todos == ["casos", "agregar", "archivar", "particiones", "memoria", "reentrenar"]
+    assert [paso.nombre for paso in make_steps(entorno, con_modelos=False)] == todos[:5]
 
 
 def test_un_paso_que_falla_no_detiene_a_los_demas(
@@ -200,14 +200,15 @@ def test_una_noche_de_verdad(entorno: Settings, variables: dict[str, str]) -> No
         )  # fmt: skip
         assert hijo.returncode == HECHO, hijo.stderr
         lineas = [linea.split(" mantenimiento ")[1] for linea in hijo.stderr.splitlines()]
-        pasos = ["agregar", "archivar", "particiones", "memoria"]
+        pasos = ["casos", "agregar", "archivar", "particiones", "memoria"]
         assert [linea.split(":")[0] for linea in lineas] == pasos
-        assert "3 meses agregados (2026-02 a 2026-04)" in lineas[0]
-        assert "PostgreSQL: 5.664 lecturas archivadas" in lineas[1]
-        assert "MongoDB: " in lineas[1]
-        assert lineas[2].endswith("(estado 0): 1 nueva")
-        assert lineas[3].endswith("(estado 0): nada que olvidar")
-        assert hijo.stdout.startswith("mantenimiento: 4 de 4 pasos sin fallos; ")
+        assert lineas[0].endswith("(estado 0): ninguna hora que juzgar")
+        assert "3 meses agregados (2026-02 a 2026-04)" in lineas[1]
+        assert "PostgreSQL: 5.664 lecturas archivadas" in lineas[2]
+        assert "MongoDB: " in lineas[2]
+        assert lineas[3].endswith("(estado 0): 1 nueva")
+        assert lineas[4].endswith("(estado 0): nada que olvidar")
+        assert hijo.stdout.startswith("mantenimiento: 5 de 5 pasos sin fallos; ")
         assert casa.dias(DIARIOS) == []
         assert len(casa.historia(ARCHIVO)) == len(casa.filas)
         assert casa.base["consumos_mensuales"].count_documents({}) == 12

@@ -214,7 +214,9 @@ def con_anomalias_y_casos(
     sonda = AnomaliasMongo(entorno_mongo)
     with closing(sonda.cliente), closing(sonda.store) as anomalias:
         claves = [
-            (c, h + i) for c, n in (("GRAVE", 9), ("AMBOS", 2), ("CERRADO", 1)) for i in range(n)
+            (c, h + i)
+            for c, n in (("GRAVE", 9), ("AMBOS", 2), ("CERRADO", 1), ("JUZGADO", 20))
+            for i in range(n)
         ]
         n = len(claves)
         lote = hacer_lote(claves, [9.0] * n, score=[99] * n, severidad=[4] * n, tipos=[2] * n)

@@ -72,8 +72,14 @@ def test_el_resumen(anomalias: MongoQueries, documentos: list[Documento]) -> Non
         (resumen.en_juego_7d_kwh, HASTA - 7 * DIA, HASTA),
         (resumen.en_juego_7d_anterior_kwh, HASTA - 14 * DIA, HASTA - 7 * DIA),
     ):
-        suyas = [d for d in _entre(documentos, desde, hasta) if d["estado"] != "descartada"]
+        suyas = [d for d in _entre(documentos, desde, hasta) if d["estado"] == "abierta"]
         assert hay == pytest.approx(sum(abs(_diferencia(d)) for d in suyas))
+    for juzgadas, desde, hasta in (
+        (resumen.juzgadas_7d, HASTA - 7 * DIA, HASTA),
+        (resumen.juzgadas_7d_anterior, HASTA - 14 * DIA, HASTA - 7 * DIA),
+    ):
+        suyas = [d for d in _entre(documentos, desde, hasta) if d["estado"] != "abierta"]
+        assert juzgadas.model_dump(by_alias=True) == _cuenta(suyas)
     mes = _entre(documentos, HASTA - 30 * DIA, HASTA)
     assert resumen.por_estado.model_dump() == dict(Counter(d["estado"] for d in mes))
     assert resumen.ultima_deteccion == max(d["timestamp_deteccion"] for d in mes)
@@ -98,11 +104,11 @@ def test_lo_descartado_de_un_cliente(anomalias: MongoQueries, documentos: list[D
 
 @pytest.mark.parametrize("orden", ["evidencia", "kwh", "visita", "anomalias"])
 def test_el_ranking(anomalias: MongoQueries, documentos: list[Documento], orden: str) -> None:
-    """Customers by what their anomalies of 28 days weigh, those rejected left out."""
+    """Customers by what their anomalies of 28 days weigh, those judged left out."""
     desde = HASTA - 28 * DIA
     por_cliente = defaultdict(list)
     for doc in _entre(documentos, desde, HASTA):
-        if doc["estado"] != "descartada":
+        if doc["estado"] == "abierta":
             por_cliente[doc["propietario_id"]].append(doc)
     puestos = anomalias.ranking.first(500, orden=orden)
     assert {puesto.propietario_id for puesto in puestos} == set(por_cliente)
@@ -115,11 +121,10 @@ def test_el_ranking(anomalias: MongoQueries, documentos: list[Documento], orden:
             for d in docs
         )
         assert puesto.evidencia == pytest.approx(evidencia, abs=1e-4)
-        suya = 1.0 if puesto.confirmadas else probability(np.array([evidencia]))[0]
+        suya = probability(np.array([evidencia]))[0]
         assert puesto.probabilidad == pytest.approx(suya, abs=1e-4)
         assert puesto.anomalias == len(docs)
         assert puesto.criticas == sum(d["severidad"] == "crítica" for d in docs)
-        assert puesto.confirmadas == sum(d["estado"] == "confirmada" for d in docs)
         assert puesto.score_maximo == max(d["score_anomalia"] for d in docs)
         assert (puesto.es_sospechoso, puesto.severidad) == (
             docs[-1]["es_sospechoso"],

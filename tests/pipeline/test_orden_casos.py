@@ -28,6 +28,8 @@ def con_casos(entorno_mongo: Settings, monkeypatch: pytest.MonkeyPatch) -> Setti
     """Give three cases, of which two are open, to whoever is called like a verb."""
     with closing(CasosMongo(entorno_mongo)) as sonda:
         sonda.store.save(CASOS)
+        suyo = {"estado": "asignado", "asignado_a": "ana"}
+        sonda.coleccion.update_one({"_id": CASOS[0].clave}, {"$set": suyo})
     poner_entorno(monkeypatch, entorno_mongo)
     return entorno_mongo
 
@@ -43,6 +45,8 @@ def test_los_abiertos_primero_donde_mas_se_recupera(capsys: pytest.CaptureFixtur
     for texto in ("2026-11-03", "Posible fraude", "nuevo", "18", "8,0 → 88,0", "90 %"):
         assert texto in filas[0]
     assert "300 kWh (1.200 a 1.600)" in filas[0]
+    assert "asignado" in filas[1]
+    assert "ana" in lineas[lineas.index(filas[1]) + 1].split()
     assert "[red]B: [b]Menos.[/b]" in lineas
     assert "A: Desde el 3 de noviembre gasta 88 kWh al día y no 8." in lineas
     assert all(len(linea) <= 110 for linea in lineas)
@@ -69,6 +73,7 @@ def test_a_un_archivo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert [fila["propietario_id"] for fila in filas] == ["'=C", "[red]B", "A"]
     assert (filas[0]["abierto"], filas[1]["abierto"]) == ("false", "true")
     assert (filas[0]["fecha_cierre"], filas[1]["fecha_cierre"]) == ("2026-11-18", "")
+    assert (filas[2]["asignado_a"], filas[2]["veredicto_motivo"]) == ("ana", "")
     assert run(main, ["--salida", str(tmp_path / "no" / "hay.csv")]) == FALLO
     assert capsys.readouterr().err.startswith("error: no se puede escribir")
 

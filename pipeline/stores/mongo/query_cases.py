@@ -155,9 +155,9 @@ class MongoCases:
         hay = self._all({"propietario_id": {"$in": clientes}, **_open()})
         return {caso.propietario_id: caso for caso in hay}
 
-    def all_open(self) -> list[CasoResumen]:
-        """Return every open case, those that were opened first first; one of a customer."""
-        return self._all(_open())
+    def going_on(self) -> list[CasoResumen]:
+        """Return every case that goes on, judged or not (``CaseQueries.going_on``)."""
+        return self._recuerdo.get("casos que siguen", lambda: self._all({"fecha_cierre": None}))
 
     def of_day(self, visitas: int, sorteados: int, ahora: datetime) -> list[CasoResumen]:
         """Return the cases to visit today (``CaseQueries.of_day``)."""

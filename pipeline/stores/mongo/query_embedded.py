@@ -18,7 +18,7 @@ from typing import Any
 from pymongo import DESCENDING
 
 from pipeline.stores.anomaly_records import FiltroAnomalias
-from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO, CONFIRMADA
+from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO
 from pipeline.stores.mongo.chunks import find_ids
 from pipeline.stores.mongo.query_documents import SIN_LO_LARGO
 from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION, between, both, match
@@ -67,21 +67,21 @@ class EmbeddedSums(AnomalySums):
         self._recuerdo = recuerdo
         self._reloj = reloj
 
-    def by_week(
-        self, filtro: FiltroAnomalias, hasta: datetime
-    ) -> Mapping[tuple[str, int], SumaSemana]:
-        """Return the sums of each ``estado`` and week (``AnomalySums.by_week``)."""
-        grupos: dict[tuple[str, int], list[Documento]] = defaultdict(list)
+    def by_week(self, filtro: FiltroAnomalias, hasta: datetime) -> list[SumaSemana]:
+        """Return the sums of each ``estado``, severidad and week (``AnomalySums.by_week``)."""
+        grupos: dict[tuple[str, str, int], list[Documento]] = defaultdict(list)
         for doc in self._docs(filtro):
-            grupos[doc["estado"], (hasta - HORA - doc[CONSUMO]) // SEMANA].append(doc)
-        return {
-            cual: SumaSemana(
+            semana = (hasta - HORA - doc[CONSUMO]) // SEMANA
+            grupos[doc["estado"], doc["severidad"], semana].append(doc)
+        return [
+            SumaSemana(
+                *cual,
                 len(docs),
                 fsum(abs(_over(doc)) for doc in docs),
                 max(doc[DETECCION] for doc in docs),
             )
             for cual, docs in grupos.items()
-        }
+        ]
 
     def over_time(self, filtro: FiltroAnomalias, por: str) -> Mapping[tuple[datetime, str], int]:
         """Return how many there are of each moment and severidad (``AnomalySums.over_time``)."""
@@ -281,7 +281,6 @@ def _customer(cliente: str, docs: Sequence[Documento], hora: datetime) -> Docume
         "score_maximo": max(doc["score_anomalia"] for doc in docs),
         "anomalias": len(docs),
         "criticas": sum(doc["severidad"] == CRITICA for doc in docs),
-        "confirmadas": sum(doc["estado"] == CONFIRMADA for doc in docs),
         "tipos": [doc["tipos_anomalia"] for doc in docs],
         "ultima_anomalia": docs[-1][CONSUMO],
         "exceso_kwh": fsum(max(una, 0.0) for una in diferencias),

@@ -16,7 +16,7 @@ from detection.domain import SEVERIDADES
 from detection.params import DIAS_VENTANA
 from pipeline.stores.anomaly_records import ClienteRanking, FiltroAnomalias
 from pipeline.stores.case_records import CasoResumen
-from pipeline.stores.mongo.anomalies import ABIERTA, CONFIRMADA
+from pipeline.stores.mongo.anomalies import ABIERTA
 from pipeline.stores.mongo.query_cases import MongoCases
 from pipeline.stores.mongo.query_sums import AnomalySums
 from pipeline.stores.mongo.reader import Documento
@@ -45,7 +45,7 @@ _CLAVES: dict[str, Callable[[Documento], tuple[float, ...]]] = {
 where the question is whom to suspect or to visit."""
 _SIN_ANOMALIAS: Documento = {
     "evidencia": 0.0, "severidad": str(SEVERIDADES[0]), "score_maximo": 0.0, "anomalias": 0,
-    "criticas": 0, "confirmadas": 0, "tipos": [], "ultima_anomalia": None, "exceso_kwh": 0.0,
+    "criticas": 0, "tipos": [], "ultima_anomalia": None, "exceso_kwh": 0.0,
     "defecto_kwh": 0.0,
 }  # fmt: skip
 
@@ -105,10 +105,14 @@ class MongoRanking:
     def _load(self, hora: datetime) -> list[Documento]:
         """Return every customer with an open case, or an anomaly that counts at an hour, by name.
 
-        What a customer has of both is what its case says.
+        What a customer has of both is what its case says. Where somebody has said what a case is,
+        the hours that go on with it say nothing more.
         """
-        filas = {fila["_id"]: fila for fila in self._sums().by_customer(_current(hora), hora)}
-        casos = {caso.propietario_id: caso for caso in self._casos.all_open()}
+        siguen = self._casos.going_on()
+        juzgados = {caso.propietario_id for caso in siguen if not caso.abierto}
+        sumas = self._sums().by_customer(_current(hora), hora)
+        filas = {fila["_id"]: fila for fila in sumas if fila["_id"] not in juzgados}
+        casos = {caso.propietario_id: caso for caso in siguen if caso.abierto}
         for cliente in casos.keys() - filas.keys():
             filas[cliente] = {**_SIN_ANOMALIAS, "_id": cliente}
         evidencia = np.array([fila["evidencia"] for fila in filas.values()], np.float64)
@@ -123,13 +127,12 @@ class MongoRanking:
 
 
 def _current(hora: datetime) -> FiltroAnomalias:
-    """Return which anomalies count at an hour: those of 28 days that nobody has rejected.
+    """Return which anomalies count at an hour: those of 28 days that nobody has judged.
 
     To the end of this hour; what is said to be of a later one is close enough.
     """
     desde = hora + timedelta(hours=1) - timedelta(days=DIAS_VENTANA)
-    estados = (ABIERTA, CONFIRMADA)
-    return FiltroAnomalias(desde=desde, hasta=hora + timedelta(days=1), estados=estados)
+    return FiltroAnomalias(desde=desde, hasta=hora + timedelta(days=1), estados=(ABIERTA,))
 
 
 def _joined(fila: Documento, caso: CasoResumen | None, probable: float) -> Documento:
@@ -138,8 +141,6 @@ def _joined(fila: Documento, caso: CasoResumen | None, probable: float) -> Docum
     if caso is not None:
         probable, en_juego = caso.probabilidad, caso.energia_en_juego_kwh
         fila = {**fila, "es_sospechoso": True}
-    if fila["confirmadas"]:
-        probable = 1.0
     return {**fila, "caso": caso, "probabilidad": probable, "en_juego_kwh": en_juego}
 
 

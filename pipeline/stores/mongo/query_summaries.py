@@ -17,7 +17,7 @@ from pipeline.stores.anomaly_records import (
     PuntoSerie,
     ResumenAnomalias,
 )
-from pipeline.stores.mongo.anomalies import ANOMALIAS, DESCARTADA
+from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, DESCARTADA
 from pipeline.stores.mongo.query_filter import (
     CONSUMO,
     DIAS_RESUMEN,
@@ -77,13 +77,22 @@ class MongoAnomalySummaries:
         filtro = FiltroAnomalias(desde=hasta - timedelta(days=DIAS_RESUMEN), hasta=hasta)
         por_estado = dict.fromkeys(ESTADOS, 0)
         en_juego: dict[int, float] = defaultdict(float)
+        juzgadas: dict[int, Counter[str]] = defaultdict(Counter)
         sumas = self._sums().by_week(filtro, hasta)
-        for (estado, semana), suma in sumas.items():
-            por_estado[estado] += suma.n
-            if estado != DESCARTADA:
-                en_juego[semana] += suma.en_juego_kwh
-        ultima = max((suma.ultima_deteccion for suma in sumas.values()), default=None)
-        return ResumenAnomalias(PorEstado.of(por_estado), ultima, en_juego[0], en_juego[1])
+        for suma in sumas:
+            por_estado[suma.estado] += suma.n
+            if suma.estado == ABIERTA:
+                en_juego[suma.semana] += suma.en_juego_kwh
+            else:
+                juzgadas[suma.semana][suma.severidad] += suma.n
+        return ResumenAnomalias(
+            PorEstado.of(por_estado),
+            max((suma.ultima_deteccion for suma in sumas), default=None),
+            en_juego[0],
+            en_juego[1],
+            PorSeveridad.of(juzgadas[0]),
+            PorSeveridad.of(juzgadas[1]),
+        )
 
     def rejected(self, propietario_id: str, desde: datetime, hasta: datetime) -> EnergiaDescartada:
         """Return what people rejected of a customer (``AnomalySummaryQueries.rejected``)."""

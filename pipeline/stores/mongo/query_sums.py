@@ -18,7 +18,7 @@ from pymongo import ASCENDING, DESCENDING
 from detection.domain import SEVERIDADES
 from detection.params import Params
 from pipeline.stores.anomaly_records import FiltroAnomalias
-from pipeline.stores.mongo.anomalies import ANOMALIAS, CONFIRMADA
+from pipeline.stores.mongo.anomalies import ANOMALIAS
 from pipeline.stores.mongo.chunks import TRAMO_IDS
 from pipeline.stores.mongo.query_documents import SIN_LO_LARGO
 from pipeline.stores.mongo.query_filter import (
@@ -58,8 +58,11 @@ Lugar = tuple[datetime, str]
 
 
 class SumaSemana(NamedTuple):
-    """Anomalies of a week and an ``estado``."""
+    """Anomalies of an ``estado``, a severidad and a week; 0 = the last one."""
 
+    estado: str
+    severidad: str
+    semana: int
     n: int
     en_juego_kwh: float
     ultima_deteccion: datetime
@@ -75,23 +78,30 @@ class AnomalySums:
     def _sums(self, etapas: Etapas) -> list[Documento]:
         return self._lector.aggregate(ANOMALIAS, etapas)
 
-    def by_week(
-        self, filtro: FiltroAnomalias, hasta: datetime
-    ) -> Mapping[tuple[str, int], SumaSemana]:
-        """Return the sums of each ``estado`` and week; 0 = the one that ends at ``hasta``."""
+    def by_week(self, filtro: FiltroAnomalias, hasta: datetime) -> list[SumaSemana]:
+        """Return the sums of each ``estado``, severidad and week up to ``hasta``."""
         hace = {"$subtract": [hasta - HORA, f"${CONSUMO}"]}
         grupo = {
-            "_id": {"estado": "$estado", "semana": {"$floor": {"$divide": [hace, SEMANA / _MS]}}},
+            "_id": {
+                "estado": "$estado",
+                "severidad": "$severidad",
+                "semana": {"$floor": {"$divide": [hace, SEMANA / _MS]}},
+            },
             "n": {"$sum": 1},
             "en_juego": {"$sum": {"$abs": DIFERENCIA}},
             "ultima": {"$max": f"${DETECCION}"},
         }
-        return {
-            (fila["_id"]["estado"], int(fila["_id"]["semana"])): SumaSemana(
-                fila["n"], fila["en_juego"], fila["ultima"]
+        return [
+            SumaSemana(
+                fila["_id"]["estado"],
+                fila["_id"]["severidad"],
+                int(fila["_id"]["semana"]),
+                fila["n"],
+                fila["en_juego"],
+                fila["ultima"],
             )
             for fila in self._sums([{"$match": match(filtro)}, {"$group": grupo}])
-        }
+        ]
 
     def over_time(self, filtro: FiltroAnomalias, por: str) -> Mapping[tuple[datetime, str], int]:
         """Return how many there are of each hour ("hora") or local day ("dia") and severidad."""
@@ -209,7 +219,6 @@ class AnomalySums:
             "score_maximo": {"$max": "$score_anomalia"},
             "anomalias": {"$sum": 1},
             "criticas": {"$sum": {"$cond": [{"$eq": ["$severidad", CRITICA]}, 1, 0]}},
-            "confirmadas": {"$sum": {"$cond": [{"$eq": ["$estado", CONFIRMADA]}, 1, 0]}},
             "tipos": {"$push": "$tipos_anomalia"},
             "ultima_anomalia": {"$last": f"${CONSUMO}"},
             "exceso_kwh": EXCESO,
