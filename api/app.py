@@ -31,6 +31,7 @@ from api.cases.events import router as case_events
 from api.cases.evidence import router as case_evidence
 from api.cases.figures import router as case_figures
 from api.cases.moves import router as case_moves
+from api.cases.report import router as case_report
 from api.cases.routes import router as cases
 from api.customers.routes import router as customers
 from api.deps import Recursos
@@ -121,6 +122,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     case_events,
     case_figures,
     case_evidence,
+    case_report,
     cases,
     customers,
     stats,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -19,6 +21,7 @@ from pipeline.stores.query_limits import por_tramos
 from pipeline.stores.query_ports import CaseQueries
 from pipeline.stores.record_columns import columns, csv_pieces
 from serving.cli import HECHO, Parser, describe_os, entero, run
+from serving.settings import Settings
 
 LIMITE = 20
 """Cases that are shown if nobody says how many."""
@@ -26,8 +29,7 @@ ANCHO_SIN_PANTALLA = 110
 """Columns where nobody's terminal says how many there are."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Show the cases, or write them to a file; return the exit status."""
+def _parser() -> Parser:
     parser = Parser(
         "consumo casos",
         "Los casos abiertos: qué ha cambiado en el consumo de un cliente y sigue, desde cuándo, "
@@ -51,9 +53,25 @@ def main(argv: Sequence[str]) -> int:
         help=f"cuántos como mucho (por defecto, {LIMITE}; en un archivo, todos)",
     )
     parser.add_argument(
-        "--salida", type=Path, metavar="P.csv", help="los escribe en un CSV, con todos sus campos"
+        "--pdf",
+        metavar="ID",
+        help="el informe de un caso, en PDF: de los mismos datos, el mismo archivo",
     )
-    opciones, settings = parser.start(argv)
+    parser.add_argument(
+        "--salida",
+        type=Path,
+        metavar="P.csv",
+        help="los escribe en un CSV, con todos sus campos; con --pdf, dónde queda el informe",
+    )
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Show the cases, or write them to a file; return the exit status."""
+    opciones, settings = _parser().start(argv)
+    if opciones.pdf is not None:
+        print(_write_report(settings, opciones.pdf, opciones.salida))  # noqa: T201
+        return HECHO
     with closing(MongoQueries(settings)) as consultas:
         casos = _read(consultas.cases, opciones.orden, solo_abiertos=not opciones.todos)
         if opciones.salida is not None:
@@ -76,6 +94,25 @@ def _read(consultas: CaseQueries, orden: str, *, solo_abiertos: bool) -> Iterato
     page = partial(consultas.page, filtro, orden=orden, limite=CASOS_MAXIMOS)
     for tramo in por_tramos(lambda cursor: page(cursor=cursor)):
         yield from tramo
+
+
+def _write_report(settings: Settings, id_caso: str, salida: Path | None) -> str:
+    """Write the report of a case, and return where it is and by what it is known."""
+    from pipeline.evidence.facts import gather_facts
+    from pipeline.evidence.report import make_report
+    from pipeline.stores.postgres.queries import PostgresQueries
+
+    with closing(MongoQueries(settings)) as consultas, closing(PostgresQueries(settings)) as dias:
+        hechos = gather_facts(id_caso, consultas, dias)
+    if hechos is None:
+        raise PermanentError(f"no existe el caso {id_caso}")
+    pdf = make_report(hechos)
+    ruta = salida or Path(f"caso_{re.sub(r'[^A-Za-z0-9_.-]', '_', id_caso)}.pdf")
+    try:
+        ruta.write_bytes(pdf)
+    except OSError as error:
+        raise PermanentError(f"no se puede escribir {ruta}: {describe_os(error)}") from error
+    return f"informe de {id_caso} en {ruta} (SHA-256 {hashlib.sha256(pdf).hexdigest()})"
 
 
 def _some(casos: int) -> str:

@@ -21,13 +21,14 @@ PUEDE_IMPORTAR: dict[str, tuple[str, ...]] = {
     "training": ("detection", "serving", "pipeline.stores", "pipeline.ingest"),
     # How many readings wait only the broker knows, and a dead consumer tells nobody.
     "api": (
-        *("detection", "serving", "pipeline.stores"),
+        *("detection", "serving", "pipeline.stores", "pipeline.evidence"),
         *("pipeline.streaming.kafka", "pipeline.streaming.kafka_lag"),
     ),
     "dashboard": ("detection.domain",),
 }
 
 PUERTAS: dict[str, tuple[str, ...]] = {
+    "typst": ("pipeline/evidence/report.py",),
     "apprise": ("pipeline/alerts/destinations.py",),
     "confluent_kafka": ("pipeline/streaming/kafka",),
     "psycopg2": ("pipeline/stores/postgres/",),
