@@ -27,6 +27,7 @@ _INSTANTE = re.compile(
     r"\d{4}-\d{2}-\d{2}(?P<hora>[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?",
     re.ASCII,
 )
+_DIA = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SIN_MAS = re.compile(r" (?=\d{2}:?\d{2}$)")
 """What is left of a "+" that a client has not encoded: in a query it means a space."""
 SIN_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"
@@ -106,6 +107,17 @@ MesPedido = Annotated[
 ]
 
 _FORMA = "instante ISO 8601 (sin desfase, hora local) o fecha"
+
+
+def _iso_day(valor: object) -> object:
+    """Return a local day as it came; pydantic alone would take a number for seconds since 1970."""
+    if not isinstance(valor, str) or not _DIA.fullmatch(valor):
+        raise ValueError("no es un día, como 2026-01-15")
+    return valor
+
+
+DiaLocal = Annotated[date, BeforeValidator(_iso_day)]
+"""A local day, as AAAA-MM-DD."""
 Desde = Annotated[
     str | None,
     Query(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.deps import Ahora, AnomaliasDep, Historico, tope
 from api.errors import Invalida, respuestas
+from api.params import DiaLocal
 from api.presentation import Presenta, responder
 from detection.memory.daily import HORAS_MINIMAS
 from pipeline.stores.case_figures import (
@@ -146,10 +147,10 @@ def _lane(caso: CasoResumen, fechas: list[date], hay: list[CustomerDay]) -> Fila
 def aciertos(
     anomalias: AnomaliasDep,
     desde: Annotated[
-        date | None, Query(description="Visitas de ese día o después", examples=["2026-01-01"])
+        DiaLocal | None, Query(description="Visitas de ese día o después", examples=["2026-01-01"])
     ] = None,
     hasta: Annotated[
-        date | None, Query(description="Visitas de ese día o antes", examples=["2026-11-30"])
+        DiaLocal | None, Query(description="Visitas de ese día o antes", examples=["2026-11-30"])
     ] = None,
 ) -> Response:
     """Return how often visits found something."""

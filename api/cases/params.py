@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator
 
 from api.accents import without_accents
-from api.params import SIN_CONTROL, IdClienteOTodos, Tipo
+from api.params import SIN_CONTROL, DiaLocal, IdClienteOTodos, Tipo
 from pipeline.stores.case_records import EstadoCasoTexto, FiltroCasos
 from pipeline.stores.query_limits import PROPIETARIO_MAXIMO
 
@@ -60,10 +59,10 @@ AsignadoA = Annotated[
     ),
 ]
 DesdeDia = Annotated[
-    date | None, Query(description="Abiertos ese día local o después", examples=["2026-11-01"])
+    DiaLocal | None, Query(description="Abiertos ese día local o después", examples=["2026-11-01"])
 ]
 HastaDia = Annotated[
-    date | None, Query(description="Abiertos ese día local o antes", examples=["2026-11-30"])
+    DiaLocal | None, Query(description="Abiertos ese día local o antes", examples=["2026-11-30"])
 ]
 VersionPedida = Annotated[
     str | None,

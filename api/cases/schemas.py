@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from api.anomalies.schemas import MotivoVeredicto
 from api.cases.params import NOMBRE_MAXIMO
+from api.params import DiaLocal
 from pipeline.stores.case_records import (
     TEXTO_MAXIMO,
     CasoDetalle,
@@ -150,7 +151,7 @@ class VisitaPedida(BaseModel):
     """The body of a visit."""
 
     model_config = de("Una visita.", extra="forbid")
-    fecha: date = Field(description="Día local de la visita", examples=["2026-11-27"])
+    fecha: DiaLocal = Field(description="Día local de la visita", examples=["2026-11-27"])
     revision: RevisionCaso = None
     sorteo: PorSorteo = False
 

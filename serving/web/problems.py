@@ -181,8 +181,12 @@ def _is_ours(error: HTTPException) -> bool:
 
 
 def _methods(peticion: Request) -> list[str]:
-    """Return the methods that a path admits, sorted: each is a route of its own."""
+    """Return the methods that a path admits, sorted: each is a route of its own.
+
+    Of the first path that fits, as it is routed: one that takes whatever is left fits many.
+    """
     rutas = iter_route_contexts(peticion.app.routes)
     suyas = [ruta for ruta in rutas if ruta.matches(peticion.scope)[0] is not Match.NONE]
-    metodos = {metodo for ruta in suyas for metodo in ruta.methods or ()}
+    primera = {ruta.path for ruta in suyas[:1]}
+    metodos = {metodo for ruta in suyas if ruta.path in primera for metodo in ruta.methods or ()}
     return sorted(metodos | ({"HEAD"} if "GET" in metodos else set()))

@@ -15,9 +15,11 @@ import httpx
 import pytest
 from apoyo_api import AHORA, CLAVES, base_sembrada, claves_de_prueba, servir
 from apoyo_versiones import registrar
+from contracts.fakes import hacer_caso
 
 from api.api_keys import CABECERA_CLAVE
 from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.model_log import MongoModelLog
 
 SEMILLA = 20261124
@@ -33,12 +35,15 @@ expected-statuses = ["2xx", "3xx", 404, 409, 422]
 
 @pytest.fixture
 def completa(servicios: EmbeddedServices, mlflow_uri: str) -> Iterator[httpx.Client]:
-    """Give an API of its own that has everything: readings, anomalies, models, a drift report."""
+    """Give an API of its own that has everything: readings, cases, models, a drift report."""
     otras = {"api_claves": claves_de_prueba(), "mlflow_tracking_uri": mlflow_uri}
     with base_sembrada(servicios, 6, 3, 40, api_limite_minuto=0, **otras) as datos:
         settings = datos.settings
         registrar(settings)
         registrar(settings)
+        with closing(MongoCaseStore(settings)) as casos:
+            # The one of the document's examples.
+            casos.save([hacer_caso()])
         with closing(MongoModelLog(settings)) as modelos:
             modelos.save_informe(
                 {
