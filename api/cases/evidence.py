@@ -44,7 +44,7 @@ def against(recursos: Recursos, caso: CasoResumen) -> list[ExplicacionInocente] 
 
 
 @router.get(
-    "/{id_caso:path}/dias",
+    "/{id_caso:caso}/dias",
     summary="Los días de un caso, junto a los de antes",
     description=(
         "Desde 60 días antes de que empezara: lo consumido cada día, la media de los días iguales "
@@ -62,7 +62,7 @@ def dias(anomalias: AnomaliasDep, historico: Historico, id_caso: IdCaso) -> Resp
 
 
 @router.get(
-    "/{id_caso:path}/vecinos",
+    "/{id_caso:caso}/vecinos",
     summary="Qué hicieron los que más se parecen a un caso",
     description=(
         "Lo que gastaban al día antes de que empezara y lo que gastan desde entonces, a lo sumo "

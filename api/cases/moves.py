@@ -153,7 +153,7 @@ _EL_CASO = "El caso, como está ahora"
 
 
 @router.post(
-    "/{id_caso:path}/asignacion",
+    "/{id_caso:caso}/asignacion",
     summary="Decir quién lleva un caso",
     description="O que ya no lo lleva nadie. Pide el rol analista.",
     response_description=_EL_CASO,
@@ -172,7 +172,7 @@ def asignar(recursos: Todo, casos: ConCasos, id_caso: IdCaso, pedido: Asignacion
 
 
 @router.post(
-    "/{id_caso:path}/comentarios",
+    "/{id_caso:caso}/comentarios",
     summary="Comentar un caso",
     description="Pide el rol analista.",
     response_description=_EL_CASO,
@@ -185,7 +185,7 @@ def comentar(casos: ConCasos, id_caso: IdCaso, pedido: ComentarioPedido) -> Resp
 
 
 @router.post(
-    "/{id_caso:path}/visita",
+    "/{id_caso:caso}/visita",
     summary="Anotar una visita",
     description="La que se hará o la que se ha hecho. Pide el rol analista.",
     response_description=_EL_CASO,
@@ -204,7 +204,7 @@ def visitar(casos: ConCasos, presenta: Presenta, id_caso: IdCaso, pedido: Visita
 
 
 @router.post(
-    "/{id_caso:path}/veredicto",
+    "/{id_caso:caso}/veredicto",
     summary="Confirmar o descartar un caso",
     description=(
         "Y con él todas sus horas: las anomalías del cliente desde que empezó hasta que acabó, o "
@@ -228,7 +228,7 @@ def juzgar(casos: ConCasos, id_caso: IdCaso, pedido: VeredictoCasoPedido) -> Res
 
 
 @router.post(
-    "/{id_caso:path}/resultado",
+    "/{id_caso:caso}/resultado",
     summary="Decir qué se halló",
     description=(
         "Si nadie ha dado un veredicto, lo da: hallado = confirmado, no hallado = descartado; y si "
@@ -252,7 +252,7 @@ def hallar(
 
 
 @router.post(
-    "/{id_caso:path}/deshacer",
+    "/{id_caso:caso}/deshacer",
     summary="Deshacer un cambio de un caso",
     description=(
         "Lo que cambió vuelve a como estaba, también las horas de un veredicto, salvo las que "

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator
+from starlette.convertors import CONVERTOR_TYPES, PathConvertor
 
 from api.accents import without_accents
 from api.params import SIN_CONTROL, DiaLocal, IdClienteOTodos, Tipo
@@ -16,10 +17,20 @@ NOMBRE_MAXIMO = 40
 """Characters of the name of a key (``claves_de``)."""
 VERSION_MAXIMA = 200
 
+_FORMA = r"_[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+
+class CasePath(PathConvertor):
+    """The id of a case in a path: its customer's name may have slashes, and what follows is not."""
+
+    regex = f".+{_FORMA}"
+
+
+CONVERTOR_TYPES["caso"] = CasePath()
 IdCaso = Annotated[
     str,
     Path(
-        pattern=rf"^[^\x00-\x1f\x7f-\x9f]{{1,{PROPIETARIO_MAXIMO}}}_[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$",
+        pattern=rf"^[^\x00-\x1f\x7f-\x9f]{{1,{PROPIETARIO_MAXIMO}}}{_FORMA}$",
         description="Identificador del caso: el cliente y el día en que se abrió",
         examples=["CLI_00045_2026-11-09"],
     ),

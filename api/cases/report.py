@@ -22,7 +22,7 @@ PDF = "application/pdf"
 
 
 @router.get(
-    "/{id_caso:path}/informe.pdf",
+    "/{id_caso:caso}/informe.pdf",
     summary="El informe de un caso, en PDF",
     description=(
         "Dos páginas con lo que ha cambiado, lo que gastó cada día, lo que dicen los detectores, "

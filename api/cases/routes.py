@@ -49,7 +49,7 @@ def lista(
 
 
 @router.get(
-    "/{id_caso:path}",
+    "/{id_caso:caso}",
     summary="Un caso, con lo que habla a su favor y en su contra",
     description=(
         "Lo pensado de él día a día, lo que dice cada detector de sus horas, las explicaciones "

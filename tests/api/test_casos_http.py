@@ -99,7 +99,10 @@ def test_uno_con_lo_que_se_penso_dia_a_dia(api: httpx.Client) -> None:
 def test_lo_que_no_se_puede_pedir(api: httpx.Client) -> None:
     """What is not there is 404, what is wrong 422, in Spanish."""
     es_problema(api.get("/api/casos/NADIE_2026-11-09"), 404, "no existe el caso NADIE_2026-11-09")
-    es_problema(api.get("/api/casos/NADIE"), 422)
+    es_problema(api.get("/api/casos/NADIE"), 404)
+    es_problema(api.get(f"/api/casos/{CASOS[0].clave}/veredicto"), 405)
+    for dia in ("0", "2026-13-01", "20261101"):
+        es_problema(api.get(f"/api/casos?desde={dia}"), 422, "desde")
     for malo in ("estado=abierta", "tipo=raro", "orden=color", "limite=501", "cursor=zzz", "x=1"):
         es_problema(api.get(f"/api/casos?{malo}"), 422)
     de_otra = lee(api, "/api/casos", limite=1)["siguiente"]
