@@ -7,8 +7,9 @@ import pandas as _pandas  # noqa: F401
 import streamlit as st
 
 from dashboard import ui
-from dashboard.navigation import page_menu
-from dashboard.session import health_line, key_box
+from dashboard.browser import followed_link
+from dashboard.navigation import open_address, page_menu
+from dashboard.session import health_line, key_box, pending_cookie, resume_visit
 from dashboard.theme import style_sheet
 
 _ICON = (
@@ -24,10 +25,13 @@ def main() -> None:
     st.set_page_config(
         page_title="Consumo", page_icon=_ICON, layout="wide", initial_sidebar_state="auto"
     )
+    resume_visit()
     st.html(style_sheet(ui.palette()))
     # A screen reader has to know the language of what it reads; Streamlit's page says "en".
     st.html("<script>document.documentElement.lang = 'es';</script>", unsafe_allow_javascript=True)
     page = st.navigation(page_menu(), expanded=True)
+    if address := followed_link(pending_cookie()):
+        open_address(address)
     with st.sidebar:
         key_box()
     page.run()

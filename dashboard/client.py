@@ -284,6 +284,11 @@ def fetch_all(*requests: ApiRequest) -> list[PendingAnswer]:
     return [PendingAnswer(_threads().submit(_fetch, url, request)) for request in requests]
 
 
+def download(path: str, query: Query = ()) -> bytes:
+    """Return a file of the API, or raise ``ApiError``."""
+    return api_client().download(path, query)
+
+
 def change(path: str, body: dict[str, Any], key: str) -> Any:
     """Return what a change gives, or raise ``ApiError``; what was read before it is forgotten."""
     try:

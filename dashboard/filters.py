@@ -12,25 +12,40 @@ import streamlit as st
 from dashboard import texts
 from dashboard.navigation import MAX_ID
 
-PERIODS = {"24 h": 1, "7 días": 7, "30 días": 30, "90 días": 90}
+_DAY = "24 h"
+PERIODS = {_DAY: 1, "7 días": 7, "30 días": 30, "90 días": 90}
 _CUSTOM = "A medida"
 
 
 @dataclass(frozen=True, slots=True)
 class DayRange:
-    """Some days, both included; ``period`` = the ready-made choice that they come from, if any."""
+    """Some days, both included; ``period`` = the ready-made choice that they come from, if any.
+
+    The last 24 hours end with the newest reading, which is seldom the last one of its day.
+    """
 
     first: date
     last: date
     period: str = ""
+    end: datetime | None = None  # of the last 24 hours, if it is they that are meant
 
     @property
     def days(self) -> int:
         """Return how many days they are."""
-        return (self.last - self.first).days + 1
+        return 1 if self.end is not None else (self.last - self.first).days + 1
+
+    @property
+    def bounds(self) -> tuple[date, date] | tuple[str, str]:
+        """Return from when to when, as the API is asked: days, or instants without the last."""
+        if self.end is None:
+            return self.first, self.last
+        return (self.end - timedelta(days=1)).isoformat(), self.end.isoformat()
 
     def before(self) -> DayRange:
         """Return as many days just before these."""
+        if self.end is not None:
+            earlier = self.end - timedelta(days=1)
+            return DayRange(self.first - timedelta(days=1), self.first, self.period, earlier)
         return DayRange(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
 
 
@@ -46,14 +61,22 @@ class AnomalyFilters:
 
     def params(self) -> dict[str, Any]:
         """Return them as the API's parameters."""
+        first, last = self.range.bounds
         return {
-            "desde": self.range.first,
-            "hasta": self.range.last,
+            "desde": first,
+            "hasta": last,
             "severidad": self.severidad,
             "tipo": self.tipo,
             "estado": self.estado,
             "propietario_id": self.propietario_id or None,
         }
+
+    def address(self) -> dict[str, Any]:
+        """Return the days and the customer as the address of the page of anomalies has them."""
+        days: dict[str, Any] = {"periodo": self.range.period}
+        if not self.range.period:
+            days = {"periodo": _CUSTOM, "desde": self.range.first, "hasta": self.range.last}
+        return days | {"de": self.propietario_id or None}
 
     def choice(self) -> tuple[object, ...]:
         """Return what was chosen: «7 días» stays the same choice when a day goes by."""
@@ -79,20 +102,23 @@ def choose_one(name: str, options: Iterable[str], key: str, default: str = "") -
     return chosen or default or all_of_them[0]
 
 
-def choose_range(prefix: str, last: date, max_days: int) -> DayRange:
+def choose_range(prefix: str, latest: str | None, max_days: int) -> DayRange:
     """Draw the choice of days and return them.
 
     Parameters
     ----------
     prefix : str
         Start of the names of its parameters in the URL, so that pages do not share them.
-    last : date
-        Last day of the ready-made periods.
+    latest : str or None
+        ISO 8601 instant of the newest reading, with which the ready-made periods end.
     max_days : int
         Longest range that the API gives.
     """
+    last, end = last_day(latest), texts.parse_instant(latest)
     periods = [name for name, days in PERIODS.items() if days <= max_days]
     period = choose_one("Periodo", [*periods, _CUSTOM], f"{prefix}periodo", "7 días")
+    if period == _DAY and end is not None:
+        return DayRange(last - timedelta(days=1), last, period, end + timedelta(hours=1))
     if period != _CUSTOM:
         return DayRange(last - timedelta(days=PERIODS[period] - 1), last, period)
     with st.container(horizontal=True):
@@ -115,7 +141,8 @@ def _choose_day(name: str, key: str, default: date) -> date:
     return chosen if isinstance(chosen, date) else default
 
 
-def _choose_some(box: Any, name: str, options: Iterable[str], readable: Any) -> list[str]:
+def choose_some(box: Any, name: str, options: Iterable[str], readable: Any) -> list[str]:
+    """Draw a choice of any of some options, none at first, and return it; it is in the URL."""
     return list(
         box.pills(
             name, list(options), selection_mode="multi", format_func=readable, key=name.lower(),
@@ -124,15 +151,15 @@ def _choose_some(box: Any, name: str, options: Iterable[str], readable: Any) -> 
     )  # fmt: skip
 
 
-def choose_filters(last: date, max_days: int) -> AnomalyFilters:
+def choose_filters(latest: str | None, max_days: int) -> AnomalyFilters:
     """Draw the filters of the anomalies and return them."""
     with st.container(border=True):
-        days = choose_range("", last, max_days)
+        days = choose_range("", latest, max_days)
         left, right = st.columns(2)
-        severities = _choose_some(left, "Severidad", texts.ANOMALY_SEVERITIES, str.capitalize)
-        states = _choose_some(right, "Estado", texts.REVIEW_STATES, str.capitalize)
+        severities = choose_some(left, "Severidad", texts.ANOMALY_SEVERITIES, str.capitalize)
+        states = choose_some(right, "Estado", texts.REVIEW_STATES, str.capitalize)
         with st.expander("Más filtros", icon=":material/tune:"):
-            types = _choose_some(st, "Tipo", texts.TYPE_NAMES, texts.readable)
+            types = choose_some(st, "Tipo", texts.TYPE_NAMES, texts.readable)
             customer = st.text_input(
                 "Cliente", key="de", max_chars=MAX_ID, bind="query-params",
                 placeholder="Todos; por ejemplo CLI_00001",

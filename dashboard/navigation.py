@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import streamlit as st
 
+from dashboard import texts
+
 _CUSTOMER = "cliente"
+CASE = "caso"
 MAX_ID = 20
 """Characters of a customer's name, by contract."""
 
@@ -24,6 +29,7 @@ class DashboardPage:
     icon: str
     section: str
     about: str
+    in_menu: bool = True  # otherwise it is reached from other pages only
 
     @property
     def url(self) -> str:
@@ -33,14 +39,24 @@ class DashboardPage:
     def draw(self) -> None:
         """Draw the page under its title."""
         st.title(self.title, anchor=False)
-        st.caption(self.about)
+        if self.about:
+            st.caption(self.about)
         getattr(import_module(f"dashboard.views.{self.module}"), f"draw_{self.module}")()
 
 
-_WATCH, _ANALYSIS, _DETECTOR = "Vigilancia", "Análisis", "Detector"
+_CASES, _WATCH, _ANALYSIS, _DETECTOR = "Casos", "Vigilancia", "Análisis", "Detector"
 
 PAGES = (
-    DashboardPage("principal", "Dashboard principal", ":material/space_dashboard:", _WATCH,
+    DashboardPage("hoy", "Mi lista de hoy", ":material/checklist:", _CASES,
+                  "Los casos que merece la pena visitar, primero donde más se recupera."),
+    DashboardPage("casos", "Todos los casos", ":material/folder_open:", _CASES,
+                  "Los filtros van en la dirección: cópiela y un compañero verá lo mismo."),
+    DashboardPage("calendario", "Calendario", ":material/calendar_view_month:", _CASES,
+                  "Qué días fue anómalo cada cliente; la raya marca dónde empezó su caso."),
+    DashboardPage("aciertos", "Aciertos", ":material/target:", _CASES,
+                  "Qué se halló en las visitas, y cuánto se recuperó."),
+    DashboardPage("caso", "Caso", ":material/description:", _CASES, "", in_menu=False),
+    DashboardPage("resumen", "Resumen", ":material/space_dashboard:", _WATCH,
                   "La última semana frente a la anterior, y lo que llega ahora."),
     DashboardPage("buscar_cliente", "Buscar cliente", ":material/person_search:", _WATCH,
                   "Su consumo frente a lo esperado, sus anomalías y por qué lo son."),
@@ -67,7 +83,7 @@ def _for_streamlit(page: DashboardPage) -> Any:
     """Return what Streamlit calls a page; it hides the class."""
     return st.Page(
         page.draw, title=page.title, icon=page.icon, url_path=page.url or None,
-        default=page is PAGES[0],
+        default=page is PAGES[0], visibility="visible" if page.in_menu else "hidden",
     )  # fmt: skip
 
 
@@ -103,13 +119,51 @@ def forget_customer() -> None:
     st.query_params.pop(_CUSTOMER, None)
 
 
-def open_customer(name: str) -> None:
-    """Open a customer's page."""
-    choose_customer(name)
-    st.switch_page(_for_streamlit(page_of("buscar_cliente")), query_params={_CUSTOMER: name})
+def address_of(module: str, **query: object) -> str:
+    """Return where a page is, relative to the dashboard's address; None is left out.
+
+    Examples
+    --------
+    >>> address_of("anomalias", de="CLI_00001", tipo=None)
+    './anomalias?de=CLI_00001'
+    """
+    params = {name: value for name, value in query.items() if value is not None}
+    return f"./{page_of(module).url}{f'?{urlencode(params, doseq=True)}' if params else ''}"
+
+
+def customer_address(name: str, **query: object) -> str:
+    """Return where a customer's page is."""
+    return address_of("buscar_cliente", **{_CUSTOMER: name}, **query)
+
+
+def case_address(case_id: str) -> str:
+    """Return where a case's page is."""
+    return address_of("caso", **{CASE: case_id})
+
+
+def day_address(point: Mapping[str, Any]) -> str:
+    """Return where the anomalies of a bar of a day are.
+
+    Examples
+    --------
+    >>> day_address({"x": "2026-11-03", "curve_number": 0}).partition("&")[2]
+    'desde=2026-11-03&hasta=2026-11-03&severidad=Baja'
+    """
+    day = str(point["x"])[:10]
+    severity = texts.ANOMALY_SEVERITIES[point["curve_number"]].capitalize()
+    return address_of("anomalias", periodo="A medida", desde=day, hasta=day, severidad=severity)
+
+
+def open_address(address: str) -> None:
+    """Open a page by its address within the dashboard; of none that is known, the first one."""
+    parts = urlsplit(address)
+    url = parts.path.removeprefix("./").strip("/")
+    page = next((page for page in PAGES if page.url == url), PAGES[0])
+    st.switch_page(_for_streamlit(page), query_params=parse_qsl(parts.query))
 
 
 def customer_button(name: str, label: str = "", key: str | None = None) -> None:
     """Draw the button that opens a customer's page."""
     if st.button(label or name, key=key, icon=":material/person_search:"):
-        open_customer(name)
+        choose_customer(name)
+        open_address(customer_address(name))

@@ -85,21 +85,21 @@ def energy(value: float | None) -> str:
     size = abs(value)
     if size >= 1_000_000:
         return f"{number(value / 1000, 1)} MWh"
-    decimals = 0 if size >= 10_000 else 1 if size >= 100 else 2 if size >= 0.1 else 3
+    decimals = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 0.1 else 3
     return f"{number(value, 0 if value == 0 else decimals)} kWh"
 
 
 def money(value: float | None) -> str:
-    """Return an amount of money.
+    """Return an amount of money, from ten euros on without cents: most are estimates.
 
     Examples
     --------
-    >>> money(7.9), money(12345.6)
-    ('7,90 €', '12.346 €')
+    >>> money(7.9), money(12345.6), money(0)
+    ('7,90 €', '12.346 €', '0 €')
     """
     if value is None or math.isnan(value):
         return MISSING
-    return f"{number(value, 0 if abs(value) >= 1000 else 2)} €"
+    return f"{number(value, 2 if 0 < abs(value) < 10 else 0)} €"
 
 
 def percent(share: float | None, decimals: int = 0, sign: bool = False) -> str:
@@ -114,6 +114,21 @@ def percent(share: float | None, decimals: int = 0, sign: bool = False) -> str:
         return MISSING
     plus = "+" if sign and round(share, decimals + 2) > 0 else ""
     return f"{plus}{number(100 * share, decimals)} %"
+
+
+def probability(share: float | None) -> str:
+    """Return a probability; what is not certain is never written as if it were.
+
+    Examples
+    --------
+    >>> probability(0.97), probability(0.9981), probability(0.002), probability(1.0)
+    ('97 %', 'más del 99 %', 'menos del 1 %', '100 %')
+    """
+    if share is not None and 0.995 <= share < 1:
+        return "más del 99 %"
+    if share is not None and 0 < share < 0.005:
+        return "menos del 1 %"
+    return percent(share)
 
 
 def compared(change: float | None) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 import streamlit as st
 
 from dashboard import texts
+from dashboard.browser import link
 from dashboard.charts.shared import CONFIG
-from dashboard.client import ApiError, api_client, api_request, forget_answers
+from dashboard.client import ApiError, api_request, download, forget_answers
+from dashboard.navigation import address_of, customer_address, open_address
 from dashboard.theme import Palette, palette_of
 
 _START_THE_API = (
@@ -22,7 +24,7 @@ _START_THE_API = (
 _ADVICE = {
     "unreachable": ("La API no responde", _START_THE_API),
     "busy": ("Falta una parte del sistema", "Volverá sola cuando responda; puede reintentarlo."),
-    "permission": ("Hace falta una clave", "Escríbala en «Clave», en la barra lateral."),
+    "permission": ("Hace falta una clave", "Escríbala en «Entrar», en la barra lateral."),
     "not_found": ("No se encuentra", ""),
     "conflict": ("Ya ha cambiado", "Vuelva a mirar y repita si sigue haciendo falta."),
     "invalid": ("No se puede mostrar", "Cambie los filtros."),
@@ -35,13 +37,29 @@ def palette() -> Palette:
     return palette_of(st.context.theme.type)
 
 
-def figure(description: str, chart: Callable[..., Any], *data: Any) -> None:
+def figure(
+    description: str,
+    chart: Callable[..., Any],
+    *data: Any,
+    opens: Callable[[Mapping[str, Any]], str | None] | None = None,
+) -> None:
     """Draw the figure that a chart makes of some data, in the colours of the theme.
 
     Its description is its name on the page, and what who cannot see it is told.
+
+    ``opens``: from a point of it, as Plotly tells of it, to the address that a click on it opens.
     """
     drawn = chart(*data, palette())
-    st.plotly_chart(drawn, theme=None, config=CONFIG, key=description, alt=description)
+    options: dict[str, Any] = {"theme": None, "config": CONFIG, "alt": description}
+    if opens is None:
+        st.plotly_chart(drawn, key=description, **options)
+        return
+    chosen = st.plotly_chart(
+        drawn, key=description, on_select="rerun", selection_mode="points", **options
+    )
+    for point in chosen["selection"]["points"][:1]:
+        if address := opens(point):
+            open_address(address)
 
 
 @contextmanager
@@ -102,6 +120,7 @@ class Kpi:
     value: str
     note: str = ""
     sign: int = 0  # how the note is meant: 1 better, -1 worse, 0 neither
+    address: str = ""  # what it opens; '' = nothing
 
 
 def kpis(*cards: Kpi) -> None:
@@ -111,10 +130,14 @@ def kpis(*cards: Kpi) -> None:
     drawn = []
     for card in cards:
         note = f'<small class="{classes[card.sign]}">{html.escape(card.note) or "&nbsp;"}</small>'
-        drawn.append(
-            f'<div class="kpi"><b>{html.escape(card.name)}</b>'
-            f"<strong>{html.escape(card.value)}</strong>{note if with_notes else ''}</div>"
+        inner = (
+            f"<b>{html.escape(card.name)}</b>"
+            f"<strong>{html.escape(card.value)}</strong>{note if with_notes else ''}"
         )
+        if card.address:
+            drawn.append(link(card.address, inner, "kpi"))
+        else:
+            drawn.append(f'<div class="kpi">{inner}</div>')
     # Six would leave one alone in a second row.
     st.html(f'<div class="kpis{" de-tres" * (len(cards) == 6)}">{"".join(drawn)}</div>')
 
@@ -175,17 +198,31 @@ class TableColumn:
     css: str = ""
     shown: Callable[[Any], str] = str  # from the field to its text
     is_html: bool = False  # whether that is HTML, not text
+    address: Callable[[Mapping[str, Any]], str] | None = None  # what a row's cell opens
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """Return what a row has in this column, as HTML."""
         value = row[self.value] if isinstance(self.value, str) else self.value(row)
         text = self.shown(value)
-        return f'<td class="{self.css}">{text if self.is_html else html.escape(text)}</td>'
+        inner = text if self.is_html else html.escape(text)
+        if self.address is not None:
+            inner = link(self.address(row), inner)
+        return f'<td class="{self.css}">{inner}</td>'
 
 
 def severity_column(head: str, field: str) -> TableColumn:
     """Return a column of severities."""
     return TableColumn(head, field, shown=severity_badge, is_html=True)
+
+
+def customer_column(head: str = "Cliente") -> TableColumn:
+    """Return a column of customers, each of which opens its page."""
+    return TableColumn(
+        head,
+        "propietario_id",
+        "no-partir",
+        address=lambda row: customer_address(row["propietario_id"]),
+    )
 
 
 def number_column(head: str, field: str, decimals: int = 0, css: str = "der") -> TableColumn:
@@ -203,6 +240,11 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[TableColumn]) -> 
     )
 
 
+def page_link(module: str, text: str, **query: object) -> str:
+    """Return a link to a page, as HTML."""
+    return link(address_of(module, **query), html.escape(text))
+
+
 def bullets(sentences: Sequence[str]) -> None:
     """Draw sentences as a list."""
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
@@ -218,7 +260,7 @@ def export(path: str, name: str, key: str, **params: Any) -> None:
     """
     st.download_button(
         "Descargar CSV",
-        data=lambda: api_client().download(*api_request(path, **params, formato="excel")),
+        data=lambda: download(*api_request(path, **params, formato="excel")),
         file_name=f"{name}.csv",
         mime="text/csv",
         key=key,

@@ -16,6 +16,8 @@ _SPIKE = 2.5
 """Consumed over expected at which ``pico_consumo`` fires: an increase over 150 %."""
 _FIRING = 0.5
 """Score from which a detector pushes towards an alarm: below it speaks for normality."""
+_STRONG = 0.6
+"""Correlation from which a cell is nearer to the end of the scale than to its middle, by eye."""
 _SCORES = [-0.03, 1.03]
 """Range of an axis of scores, so that marks at its ends are whole."""
 _POINT = "%{x:,.2f} · %{y:,.2f}<extra></extra>"
@@ -70,10 +72,20 @@ def correlations(
     figure = shared.themed_figure(palette, 120 + 44 * max(len(names), 3), margin_t=12)
     shared.add_heat_map(
         figure, names, names, cells, palette, zmin=-1, zmax=1, xgap=2, ygap=2,
-        texttemplate="%{z:.2f}", colorbar=shared.colour_bar("", palette),
+        colorbar=shared.colour_bar("", palette),
         colorscale=shared.colour_scale((palette.second, palette.ramp[0], palette.primary)),
         hovertemplate="%{y} y %{x}: %{z:.2f}<extra></extra>",
     )  # fmt: skip
+    for row, own in zip(names, cells, strict=True):
+        for column, alike in zip(names, own, strict=True):
+            if alike is None:
+                continue
+            # The ends of the scale stand out from the background, its middle does not.
+            strong = abs(alike) >= _STRONG
+            figure.add_annotation(
+                x=column, y=row, text=texts.number(alike, 2), showarrow=False,
+                font={"color": palette.background if strong else palette.text, "size": 13},
+            )  # fmt: skip
     figure.update_xaxes(type="category")
     return figure.update_yaxes(type="category", autorange="reversed")
 

@@ -38,8 +38,10 @@ def traffic_lights(reports: ApiRows, palette: Palette) -> Figure:
     )  # fmt: skip
     top = max([*moved, 3])
     figure.update_xaxes(**shared.TIME_AXIS)
+    if len(reports) == 1:  # Plotly would write its hour below every line.
+        figure.update_xaxes(tickvals=shared.wall_times(shared.column(reports, "fecha")))
     return figure.update_yaxes(
-        range=[-0.08 * top, 1.12 * top], title_text="Rasgos movidos", nticks=6, tickformat="d"
+        range=[-0.08 * top, 1.12 * top], title_text="Rasgos movidos", dtick=1 + top // 6
     )
 
 
@@ -62,6 +64,36 @@ def distances(columns: ApiRows, palette: Palette) -> Figure:
     return figure.update_xaxes(rangemode="tozero", title_text="Distancia de Jensen-Shannon")
 
 
+def mean_change(one: Mapping[str, Any]) -> float | None:
+    """Return how much the mean of a column has changed, 0.1 = 10 % more; None = not known.
+
+    Examples
+    --------
+    >>> round(mean_change({"media_referencia": 2.0, "media_actual": 2.2}), 3)
+    0.1
+    """
+    before, now = one.get("media_referencia"), one.get("media_actual")
+    return (now - before) / abs(before) if before and now is not None else None
+
+
+def mean_changes(columns: ApiRows, palette: Palette) -> Figure:
+    """Return how much each column's mean is above or below that of the reference, in percent."""
+    known = [(texts.readable(c["nombre"]), change, bool(c.get("movida"))) for c in columns
+             if (change := mean_change(c)) is not None]  # fmt: skip
+    known.sort(key=lambda one: -abs(one[1]))
+    figure = shared.themed_figure(
+        palette, 90 + 26 * max(len(known), 3), hovermode="closest", showlegend=False
+    )
+    figure.add_bar(
+        x=[100 * change for _, change, _ in known], y=[name for name, _, _ in known],
+        orientation="h",
+        marker={"color": [palette.warning if moved else palette.good for _, _, moved in known]},
+        hovertemplate="%{y}: %{x:+,.1f} %<extra></extra>",
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure.update_xaxes(title_text="Cambio de la media", **shared.PERCENT)
+
+
 def distances_over_time(reports: ApiRows, palette: Palette) -> Figure:
     """Return how near its threshold each column was in each drift report, marked where beyond.
 
@@ -82,13 +114,13 @@ def distances_over_time(reports: ApiRows, palette: Palette) -> Figure:
     # Its key lies below, where it takes no width on a telephone.
     key = shared.colour_bar("Distancia sobre su umbral", palette)
     key["title"]["side"] = "bottom"
-    key |= {"orientation": "h", "y": -0.1, "yanchor": "top", "tickformat": ".0%"}
+    key |= {"orientation": "h", "y": -0.1, "yanchor": "top", **shared.PERCENT}
     shared.add_heat_map(
         figure, dates, [texts.readable(name) for name in names],
-        [[relative[name].get(date) for date in dates] for name in names], palette,
-        zmin=0, zmax=max([*nearest.values(), _FAR]), colorbar=key,
+        [[_hundredths(relative[name].get(date)) for date in dates] for name in names], palette,
+        zmin=0, zmax=100 * max([*nearest.values(), _FAR]), colorbar=key,
         xgap=1 if len(reports) <= _GAPS_UP_TO else 0,
-        hovertemplate="%{y}, %{x|%-d %b}: %{z:.0%} de su umbral<extra></extra>",
+        hovertemplate="%{y}, %{x|%-d %b}: %{z:,.0f} % de su umbral<extra></extra>",
     )  # fmt: skip
     if moved:
         figure.add_scatter(
@@ -99,6 +131,10 @@ def distances_over_time(reports: ApiRows, palette: Palette) -> Figure:
         )  # fmt: skip
     figure.update_yaxes(autorange="reversed", type="category")
     return figure.update_xaxes(**shared.TIME_AXIS)
+
+
+def _hundredths(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _relative(one: Mapping[str, Any]) -> float | None:

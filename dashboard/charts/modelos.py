@@ -120,13 +120,18 @@ def head_to_head(versions: ApiRows, group: str, palette: Palette) -> Figure:
     figure = shared.themed_figure(
         palette, height, barmode="group", hovermode="y unified", bargap=0.3
     )
-    form = ".0%" if group in _SHARES else ",.1f" if group == "falsas_alarmas" else ",.3f"
+    is_share = group in _SHARES
+    form = ",.0f" if is_share else ",.1f" if group == "falsas_alarmas" else ",.3f"
+    hover = f"%{{x:{form}}}{' %' * is_share}"
     colours = (palette.primary, palette.second, palette.third)
     for version, colour in zip(versions, colours, strict=False):
         figure.add_bar(
-            x=[_metric(version, group, member) for member in members],
+            x=[
+                value if value is None or not is_share else 100 * value
+                for value in (_metric(version, group, member) for member in members)
+            ],
             y=[_member_name(member) for member in members], orientation="h",
-            name=f"v{version['version']}", marker={"color": colour}, hovertemplate=f"%{{x:{form}}}",
+            name=f"v{version['version']}", marker={"color": colour}, hovertemplate=hover,
         )  # fmt: skip
         chance = version.get("precision_azar")
         if group in _PRECISIONS and chance is not None:
@@ -135,7 +140,7 @@ def head_to_head(versions: ApiRows, group: str, palette: Palette) -> Figure:
                 annotation={"text": "al azar", "font": {"size": 11}},
             )  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
-    return figure.update_xaxes(rangemode="tozero", tickformat=form if group in _SHARES else None)
+    return figure.update_xaxes(rangemode="tozero", **(shared.PERCENT if is_share else {}))
 
 
 def shadow_matrix(pairs: ApiRows, palette: Palette) -> Figure:

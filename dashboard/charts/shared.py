@@ -49,6 +49,8 @@ ApiRows = Sequence[Mapping[str, Any]]
 
 KWH = "%{y:,.2f} kWh"
 """What a point says of itself when its energy is pointed at."""
+PERCENT: dict[str, Any] = {"tickformat": ",.0f", "ticksuffix": " %"}
+"""An axis of shares, given as hundredths, that writes them as the text does."""
 _DAY_MS = 86_400_000
 TIME_AXIS: dict[str, Any] = {
     "type": "date",

@@ -10,10 +10,11 @@ from dashboard import texts, ui
 from dashboard.charts import anomalias as charts
 from dashboard.charts.shared import severity_series
 from dashboard.client import api_request, fetch, fetch_all
-from dashboard.filters import AnomalyFilters, choose_filters, choose_one, last_day
+from dashboard.filters import AnomalyFilters, choose_filters, choose_one
 from dashboard.lists import choose_anomalies, shown_list
-from dashboard.navigation import customer_button
+from dashboard.navigation import address_of, customer_button, day_address
 from dashboard.reviews import draw_anomaly, draw_outcome, judge_chosen
+from dashboard.saved_views import draw_saved_views
 
 _ORDERS = {"Más recientes": "consumo", "Mayor puntuación": "score", "Detectadas ahora": "deteccion"}
 _MAX_DAYS = 400
@@ -21,7 +22,7 @@ _MAX_DAYS_ADDED_UP = 92
 _LATEST = "/api/anomalias/últimas"
 _INCIDENTS = "/api/incidencias"
 _INCIDENT_COLUMNS = (
-    ui.TableColumn("Cliente", "propietario_id", "no-partir"),
+    ui.customer_column(),
     ui.severity_column("Severidad", "severidad"),
     ui.TableColumn("Comienzo", "inicio", "no-partir", texts.short_date_time),
     ui.number_column("Horas", "horas", css="der ancha"),
@@ -36,9 +37,10 @@ _INCIDENT_COLUMNS = (
 def draw_anomalias() -> None:
     """Draw the page."""
     draw_outcome()
+    draw_saved_views("anomalias")
     with ui.section("anomalias"):
         latest = fetch("/api/dashboard/resumen")["ultima_lectura"]
-        filters = choose_filters(last_day(latest), _MAX_DAYS)
+        filters = choose_filters(latest, _MAX_DAYS)
         views = {"Lista": _list, "Distribuciones": _distributions, "Incidencias": _incidents}
         view = choose_one("Vista", views, "ver")
         with ui.section(f"vista_{view}"):
@@ -100,13 +102,25 @@ def _distributions(filters: AnomalyFilters) -> None:
         ),
     )
     with ui.section("serie"):
-        ui.figure("Anomalías por día y severidad", severity_series, series.rows())
+        ui.figure(
+            "Anomalías por día y severidad", severity_series, series.rows(), opens=day_address
+        )
     left, right = st.columns(2, gap="large")
     with ui.panel(left, "Por tipo"):
-        ui.figure("Anomalías por tipo", charts.type_bars, counts["por_tipo"])
+        ui.figure(
+            "Anomalías por tipo",
+            charts.type_bars,
+            counts["por_tipo"],
+            opens=lambda point: address_of("anomalias", **filters.address(), tipo=point["y"]),
+        )
         st.caption("Una anomalía puede ser de varios tipos.")
     with ui.panel(right, "Por severidad"):
-        ui.figure("Anomalías por severidad", charts.severity_bars, counts["por_severidad"])
+        ui.figure(
+            "Anomalías por severidad",
+            charts.severity_bars,
+            counts["por_severidad"],
+            opens=lambda point: address_of("anomalias", **filters.address(), severidad=point["y"]),
+        )
     left, right = st.columns(2, gap="large")
     with ui.panel(left, "Por hora del día"):
         ui.figure("Anomalías por hora", charts.hour_bars, counts["por_hora"])
@@ -128,7 +142,3 @@ def _incidents(filters: AnomalyFilters) -> None:
     ui.table(shown.rows, _INCIDENT_COLUMNS)
     shown.draw_pager()
     ui.export(_INCIDENTS, "incidencias", "exportar_incidencias", **params)
-    customers = list(dict.fromkeys(row["propietario_id"] for row in shown.rows))
-    with st.container(horizontal=True):
-        for name in customers[:8]:
-            customer_button(name, key=f"incidencia_{name}")

@@ -14,6 +14,7 @@ from dashboard.charts import avanzado as charts
 from dashboard.charts.buscar_cliente import week_map
 from dashboard.client import api_request, customer_path, fetch, fetch_all, fetch_rows
 from dashboard.filters import choose_one, last_day
+from dashboard.navigation import customer_address
 
 _MAX_CUSTOMERS = 8
 _KNOWN = 500
@@ -75,8 +76,8 @@ def mean_days(
     Examples
     --------
     >>> days = [{"propietario_id": "A", "consumo_kwh": kwh} for kwh in (8.0, 12.0)]
-    >>> mean_days(days, ["A", "B"], "Consumo diario")
-    [Kpi(name='A', value='10,0', note='kWh al día, 2 días', sign=0)]
+    >>> [(card.name, card.value, card.note) for card in mean_days(days, "AB", "Consumo diario")]
+    [('A', '10,0', 'kWh al día, 2 días')]
     """
     field, unit = _VARIABLES[variable]
     cards = []
@@ -84,7 +85,8 @@ def mean_days(
         if own := [row[field] for row in rows if row["propietario_id"] == customer]:
             mean = texts.number(sum(own) / len(own), 1)
             days = texts.count_of(len(own), "día", "días")
-            cards.append(ui.Kpi(customer, mean, f"{unit}, {days}"))
+            address = customer_address(customer)
+            cards.append(ui.Kpi(customer, mean, f"{unit}, {days}", address=address))
     return cards
 
 
@@ -147,7 +149,10 @@ def _detectors() -> None:
         ui.empty("Ninguna anomalía en 30 días", "Aparecerán aquí en cuanto se detecten.")
     elif one == _EXPECTED:
         ui.figure(
-            "Consumo y consumo esperado de las últimas anomalías", charts.against_expected, rows
+            "Consumo y consumo esperado de las últimas anomalías",
+            charts.against_expected,
+            rows,
+            opens=_customer_of_point,
         )
         st.caption(
             "Cada punto es una anomalía. Por encima de la línea se consumió más de lo esperado; "
@@ -165,11 +170,18 @@ def _detectors() -> None:
             rows,
             str(one),
             str(other),
+            opens=_customer_of_point,
         )
         st.caption(
             "En las zonas sombreadas un detector empuja hacia la alarma (0,5 o más). Los que aún "
             "no podían opinar no aparecen."
         )
+
+
+def _customer_of_point(point: Mapping[str, Any]) -> str | None:
+    """Return where the customer is whose name a point says, and when it was."""
+    customer = str(point.get("text") or "").rpartition(", ")[0].rpartition(", ")[0]
+    return customer_address(customer) if customer else None
 
 
 def judged_by(row: Mapping[str, Any], *detectors: str) -> bool:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from dashboard import texts, ui
+from dashboard.browser import link
 from dashboard.charts import buscar_cliente as charts
 from dashboard.client import api_request, customer_path, fetch_all, fetch_rows
 from dashboard.filters import DayRange, choose_one, choose_range, last_day
 from dashboard.lists import choose_anomalies, shown_list
-from dashboard.navigation import MAX_ID, choose_customer, chosen_customer, forget_customer
+from dashboard.navigation import (
+    MAX_ID,
+    case_address,
+    choose_customer,
+    chosen_customer,
+    forget_customer,
+)
 from dashboard.reviews import draw_anomaly, draw_outcome, judge_chosen
 
 _RESULTS = 12
@@ -99,9 +106,9 @@ def _customer(customer: str) -> None:
         for case in cases.rows():
             _case(case)
     _figures(summary)
-    last = last_day(summary["ultima_lectura"] or own.get("ultima_lectura"))
+    latest = summary["ultima_lectura"] or own.get("ultima_lectura")
     views: dict[str, Callable[[str], None]] = {
-        "Consumo": partial(_consumption, last=last),
+        "Consumo": partial(_consumption, latest=latest),
         "Perfil": _profile,
         "Anomalías": _anomalies,
         "Veredictos": _verdicts,
@@ -133,14 +140,15 @@ def _case(case: dict[str, Any]) -> None:
     """Draw what has changed at the customer and goes on."""
     stake, money = texts.energy(case["energia_en_juego_kwh"]), case["energia_en_juego_eur"]
     details = (
-        f"{texts.percent(case['probabilidad'])} de que haya algo",
+        f"{texts.probability(case['probabilidad'])} de que haya algo",
         f"{stake} en juego (≈ {texts.money(money)})",
         texts.type_names([case["tipo"]]),
         case["estado"],
     )
     with st.container(border=True):
+        name = f"Caso abierto desde el {texts.day(case['fecha_inicio'])}"
         st.html(
-            f"<b>Caso abierto desde el {texts.day(case['fecha_inicio'])}</b> &nbsp; "
+            f"<b>{link(case_address(case['id']), name)}</b> &nbsp; "
             f"<span class='suave'>{html.escape(' · '.join(details))}</span>"
             f"<br>{html.escape(case['frase'])}"
         )
@@ -168,16 +176,17 @@ def _figures(summary: dict[str, Any]) -> None:
     )
 
 
-def _consumption(customer: str, last: date) -> None:
-    days = choose_range("c_", last, _MAX_DAYS_WITH_BAND)
+def _consumption(customer: str, latest: str | None) -> None:
+    last = last_day(latest)
+    days = choose_range("c_", latest, _MAX_DAYS_WITH_BAND)
     behind = st.toggle(
         "Periodo anterior por detrás", value=True, key="anterior", bind="query-params"
     )
-    before = days.before()
+    (first, end), (first_before, end_before) = days.bounds, days.before().bounds
     of_customer = partial(api_request, _HOURS, propietario_id=customer, limite=5000)
     points, previous, cells = fetch_all(
-        of_customer(desde=days.first, hasta=days.last, con_banda=True),
-        of_customer(desde=before.first, hasta=before.last),
+        of_customer(desde=first, hasta=end, con_banda=True),
+        of_customer(desde=first_before, hasta=end_before),
         api_request(
             customer_path("/api/consumos/mapa-calor/{}", customer),
             desde=last - timedelta(days=_MAP_DAYS - 1),
@@ -210,7 +219,7 @@ def _hours(
     st.caption("Arrastre sobre la gráfica para ampliar; doble clic para volver.")
     ui.export(
         _HOURS, f"consumo_{customer}", "exportar_consumo",
-        propietario_id=customer, desde=days.first, hasta=days.last,
+        propietario_id=customer, desde=days.bounds[0], hasta=days.bounds[1],
     )  # fmt: skip
 
 

@@ -13,16 +13,6 @@ from dashboard.charts import deriva as charts
 from dashboard.client import drift_report, fetch_rows
 
 _REPORTS = 90
-_REPORT_HEIGHT = 900
-_ISOLATED = """\
-<!doctype html><html lang="es"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'
- 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:">
-<style>html, body, iframe {{ margin: 0; border: 0; width: 100%; height: 100%; }}</style></head>
-<body><iframe sandbox="allow-scripts" title="Informe de deriva" srcdoc="{}"></iframe></body></html>
-"""
-"""A frame without an origin, from which scripts reach neither this page (the administrator's key is
-in it) nor the network; Streamlit's own frame shares the page's origin."""
 _LIGHTS = {
     "verde": ("bien", "Nada se ha movido: el modelo sigue conociendo lo que llega."),
     "ámbar": ("aviso", "Algún rasgo se ha movido: conviene mirarlo."),
@@ -87,8 +77,14 @@ def _traffic_light(report: Mapping[str, Any]) -> None:
 
 
 def _columns(columns: Sequence[Mapping[str, Any]]) -> None:
-    st.subheader("Rasgos", anchor=False)
-    ui.figure("Distancia de cada rasgo y su umbral", charts.distances, columns)
+    left, right = st.columns(2, gap="large")
+    with ui.panel(left, "Cuánto se ha movido cada rasgo"):
+        ui.figure("Distancia de cada rasgo y su umbral", charts.distances, columns)
+    with ui.panel(right, "Su media, antes y ahora"):
+        if any(charts.mean_change(column) is not None for column in columns):
+            ui.figure("Cambio de la media de cada rasgo", charts.mean_changes, columns)
+        else:
+            st.caption("Este informe no guardó las medias.")
     moved = [column for column in columns if column.get("movida")]
     if not moved:
         st.caption("Ninguno pasa de su umbral.")
@@ -113,11 +109,16 @@ def _compared(summary: Mapping[str, Any]) -> None:
 
 
 def _whole_report(report_id: str) -> None:
-    """Draw Evidently's page, which is heavy, once it is asked for."""
-    if not st.toggle("Ver el informe de Evidently (en inglés)", key="informe"):
-        st.caption("Trae las distribuciones de cada rasgo; tarda unos segundos en abrirse.")
-        return
-    with st.spinner("Abriendo el informe…"):
-        page = drift_report(report_id)
-    isolated = _ISOLATED.format(html.escape(page))
-    st.iframe(isolated, height=_REPORT_HEIGHT, alt="Informe de deriva de Evidently")
+    """Draw the way to Evidently's page, which is fetched when it is asked for.
+
+    It is a file to open, and not a part of this page: its scripts would reach the key.
+    """
+    st.download_button(
+        "Informe completo de Evidently (en inglés)",
+        data=lambda: drift_report(report_id),
+        file_name=f"deriva_{report_id}.html",
+        mime="text/html",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    st.caption("Trae las distribuciones de cada rasgo: se descarga y se abre en el navegador.")

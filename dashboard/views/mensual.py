@@ -14,7 +14,7 @@ from dashboard.charts import mensual as charts
 from dashboard.client import ApiRequest, api_request, customer_path, fetch, fetch_all, fetch_rows
 from dashboard.filters import choose_one
 from dashboard.lists import shown_list
-from dashboard.navigation import MAX_ID, chosen_customer, customer_button
+from dashboard.navigation import MAX_ID, address_of, chosen_customer, customer_button
 
 _YEAR = 13
 """Months: a year and the month it is compared with."""
@@ -23,7 +23,7 @@ _THREE_YEARS = 37
 _ORDERS = {"Consumo": "consumo_total", "Anomalías": "anomalias_detectadas"}
 _RANKING_COLUMNS = (
     ui.TableColumn("", "puesto", "der"),
-    ui.TableColumn("Cliente", "propietario_id", "no-partir"),
+    ui.customer_column(),
     ui.TableColumn("Consumo", "consumo_total", "der", texts.energy),
     ui.TableColumn("Coste estimado", "coste_estimado_eur", "der ancha", texts.money),
     ui.TableColumn("Noche", "parte_noche", "der", texts.percent),
@@ -107,9 +107,16 @@ def _everybody(months: list[dict[str, Any]]) -> None:
         ),
     )
     shown = months[:_YEAR]
-    ui.figure("Consumo y anomalías de cada mes", charts.all_months, shown[::-1])
+    ui.figure(
+        "Consumo y anomalías de cada mes",
+        charts.all_months,
+        shown[::-1],
+        opens=lambda point: address_of(
+            "mensual", mes=texts.month_name(shown[::-1][point["point_index"]]["mes_str"])
+        ),
+    )
     if not all(month["completo"] for month in shown):
-        st.caption("* Mes sin terminar, o con huecos: no se compara con los demás.")
+        st.caption(r"\* Mes sin terminar, o con huecos: no se compara con los demás.")
 
 
 def _ranking(months: list[dict[str, Any]]) -> None:

@@ -312,7 +312,7 @@ def _score_change(row: Mapping[str, Any]) -> str:
 
 
 _SHADOW_COLUMNS = (
-    ui.TableColumn("Cliente", "propietario_id", "no-partir"),
+    ui.customer_column(),
     ui.TableColumn("Hora", "timestamp_consumo", "ancha no-partir", texts.short_date_time),
     ui.severity_column("Campeón", "severidad_campeon"),
     ui.severity_column("Aspirante", "severidad_aspirante"),

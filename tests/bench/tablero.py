@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 META_S = 2.0
 PLAZO_MS = 60_000
 UTIL = (
-    "[data-testid=stMain] :is(.kpi, .tabla, .vacio, .luz, .js-plotly-plot .main-svg, "
-    "[data-testid=stDataFrame] canvas)"
+    "[data-testid=stMain] :is(.kpi, .tabla, .vacio, .luz, .filas, .carriles, .historia, "
+    ".js-plotly-plot .main-svg, [data-testid=stDataFrame] canvas)"
 )
 """What of a page is worth looking at; its title is not."""
 _TESTIGO = """

@@ -63,8 +63,8 @@ def test_frente_a_frente_no_baraja(paleta: Palette) -> None:
     barras = modelos.head_to_head(versiones, "hallados_clientes", paleta).data
     assert [b.name for b in barras] == ["v4", "v2", "v1"]
     assert [dict(zip(b.y, b.x, strict=True)) for b in barras] == [
-        {"Plantación": 0.8, "Picos": 0.5},
-        {"Plantación": None, "Picos": 1.0},
+        {"Plantación": 80, "Picos": 50},
+        {"Plantación": None, "Picos": 100},
         {"Plantación": None, "Picos": None},
     ]
     colores = {b.marker.color for b in barras}
@@ -74,7 +74,7 @@ def test_frente_a_frente_no_baraja(paleta: Palette) -> None:
 
 @pytest.mark.parametrize("paleta", [LIGHT, DARK])
 def test_las_distancias_se_miden_por_su_umbral(paleta: Palette) -> None:
-    """Rows by how near a column came; a column that a report lacks is a hole; marks where moved."""
+    """Rows by how near a column came, in percent; what a report lacks is a hole; marks if moved."""
     informes = [
         informe(1, nivel_dia=(0.07, 0.35, False), score_anomalia=(0.15, 0.3, False)),
         informe(2, nivel_dia=(0.7, 0.35, True)),
@@ -84,10 +84,10 @@ def test_las_distancias_se_miden_por_su_umbral(paleta: Palette) -> None:
     assert list(mapa.x) == [f"2026-11-0{dia}T08:00:00" for dia in (1, 2, 3)]
     assert list(mapa.y) == ["Nivel del día", "Puntuación"]
     assert [list(fila) for fila in mapa.z] == [
-        [pytest.approx(0.2), pytest.approx(2.0), None],
-        [pytest.approx(0.5), None, None],
+        [pytest.approx(20), pytest.approx(200), None],
+        [pytest.approx(50), None, None],
     ]
-    assert (mapa.zmin, mapa.zmax) == (0, pytest.approx(2.0))
+    assert (mapa.zmin, mapa.zmax) == (0, pytest.approx(200))
     assert list(zip(marcas.x, marcas.y, strict=True)) == [("2026-11-02T08:00:00", "Nivel del día")]
 
 
@@ -95,7 +95,7 @@ def test_las_distancias_tranquilas_no_parecen_graves() -> None:
     """Where nothing comes near its threshold, nothing is dark and nothing is marked."""
     figura = deriva.distances_over_time([informe(1, nivel_dia=(0.07, 0.35, False))], LIGHT)
     (mapa,) = figura.data
-    assert mapa.zmax > 1
+    assert mapa.zmax > 100
     assert not figura.layout.showlegend
     assert len(deriva.distances_over_time([], LIGHT).data) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,14 @@ PLAZO_S = 60
 LEJOS = "http://127.0.0.1:9"
 """Nothing listens on the discard port."""
 PAGINA = pytest.mark.parametrize("modulo", [p.module for p in PAGES])
+CASO = "CLI_00001_2026-11-09"
 VISTAS = (
+    ("hoy", {"visitas": "3", "azar": "50"}),
+    ("caso", {"caso": CASO}),
+    ("casos", {"estado": "Nuevo", "orden": "Más antiguos"}),
+    ("casos", {"quien": "nadie-1", "desde": "2026-11-01", "tipo": "Posible plantación"}),
+    ("calendario", {"dias": "90 días"}),
+    ("aciertos", {"por": "Mes", "periodo": "Todo"}),
     ("buscar_cliente", {"vista": "Perfil"}),
     ("buscar_cliente", {"vista": "Anomalías"}),
     ("buscar_cliente", {"vista": "Veredictos"}),
@@ -102,11 +110,11 @@ def test_con_datos(abrir: Abrir, api_llena: str, modulo: str) -> None:
 
 
 def test_el_caso_de_un_cliente(abrir: Abrir, api_llena: str) -> None:
-    """The first page has its sentence, and its own page since when; no other page says a word."""
+    """The summary has its sentence, and its own page since when; no other page says a word."""
     frase = "Desde el 3 de noviembre gasta 88 kWh al día y no 8."
-    principal = _sana(abrir("principal", api_llena))
-    assert "desde el 3 nov 2026" in principal
-    assert frase in principal
+    resumen = _sana(abrir("resumen", api_llena))
+    assert "desde el 3 nov 2026" in resumen
+    assert frase in resumen
     suya = _sana(abrir("buscar_cliente", api_llena, cliente="CLI_00001"))
     assert "Caso abierto desde el 3 nov 2026" in suya
     assert frase in suya
@@ -129,13 +137,14 @@ def test_sin_datos(abrir: Abrir, api_vacia: str, modulo: str) -> None:
     texto = _sana(abrir(modulo, api_vacia))
     assert "Algo ha fallado" not in texto
     if modulo != "modelos":  # It needs MLflow, which this API has not: it says so.
-        assert re.search(r"«consumo |Elija un cliente|Quite alguno", texto), texto
+        dicho = r"«consumo |Elija un cliente|Elija un caso|Abra un caso|Quite alguno"
+        assert re.search(dicho, texto), texto
 
 
 @PAGINA
 def test_con_la_api_caida(abrir: Abrir, modulo: str) -> None:
     """With the API away every page says so, where it was looked for, and offers another try."""
-    pagina = abrir(modulo, LEJOS, cliente="CLI_00001")
+    pagina = abrir(modulo, LEJOS, cliente="CLI_00001", caso=CASO)
     texto = _sana(pagina)
     assert "La API no responde" in texto
     assert LEJOS in texto
@@ -196,7 +205,7 @@ def test_sin_clave_no_hay_formulario(abrir: Abrir, api_llena: str) -> None:
     """Whoever has typed no key is told where to, and has no button to press."""
     pagina = abrir("buscar_cliente", api_llena, cliente=_con_anomalias(api_llena)[0],
                    vista="Anomalías")  # fmt: skip
-    assert any("escriba su clave" in i.value for i in pagina.info)
+    assert any("entre con su clave" in i.value for i in pagina.info)
     assert not any(b.label == "Confirmar" for b in pagina.button)
 
 
@@ -237,8 +246,8 @@ def test_un_motivo_corto_se_dice_y_no_se_pierde(abrir: Abrir, api_llena: str) ->
 @pytest.mark.parametrize(
     ("clave", "en_la_barra", "por_que"),
     [
-        ("otra", "no es válida: la API no la conoce", "corríjala en «Clave»"),
-        ("clavé", "no es válida: la API no la conoce", "corríjala en «Clave»"),
+        ("otra", "no es válida: la API no la conoce", "corríjala en «Entrar»"),
+        ("clavé", "no es válida: la API no la conoce", "corríjala en «Entrar»"),
         (CLAVES["lectura"], "lectura-1 · lectura", "hace falta una de analista"),
     ],
 )
@@ -298,6 +307,82 @@ def test_el_motivo_sobrevive_a_un_fallo_y_llega_a_la_auditoria(
     assert _motivo(pagina).value == ""
     _boton(pagina, "Deshacer").click().run()
     assert _estado(api_llena, una) == "abierta"
+
+
+def test_un_caso_se_abre_con_su_historia(abrir: Abrir, api_llena: str) -> None:
+    """What has changed comes first; whoever has not signed in reads how to, and moves nothing."""
+    pagina = abrir("caso", api_llena, caso=CASO)
+    texto = _sana(pagina)
+    assert "Desde el 3 de noviembre gasta 88 kWh al día y no 8." in texto
+    assert re.search(r"En juego\s+216 €\s+de 180 a 240 €", texto)
+    assert "entre con su clave de analista" in texto
+    assert _boton(pagina, "Asignármelo").disabled
+    assert _boton(pagina, "Confirmar").disabled
+
+
+def test_llevar_un_caso(abrir: Abrir, api_llena: str) -> None:
+    """Assigned, commented, and both undone, newest first.
+
+    What is done in dialogs is tried in a browser (tests/e2e/test_tablero.py).
+    """
+    pagina = abrir("caso", api_llena, CLAVES["analista"], caso=CASO)
+    _boton(pagina, "Asignármelo").click().run()
+    assert "lo lleva analista-1" in _sana(pagina)
+    pagina.text_input(key="comentario").set_value("llamar antes de ir")
+    _boton(pagina, "Comentar").click().run()
+    assert "comentario: llamar antes de ir" in _sana(pagina)
+    assert [m["accion"] for m in _caso(api_llena)["historial"]] == ["asignacion", "comentario"]
+    for _ in range(2):
+        _boton(pagina, "Deshacer").click().run()
+        assert not pagina.exception
+    assert _boton(pagina, "Deshacer").disabled
+    caso = _caso(api_llena)
+    assert (caso["estado"], caso["asignado_a"], caso["comentarios"]) == ("nuevo", None, [])
+
+
+def test_un_caso_que_otra_persona_ha_movido_no_se_toca(abrir: Abrir, api_llena: str) -> None:
+    """What is done falls on the case as it is seen; otherwise the page says what it is now."""
+    pagina = abrir("caso", api_llena, CLAVES["analista"], caso=CASO)
+    otra = httpx.post(
+        f"{api_llena}/api/casos/{CASO}/asignacion", json={"asignado_a": "administracion-1"},
+        headers={"X-API-Key": CLAVES["administracion"]}, trust_env=False,
+    ).json()  # fmt: skip
+    _boton(pagina, "Asignármelo").click().run()
+    assert any("ha cambiado desde que se mostró" in e.value for e in pagina.error)
+    assert _caso(api_llena)["asignado_a"] == "administracion-1"
+    httpx.post(
+        f"{api_llena}/api/casos/{CASO}/deshacer", json={"anotacion": otra["anotacion"]},
+        headers={"X-API-Key": CLAVES["administracion"]}, trust_env=False,
+    ).raise_for_status()  # fmt: skip
+
+
+def test_las_filas_llevan_a_lo_que_ensenan(abrir: Abrir, api_llena: str) -> None:
+    """Cases, customers and what arrives live are links to their own pages."""
+    for modulo, direccion in (
+        ("hoy", f"./caso?caso={CASO}"),
+        ("casos", f"./caso?caso={CASO}"),
+        ("calendario", f"./caso?caso={CASO}"),
+        ("resumen", "./buscar-cliente?cliente=CLI_00001"),
+        ("mensual", "./buscar-cliente?cliente=CLI_00001"),
+    ):
+        pagina = abrir(modulo, api_llena)
+        crudo = "\n".join(h.value for h in pagina.get("html") if isinstance(h.value, str))
+        assert f'href="{direccion}' in crudo, modulo
+
+
+@pytest.mark.parametrize("nombre", ["NO_EXISTE_2026-11-09", "<b>x</b>", "x" * 90, "../salud"])
+def test_un_caso_que_no_existe(abrir: Abrir, api_llena: str, nombre: str) -> None:
+    """A name from anywhere in the address is looked for, shown as text, and never a crash."""
+    pagina = abrir("caso", api_llena, caso=nombre)
+    assert not pagina.exception
+    crudo = "\n".join(h.value for h in pagina.get("html") if isinstance(h.value, str))
+    assert "<b>x</b>" not in crudo
+    assert re.search("No existe el caso|Elija un caso|No se puede mostrar", _texto(pagina))
+
+
+def _caso(api: str) -> dict[str, Any]:
+    dado: dict[str, Any] = httpx.get(f"{api}/api/casos/{CASO}", trust_env=False).json()
+    return dado
 
 
 def _estado(api: str, una: str) -> str:

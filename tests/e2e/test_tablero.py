@@ -19,11 +19,12 @@ import pytest
 from apoyo_api import AHORA, CLAVES, base_sembrada, claves_de_prueba, servir
 from apoyo_versiones import registrar
 from bench.served_dashboard import browser_path, serve_dashboard
-from contracts.fakes import explicar, hacer_lote
+from contracts.fakes import explicar, hacer_caso, hacer_lote
 
 from dashboard.navigation import PAGES
 from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from serving.champion import Examen
 from serving.registry import ModelRegistry
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(280)
 
-CLIENTES, SOSPECHOSOS, DIAS = 5, 3, 36
+CLIENTES, SOSPECHOSOS, DIAS, CASOS = 5, 3, 36, 4
 PLAZO_S = 45
 PLAZO_MS = PLAZO_S * 1000
 ALTO_FILA = 35
@@ -89,6 +90,11 @@ def tablero(
     }  # fmt: skip
     with base_sembrada(servicios, CLIENTES, SOSPECHOSOS, DIAS, **otras) as datos:
         settings = datos.settings
+        with closing(MongoCaseStore(settings)) as casos:
+            casos.save([
+                hacer_caso(f"CLI_{i:05d}", energia_en_juego_kwh=2000.0 - 300 * i)
+                for i in range(1, CASOS + 1)
+            ])  # fmt: skip
         versiones = (registrar(settings), registrar(settings))
         _examine(settings, versiones)
         with servir(settings) as http:
@@ -186,10 +192,11 @@ def _photo(pagina: Page, ruta: Path) -> None:
 
 def _give_key(pagina: Page, clave: str) -> None:
     barra = pagina.get_by_test_id("stSidebar")
-    barra.get_by_text("Clave", exact=True).click()
+    if not barra.locator("input[type=password]").is_visible():
+        barra.get_by_text("Entrar", exact=True).first.click()
     barra.locator("input[type=password]").fill(clave)
     barra.locator("input[type=password]").press("Enter")
-    barra.get_by_text("Se enviará con cada cambio").wait_for()
+    barra.get_by_text(re.compile("Salir|no es válida")).first.wait_for()
     _ready(pagina)
 
 
@@ -205,7 +212,7 @@ def test_todas_las_paginas(
     """
     abierta = ventana("", ancho, tema)
     for pagina in PAGES:
-        if ancho > 1000:
+        if ancho > 1000 and pagina.in_menu:
             menu = abierta.get_by_test_id("stSidebarNav")
             menu.get_by_text(pagina.title, exact=True).click()
             abierta.locator("h1", has_text=pagina.title).wait_for()
@@ -257,6 +264,88 @@ def test_buscar_confirmar_y_recargar(ventana: Ventana, tablero: Tablero, captura
     ).json()["elementos"]  # fmt: skip
     assert suyas[0]["veredicto"]["quien"] == "analista-1"
     assert "clave-de-prueba" not in abierta.url
+
+
+def _press(pagina: Page, *teclas: str) -> None:
+    """Press keys as a person does: each one once the page has answered the one before it."""
+    for tecla in teclas:
+        pagina.keyboard.press(tecla)
+        _ready(pagina)
+
+
+def _in_dialog(pagina: Page) -> None:
+    """Return once the cursor is in a dialog's first field."""
+    pagina.wait_for_function(
+        "document.activeElement === document.querySelector('[role=dialog] input')"
+    )
+
+
+def _case(tablero: Tablero, cual: str) -> dict[str, Any]:
+    respuesta = httpx.get(f"{tablero.api}/api/casos/{cual}", trust_env=False, timeout=PLAZO_S)
+    return dict(respuesta.raise_for_status().json())
+
+
+def test_la_manana(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
+    """An analyst's morning, with keys only once signed in.
+
+    The first case is opened and read, assigned, its outcome noted and that undone; the next one is
+    discarded; a filter is sent to a colleague, who sees the same, and the reader stays signed in
+    across a reload of the page.
+    """
+    abierta = ventana("")
+    _give_key(abierta, CLAVES["analista"])
+    filas = abierta.locator("a[data-fila]")
+    filas.first.wait_for()
+    assert filas.count() == CASOS
+    _photo(abierta, capturas / "mi-lista.png")
+    abierta.locator("body").press("j")
+    abierta.keyboard.press("Enter")
+    abierta.wait_for_url(re.compile(r"/caso\?caso="))
+    _ready(abierta)
+    cual = abierta.url.partition("caso?caso=")[2]
+    assert cual == "CLI_00001_2026-11-09"
+    abierta.locator(".historia").get_by_text("Desde el 3 de noviembre gasta 88").wait_for()
+    abierta.get_by_text("Empieza el 3 nov").wait_for()
+    _photo(abierta, capturas / "caso.png")
+
+    _press(abierta, "a")
+    abierta.get_by_text("lo lleva analista-1").wait_for()
+    assert _case(tablero, cual)["asignado_a"] == "analista-1"
+
+    _press(abierta, "o")  # The outcome: something was found, so many kWh, so many euros.
+    dialogo = abierta.get_by_role("dialog")
+    dialogo.get_by_label("Energía recuperada, kWh").wait_for()
+    _in_dialog(abierta)
+    _photo(abierta, capturas / "resultado.png")
+    abierta.keyboard.press("Tab")
+    abierta.keyboard.type("1300")
+    abierta.keyboard.press("Enter")
+    abierta.get_by_text("Confirmado", exact=True).first.wait_for()
+    _ready(abierta)
+    assert _case(tablero, cual)["resultado"]["energia_recuperada_kwh"] == 1300
+    _press(abierta, "z")
+    abierta.get_by_text("Asignado", exact=True).first.wait_for()
+    assert _case(tablero, cual)["resultado"] is None
+
+    _press(abierta, "j")
+    abierta.wait_for_url(re.compile("CLI_00002"))
+    _press(abierta, "d")
+    _in_dialog(abierta)
+    abierta.keyboard.type("es una obra")
+    abierta.keyboard.press("Enter")
+    abierta.get_by_text("Descartado", exact=True).first.wait_for()
+    assert _case(tablero, "CLI_00002_2026-11-09")["veredicto"]["motivo"] == "es una obra"
+
+    otra = ventana("casos?estado=Asignado")
+    assert otra.locator("a[data-fila]").count() == 1
+    abierta.goto(otra.url)
+    _ready(abierta)
+    assert abierta.locator("a[data-fila] .cli b").all_inner_texts() == ["CLI_00001"]
+    abierta.get_by_text("analista-1 · analista").wait_for()
+    abierta.reload()
+    _ready(abierta)
+    abierta.get_by_text("analista-1 · analista").wait_for()
+    assert "clave" not in abierta.url
 
 
 def _arrive(settings: Settings, cuantas: int) -> None:
@@ -331,8 +420,7 @@ def test_una_clave_mala_se_dice_y_el_motivo_no_se_pierde(
     _tick(abierta, 0)
     abierta.get_by_label("Motivo").fill("lo vi desde la calle")
     assert abierta.get_by_role("button", name="Confirmar").is_disabled()
-    barra.locator("input[type=password]").fill(CLAVES["analista"])
-    barra.locator("input[type=password]").press("Enter")
+    _give_key(abierta, CLAVES["analista"])
     barra.get_by_text("analista-1 · analista").wait_for()
     _ready(abierta)
     assert abierta.get_by_label("Motivo").input_value() == "lo vi desde la calle"

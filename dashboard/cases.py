@@ -1,0 +1,128 @@
+"""Cases in lists: how one is called, its line, and the order in which they are gone through."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard import texts, ui
+from dashboard.browser import link
+from dashboard.charts.sparkline import sparkline
+from dashboard.client import fetch
+from dashboard.navigation import case_address
+
+CaseRow = Mapping[str, Any]
+"""A case as the API lists it."""
+
+STATES = ("nuevo", "asignado", "visitado", "confirmado", "descartado", "terminado")
+VISITS, EXPLORED = 10, 0.1
+"""The visits of a day's list, and which part of them is drawn at random, if nobody says."""
+_IN_ORDER, _BY_LOT = "_casos_en_orden", "_casos_sorteados"
+_MARK_WORDS = {"terminado": "acabó solo"}
+
+
+def daily_change(case: CaseRow) -> str:
+    """Return how many kWh a day were consumed before a case began, and since.
+
+    Examples
+    --------
+    >>> daily_change({"consumo_antes_kwh": 8.14, "consumo_despues_kwh": 88.0})
+    '8,1 → 88'
+    """
+    before, after = (
+        texts.number(kwh, 1 if abs(kwh) < 20 and round(kwh, 1) % 1 else 0)
+        for kwh in (case["consumo_antes_kwh"], case["consumo_despues_kwh"])
+    )
+    return f"{before} → {after}"
+
+
+def money_range(case: CaseRow) -> str:
+    """Return what is at stake, from the least to the most that it can be; '' = no price is known.
+
+    Examples
+    --------
+    >>> money_range({"energia_minima_eur": 283.5, "energia_maxima_eur": 360.75})
+    'de 284 a 361 €'
+    """
+    least, most = case["energia_minima_eur"], case["energia_maxima_eur"]
+    if least is None or most is None:
+        return ""
+    return f"de {texts.number(least)} a {texts.number(most)} €"
+
+
+def state_words(case: CaseRow) -> str:
+    """Return the state of a case, for people."""
+    state = str(case["estado"])
+    return _MARK_WORDS.get(state, state).capitalize()
+
+
+def state_badge(case: CaseRow) -> str:
+    """Return the state of a case as HTML."""
+    css = html.escape(str(case["estado"]))
+    return f'<span class="rotulo {css}">{html.escape(state_words(case))}</span>'
+
+
+def draw_case_rows(cases: Sequence[CaseRow], first: int = 1) -> None:
+    """Draw cases as lines that open them: customer, days, why, euros, state and who has it.
+
+    The keys j and k go through them. ``first``: the number of the first one.
+    """
+    remember_order([case["id"] for case in cases])
+    lines = [_line(number, case) for number, case in enumerate(cases, start=first)]
+    st.html(f'<div class="filas">{"".join(lines)}</div>')
+
+
+def _line(number: int, case: CaseRow) -> str:
+    drawn = sparkline(case.get("serie") or [], case["fecha_inicio"], ui.palette())
+    by_lot = " · al azar" if case.get("sorteo") else ""
+    cells = (
+        ("n", str(number)),
+        ("cli", _two(case["propietario_id"], texts.readable(case["tipo"]))),
+        ("chispa", drawn),
+        ("que", f'<span class="frase">{html.escape(case["frase"])}</span>'),
+        ("eur", _two(texts.money(case["recuperable_eur"]), money_range(case))),
+        ("quien", _two(state_words(case) + by_lot, case.get("asignado_a") or "sin asignar")),
+    )
+    inner = "".join(f'<span class="{css}">{cell}</span>' for css, cell in cells)
+    return link(case_address(case["id"]), inner, "fila", row=True)
+
+
+def _two(strong: str, small: str) -> str:
+    return f"<b>{html.escape(strong)}</b><small>{html.escape(small)}</small>"
+
+
+def remember_order(ids: Sequence[str]) -> None:
+    """Remember the cases of a list as it is shown: the next one of a case is the one below it."""
+    st.session_state[_IN_ORDER] = list(ids)
+
+
+def neighbours_in_list(case_id: str) -> tuple[str | None, str | None, str]:
+    """Return the case before one and the one after it, and where it is: '2 de 10'.
+
+    In the list that it was opened from; who comes from outside goes through today's list.
+    """
+    ids: list[str] = st.session_state.get(_IN_ORDER) or []
+    if case_id not in ids:
+        ids = [case["id"] for case in todays_cases()]
+        remember_order(ids)
+    if case_id not in ids:
+        return None, ids[0] if ids else None, ""
+    at = ids.index(case_id)
+    before = ids[at - 1] if at else None
+    after = ids[at + 1] if at + 1 < len(ids) else None
+    return before, after, f"{at + 1} de {len(ids)}"
+
+
+def todays_cases(visits: int = VISITS, explored: float = EXPLORED) -> list[CaseRow]:
+    """Return the cases to be visited today, most to recover first, or raise ``ApiError``."""
+    rows: list[CaseRow] = fetch("/api/casos/hoy", visitas=visits, explorar=explored)["elementos"]
+    st.session_state[_BY_LOT] = {case["id"] for case in rows if case["sorteo"]}
+    return rows
+
+
+def is_drawn_by_lot(case_id: str) -> bool:
+    """Return whether today's list, as this session last saw it, has a case by its random draw."""
+    return case_id in st.session_state.get(_BY_LOT, ())

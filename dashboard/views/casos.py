@@ -1,0 +1,77 @@
+"""Todos los casos: every case under filters, in one of three orders."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from dashboard import texts, ui
+from dashboard.case_actions import draw_case_outcome
+from dashboard.cases import STATES, draw_case_rows
+from dashboard.filters import choose_one, choose_some
+from dashboard.lists import shown_list
+from dashboard.navigation import MAX_ID
+from dashboard.saved_views import draw_saved_views
+
+_PATH = "/api/casos"
+_ORDERS = {
+    "Más que recuperar": "recuperable",
+    "Más probables": "probabilidad",
+    "Más antiguos": "antiguedad",
+}
+_OPEN = ("nuevo", "asignado", "visitado")
+
+
+def draw_casos() -> None:
+    """Draw the page."""
+    draw_case_outcome()
+    draw_saved_views("casos")
+    with ui.section("casos"):
+        params = _filters()
+        order = choose_one("Orden", _ORDERS, "orden")
+        shown = shown_list(_PATH, params | {"orden": _ORDERS[order]}, "casos")
+        if not shown.rows:
+            ui.empty("Ningún caso con esos filtros", "Quite alguno, o mire también los cerrados.")
+            return
+        draw_case_rows(shown.rows, shown.first)
+        shown.draw_pager()
+        ui.export(_PATH, "casos", "exportar_casos", **params, orden=_ORDERS[order])
+
+
+def _filters() -> dict[str, Any]:
+    """Draw the filters and return them as the API's parameters."""
+    with st.container(border=True):
+        left, right = st.columns([1.4, 1])
+        states = choose_some(left, "Estado", STATES, str.capitalize)
+        owner = right.text_input(
+            "Lo lleva", key="quien", bind="query-params", max_chars=40, placeholder="Cualquiera"
+        )
+        with st.expander("Más filtros", icon=":material/tune:"):
+            kinds = choose_some(st, "Tipo", texts.TYPE_NAMES, texts.readable)
+            with st.container(horizontal=True):
+                customer = st.text_input(
+                    "Cliente", key="de", max_chars=MAX_ID, bind="query-params", width=220,
+                    placeholder="Todos",
+                )  # fmt: skip
+                first = _day("Hallados desde", "desde")
+                last = _day("Hallados hasta", "hasta")
+    return {
+        "estado": states,
+        "tipo": kinds,
+        "asignado_a": (owner or "").strip() or None,
+        "propietario_id": (customer or "").strip() or None,
+        "desde": first,
+        "hasta": last,
+        # Of a state that is chosen, all; otherwise those that are still to be dealt with.
+        "abiertos": not states or set(states) <= set(_OPEN),
+    }
+
+
+def _day(name: str, key: str) -> date | None:
+    chosen = st.date_input(
+        name, value=None, min_value=date(2000, 1, 1), max_value=date(2100, 12, 31), key=key,
+        format="DD/MM/YYYY", width=170, bind="query-params",
+    )  # fmt: skip
+    return chosen if isinstance(chosen, date) else None
