@@ -20,6 +20,7 @@ from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.mongo.model_log import MongoModelLog
 from serving.settings import Settings
+from training.fit import first_hours
 
 CASOS = [hacer_caso(), hacer_caso("B", energia_en_juego_kwh=900.0), hacer_caso("C")]
 UNO = CASOS[0].clave
@@ -179,6 +180,7 @@ def test_lo_que_llega_despues_lo_juzga_la_noche(
     with closing(MongoModelLog(casos)) as modelos:
         horas = [hora_absoluta(m) for m in (*DENTRO, datetime(2026, 11, 19, 4, tzinfo=UTC))]
         assert modelos.confirmadas() == sorted(("CLI_00045", hora) for hora in horas)
+        assert first_hours(modelos.confirmadas()) == {"CLI_00045": hora_absoluta(DENTRO[0])}
     assert hacer(api, "deshacer", ana, anotacion=dado["anotacion"])["horas"] == 4
 
 

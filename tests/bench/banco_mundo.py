@@ -10,9 +10,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,21 @@ import numpy as np
 from datos import SOSPECHOSOS_DE_100, TROZO, ZONA, make_detector
 from pymongo import MongoClient
 
+from detection.cases.records import Caso, DayEvidence
 from detection.domain import HORAS_POR_DIA, Lecturas, hora_absoluta, instante
 from detection.simulation.synthesis import make_population
 from pipeline.embedded.probes import puerto_del_sistema
 from pipeline.generator.service import generate_lecturas
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.mongo.anomalies import ANOMALIAS, LoteAnomalias
+from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.settings import Settings
+
+CASOS = 300
+"""Open cases: of a thousand customers as many as nobody has."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Mundo:
     clientes: list[str]
     graves: list[str]
     anomalias: list[str]
+    casos: list[str]
     mes: str
     ahora: datetime
 
@@ -85,13 +91,31 @@ def fill(settings: Settings, clientes: int, dias: int, semilla: int) -> Mundo:
     for abierto in (historial, anomalias, consultas, cliente):
         abierto.close()
     recientes = documentos[-2_000:]
+    nombres = sorted({uno.propietario_id for uno in poblacion})
+    casos = [_case(nombre, ahora.date(), i) for i, nombre in enumerate(nombres[:CASOS])]
+    with closing(MongoCaseStore(settings)) as abiertos:
+        abiertos.save(casos)
     return Mundo(
-        clientes=sorted({uno.propietario_id for uno in poblacion}),
+        clientes=nombres,
         graves=sorted({d["propietario_id"] for d in recientes if d["severidad"] == "crítica"}),
         anomalias=[str(d["_id"]) for d in documentos],
+        casos=[caso.clave for caso in casos],
         mes=(ahora - timedelta(days=31)).strftime("%Y-%m"),
         ahora=ahora,
     )
+
+
+def _case(propietario_id: str, hoy: date, i: int) -> Caso:
+    """Return a case that has been open for three weeks; the rules alone open none."""
+    inicio = hoy - timedelta(days=27)
+    evidencia = tuple(DayEvidence(inicio + timedelta(days=6 + d), 0.9) for d in range(21))
+    return Caso(
+        propietario_id=propietario_id, fecha_apertura=inicio + timedelta(days=6),
+        fecha_inicio=inicio, fecha_cierre=None, hasta=hoy - timedelta(days=1), tipo="fraude",
+        probabilidad=0.5 + 0.4 * (i % 10) / 10, consumo_antes_kwh=8.0, consumo_despues_kwh=4.0,
+        energia_en_juego_kwh=100.0 + i, energia_minima_kwh=80.0, energia_maxima_kwh=200.0 + i,
+        evidencia=evidencia, frase="Gasta 4 kWh al día y no 8.", version_modelo="v1",
+    )  # fmt: skip
 
 
 @contextmanager

@@ -96,12 +96,17 @@ class PostgresCases:
     def neighbours(self, propietario_id: str, inicio: date, hasta: date) -> CambioVecinos:
         """Return how a customer and others changed (``CaseHistoryQueries.neighbours``)."""
         dias = min(max((hasta - inicio).days + 1, 1), DIAS_COMPARADOS)
-        corte = self._presenta.medianoche(inicio)
+        clave = ("vecinos", check_id(propietario_id), inicio, dias)
+        return self._recuerdo.get(
+            clave, partial(self._load_neighbours, propietario_id, inicio, dias)
+        )
+
+    def _load_neighbours(self, propietario_id: str, inicio: date, dias: int) -> CambioVecinos:
         otros = [c for c in sample(self._clientes.active(), PARES_SERIE + 1) if c != propietario_id]
         parametros = {
-            "clientes": [check_id(propietario_id), *otros[:PARES_SERIE]],
+            "clientes": [propietario_id, *otros[:PARES_SERIE]],
             "desde": self._presenta.medianoche(inicio - dias * UN_DIA),
-            "corte": corte,
+            "corte": self._presenta.medianoche(inicio),
             "hasta": self._presenta.medianoche(inicio + dias * UN_DIA),
         }
         medias: dict[str, dict[bool, float]] = defaultdict(dict)
