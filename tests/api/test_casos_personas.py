@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,7 +16,9 @@ from apoyo_rutas import lee
 from contracts.fakes import explicar, hacer_caso, hacer_lote
 from contracts.sondas import AnomaliasMongo, CasosMongo
 
+from api import app
 from detection.domain import hora_absoluta
+from detection.errors import TransientError
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.mongo.model_log import MongoModelLog
@@ -220,6 +223,61 @@ def test_lo_que_el_detector_dice_despues_no_toca_lo_de_las_personas(
     assert caso["fecha_cierre"] == "2026-11-21"
     numero = suyo["historial"][0]["anotacion"]
     assert hacer(api, "deshacer", ana, anotacion=numero)["caso"]["estado"] == "terminado"
+
+
+def test_lo_comentado_no_se_pierde(api: httpx.Client, casos: Settings, ana: dict[str, str]) -> None:
+    """A late correction takes a case back that nobody has touched; one with a word on it ends."""
+    hacer(api, "comentarios", ana, texto="Llamar.")
+    dia = date(2026, 11, 12)
+    with closing(CasosMongo(casos)) as sonda:
+        sonda.store.save([hacer_caso(fecha_apertura=dia), hacer_caso("C", fecha_apertura=dia)])
+    assert lee(api, f"/api/casos/{UNO}")["estado"] == "terminado"
+    es_problema(api.get(f"/api/casos/{CASOS[2].clave}"), 404)
+
+
+def test_muchos_a_la_vez(api: httpx.Client, casos: Settings, ana: dict[str, str]) -> None:
+    """Of movements at once none is lost, and the history goes in the order of the audit."""
+    with servir(casos) as otra, ThreadPoolExecutor(6) as hilos:
+        hechos = list(
+            hilos.map(
+                lambda i: hacer(
+                    (api, otra)[i % 2],
+                    *(("comentarios", ana, UNO), ("asignacion", ana, UNO))[i % 3 == 0],
+                    **({"asignado_a": (None, "analista-1")[i % 2]} if i % 3 == 0
+                       else {"texto": f"vez {i}"}),
+                ),
+                range(18),
+            )
+        )  # fmt: skip
+    caso = lee(api, f"/api/casos/{UNO}")
+    numeros = [m["anotacion"] for m in caso["historial"]]
+    assert numeros == sorted(hecho["anotacion"] for hecho in hechos)
+    assert len(caso["comentarios"]) == 12
+    asignado = [m["despues"] for m in caso["historial"] if "asignado_a" in m["despues"]]
+    assert caso["asignado_a"] == asignado[-1]["asignado_a"]
+    assert caso["revision"] == str(numeros[-1])
+
+
+class _SeVa(MongoCaseMoves):
+    """A store that is away when the hours come."""
+
+    def _set(self, nombre: str, filtro: Any, entero: Any) -> int:
+        raise TransientError("MongoDB no responde")
+
+
+def test_lo_que_se_queda_a_medias_lo_acaba_la_noche(
+    casos: Settings, ana: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MongoDB away between a case and its hours: the case is judged, its hours are at night."""
+    with monkeypatch.context() as parche:
+        parche.setattr(app, "MongoCaseMoves", _SeVa)
+        with servir(casos) as api:
+            cuerpo = {"veredicto": "confirmado", "motivo": "se vio"}
+            es_problema(api.post(f"/api/casos/{UNO}/veredicto", json=cuerpo, headers=ana), 503)
+            assert lee(api, f"/api/casos/{UNO}")["estado"] == "confirmado"
+            assert set(estados(api).values()) == {"abierta"}
+    with closing(MongoCaseMoves(casos)) as movimientos:
+        assert movimientos.judge_hours(date(2026, 11, 21)) == 3
 
 
 def test_solo_se_toca_lo_que_se_ha_visto(api: httpx.Client, ana: dict[str, str]) -> None:

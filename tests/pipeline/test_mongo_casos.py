@@ -194,6 +194,8 @@ def test_los_indices_son_los_suyos(con_casos: Settings) -> None:
         assert sonda.coleccion.index_information() == antes
     assert {tuple(indice["key"]) for nombre, indice in antes.items() if nombre != "_id_"} == {
         (("fecha_cierre", 1), ("recuperable_kwh", -1), ("_id", 1)),
+        (("fecha_cierre", 1), ("probabilidad", -1), ("_id", 1)),
+        (("fecha_cierre", 1), ("fecha_inicio", 1), ("_id", 1)),
         (("propietario_id", 1), ("fecha_apertura", -1)),
         (("estado", 1), ("fecha_inicio", 1)),
         (("movido", 1), ("_id", 1)),

@@ -28,6 +28,8 @@ MOVIDO = "movido"
 _SUYO = f"${MOVIDO}"
 INDICES = (
     [("fecha_cierre", ASCENDING), ("recuperable_kwh", DESCENDING), ("_id", ASCENDING)],
+    [("fecha_cierre", ASCENDING), ("probabilidad", DESCENDING), ("_id", ASCENDING)],
+    [("fecha_cierre", ASCENDING), ("fecha_inicio", ASCENDING), ("_id", ASCENDING)],
     [("propietario_id", ASCENDING), ("fecha_apertura", DESCENDING)],
     [("estado", ASCENDING), ("fecha_inicio", ASCENDING)],
     [(MOVIDO, ASCENDING), ("_id", ASCENDING)],
