@@ -13,7 +13,8 @@ detector's excess can only raise the score (``detection.blend.learned.CRECIENTES
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,9 @@ MUESTRA = 200_000
 """Rows that the places are found in, at most: scikit-learn's own figure."""
 VEREDICTOS_DE_QUE_APRENDER = 2_000
 """Latest verdicts that are learnt from. By hand, 2026-11-24: each costs 28 days of one customer."""
+HORAS_DE_UN_CLIENTE = 96
+"""Latest of one customer: a verdict on a case is one on weeks of hours that are alike, and must not
+crowd out what was said of everybody else. By hand, 2026-11-30: four days hold every hour twice."""
 CLIENTES_POR_BLOQUE = 50
 
 
@@ -356,7 +360,7 @@ def read_reviewed(
 
     ``casos``: customer and absolute hour to whether it was confirmed.
     """
-    ultimos = sorted(casos, key=lambda caso: (caso[1], caso[0]))[-VEREDICTOS_DE_QUE_APRENDER:]
+    ultimos = _latest(casos)
     clientes = sorted({quien for quien, _ in ultimos})
     partes = [
         _reviewed_rows(
@@ -376,6 +380,17 @@ def read_reviewed(
         confirmados, dichos.sospechosa.size - confirmados,
     )  # fmt: skip
     return dichos
+
+
+def _latest(casos: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return the customers and hours of the verdicts that are learnt from."""
+    cuantas: Counter[str] = Counter()
+    ultimos: list[tuple[str, int]] = []
+    for quien, hora in sorted(casos, key=lambda caso: (-caso[1], caso[0])):
+        cuantas[quien] += 1
+        if cuantas[quien] <= HORAS_DE_UN_CLIENTE:
+            ultimos.append((quien, hora))
+    return ultimos[:VEREDICTOS_DE_QUE_APRENDER]
 
 
 def _reviewed_rows(

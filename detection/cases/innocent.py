@@ -182,8 +182,8 @@ def _vehicle(cambio: _Change) -> Innocent:
     sin = float((noches < 0.5 * (usual + noches.mean())).mean())
     cabe = parte >= PARTE_CONCENTRADA and sin >= NOCHES_SIN_CARGA
     frase = (
-        f"el {porcentaje(parte)} de lo que gasta de más es de 0 a 8 h, y no lo hay en el "
-        f"{porcentaje(sin)} de las noches"
+        f"el {porcentaje(parte)} de lo que gasta de más es de 0 a 8 h, y lo hay en el "
+        f"{porcentaje(1 - sin)} de las noches"
     )
     fin = "puede ser la carga de un coche" if cabe else "un coche carga de noche y no todas"
     return Innocent("vehiculo_electrico", f"Coche eléctrico: {frase}: {fin}.", not cabe)

@@ -18,7 +18,13 @@ from detection.scoring_model import ScoringModel
 from detection.simulation.synthesis import generate, make_population
 from serving.model_package import MEZCLA, load_paquete, save_paquete
 from training import blend_fit
-from training.blend_fit import LIMPIOS_MINIMOS, Ejemplos, learn_mezcla, read_reviewed
+from training.blend_fit import (
+    HORAS_DE_UN_CLIENTE,
+    LIMPIOS_MINIMOS,
+    Ejemplos,
+    learn_mezcla,
+    read_reviewed,
+)
 from training.fit import learn_short
 
 CLIENTES, DIAS = LIMPIOS_MINIMOS + 4, 45
@@ -151,3 +157,15 @@ def test_se_aprende_de_lo_que_dicen_los_analistas() -> None:
     assert sorted(dichos.sospechosa.tolist()) == [False, True]
     assert dichos.columnas.shape == (2, len(COLUMNAS))
     assert read_reviewed(historia, {}, _modelo(), MADRID) is None
+
+
+def test_un_caso_no_tapa_lo_dicho_de_los_demas() -> None:
+    """Of the many hours of a judged case the latest are learnt from, beside what is older."""
+    lecturas = _limpias()
+    historia = HistoriaEnMemoria(lecturas, en_vivo(lecturas).veredictos)
+    casos = {("CLI_00001", HASTA - 1 - h): True for h in range(200)}
+    dichos = read_reviewed(
+        historia, {**casos, ("CLI_00002", HASTA - 300): False}, _modelo(), MADRID
+    )
+    assert dichos is not None
+    assert np.bincount(dichos.sospechosa).tolist() == [1, HORAS_DE_UN_CLIENTE]
