@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.deps import Ahora, AnomaliasDep, Historico, tope
+from api.deps import Ahora, AnomaliasDep, Historico, Recursos, Todo, tope
 from api.errors import Invalida, respuestas
 from api.params import DiaLocal
 from api.presentation import Presenta, responder
+from detection.errors import TransientError
 from detection.memory.daily import HORAS_MINIMAS
 from pipeline.stores.case_figures import (
     Aciertos,
@@ -24,6 +27,7 @@ from pipeline.stores.case_figures import (
 from pipeline.stores.case_history import CustomerDay
 from pipeline.stores.case_records import CasoResumen, FiltroCasos
 
+log = logging.getLogger("api")
 router = APIRouter(prefix="/api/casos", tags=["casos"])
 
 VISITAS_MAXIMAS = 50
@@ -46,8 +50,8 @@ _ABIERTOS = FiltroCasos(solo_abiertos=True)
     responses=respuestas(503),
 )
 def hoy(
+    recursos: Todo,
     anomalias: AnomaliasDep,
-    historico: Historico,
     presenta: Presenta,
     ahora: Ahora,
     visitas: Annotated[
@@ -63,7 +67,7 @@ def hoy(
     casos = anomalias.cases.of_day(visitas, sorteados, ahora)
     fecha = presenta.fecha(ahora)
     desde = fecha - timedelta(days=DIAS_SERIE - 1)
-    dias = historico.cases.days([caso.propietario_id for caso in casos], desde, fecha)
+    dias = _last_days(recursos, [caso.propietario_id for caso in casos], desde, fecha)
     elementos = [
         CasoDeHoy(
             **dict(caso),
@@ -78,6 +82,18 @@ def hoy(
     return responder(
         ListaDeHoy(fecha=fecha, visitas=visitas, sorteados=sorteados, elementos=elementos)
     )
+
+
+def _last_days(
+    recursos: Recursos, clientes: list[str], desde: date, hasta: date
+) -> Mapping[str, list[CustomerDay]]:
+    """Return the days of customers; nobody's are known without the history."""
+    try:
+        recursos.preparacion.check()
+        return recursos.historico.cases.days(clientes, desde, hasta)
+    except TransientError as error:
+        log.warning("la lista de hoy va sin los días de los clientes: %s", error)
+        return {}
 
 
 @router.get(

@@ -42,7 +42,8 @@ class CasoDeHoy(CasoResumen):
 
     model_config = de("Un caso de la lista del día.")
     serie: list[DiaSerie] = Field(
-        description="Los últimos 90 días del cliente, en orden; faltan los que no están enteros"
+        description="Los últimos 90 días del cliente, en orden; faltan los que no están enteros, y "
+        "todos si el histórico no responde"
     )
 
 

@@ -186,6 +186,34 @@ def test_lo_que_habla_a_favor_y_en_contra(api: httpx.Client) -> None:
     assert (otro["detectores"], otro["contra"]) == ([], [])
 
 
+def test_sin_el_historico_sigue_lo_que_no_es_suyo(
+    base: Settings, api: httpx.Client, claves: dict[str, dict[str, str]]
+) -> None:
+    """Without PostgreSQL there is the list without days, the case without what is against it.
+
+    Nothing can be written down, and so nothing is changed.
+    """
+    with servir(base.model_copy(update={"postgres_port": 9})) as sin:
+        lista, con = (lee(cual, "/api/casos/hoy") for cual in (sin, api))
+        for caso in (*lista["elementos"], *con["elementos"]):
+            caso.pop("serie")
+        assert lista == con
+        assert lee(sin, "/api/casos/resumen") == lee(api, "/api/casos/resumen")
+        caso = lee(sin, f"/api/casos/{UNO}")
+        assert caso["contra"] is None
+        assert caso["detectores"] == lee(api, f"/api/casos/{UNO}")["detectores"]
+        for ruta in (
+            f"/api/casos/{UNO}/dias",
+            f"/api/casos/{UNO}/vecinos",
+            "/api/casos/calendario",
+        ):
+            es_problema(sin.get(ruta), 503, "PostgreSQL")
+        cuerpo = {"veredicto": "confirmado", "motivo": "sin apuntarlo"}
+        dado = sin.post(f"/api/casos/{UNO}/veredicto", json=cuerpo, headers=claves["analista"])
+        es_problema(dado, 503, "PostgreSQL")
+    assert lee(api, f"/api/casos/{UNO}")["estado"] == "nuevo"
+
+
 def test_los_aciertos(servicios: EmbeddedServices, claves: dict[str, dict[str, str]]) -> None:
     """Visits of which it is known what there was, with an interval, by list and by chance."""
     ana = claves["analista"]
