@@ -16,6 +16,7 @@ MLflow's own global state (active run, tracking address) is not touched.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -44,6 +45,13 @@ from serving.model_package import (
 )
 from serving.model_versions import EXPERIMENTO, MODELO, VersionInfo, process_tag
 from serving.reachability import listens, without_password
+from serving.run_card import (
+    CURVA,
+    SOBRE_EL_EXPERIMENTO,
+    SOBRE_EL_MODELO,
+    TIPO_EXPERIMENTO,
+    RunCard,
+)
 from serving.settings import Settings
 from serving.shutdown import hold_signals
 
@@ -55,6 +63,11 @@ _POR_PETICION = 100
 _PASAJEROS = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
 PACIENCIA_S = 10.0
 """For the first word of a server that a training may keep busy; as long as MLflow's own client."""
+_NOTA = "mlflow.note.content"
+"""Tag whose text MLflow shows as the description of a run or an experiment."""
+_HUELLA_MAXIMA = 36
+"""Characters of a data set's digest (``MAX_DATASET_DIGEST_SIZE`` of mlflow 3.17)."""
+_SIN_FICHA = RunCard()
 _NO_EXISTE = "RESOURCE_DOES_NOT_EXIST"
 _YA_EXISTE = "RESOURCE_ALREADY_EXISTS"
 
@@ -199,6 +212,7 @@ class ModelRegistry:
         metricas: Mapping[str, float],
         etiquetas: Mapping[str, str],
         artefactos: Path | None = None,
+        ficha: RunCard = _SIN_FICHA,
     ) -> int:
         """Return the number of a new version, to which the alias ``challenger`` points from now on.
 
@@ -215,17 +229,18 @@ class ModelRegistry:
             A few rows of features, kept as the input example.
         parametros, metricas, etiquetas : mapping
             The run's, by name; the tags are the version's too.
-        artefactos : Path, optional
-            Folder whose files (plots, reports) go to the run.
+        artefactos, ficha : Path, RunCard, optional
+            Folder whose files (plots, reports) go to the run, and what people read of it.
         """
         modelo = load_paquete(paquete, self.modelo)
         etiquetas = {**etiquetas, model_versions.ETIQUETA_HUELLA: package_fingerprint(paquete)}
         with self._hablando() as cliente, hold_signals() as retenidas:
             experimento = self._experiment(cliente)
-            run = self._open_run(cliente, experimento, etiquetas)
+            run = self._open_run(cliente, experimento, etiquetas, ficha)
             try:
                 hecho = cliente.create_logged_model(experimento, self.modelo, run)
                 _log_numbers(cliente, run, hecho, parametros, metricas)
+                _log_card(cliente, run, hecho, ficha)
                 if artefactos is not None:
                     cliente.log_artifacts(run, str(artefactos))
                 retenidas.check()
@@ -233,7 +248,7 @@ class ModelRegistry:
                     carpeta = _write_mlmodel(Path(temporal), hecho, modelo, paquete, ejemplo)
                     cliente.log_model_artifacts(hecho.model_id, str(carpeta))
                 retenidas.check()
-                return self._publish(cliente, run, hecho, etiquetas)
+                return self._publish(cliente, run, hecho, etiquetas, ficha)
             except BaseException:
                 self._undo(cliente, experimento, run)
                 raise
@@ -348,33 +363,48 @@ class ModelRegistry:
     def _experiment(self, cliente: Any) -> str:
         """Return the experiment's id; it is made, or brought back from the bin, if needed."""
         with _accepting(_YA_EXISTE):
-            return str(cliente.create_experiment(self.experimento))
+            cliente.create_experiment(self.experimento)
         experimento = cliente.get_experiment_by_name(self.experimento)
         if experimento.lifecycle_stage == "deleted":
             cliente.restore_experiment(experimento.experiment_id)
+        for nombre, valor in {**TIPO_EXPERIMENTO, _NOTA: SOBRE_EL_EXPERIMENTO}.items():
+            if experimento.tags.get(nombre) != valor:
+                cliente.set_experiment_tag(experimento.experiment_id, nombre, valor)
         return str(experimento.experiment_id)
 
-    def _publish(self, cliente: Any, run: str, hecho: Any, etiquetas: dict[str, str]) -> int:
+    def _publish(
+        self, cliente: Any, run: str, hecho: Any, etiquetas: dict[str, str], ficha: RunCard
+    ) -> int:
         """Return the number of a new version, of which nobody has seen anything before."""
         cliente.finalize_logged_model(hecho.model_id, "READY")
         cliente.set_terminated(run, "FINISHED")
         with _accepting(_YA_EXISTE):
             cliente.create_registered_model(self.modelo)
-        origen = f"models:/{hecho.model_id}"
-        ficha = cliente.create_model_version(
-            self.modelo, origen, run, etiquetas, model_id=hecho.model_id
+        if cliente.get_registered_model(self.modelo).description != SOBRE_EL_MODELO:
+            cliente.update_registered_model(self.modelo, SOBRE_EL_MODELO)
+        nueva = cliente.create_model_version(
+            self.modelo,
+            f"models:/{hecho.model_id}",
+            run,
+            etiquetas,
+            description=ficha.texto or None,
+            model_id=hecho.model_id,
         )
-        cliente.set_registered_model_alias(self.modelo, model_versions.ASPIRANTE, ficha.version)
-        return int(ficha.version)
+        cliente.set_registered_model_alias(self.modelo, model_versions.ASPIRANTE, nueva.version)
+        return int(nueva.version)
 
-    def _open_run(self, cliente: Any, experimento: str, etiquetas: dict[str, str]) -> str:
+    def _open_run(
+        self, cliente: Any, experimento: str, etiquetas: dict[str, str], ficha: RunCard
+    ) -> str:
         """Return a new run's id, after taking back what killed processes left half way."""
         for run in cliente.search_runs([experimento], "attributes.status = 'RUNNING'"):
             desde = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
             if model_versions.is_abandoned(run.data.tags, desde, datetime.now(UTC)):
                 self._undo(cliente, experimento, run.info.run_id)
                 _LOG.warning("la ejecución %s de MLflow quedó a medias; se cierra", run.info.run_id)
-        return str(cliente.create_run(experimento, tags=etiquetas | process_tag()).info.run_id)
+        suyas = etiquetas | process_tag() | ({_NOTA: ficha.texto} if ficha.texto else {})
+        run = cliente.create_run(experimento, tags=suyas, run_name=ficha.nombre or None)
+        return str(run.info.run_id)
 
     def _undo(self, cliente: Any, experimento: str, run: str) -> None:
         """Take back what a failed ``register`` left, as far as the server still answers."""
@@ -403,10 +433,11 @@ def _accepting(codigo: str) -> Iterator[None]:
 
 
 def _metrics_of(cliente: Any, run: str | None) -> dict[str, float]:
-    """Return the metrics of a run; of one that is gone, or that never was, none."""
+    """Return the metrics of a run but for its curves; of one that is gone, none."""
     if run:
         with _accepting(_NO_EXISTE):
-            return dict(cliente.get_run(run).data.metrics)
+            metricas = cliente.get_run(run).data.metrics
+            return {n: v for n, v in metricas.items() if not n.startswith(CURVA)}
     return {}
 
 
@@ -422,6 +453,37 @@ def _log_numbers(
     for i in range(0, max(len(params), len(numeros)), _POR_PETICION):
         lote = slice(i, i + _POR_PETICION)
         cliente.log_batch(run, metrics=numeros[lote], params=params[lote])
+
+
+def _log_card(cliente: Any, run: str, hecho: Any, ficha: RunCard) -> None:
+    """Log the data that a run has used, its tables, and its curves."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+    from mlflow.types import ColSpec, Schema
+
+    entradas = []
+    for datos in ficha.datos:
+        esquema = Schema([ColSpec("double", columna) for columna in datos.columnas])
+        conjunto = Dataset(
+            datos.nombre,
+            datos.huella[:_HUELLA_MAXIMA],
+            "code",
+            CodeDatasetSource(dict(datos.origen)).to_json(),
+            json.dumps({"mlflow_colspec": esquema.to_dict()}),
+            json.dumps(dict(datos.cifras)),
+        )
+        entradas.append(DatasetInput(conjunto, [InputTag("mlflow.data.context", datos.uso)]))
+    if entradas:
+        cliente.log_inputs(run, entradas)
+    for fichero, columnas in ficha.tablas.items():
+        cliente.log_table(run, {n: list(v) for n, v in columnas.items()}, fichero)
+    ahora = int(time.time() * 1000)
+    for nombre, valores in ficha.curvas.items():
+        puntos = [
+            Metric(f"{CURVA}{nombre}", float(valor), ahora, paso, model_id=hecho.model_id)
+            for paso, valor in enumerate(valores)
+        ]
+        cliente.log_batch(run, metrics=puntos)
 
 
 def _write_mlmodel(

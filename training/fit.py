@@ -65,6 +65,7 @@ from training.history import (
     partitions_for,
 )
 from training.holdout import EVALUACION, Conjunto, make_conjunto
+from training.model_card import HUELLAS, fingerprints, version_card
 from training.plots import draw_version
 from training.promotion import examine
 
@@ -300,7 +301,6 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
         "datos_desde": instante(ventana.desde_hora).isoformat(),
         "datos_corte": instante(ventana.corte_hora).isoformat(),
         "datos_hasta": instante(ventana.hasta_hora).isoformat(),
-        "datos_sha256": muestra.sha256,
     }
     with tempfile.TemporaryDirectory(prefix="consumo-modelo-") as carpeta:
         paquete, artefactos = Path(carpeta) / "paquete", Path(carpeta) / "artefactos"
@@ -318,10 +318,9 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
                 "semilla": semilla,
                 "dias": (ventana.corte_hora - ventana.desde_hora) // HORAS_POR_DIA,
                 "dias_retenidos": RETENIDOS_DIAS,
-                "rasgos": ",".join(RASGOS),
+                "rasgos": len(RASGOS),
                 "clientes_por_particion": muestra.clientes_por_particion,
                 **muestra.recuento,
-                **datos,
             },
             metricas={
                 **aprendido.metricas.figures(),
@@ -332,9 +331,9 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
                 **datos,
                 "evaluacion_sha256": aprendido.conjunto.sha256,
                 ETIQUETA_PARAMS: aprendido.modelo.huella_params,
-                "huella_online": aprendido.modelo.huella_online,
             },
             artefactos=artefactos,
+            ficha=version_card(aprendido, calendario),
         )
 
 
@@ -345,6 +344,7 @@ def _artefacts(aprendido: Aprendido, calendario: Calendario) -> dict[str, bytes]
         **draw_version(aprendido.conjunto, aprendido.modelo, aprendido.importancia, calendario),
         "informe.txt": f"{informe_texto(aprendido.metricas)}\n".encode(),
         "importancia.json": f"{importancia}\n".encode(),
+        HUELLAS: fingerprints(aprendido),
         **aprendido.extras(),
     }
 

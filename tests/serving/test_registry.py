@@ -29,6 +29,7 @@ from detection.features.hourly import RASGOS
 from serving.model_package import package_fingerprint
 from serving.model_versions import with_promotion
 from serving.registry import ModelRegistry
+from serving.run_card import RunCard, UsedData
 
 
 @pytest.fixture
@@ -344,6 +345,7 @@ def test_ping_y_nada_sale_de_la_maquina(mlflow_uri: str, tmp_path: Path) -> None
     programa = f"""
 import sys
 from serving.registry import ModelRegistry
+from serving.run_card import RunCard, UsedData
 from serving.settings import Settings
 from detection.errors import TransientError
 try:
@@ -366,3 +368,35 @@ assert is_telemetry_disabled() and get_telemetry_client() is None
     )  # fmt: skip
     assert (hecho.returncode, hecho.stdout, hecho.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lo_que_se_cuenta_de_una_version_esta_en_mlflow(
+    registro: ModelRegistry, tmp_path: Path
+) -> None:
+    """A named run with its words, data, tables and curves; an experiment of models."""
+    datos = UsedData(
+        "lecturas", "training", "ab" * 32, {"tabla": "consumos_historia"}, ("a", "b"),
+        {"num_rows": 7},
+    )  # fmt: skip
+    ficha = RunCard(
+        "martes", "**Qué es.** Una prueba.", [datos],
+        {"t/uno.json": {"x": [1, 2], "y": ["a", "b"]}}, {"precision": [0.5, 0.25]},
+    )  # fmt: skip
+    for _ in range(2):
+        version = _registrar(registro, tmp_path, ficha=ficha)
+    cliente = cliente_de(registro._uri)
+    suya = cliente.get_model_version(registro.modelo, str(version))
+    run = cliente.get_run(suya.run_id)
+    assert (run.info.run_name, suya.description) == ("martes", ficha.texto)
+    (entrada,) = run.inputs.dataset_inputs
+    assert (entrada.dataset.name, entrada.tags[0].value) == ("lecturas", "training")
+    assert json.loads(entrada.dataset.profile) == {"num_rows": 7}
+    (ruta,) = cliente.list_artifacts(suya.run_id, "t")
+    tabla = json.loads(Path(cliente.download_artifacts(suya.run_id, ruta.path)).read_bytes())
+    assert tabla == {"columns": ["x", "y"], "data": [[1, "a"], [2, "b"]]}
+    curva = cliente.get_metric_history(suya.run_id, "curva.precision")
+    assert [(p.step, p.value) for p in curva] == [(0, 0.5), (1, 0.25)]
+    assert registro.versions()[0].metricas == {"precision_media": 0.5}
+    experimento = cliente.get_experiment_by_name(registro.experimento)
+    assert experimento.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "challenger" in cliente.get_registered_model(registro.modelo).description
