@@ -36,11 +36,11 @@ from serving.settings import Settings, silencio_de
 
 log = logging.getLogger("avisos")
 
-MIRADA_S = 10.0
-PAUSA_S = 40.0
+MIRADA_S = 5.0
+PAUSA_S = 20.0
 """Between two looks, and between two messages to one destination. A consumer is dead after 30 s
-of silence, and a case is stored seconds after its reading: both are told within 60 s, and what
-comes together in one message. By hand, 2026-11-30."""
+of silence, and a case is stored seconds after its reading: with both of these on top, either is
+told within 60 s, and what comes together in one message. By hand, 2026-11-30."""
 REINTENTO_S = (30.0, 600.0)
 """After a destination has not taken a message; it doubles each time, up to the second."""
 
@@ -171,7 +171,7 @@ class AlertLoop:
     def _send(self, destino: Destination, avisos: Sequence[Alert], ahora: datetime) -> bool:
         mensaje = self._redaccion.write(avisos)
         if destino.send(mensaje):
-            log.info("dicho a %s: %s", destino.nombre, mensaje.asunto)
+            log.info("aviso enviado (%s): %s", destino.nombre, mensaje.asunto)
             self._fallos.pop(destino.clave, None)
             self._no_antes[destino.clave] = ahora + self._pausa
             return True

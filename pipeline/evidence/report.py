@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import date
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ ANTES_TABLA = 14
 """Rows of the table, in three columns of twenty, and how many of them are of before the onset."""
 DETECTORES, EXPLICACIONES, MOVIMIENTOS = 3, 4, 5
 """Rows of each, at most: what fits on two pages."""
-FRASE_DETECTOR, FRASE_MAXIMA = 120, 170
+FRASE_DETECTOR, FRASE_MAXIMA = 140, 170
 """Characters of a sentence, at most: two lines of the table, and of the page."""
 _ROTULOS = {str(tipo): tipo.rotulo for tipo in TIPOS}
 _ACCIONES = {
@@ -137,7 +138,8 @@ def _figures(caso: CasoResumen) -> list[dict[str, str]]:
 
 def _chart(caso: CasoResumen, dias: Sequence[CaseDay]) -> dict[str, Any]:
     """Return the days to draw, where the change began among them, and the marks of the axes."""
-    vistos = dias[-DIAS_GRAFICA:]
+    # Nothing is drawn of the time before the first reading.
+    vistos = list(dropwhile(lambda d: d.consumo_kwh is None, dias))[-DIAS_GRAFICA:]
     primero = vistos[0].fecha if vistos else caso.hasta
     valores = [
         v for d in vistos for v in (d.consumo_kwh, d.maximo_kwh, d.hace_un_ano_kwh) if v is not None

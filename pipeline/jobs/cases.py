@@ -83,7 +83,8 @@ def main(argv: Sequence[str]) -> int:
     if not primeros:
         print("ningún caso" if opciones.todos else "ningún caso abierto")  # noqa: T201
         return HECHO
-    _show(primeros[:limite], "" if opciones.todos else " abiertos")
+    varios = "s" * (len(primeros[:limite]) != 1)
+    _show(primeros[:limite], "" if opciones.todos else f" abierto{varios}")
     if len(primeros) > limite:
         print("Hay más: --limite N los enseña, y --salida P.csv los escribe todos.")  # noqa: T201
     return HECHO

@@ -89,7 +89,7 @@ def test_un_caso_y_un_consumidor_muerto_llegan_en_un_minuto_y_una_vez(
                 registro.read_text,
                 PLAZO_S,
             )
-        time.sleep(25.0)
+        time.sleep(15.0)
         for k, buzon in enumerate(buzones):
             asuntos = [asunto for asunto, _ in buzon.llegados[antes[k] :]]
             assert asuntos == ["Consumo: un caso nuevo", "Consumo: las lecturas no avanzan"]

@@ -24,7 +24,7 @@ from serving.settings import Settings
 AVISOS = "avisos"
 NOCHES = "noches"
 TURNO_S = 30.0
-"""Three looks of ``consumo avisos``. By hand, 2026-11-30."""
+"""Six looks of ``consumo avisos``. By hand, 2026-11-30."""
 TURNO = "turno"
 
 
