@@ -77,17 +77,19 @@ def draw_case_rows(cases: Sequence[CaseRow], first: int = 1) -> None:
 
 def _line(number: int, case: CaseRow) -> str:
     drawn = sparkline(case.get("serie") or [], case["fecha_inicio"], ui.palette())
-    by_lot = " · al azar" if case.get("sorteo") else ""
+    owner = case["asignado_a"] or "sin asignar"
+    by_lot = " · al azar" if case["sorteo"] else ""
     cells = (
         ("n", str(number)),
         ("cli", _two(case["propietario_id"], texts.readable(case["tipo"]))),
         ("chispa", drawn),
         ("que", f'<span class="frase">{html.escape(case["frase"])}</span>'),
         ("eur", _two(texts.money(case["recuperable_eur"]), money_range(case))),
-        ("quien", _two(state_words(case) + by_lot, case.get("asignado_a") or "sin asignar")),
+        ("quien", _two(state_words(case), f"{owner}{by_lot}")),
     )
-    inner = "".join(f'<span class="{css}">{cell}</span>' for css, cell in cells)
-    return link(case_address(case["id"]), inner, "fila", row=True)
+    inner = "".join(f'<span class="{css}">{cell}</span>' for css, cell in cells if cell)
+    css = "fila" if drawn else "fila sin-dibujo"
+    return link(case_address(case["id"]), inner, css, row=True)
 
 
 def _two(strong: str, small: str) -> str:

@@ -18,6 +18,8 @@ from dashboard.charts.shared import translucent
 from dashboard.client import ApiError, fetch
 
 PAGE_SIZE = 50
+_NEWS_EVERY_S = 20
+"""How often it is asked whether a list has changed. By hand, 2026-11-30."""
 _ROW_HEIGHT = 35
 _KEPT = "_listas"
 _LATEST = "_ultima_pagina"
@@ -96,17 +98,24 @@ class ShownList:
             last = texts.number(self.first + len(self.rows) - 1)
             st.caption(f"De la {texts.number(self.first)} a la {last}")
 
-    def draw_news(self) -> None:
-        """Draw that there is more than what is shown, and the way to see it."""
-        if text := self.news():
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(f"Desde que se muestra esta lista {text}.")
-                if st.button("Actualizar", key=f"{self.key}_actualizar", icon=":material/refresh:"):
-                    self._leave()
-
     def _leave(self) -> None:
-        self.number = 0
+        self.leave()
         st.rerun()
+
+    def leave(self) -> None:
+        """Make the page be read again."""
+        self.number = 0
+
+
+@st.fragment(run_every=_NEWS_EVERY_S)
+def _draw_news(shown: ShownList) -> None:
+    """Draw, as soon as it is so, that there is more than what is shown, and the way to see it."""
+    if text := shown.news():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"Desde que se muestra esta lista {text}.")
+            if st.button("Actualizar", key=f"{shown.key}_actualizar", icon=":material/refresh:"):
+                shown.leave()
+                st.rerun()
 
 
 def shown_list(
@@ -147,7 +156,7 @@ def choose_anomalies(shown: ShownList, with_customer: bool = True) -> list[Row]:
     """Draw a page of anomalies as a table, with its pager, and return the chosen ones."""
     st.caption("Elija una fila para ver por qué, o varias para darles el mismo veredicto.")
     chosen = _anomaly_table(shown, with_customer)
-    shown.draw_news()
+    _draw_news(shown)
     shown.draw_pager()
     return [shown.rows[i] for i in chosen]
 

@@ -68,7 +68,7 @@ def key_owner() -> KeyOwner | None:
 def _ask(url: str, key: str) -> KeyOwner:
     del url
     try:
-        said = api_client().get("/api/clave", key=key)
+        said = api_client().get("/api/sesion", key=key)
     except ApiError as error:
         if error.kind == "permission":
             return KeyOwner("wrong", detail=str(error))

@@ -111,6 +111,8 @@ a.fila { display: grid; align-items: center; gap: .15rem .9rem; padding: .34rem 
 a.fila:last-child { border-bottom: 0; }
 a.fila:hover, a.fila:focus-visible { background: var(--c-tinte); }
 a.fila > * { min-width: 0; }
+a.fila.sin-dibujo { grid-template-columns: 1.4rem minmax(112px, .8fr) minmax(0, 3.4fr) 6.6rem
+  minmax(112px, .8fr); }
 a.fila.sospechoso { grid-template-columns: minmax(112px, .8fr) minmax(0, 3.4fr) minmax(150px, 1fr);
   align-items: start; }
 .fila.sospechoso small { white-space: normal; }
@@ -194,6 +196,7 @@ a.carril:hover b, a.carril:focus-visible b { color: var(--c-fuerte); }
   .kpi small { font-size: .74rem; line-height: 1.3; }
   a.fila { grid-template-columns: minmax(0, 1fr) 84px 5.6rem; gap: .1rem .6rem;
     padding: .4rem .6rem; font-size: .82rem; }
+  a.fila.sin-dibujo { grid-template-columns: minmax(0, 1fr) 0 5.6rem; }
   a.fila.sospechoso { grid-template-columns: minmax(0, 1fr); }
   .fila .n { display: none; }
   .fila .cli { order: 1; } .fila .chispa { order: 2; } .fila .eur { order: 3; }

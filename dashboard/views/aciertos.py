@@ -115,8 +115,8 @@ def _by_group(answer: Mapping[str, Any]) -> None:
         ui.number_column("Hallazgos", "hallados"),
         ui.TableColumn("Aciertos", "tasa", "der", texts.percent),
         ui.TableColumn("Intervalo del 95 %", _interval, "ancha"),
-        ui.TableColumn("Recuperado", "recuperado_eur", "der"),
-        ui.TableColumn("Por visita", "eur_por_visita", "der"),
+        ui.TableColumn("Recuperado", "recuperado_eur", "der", texts.money),
+        ui.TableColumn("Por visita", "eur_por_visita", "der", texts.money),
     ))  # fmt: skip
 
 

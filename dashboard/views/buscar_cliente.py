@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard import texts, ui
 from dashboard.browser import link
 from dashboard.charts import buscar_cliente as charts
-from dashboard.client import api_request, customer_path, fetch_all, fetch_rows
+from dashboard.client import PendingAnswer, api_request, customer_path, fetch_all, fetch_rows
 from dashboard.filters import DayRange, choose_one, choose_range, last_day
 from dashboard.lists import choose_anomalies, shown_list
 from dashboard.navigation import (
@@ -21,11 +21,14 @@ from dashboard.navigation import (
     case_address,
     choose_customer,
     chosen_customer,
+    customer_address,
     forget_customer,
 )
 from dashboard.reviews import draw_anomaly, draw_outcome, judge_chosen
 
 _RESULTS = 12
+_LIVE_EVERY_S = 30
+"""How often the customer's figures are asked for again. By hand, 2026-11-30."""
 _MAX_DAYS_WITH_BAND = 35
 _MAP_DAYS = 60
 _HOURS = "/api/consumos/rango"
@@ -94,18 +97,8 @@ def _results(rows: list[dict[str, Any]], title: str, chosen: str | None) -> None
 
 
 def _customer(customer: str) -> None:
-    figures, known, cases = fetch_all(
-        api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
-        api_request("/api/clientes", buscar=customer, limite=_RESULTS),
-        api_request("/api/casos", propietario_id=customer),
-    )
-    summary = figures.value()
-    own = next((c for c in known.rows() if c["propietario_id"] == customer), {})
-    _title(customer, summary, own.get("severidad"))
-    with ui.section("caso"):
-        for case in cases.rows():
-            _case(case)
-    _figures(summary)
+    summary, own, _ = _asked(customer)
+    _head(customer)
     latest = summary["ultima_lectura"] or own.get("ultima_lectura")
     views: dict[str, Callable[[str], None]] = {
         "Consumo": partial(_consumption, latest=latest),
@@ -116,6 +109,29 @@ def _customer(customer: str) -> None:
     view = choose_one("Vista", views, "vista")
     with ui.section(f"vista_{view}"):
         views[view](customer)
+
+
+def _asked(customer: str) -> tuple[dict[str, Any], dict[str, Any], PendingAnswer]:
+    """Return the figures of a customer, what the list of all says of it, and its cases."""
+    figures, known, cases = fetch_all(
+        api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
+        api_request("/api/clientes", buscar=customer, limite=_RESULTS),
+        api_request("/api/casos", propietario_id=customer),
+    )
+    own = next((c for c in known.rows() if c["propietario_id"] == customer), {})
+    return figures.value(), own, cases
+
+
+@st.fragment(run_every=_LIVE_EVERY_S)
+def _head(customer: str) -> None:
+    """Draw how the customer is now."""
+    with ui.section("cabecera"):
+        summary, own, cases = _asked(customer)
+        _title(customer, summary, own.get("severidad"))
+        with ui.section("caso"):
+            for case in cases.rows():
+                _case(case)
+        _figures(customer, summary)
 
 
 def _title(customer: str, summary: dict[str, Any], severity: str | None) -> None:
@@ -154,7 +170,7 @@ def _case(case: dict[str, Any]) -> None:
         )
 
 
-def _figures(summary: dict[str, Any]) -> None:
+def _figures(customer: str, summary: dict[str, Any]) -> None:
     week, discarded = summary["semana"], summary["descartadas"] or 0
     change = "sin semana anterior completa"
     if week["variacion"] is not None:
@@ -170,7 +186,12 @@ def _figures(summary: dict[str, Any]) -> None:
             texts.energy(summary["consumo_total_kwh"]),
             f"≈ {texts.money(summary['coste_estimado_eur'])}",
         ),
-        ui.Kpi("Anomalías", texts.number(summary["anomalias_total"]), anomalies),
+        ui.Kpi(
+            "Anomalías",
+            texts.number(summary["anomalias_total"]),
+            anomalies,
+            address=customer_address(customer, vista="Anomalías"),
+        ),
         ui.stake_card(summary),
         ui.Kpi("Lecturas", texts.percent(summary["cobertura"]), f"{read} de {possible} horas"),
     )
