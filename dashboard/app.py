@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import ui
 from dashboard.browser import followed_link
-from dashboard.navigation import open_address, page_menu
+from dashboard.navigation import open_address, page_menu, pending_address
 from dashboard.session import health_line, key_box, pending_cookie, resume_visit
 from dashboard.theme import style_sheet
 
@@ -30,7 +30,7 @@ def main() -> None:
     # A screen reader has to know the language of what it reads; Streamlit's page says "en".
     st.html("<script>document.documentElement.lang = 'es';</script>", unsafe_allow_javascript=True)
     page = st.navigation(page_menu(), expanded=True)
-    if address := followed_link(pending_cookie()):
+    if address := followed_link(pending_cookie(), pending_address()):
         open_address(address)
     with st.sidebar:
         key_box()

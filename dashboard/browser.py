@@ -81,6 +81,7 @@ export default function ({ data, setTriggerValue }) {
   if (data.galleta) {
     document.cookie = data.galleta + (location.protocol === "https:" ? "; Secure" : "");
   }
+  if (data.adonde) location.assign(data.adonde);
   const clic = (suceso) => {
     const enlace = suceso.target.closest?.("a[data-abre]");
     const otra = suceso.button || suceso.ctrlKey || suceso.metaKey || suceso.shiftKey;
@@ -139,15 +140,17 @@ def _component() -> Any:
     return st.components.v2.component("consumo.navegador", js=script)
 
 
-def followed_link(cookie: str | None = None) -> str | None:
+def followed_link(cookie: str | None = None, away: str | None = None) -> str | None:
     """Return the address of the link that was just followed, relative to the dashboard's.
 
-    ``cookie``: one to be kept by the browser, as ``document.cookie`` wants it.
+    ``cookie``: one to be kept by the browser, as ``document.cookie`` wants it. ``away``: an address
+    that the browser is to go to.
     """
     with st.container(key="navegador"):
         said = _component()(
-            key="_navegador", data={"galleta": cookie}, on_abre_change=lambda: None, height=1
-        )
+            key="_navegador", data={"galleta": cookie, "adonde": away},
+            on_abre_change=lambda: None, height=1,
+        )  # fmt: skip
     address: str | None = said.abre
     return address
 

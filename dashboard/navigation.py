@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from dashboard import texts
 
 _CUSTOMER = "cliente"
 CASE = "caso"
+_AWAY = "_adonde"
+"""Where a session keeps an address that the browser is to go to."""
 MAX_ID = 20
 """Characters of a customer's name, by contract."""
 
@@ -155,11 +158,24 @@ def day_address(point: Mapping[str, Any]) -> str:
 
 
 def open_address(address: str) -> None:
-    """Open a page by its address within the dashboard; of none that is known, the first one."""
+    """Open a page by its address within the dashboard; of none that is known, the first one.
+
+    Streamlit sets no parameter that a filter of the present page holds: then the browser goes.
+    """
     parts = urlsplit(address)
     url = parts.path.removeprefix("./").strip("/")
     page = next((page for page in PAGES if page.url == url), PAGES[0])
-    st.switch_page(_for_streamlit(page), query_params=parse_qsl(parts.query))
+    try:
+        st.switch_page(_for_streamlit(page), query_params=parse_qs(parts.query))
+    except StreamlitAPIException:
+        st.session_state[_AWAY] = address
+        st.rerun()
+
+
+def pending_address() -> str | None:
+    """Return where the browser itself is to go now, once."""
+    address: str | None = st.session_state.pop(_AWAY, None)
+    return address
 
 
 def customer_button(name: str, label: str = "", key: str | None = None) -> None:

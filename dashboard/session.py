@@ -186,6 +186,11 @@ def key_box() -> None:
         if "analista" not in owner.includes:
             st.caption("Con esta clave se mira, pero no se cambia nada.")
         return
+    # Above: it is to be seen with the field folded away, too.
+    if owner is not None and owner.state == "wrong":
+        st.error("Esa clave no es válida: la API no la conoce.", icon=":material/key_off:")
+    elif owner is not None:
+        st.warning(f"No se ha podido comprobar la clave: {owner.detail}.", icon=":material/key:")
     with (
         st.expander("Entrar", icon=":material/key:", key="entrar"),
         st.form("entrar_con_clave", border=False),
@@ -193,13 +198,6 @@ def key_box() -> None:
         st.text_input("Su clave", type="password", key=_FIELD, autocomplete="off")
         st.form_submit_button("Entrar", on_click=_sign_in, width="stretch")
         st.caption("Hace falta para asignar casos, dar veredictos y promover modelos.")
-    # Outside: it is to be seen with the field folded away, too.
-    if owner is None:
-        return
-    if owner.state == "wrong":
-        st.error("Esa clave no es válida: la API no la conoce.", icon=":material/key_off:")
-    else:
-        st.warning(f"No se ha podido comprobar la clave: {owner.detail}.", icon=":material/key:")
 
 
 @st.fragment(run_every=_HEALTH_EVERY_S)

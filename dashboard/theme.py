@@ -196,11 +196,12 @@ a.carril:hover b, a.carril:focus-visible b { color: var(--c-fuerte); }
   .kpi small { font-size: .74rem; line-height: 1.3; }
   a.fila { grid-template-columns: minmax(0, 1fr) 84px 5.6rem; gap: .1rem .6rem;
     padding: .4rem .6rem; font-size: .82rem; }
-  a.fila.sin-dibujo { grid-template-columns: minmax(0, 1fr) 0 5.6rem; }
+  a.fila.sin-dibujo { grid-template-columns: minmax(0, 1fr) 5.6rem; }
   a.fila.sospechoso { grid-template-columns: minmax(0, 1fr); }
   .fila .n { display: none; }
   .fila .cli { order: 1; } .fila .chispa { order: 2; } .fila .eur { order: 3; }
   .fila .que { order: 4; grid-column: 1 / 3; } .fila .quien { order: 5; text-align: right; }
+  .fila.sin-dibujo .que { grid-column: 1 / 2; }
   .carril.cabeza .dias span:nth-child(even) { display: none; }
   a.carril, .carril.cabeza { grid-template-columns: 5.4rem minmax(0, 1fr) 3.9rem; gap: .4rem; }
   .carril b, .carril em { font-size: .72rem; }

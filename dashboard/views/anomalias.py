@@ -37,23 +37,29 @@ _INCIDENT_COLUMNS = (
 def draw_anomalias() -> None:
     """Draw the page."""
     draw_outcome()
-    draw_saved_views("anomalias")
     with ui.section("anomalias"):
         latest = fetch("/api/dashboard/resumen")["ultima_lectura"]
         filters = choose_filters(latest, _MAX_DAYS)
-        views = {"Lista": _list, "Distribuciones": _distributions, "Incidencias": _incidents}
-        view = choose_one("Vista", views, "ver")
+        others = {"Distribuciones": _distributions, "Incidencias": _incidents}
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            view = choose_one("Vista", ["Lista", *others], "ver")
+            orders = st.container(width="content")
+            draw_saved_views("anomalias")
         with ui.section(f"vista_{view}"):
-            views[view](filters)
+            if view == "Lista":
+                with orders:
+                    order = _ORDERS[choose_one("Orden", _ORDERS, "orden")]
+                _list(filters, order)
+            else:
+                others[view](filters)
 
 
 def _nothing_found(what: str) -> None:
     ui.empty(f"Ninguna {what} con esos filtros", "Quite alguno, o alargue el periodo.")
 
 
-def _list(filters: AnomalyFilters) -> None:
-    order = choose_one("Orden", _ORDERS, "orden")
-    params = filters.params() | {"orden": _ORDERS[order]}
+def _list(filters: AnomalyFilters, order: str) -> None:
+    params = filters.params() | {"orden": order}
     if filters.range.days <= _max_days_added_up(filters):
         counts = fetch("/api/anomalias/distribuciones", **filters.params())
         if counts["total"]:

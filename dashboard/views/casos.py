@@ -29,10 +29,11 @@ _OPEN = ("nuevo", "asignado", "visitado")
 def draw_casos() -> None:
     """Draw the page."""
     draw_case_outcome()
-    draw_saved_views("casos")
     with ui.section("casos"):
         params = _filters()
-        order = choose_one("Orden", _ORDERS, "orden")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            order = choose_one("Orden", _ORDERS, "orden")
+            draw_saved_views("casos")
         _list(params | {"orden": _ORDERS[order]})
 
 
