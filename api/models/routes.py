@@ -62,6 +62,8 @@ from serving.settings import Settings
 
 router = APIRouter(prefix="/api/modelos", tags=["modelos"])
 
+VISTA_MLFLOW = "workflowType=machine_learning"
+"""MLflow's web opens as one of models: without it, as one of agents (mlflow 3.17)."""
 Numero = Annotated[int, Path(ge=1, le=2**31 - 1, description="Número de la versión", examples=[3])]
 _APARTE = frozenset({ETIQUETA_EXAMEN, ETIQUETA_PROMOCIONES, ETIQUETA_RECHAZO})
 """Tags that are shown as fields of their own."""
@@ -88,7 +90,7 @@ def _version(info: VersionInfo, todas: list[VersionInfo], ajustes: Settings) -> 
         precision_azar=info.metricas.get("precision_media_azar"),
         etiquetas=etiquetas,
         promociones=_promociones(info.etiquetas.get(ETIQUETA_PROMOCIONES, "[]")),
-        mlflow_url=f"{mlflow}/#/models/{MODELO}/versions/{info.version}",
+        mlflow_url=f"{mlflow}/#/models/{MODELO}/versions/{info.version}?{VISTA_MLFLOW}",
         examen=_examen(info, campeon),
         razones=[] if es_campeon else _razones(info, todas, campeon),
         puerta=way_of(todas) if es_campeon else None,

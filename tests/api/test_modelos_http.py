@@ -75,7 +75,9 @@ def test_de_principio_a_fin(con_mlflow: httpx.Client, settings: Settings) -> Non
     assert primera["metricas"] == {"precision_media": 0.71, "precision_media_azar": 0.125}
     assert primera["precision_azar"] == 0.125
     assert primera["etiquetas"]["datos"] == "abc"
-    assert primera["mlflow_url"].endswith("/#/models/consumo-detector/versions/1")
+    assert primera["mlflow_url"].endswith(
+        "/#/models/consumo-detector/versions/1?workflowType=machine_learning"
+    )
 
     examinar(settings, 1, None)
     examinar(settings, 2, 1)
