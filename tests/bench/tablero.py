@@ -1,10 +1,11 @@
-"""``make bench-tablero``: how soon each page of the dashboard shows something useful.
+"""``make bench-tablero``: how soon each page shows something useful, and answers a filter.
 
 A headless Chromium opens each page over the API with the data of ``make bench-api``; what counts is
 the time from the navigation until the first figure, table or card of the page's own is painted, as
 the page itself sees it (its navigation's clock, the frame after it is there). The first visit
 finds nothing remembered, neither in the dashboard nor in the browser; the others are new visitors
-while the dashboard still remembers some answers.
+while the dashboard still remembers some answers. A filter is answered once the page has nothing
+more to draw.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from served_dashboard import browser_path, serve_dashboard, wait_for
 
-from dashboard.navigation import PAGES
+from dashboard.navigation import PAGES, page_of
 from detection.errors import ConfiguracionError
 from detection.number_format import numero
 from pipeline.embedded.services import EmbeddedServices
@@ -35,7 +36,7 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-META_S = 2.0
+META_S, META_FILTRO_S = 1.5, 0.5
 PLAZO_MS = 60_000
 UTIL = (
     "[data-testid=stMain] :is(.kpi, .tabla, .vacio, .luz, .filas, .carriles, .historia, "
@@ -59,6 +60,31 @@ _TESTIGO = """
 """
 """Notes when something useful was painted, in the page itself: who asks from outside is only
 answered once the page has nothing else to do."""
+_CLIC = """
+(nombre) => new Promise((hecho) => {
+  const app = document.querySelector("[data-testid=stApp]"), desde = performance.now();
+  const boton = [...document.querySelectorAll("[data-testid=stMain] :is(button, label)")]
+    .find((uno) => uno.textContent.trim() === nombre);
+  boton.click();
+  let corria = false;
+  const mirar = () => {
+    const corre = app.dataset.testScriptState === "running";
+    corria ||= corre;
+    if (corria && !corre) requestAnimationFrame(() => hecho(performance.now() - desde));
+    else requestAnimationFrame(mirar);
+  };
+  mirar();
+})
+"""
+"""Chooses a filter by its name and gives the milliseconds until the page is drawn again."""
+_QUIETA = "document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'running'"
+_FILTROS = {
+    "casos": ("Nuevo", "Más probables"),
+    "anomalias": ("Crítica", "30 días"),
+    "calendario": ("30 días", "90 días"),
+    "aciertos": ("90 días", "Todo"),
+}
+"""Page -> filters that are chosen one after the other."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -91,19 +117,25 @@ def main(argv: Sequence[str]) -> int:
             api = f"http://127.0.0.1:{puerto}"
             wait_for(f"{api}/salud/lista")
             with serve_dashboard(api, Path(carpeta)) as url:
-                cifras = _measure(url, camino, mundo.graves[0], opciones.veces)
+                cifras = _measure(url, camino, mundo.graves[0], mundo.casos[0], opciones.veces)
+                filtros = _measure_filters(url, camino, opciones.veces)
     _show(consola, cifras)
+    _show_filters(consola, filtros)
     if opciones.json:
-        opciones.json.write_text(json.dumps(cifras, indent=2, ensure_ascii=False))
+        dichas = {"paginas": cifras, "filtros": filtros}
+        opciones.json.write_text(json.dumps(dichas, indent=2, ensure_ascii=False))
     return HECHO
 
 
-def _measure(url: str, camino: str, cliente: str, veces: int) -> dict[str, dict[str, Any]]:
+def _measure(
+    url: str, camino: str, cliente: str, caso: str, veces: int
+) -> dict[str, dict[str, Any]]:
     """Return the seconds of each page: of the first visit, and of those after it."""
     from playwright.sync_api import sync_playwright
 
     rutas = {p.title: p.url for p in PAGES}
     rutas["Ficha de un cliente"] = f"buscar-cliente?cliente={cliente}"
+    rutas[page_of("caso").title] = f"caso?caso={caso}"
     cifras: dict[str, dict[str, Any]] = {}
     with sync_playwright() as motor:
         navegador = motor.chromium.launch(executable_path=camino, args=["--no-sandbox"])
@@ -118,6 +150,33 @@ def _measure(url: str, camino: str, cliente: str, veces: int) -> dict[str, dict[
             }
         navegador.close()
     return cifras
+
+
+def _measure_filters(url: str, camino: str, veces: int) -> dict[str, dict[str, float]]:
+    """Return the seconds that each filter takes to be answered."""
+    from playwright.sync_api import sync_playwright
+
+    tardan: dict[str, list[float]] = {}
+    with sync_playwright() as motor:
+        navegador = motor.chromium.launch(executable_path=camino, args=["--no-sandbox"])
+        for _ in range(veces):
+            for ruta, nombres in _FILTROS.items():
+                contexto = navegador.new_context(
+                    viewport={"width": 1280, "height": 900}, locale="es-ES"
+                )
+                pagina = contexto.new_page()
+                pagina.goto(f"{url}/{ruta}")
+                pagina.locator(UTIL).first.wait_for(timeout=PLAZO_MS)
+                pagina.wait_for_function(_QUIETA, timeout=PLAZO_MS)
+                for nombre in nombres:
+                    segundos = float(pagina.evaluate(_CLIC, nombre)) / 1e3
+                    tardan.setdefault(f"{ruta}: {nombre}", []).append(segundos)
+                contexto.close()
+        navegador.close()
+    return {
+        nombre: {"mediana_s": statistics.median(todas), "peor_s": max(todas)}
+        for nombre, todas in tardan.items()
+    }
 
 
 def _visit(navegador: Browser, url: str) -> float:
@@ -141,6 +200,17 @@ def _show(consola: Console, cifras: dict[str, dict[str, Any]]) -> None:
         cumple = "✓" if una["peor_s"] < META_S else "✗"
         columnas = (numero(una[c], 2) for c in ("primera_s", "despues_s", "peor_s"))
         tabla.add_row(titulo, *columnas, cumple)
+    consola.print(tabla)
+
+
+def _show_filters(consola: Console, filtros: dict[str, dict[str, float]]) -> None:
+    tabla = Table(title=f"Hasta contestar a un filtro (meta: menos de {META_FILTRO_S:g} s)")
+    tabla.add_column("filtro")
+    for nombre in ("mediana, s", "el peor, s", "meta"):
+        tabla.add_column(nombre, justify="right")
+    for nombre, uno in filtros.items():
+        cumple = "✓" if uno["mediana_s"] < META_FILTRO_S else "✗"
+        tabla.add_row(nombre, numero(uno["mediana_s"], 2), numero(uno["peor_s"], 2), cumple)
     consola.print(tabla)
 
 
