@@ -117,7 +117,9 @@ def main(argv: Sequence[str]) -> int:
             api = f"http://127.0.0.1:{puerto}"
             wait_for(f"{api}/salud/lista")
             with serve_dashboard(api, Path(carpeta)) as url:
-                cifras = _measure(url, camino, mundo.graves[0], mundo.casos[0], opciones.veces)
+                cifras = _measure(
+                    url, camino, (mundo.graves or mundo.clientes)[0], mundo.casos[0], opciones.veces
+                )
                 filtros = _measure_filters(url, camino, opciones.veces)
     _show(consola, cifras)
     _show_filters(consola, filtros)
