@@ -63,13 +63,13 @@ def _cards(summary: Mapping[str, Any]) -> list[ui.Kpi]:
         ui.Kpi(
             "Juzgados en 7 días",
             texts.number(judged),
-            f"los 7 de antes, {texts.number(judged_before)}; hoy, {texts.number(judged_today)}",
+            f"antes, {texts.number(judged_before)}; hoy, {texts.number(judged_today)}",
             address=address_of("casos", estado=["Confirmado", "Descartado"]),
         ),
         ui.Kpi(
             "Recuperado en 7 días",
             texts.money(week["recuperado_eur"]),
-            f"los 7 de antes, {texts.money(before['recuperado_eur'])}; "
+            f"antes, {texts.money(before['recuperado_eur'])}; "
             f"hoy, {texts.money(today['recuperado_eur'])}",
             address=address_of("aciertos"),
         ),

@@ -171,6 +171,8 @@ def _measure_filters(url: str, camino: str, veces: int) -> dict[str, dict[str, f
                 pagina.locator(UTIL).first.wait_for(timeout=PLAZO_MS)
                 pagina.wait_for_function(_QUIETA, timeout=PLAZO_MS)
                 for nombre in nombres:
+                    suyo = pagina.get_by_test_id("stMain").get_by_text(nombre, exact=True)
+                    suyo.first.wait_for(timeout=PLAZO_MS)
                     segundos = float(pagina.evaluate(_CLIC, nombre)) / 1e3
                     tardan.setdefault(f"{ruta}: {nombre}", []).append(segundos)
                 contexto.close()

@@ -434,7 +434,10 @@ def test_una_clave_mala_se_dice_y_el_motivo_no_se_pierde(
 
 @pytest.mark.lenta  # The test above sees what is chosen in the address, and a reload that keeps it.
 def test_un_filtro_viaja_en_su_direccion(ventana: Ventana, tablero: Tablero) -> None:
-    """A filter goes into the address; who opens that address sees the same."""
+    """A filter goes into the address; who opens that address sees the same.
+
+    With a name it is kept, and comes back from the page's other filters.
+    """
     abierta = ventana("anomalias")
     abierta.get_by_test_id("stMain").get_by_text("Crítica", exact=True).first.click()
     abierta.wait_for_url(re.compile("severidad="))
@@ -447,6 +450,17 @@ def test_un_filtro_viaja_en_su_direccion(ventana: Ventana, tablero: Tablero) -> 
             "[aria-checked=true], [aria-pressed=true], [kind=pillsActive], [data-selected=true]"
         )
     )
+    elegida.first.wait_for()
+    assert [texto.strip() for texto in elegida.all_inner_texts()] == ["Crítica"]
+    otra.get_by_text("Vistas guardadas").click()
+    otra.get_by_label("Nombre de esta vista").fill("Las graves")
+    otra.keyboard.press("Enter")
+    otra.get_by_role("link", name="Las graves").wait_for()
+    otra.goto(f"{tablero.url}/anomalias?severidad=Baja")
+    _ready(otra)
+    otra.get_by_text("Vistas guardadas").click()
+    otra.get_by_role("link", name="Las graves").click()
+    otra.wait_for_url(re.compile("severidad=Cr"))
     elegida.first.wait_for()
     assert [texto.strip() for texto in elegida.all_inner_texts()] == ["Crítica"]
 
