@@ -87,8 +87,8 @@ def _against_chance(listed: Mapping[str, Any], drawn: Mapping[str, Any]) -> None
 def _learned(total: Mapping[str, Any]) -> None:
     nothing = total["visitas"] - total["hallados"]
     ui.bullets([
-        f"{texts.count_of(total['hallados'], 'caso confirmado', 'casos confirmados')}: todas sus "
-        "horas son ejemplos de lo que hay que hallar.",
+        f"{texts.count_of(total['hallados'], 'caso confirmado', 'casos confirmados')}: sus horas, "
+        "las 96 últimas de cada cliente, son ejemplos de lo que hay que hallar.",
         f"{texts.count_of(nothing, 'caso descartado', 'casos descartados')}: sus horas son "
         "ejemplos de lo que no, y su nivel nuevo es desde entonces el habitual.",
         "El próximo reentrenamiento usa unos y otros, y el examen de cada versión los cuenta.",

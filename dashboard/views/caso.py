@@ -32,6 +32,7 @@ _MAX_ID = 40
 """Characters of a case's name: those of its customer and of a day."""
 _NEIGHBOURS = 10
 """Of those that are most like the customer, how many are drawn."""
+_UNDONE = " (ya deshecho)"
 _FITS = '<span class="rotulo">Sin descartar</span> '
 _MOVEMENTS = {
     "asignacion": "asignación",
@@ -40,6 +41,7 @@ _MOVEMENTS = {
     "veredicto": "veredicto",
     "resultado": "resultado",
     "deshacer": "deshecho",
+    "reapertura": "vuelve a abrirse",
 }
 
 
@@ -238,10 +240,12 @@ def _neighbours(case: CaseRow, answer: Mapping[str, Any]) -> None:
 def _history(case: CaseRow) -> None:
     st.subheader("Historia", anchor=False)
     if case["historial"]:
+        undone = {entry["deshace"] for entry in case["historial"]}
         lines = "".join(
             f"<div><time>{texts.date_time(entry['cuando'])}</time>"
             f"<b>{html.escape(entry['quien'])}</b>"
-            f'<span class="que">{html.escape(_movement(entry))}</span></div>'
+            f'<span class="que">{html.escape(_movement(entry))}'
+            f"{_UNDONE * (entry['anotacion'] in undone)}</span></div>"
             for entry in reversed(case["historial"])
         )
         st.html(f'<div class="feed">{lines}</div>')
