@@ -447,6 +447,7 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
 SIN_ALMACEN = {
     "/api/anomalias/eventos": "a stream: it remembers nothing (test_eventos)",
     "/api/casos/eventos": "a stream: it remembers nothing (test_eventos)",
+    "/api/casos/{id_caso}/informe.pdf": "a PDF of what the others say (test_casos_informe)",
     "/api/personas": "the names of the keys (test_casos_personas)",
     "/api/sesion": "whose the key is (test_casos_personas)",
     "/api/clave": "whose the key is (test_seguridad)",
