@@ -2,8 +2,9 @@
 
 It is learnt from the public households whose licences allow it (``public_homes.CON_LICENCIA``), the
 development half of them: the hourly part as ``consumo entrenar`` would learn it, were they all
-customers of one utility; the cases from their years, where there are years, and from years made of
-their weeks. The same files give the same bytes again on the same machine.
+customers of one utility, a household of a year several customers, so that all seasons are there;
+the cases from their years, where there are years, and from years made of their weeks. The same
+files give the same bytes again on the same machine.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from detection.simulation.household_years import whole_weeks
 from serving.local_time import load_calendario
 from serving.model_package import save_paquete
 from serving.settings import Settings
+from training.blend_fit import learn_mezcla
 from training.calibrate import LECTURAS_POR_LOTE
 from training.case_fit import learn_cases, make_lessons
 from training.case_population import CaseHome, made_home, mirrored
@@ -36,6 +38,7 @@ from training.history import InMemoryHistory, partition_of, partitions_for
 from training.public_homes import (
     CON_LICENCIA,
     DIAS_MINIMOS,
+    PARTE_PRESENTE,
     PublicHome,
     read_case_home,
     read_homes,
@@ -43,8 +46,11 @@ from training.public_homes import (
 
 CLIENTES_POR_PARTICION = 133 / 6
 """As many as a partition has live, whatever the population: the online model depends on it."""
-APRENDE_DIAS = 60
-"""Of a household of a year, that the hourly part is learnt from: about what the others have."""
+TRAMO_DIAS = 60
+"""Of the stretches of a household of a year, each a customer to the hourly part: about what the
+others have."""
+TRAMO_MINIMO_DIAS = 42
+"""Of the last stretch; shorter ones are left out."""
 SEMANAS_MINIMAS = 4
 """Whole ones that a year is made of, at least. By hand, 2026-11-30."""
 LICENCIA = "LICENCIA.md"
@@ -79,18 +85,22 @@ Se vuelve a hacer, con los mismos bytes en la misma máquina, con
 """
 
 
-def learn_from_readings(lecturas: Lecturas, zona: str, casos: CaseModel | None = None) -> Aprendido:
+def learn_from_readings(
+    lecturas: Lecturas, zona: str, base: ScoringModel | None = None
+) -> Aprendido:
     """Return what ``consumo entrenar`` learns from the history of some clean households.
 
     As in a young installation the verdicts beside the history are the rules'; no analyst has
     confirmed or discarded anything.
+
+    ``base``: the version that it starts from; None = none.
     """
     calendario = load_calendario(zona)
     orden = np.lexsort((np.array(lecturas.propietario_id), lecturas.hora_utc))
     lecturas = lecturas.elegir(orden)
     historia = InMemoryHistory.of(lecturas, _rules_verdicts(lecturas, calendario))
     settings = Settings(_env_file=None, zona_horaria=zona)
-    return learn(settings, historia, {}, semilla=SEMILLA, casos=casos)
+    return learn(settings, historia, {}, semilla=SEMILLA, base=base)
 
 
 def partition_by_name(propietario_id: Sequence[str]) -> NDArray[np.int32]:
@@ -138,16 +148,18 @@ def join_readings(partes: Sequence[Lecturas]) -> Lecturas:
 
 
 def _as_one_utility(hogares: Sequence[PublicHome]) -> Lecturas:
-    """Return the last weeks or the first ``APRENDE_DIAS`` of households, ending in one night."""
+    """Return the stretches of households, each a customer, all ending in one night."""
     partes = []
-    for conjunto in dict.fromkeys(h.conjunto for h in hogares):
-        suyos = [h for h in hogares if h.conjunto is conjunto]
-        desde = min(int(h.hora_utc[0]) for h in suyos)
-        lecturas = join_readings(
-            [Lecturas([h.propietario_id] * h.hora_utc.size, h.hora_utc, h.kwh) for h in suyos]
-        )
-        dentro = np.flatnonzero(lecturas.hora_utc < desde + APRENDE_DIAS * HORAS_POR_DIA)
-        partes.append(to_common_end(lecturas.elegir(dentro), load_calendario(conjunto.zona)))
+    for hogar in hogares:
+        calendario = load_calendario(hogar.conjunto.zona)
+        tramo = (hogar.hora_utc - hogar.hora_utc[0]) // (TRAMO_DIAS * HORAS_POR_DIA)
+        for k in range(int(tramo[-1]) + 1):
+            suyas = np.flatnonzero(tramo == k)
+            if suyas.size < PARTE_PRESENTE * TRAMO_MINIMO_DIAS * HORAS_POR_DIA:
+                continue
+            nombre = f"{hogar.propietario_id}#{k}" if k else hogar.propietario_id
+            lecturas = Lecturas([nombre] * suyas.size, hogar.hora_utc[suyas], hogar.kwh[suyas])
+            partes.append(to_common_end(lecturas, calendario))
     return join_readings(partes)
 
 
@@ -171,6 +183,21 @@ def learn_base_cases(hogares: Sequence[PublicHome]) -> CaseModel:
     return learn_cases(make_lessons(list(case_homes(hogares)), SEMILLA), SEMILLA)
 
 
+def learn_public(hogares: Sequence[PublicHome]) -> Aprendido:
+    """Return the version that public households teach.
+
+    Its figures are those of a blend that half of the households have taught, judged on others; the
+    blend that is kept has learnt from all of them.
+    """
+    casos = learn_base_cases(hogares)
+    _LOG.info("umbrales de los casos: %s", casos.umbrales)
+    lecturas = _as_one_utility(hogares)
+    aprendido = learn_from_readings(lecturas, "UTC")
+    modelo = replace(aprendido.modelo, mezcla=None)
+    mezcla = learn_mezcla(lecturas, modelo, load_calendario("UTC"), semilla=SEMILLA)
+    return replace(aprendido, modelo=replace(modelo, mezcla=mezcla, casos=casos))
+
+
 def learn_base(datos: Path) -> tuple[ScoringModel, dict[str, bytes]]:
     """Return what public households in a folder teach, and the side files of its package.
 
@@ -178,9 +205,7 @@ def learn_base(datos: Path) -> tuple[ScoringModel, dict[str, bytes]]:
     """
     hogares = [h for conjunto in CON_LICENCIA for h in read_homes(datos, conjunto)]
     _LOG.info("%d hogares públicos", len(hogares))
-    casos = learn_base_cases(hogares)
-    _LOG.info("umbrales de los casos: %s", casos.umbrales)
-    aprendido = learn_from_readings(_as_one_utility(hogares), "UTC", casos)
+    aprendido = learn_public(hogares)
     metricas = aprendido.metricas.to_json().encode()
     return aprendido.modelo, {METRICAS: metricas, LICENCIA: TEXTO_LICENCIA.encode()}
 

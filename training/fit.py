@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.cases.model import CaseModel
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas, hora_absoluta, instante
 from detection.errors import ModeloInvalidoError, PermanentError
@@ -36,7 +35,8 @@ from serving.model_versions import CAMPEON, ETIQUETA_PARAMS
 from serving.registry import ModelRegistry
 from serving.settings import Settings
 from serving.shutdown import StopRequest
-from training.blend_fit import learn_mezcla, read_reviewed
+from training.blend_examples import read_reviewed
+from training.blend_fit import learn_mezcla
 from training.calibrate import calibrate, measure_held_out
 from training.dataset import (
     CALIBRACION_DIAS,
@@ -138,7 +138,7 @@ def train(
         veredictos = dict.fromkeys(modelos.descartadas(), False) | dict.fromkeys(confirmadas, True)
         aprendido = learn(
             settings, almacen, first_hours(confirmadas), veredictos=veredictos, dias=dias,
-            semilla=semilla, limites=limites, casos=load_base().casos,
+            semilla=semilla, limites=limites, base=load_base(),
         )  # fmt: skip
     return RegisteredVersion(_register(settings, aprendido, semilla), aprendido)
 
@@ -167,13 +167,13 @@ def learn(
     semilla: int = SEMILLA_ENTRENAMIENTO,
     limites: Limites | None = None,
     con_mezcla: bool = True,
-    casos: CaseModel | None = None,
+    base: ScoringModel | None = None,
 ) -> Aprendido:
     """Return a version learnt from a history; the same history and seed give the same version.
 
     ``veredictos``: customer and absolute hour of the anomalies that analysts dealt with, True =
-    confirmed. ``con_mezcla``: whether a blend is learnt, too. ``casos``: what the version knows of
-    cases; None = nothing.
+    confirmed. ``con_mezcla``: whether a blend is learnt, too. ``base``: the version that it starts
+    from, whose cases it takes; None = none.
     """
     calendario = load_calendario(settings.zona_horaria)
     cuenta = almacen.contar()
@@ -190,9 +190,13 @@ def learn(
     if con_mezcla:
         dichos = read_reviewed(almacen, veredictos or {}, modelo, calendario)
         limpias = muestra.calibracion.lecturas
-        mezcla = learn_mezcla(limpias, modelo, calendario, semilla=semilla, dichos=dichos)
+        mezcla = learn_mezcla(
+            limpias, modelo, calendario, semilla=semilla, dichos=dichos,
+            base=None if base is None else base.mezcla,
+        )  # fmt: skip
         modelo = replace(modelo, mezcla=mezcla)
-    modelo = replace(modelo, casos=casos)
+    if base is not None:
+        modelo = replace(modelo, casos=base.casos)
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
     metricas = evaluate(conjunto, modelo, calendario)

@@ -67,6 +67,17 @@ class FlatBoostedTrees:
         salida[np.isnan(x[:, 0])] = np.nan
         return salida
 
+    def mean_with(self, otros: FlatBoostedTrees, parte: float) -> FlatBoostedTrees:
+        """Return trees whose score is the mean of these and others.
+
+        ``parte``: weight of these, 0 to 1. ``ValueError``: the others look at other columns.
+        """
+        resto = 1.0 - parte
+        return FlatBoostedTrees(
+            self.trees.scaled(parte).followed_by(otros.trees.scaled(resto)),
+            parte * self.base + resto * otros.base,
+        )
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the trees as named arrays, as ``from_arrays`` takes them."""
         return self.trees.to_arrays() | {"base": np.array(self.base, np.float64)}

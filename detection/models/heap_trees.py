@@ -100,6 +100,36 @@ class HeapTrees:
         _add_up(self.rasgo, self.corte, self.hoja, np.ascontiguousarray(x, np.float32), salida)
         return salida
 
+    def scaled(self, factor: float) -> HeapTrees:
+        """Return the trees with leaves so many times as large."""
+        return HeapTrees(self.rasgo, self.corte, factor * self.hoja, self.n_rasgos)
+
+    def followed_by(self, otros: HeapTrees) -> HeapTrees:
+        """Return these trees and others after them, all as deep as the deepest.
+
+        ``ValueError``: the others look at another number of columns.
+        """
+        if self.n_rasgos != otros.n_rasgos:
+            raise ValueError(f"{self.n_rasgos} columns are not {otros.n_rasgos}")
+        hojas = max(self.hoja.shape[1], otros.hoja.shape[1])
+        juntos = [self._with_leaves(hojas), otros._with_leaves(hojas)]
+        return HeapTrees(
+            np.concatenate([t.rasgo for t in juntos]),
+            np.concatenate([t.corte for t in juntos]),
+            np.concatenate([t.hoja for t in juntos]),
+            self.n_rasgos,
+        )
+
+    def _with_leaves(self, hojas: int) -> HeapTrees:
+        # Below a leaf both ways lead to its value: which one is taken does not matter.
+        faltan = hojas - self.hoja.shape[1]
+        return HeapTrees(
+            np.pad(self.rasgo, ((0, 0), (0, faltan))),
+            np.pad(self.corte, ((0, 0), (0, faltan))),
+            np.repeat(self.hoja, hojas // self.hoja.shape[1], axis=1),
+            self.n_rasgos,
+        )
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the trees as named arrays, as ``from_arrays`` takes them."""
         return {

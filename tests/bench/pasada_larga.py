@@ -32,7 +32,7 @@ from detection.memory.hourly_ring import GAIN
 from detection.params import Params
 from detection.scoring_model import ScoringModel
 from serving.base_version import load_base
-from training.base_version import learn_base_cases
+from training.base_version import learn_public
 from training.evaluation.metrics import AVISA_DESDE
 from training.public_homes import CON_LICENCIA, read_homes
 
@@ -159,11 +159,11 @@ know of cases is the base version's, or is learnt like it, but for the country t
 
 def learn_version(sin: str | None) -> ScoringModel:
     """Return a version for every country, or for all but one, as the product learns it."""
-    casos = load_base().casos
+    base = load_base()
     if sin in {conjunto.nombre for conjunto in CON_LICENCIA}:
         conjuntos = [conjunto for conjunto in CON_LICENCIA if conjunto.nombre != sin]
-        casos = learn_base_cases([h for c in conjuntos for h in read_homes(carpeta_datos(), c)])
-    return learn_as_product(teaching_homes(sin), casos).modelo
+        base = learn_public([h for c in conjuntos for h in read_homes(carpeta_datos(), c)]).modelo
+    return learn_as_product(teaching_homes(sin), base).modelo
 
 
 @dataclass(frozen=True, slots=True)

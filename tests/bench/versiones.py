@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from bench.hogares_reales import Hogares
 
-from detection.cases.model import CaseModel
+from detection.scoring_model import ScoringModel
 from training.base_version import learn_from_readings
 from training.fit import Aprendido
 
@@ -22,15 +22,14 @@ PARTICIONES, HOGARES_POR_TOPIC = 6, 133
 """As many customers in a partition, whatever the population: the online model depends on it."""
 
 
-def learn_as_product(hogares: Hogares, casos: CaseModel | None = None) -> Aprendido:
+def learn_as_product(hogares: Hogares, base: ScoringModel | None = None) -> Aprendido:
     """Return what ``consumo entrenar`` learns from the history of some clean households.
 
-    ``casos``: what it knows of cases. ``consumo entrenar`` takes the base version's, which has
-    learnt from development households of every country but Australia: of those that it has seen it
-    says nothing that counts.
+    ``base``: the version that it starts from. ``consumo entrenar`` starts from the one that comes
+    with the product, which has learnt from development households of every country but Australia:
+    of those that it has seen it says nothing that counts.
     """
-    aprendido = learn_from_readings(hogares.lecturas, hogares.calendario.zona)
-    return replace(aprendido, modelo=replace(aprendido.modelo, casos=casos))
+    return learn_from_readings(hogares.lecturas, hogares.calendario.zona, base)
 
 
 def only(hogares: Hogares, ids: Sequence[str]) -> Hogares:

@@ -28,8 +28,8 @@ def paquete_entrenado(tmp_path_factory: pytest.TempPathFactory, worker_id: str) 
     with carpeta.with_suffix(".cerrojo").open("w") as cerrojo:
         fcntl.flock(cerrojo, fcntl.LOCK_EX)
         if not carpeta.exists():
-            settings, casos = Settings(kafka_particiones=PARTICIONES), load_base().casos
-            aprendido = learn(settings, en_memoria(), {}, casos=casos)
+            settings = Settings(kafka_particiones=PARTICIONES)
+            aprendido = learn(settings, en_memoria(), {}, base=load_base())
             a_medias = carpeta.with_suffix(".a_medias")
             save_paquete(aprendido.modelo, a_medias, extras=aprendido.extras())
             a_medias.rename(carpeta)

@@ -27,7 +27,12 @@ from detection.simulation.attacks import (
     make_attack,
 )
 from detection.simulation.draws import Floats, TimeAxis, index_of, make_time_axis
-from detection.simulation.innocent_events import InnocentEvent, apply_event
+from detection.simulation.innocent_events import (
+    INOCENTES,
+    InnocentEvent,
+    apply_event,
+    make_event,
+)
 from detection.simulation.meter import DECIMALES, fill_gaps, meter_step, to_meter
 from training.history import by_lot, partition_of
 
@@ -43,6 +48,9 @@ MINIMO_ATAQUE_DIAS = 5
 MEDIA_DE_HOGAR_KWH = 2.0
 """Hourly mean up to which a plantation has the lamps of one; a larger customer, in proportion
 more. By hand, 2026-11-24: 17 500 kWh a year, the largest of homes."""
+GRACIA_DIAS = 14
+"""Days after its end in which an innocent event may still be taken for something. By hand,
+2026-11-30: as long as a case stays open after all is back (contract 11)."""
 _SORTEO = 20
 """Stream of the draws of start and end; those of ``make_attack`` are in 10."""
 
@@ -121,6 +129,51 @@ def attack_homes(
     juzgada = (hora >= desde) & (limpio[cliente] | atacada)
     lecturas = Lecturas([nombres[k] for k in cliente.tolist()], hora, leido)
     return Poblacion(lecturas, nombres, tipo, cliente, atacada, juzgada, perdida, desde)
+
+
+def eventful_homes(
+    reales: Lecturas,
+    calendario: Calendario,
+    semilla: int,
+    *,
+    calentamiento_dias: int = CALENTAMIENTO_DIAS,
+) -> Poblacion:
+    """Return real households, to each of which something innocent happens; kinds in turn.
+
+    ``ataque`` holds the kind of event; judged are the hours from its start to two weeks after its
+    end. A reading that does not come is not there. Parameters and errors as in ``attack_homes``.
+    """
+    clientes, cliente = np.unique(np.array(reales.propietario_id), return_inverse=True)
+    orden = np.lexsort((cliente, reales.hora_utc))
+    cliente, hora = cliente[orden].astype(np.int64), reales.hora_utc[orden]
+    leido = np.round(reales.consumo_kwh[orden], DECIMALES)
+    desde = int(hora[0]) + calentamiento_dias * HORAS_POR_DIA
+    hasta = int(hora[-1]) + 1
+    _check_span(int(hora[0]), desde, hasta)
+    tiempo = make_time_axis(semilla, int(hora[0]), hasta, calendario, frozenset())
+    nombres = clientes.tolist()
+    filas = np.split(np.argsort(cliente, kind="stable"), np.cumsum(np.bincount(cliente))[:-1])
+    juzgada, tipo = np.zeros(hora.size, np.bool_), [""] * len(nombres)
+    sucede = leido.copy()
+    turno = {n: k for k, n in enumerate(by_lot(nombres, semilla, "suceso"))}
+    for k, (nombre, suyas) in enumerate(zip(nombres, filas, strict=True)):
+        tipo[k] = INOCENTES[turno[nombre] % len(INOCENTES)]
+        clave = (semilla, index_of(nombre))
+        rng = np.random.default_rng(np.random.SeedSequence([*clave, _SORTEO]))
+        ultimo = max(desde + 1, hasta - MINIMO_ATAQUE_DIAS * HORAS_POR_DIA)
+        evento = make_event(clave, tipo[k], int(rng.integers(desde, ultimo)))
+        otras = filas[(k + 1) % len(filas)]
+        sucede[suyas], tocada = event_readings(
+            evento, clave, hora[suyas], leido[suyas], tiempo, (hora[otras], leido[otras])
+        )
+        fin = evento.fin_hora + GRACIA_DIAS * HORAS_POR_DIA
+        juzgada[suyas] = tocada.any() & (hora[suyas] >= evento.inicio_hora) & (hora[suyas] < fin)
+    hay = np.flatnonzero(~np.isnan(sucede))
+    lecturas = Lecturas([nombres[k] for k in cliente[hay].tolist()], hora[hay], sucede[hay])
+    nada = np.zeros(hay.size)
+    return Poblacion(
+        lecturas, nombres, tipo, cliente[hay], nada.astype(np.bool_), juzgada[hay], nada, desde
+    )
 
 
 def _attack_all(

@@ -201,8 +201,9 @@ def learn_first(
         archivo.clientes, cliente, archivo.hora_utc[filas], archivo.consumo_kwh[filas], pase.marcas
     )
     with suppress(PermanentError):  # too little for it; perhaps enough for a plainer version
-        casos = load_base().casos
-        aprendido = learn(settings, historia, {}, dias=TODOS_LOS_DIAS, semilla=semilla, casos=casos)
+        aprendido = learn(
+            settings, historia, {}, dias=TODOS_LOS_DIAS, semilla=semilla, base=load_base()
+        )
         return Aprendizaje(
             aprendido.modelo,
             f"aprendido de {numero(aprendido.muestra.rasgos.shape[0], 0)} lecturas del comienzo",
@@ -214,8 +215,9 @@ def learn_first(
         )
     except PermanentError as error:
         return base_learning(f"del comienzo no se aprende ningún modelo ({error})")
+    base = load_base()
     return Aprendizaje(
-        replace(corto.modelo, casos=load_base().casos),
+        replace(corto.modelo, mezcla=base.mezcla, casos=base.casos),
         f"bosque aprendido de {numero(corto.filas, 0)} lecturas del comienzo, de {corto.clientes} "
         f"clientes, y calibrado con otros {corto.calibran}",
     )
