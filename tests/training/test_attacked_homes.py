@@ -8,10 +8,11 @@ from apoyo_entrenamiento import HASTA, MADRID
 
 from detection.domain import Lecturas
 from detection.errors import PermanentError
+from detection.simulation.innocent_events import INOCENTES
 from detection.simulation.meter import meter_step, to_meter
 from detection.simulation.synthesis import generate
 from detection.simulation.synthesis import make_population as make_hogares
-from training.evaluation.attacked_homes import TODOS, Poblacion, attack_homes
+from training.evaluation.attacked_homes import TODOS, Poblacion, attack_homes, eventful_homes
 
 DIAS, CLIENTES = 40, 30
 DESDE = HASTA - 24 * DIAS
@@ -76,3 +77,24 @@ def test_hace_falta_sitio_para_un_ataque(reales: Lecturas) -> None:
     pocas = np.flatnonzero(reales.hora_utc < DESDE + 24 * 15)
     with pytest.raises(PermanentError, match="hacen falta más de 19"):
         attack_homes(reales.elegir(pocas), MADRID, 5)
+
+
+def test_a_cada_hogar_le_pasa_algo_inocente(reales: Lecturas) -> None:
+    """Kinds in turn, nothing attacked; before the event the readings are the home's own."""
+    p = eventful_homes(reales, MADRID, 5)
+    assert not p.atacada.any()
+    assert len(set(p.ataque)) == min(len(p.clientes), len(INOCENTES))
+    assert p.juzgada.any()
+    propias = {
+        (c, h): k
+        for c, h, k in zip(
+            reales.propietario_id, reales.hora_utc.tolist(), reales.consumo_kwh.tolist(),
+            strict=True,
+        )
+    }  # fmt: skip
+    antes = np.flatnonzero(~p.juzgada & (p.lecturas.hora_utc < p.desde_hora))
+    for i in antes[:: max(1, antes.size // 200)].tolist():
+        clave = (p.lecturas.propietario_id[i], int(p.lecturas.hora_utc[i]))
+        assert p.lecturas.consumo_kwh[i] == pytest.approx(propias[clave], abs=5e-4)
+    otra = eventful_homes(reales, MADRID, 5)
+    assert (otra.lecturas.consumo_kwh == p.lecturas.consumo_kwh).all()

@@ -17,14 +17,21 @@ from detection.errors import ModeloInvalidoError
 from detection.scoring_model import ScoringModel
 from detection.simulation.synthesis import generate, make_population
 from serving.model_package import MEZCLA, load_paquete, save_paquete
-from training import blend_fit
-from training.blend_fit import (
+from training import blend_examples, blend_fit
+from training.blend_examples import (
+    CLIENTE_LIMPIO,
+    FILAS_ATACADAS,
+    FILAS_TRAS_ATAQUE,
     HORAS_DE_UN_CLIENTE,
-    LIMPIOS_MINIMOS,
+    PESO_ATAQUES,
+    PESO_INOCENTES,
     Ejemplos,
-    learn_mezcla,
+    make_ejemplos,
+    part_of,
     read_reviewed,
 )
+from training.blend_fit import CLIENTES_DE_BASE, LIMPIOS_MINIMOS, fit_mezcla, learn_mezcla
+from training.evaluation.attacked_homes import TODOS
 from training.fit import learn_short
 
 CLIENTES, DIAS = LIMPIOS_MINIMOS + 4, 45
@@ -55,7 +62,7 @@ def _aprende(
 def mezcla() -> LearnedBlend:
     with pytest.MonkeyPatch.context() as parche:
         # Two rounds of attacks and ten trees say enough here.
-        parche.setattr(blend_fit, "VUELTAS", 2)
+        parche.setattr(blend_examples, "VUELTAS", 2)
         parche.setattr(blend_fit, "ARBOLES", 10)
         aprendida = _aprende()
     assert aprendida is not None
@@ -74,9 +81,60 @@ def test_con_pocos_clientes_no_se_aprende() -> None:
     assert _aprende(_limpias().elegir(filas)) is None
 
 
+@pytest.fixture(scope="module")
+def ejemplos() -> Ejemplos:
+    with pytest.MonkeyPatch.context() as parche:
+        parche.setattr(blend_examples, "VUELTAS", 2)
+        return make_ejemplos(_limpias(), _modelo(), MADRID, 4)
+
+
+def test_lo_inocente_y_lo_que_sigue_a_un_ataque_no_son_sospechosos(ejemplos: Ejemplos) -> None:
+    """Events and honest hours after attacks are there, as negatives, each class with its weight."""
+    limpia = ejemplos.tipo == CLIENTE_LIMPIO
+    atacada = (ejemplos.tipo >= 0) & (ejemplos.tipo < len(TODOS))
+    inocente = ejemplos.tipo >= len(TODOS)
+    assert (ejemplos.sospechosa == atacada).all()
+    assert np.unique(ejemplos.tipo[inocente]).size > 10
+    tras = ejemplos.tipo == ejemplos.tipo.max()
+    por_cliente = np.bincount(ejemplos.cliente[tras])
+    assert 0 < por_cliente.max() <= 2 * FILAS_TRAS_ATAQUE < 2 * FILAS_ATACADAS
+    limpio = ejemplos.peso[limpia].sum()
+    assert ejemplos.peso[atacada].sum() == pytest.approx(PESO_ATAQUES * limpio)
+    assert ejemplos.peso[inocente].sum() == pytest.approx(PESO_INOCENTES * limpio)
+
+
+def test_los_tramos_de_un_hogar_van_juntos() -> None:
+    """Whoever is left out is left out with all of its stretches."""
+    assert part_of("HOGAR#3") == part_of("HOGAR")
+
+
+def test_se_parte_de_la_mezcla_de_base(
+    ejemplos: Ejemplos, mezcla: LearnedBlend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The score is the mean of both trees'; the tails are of the own clean customers."""
+    monkeypatch.setattr(blend_fit, "ARBOLES", 10)
+    sola = fit_mezcla(ejemplos, 5)
+    juntas = fit_mezcla(ejemplos, 5, base=mezcla)
+    assert sola is not None
+    assert juntas is not None
+    clientes = np.unique(ejemplos.cliente).size
+    propia = clientes / (clientes + CLIENTES_DE_BASE)
+    esperado = propia * sola.arboles.scores(ejemplos.columnas)
+    esperado += (1.0 - propia) * mezcla.arboles.scores(ejemplos.columnas)
+    np.testing.assert_allclose(juntas.arboles.scores(ejemplos.columnas), esperado, atol=1e-9)
+    assert juntas.cola.scores.tolist() != mezcla.cola.scores.tolist()
+
+
+def test_con_pocos_clientes_decide_la_de_base(mezcla: LearnedBlend) -> None:
+    """Whoever has too few clean customers has the base version's blend as it is."""
+    filas = np.flatnonzero([p <= "CLI_00010" for p in _limpias().propietario_id])
+    pocas = _limpias().elegir(filas)
+    assert learn_mezcla(pocas, _modelo(), MADRID, semilla=4, base=mezcla) is mezcla
+
+
 def test_dos_veces_es_lo_mismo(mezcla: LearnedBlend, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same readings and seed give the same trees and the same tail."""
-    monkeypatch.setattr(blend_fit, "VUELTAS", 2)
+    monkeypatch.setattr(blend_examples, "VUELTAS", 2)
     monkeypatch.setattr(blend_fit, "ARBOLES", 10)
     otra = _aprende()
     assert otra is not None
