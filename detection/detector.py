@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from detection.blend.weighted import OFFLINE, ONLINE, Arrivals, Blended, Votes, 
 from detection.cases.clock import CaseClock, make_clock, make_scratch
 from detection.cases.model import CaseModel
 from detection.cases.pages import changed_rows, fill_from_hours, load_changes, take_changes
-from detection.cases.records import CaseMemory, Caso
+from detection.cases.records import CaseMemory, Caso, day_of
 from detection.cases.story import explain_hour, tell_case
 from detection.domain import (
     CASE_COLUMNS,
@@ -269,6 +270,17 @@ class DetectorConsumo:
                     columns, fila, historia.hora_utc[suyas], historia.consumo_kwh[suyas],
                     self.calendario,
                 )  # fmt: skip
+
+    def accept_levels(self, desde: Mapping[str, date]) -> None:
+        """Take for usual what began on a day at some customers: people have said that it is.
+
+        Those who are not in memory are passed over, and so is what was accepted before.
+        """
+        self._day_columns()
+        for propietario, dia in desde.items():
+            fila = self.ring.row(propietario)
+            if fila >= 0:
+                self.days.accept_level(fila, day_of(dia))
 
     def take_days(
         self, propietario_id: list[str], propia: NDArray[np.int64]

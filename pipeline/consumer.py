@@ -58,7 +58,7 @@ def open_procesador(
         calendario = load_calendario(settings.zona_horaria)
         detector = DetectorConsumo(calendario, casos=load_base().casos)
         warm_up(detector)
-        scorer = Scorer(detector, historial)
+        scorer = Scorer(detector, historial, casos.discarded)
         yield ScoringProcessor(scorer, historial, anomalias, casos, hora_actual, modelos, metricas)
     finally:
         historial.close()

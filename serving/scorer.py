@@ -16,8 +16,9 @@ with what the store holds from before it, so that a replay gives the verdicts of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
 import numpy as np
@@ -100,12 +101,25 @@ class Draft:
     aprendido_antes: Mapping[int, int]
 
 
-class Scorer:
-    """The detector with its state by customer and partition, and the store behind it."""
+Descartados = Callable[[Sequence[str]], Mapping[str, date]]
+"""Gives, of some customers, the day on which what people have said to be nothing began."""
 
-    def __init__(self, detector: DetectorConsumo, historia: HistoryLoader) -> None:
+
+class Scorer:
+    """The detector with its state by customer and partition, and the stores behind it.
+
+    ``descartados``: asked of each customer that comes into memory; None = nobody says anything.
+    """
+
+    def __init__(
+        self,
+        detector: DetectorConsumo,
+        historia: HistoryLoader,
+        descartados: Descartados | None = None,
+    ) -> None:
         self.detector = detector
         self._historia = historia
+        self._descartados = descartados
         self._en_vuelo: list[Draft] = []
         self._aprendido: dict[int, int] = {}
         self._log_id: str | None = None
@@ -119,6 +133,10 @@ class Scorer:
         sombra = self.detector.shadow
         if (None if sombra is None else sombra.modelo) is not modelo:
             self.detector.use_shadow(modelo)
+
+    def accept_levels(self, desde: Mapping[str, date]) -> None:
+        """Take for usual, from the next draft on, what began on a day at some customers."""
+        self.detector.accept_levels(desde)
 
     def draft(self, lecturas: Lecturas, origen: BatchOrigin) -> Draft:
         """Return verdicts on a draft of the state.
@@ -212,6 +230,8 @@ class Scorer:
             historia = self._historia.load_latest(nuevos, HORAS_ANILLO)
             self.detector.load(nuevos, historia)
             self._load_days(nuevos)
+            if self._descartados is not None:
+                self.detector.accept_levels(self._descartados(nuevos))
         return nuevos
 
     def _load_days(self, nuevos: list[str]) -> None:

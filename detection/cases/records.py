@@ -104,3 +104,14 @@ def date_of(dia: int) -> date:
     '2024-10-04'
     """
     return _EPOCA + timedelta(days=int(dia))
+
+
+def day_of(fecha: date) -> int:
+    """Return the local day of a date.
+
+    Examples
+    --------
+    >>> day_of(date(2024, 10, 4))
+    20000
+    """
+    return (fecha - _EPOCA).days

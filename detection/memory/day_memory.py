@@ -100,6 +100,25 @@ class DayMemory:
         for nombre, columna in self._columns._asdict().items():
             columna[fila] = _EMPTY[nombre]
 
+    def accept_level(self, fila: int, inicio: int) -> bool:
+        """Take what began on a local day for usual; return whether that is news.
+
+        Nothing of before that day is known any more, no case is open, and the hours up to today
+        are no evidence for another one.
+        """
+        days = self._columns
+        hoy, primero = int(days.hoy[fila]), int(days.primero[fila])
+        if hoy == NO_DAY or not primero < inicio <= hoy:
+            return False
+        # Hours of a day that begins under an open case do not count (``cases.hours``).
+        dias = np.arange(inicio - 1, hoy)
+        days.evidencia[fila, dias % DIAS_MEMORIA] = OPEN_BIT | NO_EVIDENCE
+        days.evidencia[fila, (hoy - 1) % DIAS_MEMORIA] = NO_EVIDENCE
+        days.primero[fila] = inicio
+        days.inicio[fila] = days.apertura[fila] = NO_DAY
+        days.cambiado[fila] = inicio
+        return True
+
     def bytes_per_customer(self) -> int:
         """Return the bytes of state of one customer."""
         return sum(columna[0].nbytes for columna in self._columns)

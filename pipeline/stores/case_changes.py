@@ -12,6 +12,8 @@ from typing import Any
 
 from pipeline.stores.case_records import (
     ASIGNADO,
+    CONFIRMADO,
+    DESCARTADO,
     NUEVO,
     SIN_VEREDICTO,
     TERMINADO,
@@ -20,7 +22,6 @@ from pipeline.stores.case_records import (
 )
 
 Cambios = dict[str, Any]
-CONFIRMADO, DESCARTADO = "confirmado", "descartado"
 
 
 def unjudged_state(caso: CasoDetalle, estado: str = NUEVO) -> str:

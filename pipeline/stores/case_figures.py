@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from pipeline.stores.case_records import JUZGADOS, NUEVO, CasoResumen
+from pipeline.stores.case_records import CONFIRMADO, DESCARTADO, JUZGADOS, NUEVO, CasoResumen
 from pipeline.stores.presentation import Presentacion
 from pipeline.stores.record_base import Kwh, Ratio, StoredRecord, de
 
@@ -21,7 +21,6 @@ UN_DIA = timedelta(days=1)
 Z_95 = 1.959964
 """Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
 LARGO_MES = len("2026-11")
-CONFIRMADO, DESCARTADO = JUZGADOS
 EN_CURSO = ("asignado", "visitado")
 """Open cases that somebody is dealing with."""
 

@@ -23,6 +23,7 @@ SIN_VEREDICTO = (NUEVO, ASIGNADO, VISITADO)
 """A case in one of these is open while it goes on (contract 11)."""
 VeredictoCasoTexto = Literal["confirmado", "descartado"]
 JUZGADOS: tuple[str, ...] = get_args(VeredictoCasoTexto)
+CONFIRMADO, DESCARTADO = JUZGADOS
 """What people have said the last word on."""
 AccionCaso = Literal["asignacion", "comentario", "visita", "veredicto", "resultado", "deshacer"]
 SIN_MOVER = "0"

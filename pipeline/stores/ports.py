@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 import numpy as np
@@ -251,6 +251,17 @@ class CaseStore(Protocol):
         opened has been taken back by a late correction: it goes, unless people have dealt with it.
         One that was last looked at before has ended unnoticed. What stays ends at its ``hasta``.
         """
+        ...
+
+    def discarded(self, propietario_id: Sequence[str]) -> dict[str, date]:
+        """Return, of some customers, the onset of the latest case that people have discarded.
+
+        Customers without one are not there.
+        """
+        ...
+
+    def discarded_since(self, momento: datetime) -> dict[str, date]:
+        """Return the customer and the onset of each case that was discarded from then on."""
         ...
 
     def ping(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,10 @@ from detection.scoring_model import ScoringModel
 from pipeline.stores.ports import AnomalyStore, CaseStore, Guardado, HistoryStore, PuntoOnline
 from serving.metrics import ConsumerMetrics
 from serving.scorer import BatchOrigin, Draft, Scorer
+
+SONDEO_DESCARTADOS_S = 10.0
+_MARGEN = timedelta(minutes=1)
+"""By which two looks overlap: other machines write what people say, and clocks differ."""
 
 
 class ModelSource(Protocol):
@@ -66,6 +71,8 @@ class ScoringProcessor:
         Where new versions of the model come from; looked at before each draft.
     metricas : ConsumerMetrics, optional
         Told of each batch that both stores have.
+    sondeo_s : float
+        Seconds between two looks at what people have discarded, >= 0.
     """
 
     def __init__(
@@ -77,7 +84,10 @@ class ScoringProcessor:
         ahora_hora: Callable[[], int],
         modelos: ModelSource | None = None,
         metricas: ConsumerMetrics | None = None,
+        sondeo_s: float = SONDEO_DESCARTADOS_S,
     ) -> None:
+        self._sondeo = timedelta(seconds=sondeo_s)
+        self._mirado = datetime.now(UTC)
         self._scorer = scorer
         self._historial = historial
         self._anomalias = anomalias
@@ -91,6 +101,7 @@ class ScoringProcessor:
         """Return verdicts on a draft; ``TransientError`` if the history is out of reach."""
         desde = time.perf_counter()
         self._change_model()
+        self._accept_discarded()
         borrador = self._scorer.draft(lecturas, origen)
         if borrador.nuevos:
             nuevos = set(borrador.nuevos)
@@ -107,6 +118,14 @@ class ScoringProcessor:
         if campeon is not None:
             self._scorer.use(campeon)
         self._scorer.use_shadow(self._modelos.challenger)
+
+    def _accept_discarded(self) -> None:
+        """Take for usual what people have discarded of customers in memory."""
+        ahora = datetime.now(UTC)
+        if ahora - self._mirado < self._sondeo:
+            return
+        self._scorer.accept_levels(self._casos.discarded_since(self._mirado - _MARGEN))
+        self._mirado = ahora
 
     def _prepare(self, borrador: Draft, origen: BatchOrigin, desde: float) -> ScoredBatch:
         # Here and not in ``save``: the thread that saves is the one that all wait for.

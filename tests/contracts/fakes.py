@@ -464,6 +464,18 @@ class FakeCaseStore:
                 queda = "terminado" if estado == "nuevo" else estado
                 self.casos[clave] = replace(caso, fecha_cierre=caso.hasta), queda
 
+    def discarded(self, propietario_id: Sequence[str]) -> dict[str, date]:
+        self.ping()
+        suyos = sorted(
+            (caso.fecha_inicio, caso.propietario_id)
+            for caso, estado in self.casos.values()
+            if estado == "descartado" and caso.propietario_id in set(propietario_id)
+        )
+        return {propietario: inicio for inicio, propietario in suyos}
+
+    def discarded_since(self, momento: datetime) -> dict[str, date]:
+        return self.discarded([caso.propietario_id for caso, _ in self.casos.values()])
+
     def ping(self) -> None:
         if self.caido:
             raise TransientError("el almacén de casos no responde")

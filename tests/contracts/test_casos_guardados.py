@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from contracts.fakes import hacer_caso
@@ -108,6 +108,22 @@ def test_son_muchos_a_la_vez(casos: Casos) -> None:
     todos = [hacer_caso(f"C{i:05d}", energia_en_juego_kwh=float(i)) for i in range(450)]
     casos.store.save(todos)
     assert casos.casos() == {uno.clave: (uno, "nuevo") for uno in todos}
+
+
+def test_lo_descartado_se_sabe_por_cliente_y_por_fecha(casos: Casos) -> None:
+    """Of each customer the latest onset; of those that nobody discarded nothing."""
+    viejo = hacer_caso(
+        fecha_apertura=date(2026, 2, 1), fecha_inicio=date(2026, 1, 20),
+        fecha_cierre=date(2026, 5, 1), hasta=date(2026, 5, 1),
+    )  # fmt: skip
+    todos = [viejo, hacer_caso(), hacer_caso("B"), hacer_caso("C")]
+    casos.store.save(todos)
+    for uno in todos[:3]:
+        casos.poner_estado(uno.clave, "descartado")
+    esperado = {"CLI_00045": hacer_caso().fecha_inicio, "B": hacer_caso().fecha_inicio}
+    assert casos.store.discarded(["CLI_00045", "B", "C", "NADIE"]) == esperado
+    assert casos.store.discarded([]) == {}
+    assert casos.store.discarded_since(datetime(2026, 1, 1, tzinfo=UTC)) == esperado
 
 
 def test_sin_servidor_se_dice(casos: Casos) -> None:

@@ -9,7 +9,7 @@ from apoyo_modelos import modelo_de_casos
 
 from detection.cases.case import CaseThresholds, case_score, daily_kwh, goes_on
 from detection.cases.model import CaseModel
-from detection.cases.records import CaseMemory, CustomerStates, DayPages
+from detection.cases.records import CaseMemory, CustomerStates, DayPages, date_of
 from detection.cases.story import case_sentence
 from detection.detector import DetectorConsumo
 from detection.domain import Historia, Lecturas
@@ -23,6 +23,7 @@ from detection.memory.day_memory import (
     decode_evidence,
     encode_evidence,
 )
+from serving.base_version import load_base
 
 CLIENTES = 3
 UMBRALES = modelo_de_casos().umbrales
@@ -296,3 +297,25 @@ def test_lo_que_dura_mas_que_la_memoria_sigue_siendo_sospechoso(modelo: CaseMode
     assert detector.days.columns().inicio[fila] != NO_DAY
     assert abierto[82 : dias - 41].all()
     assert not abierto[-1]
+
+
+def test_lo_descartado_es_desde_entonces_lo_de_siempre() -> None:
+    """A discarded case ends at once, its level is the reference, and nothing comes of its hours."""
+    lecturas, modelo = _lecturas(120), load_base().casos
+    detector, otro = _detector(modelo), _detector(modelo)
+    for uno in (detector, otro):
+        _run(uno, lecturas, [len(lecturas)])
+    days, fila = detector.days.columns(), detector.ring.row("CLI_1")
+    inicio = int(days.inicio[fila])
+    assert days.evidencia[fila, (days.hoy[fila] - 1) % DIAS_MEMORIA] & OPEN_BIT
+    detector.accept_levels({"CLI_1": date_of(inicio), "NADIE": date_of(inicio)})
+    assert days.primero[fila] == inicio
+    n = 24 * 40
+    hora = int(lecturas.hora_utc.max()) + 1 + np.arange(n)
+    sigue = Lecturas(["CLI_1"] * n, hora, 0.3 * hogar(n, 77))
+    assert not _run(detector, sigue, [500])[2].any()
+    assert _run(otro, sigue, [500])[2].any()
+    antes = [columna.copy() for columna in _days(detector)]
+    detector.accept_levels({"CLI_1": date_of(inicio)})
+    for uno, luego in zip(antes, _days(detector), strict=True):
+        np.testing.assert_array_equal(uno, luego)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from apoyo import LUNES, MADRID, hogar, horas
 from apoyo_modelos import PARAMS, modelo_de_prueba
-from contracts.fakes import FakeAnomalyStore, FakeCaseStore, FakeHistoryStore
+from contracts.fakes import FakeAnomalyStore, FakeCaseStore, FakeHistoryStore, hacer_caso
 
+from detection.cases.records import date_of
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas
 from detection.errors import TransientError
@@ -188,3 +189,26 @@ def test_la_sombra_se_guarda_aparte_mientras_haya_aspirante() -> None:
     modelos.challenger = None
     _pasar(procesador, _lecturas(kwh[-30:], N - 30))
     assert len(historial.sombra) == guardadas
+
+
+@pytest.mark.parametrize("en_memoria", [True, False])
+def test_lo_que_se_descarta_llega_al_detector(en_memoria: bool) -> None:
+    """People's word on a case reaches customers in memory, and those who come into it later."""
+    historial, casos = FakeHistoryStore(), FakeCaseStore()
+    detector = DetectorConsumo(MADRID)
+    scorer = Scorer(detector, historial, casos.discarded)
+    procesador = ScoringProcessor(
+        scorer, historial, FakeAnomalyStore(), casos, lambda: LUNES + N, sondeo_s=0.0
+    )
+    _pasar(procesador, _lecturas(hogar(N)))
+    inicio = date_of(int(detector.days.columns().primero[0]) + 10)
+    caso = hacer_caso("CLI_1", fecha_inicio=inicio)
+    casos.casos[caso.clave] = caso, "descartado"
+    if not en_memoria:
+        procesador.forget([0])
+    puntuado = procesador.draft(_lecturas(hogar(2), desde=N), _origen(2))
+    procesador.save(puntuado)
+    procesador.accept(puntuado)
+    fila = detector.ring.row("CLI_1")
+    assert date_of(int(detector.days.columns().primero[fila])) == inicio
+    assert date_of(int(historial.estados["CLI_1"][0][1])) == inicio

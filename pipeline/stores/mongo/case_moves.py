@@ -18,7 +18,14 @@ from typing import Any
 
 from detection.errors import TransientError
 from pipeline.stores.case_changes import Cambios, put_back, to_millis
-from pipeline.stores.case_records import JUZGADOS, AccionCaso, CasoDetalle, fields_of
+from pipeline.stores.case_records import (
+    CONFIRMADO,
+    DESCARTADO,
+    JUZGADOS,
+    AccionCaso,
+    CasoDetalle,
+    fields_of,
+)
 from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, ARCHIVO, CONFIRMADA, DESCARTADA
 from pipeline.stores.mongo.cases import CASOS, MOVIDO
 from pipeline.stores.mongo.query_cases import hours_of_case
@@ -36,7 +43,7 @@ INTENTOS = 5
 """The detector may close or open a case again between our look at it and our update."""
 DIAS_DESPUES = 30
 """A judged case is looked at for later hours until so many days after its last one."""
-DE_CASO = {"confirmado": CONFIRMADA, "descartado": DESCARTADA}
+DE_CASO = {CONFIRMADO: CONFIRMADA, DESCARTADO: DESCARTADA}
 """What the hours of a judged case are."""
 COMENTARIOS, HISTORIAL, REVISION = "comentarios", "historial", "revision"
 

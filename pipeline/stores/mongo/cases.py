@@ -10,13 +10,14 @@ Days are texts (``2026-11-03``): a local day is no instant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, DeleteOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from detection.cases.records import Caso
-from pipeline.stores.case_records import NUEVO, TERMINADO
+from pipeline.stores.case_records import DESCARTADO, NUEVO, TERMINADO
 from pipeline.stores.mongo.chunks import TRAMO_IDS, bulk_write
 from pipeline.stores.mongo.connection import DUPLICADO, connect, traducidos, write_concern
 from pipeline.stores.mongo.documents import now
@@ -101,6 +102,26 @@ class MongoCaseStore:
                 else:
                     queda = TERMINADO if estado == NUEVO else estado
                     yield UpdateOne(como_estaba, {"$set": {"fecha_cierre": hasta, "estado": queda}})
+
+    def discarded(self, propietario_id: Sequence[str]) -> dict[str, date]:
+        """Return the onset of the latest discarded case of customers (``CaseStore.discarded``)."""
+        salida: dict[str, date] = {}
+        with traducidos(self._settings):
+            for desde in range(0, len(propietario_id), TRAMO_IDS):
+                suyos = {"propietario_id": {"$in": propietario_id[desde : desde + TRAMO_IDS]}}
+                salida |= self._onsets(suyos)
+        return salida
+
+    def discarded_since(self, momento: datetime) -> dict[str, date]:
+        """Return what was discarded from an instant on (``CaseStore.discarded_since``)."""
+        with traducidos(self._settings):
+            return self._onsets({MOVIDO: {"$gte": momento}})
+
+    def _onsets(self, condiciones: dict[str, Any]) -> dict[str, date]:
+        pedidos = {**condiciones, "estado": DESCARTADO}
+        campos = dict.fromkeys(("propietario_id", "fecha_inicio"), 1)
+        docs = self._casos.find(pedidos, campos).sort("fecha_inicio", ASCENDING)
+        return {d["propietario_id"]: date.fromisoformat(d["fecha_inicio"]) for d in docs}
 
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""
