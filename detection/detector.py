@@ -43,8 +43,6 @@ from detection.rules.registry import CALIBRACIONES, DETECTORES, rules_fingerprin
 from detection.scoring_model import ScoringModel
 from detection.shadow import Shadow
 
-CASOS_DE_BASE = "+casos-base"
-"""What the name of the rules alone ends in where the base version judges cases beside them."""
 _TROZO = 512
 """Readings scored at once: their windows (1.4 MB) stay in the processor's cache."""
 
@@ -78,8 +76,8 @@ class DetectorConsumo:
         "modelo_offline", whose version it belongs to; "casos" leaves cases out.
     con_columnas : bool
         Measure also what a learned blend looks at, for training.
-    casos : CaseModel, optional
-        Of the base version: who judges cases while no version is in use that does; None = nobody.
+    base : ScoringModel, optional
+        The base version: who scores while no other version is in use; None = the rules alone.
 
     Examples
     --------
@@ -101,13 +99,13 @@ class DetectorConsumo:
         params: Params | None = None,
         sin: Collection[str] = (),
         con_columnas: bool = False,
-        casos: CaseModel | None = None,
+        base: ScoringModel | None = None,
     ) -> None:
         self.calendario = calendario
         self.params = params or Params()
         self.sin = frozenset(sin)
         self.con_columnas = con_columnas
-        self._base_cases = casos
+        self._base = base
         self.ring = HourlyRing()
         self.days = DayMemory(self.ring.ultimo_valor.shape[0])
         self._scratch = make_scratch()
@@ -121,13 +119,14 @@ class DetectorConsumo:
         self.use(None)
 
     def use(self, modelo: ScoringModel | None) -> None:
-        """Score with a version from now on; None = with the rules alone."""
+        """Score with a version from now on; None = with the base version, or the rules alone."""
+        modelo = modelo or self._base
         reglas = f"reglas-{rules_fingerprint(self.params)}"
         calibraciones = dict(CALIBRACIONES)
         offline, online_tail = OfflineModelDetector(), None
         self.learned: LearnedBlend | None = None
-        self.case_model = self._base_cases
-        self.version_modelo = f"{reglas}{CASOS_DE_BASE}" if self.case_model else reglas
+        self.case_model: CaseModel | None = None
+        self.version_modelo = reglas
         if modelo is not None:
             self.version_modelo = f"{modelo.version}+{reglas}"
             calibraciones |= modelo.calibraciones
@@ -137,8 +136,9 @@ class DetectorConsumo:
                 online_tail = modelo.cola_online
             if "modelo_offline" not in self.sin:
                 self.learned = modelo.mezcla
-            if modelo.casos is not None:
-                self.case_model = modelo.casos
+            self.case_model = modelo.casos
+            if self.case_model is None and self._base is not None:
+                self.case_model = self._base.casos
         if "casos" in self.sin:
             self.case_model = None
         self.detectores = (*DETECTORES, OnlineModelDetector(), offline)
@@ -202,7 +202,7 @@ class DetectorConsumo:
         ventana = np.empty((min(n, _TROZO), HORAS_VENTANA + 1), np.float32)
         clock = make_clock(
             self._day_columns(), self.calendario, self.case_model,
-            self.params.sospecha_semivida_dias, self._scratch,
+            self.params.sospecha_semivida_dias, self._scratch, self.learned is not None,
         )  # fmt: skip
         for inicio in range(0, n, _TROZO):
             trozo = slice(inicio, min(inicio + _TROZO, n))

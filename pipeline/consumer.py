@@ -56,7 +56,7 @@ def open_procesador(
         anomalias.ensure_indexes()
         casos.ensure_indexes()
         calendario = load_calendario(settings.zona_horaria)
-        detector = DetectorConsumo(calendario, casos=load_base().casos)
+        detector = DetectorConsumo(calendario, base=load_base())
         warm_up(detector)
         scorer = Scorer(detector, historial, casos.discarded)
         yield ScoringProcessor(scorer, historial, anomalias, casos, hora_actual, modelos, metricas)

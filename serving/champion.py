@@ -283,7 +283,7 @@ def _accepted(etiquetas: Mapping[str, str], campeon: int | None) -> bool:
 
 
 def _named(version: int | None) -> str:
-    return "las reglas, sin campeón" if version is None else f"la versión {version}"
+    return "la versión de base, sin campeón" if version is None else f"la versión {version}"
 
 
 def _failed(criterio: Mapping[str, Any]) -> str:

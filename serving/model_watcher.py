@@ -364,6 +364,6 @@ class ModelWatcher(AbstractContextManager["ModelWatcher"]):
     def _in_use(self) -> str:
         actual = self._campeon.actual
         if actual is None:
-            return "las reglas, sin modelo"
+            return "la versión de base"
         copia = "" if self._campeon.confirmado else " (la última copia en disco)"
         return actual.modelo.version + copia

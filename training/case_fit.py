@@ -277,7 +277,7 @@ def _follow(days, dia, ventaja, umbrales, abierto):  # type: ignore[no-untyped-d
         if dia[k] == d:
             days.evidencia[0, slot] = encode_evidence(ventaja[k], False)
         days.primero[0] = max(days.primero[0], d - DIAS_MEMORIA + 1)
-        sigue = follow(days, 0, d, d, umbrales)
+        sigue = follow(days, 0, d, d, False, umbrales)
         if dia[k] == d:
             abierto[k] = sigue
             k += 1

@@ -24,6 +24,7 @@ from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from detection.scoring_model import ScoringModel
 from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.store import migrate
+from serving.base_version import load_base
 from serving.champion import (
     EXAMEN,
     FORZADA,
@@ -60,8 +61,9 @@ _PIE = (
     "pide donde el campeón no halla casi ninguno. Alarmas: falsas, por 1.000 clientes limpios y "
     "día."
 )
-_PIE_REGLAS = (
-    " Frente a las reglas solas, que no aprenden de los datos, basta con no ser peor que su margen."
+_PIE_BASE = (
+    " Frente a la versión de base, que no ha aprendido de estos datos, basta con no ser peor que "
+    "su margen."
 )
 
 
@@ -70,15 +72,16 @@ class Juicio:
     """What the gate says of the two versions that have the aliases now."""
 
     aspirante: int  # the challenger's version
-    campeon: int | None  # the champion's; None = there is none, and the rules alone stand in for it
+    # The champion's; None = there is none, and the base version stands in for it.
+    campeon: int | None
     decision: Decision
-    # Why the champion cannot be loaded, in Spanish, where the rules alone stood in for it; empty =
+    # Why the champion cannot be loaded, in Spanish, where the base version stood in for it; empty =
     # it was compared.
     danado: str = ""
 
     @property
     def comparado(self) -> int | None:
-        """Return the version that was compared with; None = the rules alone."""
+        """Return the version that was compared with; None = the base version."""
         return None if self.danado else self.campeon
 
     @property
@@ -117,13 +120,13 @@ def compare_versions(
     ----------
     renovacion : bool
         The champion is out of date: it is enough to be no worse. So it is without a champion, for
-        the rules alone have learnt nothing from these customers.
+        the base version has learnt nothing from these customers.
     suplir : bool
-        A champion that cannot be loaded is no obstacle: the rules alone stand in for it.
+        A champion that cannot be loaded is no obstacle: the base version stands in for it.
     """
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         nuevo, donde = load_version(registro, aspirante, Path(carpeta), "aspirante")
-        viejo, danado = None, ""
+        viejo, danado = load_base(), ""
         try:
             if campeon is not None:
                 viejo, _ = load_version(registro, campeon, Path(carpeta), "campeón")
@@ -136,11 +139,12 @@ def compare_versions(
             danado = str(error)
         conjunto = _frozen(donde, aspirante)
     decision = _compare(
-        settings, conjunto, viejo, nuevo, politica or Politica(), renovacion or viejo is None
-    )
+        settings, conjunto, viejo, nuevo, politica or Politica(),
+        renovacion or campeon is None or bool(danado),
+    )  # fmt: skip
     if danado:
         decision = replace(
-            decision, motivo=f"{danado}; frente a las reglas solas, {decision.motivo}"
+            decision, motivo=f"{danado}; frente a la versión de base, {decision.motivo}"
         )
     return Juicio(aspirante, campeon, decision, danado)
 
@@ -148,12 +152,12 @@ def compare_versions(
 def _compare(
     settings: Settings,
     conjunto: Conjunto,
-    viejo: ScoringModel | None,
+    viejo: ScoringModel,
     nuevo: ScoringModel,
     politica: Politica,
     renovacion: bool,
 ) -> Decision:
-    """Return the gate's verdict on two models, or on one and the rules alone."""
+    """Return the gate's verdict on two models."""
     calendario = load_calendario(settings.zona_horaria)
     antes, ahora = (score_conjunto(conjunto, modelo, calendario) for modelo in (viejo, nuevo))
     return apply_gate(
@@ -182,7 +186,7 @@ def examine(
 ) -> Juicio:
     """Judge a version like ``compare_versions``, and keep with it what the gate says of it.
 
-    Where the rules stood in for a damaged champion, it is kept as said of the rules alone.
+    Where the base version stood in for a damaged champion, it is kept as said of that one.
     """
     juicio = compare_versions(
         settings, registro, version, campeon, politica=politica, renovacion=renovacion,
@@ -241,10 +245,10 @@ def show(juicio: Juicio) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    reglas = juicio.comparado is None
-    tabla = Table(caption=_PIE + _PIE_REGLAS * reglas, caption_justify="left")
+    base = juicio.comparado is None
+    tabla = Table(caption=_PIE + _PIE_BASE * base, caption_justify="left")
     tabla.add_column("criterio")
-    frente = "reglas\nsolas" if reglas else f"campeón\n(v{juicio.campeon})"
+    frente = "versión\nde base" if base else f"campeón\n(v{juicio.campeon})"
     tabla.add_column(frente, justify="right")
     tabla.add_column(f"aspirante\n(v{juicio.aspirante})", justify="right")
     tabla.add_column("se pide")

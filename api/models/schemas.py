@@ -47,7 +47,7 @@ class ExamenVersion(BaseModel):
     """What the gate said of a version."""
 
     model_config = de("Lo que dijo el examen de una versión frente a un campeón.")
-    campeon: int | None = Field(None, description="Frente a cuál; nulo = las reglas, sin campeón")
+    campeon: int | None = Field(None, description="Frente a cuál; nulo = la versión de base, sin campeón")
     acepta: bool = Field(description="Si puede sustituirlo")
     motivo: str = Field(description="Por qué, o por qué no")
     cuando: str = Field(description="Cuándo", examples=["2026-11-24T10:00:00+01:00"])
@@ -99,7 +99,7 @@ class VersionesModelo(BaseModel):
     model_config = de("Las versiones, la más nueva primero.")
     elementos: list[Version] = Field(description="Las versiones")
     siguiente: None = Field(None, description="Siempre nulo: están todas las que se piden")
-    campeon: int | None = Field(None, description="La que puntúa; nulo = solo las reglas")
+    campeon: int | None = Field(None, description="La que puntúa; nulo = la versión de base")
     aspirante: int | None = Field(None, description="La que espera a ser comparada")
 
 
@@ -126,7 +126,7 @@ class CampeonNuevo(BaseModel):
 
     model_config = de("Quién puntúa desde ahora.")
     version: int = Field(ge=1, description="Versión que puntúa antes de 30 s", examples=[3])
-    anterior: int | None = Field(None, description="La que lo hacía; nulo = solo las reglas")
+    anterior: int | None = Field(None, description="La que lo hacía; nulo = la versión de base")
     motivo: str = Field(description="Por qué")
     quien: str = Field(description="Nombre de la clave", examples=["ana"])
     cuando: datetime = Field(description="Cuándo")

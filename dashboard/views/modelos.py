@@ -52,7 +52,7 @@ def _versions(answer: dict[str, Any]) -> None:
     versions = answer["elementos"]
     if not versions:
         ui.empty(
-            "Todavía no hay modelos: deciden las reglas solas",
+            "Todavía no hay modelos: decide la versión de base",
             "Entrene uno con «consumo entrenar»; con él podrá compararlo y promoverlo.",
         )
         return
@@ -253,7 +253,7 @@ def _exam(version: ModelRow) -> None:
         st.markdown(f":material/check_circle: La v{version['version']} puede promoverse.")
     exam = version["examen"]
     if exam is not None and exam["criterios"]:
-        against = f"la v{exam['campeon']}" if exam["campeon"] else "las reglas solas"
+        against = f"la v{exam['campeon']}" if exam["campeon"] else "la versión de base"
         with st.expander(f"El examen del {_tag_instant(exam['cuando'])}, frente a {against}"):
             st.text(exam["motivo"])
             ui.table(exam["criterios"], _CRITERIA)

@@ -96,16 +96,17 @@ def was_open(days, fila, dia):  # type: ignore[no-untyped-def]
 
 
 @jit()
-def follow(days, fila, dia, inicio, umbrales):  # type: ignore[no-untyped-def]
+def follow(days, fila, dia, inicio, por_horas, umbrales):  # type: ignore[no-untyped-def]
     """Open, keep or close the customer's case at the end of ``dia``; return whether one is open.
 
-    ``inicio``: the day on which it would have begun, were it to open now.
+    ``inicio``: the day on which it would have begun, were it to open now. ``por_horas``: the hours
+    alone open it.
     """
     if was_open(days, fila, dia - 1):
         abierto = _stays_open(days, fila, dia, umbrales.cierra)
     else:
         x = smoothed(days, fila, dia)
-        abierto = not np.isnan(x) and x >= umbrales.abre
+        abierto = por_horas or (not np.isnan(x) and x >= umbrales.abre)
         if abierto:
             days.inicio[fila] = inicio
             days.apertura[fila] = dia

@@ -157,9 +157,7 @@ def comprobar_acuerdo(entorno: Settings) -> None:
 
 def comprobar_veredictos(entorno: Settings, lecturas: Lecturas) -> None:
     """Check that the stored verdicts are those of the detector undisturbed."""
-    v = DetectorConsumo(load_calendario(entorno.zona_horaria), casos=load_base().casos).score(
-        lecturas
-    )
+    v = DetectorConsumo(load_calendario(entorno.zona_horaria), base=load_base()).score(lecturas)
     esperados = {
         (p, instante(int(h))): (
             int(c) / 100, str(SEVERIDADES[s]), tuple(nombres_de_tipos(int(t))), bool(sos),

@@ -102,7 +102,7 @@ def main(paso: str, n: int) -> None:
     fuente = FuenteFragil(settings)
     casos = MongoCaseStore(settings)
     calendario = load_calendario(settings.zona_horaria)
-    scorer = Scorer(DetectorConsumo(calendario, casos=load_base().casos), historial)
+    scorer = Scorer(DetectorConsumo(calendario, base=load_base()), historial)
     procesador = ProcesadorFragil(scorer, historial, anomalias, casos, hora_actual)
     for pieza in (historial, anomalias, fuente, procesador):
         pieza.muerte = muerte  # type: ignore[attr-defined]

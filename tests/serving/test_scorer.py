@@ -23,8 +23,9 @@ N = 24 * DIAS
 
 
 def _scorer(historia: FakeHistoryStore, *, casos: bool = True) -> Scorer:
-    modelo = modelo_de_casos() if casos else None
-    return Scorer(DetectorConsumo(MADRID, casos=modelo), historia)
+    detector = DetectorConsumo(MADRID)
+    detector.case_model = modelo_de_casos() if casos else None
+    return Scorer(detector, historia)
 
 
 def _lecturas(clientes: int = 2, n: int = N) -> Lecturas:

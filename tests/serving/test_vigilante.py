@@ -298,7 +298,7 @@ def test_sin_campeon_todavia(escena: Escena, caplog: pytest.LogCaptureFixture) -
     assert vigilante.take() is None
     assert (vigilante.estado().version, vigilante.estado().origen) == (None, "ninguno")
     assert [r.getMessage() for r in caplog.records] == [
-        "el alias «champion» no apunta a ninguna versión; se sigue con las reglas, sin modelo"
+        "el alias «champion» no apunta a ninguna versión; se sigue con la versión de base"
     ]
     escena.registro.alias = {"champion": 2}
     assert _hasta(vigilante.take).version == "consumo-detector-2"
@@ -442,7 +442,7 @@ def test_un_mlflow_lento_y_sin_copia_se_dice(
     vigilante = escena.arrancar(espera_inicio_s=0.05)
     assert vigilante.take() is None
     assert _lineas(caplog, "WARNING") == [
-        "MLflow tarda en responder; se empieza con las reglas, sin modelo"
+        "MLflow tarda en responder; se empieza con la versión de base"
     ]
     escena.registro.paso.set()
     assert _hasta(vigilante.take).version == "consumo-detector-1"

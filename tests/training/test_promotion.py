@@ -191,7 +191,7 @@ def test_sin_campeon_se_compara_con_las_reglas(
     assert registro.version_of(CAMPEON) is None
     igual = registrar(entorno_mlflow, CERTERO)
     assert promover() == HECHO
-    assert "Frente a las reglas solas" in " ".join(promover.salida.split())
+    assert "Frente a la versión de base" in " ".join(promover.salida.split())
     _, antes, ahora, limite, _ = columnas(promover.salida, "precisión media")
     assert antes == ahora
     assert limite == "+0,000 (+0,000 a +0,000) > −0,020"

@@ -231,7 +231,7 @@ def test_un_campeon_danado_se_sustituye(con_historia: Settings, parada: StopRequ
     nombrado = f"campeón (versión {roto}): «bosque.npz» está dañado"
     assert ejecucion.motivo.startswith(f"el campeón está dañado: {nombrado}")
     assert ejecucion.detalle.startswith(nombrado)
-    assert "; frente a las reglas solas, " in ejecucion.detalle
+    assert "; frente a la versión de base, " in ejecucion.detalle
     assert ModelRegistry(con_historia).version_of(CAMPEON) == ejecucion.version
     etiquetas = ficha(con_historia, ejecucion.version or 0).etiquetas
     assert etiquetas["promovido_via"] == "a la fuerza", "no exam has compared the two"

@@ -248,7 +248,7 @@ def _send_and_train(
     if not entrenable:
         consola.print(
             f"Con menos de {DIAS_PARA_ENTRENAR} días o de {CLIENTES_PARA_ENTRENAR} clientes no se "
-            "entrena: deciden las reglas."
+            "entrena: decide la versión de base."
         )
         return enviado, False
     modelo = has_model(procesos.carpeta) or train_first(consola, procesos)

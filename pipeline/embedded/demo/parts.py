@@ -171,11 +171,11 @@ def train_first(consola: Console, procesos: DemoProcesses) -> bool:
     """
     with paso(consola, "Entrenando el primer modelo con el pasado"):
         procesos.run("entrenar")
-    with paso(consola, "Comparándolo con las reglas solas"):
+    with paso(consola, "Comparándolo con la versión de base"):
         estado, salida = procesos.outcome("promover")
     consola.print(salida.rstrip(), markup=False, highlight=False, soft_wrap=True)
     if estado != 0:
-        consola.print("El modelo no pasa el examen: de momento deciden solo las reglas.")
+        consola.print("El modelo no pasa el examen: de momento decide la versión de base.")
         return False
     limite = time.monotonic() + PLAZO_ORDEN_S
     with paso(consola, "El consumidor toma el modelo"):
