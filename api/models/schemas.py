@@ -47,7 +47,9 @@ class ExamenVersion(BaseModel):
     """What the gate said of a version."""
 
     model_config = de("Lo que dijo el examen de una versión frente a un campeón.")
-    campeon: int | None = Field(None, description="Frente a cuál; nulo = la versión de base, sin campeón")
+    campeon: int | None = Field(
+        None, description="Frente a cuál; nulo = la versión de base, sin campeón"
+    )
     acepta: bool = Field(description="Si puede sustituirlo")
     motivo: str = Field(description="Por qué, o por qué no")
     cuando: str = Field(description="Cuándo", examples=["2026-11-24T10:00:00+01:00"])

@@ -133,7 +133,8 @@ def test_la_api_no_promueve_lo_que_la_puerta_no_acepta(
     examinar(settings, 1, None)
     assert promover(con_mlflow, 1).status_code == 200
     examinar(settings, 2, None)
-    es_problema(promover(con_mlflow, 2), 409, "se examinó frente a la versión de base, sin campeón, pero")
+    texto = "se examinó frente a la versión de base, sin campeón, pero"
+    es_problema(promover(con_mlflow, 2), 409, texto)
     examinar(settings, 2, 1, CAIDA)
     negada = promover(con_mlflow, 2)
     es_problema(negada, 409, "la versión 2 no se promueve: hallados: plantacion: 0,200")

@@ -72,13 +72,20 @@ def modelo(peso: float = 1.0) -> ScoringModel:
 
 
 def registrar(
-    settings: Settings, peso: float, extras: Mapping[str, bytes] | None = None, semilla: int = 1
+    settings: Settings,
+    que: float | ScoringModel,
+    extras: Mapping[str, bytes] | None = None,
+    semilla: int = 1,
 ) -> int:
-    """Return the number of a new version, which the alias ``challenger`` points to."""
+    """Return the number of a new version, which the alias ``challenger`` points to.
+
+    ``que``: the version, or the weight of the one to be made (``modelo``).
+    """
     if extras is None:
         extras = {EVALUACION: conjunto(semilla).to_parquet()}
     with tempfile.TemporaryDirectory() as carpeta:
-        save_paquete(modelo(peso), Path(carpeta), extras=extras)
+        nueva = que if isinstance(que, ScoringModel) else modelo(que)
+        save_paquete(nueva, Path(carpeta), extras=extras)
         return ModelRegistry(settings).register(
             Path(carpeta),
             np.zeros((2, len(RASGOS)), np.float32),

@@ -12,6 +12,7 @@ from apoyo_promocion import a_mano, conjunto, estropear, ficha, modelo, registra
 
 from detection.errors import ModeloInvalidoError, PermanentError
 from pipeline.stores.postgres.audit import AuditoriaPostgres
+from serving.base_version import load_base
 from serving.champion import Examen, PromocionRechazadaError, appoint, refusals, way_of
 from serving.cli import FALLO, HECHO, MAL_USO, run
 from serving.local_time import load_calendario
@@ -182,14 +183,14 @@ def test_forzar_sin_auditoria_no_hace_nada(
     assert registro.version_of(CAMPEON) == certero
 
 
-def test_sin_campeon_se_compara_con_las_reglas(
+def test_sin_campeon_se_compara_con_la_version_de_base(
     entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
-    """The first version must be no worse than the rules alone; one that finds nothing is."""
+    """The first version must be no worse than the base version; one that finds nothing is."""
     registrar(entorno_mlflow, SORDO)
     assert promover() == FALLO
     assert registro.version_of(CAMPEON) is None
-    igual = registrar(entorno_mlflow, CERTERO)
+    igual = registrar(entorno_mlflow, load_base())
     assert promover() == HECHO
     assert "Frente a la versión de base" in " ".join(promover.salida.split())
     _, antes, ahora, limite, _ = columnas(promover.salida, "precisión media")
@@ -261,7 +262,7 @@ def test_version_pasa_por_la_puerta_y_vuelve_atras_sin_ella(
     entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """--version N examines a version that was never champion; going back to one asks no exam."""
-    certero, sordo = registrar(entorno_mlflow, CERTERO), registrar(entorno_mlflow, SORDO)
+    certero, sordo = registrar(entorno_mlflow, load_base()), registrar(entorno_mlflow, SORDO)
     assert promover("--version", str(certero)) == HECHO
     assert registro.version_of(CAMPEON) == certero
     assert promover("--version", str(sordo)) == FALLO
@@ -337,7 +338,7 @@ def test_un_campeon_rechazado_no_es_ya_el_campeon_y_nada_mas(
     entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
 ) -> None:
     """Of a champion that a consumer rejected, or that is damaged, that is what is said."""
-    version = registrar(entorno_mlflow, CERTERO)
+    version = registrar(entorno_mlflow, load_base())
     assert promover() == HECHO
     registro.tag(version, ModelRejection("nodo-1", "2026-11-24", "le falta «colas.npz»").tags())
     assert promover("--version", str(version)) == FALLO
@@ -470,7 +471,7 @@ def test_un_campeon_roto_solo_se_sustituye_a_la_fuerza(
     )
     examen = Examen.from_tags(etiquetas)
     assert examen is not None
-    assert (examen.campeon, examen.acepta) == (None, True), "only the rules were there to compare"
+    assert (examen.campeon, examen.acepta) == (None, False), "the base version stood in for it"
 
 
 @pytest.mark.parametrize(
