@@ -189,14 +189,12 @@ def learn(
     modelo = _fit_modelo(muestra, calendario, semilla)
     if con_mezcla:
         dichos = read_reviewed(almacen, veredictos or {}, modelo, calendario)
-        limpias = muestra.calibracion.lecturas
         mezcla = learn_mezcla(
-            limpias, modelo, calendario, semilla=semilla, dichos=dichos,
+            muestra.calibracion.lecturas, modelo, calendario, semilla=semilla, dichos=dichos,
             base=None if base is None else base.mezcla,
         )  # fmt: skip
         modelo = replace(modelo, mezcla=mezcla)
-    if base is not None:
-        modelo = replace(modelo, casos=base.casos)
+    modelo = replace(modelo, casos=None if base is None else base.casos)
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
     metricas = evaluate(conjunto, modelo, calendario)

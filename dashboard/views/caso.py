@@ -41,7 +41,6 @@ _MOVEMENTS = {
     "veredicto": "veredicto",
     "resultado": "resultado",
     "deshacer": "deshecho",
-    "reapertura": "vuelve a abrirse",
 }
 
 
