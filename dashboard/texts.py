@@ -269,6 +269,8 @@ def model_name(version: str | None) -> str:
     --------
     >>> model_name("consumo-detector-3+reglas-1a2b"), model_name("reglas-1a2b")
     ('Modelo v3 y reglas', 'Solo reglas')
+    >>> model_name("consumo-detector-base+reglas-1a2b")
+    'Versión de base y reglas'
     """
     if not version:
         return MISSING
@@ -276,4 +278,6 @@ def model_name(version: str | None) -> str:
     if model.startswith("reglas"):
         return "Solo reglas"
     number = model.rpartition("-")[2]
+    if number == "base":
+        return "Versión de base y reglas"
     return f"Modelo v{number} y reglas" if number.isdecimal() else version
