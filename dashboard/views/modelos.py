@@ -136,7 +136,7 @@ def _champion_warnings(champion: ModelRow) -> None:
 
 
 def _figures(answer: dict[str, Any], champion: ModelRow | None) -> None:
-    name, since, precision, rules, chance = "Solo reglas", "", *[texts.MISSING] * 3
+    name, since, precision, rules, chance = "Versión de base", "", *[texts.MISSING] * 3
     if champion is not None:
         name, chance = f"v{answer['campeon']}", texts.number(champion["precision_azar"], 3)
         precision, rules = (_metric(champion, m) for m in (_PRECISION, _RULES_PRECISION))
