@@ -35,7 +35,7 @@ def draw_actions(case: CaseRow) -> None:
     me = owner.name if owner is not None else ""
     st.button(
         "Asignármelo", key=key_name("a"), icon=":material/person_add:",
-        disabled=disabled or case["asignado_a"] == me, on_click=_assign, args=(case, me),
+        disabled=disabled or not me or case["asignado_a"] == me, on_click=_assign, args=(case, me),
     )  # fmt: skip
     for verdict, letter, icon in (
         ("confirmado", "c", ":material/check_circle:"), ("descartado", "d", ":material/cancel:"),
@@ -102,7 +102,7 @@ def _move(case: CaseRow, action: str, body: Mapping[str, Any], done: str) -> boo
         answer = change(customer_path(f"/api/casos/{{}}/{action}", case["id"]), dict(body),
                         typed_key())  # fmt: skip
     except ApiError as error:
-        st.session_state[_FAILED] = f"No se ha guardado: {error}.".replace("..", ".")
+        st.session_state[_FAILED] = f"No se ha guardado: {str(error).rstrip('.')}."
         return False
     st.session_state[_DONE] = done
     if action != "comentarios":
@@ -122,7 +122,7 @@ def _undo(case_id: str, annotation: int) -> None:
     try:
         change(path, {"anotacion": annotation}, typed_key())
     except ApiError as error:
-        st.session_state[_FAILED] = f"No se ha deshecho: {error}.".replace("..", ".")
+        st.session_state[_FAILED] = f"No se ha deshecho: {str(error).rstrip('.')}."
         return
     st.session_state.pop(_UNDO, None)
     st.session_state[_DONE] = "Deshecho: el caso vuelve a como estaba."
@@ -130,7 +130,7 @@ def _undo(case_id: str, annotation: int) -> None:
 
 @st.dialog("Veredicto del caso")
 def _verdict_dialog(case: CaseRow, verdict: str) -> None:
-    st.markdown(f"**{_VERDICTS[verdict]} {_name(case)}**")
+    st.text(f"{_VERDICTS[verdict]} {_name(case)}")
     st.caption("Vale para todas sus horas: salen de las listas y el entrenamiento aprende de ello.")
     with st.form("veredicto_caso", border=False):
         reason = (
@@ -148,7 +148,7 @@ def _verdict_dialog(case: CaseRow, verdict: str) -> None:
 
 @st.dialog("Visita")
 def _visit_dialog(case: CaseRow) -> None:
-    st.markdown(f"**{_name(case)}**")
+    st.text(_name(case))
     with st.form("visita_caso", border=False):
         day = st.date_input("Día de la visita", value=date.today(), format="DD/MM/YYYY")
         sent = st.form_submit_button("Guardar la visita", type="primary")
@@ -162,7 +162,7 @@ def _visit_dialog(case: CaseRow) -> None:
 
 @st.dialog("Resultado de la visita")
 def _result_dialog(case: CaseRow) -> None:
-    st.markdown(f"**{_name(case)}**")
+    st.text(_name(case))
     with st.form("resultado_caso", border=False):
         found = st.radio("Qué se halló", [_FOUND, _NOT_FOUND], horizontal=True)
         left, right = st.columns(2)
@@ -181,6 +181,7 @@ def _result_dialog(case: CaseRow) -> None:
         "recuperado_eur": euros if is_found else None,
         "texto": text or None,
         "revision": case["revision"],
+        "sorteo": _by_lot(case),
     }
     body = {name: value for name, value in body.items() if value is not None}
     _finish(_move(case, "resultado", body, f"{_name(case)}: {str(found).lower()}."))
@@ -190,7 +191,7 @@ def _finish(done: bool) -> None:
     """Close a dialog whose change was made; otherwise say in it why it was not."""
     if done:
         st.rerun()
-    st.error(st.session_state.pop(_FAILED, ""), icon=":material/error:")
+    st.error(texts.plain(st.session_state.pop(_FAILED, "")), icon=":material/error:")
 
 
 def _by_lot(case: CaseRow) -> bool:
@@ -216,9 +217,9 @@ def draw_comment_form(case: CaseRow) -> None:
 def draw_case_outcome(with_way_back: bool = True) -> None:
     """Draw what the last change of a case did, once, and for a minute the way back."""
     if done := st.session_state.pop(_DONE, None):
-        st.toast(done, icon=":material/check_circle:")
+        st.toast(texts.plain(done), icon=":material/check_circle:")
     if failure := st.session_state.pop(_FAILED, None):
-        st.error(failure, icon=":material/error:")
+        st.error(texts.plain(failure), icon=":material/error:")
     case_id, annotation, until, text = st.session_state.get(_UNDO, ("", 0, 0.0, ""))
     if with_way_back and time.monotonic() < until:
         with st.container(horizontal=True, vertical_alignment="center", border=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 import streamlit as st
 
@@ -31,7 +31,7 @@ def draw_saved_views(page: str) -> None:
     with st.popover("Vistas guardadas", icon=":material/bookmark:"):
         for name, query in own.items():
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.html(link(address_of(page, **query), html.escape(name)))
+                st.html(link(_address(page, query), html.escape(name)))
                 st.button(
                     "Olvidar", key=f"olvidar_{page}_{name}", type="tertiary",
                     icon=":material/delete:", on_click=_forget, args=(page, name),
@@ -45,6 +45,11 @@ def draw_saved_views(page: str) -> None:
                 if _keep({**views, page: {**own, name: query}}):
                     st.rerun()
                 st.warning("Hay demasiadas vistas guardadas: olvide alguna.")
+
+
+def _address(page: str, query: dict[str, list[str]]) -> str:
+    """Return where a view is; whatever its parameters are called."""
+    return f"{address_of(page)}{f'?{urlencode(query, doseq=True)}' if query else ''}"
 
 
 def _forget(page: str, name: str) -> None:

@@ -6,6 +6,7 @@ What is not known is a dash here, which ``detection.texts`` never has to write.
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 
 from detection.domain import MESES, SEVERIDADES, TIPOS
@@ -260,6 +261,20 @@ def count_of(count: int, one: str, many: str) -> str:
     ('1 anomalía', '1.200 anomalías')
     """
     return f"{number(count)} {one if count == 1 else many}"
+
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
+
+
+def plain(text: str) -> str:
+    r"""Return a text so that Markdown shows it as it is: names may hold any sign.
+
+    Examples
+    --------
+    >>> print(plain("a_b"))
+    a\_b
+    """
+    return _MARKS.sub(r"\\\1", text)
 
 
 def model_name(version: str | None) -> str:

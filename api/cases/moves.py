@@ -243,8 +243,10 @@ def hallar(
 ) -> Response:
     """Say what a visit found."""
     hoy: date = presenta.fecha(casos.ahora)
-    suyo = pedido.model_dump(exclude={"revision"})
-    change = partial(find, resultado=suyo, quien=casos.quien, cuando=casos.ahora, hoy=hoy)
+    suyo = pedido.model_dump(exclude={"revision", "sorteo"})
+    change = partial(
+        find, resultado=suyo, quien=casos.quien, cuando=casos.ahora, hoy=hoy, sorteo=pedido.sorteo
+    )
     return casos.move(
         id_caso, "resultado", pedido,
         lambda caso, numero: change(caso, anotacion=numero), pedido.texto,

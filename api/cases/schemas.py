@@ -183,6 +183,7 @@ class ResultadoPedido(BaseModel):
         description="Lo que se quiera contar",
         examples=["Doble acometida tras el contador."],
     )
+    sorteo: PorSorteo = False
     revision: RevisionCaso = None
 
 

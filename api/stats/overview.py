@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -20,7 +19,7 @@ from pipeline.stores.case_records import CasoResumen
 from pipeline.stores.months import HORAS_SEMANA, is_whole
 from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.record_base import Variacion
-from pipeline.stores.records import ResumenHistoria
+from pipeline.stores.records import ResumenHistoria, Ventana
 
 router = APIRouter(prefix="/api/dashboard", tags=["dashboard"])
 
@@ -72,9 +71,7 @@ def indicators(
         consumo_kwh=against(ahora.consumo_kwh, antes.consumo_kwh),
         anomalias=against(graves.total, graves_antes.total),
         criticas=against(graves.critica, graves_antes.critica),
-        sospechosos=against(
-            *(max(v.sospechosos - _judged(casos, v.hasta), 0) for v in (ahora, antes))
-        ),
+        sospechosos=against(*(max(v.sospechosos - _judged(casos, v), 0) for v in (ahora, antes))),
         energia_en_juego_kwh=against(energia, energia_antes),
         energia_en_juego_eur=against(
             presenta.euros(energia) or 0.0, presenta.euros(energia_antes) or 0.0
@@ -89,9 +86,17 @@ def indicators(
     )
 
 
-def _judged(casos: Sequence[CasoResumen], hasta: datetime) -> int:
-    """Return how many customers are under a suspicion that had been judged by an instant."""
-    return sum(caso.veredicto is not None and caso.veredicto.cuando < hasta for caso in casos)
+def _judged(casos: Sequence[CasoResumen], ventana: Ventana) -> int:
+    """Return how many customers were under a suspicion in a window that was judged by its end.
+
+    Of a discarded case the detector knows within seconds: its last day stays what it was.
+    """
+    return sum(
+        caso.veredicto is not None
+        and caso.veredicto.cuando < ventana.hasta
+        and caso.hasta >= ventana.desde.date()
+        for caso in casos
+    )
 
 
 def _alone(valor: float, _anterior: float) -> Variacion:

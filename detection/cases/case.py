@@ -27,6 +27,7 @@ from detection.memory.day_memory import (
     AFTER,
     BEFORE,
     DIAS_MEMORIA,
+    NO_DAY,
     OPEN_BIT,
     decode_evidence,
 )
@@ -89,7 +90,13 @@ def _stays_open(days, fila, dia, cierra):  # type: ignore[no-untyped-def]
 
 @jit()
 def was_open(days, fila, dia):  # type: ignore[no-untyped-def]
-    """Return whether a case was open at the end of ``dia``."""
+    """Return whether a case was open at the end of ``dia`` that nobody has discarded since."""
+    return days.apertura[fila] != NO_DAY and marked_open(days, fila, dia)
+
+
+@jit()
+def marked_open(days, fila, dia):  # type: ignore[no-untyped-def]
+    """Return whether a case was open at the end of ``dia``, discarded by now or not."""
     if dia < days.primero[fila] or dia >= days.hoy[fila]:
         return False
     return days.evidencia[fila, dia % DIAS_MEMORIA] & OPEN_BIT != 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.cases.case import was_open
+from detection.cases.case import marked_open
 from detection.jit import jit
+from detection.memory.day_memory import level_is_new
 from detection.memory.hourly_ring import DIAS_ANILLO
 from detection.params import DIAS_VENTANA
 
@@ -39,14 +40,14 @@ def evidence_log_odds(evidencia_horas):  # type: ignore[no-untyped-def]
 def hours_evidence(ring, days, fila, dia, pesos):  # type: ignore[no-untyped-def]
     """Return what the hours of 28 days weigh, in hours of score 1 today, and the first such day.
 
-    Those under an open case are left out. ``pesos`` (DIAS_VENTANA,): by age in days, of a gain in
-    ten-thousandths.
+    Those under an open case are left out, and those of a level that people have just accepted.
+    ``pesos`` (DIAS_VENTANA,): by age in days, of a gain in ten-thousandths.
     """
     horas = 0.0
     primero = dia
     for d in range(max(dia - DIAS_VENTANA + 1, ring.ultimo[fila] // 24 - DIAS_ANILLO + 1), dia + 1):
         ganancia = ring.ganancia_dia[fila, d % DIAS_ANILLO]
-        if ganancia == 0 or was_open(days, fila, d - 1):
+        if ganancia == 0 or marked_open(days, fila, d - 1) or level_is_new(days, fila, d):
             continue
         if horas == 0.0:
             primero = d

@@ -103,20 +103,23 @@ class DayMemory:
     def accept_level(self, fila: int, inicio: int) -> bool:
         """Take what began on a local day for usual; return whether that is news.
 
-        Nothing of before that day is known any more, no case is open, and the hours up to today
-        are no evidence for another one.
+        Nothing of before that day is known any more, and no case is open. A case that began later
+        stays as it is, and so does all that was known before it: it is another one. The day stays
+        in ``inicio`` (``level_is_new``).
         """
         days = self._columns
-        hoy, primero = int(days.hoy[fila]), int(days.primero[fila])
-        if hoy == NO_DAY or not primero < inicio <= hoy:
+        hoy, primero, suyo = (int(c[fila]) for c in (days.hoy, days.primero, days.inicio))
+        hay_caso = days.apertura[fila] != NO_DAY
+        hecho = not hay_caso and suyo == inicio and primero >= inicio
+        if hoy == NO_DAY or inicio > hoy or suyo > inicio or hecho:
             return False
-        # Hours of a day that begins under an open case do not count (``cases.hours``).
-        dias = np.arange(inicio - 1, hoy)
-        days.evidencia[fila, dias % DIAS_MEMORIA] = OPEN_BIT | NO_EVIDENCE
-        days.evidencia[fila, (hoy - 1) % DIAS_MEMORIA] = NO_EVIDENCE
-        days.primero[fila] = inicio
-        days.inicio[fila] = days.apertura[fila] = NO_DAY
-        days.cambiado[fila] = inicio
+        desde = max(inicio, primero)
+        # Hours of a day that begins under an open case do not count (``cases.hours``): the case
+        # raised their scores.
+        days.evidencia[fila, np.arange(desde, hoy) % DIAS_MEMORIA] = OPEN_BIT | NO_EVIDENCE
+        days.primero[fila] = desde
+        days.inicio[fila], days.apertura[fila] = inicio, NO_DAY
+        days.cambiado[fila] = desde
         return True
 
     def bytes_per_customer(self) -> int:
@@ -136,6 +139,17 @@ def decode_evidence(byte):  # type: ignore[no-untyped-def]
     """Return the log odds of a byte; NaN = nothing was thought."""
     codigo = int(byte) & (OPEN_BIT - 1)
     return np.nan if codigo == NO_EVIDENCE else (codigo - _MITAD) / _PASOS
+
+
+@jit()
+def level_is_new(days, fila, dia):  # type: ignore[no-untyped-def]
+    """Return whether people have accepted a level that a day's hours are still compared against.
+
+    What the hours remember is as long as their window: until then they say what people have said
+    to be nothing.
+    """
+    sin_caso = days.apertura[fila] == NO_DAY and days.inicio[fila] != NO_DAY
+    return sin_caso and dia < days.inicio[fila] + DIAS_VENTANA
 
 
 @jit()

@@ -159,6 +159,9 @@ class AlertLoop:
             suyos = [aviso for aviso in pendientes if destino.clave in aviso.faltan]
             if not suyos or ahora < self._no_antes.get(destino.clave, ahora):
                 continue
+            # The destination before may have taken long.
+            if not self._apuntes.take_turn(self._reloj()):
+                return bien
             if self._send(destino, suyos, ahora):
                 claves = [aviso.clave for aviso in suyos]
                 self._apuntes.told(claves, destino.clave, ahora)

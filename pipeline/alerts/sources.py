@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -86,14 +86,17 @@ class AlertSources:
         return [of_case(caso, detalle=detalle) for caso in self._grave(casos)]
 
     def _grave(self, casos: list[CasoResumen]) -> list[CasoResumen]:
-        """Return those with an hour of ``AVISOS_SEVERIDAD`` since the earliest of them began."""
+        """Return those with an hour of ``AVISOS_SEVERIDAD`` since they began."""
         nivel = _NIVELES.index(self._settings.avisos_severidad)
         if nivel <= 1 or not casos:
             return casos
-        dia = min(caso.fecha_inicio for caso in casos)
-        desde = datetime(dia.year, dia.month, dia.day, tzinfo=self._zona)
-        clientes = [caso.propietario_id for caso in casos]
-        graves = self._log.customers_with(clientes, _NIVELES[nivel:], desde)
+        por_inicio: dict[date, list[str]] = {}
+        for caso in casos:
+            por_inicio.setdefault(caso.fecha_inicio, []).append(caso.propietario_id)
+        graves: set[str] = set()
+        for dia, clientes in por_inicio.items():
+            desde = datetime(dia.year, dia.month, dia.day, tzinfo=self._zona)
+            graves |= set(self._log.customers_with(clientes, _NIVELES[nivel:], desde))
         return [caso for caso in casos if caso.propietario_id in graves]
 
     def consumers(self) -> list[Finding]:

@@ -68,18 +68,23 @@ def find(
     cuando: datetime,
     hoy: date,
     anotacion: int,
+    *,
+    sorteo: bool = False,
 ) -> Cambios:
     """Return what changes once it is known what there was: it is a visit, and a verdict.
 
     A visit and a verdict that are there already stand.
 
     ``resultado``: hallado, energia_recuperada_kwh, recuperado_eur, texto. ``hoy``: local day.
+    ``sorteo``: the visit comes from the random draw of a day's list.
     """
     cambios: Cambios = {
         "resultado": {**resultado, "quien": quien, "cuando": to_millis(cuando)},
     }
     if caso.visita is None:
         cambios["visita"] = {"fecha": hoy.isoformat(), "quien": quien}
+        if sorteo and not caso.sorteo:
+            cambios["sorteo"] = True
     if caso.veredicto is None:
         hallado = resultado["hallado"]
         motivo = resultado["texto"] or (

@@ -66,6 +66,7 @@ class OpenCase(NamedTuple):
     id: str
     recuperable_kwh: float
     abierto: bool  # worth a visit; False = it was when the day began
+    de_antes: bool = True  # it was there when the day began
 
 
 def cases_of_day(
@@ -73,8 +74,9 @@ def cases_of_day(
 ) -> dict[str, bool]:
     """Return the ids of a day's list, most to recover first, each with whether it was drawn.
 
-    Who is drawn depends on the day alone, and on who was open when it began: what is judged during
-    the day leaves the list, the next one takes its place, and those that were drawn stay drawn.
+    Who is drawn depends on the day alone, and on who was open when it began, whatever is to be
+    recovered there: what is judged during the day leaves the list, the next one takes its place,
+    and those that were drawn stay drawn.
 
     Examples
     --------
@@ -89,7 +91,8 @@ def cases_of_day(
     def chance(uno: OpenCase) -> bytes:
         return blake2b(f"{fecha.isoformat()}|{uno.id}".encode(), digest_size=8).digest()
 
-    sorteo = {uno.id for uno in sorted(orden[por_puesto:], key=chance)[:sorteados]}
+    de_antes = [uno for uno in orden if uno.de_antes]
+    sorteo = {uno.id for uno in sorted(de_antes, key=chance)[:sorteados]}
     abiertos = [uno for uno in orden if uno.abierto]
     primeros = {uno.id for uno in [u for u in abiertos if u.id not in sorteo][:por_puesto]}
     return {uno.id: uno.id in sorteo for uno in abiertos if uno.id in primeros | sorteo}

@@ -299,23 +299,51 @@ def test_lo_que_dura_mas_que_la_memoria_sigue_siendo_sospechoso(modelo: CaseMode
     assert not abierto[-1]
 
 
+def _de_uno(dias: int) -> Lecturas:
+    """Return a customer hour by hour that uses a third from day 60 on."""
+    kwh = hogar(24 * dias, 1)
+    kwh[24 * 60 :] *= 0.3
+    return Lecturas(["CLI_1"] * kwh.size, horas(kwh.size), kwh)
+
+
+def _con_base() -> DetectorConsumo:
+    detector = DetectorConsumo(MADRID)
+    detector.use(load_base())
+    return detector
+
+
 def test_lo_descartado_es_desde_entonces_lo_de_siempre() -> None:
     """A discarded case ends at once, its level is the reference, and nothing comes of its hours."""
-    lecturas, modelo = _lecturas(120), load_base().casos
-    detector, otro = _detector(modelo), _detector(modelo)
+    lecturas, corte = _de_uno(160), 24 * 120
+    antes, sigue = (lecturas.elegir(np.arange(*d)) for d in ((corte,), (corte, len(lecturas))))
+    detector, otro = _con_base(), _con_base()
     for uno in (detector, otro):
-        _run(uno, lecturas, [len(lecturas)])
+        _run(uno, antes, [len(antes)])
     days, fila = detector.days.columns(), detector.ring.row("CLI_1")
     inicio = int(days.inicio[fila])
     assert days.evidencia[fila, (days.hoy[fila] - 1) % DIAS_MEMORIA] & OPEN_BIT
     detector.accept_levels({"CLI_1": date_of(inicio), "NADIE": date_of(inicio)})
     assert days.primero[fila] == inicio
-    n = 24 * 40
-    hora = int(lecturas.hora_utc.max()) + 1 + np.arange(n)
-    sigue = Lecturas(["CLI_1"] * n, hora, 0.3 * hogar(n, 77))
     assert not _run(detector, sigue, [500])[2].any()
     assert _run(otro, sigue, [500])[2].any()
-    antes = [columna.copy() for columna in _days(detector)]
+    como_estaba = [columna[fila].copy() for columna in days]
     detector.accept_levels({"CLI_1": date_of(inicio)})
-    for uno, luego in zip(antes, _days(detector), strict=True):
-        np.testing.assert_array_equal(uno, luego)
+    for columna, era in zip(days, como_estaba, strict=True):
+        np.testing.assert_array_equal(columna[fila], era)
+
+
+def test_lo_recien_descartado_no_vuelve_y_lo_posterior_no_se_toca() -> None:
+    """Right after its opening too; and what began after a discarded onset stays open."""
+    lecturas, detector, k = _de_uno(120), _con_base(), 24 * 60
+    _run(detector, lecturas.elegir(np.arange(k)), [k])
+    days, fila = detector.days.columns(), detector.ring.row("CLI_1")
+    while k < len(lecturas) and days.apertura[fila] == NO_DAY:
+        detector.score(lecturas.elegir(np.arange(k, k + 24)))
+        k += 24
+    inicio = int(days.inicio[fila])
+    assert days.apertura[fila] != NO_DAY
+    detector.accept_levels({"CLI_1": date_of(inicio - 5)})
+    assert days.apertura[fila] != NO_DAY, "another one was discarded"
+    detector.accept_levels({"CLI_1": date_of(inicio)})
+    assert days.apertura[fila] == NO_DAY
+    assert not _run(detector, lecturas.elegir(np.arange(k, len(lecturas))), [500])[2].any()

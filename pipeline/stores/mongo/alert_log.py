@@ -23,8 +23,9 @@ from serving.settings import Settings
 
 AVISOS = "avisos"
 NOCHES = "noches"
-TURNO_S = 30.0
-"""Six looks of ``consumo avisos``. By hand, 2026-11-30."""
+TURNO_S = 60.0
+"""Longer than a destination may take (``alerts.destinations.PLAZO_S``): each renews it. By hand,
+2026-11-30."""
 TURNO = "turno"
 
 

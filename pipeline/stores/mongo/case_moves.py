@@ -28,6 +28,7 @@ from pipeline.stores.case_records import (
 )
 from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, ARCHIVO, CONFIRMADA, DESCARTADA
 from pipeline.stores.mongo.cases import CASOS, MOVIDO
+from pipeline.stores.mongo.documents import now
 from pipeline.stores.mongo.query_cases import hours_of_case
 from pipeline.stores.mongo.query_documents import VEREDICTOS_MAXIMOS
 from pipeline.stores.mongo.query_filter import ESTADOS
@@ -165,9 +166,10 @@ class MongoCaseMoves:
         hechas = 0
         for estado in JUZGADOS:
             filtro = {"estado": estado, "hasta": {"$gte": desde}}
-            for doc in self._lector.find(CASOS, filtro, {"evidencia": 0}, [("_id", 1)], 0):
-                caso = self._case({"evidencia": [], **doc})
-                if caso.veredicto is not None:
+            for doc in self._lector.find(CASOS, filtro, {"_id": 1}, [("_id", 1)], 0):
+                # Somebody may have taken it back since the list was read.
+                caso = self.look(doc["_id"])
+                if caso is not None and caso.veredicto is not None:
                     hechas += self._judge(caso, (ABIERTA,))
         if hechas:
             self._al_cambiar()
@@ -246,7 +248,7 @@ def _as_update(doc: Mapping[str, Any], cambios: Cambios, movimiento: CaseMove) -
         "cuando": cuando, "antes": {campo: doc.get(campo) for campo in cambios},
         "despues": cambios, "texto": movimiento.texto, "deshace": movimiento.deshace,
     }  # fmt: skip
-    pone = {**cambios, REVISION: str(movimiento.anotacion), MOVIDO: cuando}
+    pone = {**cambios, REVISION: str(movimiento.anotacion), MOVIDO: now()}
     empuja: Documento = {HISTORIAL: {"$each": [anotado], "$slice": -MOVIMIENTOS_MAXIMOS}}
     if movimiento.accion == "comentario":
         dicho = {c: anotado[c] for c in ("anotacion", "quien", "cuando", "texto")}

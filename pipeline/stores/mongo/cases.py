@@ -161,7 +161,9 @@ def _fields(caso: Caso) -> dict[str, Any]:
 
 def _replacement(campos: dict[str, Any]) -> dict[str, Any]:
     """Return the stage that puts the detector's fields into a document, there already or not."""
-    suyo = NUEVO if campos["fecha_cierre"] is None else TERMINADO
+    acaba = campos["fecha_cierre"]
+    suyo = NUEVO if acaba is None else TERMINADO
+    sigue = {"$eq": [{"$ifNull": ["$fecha_cierre", None]}, None]}
     dicho = {"$ifNull": ["$estado", NUEVO]}
     estado = {"$cond": [{"$in": [dicho, [NUEVO, TERMINADO]]}, suyo, dicho]}
     ahora = now()
@@ -171,6 +173,10 @@ def _replacement(campos: dict[str, Any]) -> dict[str, Any]:
         "estado": estado,
         # A new one has no ``estado`` yet.
         MOVIDO: {
-            "$cond": [{"$eq": ["$estado", estado]}, {"$ifNull": [f"${MOVIDO}", ahora]}, ahora]
+            "$cond": [
+                {"$and": [{"$eq": ["$estado", estado]}, {"$eq": [sigue, acaba is None]}]},
+                {"$ifNull": [f"${MOVIDO}", ahora]},
+                ahora,
+            ]
         },
     }

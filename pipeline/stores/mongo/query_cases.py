@@ -71,7 +71,8 @@ _DE_RESUMEN = dict.fromkeys(
     1,
 )
 _DE_ACIERTOS = dict.fromkeys(
-    ("tipo", "estado", "version_modelo", "sorteo", "visita.fecha", "resultado"), 1
+    ("tipo", "estado", "version_modelo", "sorteo", "visita.fecha", "resultado", "veredicto.cuando"),
+    1,
 )
 _EXPLICADAS = {f"explicacion.{campo}": 1 for campo in ("detector", "score", "dispara", "frase")}
 _NUEVOS = "casos-nuevos"
@@ -176,7 +177,9 @@ class MongoCases:
 
     def _candidates(self, hoy: date) -> list[OpenCase]:
         """Return the cases that are worth a visit today, and those that were when it began."""
-        campos = dict.fromkeys(("recuperable_kwh", "estado", "visita.fecha", MOVIDO), 1)
+        campos = dict.fromkeys(
+            ("recuperable_kwh", "estado", "visita.fecha", "fecha_apertura", MOVIDO), 1
+        )
         desde = self._presenta.medianoche(hoy)
         de_hoy = {MOVIDO: {"$gte": desde}, "fecha_cierre": None}
         docs = {
@@ -189,7 +192,9 @@ class MongoCases:
             visita = (doc.get("visita") or {}).get("fecha", hoy.isoformat())
             abierto = doc["estado"] in SIN_VEREDICTO and visita >= hoy.isoformat()
             if abierto or doc[MOVIDO] >= desde:
-                candidatos.append(OpenCase(doc["_id"], doc["recuperable_kwh"], abierto))
+                # Found at the end of a day: one of yesterday was found today.
+                de_antes = doc["fecha_apertura"] < (hoy - timedelta(days=1)).isoformat()
+                candidatos.append(OpenCase(doc["_id"], doc["recuperable_kwh"], abierto, de_antes))
         return candidatos
 
     def summary(self, ahora: datetime) -> ResumenCasos:
@@ -220,8 +225,15 @@ class MongoCases:
         # A text comes after the empty one: who has no visit is left out.
         condiciones = {"visita.fecha": {"$gt": "", **_days_between(desde, hasta)}}
         docs = self._lector.find(CASOS, condiciones, _DE_ACIERTOS, [("_id", ASCENDING)], 0)
-        sabidos = [doc for doc in docs if doc.get("resultado") or doc["estado"] in JUZGADOS]
+        sabidos = [doc for doc in docs if doc.get("resultado") or self._judged_after_visit(doc)]
         return hit_rates(sabidos, desde, hasta)
+
+    def _judged_after_visit(self, doc: Documento) -> bool:
+        """Return whether a verdict may be that of the visit: one to come says nothing."""
+        if doc["estado"] not in JUZGADOS:
+            return False
+        dicho = self._presenta.fecha(doc["veredicto"]["cuando"])
+        return bool(doc["visita"]["fecha"] <= dicho.isoformat())
 
     def detectors(self, caso: CasoResumen) -> list[EvidenciaDetector]:
         """Return what each detector says of its hours (``CaseQueries.detectors``)."""

@@ -109,7 +109,8 @@ class MongoRanking:
         the hours that go on with it say nothing more.
         """
         siguen = self._casos.going_on()
-        juzgados = {caso.propietario_id for caso in siguen if not caso.abierto}
+        desde = (hora - timedelta(days=DIAS_VENTANA)).date()
+        juzgados = {c.propietario_id for c in siguen if not c.abierto and c.hasta >= desde}
         sumas = self._sums().by_customer(_current(hora), hora)
         filas = {fila["_id"]: fila for fila in sumas if fila["_id"] not in juzgados}
         casos = {caso.propietario_id: caso for caso in siguen if caso.abierto}
