@@ -41,7 +41,7 @@ _ABIERTOS = FiltroCasos(solo_abiertos=True)
     "/hoy",
     summary="La lista de hoy: los casos que merece la pena visitar",
     description=(
-        "Los abiertos donde una inspección recupera más. Una parte sale por sorteo entre los demás "
+        "Los abiertos donde una inspección recupera más. Una parte sale por sorteo entre todos los "
         "abiertos, el mismo todo el día para todos: así se sabe qué se hallaría sin elegir. Los "
         "que alguien ya ha visitado no están. Cada uno con sus últimos 90 días."
     ),

@@ -79,7 +79,7 @@ def _against_chance(listed: Mapping[str, Any], drawn: Mapping[str, Any]) -> None
         )
         return
     st.caption(
-        "Las visitas al azar salen del sorteo entre los demás casos abiertos: lo que aciertan es "
+        "Las visitas al azar salen del sorteo entre todos los casos abiertos: lo que aciertan es "
         "lo que se acertaría sin la lista."
     )
 

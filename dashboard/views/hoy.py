@@ -123,7 +123,7 @@ def _portfolio() -> tuple[int, float]:
                 bind="query-params",
             )  # fmt: skip
             st.caption(
-                "Las que se sortean entre los demás casos abiertos dicen cuánto acierta la lista "
+                "Las que se sortean entre todos los casos abiertos dicen cuánto acierta la lista "
                 "de verdad: están en «Aciertos», aparte."
             )
         drawn = round(visits * share / 100)
