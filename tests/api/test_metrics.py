@@ -166,7 +166,7 @@ def test_un_consumidor_de_verdad_cuenta_lo_que_guarda(
         assert suma(texto, "consumo_retraso_mensajes") == 0
         assert valor(texto, "consumo_lote_segundos_count") >= 1
         assert abs(valor(texto, "consumo_ultimo_lote_timestamp_seconds") - time.time()) < 60
-        assert re.search(r'^consumo_modelo\{version="reglas-', texto, re.MULTILINE)
+        assert re.search(r'^consumo_modelo\{version="consumo-detector-base', texto, re.MULTILINE)
         proceso.send_signal(signal.SIGTERM)
         assert proceso.wait(30) == 0, registro.read_text()
     finally:

@@ -22,7 +22,8 @@ from detection.domain import Calendario
 from detection.params import Params
 from detection.scoring_model import ScoringModel
 from serving.base_version import load_base
-from training.blend_fit import fit_arboles, make_ejemplos, without
+from training.blend_examples import make_ejemplos, without
+from training.blend_fit import fit_arboles
 from training.evaluation.attacked_homes import ATAQUES, Poblacion, attack_homes
 from training.evaluation.baselines import Z_SEMANAL, alone, pyod_scores, weekly_z
 from training.evaluation.metrics import Casos, ScoreTable

@@ -155,9 +155,27 @@ def comprobar_acuerdo(entorno: Settings) -> None:
     assert anomalias(entorno) == de_postgres
 
 
+def particion_de(clave: str, particiones: int) -> int:
+    """Return the partition of a key, as Java's client chooses it (murmur2)."""
+    datos, m = clave.encode(), 0x5BD1E995
+    h = 0x9747B28C ^ len(datos)
+    entero = len(datos) - len(datos) % 4
+    for i in range(0, entero, 4):
+        k = int.from_bytes(datos[i : i + 4], "little") * m & 0xFFFFFFFF
+        h = h * m & 0xFFFFFFFF ^ (k ^ k >> 24) * m & 0xFFFFFFFF
+    if resto := datos[entero:]:
+        h = (h ^ int.from_bytes(resto, "little")) * m & 0xFFFFFFFF
+    h = (h ^ h >> 13) * m & 0xFFFFFFFF
+    return ((h ^ h >> 15) & 0x7FFFFFFF) % particiones
+
+
 def comprobar_veredictos(entorno: Settings, lecturas: Lecturas) -> None:
     """Check that the stored verdicts are those of the detector undisturbed."""
-    v = DetectorConsumo(load_calendario(entorno.zona_horaria), base=load_base()).score(lecturas)
+    particiones = entorno.kafka_particiones
+    propia = {p: particion_de(p, particiones) for p in set(lecturas.propietario_id)}
+    v = DetectorConsumo(load_calendario(entorno.zona_horaria), base=load_base()).score(
+        lecturas, np.array([propia[p] for p in lecturas.propietario_id])
+    )
     esperados = {
         (p, instante(int(h))): (
             int(c) / 100, str(SEVERIDADES[s]), tuple(nombres_de_tipos(int(t))), bool(sos),
