@@ -27,7 +27,7 @@ from training.history import HistoryReader, lot_of, readings_of
 
 _LOG = logging.getLogger("entrenamiento")
 
-VUELTAS = 10
+VUELTAS = 5
 """Times that each customer is attacked, and something innocent happens to it, at most; and what all
 of it may come to: """
 LECTURAS_MAXIMAS = 1_800_000

@@ -233,6 +233,7 @@ def test_todas_las_paginas(
         assert sobra <= 0, f"{pagina.module}: {sobra} px wider than the window"
 
 
+@pytest.mark.lenta
 def test_buscar_confirmar_y_recargar(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
     """A customer is found while typing, an anomaly confirmed, and it stays so after a reload."""
     cliente = httpx.get(

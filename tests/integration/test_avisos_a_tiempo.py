@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import forks
 import numpy as np
+import pytest
 from apoyo_avisos import correo, esperar, webhook
 from forks import Fork
 
@@ -56,6 +57,7 @@ def _en_marcha(variables: Mapping[str, str], verbo: str, registro: Path) -> Iter
         proceso.wait()
 
 
+@pytest.mark.lenta
 def test_un_caso_y_un_consumidor_muerto_llegan_en_un_minuto_y_una_vez(
     entorno: Settings, variables: dict[str, str], tmp_path: Path
 ) -> None:

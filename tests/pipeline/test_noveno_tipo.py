@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 RAIZ = Path(__file__).resolve().parents[2]
 REGLA = """
 from detection.domain import TipoAnomalia
@@ -87,6 +89,7 @@ assert guardado.tipos.tolist() == mascaras.tolist(), "what was there before keep
 """
 
 
+@pytest.mark.lenta
 def test_un_noveno_tipo_toca_tres_ficheros(tmp_path: Path, variables: dict[str, str]) -> None:
     """Its rule, its name, its line: it votes, is told of, stored, loaded, asked for and shown."""
     for habitacion in ("api", "dashboard", "detection", "pipeline", "serving"):

@@ -130,6 +130,7 @@ def _check_card(settings: Settings, version: int) -> None:
     assert info.metricas["precision_media"] > 0
 
 
+@pytest.mark.lenta
 def test_entrena_y_registra_y_dos_veces_da_lo_mismo(
     con_historia: Settings, paquete_entrenado: Path
 ) -> None:
