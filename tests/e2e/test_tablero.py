@@ -200,9 +200,8 @@ def _give_key(pagina: Page, clave: str) -> None:
     _ready(pagina)
 
 
-@pytest.mark.parametrize(
-    ("ancho", "tema"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.lenta)]
-)
+@pytest.mark.lenta
+@pytest.mark.parametrize(("ancho", "tema"), [(1280, "light"), (390, "dark")])
 def test_todas_las_paginas(
     ventana: Ventana, tablero: Tablero, capturas: Path, ancho: int, tema: str
 ) -> None:
