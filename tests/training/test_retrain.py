@@ -362,7 +362,7 @@ def test_sigterm_a_mitad(con_historia: Settings, lanzar: Callable[..., Fork]) ->
     proceso = lanzar()
     esperar(lambda: en_marcha(con_historia))
     proceso.send_signal(signal.SIGTERM)
-    _, error = proceso.communicate(timeout=20.0)
+    _, error = proceso.communicate(timeout=60.0)
     assert proceso.returncode == 130, error
     assert error.splitlines()[-1] == "interrumpido"
     (escrita,) = historial(con_historia)
@@ -377,7 +377,7 @@ def test_cada_se_queda_y_sigterm_lo_para(vacio: Settings, lanzar: Callable[..., 
     proceso = lanzar("--cada", "0.0001", "--forzar")
     esperar(lambda: len(historial(vacio)) >= 2)
     proceso.send_signal(signal.SIGTERM)
-    _, error = proceso.communicate(timeout=20.0)
+    _, error = proceso.communicate(timeout=60.0)
     assert proceso.returncode == 0, error
     assert {e["resultado"] for e in historial(vacio)} == {FALLIDO}
     assert error.count("la ejecución ha fallado (estado 1)") >= 1
