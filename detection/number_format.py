@@ -28,6 +28,17 @@ def kwh(valor: float) -> str:
     return f"{numero(valor, decimales)} kWh"
 
 
+def kwh_dia(valor: float) -> str:
+    """Return how many kWh somebody uses a day, without the unit.
+
+    Examples
+    --------
+    >>> kwh_dia(8.04), kwh_dia(88.2)
+    ('8,0', '88')
+    """
+    return numero(valor, 0 if valor >= 10 else 1)
+
+
 def porcentaje(fraccion: float) -> str:
     """Return a fraction as a percentage without decimals.
 

@@ -126,7 +126,7 @@ def compare_versions(
     """
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         nuevo, donde = load_version(registro, aspirante, Path(carpeta), "aspirante")
-        viejo, danado = load_base(), ""
+        viejo, danado = None, ""
         try:
             if campeon is not None:
                 viejo, _ = load_version(registro, campeon, Path(carpeta), "campeón")
@@ -139,8 +139,8 @@ def compare_versions(
             danado = str(error)
         conjunto = _frozen(donde, aspirante)
     decision = _compare(
-        settings, conjunto, viejo, nuevo, politica or Politica(),
-        renovacion or campeon is None or bool(danado),
+        settings, conjunto, viejo or load_base(), nuevo, politica or Politica(),
+        renovacion or viejo is None,
     )  # fmt: skip
     if danado:
         decision = replace(

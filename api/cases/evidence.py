@@ -75,5 +75,6 @@ def dias(anomalias: AnomaliasDep, historico: Historico, id_caso: IdCaso) -> Resp
 def vecinos(anomalias: AnomaliasDep, historico: Historico, id_caso: IdCaso) -> Response:
     """Return how those most like the customer of a case changed on the same day."""
     caso = find_case(anomalias, id_caso)
-    hasta = caso.fecha_cierre or caso.hasta
-    return responder(historico.cases.neighbours(caso.propietario_id, caso.fecha_inicio, hasta))
+    return responder(
+        historico.cases.neighbours(caso.propietario_id, caso.fecha_inicio, caso.ultimo_dia)
+    )

@@ -16,6 +16,7 @@ from api.presentation import Presenta, responder
 from detection.errors import TransientError
 from detection.memory.daily import HORAS_MINIMAS
 from pipeline.stores.case_figures import (
+    VISITAS_MAXIMAS,
     Aciertos,
     CalendarioCasos,
     CasoDeHoy,
@@ -30,7 +31,6 @@ from pipeline.stores.case_records import CasoResumen, FiltroCasos
 log = logging.getLogger("api")
 router = APIRouter(prefix="/api/casos", tags=["casos"])
 
-VISITAS_MAXIMAS = 50
 DIAS_SERIE = 90
 FILAS_MAXIMAS = 100
 DIAS_CALENDARIO = 92

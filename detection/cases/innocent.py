@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from detection.cases.case import CAMBIO_VISIBLE, DIAS_DE_AHORA, DIAS_REFERENCIA
 from detection.cases.story import DIAS_DE_UN_ANO
 from detection.memory.daily import CERO_KWH, HORAS_MINIMAS
-from detection.number_format import numero, porcentaje
+from detection.number_format import kwh_dia, numero, porcentaje
 
 DIAS_MINIMOS = 7
 """Days on either side without which nothing is weighed. By hand, as all that follows, 2026-11-30:
@@ -137,7 +137,10 @@ def _season(cambio: _Change) -> Innocent:
         return Innocent("temporada", f"Temporada: {frase}.", False)
     hace = _level(cambio.hace_un_ano)
     igual = abs(np.log((ahora + _SUELO_KWH) / (hace + _SUELO_KWH))) < PARECIDO_ANUAL
-    frase = f"hace un año, en estas semanas, gastaba {_kwh(hace)} kWh al día y ahora {_kwh(ahora)}"
+    frase = (
+        f"hace un año, en estas semanas, gastaba {kwh_dia(hace)} kWh al día "
+        f"y ahora {kwh_dia(ahora)}"
+    )
     fin = "puede ser la época del año" if igual else "no es la época del año"
     return Innocent("temporada", f"Temporada: {frase}: {fin}.", not igual)
 
@@ -150,7 +153,8 @@ def _new_people(cambio: _Change) -> Innocent:
     perfil = parecido < PERFIL_DISTINTO
     variacion = abs(np.log((ahora + 0.01) / (antes + 0.01))) >= CAMBIO_DE_VARIACION
     frase = (
-        f"el nivel pasa de {_kwh(_level(cambio.antes))} a {_kwh(_level(cambio.ahora))} kWh al día, "
+        f"el nivel pasa de {kwh_dia(_level(cambio.antes))} a {kwh_dia(_level(cambio.ahora))} kWh "
+        "al día, "
         f"el parecido de las horas es de {numero(parecido, 2)} y la variación de un día a otro "
         f"pasa del {porcentaje(antes)} al {porcentaje(ahora)}"
     )
@@ -207,8 +211,8 @@ def _absence(cambio: _Change) -> Innocent:
     minimo = 24.0 * float(np.nanmedian(np.nanmean(bajas, axis=1)))
     ahora = float(np.median(_totals(cambio.ahora)))
     cabe = CERO_KWH * 24 < ahora <= CERCA_DEL_MINIMO * minimo
-    frase = f"gasta {_kwh(ahora)} kWh al día y lo que la casa tiene siempre encendido son "
-    frase += f"{_kwh(minimo)}"
+    frase = f"gasta {kwh_dia(ahora)} kWh al día y lo que la casa tiene siempre encendido son "
+    frase += f"{kwh_dia(minimo)}"
     fin = "puede no haber nadie" if cabe else "una casa vacía se queda en eso"
     return Innocent("ausencia", f"Ausencia: {frase}: {fin}.", not cabe)
 
@@ -239,7 +243,3 @@ def _estimated(cambio: _Change) -> Innocent:
     frase = f"el {porcentaje(iguales)} de los días tiene todas las horas iguales"
     fin = "pueden no ser medidas" if cabe else "son medidas"
     return Innocent("lectura_estimada", f"Lecturas estimadas: {frase}: {fin}.", not cabe)
-
-
-def _kwh(valor: float) -> str:
-    return numero(valor, 0 if valor >= 10 else 1)

@@ -21,7 +21,7 @@ from detection.cases.records import Caso, DayEvidence, date_of
 from detection.domain import MESES, TIPOS, Explicacion
 from detection.memory.daily import BLOQUES, DESCONOCIDO, LEVELS
 from detection.memory.day_memory import AFTER, BEFORE, DIAS_MEMORIA, NO_DAY, Days, decode_evidence
-from detection.number_format import numero
+from detection.number_format import kwh_dia
 
 CASO = "caso"
 """What an explanation by an open case says for its detector."""
@@ -88,12 +88,14 @@ def case_sentence(inicio: int, hoy: int, niveles: NDArray[np.uint8]) -> str:
     antes, despues = (float(daily_kwh(niveles[k])) for k in (BEFORE, AFTER))
     desde = f"Desde el {_day_in_words(date_of(inicio), date_of(hoy))}"
     if np.isnan(antes):
-        return f"{desde}, sin días anteriores con que compararlo, gasta {_kwh(despues)} kWh al día"
+        return (
+            f"{desde}, sin días anteriores con que compararlo, gasta {kwh_dia(despues)} kWh al día"
+        )
     cambio = abs(np.log((despues + 0.1) / (antes + 0.1)))
     if cambio < CAMBIO_VISIBLE:
-        frase = f"{desde} gasta lo mismo ({_kwh(despues)} kWh al día) de otra manera"
+        frase = f"{desde} gasta lo mismo ({kwh_dia(despues)} kWh al día) de otra manera"
     else:
-        frase = f"{desde} gasta {_kwh(despues)} kWh al día y no {_kwh(antes)}"
+        frase = f"{desde} gasta {kwh_dia(despues)} kWh al día y no {kwh_dia(antes)}"
     return frase + _when(niveles)
 
 
@@ -104,13 +106,13 @@ def explain_hour(caso: NDArray[np.float32], hoy: int) -> Explicacion:
     """
     _, inicio, antes, despues, centesimas = (float(x) for x in caso)
     desde = _day_in_words(date_of(int(inicio)), date_of(hoy))
-    de_antes = "" if np.isnan(antes) else f" y antes {_kwh(antes)}"
+    de_antes = "" if np.isnan(antes) else f" y antes {kwh_dia(antes)}"
     return Explicacion(
         detector=CASO,
         score=round(centesimas / 100, 2),
         peso=1.0,
         dispara=True,
-        frase=f"Sigue lo que empezó el {desde}: gasta {_kwh(despues)} kWh al día{de_antes}.",
+        frase=f"Sigue lo que empezó el {desde}: gasta {kwh_dia(despues)} kWh al día{de_antes}.",
     )
 
 
@@ -138,10 +140,6 @@ def _when(niveles: NDArray[np.uint8]) -> str:
 def _day_in_words(fecha: date, hoy: date) -> str:
     ano = "" if fecha.year == hoy.year else f" de {fecha.year}"
     return f"{fecha.day} de {MESES[fecha.month - 1]}{ano}"
-
-
-def _kwh(valor: float) -> str:
-    return numero(valor, 0 if valor >= 10 else 1)
 
 
 def _evidence(days: Days, fila: int, ultimo: int) -> tuple[DayEvidence, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.cases.case import DIAS_REFERENCIA
+from detection.cases.records import day_of
 
 BANDA_SIGMAS = 2.0
 """Half the band's width in standard deviations of the days before. By hand, 2026-11-30."""
@@ -43,8 +44,8 @@ def usual_days(fechas: Sequence[date], kwh: NDArray[np.float64], inicio: date) -
     >>> usual_days(fechas, kwh, date(2026, 11, 16)).media[-1].item()
     8.0
     """
-    desde = (inicio - date(1970, 1, 1)).days
-    dia = np.array([(fecha - date(1970, 1, 1)).days for fecha in fechas])
+    desde = day_of(inicio)
+    dia = np.array([day_of(fecha) for fecha in fechas])
     finde = np.array([fecha.weekday() >= _SABADO for fecha in fechas])
     antes = (dia < desde) & (dia >= desde - DIAS_REFERENCIA) & ~np.isnan(kwh)
     media, sigma = np.full(dia.size, np.nan), np.full(dia.size, np.nan)

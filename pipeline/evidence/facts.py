@@ -63,7 +63,7 @@ def gather_facts(
     caso = anomalias.cases.one(id_caso)
     if caso is None:
         return None
-    hasta = caso.fecha_cierre or caso.hasta
+    hasta = caso.ultimo_dia
     horas, primero = _hours(caso, historico)
     inicio = (caso.fecha_inicio - primero).days
     return CaseFacts(
@@ -115,12 +115,12 @@ def _or_none(valor: float) -> float | None:
 def case_against(caso: CasoResumen, historico: HistoryQueries) -> list[Innocent]:
     """Return the innocent explanations that were weighed, those that fit first."""
     horas, primero = _hours(caso, historico)
-    return weigh_innocent(horas, primero, caso.fecha_inicio, caso.fecha_cierre or caso.hasta)
+    return weigh_innocent(horas, primero, caso.fecha_inicio, caso.ultimo_dia)
 
 
 def _hours(caso: CasoResumen, historico: HistoryQueries) -> tuple[NDArray[np.float64], date]:
     """Return the hours (t, 24) that speak for and against a case, and their first day."""
-    hasta = caso.fecha_cierre or caso.hasta
+    hasta = caso.ultimo_dia
     ahora = max(caso.fecha_inicio, hasta - timedelta(days=DIAS_DE_AHORA - 1))
     antes = caso.fecha_inicio - timedelta(days=DIAS_REFERENCIA)
     desde = max(min(antes, ahora - UN_ANO), hasta - timedelta(days=DIAS_MAXIMOS) - UN_ANO)

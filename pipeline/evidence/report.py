@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from detection.domain import MESES, TIPOS
-from detection.number_format import numero, porcentaje
+from detection.number_format import kwh_dia, numero, porcentaje
 from pipeline.evidence.facts import CaseDay, CaseFacts
 from pipeline.stores.case_records import CasoDetalle, CasoResumen, MovimientoCaso
 
@@ -117,7 +117,8 @@ def _figures(caso: CasoResumen) -> list[dict[str, str]]:
         },
         {
             "que": "Consumo al día",
-            "cuanto": f"{_kwh(caso.consumo_antes_kwh)} → {_kwh(caso.consumo_despues_kwh)} kWh",
+            "cuanto": f"{kwh_dia(caso.consumo_antes_kwh)} → "
+            f"{kwh_dia(caso.consumo_despues_kwh)} kWh",
             "nota": f"{numero(caso.dias, 0)} días; {cierre}",
         },
         {
@@ -299,10 +300,6 @@ def _euros(valor: float | None) -> str:
 
 def _date_parts(fecha: date) -> list[int]:
     return [fecha.year, fecha.month, fecha.day]
-
-
-def _kwh(valor: float) -> str:
-    return numero(valor, 1 if valor < 10 else 0)
 
 
 def _or_dash(valor: float | None) -> str:

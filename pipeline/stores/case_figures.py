@@ -28,6 +28,10 @@ EN_CURSO = ("asignado", "visitado")
 # ---- The list of a day ----
 
 
+VISITAS_MAXIMAS = 50
+"""Visits of a day that one list gives."""
+
+
 class DiaSerie(StoredRecord):
     """What a customer used on a day."""
 

@@ -242,6 +242,11 @@ class CasoResumen(StoredRecord):
         examples=["17"],
     )
 
+    @property
+    def ultimo_dia(self) -> date:
+        """Return its last day: the one at whose end it was over, or the last one looked at."""
+        return self.fecha_cierre or self.hasta
+
 
 class CasoDetalle(CasoResumen):
     """A case with its evidence, and all that people have done with it."""

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from detection.domain import HORAS_POR_DIA
 from detection.scoring_model import ScoringModel
 from detection.simulation.innocent_events import INOCENTES
+from training.evaluation.attacked_homes import GRACIA_DIAS
 from training.evaluation.metrics import DIAS_MES
 from training.history import SEMILLA_ENTRENAMIENTO as SEMILLA
 from training.history import by_lot
@@ -38,9 +39,6 @@ BANDAS = ((0, 7), (7, 14), (14, 28), (28, 42), (42, 60), (60, 120), (120, 210))
 """Days since the onset, in which attacks are looked at."""
 DURADERO = (28, 210)
 """Days since the onset in which what goes on must still be found."""
-GRACIA_DIAS = 14
-"""Days after its end in which an innocent event may still be taken for something. By hand,
-2026-11-30: as long as a case stays open after all is back (contract 11)."""
 PREVALENCIA_LECTURAS = 0.1
 """Share of attacked readings for which average precisions are given, whatever share there is."""
 CLIENTES, REMUESTRAS = 1_000, 400

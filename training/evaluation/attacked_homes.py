@@ -110,25 +110,17 @@ def attack_homes(
     visible : bool
         Blatant attacks only, as in ``make_attack``.
     """
-    clientes, cliente = np.unique(np.array(reales.propietario_id), return_inverse=True)
-    orden = np.lexsort((cliente, reales.hora_utc))
-    cliente, hora = cliente[orden].astype(np.int64), reales.hora_utc[orden]
-    leido = np.round(reales.consumo_kwh[orden], DECIMALES)
-    desde = int(hora[0]) + calentamiento_dias * HORAS_POR_DIA
-    hasta = int(hora[-1]) + 1
-    _check_span(int(hora[0]), desde, hasta)
-    tiempo = make_time_axis(semilla, int(hora[0]), hasta, calendario, frozenset())
-    nombres = clientes.tolist()
+    hogares = _lay_out(reales, calendario, semilla, calentamiento_dias)
+    nombres, cliente, hora, leido = hogares.nombres, hogares.cliente, hogares.hora, hogares.leido
     quienes = by_lot(nombres, semilla, "ataque")[: round(proporcion * len(nombres))]
     ataque = dict.fromkeys(nombres, "") | {q: tipos[k % len(tipos)] for k, q in enumerate(quienes)}
-    casos = (semilla, visible, (desde, hasta))
-    atacada, perdida = _attack_all(casos, ataque, cliente, hora, leido, tiempo, calendario)
+    atacada, perdida = _attack_all(hogares, ataque, semilla, visible, calendario)
     # A house without consumption reports what it would have reported: it is no case.
     tipo = [ataque[n] for n in nombres]
     limpio = np.array([not t for t in tipo])
-    juzgada = (hora >= desde) & (limpio[cliente] | atacada)
+    juzgada = (hora >= hogares.desde) & (limpio[cliente] | atacada)
     lecturas = Lecturas([nombres[k] for k in cliente.tolist()], hora, leido)
-    return Poblacion(lecturas, nombres, tipo, cliente, atacada, juzgada, perdida, desde)
+    return Poblacion(lecturas, nombres, tipo, cliente, atacada, juzgada, perdida, hogares.desde)
 
 
 def eventful_homes(
@@ -143,16 +135,9 @@ def eventful_homes(
     ``ataque`` holds the kind of event; judged are the hours from its start to two weeks after its
     end. A reading that does not come is not there. Parameters and errors as in ``attack_homes``.
     """
-    clientes, cliente = np.unique(np.array(reales.propietario_id), return_inverse=True)
-    orden = np.lexsort((cliente, reales.hora_utc))
-    cliente, hora = cliente[orden].astype(np.int64), reales.hora_utc[orden]
-    leido = np.round(reales.consumo_kwh[orden], DECIMALES)
-    desde = int(hora[0]) + calentamiento_dias * HORAS_POR_DIA
-    hasta = int(hora[-1]) + 1
-    _check_span(int(hora[0]), desde, hasta)
-    tiempo = make_time_axis(semilla, int(hora[0]), hasta, calendario, frozenset())
-    nombres = clientes.tolist()
-    filas = np.split(np.argsort(cliente, kind="stable"), np.cumsum(np.bincount(cliente))[:-1])
+    hogares = _lay_out(reales, calendario, semilla, calentamiento_dias)
+    nombres, cliente, hora, leido = hogares.nombres, hogares.cliente, hogares.hora, hogares.leido
+    desde, filas = hogares.desde, hogares.filas()
     juzgada, tipo = np.zeros(hora.size, np.bool_), [""] * len(nombres)
     sucede = leido.copy()
     turno = {n: k for k, n in enumerate(by_lot(nombres, semilla, "suceso"))}
@@ -160,11 +145,11 @@ def eventful_homes(
         tipo[k] = INOCENTES[turno[nombre] % len(INOCENTES)]
         clave = (semilla, index_of(nombre))
         rng = np.random.default_rng(np.random.SeedSequence([*clave, _SORTEO]))
-        ultimo = max(desde + 1, hasta - MINIMO_ATAQUE_DIAS * HORAS_POR_DIA)
+        ultimo = max(desde + 1, hogares.hasta - MINIMO_ATAQUE_DIAS * HORAS_POR_DIA)
         evento = make_event(clave, tipo[k], int(rng.integers(desde, ultimo)))
         otras = filas[(k + 1) % len(filas)]
         sucede[suyas], tocada = event_readings(
-            evento, clave, hora[suyas], leido[suyas], tiempo, (hora[otras], leido[otras])
+            evento, clave, hora[suyas], leido[suyas], hogares.tiempo, (hora[otras], leido[otras])
         )
         fin = evento.fin_hora + GRACIA_DIAS * HORAS_POR_DIA
         juzgada[suyas] = tocada.any() & (hora[suyas] >= evento.inicio_hora) & (hora[suyas] < fin)
@@ -176,28 +161,62 @@ def eventful_homes(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Homes:
+    """Readings of real households in the order of the log."""
+
+    nombres: list[str]  # (c,)
+    cliente: NDArray[np.int64]  # (n,): index into ``nombres``
+    hora: NDArray[np.int64]  # (n,): absolute
+    leido: Floats  # (n,), kWh
+    # desde, hasta: absolute hours; the first after the warm-up, and one after the last.
+    desde: int
+    hasta: int
+    tiempo: TimeAxis
+
+    def filas(self) -> list[NDArray[np.int64]]:
+        """Return the rows of each household, in the order of the names."""
+        cortes = np.cumsum(np.bincount(self.cliente))[:-1]
+        return np.split(np.argsort(self.cliente, kind="stable"), cortes)
+
+
+def _lay_out(
+    reales: Lecturas, calendario: Calendario, semilla: int, calentamiento_dias: int
+) -> _Homes:
+    clientes, cliente = np.unique(np.array(reales.propietario_id), return_inverse=True)
+    orden = np.lexsort((cliente, reales.hora_utc))
+    hora = reales.hora_utc[orden]
+    primera, hasta = int(hora[0]), int(hora[-1]) + 1
+    desde = primera + calentamiento_dias * HORAS_POR_DIA
+    _check_span(primera, desde, hasta)
+    return _Homes(
+        clientes.tolist(), cliente[orden].astype(np.int64), hora,
+        np.round(reales.consumo_kwh[orden], DECIMALES), desde, hasta,
+        make_time_axis(semilla, primera, hasta, calendario, frozenset()),
+    )  # fmt: skip
+
+
 def _attack_all(
-    casos: tuple[int, bool, tuple[int, int]],
+    hogares: _Homes,
     ataque: dict[str, str],
-    cliente: NDArray[np.int64],
-    hora_utc: NDArray[np.int64],
-    leido: Floats,
-    tiempo: TimeAxis,
+    semilla: int,
+    visible: bool,
     calendario: Calendario,
 ) -> tuple[NDArray[np.bool_], Floats]:
-    """Return what (n,) the attacks touch and what is lost; ``leido`` and ``ataque`` are changed.
+    """Return what (n,) the attacks touch and what is lost.
 
-    ``casos``: seed, whether blatant only, and the first and the last possible hour.
+    ``hogares.leido`` and ``ataque`` are changed.
     """
-    semilla, visible, horas = casos
-    atacada, perdida = np.zeros(hora_utc.size, np.bool_), np.zeros(hora_utc.size)
-    filas = np.split(np.argsort(cliente, kind="stable"), np.cumsum(np.bincount(cliente))[:-1])
-    for nombre, suyas in zip(list(ataque), filas, strict=True):
+    leido, horas = hogares.leido, (hogares.desde, hogares.hasta)
+    atacada, perdida = np.zeros(leido.size, np.bool_), np.zeros(leido.size)
+    for nombre, suyas in zip(list(ataque), hogares.filas(), strict=True):
         if not ataque[nombre]:
             continue
-        cuando, honesto = hora_utc[suyas], leido[suyas]
+        cuando, honesto = hogares.hora[suyas], leido[suyas]
         efecto, fin, clave = _draw_attack(semilla, nombre, ataque[nombre], visible, horas)
-        resultado, tocadas = attack_readings(efecto, clave, cuando, honesto, tiempo, calendario)
+        resultado, tocadas = attack_readings(
+            efecto, clave, cuando, honesto, hogares.tiempo, calendario
+        )
         tocadas &= cuando < fin
         resultado = np.where(tocadas, resultado, honesto)
         if not tocadas.any():

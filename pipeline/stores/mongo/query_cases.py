@@ -14,6 +14,7 @@ from detection.cases.story import CASO
 from detection.domain import TIPOS
 from pipeline.stores.case_figures import (
     SEMANA,
+    VISITAS_MAXIMAS,
     Aciertos,
     OpenCase,
     ResumenCasos,
@@ -57,8 +58,6 @@ ORDENES: dict[str, tuple[str, int, type]] = {
 }
 """Order -> field, which end comes first, and what its values are."""
 CLIENTES_MAXIMOS = 500
-VISITAS_MAXIMAS = 50
-"""Visits of a day that one list gives."""
 HORAS_CASO = 700
 """The latest anomalies of a case that its evidence is made of, archived or not: four weeks."""
 _SIN_EVIDENCIA = {"evidencia": 0, "comentarios": 0, "historial": 0}
@@ -312,12 +311,11 @@ def _days_between(desde: date | None, hasta: date | None) -> dict[str, str]:
 
 def hours_of_case(caso: CasoResumen, presenta: Presentacion) -> Documento:
     """Return which anomalies are a case's: its customer's, from its first local day to its last."""
-    ultimo = caso.fecha_cierre or caso.hasta
     return {
         "propietario_id": caso.propietario_id,
         CONSUMO: between(
             presenta.medianoche(caso.fecha_inicio),
-            presenta.medianoche(ultimo + timedelta(days=1)),
+            presenta.medianoche(caso.ultimo_dia + timedelta(days=1)),
         ),
     }
 

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.cases.records import day_of
 from detection.domain import SEVERIDADES
 from pipeline.stores.case_history import CambioVecino, CambioVecinos, CustomerDay
 from pipeline.stores.postgres.query_connections import ReadConnections
@@ -88,7 +89,7 @@ class PostgresCases:
         limites = {"cliente": check_id(propietario_id), "desde": inicio, "hasta": fin}
         hora, kwh = series(self._rows, limites)
         local = load_calendario(self._presenta.zona.key).local(hora)
-        dia = local // 24 - (desde - date(1970, 1, 1)).days
+        dia = local // 24 - day_of(desde)
         horas = np.full(((hasta - desde).days + 1, 24), np.nan)
         horas[dia, local % 24] = kwh
         return horas
