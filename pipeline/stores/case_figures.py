@@ -57,7 +57,7 @@ class ListaDeHoy(StoredRecord):
     fecha: date = Field(description="Día local de la lista", examples=["2026-11-30"])
     visitas: int = Field(ge=1, description="Visitas que se pidieron", examples=[10])
     sorteados: int = Field(
-        ge=0, description="De ellas, por sorteo entre los demás abiertos", examples=[1]
+        ge=0, description="De ellas, por sorteo entre todos los abiertos", examples=[1]
     )
     elementos: list[CasoDeHoy] = Field(
         description="Primero donde más se recupera; los del sorteo llevan «sorteo»"
