@@ -18,6 +18,8 @@ CaseRow = Mapping[str, Any]
 """A case as the API lists it."""
 
 STATES = ("nuevo", "asignado", "visitado", "confirmado", "descartado", "terminado")
+CASE_CLASSES = {"Sospechosos": "sospechoso", "Inocentes": "inocente", "Todos": "todos"}
+"""Which cases, by the words of the API; if nobody says, the first."""
 VISITS, EXPLORED = 10, 0.1
 """The visits of a day's list, and which part of them is drawn at random, if nobody says."""
 _IN_ORDER, _BY_LOT = "_casos_en_orden", "_casos_sorteados"
@@ -62,7 +64,8 @@ def state_words(case: CaseRow) -> str:
 def state_badge(case: CaseRow) -> str:
     """Return the state of a case as HTML."""
     css = html.escape(str(case["estado"]))
-    return f'<span class="rotulo {css}">{html.escape(state_words(case))}</span>'
+    kind = '<span class="rotulo">Inocente</span> ' if case["inocente"] else ""
+    return f'{kind}<span class="rotulo {css}">{html.escape(state_words(case))}</span>'
 
 
 def draw_case_rows(cases: Sequence[CaseRow], first: int = 1) -> None:

@@ -9,7 +9,7 @@ import math
 import re
 from datetime import datetime
 
-from detection.domain import MESES, SEVERIDADES, TIPOS
+from detection.domain import MESES, ROTULOS, SEVERIDADES, TIPOS
 
 _SPANISH = str.maketrans(",.-", ".,−")
 """The minus that is as wide as a figure, as the figures' axes have it."""
@@ -24,6 +24,9 @@ REVIEW_STATES = ("abierta", "confirmada", "descartada")
 
 TYPE_NAMES = {str(tipo): tipo.rotulo for tipo in TIPOS}
 """What each detector is called on the screen."""
+
+CASE_TYPES = ROTULOS
+"""What each type of case is called on the screen, innocent ones included."""
 
 _READABLE = {
     "precision_media": "Precisión media",
@@ -52,7 +55,7 @@ _READABLE = {
     "score_anomalia": "Puntuación",
     "score_online": "Puntuación del modelo en línea",
     "score_offline": "Puntuación del modelo entrenado",
-    **TYPE_NAMES,
+    **CASE_TYPES,
 }
 """What detectors, metrics and features are called on the screen."""
 

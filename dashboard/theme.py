@@ -137,6 +137,7 @@ a.carril:hover b, a.carril:focus-visible b { color: var(--c-fuerte); }
 .carril .dias i.hueco { background: var(--c-fondo); }
 .carril .dias i.inocente { background-image: repeating-linear-gradient(45deg,
   var(--c-fondo) 0 2px, transparent 2px 5px); }
+.carril .dias i.caso { background-color: var(--c-suave); opacity: .45; }
 .carril .dias u { position: absolute; top: -3px; bottom: -3px; width: 2px; margin-left: -1px;
   background: var(--c-texto); }
 .carril.cabeza .dias { background: none; color: var(--c-suave); font-size: .75rem; }

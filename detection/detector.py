@@ -16,7 +16,7 @@ from detection.cases.clock import CaseClock, make_clock, make_scratch
 from detection.cases.model import CaseModel
 from detection.cases.pages import changed_rows, fill_from_hours, load_changes, take_changes
 from detection.cases.records import CaseMemory, Caso, day_of
-from detection.cases.story import explain_hour, tell_case
+from detection.cases.story import explain_hour, tell_cases
 from detection.domain import (
     CASE_COLUMNS,
     HORAS_POR_DIA,
@@ -294,11 +294,12 @@ class DetectorConsumo:
         primera = dict(zip(propia.tolist(), propietario_id, strict=True))
         nombres = [primera[fila] for fila in filas.tolist()]
         memoria = take_changes(columns, filas, nombres)
-        contados = [
-            tell_case(columns, fila, nombre, self.version_modelo)
+        casos = [
+            caso
             for fila, nombre in zip(filas.tolist(), nombres, strict=True)
+            for caso in tell_cases(columns, fila, nombre, self.version_modelo)
         ]
-        return memoria, [caso for caso in contados if caso is not None]
+        return memoria, casos
 
     def explain(self, veredictos: Veredictos, i: int, consumo_kwh: float) -> list[Explicacion]:
         """Return what each detector says of reading i, in the registry's order."""

@@ -40,7 +40,18 @@ SEVERIDADES: tuple[Severidad, ...] = tuple(Severidad)
 """Severities in rising order; a verdict holds the index into this tuple."""
 
 
-class TipoAnomalia(StrEnum):
+class _Rotulado(StrEnum):
+    rotulo: str
+
+    def __new__(cls, nombre: str, rotulo: str) -> Self:
+        """Return a type that is its own name."""
+        tipo = str.__new__(cls, nombre)
+        tipo._value_ = nombre
+        tipo.rotulo = rotulo
+        return tipo
+
+
+class TipoAnomalia(_Rotulado):
     """The detectors, each by the name of what it finds, and by that for the screen (``rotulo``).
 
     Examples
@@ -48,8 +59,6 @@ class TipoAnomalia(StrEnum):
     >>> TipoAnomalia("fraude"), TipoAnomalia.FRAUDE.rotulo
     (<TipoAnomalia.FRAUDE: 'fraude'>, 'Posible fraude')
     """
-
-    rotulo: str
 
     DESVIACION_ESTADISTICA = "desviacion_estadistica", "Desviación estadística"
     PICO_CONSUMO = "pico_consumo", "Pico de consumo"
@@ -60,17 +69,36 @@ class TipoAnomalia(StrEnum):
     MODELO_ONLINE = "modelo_online", "Modelo en línea"
     MODELO_OFFLINE = "modelo_offline", "Modelo entrenado"
 
-    def __new__(cls, nombre: str, rotulo: str) -> Self:
-        """Return a type that is its own name."""
-        tipo = str.__new__(cls, nombre)
-        tipo._value_ = nombre
-        tipo.rotulo = rotulo
-        return tipo
+
+class TipoInocente(_Rotulado):
+    """What changes consumption and is nothing to be found (contract 11), with its ``rotulo``.
+
+    Examples
+    --------
+    >>> TipoInocente("ausencia").rotulo
+    'Ausencia'
+    """
+
+    AUSENCIA = "ausencia", "Ausencia"
+    CAMBIO_INQUILINO = "cambio_inquilino", "Cambio de inquilino"
+    VEHICULO_ELECTRICO = "vehiculo_electrico", "Coche eléctrico"
+    BOMBA_CALOR = "bomba_calor", "Bomba de calor"
+    AIRE_ACONDICIONADO = "aire_acondicionado", "Aire acondicionado"
+    AUTOCONSUMO = "autoconsumo", "Autoconsumo"
+    CORTE_SUMINISTRO = "corte_suministro", "Corte de suministro"
+    LECTURA_ESTIMADA = "lectura_estimada", "Lecturas estimadas"
+
+
+TIPOS_INOCENTES: tuple[TipoInocente, ...] = tuple(TipoInocente)
+"""In the order of the classes of ``cases.innocent_kind``; only ever added to at the end."""
 
 
 TIPOS: tuple[TipoAnomalia, ...] = tuple(TipoAnomalia)
 """Types in the order of their bits: type i is bit ``1 << i`` of a verdict's ``tipos``."""
 
+
+ROTULOS = {str(tipo): tipo.rotulo for tipo in (*TIPOS, *TIPOS_INOCENTES)}
+"""What the types of a case are called on the screen."""
 
 MASCARAS = 1 << len(TIPOS)
 """Different masks of types. PostgreSQL hands them over as SMALLINT: 15 types at most."""

@@ -6,7 +6,8 @@
     bosque.npz     the offline model's arrays
     colas.npz      both empirical tails
     mezcla.npz     the learned blend: its trees and its tails; absent where there is none
-    casos.npz      the model of cases: its trees and thresholds; absent where there is none
+    casos.npz      the model of cases: its trees and thresholds, and the trees that tell innocent
+                   kinds; absent where there is none
     ...            what training adds: the drift reference, the frozen evaluation data, metrics
 
 ``modelo.json`` ends with the SHA-256 of itself, so a changed digit is seen there too. The same
@@ -35,11 +36,12 @@ from detection.blend.learned import COLUMNAS, LearnedBlend
 from detection.cases.case import CaseThresholds
 from detection.cases.features import RASGOS_CASO
 from detection.cases.model import CaseModel
+from detection.domain import TIPOS_INOCENTES
 from detection.errors import ModeloInvalidoError
 from detection.feature_fingerprint import feature_fingerprint
 from detection.features.extremes import STANDALONE_RECORDS
 from detection.features.hourly import RASGOS
-from detection.models.boosted_trees import FlatBoostedTrees
+from detection.models.boosted_trees import FlatBoostedTrees, FlatClassTrees
 from detection.models.isolation_forest import FlatIsolationForest
 from detection.models.tails import EmpiricalTail
 from detection.params import Calibracion
@@ -54,6 +56,8 @@ MEZCLA = "mezcla.npz"
 CASOS = "casos.npz"
 _COLAS_MEZCLA = ("arboles", *STANDALONE_RECORDS, "mezcla")
 """Tails of a learned blend: of its trees, of each record, of the rarest of them."""
+_INOCENTES = "inocentes_"
+"""What the names of the arrays of innocent kinds begin with."""
 _PROPIOS = frozenset({BOSQUE, COLAS, MEZCLA, CASOS})
 
 _LOG = logging.getLogger(__name__)
@@ -118,7 +122,10 @@ def _files(modelo: ScoringModel, extras: Mapping[str, bytes]) -> dict[str, bytes
         )
     if modelo.casos is not None:
         umbrales = np.array(modelo.casos.umbrales, np.float64)
-        ficheros[CASOS] = _npz(modelo.casos.arboles.to_arrays() | {"umbrales": umbrales})
+        arrays = modelo.casos.arboles.to_arrays() | {"umbrales": umbrales}
+        if (inocentes := modelo.casos.inocentes) is not None:
+            arrays |= {f"{_INOCENTES}{n}": uno for n, uno in inocentes.to_arrays().items()}
+        ficheros[CASOS] = _npz(arrays)
     return ficheros
 
 
@@ -322,7 +329,20 @@ def _casos(ficheros: Mapping[str, bytes]) -> CaseModel | None:
     u = CaseThresholds(*umbrales.tolist())
     if not u.cierra <= u.abre < u.alta < u.critica:
         raise ModeloInvalidoError(f"los umbrales de «{CASOS}» no están ordenados")
-    return CaseModel(arboles, u)
+    return CaseModel(arboles, u, _inocentes(arrays))
+
+
+def _inocentes(arrays: Mapping[str, NDArray[Any]]) -> FlatClassTrees | None:
+    suyas = {n.removeprefix(_INOCENTES): a for n, a in arrays.items() if n.startswith(_INOCENTES)}
+    if not suyas:
+        return None
+    arboles = FlatClassTrees.from_arrays(suyas)
+    if arboles.trees.n_rasgos != RASGOS_CASO or arboles.base.size != 1 + len(TIPOS_INOCENTES):
+        raise ModeloInvalidoError(
+            f"el modelo de clases inocentes mira {arboles.trees.n_rasgos} columnas y dice "
+            f"{arboles.base.size} clases; hay {RASGOS_CASO} y {1 + len(TIPOS_INOCENTES)}"
+        )
+    return arboles
 
 
 def _arrays(nombre: str, contenido: bytes) -> dict[str, NDArray[Any]]:

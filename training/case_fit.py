@@ -31,6 +31,7 @@ from training.case_population import (
 )
 from training.case_rows import CaseRows, make_rows
 from training.history import lot_of
+from training.kind_fit import learn_kinds
 
 _LOG = logging.getLogger("entrenamiento")
 
@@ -137,7 +138,8 @@ def learn_cases(lecciones: CaseLessons, semilla: int) -> CaseModel:
         fuera[van] = trees.scores(lecciones.limpias.rasgos[van])
         _LOG.info("casos: parte %d de %d", parte + 1, PARTES)
     trees = _fit(cajas, filas.atacada, peso, cortes, semilla)
-    return CaseModel(trees, fit_thresholds(lecciones.limpias, fuera, lecciones.hechos))
+    umbrales = fit_thresholds(lecciones.limpias, fuera, lecciones.hechos)
+    return CaseModel(trees, umbrales, learn_kinds(filas, cajas, cortes, peso, semilla))
 
 
 def part_of(hogar: str) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from api.cases.params import Clase
 from api.deps import Ahora, AnomaliasDep, Historico, Recursos, Todo, tope
 from api.errors import Invalida, respuestas
 from api.params import DiaLocal
@@ -112,7 +113,8 @@ def resumen_casos(anomalias: AnomaliasDep, ahora: Ahora) -> Response:
 @router.get(
     "/calendario",
     summary="Los casos abiertos, día a día",
-    description="La peor severidad de cada día, y si estuvo bajo sospecha; hoy incluido.",
+    description="La peor severidad de cada día, y si estuvo bajo sospecha; hoy incluido. También "
+    "los de clase inocente, si no se dice otra cosa.",
     response_description="Una fila por caso, primero donde más se recupera",
     response_model=CalendarioCasos,
     responses=respuestas(503),
@@ -126,11 +128,12 @@ def calendario(
         int, Query(ge=1, le=DIAS_CALENDARIO, description="Cuántos días", examples=[60])
     ] = 60,
     limite: Annotated[int, tope(50, FILAS_MAXIMAS)] = 50,
+    clase: Clase = "todos",
 ) -> Response:
     """Return open cases by day."""
     ultimo = presenta.fecha(ahora)
     fechas = [ultimo - timedelta(days=d) for d in range(dias - 1, -1, -1)]
-    casos = anomalias.cases.page(_ABIERTOS, limite=limite).elementos
+    casos = anomalias.cases.page(_ABIERTOS._replace(clase=clase), limite=limite).elementos
     hay = historico.cases.days([caso.propietario_id for caso in casos], fechas[0], ultimo)
     filas = [_lane(caso, fechas, hay.get(caso.propietario_id, [])) for caso in casos]
     return responder(CalendarioCasos(dias=fechas, filas=filas))
@@ -142,6 +145,7 @@ def _lane(caso: CasoResumen, fechas: list[date], hay: list[CustomerDay]) -> Fila
         propietario_id=caso.propietario_id,
         caso_id=caso.id,
         tipo=caso.tipo,
+        inocente=caso.inocente,
         inicio=caso.fecha_inicio,
         recuperable_eur=caso.recuperable_eur,
         severidades=[suyos[f].severidad if f in suyos else None for f in fechas],

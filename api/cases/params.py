@@ -10,7 +10,8 @@ from starlette.convertors import CONVERTOR_TYPES, PathConvertor
 
 from api.accents import without_accents
 from api.params import SIN_CONTROL, DiaLocal, IdClienteOTodos, Tipo
-from pipeline.stores.case_records import EstadoCasoTexto, FiltroCasos
+from detection.domain import TipoInocente
+from pipeline.stores.case_records import ClaseCasoTexto, EstadoCasoTexto, FiltroCasos
 from pipeline.stores.query_limits import PROPIETARIO_MAXIMO
 
 NOMBRE_MAXIMO = 40
@@ -55,7 +56,16 @@ EstadosCaso = Annotated[
     Query(max_length=8, description="Solo en estos estados; se puede repetir"),
 ]
 TiposCaso = Annotated[
-    list[Tipo], Query(max_length=8, description="Solo de alguno de estos tipos; se puede repetir")
+    list[Tipo | TipoInocente],
+    Query(max_length=16, description="Solo de alguno de estos tipos; se puede repetir"),
+]
+Clase = Annotated[
+    ClaseCasoTexto | None,
+    Query(
+        description="«sospechoso», los que pueden ser algo; «inocente», los cambios que lo más "
+        "probable es que no sean nada; o «todos». Si no se dice, los sospechosos, o todos si se "
+        "pide algún tipo inocente"
+    ),
 ]
 Abiertos = Annotated[
     bool, Query(description="Solo los que siguen y nadie ha juzgado; falso = todos")
@@ -94,10 +104,11 @@ async def _filter(
     desde: DesdeDia = None,
     hasta: HastaDia = None,
     version_modelo: VersionPedida = None,
+    clase: Clase = None,
 ) -> FiltroCasos:
     return FiltroCasos(
         propietario_id, tuple(estado), tuple(tipo), abiertos, asignado_a, desde, hasta,
-        version_modelo,
+        version_modelo, clase,
     )  # fmt: skip
 
 

@@ -11,11 +11,12 @@ import streamlit as st
 
 from dashboard import texts, ui
 from dashboard.browser import link
-from dashboard.cases import remember_order
+from dashboard.cases import CASE_CLASSES, remember_order
 from dashboard.client import fetch
 from dashboard.filters import choose_one
 from dashboard.navigation import case_address
 
+_CLASSES = ("Todos", "Sospechosos", "Inocentes")
 _PERIODS = {"30 días": 30, "60 días": 60, "90 días": 90}
 _LANES = 50
 _LIVE_EVERY_S = 60
@@ -27,13 +28,16 @@ _LABEL_EVERY = 7
 
 def draw_calendario() -> None:
     """Draw the page."""
-    _lanes(_PERIODS[choose_one("Periodo", _PERIODS, "dias", "60 días")])
+    with st.container(horizontal=True):
+        days = _PERIODS[choose_one("Periodo", _PERIODS, "dias", "60 días")]
+        kind = CASE_CLASSES[choose_one("Casos", _CLASSES, "clase")]
+    _lanes(days, kind)
 
 
 @st.fragment(run_every=_LIVE_EVERY_S)
-def _lanes(days: int) -> None:
+def _lanes(days: int, kind: str) -> None:
     with ui.section("calendario"):
-        answer = fetch("/api/casos/calendario", dias=days, limite=_LANES)
+        answer = fetch("/api/casos/calendario", dias=days, limite=_LANES, clase=kind)
         if not answer["filas"]:
             ui.empty(
                 "Ningún caso que enseñar",
@@ -57,6 +61,8 @@ def _legend() -> None:
         f'<div class="leyenda carriles"><span>Lo más grave del día:</span>{samples}'
         '<span class="carril"><span class="dias muestra"><i class="inocente" style="left:0;'
         f'right:0;background-color:{colours["alta"]}"></i></span>Sin sospecha ese día</span>'
+        '<span class="carril"><span class="dias muestra"><i class="inocente caso" style="left:0;'
+        'right:0"></i></span>Caso inocente</span>'
         "<span>Sin color: nada, o sin lecturas. La raya: empieza el caso. "
         "Teclas: j y k recorren, Intro abre.</span></div>"
     )
@@ -89,13 +95,22 @@ def _lane(lane: Mapping[str, Any], days: Sequence[str]) -> str:
             f'width:{_share(len(at), days)};background-color:{colours[name]}" '
             f'title="{span}: {name}"></i>'
         )
+    begins = next((i for i, day in enumerate(days) if day >= lane["inicio"]), len(days))
+    if lane["inocente"] and begins < len(days):
+        # Below what single days show.
+        pieces.insert(
+            0,
+            f'<i class="inocente caso" style="left:{_share(begins, days)};right:0" '
+            f'title="{html.escape(texts.readable(lane["tipo"]))}"></i>',
+        )
     if lane["inicio"] in days:
         pieces.append(f'<u style="left:{_share(days.index(lane["inicio"]), days)}"></u>')
     customer = html.escape(lane["propietario_id"])
     title = html.escape(f"{texts.readable(lane['tipo'])}, desde el {texts.day(lane['inicio'])}")
+    worth = "inocente" if lane["inocente"] else texts.money(lane["recuperable_eur"])
     inner = (
         f'<b title="{title}">{customer}</b><span class="dias">{"".join(pieces)}</span>'
-        f"<em>{texts.money(lane['recuperable_eur'])}</em>"
+        f"<em>{worth}</em>"
     )
     return link(case_address(lane["caso_id"]), inner, "carril", row=True)
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import texts, ui
 from dashboard.case_actions import draw_case_outcome
-from dashboard.cases import STATES, draw_case_rows
+from dashboard.cases import CASE_CLASSES, STATES, draw_case_rows
 from dashboard.filters import choose_one, choose_some
 from dashboard.lists import shown_list
 from dashboard.navigation import MAX_ID
@@ -58,7 +58,8 @@ def _filters() -> dict[str, Any]:
             "Lo lleva", key="quien", bind="query-params", max_chars=40, placeholder="Cualquiera"
         )
         with st.expander("Más filtros", icon=":material/tune:"):
-            kinds = choose_some(st, "Tipo", texts.TYPE_NAMES, texts.readable)
+            shown = choose_one("Casos", CASE_CLASSES, "clase")
+            kinds = choose_some(st, "Tipo", texts.CASE_TYPES, texts.readable)
             with st.container(horizontal=True):
                 customer = st.text_input(
                     "Cliente", key="de", max_chars=MAX_ID, bind="query-params", width=220,
@@ -69,6 +70,8 @@ def _filters() -> dict[str, Any]:
     return {
         "estado": states,
         "tipo": kinds,
+        # Unsaid they are the suspicious ones, and also those of an innocent type that is chosen.
+        "clase": None if shown == next(iter(CASE_CLASSES)) else CASE_CLASSES[shown],
         "asignado_a": (owner or "").strip() or None,
         "propietario_id": (customer or "").strip() or None,
         "desde": first,

@@ -126,7 +126,7 @@ def follow(days, fila, dia, inicio, por_horas, umbrales):  # type: ignore[no-unt
 
 
 @jit()
-def _block_levels(days, fila, desde, hasta, niveles):  # type: ignore[no-untyped-def]
+def block_levels(days, fila, desde, hasta, niveles):  # type: ignore[no-untyped-def]
     """Fill the mean level of each block over days [desde, hasta), as bytes; return the days."""
     n = 0
     suma = np.zeros(BLOQUES)
@@ -160,12 +160,27 @@ def keep_levels(days, fila, dia, cierra):  # type: ignore[no-untyped-def]
         return
     inicio = days.inicio[fila]
     desde = max(inicio - DIAS_REFERENCIA, days.primero[fila])
-    _block_levels(days, fila, desde, inicio, days.niveles[fila, BEFORE])
+    block_levels(days, fila, desde, inicio, days.niveles[fila, BEFORE])
     ultimo = dia
     while ultimo > days.apertura[fila] and not smoothed(days, fila, ultimo) >= cierra:
         ultimo -= 1
     desde = max(inicio, ultimo - DIAS_DE_AHORA + 1, days.primero[fila])
-    _block_levels(days, fila, desde, ultimo + 1, days.niveles[fila, AFTER])
+    block_levels(days, fila, desde, ultimo + 1, days.niveles[fila, AFTER])
+
+
+@jit()
+def side_of_change(antes, despues, ahora):  # type: ignore[no-untyped-def]
+    """Return on which side of a change some days are: above 0 nearer to what came after it.
+
+    ``antes``, ``despues``, ``ahora``: (BLOQUES,), bytes of levels. NaN = one is not known.
+    """
+    lado = 0.0
+    for b in range(BLOQUES):
+        if DESCONOCIDO in (antes[b], despues[b], ahora[b]):
+            return np.nan
+        x, y = np.log(LEVELS[antes[b]] + _SUELO_KWH), np.log(LEVELS[despues[b]] + _SUELO_KWH)
+        lado += (y - x) * (np.log(LEVELS[ahora[b]] + _SUELO_KWH) - 0.5 * (x + y))
+    return lado
 
 
 @jit()
@@ -175,16 +190,10 @@ def held_log_odds(days, fila, dia):  # type: ignore[no-untyped-def]
     Its last two weeks are nearer to what came after the onset, or to what was before it.
     """
     ahora = np.empty(BLOQUES, np.uint8)
-    if _block_levels(days, fila, dia - DIAS_CIERRE + 1, dia + 1, ahora) == 0:
+    if block_levels(days, fila, dia - DIAS_CIERRE + 1, dia + 1, ahora) == 0:
         return np.nan
-    lado = 0.0
-    for b in range(BLOQUES):
-        antes, despues = days.niveles[fila, BEFORE, b], days.niveles[fila, AFTER, b]
-        if antes == DESCONOCIDO:
-            return 2.0
-        x, y = np.log(LEVELS[antes] + _SUELO_KWH), np.log(LEVELS[despues] + _SUELO_KWH)
-        lado += (y - x) * (np.log(LEVELS[ahora[b]] + _SUELO_KWH) - 0.5 * (x + y))
-    return 2.0 if lado > 0.0 else _SIN_NADA
+    lado = side_of_change(days.niveles[fila, BEFORE], days.niveles[fila, AFTER], ahora)
+    return _SIN_NADA if lado <= 0.0 else 2.0
 
 
 @jit()

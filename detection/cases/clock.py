@@ -28,6 +28,7 @@ from detection.cases.case import (
 from detection.cases.change import FILAS, find_onset, lay_out_days
 from detection.cases.features import RASGOS_CASO, case_features
 from detection.cases.hours import evidence_log_odds, hours_evidence
+from detection.cases.innocent_kind import NO_KINDS, KindTrees, follow_innocent
 from detection.cases.model import CaseModel
 from detection.domain import Calendario
 from detection.jit import jit
@@ -84,6 +85,7 @@ class CaseClock(NamedTuple):
     desde_hora: int
     juzga: bool  # there is a model of cases
     trees: _Trees
+    kinds: KindTrees
     umbrales: CaseThresholds
     pesos_dia: NDArray[np.float64]  # (DIAS_VENTANA,): weight of an hour of score 1 by age in days
     # Hours' log odds that open a case by themselves (``VENTAJA_HORAS``).
@@ -117,6 +119,7 @@ def make_clock(
     ``semivida_dias``: in which the hours' evidence loses half its weight. ``mezcla_aprendida``:
     whether a learned blend gives the hours' scores; those of the rules open no case alone.
     """
+    kinds = NO_KINDS
     if modelo is None:
         trees = _Trees(
             np.empty((0, 0), np.uint32), np.empty((0, 0), np.float32), np.empty((0, 0)), 0.0
@@ -126,10 +129,13 @@ def make_clock(
         heap = modelo.arboles.trees
         trees = _Trees(heap.rasgo, heap.corte, heap.hoja, modelo.arboles.base)
         umbrales = modelo.umbrales
+        if (inocentes := modelo.inocentes) is not None:
+            suyos = inocentes.trees
+            kinds = KindTrees(suyos.rasgo, suyos.corte, suyos.hoja, inocentes.base)
     pesos = 0.5 ** (np.arange(DIAS_VENTANA) / semivida_dias) / _GANANCIA_HORA
     return CaseClock(
-        days, calendario.desfase_horas, calendario.desde_hora, modelo is not None, trees, umbrales,
-        pesos, VENTAJA_HORAS if mezcla_aprendida else np.inf, scratch,
+        days, calendario.desfase_horas, calendario.desde_hora, modelo is not None, trees, kinds,
+        umbrales, pesos, VENTAJA_HORAS if mezcla_aprendida else np.inf, scratch,
     )  # fmt: skip
 
 
@@ -185,11 +191,12 @@ def _judge(clock, ring, fila, dia):  # type: ignore[no-untyped-def]
     days = clock.days
     slot = dia % DIAS_MEMORIA
     days.evidencia[fila, slot] = NO_EVIDENCE
-    por_horas = False
+    por_horas, cambio = False, NO_DAY
     if was_open(days, fila, dia - 1) and before_is_forgotten(days, fila, dia):
         ventaja, inicio = held_log_odds(days, fila, dia), days.inicio[fila]
     else:
-        ventaja, inicio = _ask_model(days, fila, dia, clock.trees, clock.scratch)
+        ventaja, cambio = _ask_model(days, fila, dia, clock.trees, clock.scratch)
+        inicio = cambio
         horas, desde = hours_evidence(ring, days, fila, dia, clock.pesos_dia)
         de_horas = evidence_log_odds(horas)
         por_horas = de_horas >= clock.abren_horas
@@ -202,6 +209,7 @@ def _judge(clock, ring, fila, dia):  # type: ignore[no-untyped-def]
         days.evidencia[fila, slot] = encode_evidence(ventaja, False)
     if follow(days, fila, dia, inicio, por_horas, clock.umbrales):
         keep_levels(days, fila, dia, clock.umbrales.cierra)
+    follow_innocent(days, fila, dia, cambio, clock.kinds, clock.scratch.rasgos)
 
 
 @jit()

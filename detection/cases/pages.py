@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from detection.cases.records import (
     BYTES_DIA,
+    CAMPOS_ESTADO,
     DIAS_PAGINA,
     CaseMemory,
     CustomerStates,
@@ -22,7 +23,6 @@ from detection.params import DIAS_VENTANA
 DIAS_POR_JUZGAR = 14
 """Days of a customer's stored hours that are judged once they are in memory: what a case needs to
 open (``case.DIAS_SUAVIZADO``), and some. By hand, 2026-11-30."""
-_ESTADO = ("hoy", "primero", "sucio", "inicio", "apertura")
 
 
 def changed_rows(days: Days, filas: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -38,7 +38,7 @@ def take_changes(days: Days, filas: NDArray[np.int64], nombres: Sequence[str]) -
     """
     estados = CustomerStates(
         list(nombres),
-        np.stack([getattr(days, campo)[filas] for campo in _ESTADO], axis=1),
+        np.stack([getattr(days, campo)[filas] for campo in CAMPOS_ESTADO], axis=1),
         days.niveles[filas],
     )
     desde = np.maximum(days.cambiado[filas], days.primero[filas])
@@ -66,10 +66,10 @@ def load_changes(days: Days, filas: Mapping[str, int], memoria: CaseMemory) -> N
     """
     estados, paginas = memoria.estados, memoria.paginas
     suyas = np.array([filas[p] for p in estados.propietario_id], np.int64)
-    for k, campo in enumerate(_ESTADO):
+    for k, campo in enumerate(CAMPOS_ESTADO):
         getattr(days, campo)[suyas] = estados.dias[:, k]
     days.niveles[suyas] = estados.niveles
-    con_caso = suyas[days.apertura[suyas] != NO_DAY]
+    con_caso = suyas[(days.apertura[suyas] != NO_DAY) | (days.inocente_apertura[suyas] != NO_DAY)]
     days.cambiado[con_caso] = days.hoy[con_caso]
     if not paginas.propietario_id:
         return

@@ -8,14 +8,18 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.domain import TIPOS_INOCENTES
 from detection.memory.daily import BLOQUES, CANTIDADES
 
 DIAS_PAGINA = 31
 """Days of a page: those of the longest month; a shorter one leaves the last empty."""
 BYTES_DIA = CANTIDADES + 1
 """Of a day in a page: its quantities, and the evidence of its end."""
-CAMPOS_ESTADO = 5
-"""Local days of a state, in this order: hoy, primero, sucio, inicio, apertura (see ``Days``)."""
+CAMPOS_ESTADO = (
+    *("hoy", "primero", "sucio", "inicio", "apertura"),
+    *("inocente_inicio", "inocente_apertura", "inocente_cierre", "inocente_tipo"),
+)
+"""Numbers of a state, by their names in ``Days``: local days, and the last one a kind."""
 _EPOCA = date(1970, 1, 1)
 
 
@@ -24,7 +28,8 @@ class CustomerStates:
     """Where the case clock stands at each customer."""
 
     propietario_id: list[str]  # (k,): each once
-    dias: NDArray[np.int32]  # (k, CAMPOS_ESTADO): local days from 1970-01-01; ``NO_DAY`` = none
+    # (k, len(CAMPOS_ESTADO)): local days from 1970-01-01 and a kind; ``NO_DAY`` = none
+    dias: NDArray[np.int32]
     # (k, 2, BLOQUES): mean level of each block of hours before the open case and since, as bytes of
     # ``memory.daily``.
     niveles: NDArray[np.uint8]
@@ -33,7 +38,7 @@ class CustomerStates:
     def empty() -> CustomerStates:
         """Return the states of nobody."""
         return CustomerStates(
-            [], np.empty((0, CAMPOS_ESTADO), np.int32), np.empty((0, 2, BLOQUES), np.uint8)
+            [], np.empty((0, len(CAMPOS_ESTADO)), np.int32), np.empty((0, 2, BLOQUES), np.uint8)
         )
 
 
@@ -76,7 +81,7 @@ class Caso:
     fecha_inicio: date  # the first local day that is different
     fecha_cierre: date | None  # the local day at whose end it was over; None = it goes on
     hasta: date  # the local day at whose end all of this was thought
-    tipo: str  # a ``TipoAnomalia``
+    tipo: str  # a ``TipoAnomalia``, or a ``TipoInocente``
     probabilidad: float  # 0 to 1, that there is something to be found
     consumo_antes_kwh: float  # a day, before the onset
     consumo_despues_kwh: float  # a day, since the onset
@@ -88,6 +93,11 @@ class Caso:
     evidencia: tuple[DayEvidence, ...]  # the newest days, rising
     frase: str  # one Spanish sentence with the numbers
     version_modelo: str
+
+    @property
+    def inocente(self) -> bool:
+        """Return whether it is of innocent kind: there is most likely nothing to be found."""
+        return self.tipo in TIPOS_INOCENTES
 
     @property
     def clave(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,9 @@ from detection.cases.case import (
     was_open,
 )
 from detection.cases.hours import probability_of
+from detection.cases.innocent_kind import innocent_levels
 from detection.cases.records import Caso, DayEvidence, date_of
-from detection.domain import MESES, TIPOS, Explicacion
+from detection.domain import MESES, TIPOS, TIPOS_INOCENTES, Explicacion
 from detection.memory.daily import BLOQUES, DESCONOCIDO, LEVELS
 from detection.memory.day_memory import AFTER, BEFORE, DIAS_MEMORIA, NO_DAY, Days, decode_evidence
 from detection.number_format import kwh_dia
@@ -29,45 +31,88 @@ DIAS_EVIDENCIA = 60
 """Days of evidence that a case carries."""
 DIAS_DE_UN_ANO = 364
 """Whole weeks, so that working days meet working days."""
+_INOCENTES = {str(tipo): tipo for tipo in TIPOS_INOCENTES}
 _HORAS_BLOQUE = 24 // BLOQUES
 _ERRORES = 2.0
 _AUTOCORRELACION = 3.0
 """Days that are worth one: a home's days are alike (by hand, 2026-11-30, as in ``change``)."""
 
 
-def tell_case(days: Days, fila: int, propietario_id: str, version_modelo: str) -> Caso | None:
-    """Return the open case of a row, or its last one if it ended lately; None = there is none.
+class _Span(NamedTuple):
+    """Local days of a case."""
+
+    inicio: int
+    apertura: int
+    ultimo: int  # the last one on which it was open; before ``apertura`` where none has stayed so
+    cierra: bool
+
+
+def tell_cases(days: Days, fila: int, propietario_id: str, version_modelo: str) -> list[Caso]:
+    """Return the cases of a row that are open or ended lately: one, and one of innocent kind.
 
     Lately: within ``DIAS_DE_AHORA`` days.
     """
-    inicio, apertura = int(days.inicio[fila]), int(days.apertura[fila])
     hoy = int(days.hoy[fila])
+    salida = []
+    if (suyo := _span(days, fila)) is not None:
+        tipo = str(TIPOS[case_type(days, fila, max(suyo.ultimo, suyo.apertura))])
+        salida.append((suyo, tipo, days.niveles[fila]))
+    if (suyo := _innocent_span(days, fila)) is not None:
+        tipo = str(TIPOS_INOCENTES[days.inocente_tipo[fila]])
+        niveles = np.empty((2, BLOQUES), np.uint8)
+        innocent_levels(days, fila, suyo.ultimo, niveles)
+        salida.append((suyo, tipo, niveles))
+    return [
+        _tell(days, fila, suyo, (propietario_id, tipo, version_modelo), niveles)
+        for suyo, tipo, niveles in salida
+        if hoy - 1 - suyo.ultimo <= DIAS_DE_AHORA
+    ]
+
+
+def _span(days: Days, fila: int) -> _Span | None:
+    inicio, apertura, hoy = (int(c[fila]) for c in (days.inicio, days.apertura, days.hoy))
     if NO_DAY in {hoy, apertura}:
         return None
     ultimo = hoy - 1
     while ultimo >= apertura and not was_open(days, fila, ultimo):
         ultimo -= 1
-    if hoy - 1 - ultimo > DIAS_DE_AHORA:
+    return _Span(inicio, apertura, ultimo, ultimo != hoy - 1)
+
+
+def _innocent_span(days: Days, fila: int) -> _Span | None:
+    columnas = (days.inocente_inicio, days.inocente_apertura, days.inocente_cierre, days.hoy)
+    inicio, apertura, cierre, hoy = (int(c[fila]) for c in columnas)
+    if NO_DAY in {hoy, apertura}:
         return None
-    cierre = None if ultimo == hoy - 1 else ultimo + 1
-    antes, despues = (float(daily_kwh(days.niveles[fila, k])) for k in (BEFORE, AFTER))
-    energia = _at_stake(days, fila, inicio, ultimo)
-    ventaja = smoothed(days, fila, max(ultimo, apertura))
+    sigue = cierre == NO_DAY
+    return _Span(inicio, apertura, hoy - 1 if sigue else cierre - 1, not sigue)
+
+
+def _tell(
+    days: Days, fila: int, suyo: _Span, nombres: tuple[str, str, str], niveles: NDArray[np.uint8]
+) -> Caso:
+    propietario_id, tipo, version_modelo = nombres
+    antes, despues = (float(daily_kwh(niveles[k])) for k in (BEFORE, AFTER))
+    energia = _at_stake(days, fila, suyo.inicio, suyo.ultimo)
+    ventaja = smoothed(days, fila, max(suyo.ultimo, suyo.apertura))
+    frase = case_sentence(suyo.inicio, suyo.ultimo, niveles)
+    if tipo in _INOCENTES:
+        frase += f"; causa probable: {_INOCENTES[tipo].rotulo.lower()}"
     return Caso(
         propietario_id=propietario_id,
-        fecha_apertura=date_of(apertura),
-        fecha_inicio=date_of(inicio),
-        fecha_cierre=None if cierre is None else date_of(cierre),
-        hasta=date_of(hoy - 1),
-        tipo=str(TIPOS[case_type(days, fila, max(ultimo, apertura))]),
-        probabilidad=float(probability_of(ventaja)),
+        fecha_apertura=date_of(suyo.apertura),
+        fecha_inicio=date_of(suyo.inicio),
+        fecha_cierre=date_of(suyo.ultimo + 1) if suyo.cierra else None,
+        hasta=date_of(int(days.hoy[fila]) - 1),
+        tipo=tipo,
+        probabilidad=0.0 if np.isnan(ventaja) else float(probability_of(ventaja)),
         consumo_antes_kwh=antes,
         consumo_despues_kwh=despues,
         energia_en_juego_kwh=energia[0],
         energia_minima_kwh=energia[1],
         energia_maxima_kwh=energia[2],
-        evidencia=_evidence(days, fila, ultimo),
-        frase=case_sentence(inicio, ultimo, days.niveles[fila]),
+        evidencia=_evidence(days, fila, suyo.ultimo),
+        frase=frase,
         version_modelo=version_modelo,
     )
 

@@ -44,6 +44,13 @@ class Days(NamedTuple):
     # it opened; NO_DAY = there was none.
     inicio: NDArray[np.int32]
     apertura: NDArray[np.int32]
+    # inocente_inicio, inocente_apertura, inocente_cierre: (c,); the same of its case of innocent
+    # kind, and the day at whose end that was over; inocente_tipo (c,): which ``TIPOS_INOCENTES`` it
+    # is. NO_DAY = none.
+    inocente_inicio: NDArray[np.int32]
+    inocente_apertura: NDArray[np.int32]
+    inocente_cierre: NDArray[np.int32]
+    inocente_tipo: NDArray[np.int32]
     # (c, 2, BLOQUES): its blocks of hours ``BEFORE`` the onset and ``AFTER`` it, bytes of levels.
     niveles: NDArray[np.uint8]
     # (c,): first day changed since it was last stored (``cases.pages``), ``hoy`` where only
@@ -53,8 +60,9 @@ class Days(NamedTuple):
 
 _EMPTY = {
     "dias": DESCONOCIDO, "evidencia": NO_EVIDENCE, "hoy": NO_DAY, "primero": NO_DAY,
-    "sucio": NO_DAY, "inicio": NO_DAY, "apertura": NO_DAY, "niveles": DESCONOCIDO,
-    "cambiado": NO_DAY,
+    "sucio": NO_DAY, "inicio": NO_DAY, "apertura": NO_DAY, "inocente_inicio": NO_DAY,
+    "inocente_apertura": NO_DAY, "inocente_cierre": NO_DAY, "inocente_tipo": NO_DAY,
+    "niveles": DESCONOCIDO, "cambiado": NO_DAY,
 }  # fmt: skip
 
 
@@ -119,6 +127,7 @@ class DayMemory:
         days.evidencia[fila, np.arange(desde, hoy) % DIAS_MEMORIA] = OPEN_BIT | NO_EVIDENCE
         days.primero[fila] = desde
         days.inicio[fila], days.apertura[fila] = inicio, NO_DAY
+        days.inocente_apertura[fila] = days.inocente_cierre[fila] = NO_DAY
         days.cambiado[fila] = desde
         return True
 

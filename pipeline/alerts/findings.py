@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from detection.domain import TIPOS
+from detection.domain import ROTULOS
 from detection.number_format import numero, porcentaje
 from pipeline.stores.alert_records import Alert, Night
 from pipeline.stores.case_records import CasoResumen
@@ -51,8 +51,7 @@ class Finding:
 
 def of_case(caso: CasoResumen, *, detalle: bool) -> Finding:
     """Return a case; ``detalle``: with how much the customer uses, and when."""
-    rotulos = {str(tipo): tipo.rotulo for tipo in TIPOS}
-    que = rotulos.get(caso.tipo, caso.tipo)
+    que = ROTULOS.get(caso.tipo, caso.tipo)
     texto = f"{caso.propietario_id}: {que.lower()}, probabilidad {porcentaje(caso.probabilidad)}"
     if caso.recuperable_eur:
         minimo, maximo = caso.energia_minima_eur or 0.0, caso.energia_maxima_eur or 0.0

@@ -16,7 +16,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
-from detection.domain import MESES, TIPOS
+from detection.domain import MESES, ROTULOS
 from detection.number_format import kwh_dia, numero, porcentaje
 from pipeline.evidence.facts import CaseDay, CaseFacts
 from pipeline.stores.case_records import CasoDetalle, CasoResumen, MovimientoCaso
@@ -31,7 +31,6 @@ DETECTORES, EXPLICACIONES, MOVIMIENTOS = 3, 4, 5
 """Rows of each, at most: what fits on two pages."""
 FRASE_DETECTOR, FRASE_MAXIMA = 140, 170
 """Characters of a sentence, at most: two lines of the table, and of the page."""
-_ROTULOS = {str(tipo): tipo.rotulo for tipo in TIPOS}
 _ACCIONES = {
     "asignacion": "lo asignó",
     "comentario": "comentó",
@@ -80,14 +79,14 @@ def _document(hechos: CaseFacts) -> dict[str, Any]:
         "fecha": _day(caso.hasta),
         "estado": caso.estado,
         "frase": _short(caso.frase.rstrip(".") + "."),
-        "tipo": _ROTULOS.get(caso.tipo, caso.tipo),
+        "tipo": ROTULOS.get(caso.tipo, caso.tipo),
         "cifras": _figures(caso),
         "grafica": _chart(caso, hechos.dias),
         "perfil": _profile_chart(hechos),
         "pensado": _evidence_chart(hechos),
         "detectores": [
             {
-                "nombre": _ROTULOS.get(uno.detector, uno.detector),
+                "nombre": ROTULOS.get(uno.detector, uno.detector),
                 "horas": numero(uno.horas, 0),
                 "score": "" if uno.score_medio is None else numero(uno.score_medio, 2),
                 "frase": _short(uno.frase, FRASE_DETECTOR),

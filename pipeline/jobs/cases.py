@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from detection.domain import TIPOS
+from detection.domain import ROTULOS
 from detection.errors import PermanentError
 from detection.number_format import numero, porcentaje
 from pipeline.stores.case_records import CASOS_MAXIMOS, CasoResumen, FiltroCasos
@@ -172,7 +172,7 @@ def _show(casos: Sequence[CasoResumen], cuales: str) -> None:
 
 
 def _what(tipo: str) -> str:
-    return {str(uno): uno.rotulo for uno in TIPOS}.get(tipo, tipo)
+    return ROTULOS.get(tipo, tipo)
 
 
 def _kwh(energia: float) -> str:

@@ -112,6 +112,7 @@ class FilaCalendario(StoredRecord):
     propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
     caso_id: str = Field(description="Su caso", examples=["CLI_00045_2026-11-09"])
     tipo: str = Field(description="Qué parece", examples=["plantacion_cannabis"])
+    inocente: bool = Field(description="Lo más probable es que no sea nada", examples=[False])
     inicio: date = Field(description="Primer día local que es distinto", examples=["2026-11-03"])
     recuperable_eur: float | None = Field(
         description="Lo que cabe esperar de ir a verlo, €", examples=[314.67]

@@ -26,6 +26,10 @@ JUZGADOS: tuple[str, ...] = get_args(VeredictoCasoTexto)
 CONFIRMADO, DESCARTADO = JUZGADOS
 """What people have said the last word on."""
 AccionCaso = Literal["asignacion", "comentario", "visita", "veredicto", "resultado", "deshacer"]
+ClaseCasoTexto = Literal["sospechoso", "inocente", "todos"]
+CLASES_CASO: tuple[str, ...] = get_args(ClaseCasoTexto)
+SOSPECHOSO, INOCENTE, TODOS = CLASES_CASO
+"""Those that may be something, those of an innocent kind, or both."""
 SIN_MOVER = "0"
 """``revision`` of a case that nobody has touched."""
 CASOS_MAXIMOS = 500
@@ -47,6 +51,8 @@ class FiltroCasos(NamedTuple):
     desde: date | None = None
     hasta: date | None = None
     version_modelo: str | None = None
+    # One of ``CLASES_CASO``; None = ``SOSPECHOSO``, or both where one of ``tipos`` is innocent.
+    clase: str | None = None
 
 
 class ComentarioCaso(StoredRecord):
@@ -178,8 +184,14 @@ class CasoResumen(StoredRecord):
     dias: int = Field(ge=1, description="Días que dura, del primero al último", examples=[27])
     abierto: bool = Field(description="Sigue, y nadie le ha dado un veredicto", examples=[True])
     tipo: str = Field(
-        description="Qué parece, con los nombres de tipos_anomalia",
+        description="Qué parece, con los nombres de tipos_anomalia; o, si es inocente, la causa "
+        "probable: «ausencia», «autoconsumo»…",
         examples=["plantacion_cannabis"],
+    )
+    inocente: bool = Field(
+        description="Algo ha cambiado y lo más probable es que no haya nada que hallar: no hace "
+        "sospechoso a nadie, ni entra en ninguna cuenta",
+        examples=[False],
     )
     estado: EstadoCasoTexto = Field(
         description="«nuevo», «asignado», «visitado», «confirmado», «descartado» o «terminado»: "
@@ -280,6 +292,7 @@ def fields_of(doc: Mapping[str, Any], presenta: Presentacion) -> dict[str, Any]:
         "dias": ((cierre or hasta) - inicio).days + 1,
         "abierto": cierre is None and doc["estado"] in SIN_VEREDICTO,
         **{f"{energia}_eur": presenta.euros(doc[f"{energia}_kwh"]) for energia in energias},
+        "inocente": bool(doc.get("inocente")),
         "asignado_a": doc.get("asignado_a"),
         "sorteo": bool(doc.get("sorteo")),
         "revision": doc.get("revision", SIN_MOVER),

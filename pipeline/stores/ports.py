@@ -247,9 +247,10 @@ class CaseStore(Protocol):
         ``nuevo`` while it goes on and ``terminado`` once it has a ``fecha_cierre``, and back. What
         is stored of a later ``hasta`` stays as it is.
 
-        A customer has one open case. Another one that seemed open on the day on which this one
-        opened has been taken back by a late correction: it goes, unless people have dealt with it.
-        One that was last looked at before has ended unnoticed. What stays ends at its ``hasta``.
+        A customer has one open case, and one of innocent kind while it has no other. Another one
+        that seemed open on the day on which this one opened has been taken back by a late
+        correction: it goes, unless people have dealt with it. One that was last looked at before
+        has ended unnoticed. What stays ends at its ``hasta``.
         """
         ...
 

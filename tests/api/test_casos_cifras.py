@@ -110,15 +110,17 @@ def test_lo_que_se_juzga_hoy_deja_la_lista_y_no_cambia_el_sorteo(
         with servir(settings, lambda: ahora) as api:
             antes = lee(api, "/api/casos/hoy", visitas=5, explorar=0.2)["elementos"]
             (sorteado,) = [c["id"] for c in antes if c["sorteo"]]
+            # Whom the lot falls on changes with the day.
+            juzgado, visto = [c["id"] for c in antes if not c["sorteo"]][:2]
             dado = {"veredicto": "confirmado", "motivo": "se vio"}
-            api.post(f"/api/casos/{UNO}/veredicto", json=dado, headers=ana).raise_for_status()
+            api.post(f"/api/casos/{juzgado}/veredicto", json=dado, headers=ana).raise_for_status()
             ayer = {"fecha": (ahora - timedelta(days=1)).date().isoformat()}
-            ruta = f"/api/casos/{CASOS[1].clave}/visita"
+            ruta = f"/api/casos/{visto}/visita"
             api.post(ruta, json=ayer, headers=ana).raise_for_status()
             despues = lee(api, "/api/casos/hoy", visitas=5, explorar=0.2)["elementos"]
             resumen = lee(api, "/api/casos/resumen")
     assert [c["id"] for c in despues if c["sorteo"]] == [sorteado]
-    otros = [caso.clave for caso in CASOS[2:] if caso.clave != sorteado]
+    otros = [caso.clave for caso in CASOS if caso.clave not in {sorteado, juzgado, visto}]
     assert [c["id"] for c in despues if not c["sorteo"]] == otros[:4]
     assert (resumen["abiertos"], resumen["en_curso"], resumen["hoy"]["confirmados"]) == (20, 1, 1)
 

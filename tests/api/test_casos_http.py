@@ -26,12 +26,13 @@ CASOS = [
     hacer_caso(RARO, energia_en_juego_kwh=200.0, tipo="fraude"),
     hacer_caso("C", energia_en_juego_kwh=900.0, fecha_cierre=date(2026, 11, 18)),
     hacer_caso("D", energia_en_juego_kwh=800.0),
+    hacer_caso("E", energia_en_juego_kwh=50.0, tipo="ausencia", probabilidad=0.01),
 ]
 
 
 @pytest.fixture(scope="module")
 def api(servicios: EmbeddedServices) -> Iterator[httpx.Client]:
-    """Give the API over five cases: three open ones, one that is over, one that was rejected."""
+    """Give the API over cases: three open ones, one over, one rejected and one of innocent kind."""
     with base_nueva(servicios, migrada=True) as settings:
         with closing(CasosMongo(settings)) as sonda:
             sonda.store.save(CASOS)
@@ -71,6 +72,11 @@ def test_por_defecto_los_abiertos_y_primero_donde_mas_se_recupera(api: httpx.Cli
         ({"hasta": "2026-11-08"}, []),
         ({"version_modelo": "v1"}, [RARO, "B", "A"]),
         ({"version_modelo": "v2"}, []),
+        ({"clase": "inocente"}, ["E"]),
+        ({"clase": "todos"}, [RARO, "B", "A", "E"]),
+        ({"tipo": "ausencia"}, ["E"]),
+        ({"tipo": "ausencia", "clase": "sospechoso"}, []),
+        ({"tipo": ["ausencia", "fraude"]}, [RARO, "E"]),
     ],
 )
 def test_los_filtros(api: httpx.Client, parametros: dict, clientes: list[str]) -> None:
@@ -96,6 +102,20 @@ def test_uno_con_lo_que_se_penso_dia_a_dia(api: httpx.Client) -> None:
     )  # fmt: skip
 
 
+def test_uno_inocente_se_ve_y_no_cuenta(api: httpx.Client) -> None:
+    """In no count, no list of the day and no indicator; on the calendar, below the others."""
+    (uno,) = todo(api, "/api/casos", clase="inocente")
+    assert (uno["inocente"], uno["tipo"], uno["estado"]) == (True, "ausencia", "nuevo")
+    assert lee(api, f"/api/casos/{uno['id']}")["inocente"] is True
+    assert "E" not in {c["propietario_id"] for c in lee(api, "/api/casos/hoy")["elementos"]}
+    # With the one that was rejected on no known day.
+    assert lee(api, "/api/casos/resumen")["abiertos"] == 4
+    filas = lee(api, "/api/casos/calendario")["filas"]
+    assert [(f["propietario_id"], f["inocente"]) for f in filas][-1] == ("E", True)
+    filas = lee(api, "/api/casos/calendario", clase="sospechoso")["filas"]
+    assert [f["inocente"] for f in filas] == [False] * 3
+
+
 def test_lo_que_no_se_puede_pedir(api: httpx.Client) -> None:
     """What is not there is 404, what is wrong 422, in Spanish."""
     es_problema(api.get("/api/casos/NADIE_2026-11-09"), 404, "no existe el caso NADIE_2026-11-09")
@@ -103,7 +123,15 @@ def test_lo_que_no_se_puede_pedir(api: httpx.Client) -> None:
     es_problema(api.get(f"/api/casos/{CASOS[0].clave}/veredicto"), 405)
     for dia in ("0", "2026-13-01", "20261101"):
         es_problema(api.get(f"/api/casos?desde={dia}"), 422, "desde")
-    for malo in ("estado=abierta", "tipo=raro", "orden=color", "limite=501", "cursor=zzz", "x=1"):
+    for malo in (
+        "estado=abierta",
+        "tipo=raro",
+        "clase=otra",
+        "orden=color",
+        "limite=501",
+        "cursor=zzz",
+        "x=1",
+    ):
         es_problema(api.get(f"/api/casos?{malo}"), 422)
     de_otra = lee(api, "/api/casos", limite=1)["siguiente"]
     es_problema(api.get(f"/api/casos?orden=antiguedad&cursor={de_otra}"), 422, "cursor")

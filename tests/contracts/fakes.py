@@ -449,13 +449,14 @@ class FakeCaseStore:
             if antes.hasta <= caso.hasta:
                 queda = suyo if estado in {"nuevo", "terminado"} else estado
                 self.casos[caso.clave] = caso, queda
-        for caso in casos:
+        for caso in sorted(casos, key=lambda caso: caso.inocente):
             if caso.fecha_cierre is None:
                 self._supersede(caso)
 
     def _supersede(self, nuevo: Caso) -> None:
         for clave, (caso, estado) in list(self.casos.items()):
             otro = caso.propietario_id == nuevo.propietario_id and clave != nuevo.clave
+            otro &= caso.inocente or not nuevo.inocente
             if not otro or caso.fecha_cierre is not None or caso.hasta > nuevo.hasta:
                 continue
             if estado == "nuevo" and caso.hasta >= nuevo.fecha_apertura:

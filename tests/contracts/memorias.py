@@ -29,8 +29,9 @@ def estado(
     sucio: int = NO_DAY,
     inicio: int = NO_DAY,
     apertura: int = NO_DAY,
+    inocente: tuple[int, int, int, int] = (NO_DAY,) * 4,
 ) -> list[int]:
-    return [hoy, primero, sucio, inicio, apertura]
+    return [hoy, primero, sucio, inicio, apertura, *inocente]
 
 
 def memoria(
@@ -43,7 +44,7 @@ def memoria(
     return CaseMemory(
         CustomerStates(
             list(estados),
-            np.array(list(estados.values()), np.int32).reshape(-1, CAMPOS_ESTADO),
+            np.array(list(estados.values()), np.int32).reshape(-1, len(CAMPOS_ESTADO)),
             azar.integers(0, 256, (len(estados), 2, BLOQUES), np.uint8),
         ),
         DayPages(

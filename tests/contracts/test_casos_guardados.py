@@ -103,6 +103,20 @@ def test_lo_que_acabo_sin_que_se_viera_acaba_con_el_siguiente(casos: Casos) -> N
     assert casos.casos()[ahora.clave] == (ahora, "nuevo")
 
 
+def test_uno_inocente_va_al_lado_y_acaba_con_el_que_no_lo_es(casos: Casos) -> None:
+    """Another one of innocent kind replaces it; it replaces none that may be something."""
+    ausente = hacer_caso(fecha_apertura=date(2026, 11, 5), tipo="ausencia")
+    otra = hacer_caso(fecha_apertura=date(2026, 11, 12), tipo="autoconsumo")
+    casos.store.save([ausente])
+    casos.store.save([otra])
+    assert casos.casos() == {otra.clave: (otra, "nuevo")}
+    for juntos in ([hacer_caso(), otra], [otra, hacer_caso()]):
+        casos.store.save(juntos)
+        assert set(casos.casos()) == {hacer_caso().clave}
+    casos.store.save([otra])
+    assert set(casos.casos()) == {hacer_caso().clave, otra.clave}
+
+
 def test_son_muchos_a_la_vez(casos: Casos) -> None:
     """As many as a batch may close days of."""
     todos = [hacer_caso(f"C{i:05d}", energia_en_juego_kwh=float(i)) for i in range(450)]

@@ -26,7 +26,8 @@ def guardar(historial: Historial, suya: CaseMemory) -> None:
 def test_vuelve_como_se_guardo(historial: Historial) -> None:
     """States and pages come back byte by byte, in the order asked for, with days that are none."""
     estados = {cliente: estado(HOY - i, HOY - 200) for i, cliente in enumerate(RAROS)}
-    estados["Z"] = estado(HOY, HOY - 200, HOY - 3, HOY - 60, HOY - 50)
+    inocente = HOY - 40, HOY - 30, HOY - 2, 5
+    estados["Z"] = estado(HOY, HOY - 200, HOY - 3, HOY - 60, HOY - 50, inocente)
     meses = [(cliente, MES - k) for k in (0, 2, 1) for cliente in RAROS]
     suya = memoria(estados, meses)
     guardar(historial, suya)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detection.errors import ModeloInvalidoError
-from detection.models.boosted_trees import FlatBoostedTrees
+from detection.models.boosted_trees import FlatBoostedTrees, FlatClassTrees
 from detection.models.heap_trees import BLOCK
 
 RASGOS = 9
@@ -112,3 +112,20 @@ def test_solo_de_dos_clases_y_entrenado() -> None:
         FlatBoostedTrees.from_sklearn(tres)
     with pytest.raises(ModeloInvalidoError, match="no está entrenado"):
         FlatBoostedTrees.from_sklearn(HistGradientBoostingClassifier())
+
+
+def test_con_varias_clases_tambien_y_vuelve_de_sus_matrices() -> None:
+    """Scores of every class are those of ``decision_function``, before and after being stored."""
+    x, y = _datos(3_000, 1)
+    clase = y.astype(int) + 2 * (x[:, 4] > 0.7)
+    clasificador = HistGradientBoostingClassifier(max_iter=12, max_depth=4, random_state=1)
+    clasificador.fit(x, clase)
+    arboles = FlatClassTrees.from_sklearn(clasificador)
+    x, _ = _datos(500, 2)
+    vuelto = FlatClassTrees.from_arrays(arboles.to_arrays())
+    for unos in (arboles, vuelto):
+        np.testing.assert_allclose(unos.scores(x), clasificador.decision_function(x), atol=1e-9)
+    with pytest.raises(ModeloInvalidoError, match="clases"):
+        FlatClassTrees.from_arrays(arboles.to_arrays() | {"base": np.zeros(5)})
+    with pytest.raises(ModeloInvalidoError, match="clases"):
+        FlatClassTrees.from_sklearn(clasificador.fit(x, x[:, 0] > 0.5))

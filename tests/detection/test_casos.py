@@ -9,7 +9,7 @@ from apoyo_modelos import modelo_de_casos
 
 from detection.cases.case import CaseThresholds, case_score, daily_kwh, goes_on
 from detection.cases.model import CaseModel
-from detection.cases.records import CaseMemory, CustomerStates, DayPages, date_of
+from detection.cases.records import CAMPOS_ESTADO, CaseMemory, CustomerStates, DayPages, date_of
 from detection.cases.story import case_sentence
 from detection.detector import DetectorConsumo
 from detection.domain import Historia, Lecturas
@@ -132,13 +132,7 @@ def test_lo_guardado_y_vuelto_a_cargar_sigue_igual(modelo: CaseModel) -> None:
     columnas = seguido.days.columns()
     estados = CustomerStates(
         nombres,
-        np.stack(
-            [
-                getattr(columnas, c)[propia]
-                for c in ("hoy", "primero", "sucio", "inicio", "apertura")
-            ],
-            axis=1,
-        ),
+        np.stack([getattr(columnas, c)[propia] for c in CAMPOS_ESTADO], axis=1),
         columnas.niveles[propia],
     )
     claves = list(paginas)

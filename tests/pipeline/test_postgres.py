@@ -68,6 +68,10 @@ COLUMNAS = {
         "inicio": ("date", "YES"),
         "apertura": ("date", "YES"),
         "niveles": ("bytea", "NO"),
+        "inocente_inicio": ("date", "YES"),
+        "inocente_apertura": ("date", "YES"),
+        "inocente_cierre": ("date", "YES"),
+        "inocente_tipo": ("integer", "YES"),
     },
     "memoria_dias": {
         "propietario_id": ("character varying(20)", "NO"),

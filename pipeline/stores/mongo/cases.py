@@ -38,9 +38,11 @@ INDICES = (
     [("visita.fecha", ASCENDING)],
 )
 """Cases that go on have no ``fecha_cierre``, and come first."""
+NO_INOCENTES = {"inocente": {"$ne": True}}
+"""Which cases may make somebody suspicious; older documents do not say."""
 TRAMO_CASOS = 200
 """Cases a request: the embedded server takes some 10 ms for each (by hand, 2026-11-30)."""
-_DE_OTRO = dict.fromkeys(("propietario_id", "hasta", "estado", "revision"), 1)
+_DE_OTRO = dict.fromkeys(("propietario_id", "hasta", "estado", "revision", "inocente"), 1)
 
 
 class MongoCaseStore:
@@ -84,13 +86,17 @@ class MongoCaseStore:
 
     def _superseded(self, casos: Sequence[Caso]) -> Iterator[UpdateOne | DeleteOne]:
         """Yield what is to become of cases that are open beside another one of their customer."""
-        abiertos = {caso.propietario_id: caso for caso in casos if caso.fecha_cierre is None}
+        # One of innocent kind supersedes others of its kind alone.
+        en_orden = sorted(casos, key=lambda caso: not caso.inocente)
+        abiertos = {caso.propietario_id: caso for caso in en_orden if caso.fecha_cierre is None}
         clientes = list(abiertos)
         for desde in range(0, len(clientes), TRAMO_IDS):
             suyos = {"propietario_id": {"$in": clientes[desde : desde + TRAMO_IDS]}}
             for doc in self._casos.find({**suyos, "fecha_cierre": None}, _DE_OTRO):
                 caso, hasta, estado = abiertos[doc["propietario_id"]], doc["hasta"], doc["estado"]
                 if doc["_id"] == caso.clave or hasta > caso.hasta.isoformat():
+                    continue
+                if caso.inocente and not doc.get("inocente"):
                     continue
                 revision = doc.get("revision")
                 como_estaba = {
@@ -142,6 +148,7 @@ def _fields(caso: Caso) -> dict[str, Any]:
         "fecha_cierre": None if caso.fecha_cierre is None else caso.fecha_cierre.isoformat(),
         "hasta": caso.hasta.isoformat(),
         "tipo": str(caso.tipo),
+        "inocente": caso.inocente,
         "probabilidad": float(caso.probabilidad),
         "consumo_antes_kwh": float(caso.consumo_antes_kwh),
         "consumo_despues_kwh": float(caso.consumo_despues_kwh),

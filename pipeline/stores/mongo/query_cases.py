@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 
 from detection.cases.story import CASO
-from detection.domain import TIPOS
+from detection.domain import ROTULOS, TIPOS_INOCENTES
 from pipeline.stores.case_figures import (
     SEMANA,
     VISITAS_MAXIMAS,
@@ -24,9 +24,13 @@ from pipeline.stores.case_figures import (
 )
 from pipeline.stores.case_records import (
     CASOS_MAXIMOS,
+    CLASES_CASO,
     ESTADOS_CASO,
+    INOCENTE,
     JUZGADOS,
     SIN_VEREDICTO,
+    SOSPECHOSO,
+    TODOS,
     CasoDetalle,
     CasoResumen,
     EvidenciaDetector,
@@ -34,7 +38,7 @@ from pipeline.stores.case_records import (
     MovedCase,
     fields_of,
 )
-from pipeline.stores.mongo.cases import CASOS, MOVIDO
+from pipeline.stores.mongo.cases import CASOS, MOVIDO, NO_INOCENTES
 from pipeline.stores.mongo.query_filter import CONSUMO, between, both
 from pipeline.stores.mongo.reader import Documento, MongoReader
 from pipeline.stores.presentation import Presentacion
@@ -76,6 +80,7 @@ _DE_ACIERTOS = dict.fromkeys(
 _EXPLICADAS = {f"explicacion.{campo}": 1 for campo in ("detector", "score", "dispara", "frase")}
 _NUEVOS = "casos-nuevos"
 _TODOS = FiltroCasos()
+_GOING_ON = {"fecha_cierre": None, **NO_INOCENTES}
 
 
 class MongoCases:
@@ -157,7 +162,7 @@ class MongoCases:
 
     def going_on(self) -> list[CasoResumen]:
         """Return every case that goes on, judged or not (``CaseQueries.going_on``)."""
-        return self._recuerdo.get("casos que siguen", lambda: self._all({"fecha_cierre": None}))
+        return self._recuerdo.get("casos que siguen", partial(self._all, _GOING_ON))
 
     def of_day(self, visitas: int, sorteados: int, ahora: datetime) -> list[CasoResumen]:
         """Return the cases to visit today (``CaseQueries.of_day``)."""
@@ -180,7 +185,7 @@ class MongoCases:
             ("recuperable_kwh", "estado", "visita.fecha", "fecha_apertura", MOVIDO), 1
         )
         desde = self._presenta.medianoche(hoy)
-        de_hoy = {MOVIDO: {"$gte": desde}, "fecha_cierre": None}
+        de_hoy = {MOVIDO: {"$gte": desde}, **_GOING_ON}
         docs = {
             doc["_id"]: doc
             for condiciones in (_open(), de_hoy)
@@ -206,9 +211,9 @@ class MongoCases:
         docs = {
             doc["_id"]: doc
             for condiciones in (
-                {"fecha_cierre": None},
-                {"fecha_cierre": {"$gte": desde.isoformat()}},
-                {MOVIDO: {"$gte": self._presenta.medianoche(desde)}},
+                _GOING_ON,
+                {"fecha_cierre": {"$gte": desde.isoformat()}, **NO_INOCENTES},
+                {MOVIDO: {"$gte": self._presenta.medianoche(desde)}, **NO_INOCENTES},
             )
             for doc in self._lector.find(CASOS, condiciones, _DE_RESUMEN, [("_id", ASCENDING)], 0)
         }
@@ -263,7 +268,8 @@ class MongoCases:
         for tramo in ({MOVIDO: momento, "_id": {"$gt": uno}}, {MOVIDO: {"$gt": momento}}):
             faltan = limite - len(docs)
             if faltan:
-                docs += self._lector.find(CASOS, tramo, _SIN_EVIDENCIA, orden, faltan)
+                pedidos = {**tramo, **NO_INOCENTES}
+                docs += self._lector.find(CASOS, pedidos, _SIN_EVIDENCIA, orden, faltan)
         docs = [doc for doc in docs if doc[MOVIDO] < hasta]
         casos = [
             MovedCase(self._case(doc), encode_cursor(_NUEVOS, doc[MOVIDO], doc["_id"]))
@@ -278,21 +284,23 @@ class MongoCases:
 
 
 def _open(estados: Sequence[str] = SIN_VEREDICTO) -> dict[str, Any]:
-    return {"fecha_cierre": None, "estado": {"$in": list(estados)}}
+    return {"fecha_cierre": None, "estado": {"$in": list(estados)}, **NO_INOCENTES}
 
 
 def _match(filtro: FiltroCasos) -> Documento:
     """Return the conditions of a filter, after checking it; the most telling one first."""
     check_words("estado", filtro.estados, ESTADOS_CASO)
-    check_words("tipo", filtro.tipos, [str(tipo) for tipo in TIPOS])
+    check_words("tipo", filtro.tipos, tuple(ROTULOS))
     condiciones: Documento = {}
     if filtro.propietario_id is not None:
         condiciones["propietario_id"] = check_id(filtro.propietario_id)
     if filtro.solo_abiertos:
         pedidos = filtro.estados or SIN_VEREDICTO
-        condiciones |= _open([estado for estado in pedidos if estado in SIN_VEREDICTO])
+        abiertos = [estado for estado in pedidos if estado in SIN_VEREDICTO]
+        condiciones |= {"fecha_cierre": None, "estado": {"$in": abiertos}}
     elif filtro.estados:
         condiciones["estado"] = {"$in": list(filtro.estados)}
+    condiciones |= _of_class(filtro)
     if filtro.tipos:
         condiciones["tipo"] = {"$in": list(filtro.tipos)}
     for campo in ("asignado_a", "version_modelo"):
@@ -301,6 +309,17 @@ def _match(filtro: FiltroCasos) -> Documento:
     if entre := _days_between(filtro.desde, filtro.hasta):
         condiciones["fecha_apertura"] = entre
     return condiciones
+
+
+def _of_class(filtro: FiltroCasos) -> Documento:
+    clase = filtro.clase
+    if clase is None:
+        clase = TODOS if set(filtro.tipos) & set(TIPOS_INOCENTES) else SOSPECHOSO
+    check_words("clase", [clase], CLASES_CASO)
+    de_clase: dict[str, Documento] = {
+        SOSPECHOSO: NO_INOCENTES, INOCENTE: {"inocente": True}, TODOS: {},
+    }  # fmt: skip
+    return de_clase[clase]
 
 
 def _days_between(desde: date | None, hasta: date | None) -> dict[str, str]:

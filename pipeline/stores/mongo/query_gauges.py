@@ -10,7 +10,7 @@ from pymongo import DESCENDING
 
 from pipeline.stores.case_records import SIN_VEREDICTO
 from pipeline.stores.mongo.alert_log import AVISOS, NOCHES, TURNO
-from pipeline.stores.mongo.cases import CASOS
+from pipeline.stores.mongo.cases import CASOS, NO_INOCENTES
 from pipeline.stores.mongo.model_log import INFORMES
 from pipeline.stores.mongo.reader import Documento, MongoReader
 from serving.settings import Settings
@@ -59,7 +59,7 @@ class MongoGauges:
         )
 
     def _open_cases(self) -> dict[str, OpenCases]:
-        abiertos = {"fecha_cierre": None, "estado": {"$in": list(SIN_VEREDICTO)}}
+        abiertos = {"fecha_cierre": None, "estado": {"$in": list(SIN_VEREDICTO)}, **NO_INOCENTES}
         suma = {"casos": {"$sum": 1}, "kwh": {"$sum": "$recuperable_kwh"}}
         grupos = self._lector.aggregate(
             CASOS, [{"$match": abiertos}, {"$group": {"_id": "$tipo", **suma}}]

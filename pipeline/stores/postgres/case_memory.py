@@ -35,23 +35,33 @@ from pipeline.stores.postgres.copy_rows import CABECERA, COLA
 
 _BYTES_PAGINA = DIAS_PAGINA * BYTES_DIA
 _BYTES_NIVELES = 2 * BLOQUES
-_DIAS = ("hoy", "primero", "sucio", "inicio", "apertura")
-"""The days of a state, in the order of ``CustomerStates.dias``."""
+_KIND = "inocente_tipo"
+"""The one number of a state that is no day."""
 _EPOCA = "DATE '1970-01-01'"
 # Binary columns go as one value that the server cuts, and arrays as one text: of psycopg2's own
 # arrays every element is a literal, to be written here and parsed there (0.15 s for 5 000 states).
 _CORTE = "substring(%(bytes)s::bytea FROM ({ancho} * (n - 1) + 1)::int FOR {ancho})"
 
+
+def _to_column(campo: str) -> str:
+    numero = f"nullif({campo}, {NO_DAY})"
+    return numero if campo == _KIND else f"{_EPOCA} + {numero}"
+
+
+def _from_column(campo: str) -> str:
+    return f"coalesce({campo if campo == _KIND else f'{campo} - {_EPOCA}'}, {NO_DAY})"
+
+
 _GUARDA_ESTADOS = f"""
-INSERT INTO memoria_clientes AS m (propietario_id, {", ".join(_DIAS)}, niveles)
-SELECT propietario_id, {", ".join(f"{_EPOCA} + nullif({dia}, {NO_DAY})" for dia in _DIAS)},
+INSERT INTO memoria_clientes AS m (propietario_id, {", ".join(CAMPOS_ESTADO)}, niveles)
+SELECT propietario_id, {", ".join(map(_to_column, CAMPOS_ESTADO))},
     {_CORTE.format(ancho=_BYTES_NIVELES)}
-FROM unnest(%(clientes)s::text[], {", ".join(f"%({dia})s::int[]" for dia in _DIAS)})
-    WITH ORDINALITY AS p(propietario_id, {", ".join(_DIAS)}, n)
+FROM unnest(%(clientes)s::text[], {", ".join(f"%({campo})s::int[]" for campo in CAMPOS_ESTADO)})
+    WITH ORDINALITY AS p(propietario_id, {", ".join(CAMPOS_ESTADO)}, n)
 ORDER BY n
 ON CONFLICT (propietario_id) DO UPDATE SET
-    hoy = excluded.hoy, primero = excluded.primero, inicio = excluded.inicio,
-    apertura = excluded.apertura, niveles = excluded.niveles,
+    {", ".join(f"{campo} = excluded.{campo}" for campo in CAMPOS_ESTADO if campo != "sucio")},
+    niveles = excluded.niveles,
     sucio = CASE WHEN m.hoy = excluded.hoy THEN least(m.sucio, excluded.sucio)
         ELSE excluded.sucio END
 WHERE m.hoy <= excluded.hoy
@@ -74,7 +84,7 @@ CROSS JOIN LATERAL (
 ) AS m
 """
 _ESTADOS = f"""
-SELECT indice::int, {", ".join(f"coalesce({dia} - {_EPOCA}, {NO_DAY})" for dia in _DIAS)}, niveles
+SELECT indice::int, {", ".join(map(_from_column, CAMPOS_ESTADO))}, niveles
 {_PEDIDOS}
 """
 _PAGINAS = f"""
@@ -90,7 +100,7 @@ SELECT indice::int, ((EXTRACT(year FROM mes) - 1970) * 12 + EXTRACT(month FROM m
 _FILA_ESTADO = np.dtype(
     [
         ("campos", ">i2"),
-        ("numeros", np.dtype([("largo", ">i4"), ("valor", ">i4")]), (1 + CAMPOS_ESTADO,)),
+        ("numeros", np.dtype([("largo", ">i4"), ("valor", ">i4")]), (1 + len(CAMPOS_ESTADO),)),
         ("largo", ">i4"),
         ("niveles", "u1", (2, BLOQUES)),
     ]
@@ -136,8 +146,8 @@ def put_memory(cursor: Any, memoria: CaseMemory) -> None:
         "clientes": _array(map(_quoted, (clientes[i] for i in orden))),
         "bytes": psycopg2.Binary(estados.niveles[orden].tobytes()),
         **{
-            dia: _array(map(str, dias))
-            for dia, dias in zip(_DIAS, estados.dias[orden].T.tolist(), strict=True)
+            campo: _array(map(str, suyos))
+            for campo, suyos in zip(CAMPOS_ESTADO, estados.dias[orden].T.tolist(), strict=True)
         },
     }
     cursor.execute(_GUARDA_ESTADOS, parametros)
