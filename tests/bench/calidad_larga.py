@@ -27,13 +27,14 @@ from bench.hogares_reales import hay_datos
 from bench.pasada_larga import JUZGA_DESDE_DIA, Vista, join, score_mundo
 from numpy.typing import NDArray
 
-from detection.domain import HORAS_POR_DIA
+from detection.domain import HORAS_POR_DIA, TIPOS_INOCENTES
 from detection.scoring_model import ScoringModel
 from detection.simulation.innocent_events import INOCENTES
 from training.evaluation.attacked_homes import GRACIA_DIAS
 from training.evaluation.metrics import DIAS_MES
 from training.history import SEMILLA_ENTRENAMIENTO as SEMILLA
 from training.history import by_lot
+from training.kind_fit import DE_SUCESO
 
 BANDAS = ((0, 7), (7, 14), (14, 28), (28, 42), (42, 60), (60, 120), (120, 210))
 """Days since the onset, in which attacks are looked at."""
@@ -160,6 +161,7 @@ def innocent_figures(vista: Vista) -> dict[str, Any]:
             "hogares": len({vista.series[k].hogar for k in filas.tolist()}),
             "con": _alarmed(vista, filas, donde),
             "sin": _alarmed(vista, limpias, donde),
+            "caso_inocente": _told(vista.inocente[filas], donde, tipo),
         }
     return salida
 
@@ -173,6 +175,19 @@ def _alarmed(
         "sospechosos": float(sospechoso.any(axis=1).sum() / n),
         "con_alta": float(alta.any(axis=1).sum() / n),
         "dias": _share(vista.sospechoso[filas], donde),
+    }
+
+
+def _told(
+    inocente: NDArray[np.int8], donde: NDArray[np.bool_], tipo: str
+) -> dict[str, float | None]:
+    """Return who has a case of innocent kind meanwhile, and who of the event's own."""
+    suya = DE_SUCESO.get(tipo)
+    n = max(inocente.shape[0], 1)
+    acierta = None if suya is None else (inocente == TIPOS_INOCENTES.index(suya)) & donde
+    return {
+        "alguno": float(((inocente >= 0) & donde).any(axis=1).sum() / n),
+        "de_su_clase": None if acierta is None else float(acierta.any(axis=1).sum() / n),
     }
 
 

@@ -1,7 +1,7 @@
 """One pass of a version over the customers of ``hogares_largos``, and what is kept of each day.
 
 Every customer is scored once, hour by hour in the order of the log. Nothing of the detector is
-asked but its verdicts.
+asked but its verdicts and its cases of innocent kind.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Lecturas
+from detection.memory.day_memory import NO_DAY
 from detection.memory.hourly_ring import GAIN
 from detection.params import Params
 from detection.scoring_model import ScoringModel
@@ -51,6 +52,8 @@ class Vista:
     sospechoso: NDArray[np.bool_]  # (s, d): at the end of the day
     altas: NDArray[np.uint8]  # (s, d): readings alta or crítica
     leidas: NDArray[np.uint8]  # (s, d)
+    # (s, d): kind of the case of innocent kind that is open at the end of the day; -1 = none
+    inocente: NDArray[np.int8]
     # (s, d): at the end of the day, halved every week; of an open case its probability, by a
     # thousand.
     evidencia: NDArray[np.float32]
@@ -92,6 +95,7 @@ def score_mundo(mundo: Mundo, modelo: ScoringModel | None) -> Vista:
     limpia = np.array([s.clase == LIMPIO for s in mundo.series])
     sospechoso = np.zeros((n, dias), np.bool_)
     altas, leidas = (np.zeros((n, dias), np.uint8) for _ in range(2))
+    inocente = np.full((n, dias), -1, np.int8)
     ganancia, ventaja = np.zeros((n, dias)), np.full((n, dias), -np.inf)
     tocadas, limpias = (np.zeros((n, SCORES), np.int64) for _ in range(2))
     for dia in range(dias):
@@ -105,6 +109,7 @@ def score_mundo(mundo: Mundo, modelo: ScoringModel | None) -> Vista:
         if dia:
             sospechoso[:, dia] = sospechoso[:, dia - 1]
         sospechoso[quien, dia] = v.es_sospechoso  # the last one of the day stands
+        inocente[:, dia] = _innocent_kinds(detector, nombres)
         leidas[:, dia] = np.bincount(quien, minlength=n)
         altas[:, dia] = np.bincount(quien, v.severidad >= AVISA_DESDE, minlength=n)
         ganancia[:, dia] = np.bincount(quien, GAIN[v.score_centesimas] / 10_000, minlength=n)
@@ -120,8 +125,14 @@ def score_mundo(mundo: Mundo, modelo: ScoringModel | None) -> Vista:
     series = [replace(s, kwh=np.empty(0), tocada=np.empty(0, np.bool_)) for s in mundo.series]
     return Vista(
         series, [mundo.pais.nombre] * n, np.full(n, mundo.desde_hora), sospechoso, altas,
-        leidas, _evidence(ganancia, ventaja), tocadas, limpias,
+        leidas, inocente, _evidence(ganancia, ventaja), tocadas, limpias,
     )  # fmt: skip
+
+
+def _innocent_kinds(detector: DetectorConsumo, nombres: NDArray[np.object_]) -> NDArray[np.int8]:
+    days, fila = detector.days.columns(), detector.ring.rows(nombres.tolist())
+    abierto = (days.inocente_apertura[fila] != NO_DAY) & (days.inocente_cierre[fila] == NO_DAY)
+    return np.where(abierto & (fila >= 0), days.inocente_tipo[fila], -1).astype(np.int8)
 
 
 def _evidence(ganancia: NDArray[np.float64], ventaja: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -142,7 +153,7 @@ def join(vistas: Sequence[Vista]) -> Vista:
         *(
             np.concatenate([getattr(v, cual) for v in vistas])
             for cual in (
-                *("desde_hora", "sospechoso", "altas", "leidas", "evidencia"),
+                *("desde_hora", "sospechoso", "altas", "leidas", "inocente", "evidencia"),
                 *("tocadas", "limpias"),
             )
         ),

@@ -62,15 +62,20 @@ def clean_table(cifras: Mapping[str, Any], titulo: str) -> Any:
 
 def innocent_table(inocentes: Mapping[str, Any], titulo: str) -> Any:
     """Return who is alarmed for each innocent event, and in the same days without it."""
+    con_casos = any("caso_inocente" in c for c in inocentes.values())
     tabla = _table(
         f"Sucesos inocentes (sin el suceso, en los mismos días): {titulo}",
-        ("", "hogares", "sospechosos", "con una alta", "días sospechoso"),
+        (
+            *("", "hogares", "sospechosos", "con una alta", "días sospechoso"),
+            *(("con un caso inocente", "de su clase") if con_casos else ()),
+        ),
     )
     for tipo, c in inocentes.items():
         tabla.add_row(
             tipo, str(c["hogares"]),
             *(f"{say_cifra(c['con'][que], 2)} ({say_cifra(c['sin'][que], 2)})"
               for que in ("sospechosos", "con_alta", "dias")),
+            *(say_cifra(que, 2) for que in c.get("caso_inocente", {}).values()),
         )  # fmt: skip
     return tabla
 

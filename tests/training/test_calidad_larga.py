@@ -143,7 +143,8 @@ def vista_de(series: list[Serie], sospechoso: np.ndarray, altas: np.ndarray | No
     return Vista(
         series, ["X"] * n, np.full(n, DESDE), sospechoso,
         np.zeros((n, dias), np.uint8) if altas is None else altas,
-        np.full((n, dias), 24, np.uint8), sospechoso.astype(np.float32), nada, nada,
+        np.full((n, dias), 24, np.uint8), np.full((n, dias), -1, np.int8),
+        sospechoso.astype(np.float32), nada, nada,
     )  # fmt: skip
 
 
