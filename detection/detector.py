@@ -322,7 +322,7 @@ class DetectorConsumo:
                 )
             )
         caso = None if veredictos.caso is None else veredictos.caso[i]
-        if caso is not None and not math.isnan(caso[0]):
+        if caso is not None and not math.isnan(caso[1]):
             hoy = int(veredictos.hora_local[i]) // HORAS_POR_DIA
             explicaciones.append(explain_hour(caso, hoy))
         return explicaciones

@@ -285,7 +285,9 @@ class Veredictos:
     medidas: NDArray[np.float32]  # (n, d, m): what each detector measured, for its sentence
     # (n, CASE_COLUMNS): of an hour that goes on with an open case, the case's smoothed log odds,
     # the local day on which it began, its kWh a day before and now, and the hundredths of score
-    # that it is worth; NaN = there is none. None = whoever made the verdicts knows of no cases.
+    # that it is worth; NaN = there is none. Of one that is media at most, for a case of innocent
+    # kind, the log odds are NaN, and its place in ``TIPOS_INOCENTES`` stands for the hundredths.
+    # None = whoever made the verdicts knows of no cases.
     caso: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:

@@ -35,8 +35,10 @@ from detection.blend.severity import frequency_score, severity_of, severity_thre
 from detection.blend.suspicion import day_weights, look_back
 from detection.cases.case import case_score, case_type, daily_kwh, goes_on, smoothed, was_open
 from detection.cases.clock import CaseClock, turn_day
+from detection.cases.innocent_kind import innocent_levels, innocent_was_open, is_explained
 from detection.domain import CASE_COLUMNS, MASCARA_DTYPE, TIPOS, Mascaras, TipoAnomalia
 from detection.jit import jit
+from detection.memory.daily import BLOQUES
 from detection.memory.day_memory import AFTER, BEFORE
 from detection.memory.hourly_ring import (
     COUNTED,
@@ -56,6 +58,7 @@ from detection.models.partition_states import PartitionStates
 from detection.models.tails import EmpiricalTail, tail_log_p
 from detection.params import HORAS_ANILLO, Calibracion, Params
 
+PLANTACION = TIPOS.index(TipoAnomalia.PLANTACION_CANNABIS)
 ONLINE = TIPOS.index(TipoAnomalia.MODELO_ONLINE)
 OFFLINE = TIPOS.index(TipoAnomalia.MODELO_OFFLINE)
 """Columns of the two models among the detectors."""
@@ -319,6 +322,26 @@ def _raise_to_case(clock, umbrales, p, hora_local, kwh, c, mascara, caso):  # ty
 
 
 @jit()
+def _lower_to_innocent(days, p, hora_local, kwh, c, mascara, alta, caso):  # type: ignore[no-untyped-def]
+    """Return the score of an hour of a customer with a case of innocent kind, and fill what it is.
+
+    What it explains is media at most. Lamps stay as they are: a plantation likes empty homes.
+    """
+    if mascara >> PLANTACION & 1:
+        return c
+    ayer = hora_local // 24 - 1
+    if not is_explained(days, p, ayer, kwh):
+        return c
+    niveles = np.empty((2, BLOQUES), np.uint8)
+    innocent_levels(days, p, ayer, niveles)
+    caso[1] = days.inocente_inicio[p]
+    caso[2] = daily_kwh(niveles[BEFORE])
+    caso[3] = daily_kwh(niveles[AFTER])
+    caso[4] = days.inocente_tipo[p]
+    return alta - 1
+
+
+@jit()
 def _combine(ring, model, settings, arrivals, votes, clock, ventana, out):  # type: ignore[no-untyped-def]
     days = clock.days
     cal, umbrales, pesos_dia = settings.calibrations, settings.umbrales, settings.pesos_dia
@@ -344,6 +367,11 @@ def _combine(ring, model, settings, arrivals, votes, clock, ventana, out):  # ty
         if abierto:
             c, mascara = _raise_to_case(
                 clock, umbrales, propia, arrivals.hora_local[i], ventana[i, -1], c, mascara,
+                out.caso[i],
+            )  # fmt: skip
+        elif c >= umbrales[2] and innocent_was_open(days, propia, dia - 1):
+            c = _lower_to_innocent(
+                days, propia, arrivals.hora_local[i], ventana[i, -1], c, mascara, umbrales[2],
                 out.caso[i],
             )  # fmt: skip
         evidencia += GAIN[c] * pesos_dia[0]
@@ -378,6 +406,8 @@ def _preview(settings, votes, champion, out):  # type: ignore[no-untyped-def]
         if not np.isnan(champion.caso[i, 0]):
             # Cases are the version's in use: whoever is in shadow has none of its own.
             c = max(c, int(champion.caso[i, 4]))
+        elif not np.isnan(champion.caso[i, 1]):
+            c = min(c, umbrales[2] - 1)
         out.score_centesimas[i] = c
         out.severidad[i] = severity_of(c, umbrales)
         out.tipos[i] = mascara

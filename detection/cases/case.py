@@ -48,7 +48,7 @@ PARTE_IGUAL = 0.8
 DOS_NIVELES_LAMPARAS, HORAS_LAMPARAS = Params().plantacion_r2, (10.0, 20.0)
 """Share of a day's variance that two levels explain, and hours in the upper one, of lamps on 12/12
 or 18/6: the share is the rule's; the hours by hand, 2026-11-30."""
-_SUELO_KWH = 0.02
+SUELO_KWH = 0.02
 _PLANTACION = TIPOS.index(TipoAnomalia.PLANTACION_CANNABIS)
 _FRAUDE = TIPOS.index(TipoAnomalia.FRAUDE)
 _CONSTANTE = TIPOS.index(TipoAnomalia.CONSUMO_CONSTANTE)
@@ -178,8 +178,8 @@ def side_of_change(antes, despues, ahora):  # type: ignore[no-untyped-def]
     for b in range(BLOQUES):
         if DESCONOCIDO in (antes[b], despues[b], ahora[b]):
             return np.nan
-        x, y = np.log(LEVELS[antes[b]] + _SUELO_KWH), np.log(LEVELS[despues[b]] + _SUELO_KWH)
-        lado += (y - x) * (np.log(LEVELS[ahora[b]] + _SUELO_KWH) - 0.5 * (x + y))
+        x, y = np.log(LEVELS[antes[b]] + SUELO_KWH), np.log(LEVELS[despues[b]] + SUELO_KWH)
+        lado += (y - x) * (np.log(LEVELS[ahora[b]] + SUELO_KWH) - 0.5 * (x + y))
     return lado
 
 
@@ -209,15 +209,15 @@ def goes_on(niveles, hora, kwh):  # type: ignore[no-untyped-def]
     for b in range(BLOQUES):
         if niveles[BEFORE, b] == DESCONOCIDO:
             return True
-        x, y = LEVELS[niveles[BEFORE, b]] + _SUELO_KWH, LEVELS[niveles[AFTER, b]] + _SUELO_KWH
+        x, y = LEVELS[niveles[BEFORE, b]] + SUELO_KWH, LEVELS[niveles[AFTER, b]] + SUELO_KWH
         cambia |= abs(np.log(y / x)) >= CAMBIO_VISIBLE
     if not cambia:
         return True
     b = hora // (24 // BLOQUES)
-    x, y = LEVELS[niveles[BEFORE, b]] + _SUELO_KWH, LEVELS[niveles[AFTER, b]] + _SUELO_KWH
+    x, y = LEVELS[niveles[BEFORE, b]] + SUELO_KWH, LEVELS[niveles[AFTER, b]] + SUELO_KWH
     if abs(np.log(y / x)) < CAMBIO_VISIBLE:
         return False
-    return (np.log(y) - np.log(x)) * (np.log(kwh + _SUELO_KWH) - 0.5 * (np.log(x) + np.log(y))) > 0
+    return (np.log(y) - np.log(x)) * (np.log(kwh + SUELO_KWH) - 0.5 * (np.log(x) + np.log(y))) > 0
 
 
 @jit()

@@ -17,13 +17,14 @@ from detection.cases.case import (
     DIAS_CIERRE,
     DIAS_DE_AHORA,
     DIAS_REFERENCIA,
+    SUELO_KWH,
     block_levels,
     side_of_change,
     was_open,
 )
 from detection.jit import jit
-from detection.memory.daily import BLOQUES
-from detection.memory.day_memory import AFTER, BEFORE, NO_DAY
+from detection.memory.daily import BLOQUES, DESCONOCIDO, LEVELS, MAXIMO, MINIMO
+from detection.memory.day_memory import AFTER, BEFORE, DIAS_MEMORIA, NO_DAY
 
 PROBABILIDAD_INOCENTE = 0.7
 """Of a kind, from which a case of it opens. By hand, 2026-11-30: of the days of homes that the
@@ -113,6 +114,30 @@ def follow_innocent(days, fila, dia, inicio, kinds, x):  # type: ignore[no-untyp
 def innocent_is_open(days, fila):  # type: ignore[no-untyped-def]
     """Return whether a case of innocent kind goes on at the end of the newest closed day."""
     return days.inocente_apertura[fila] != NO_DAY and days.inocente_cierre[fila] == NO_DAY
+
+
+@jit()
+def innocent_was_open(days, fila, dia):  # type: ignore[no-untyped-def]
+    """Return whether a case of innocent kind was open at the end of ``dia``."""
+    apertura, cierre = days.inocente_apertura[fila], days.inocente_cierre[fila]
+    return apertura != NO_DAY and apertura <= dia and (cierre == NO_DAY or dia < cierre)
+
+
+@jit()
+def is_explained(days, fila, hasta, kwh):  # type: ignore[no-untyped-def]
+    """Return whether an hour is like one of those before the case of innocent kind, or in it.
+
+    Between the least and the most that an hour was from ``DIAS_REFERENCIA`` days before the onset
+    up to ``hasta``, a tenth more or less.
+    """
+    menos, mas = np.inf, -np.inf
+    desde = max(days.inocente_inicio[fila] - DIAS_REFERENCIA, days.primero[fila])
+    for d in range(desde, hasta + 1):
+        suyo = days.dias[fila, d % DIAS_MEMORIA]
+        if suyo[0] != DESCONOCIDO:
+            menos = min(menos, LEVELS[suyo[MINIMO]])
+            mas = max(mas, LEVELS[suyo[MAXIMO]])
+    return 0.9 * menos - SUELO_KWH <= kwh <= 1.1 * mas + SUELO_KWH
 
 
 @jit()

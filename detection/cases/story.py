@@ -145,13 +145,17 @@ def case_sentence(inicio: int, hoy: int, niveles: NDArray[np.uint8]) -> str:
 
 
 def explain_hour(caso: NDArray[np.float32], hoy: int) -> Explicacion:
-    """Return what an open case says of an hour that goes on with it.
+    """Return what an open case says of an hour that goes on with it; it may be of innocent kind.
 
     ``caso``: (CASE_COLUMNS,), as in ``Veredictos``. ``hoy``: the hour's local day.
     """
-    _, inicio, antes, despues, centesimas = (float(x) for x in caso)
+    ventaja, inicio, antes, despues, centesimas = (float(x) for x in caso)
     desde = _day_in_words(date_of(int(inicio)), date_of(hoy))
     de_antes = "" if np.isnan(antes) else f" y antes {kwh_dia(antes)}"
+    if np.isnan(ventaja):
+        rotulo = TIPOS_INOCENTES[int(centesimas)].rotulo.lower()
+        frase = f"Va con lo que empezó el {desde}, con causa probable ({rotulo}): no pasa de media."
+        return Explicacion(CASO, None, 1.0, False, frase)
     return Explicacion(
         detector=CASO,
         score=round(centesimas / 100, 2),
