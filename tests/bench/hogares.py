@@ -34,7 +34,7 @@ from bench.calidad_larga import (
 )
 from bench.hogares_largos import PAISES, Surtido
 from bench.hogares_reales import hay_datos
-from bench.pasada_larga import SIN_PAIS, VERSIONES, run_vistas
+from bench.pasada_larga import CON_PAIS, VERSIONES, run_vistas, score_with_base
 from bench.tablas_largas import innocent_table, long_tables
 
 from detection.number_format import numero
@@ -161,6 +161,9 @@ def _parser() -> Parser:
                         help="de la parte larga, solo la mitad de prueba")  # fmt: skip
     parser.add_argument("--solo", choices=(CORTA, LARGA),
                         help="siete semanas de Suiza, o un año de cuatro países")  # fmt: skip
+    parser.add_argument("--con-base", choices=[pais.nombre for pais in PAISES], metavar="PAÍS",
+                        help="solo la parte larga de un país, con la versión de base tal "
+                        "cual")  # fmt: skip
     parser.add_argument("--escribir", action="store_true", help=f"escribe {DORADA.name}")
     parser.add_argument("--poblaciones", type=entero(1, 50), default=POBLACIONES, metavar="N",
                         help="veces que se sortean los ataques de siete semanas")  # fmt: skip
@@ -202,14 +205,16 @@ def _long(opciones: Any) -> tuple[dict[str, Any], list[Any]]:
     cifras: dict[str, Any] = {"largo": largo}
     tablas = []
     surtido = Surtido(sorteos=opciones.sorteos)
-    for (mitad, version), vista in run_vistas(
-        mitades, VERSIONES, surtido, opciones.procesos
-    ).items():
+    if opciones.con_base is not None:
+        vistas = score_with_base(opciones.con_base, mitades, surtido, opciones.procesos)
+    else:
+        vistas = run_vistas(mitades, VERSIONES, surtido, opciones.procesos)
+    for (mitad, version), vista in vistas.items():
         suyas = long_figures(vista)
         nombre = f"{'desarrollo' if mitad else 'prueba'}, {version}"
         largo[nombre] = suyas
         tablas += long_tables(suyas, nombre)
-        if version == SIN_PAIS:
+        if version != CON_PAIS:
             cifras |= quick_figures(suyas)
     return cifras, tablas
 
@@ -233,8 +238,9 @@ def main(argv: Sequence[str]) -> int:
     if opciones.rapido:
         cifras = quick_part()
     else:
+        solo = LARGA if opciones.con_base is not None else opciones.solo
         for cual, medir in ((CORTA, _short), (LARGA, _long)):
-            if opciones.solo in {None, cual}:
+            if solo in {None, cual}:
                 suyas, nuevas = medir(opciones)
                 cifras |= suyas
                 tablas += nuevas
@@ -247,7 +253,11 @@ def main(argv: Sequence[str]) -> int:
             json.dumps(_rounded(cifras), ensure_ascii=False, indent=1), "utf-8"
         )
     # Of other homes or draws the golden figures say nothing.
-    como_siempre = not faltan and (opciones.poblaciones, opciones.sorteos) == (POBLACIONES, 1)
+    como_siempre = (
+        not faltan
+        and opciones.con_base is None
+        and (opciones.poblaciones, opciones.sorteos) == (POBLACIONES, 1)
+    )
     doradas = load_golden(parte) if como_siempre else {}
     peores = worse(cifras, {c: v for c, v in doradas.items() if c in cifras})
     for frase in peores:

@@ -219,3 +219,13 @@ def run_vistas(
         if vista is not None:
             salida.setdefault((tarea.desarrollo, tarea.version), []).append(vista)
     return {cual: join(suyas) for cual, suyas in salida.items()}
+
+
+def score_with_base(
+    pais: str, mitades: Sequence[bool], surtido: Surtido, procesos: int
+) -> dict[tuple[bool, str], Vista]:
+    """Return what the base version, as it comes, says of each half of a country."""
+    tareas = [Tarea(pais, mitad, SIN_PAIS, surtido, load_base()) for mitad in mitades]
+    with ProcessPoolExecutor(procesos, get_context("spawn")) as grupo:
+        vistas = zip(tareas, grupo.map(run_task, tareas), strict=True)
+        return {(t.desarrollo, "con la de base"): vista for t, vista in vistas if vista is not None}
