@@ -39,9 +39,6 @@ kind. By hand, 2026-11-29: on held-out development households the median delay o
 PROPORCION = 0.25
 """Of the households that is attacked: with it plain |z| reaches what the goals were set against
 (ROC-AUC 0.56, average precision 0.15)."""
-RAPIDO_APRENDEN, RAPIDO_JUZGAN, RAPIDO_POBLACIONES = 60, 40, 2
-"""Development households of the small part, and times that they are attacked: of fewer that learn
-not twenty would be left to teach a blend."""
 DESARROLLO_JUZGAN = 45
 """Development households that judge where the test half is not to be looked at."""
 
@@ -175,22 +172,6 @@ def summary(informe: Datos, no_vistos: Mapping[str, float | None]) -> dict[str, 
             for n, c in informe["comparacion"].items()
         },
     }
-
-
-def quick() -> tuple[Datos, Aprendido]:
-    """Return the figures of the small part: development households alone, all seeds fixed.
-
-    And what they were made with.
-    """
-    (h,) = read_hogares(SUIZA, desarrollo=True)
-    orden = by_lot(sorted(set(h.lecturas.propietario_id)), 0, "rapido")
-    aprendido = learn_as_product(only(h, orden[:RAPIDO_APRENDEN]))
-    juzgado = only(h, orden[RAPIDO_APRENDEN : RAPIDO_APRENDEN + RAPIDO_JUZGAN])
-    puntuadas = [
-        score(p, c, aprendido.modelo, aprendido.muestra.rasgos)
-        for p, c in populations([juzgado], RAPIDO_POBLACIONES)
-    ]
-    return summary(measure(puntuadas), {}), aprendido
 
 
 def learning_and_judging(desarrollo: bool) -> tuple[Hogares, Hogares]:

@@ -23,8 +23,7 @@ from bench.hogares_largos import (
     make_mundo,
     read_year,
 )
-from bench.hogares_reales import hay_datos
-from bench.pasada_larga import JUZGA_DESDE_DIA, Vista, join, score_mundo
+from bench.pasada_larga import JUZGA_DESDE_DIA, Vista, score_mundo
 from numpy.typing import NDArray
 
 from detection.domain import HORAS_POR_DIA, TIPOS_INOCENTES
@@ -273,21 +272,16 @@ RAPIDO = Surtido(
     [c for c in CASOS_DE_SIEMPRE if c.nombre in _RAPIDOS],
     [t for t in INOCENTES if t in _RAPIDOS],
 )
-RAPIDO_HOGARES = {"California": 2, "Bélgica": 2}
+RAPIDO_PAIS, RAPIDO_HOGARES = "Australia", 4
 
 
 def quick_long(modelo: ScoringModel) -> dict[str, float | None]:
     """Return a few figures of a few development households, whose country taught nothing."""
-    vistas = []
-    for pais in PAISES:
-        cuantos = RAPIDO_HOGARES.get(pais.nombre, 0)
-        if not cuantos or not hay_datos(pais.fuente):
-            continue
-        hogares = read_year(pais, desarrollo=True)
-        elegidos = by_lot([h.propietario_id for h in hogares], SEMILLA, "rapido")[:cuantos]
-        suyos = [h for h in hogares if h.propietario_id in elegidos]
-        vistas.append(score_mundo(make_mundo(pais, suyos, RAPIDO), modelo))
-    return {} if not vistas else quick_figures(long_figures(join(vistas)))
+    pais = next(p for p in PAISES if p.nombre == RAPIDO_PAIS)
+    hogares = read_year(pais, desarrollo=True)
+    elegidos = by_lot([h.propietario_id for h in hogares], SEMILLA, "rapido")[:RAPIDO_HOGARES]
+    suyos = [h for h in hogares if h.propietario_id in elegidos]
+    return quick_figures(long_figures(score_mundo(make_mundo(pais, suyos, RAPIDO), modelo)))
 
 
 def quick_figures(cifras: Mapping[str, Any]) -> dict[str, float | None]:

@@ -100,3 +100,30 @@ def test_descartado_no_vuelve(lecturas: Lecturas) -> None:
     days, fila = detector.days.columns(), detector.ring.row("CLI_1")
     assert days.inocente_apertura[fila] == NO_DAY
     assert _run(detector, lecturas.elegir(np.arange(corte, corte + 24 * 9)), [24]) == []
+
+
+def test_lo_que_explica_no_pasa_de_media(lecturas: Lecturas) -> None:
+    """Back home they use what they used to; what they never used, or lamps, is as alarming."""
+    corte = 24 * (VUELVE - 1)
+    antes = lecturas.elegir(np.arange(corte))
+    hora = np.arange(24) + int(antes.hora_utc.max()) + 1
+    de_siempre = hogar(24 * (DIAS - 1), 3)[24 * 20 : 24 * 21] * 1.3
+    nunca = np.where(np.arange(24) == 12, 9.0, de_siempre)
+    puntos = {}
+    for nombre, kwh in (("de siempre", de_siempre), ("nunca", nunca)):
+        for con_inocente in (True, False):
+            detector = _con_base()
+            _run(detector, antes, [len(antes)])
+            if not con_inocente:
+                detector.days.columns().inocente_apertura[:] = NO_DAY
+            dia = Lecturas(["CLI_1"] * 24, hora, kwh)
+            v = detector.score(dia)
+            puntos[nombre, con_inocente] = int(v.score_centesimas.max())
+            if con_inocente and nombre == "de siempre":
+                dichos = [detector.explain(v, i, float(kwh[i]))[-1].frase for i in range(24)]
+                bajadas = np.flatnonzero(~np.isnan(v.caso[:, 1]))
+    assert puntos["de siempre", False] >= 80
+    assert puntos["de siempre", True] == 79
+    assert puntos["nunca", True] >= 80
+    assert bajadas.size
+    assert all("causa probable (ausencia): no pasa de media" in dichos[i] for i in bajadas)

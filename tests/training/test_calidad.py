@@ -12,9 +12,8 @@ from bench.hogares_reales import hay_datos
 pytestmark = pytest.mark.timeout(290)
 
 
-@pytest.mark.lenta
 def test_lo_que_se_halla_no_empeora(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Development households alone, all seeds fixed, against the committed figures."""
+    """Development households of a country that taught nothing, against the committed figures."""
     monkeypatch.setenv("CONSUMO_SHARED", str(shared))
     if not hay_datos() or not all(hay_datos(pais.fuente) for pais in PAISES):
         pytest.skip("faltan hogares en la carpeta compartida")
