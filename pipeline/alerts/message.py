@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import TemplateError
+from jinja2 import Environment, TemplateError, TemplateSyntaxError, nodes
+from jinja2.exceptions import SecurityError, TemplateAssertionError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 
 from detection.errors import ConfiguracionError
@@ -43,6 +47,8 @@ Y {{ mas }} más{% if enlace %}: {{ enlace }}{% endif %}
 {%- endif %}
 """
 """The product's own; ``AVISOS_PLANTILLA`` takes its place, with the same names."""
+NOMBRES = frozenset({"asunto", "sistema", "nuevos", "peores", "mas", "enlace"})
+"""What a template is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,13 @@ class MessageWriter:
         entorno = SandboxedEnvironment(autoescape=False)  # nosec B701 # plain text, no page
         try:
             fuente = Path(self._ruta).read_text("utf-8") if self._ruta else PLANTILLA
-            self._plantilla = entorno.from_string(fuente)
+            arbol = entorno.parse(fuente)
+            self._plantilla = entorno.from_string(arbol)
+            desconocido = _unknown_name(arbol, entorno)
         except (OSError, UnicodeDecodeError, TemplateError) as error:
             raise self._wrong(error) from error
+        if desconocido:
+            raise ConfiguracionError(f"{self._cual()}: {desconocido}")
 
     def write(self, avisos: Sequence[Alert]) -> AlertMessage:
         """Return the message that tells all of these things."""
@@ -114,9 +124,49 @@ class MessageWriter:
             "enlace": donde if self._enlace else "",
         }
 
+    def _cual(self) -> str:
+        return f"AVISOS_PLANTILLA ({self._ruta or 'la del producto'})"
+
     def _wrong(self, error: Exception) -> ConfiguracionError:
-        que = describe_os(error) if isinstance(error, OSError) else str(error)
-        return ConfiguracionError(f"AVISOS_PLANTILLA ({self._ruta or 'la del producto'}): {que}")
+        que = describe_os(error) if isinstance(error, OSError) else _what_is_wrong(error)
+        return ConfiguracionError(f"{self._cual()}: {que}")
+
+
+def _unknown_name(arbol: nodes.Template, entorno: Environment) -> str:
+    """Return which name a template asks for that it is not given, and where; '' = none.
+
+    Jinja writes nothing in its place, and an alert that says nothing is found out too late.
+    """
+    ajenos = find_undeclared_variables(arbol) - NOMBRES - entorno.globals.keys()
+    for uno in arbol.find_all(nodes.Name):
+        if uno.name in ajenos:
+            hay = ", ".join(sorted(NOMBRES))
+            return f"línea {uno.lineno}: «{uno.name}» no existe; hay {hay}"
+    return ""
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """Return in which line of a template something is wrong, and what, in Spanish."""
+    if isinstance(error, UnicodeDecodeError):
+        linea = error.object[: error.start].count(b"\n") + 1
+        return f"línea {linea}: no está en UTF-8"
+    # Of Jinja's English the only thing that is the user's own: the last thing that it quotes.
+    citado = re.findall(r"'(\S+)'", str(error))
+    cual = f" («{citado[-1]}»)" if citado else ""
+    if isinstance(error, TemplateSyntaxError):
+        existe = not isinstance(error, TemplateAssertionError)
+        que = "no está bien escrita" if existe else "usa un filtro o una prueba que no existe"
+        return f"línea {error.lineno}: {que}{cual}"
+    # Jinja gives the frames of a template its own lines.
+    pasos = traceback.extract_tb(error.__traceback__)
+    lineas = [paso.lineno for paso in pasos if paso.filename == "<template>"]
+    if isinstance(error, SecurityError):
+        que = f"pide algo que a una plantilla no se le permite{cual}"
+    elif isinstance(error, TemplateError):
+        que = f"usa algo que no existe{cual}"
+    else:
+        que = "hace algo que no se puede, como dividir entre cero o sumar un texto"
+    return f"línea {lineas[-1]}: {que}" if lineas else que
 
 
 def _subject(avisos: Sequence[Alert]) -> str:

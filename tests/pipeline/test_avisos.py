@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -17,14 +18,15 @@ from contracts.sondas import CasosMongo
 from pymongo import MongoClient
 
 from detection.cases.records import Caso
+from detection.errors import ConfiguracionError
 from pipeline.alerts.command import PRUEBA, main
 from pipeline.alerts.destinations import open_destinations
 from pipeline.alerts.findings import CALMA, CASO, Finding, news
 from pipeline.alerts.loop import AlertLoop
-from pipeline.alerts.message import CASOS_MAXIMOS
+from pipeline.alerts.message import CASOS_MAXIMOS, MessageWriter
 from pipeline.alerts.sources import AlertSources
 from pipeline.embedded.probes import puerto_del_sistema
-from pipeline.stores.alert_records import Night
+from pipeline.stores.alert_records import Alert, Night
 from pipeline.stores.mongo.alert_log import TURNO_S, MongoAlertLog
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.health import PostgresHealth
@@ -356,10 +358,50 @@ def test_una_vez_con_plantilla_propia(
     assert run(main, ["--una-vez"]) == HECHO
     assert [b.llegados[0][1].strip() for b in buzones] == ["Ir a CLI_00045"] * 2
     assert [len(b.llegados) for b in buzones] == [1, 1]
-    for mala in ("{% for %}", "{{ 1/0 }}", "{{ ''.__class__.__mro__[1].__subclasses__() }}"):
-        plantilla.write_text(mala)
-        assert run(main, ["--una-vez"]) == MAL_USO
-        assert "error: AVISOS_PLANTILLA" in capsys.readouterr().err
+    plantilla.write_text("{{ 1/0 }}")
+    assert run(main, ["--una-vez"]) == MAL_USO
+    donde = f"error: AVISOS_PLANTILLA ({plantilla}): línea 1: hace algo que no se puede"
+    assert donde in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("plantilla", "dicho"),
+    [
+        ("a\n{% for %}", "línea 2: no está bien escrita"),
+        ("a\n\n{% if asunto %}", "línea 3: no está bien escrita («if»)"),
+        ("{{ asunto | mayus }}", "línea 1: usa un filtro o una prueba que no existe («mayus»)"),
+        ("{% if asunto is raro %}{% endif %}", "línea 1: usa algo que no existe («raro»)"),
+        ("a\n{{ nuevoss }}", "línea 2: «nuevoss» no existe; hay asunto, enlace, mas, nuevos"),
+        ("a\n{{ nuevos[0].cliente.x }}", "línea 2: usa algo que no existe («cliente»)"),
+        ("{{ 'a' + 1 }}", "línea 1: hace algo que no se puede"),
+        ("a\n{{ ''.__class__.__mro__[1].x() }}", "línea 2: pide algo que a una plantilla no se le"),
+        ("a\nasí".encode("latin-1"), "línea 2: no está en UTF-8"),
+    ],
+)  # fmt: skip
+def test_lo_que_falla_de_una_plantilla_se_dice_en_espanol(
+    tmp_path: Path, plantilla: str | bytes, dicho: str
+) -> None:
+    """One line: in which line of the template, and what; nothing of Jinja's English."""
+    ruta = tmp_path / "aviso.j2"
+    ruta.write_bytes(plantilla if isinstance(plantilla, bytes) else plantilla.encode())
+    aviso = Alert("caso:A_2026-11-30", "caso", "A", datetime(2026, 11, 30, tzinfo=UTC))
+    with pytest.raises(ConfiguracionError) as error:
+        MessageWriter(Settings(_env_file=None, avisos_plantilla=str(ruta))).write([aviso])
+    assert str(error.value).startswith(f"AVISOS_PLANTILLA ({ruta}): {dicho}")
+    assert not re.search(r"\b(is|not|the|expected|object|no test)\b", str(error.value))
+
+
+def test_una_plantilla_tiene_lo_que_jinja_da(tmp_path: Path) -> None:
+    """Its own names, loops and macros are no unknown ones."""
+    fuente = (
+        "{% macro m(x) %}{{ x }}{% endmacro %}{% set z = 1 %}{{ m(z) }}"
+        "{% for a in nuevos %}{{ loop.index }}{{ range(1)|length }}{% endfor %}"
+    )
+    aviso = Alert("caso:A_2026-11-30", "caso", "A", datetime(2026, 11, 30, tzinfo=UTC))
+    ruta = tmp_path / "aviso.j2"
+    ruta.write_text(fuente)
+    ajustes = Settings(_env_file=None, avisos_plantilla=str(ruta))
+    assert MessageWriter(ajustes).write([aviso]).texto == "111"
 
 
 def test_una_direccion_que_no_lo_es_se_dice_sin_ensenarla(
