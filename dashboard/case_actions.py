@@ -15,7 +15,7 @@ import streamlit as st
 
 from dashboard import texts
 from dashboard.browser import key_name
-from dashboard.cases import CaseRow, is_drawn_by_lot
+from dashboard.cases import CaseRow, is_drawn_by_lot, today
 from dashboard.client import ApiError, api_client, change, customer_path
 from dashboard.reviews import MAX_REASON, MIN_REASON, UNDO_S
 from dashboard.session import key_owner, missing_role, typed_key
@@ -149,8 +149,12 @@ def _verdict_dialog(case: CaseRow, verdict: str) -> None:
 @st.dialog("Visita")
 def _visit_dialog(case: CaseRow) -> None:
     st.text(_name(case))
+    try:
+        day_of_visit: date | None = today()
+    except ApiError:  # The day can be chosen all the same.
+        day_of_visit = None
     with st.form("visita_caso", border=False):
-        day = st.date_input("Día de la visita", value=date.today(), format="DD/MM/YYYY")
+        day = st.date_input("Día de la visita", value=day_of_visit, format="DD/MM/YYYY")
         sent = st.form_submit_button("Guardar la visita", type="primary")
     if sent and isinstance(day, date):
         body = {

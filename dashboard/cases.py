@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import streamlit as st
@@ -119,6 +120,12 @@ def neighbours_in_list(case_id: str) -> tuple[str | None, str | None, str]:
     before = ids[at - 1] if at else None
     after = ids[at + 1] if at + 1 < len(ids) else None
     return before, after, f"{at + 1} de {len(ids)}"
+
+
+def today() -> date:
+    """Return the utility's local day, or raise ``ApiError``: only the API knows its zone."""
+    yesterday: str = fetch("/api/casos/resumen")["hasta"]
+    return date.fromisoformat(yesterday) + timedelta(days=1)
 
 
 def todays_cases(visits: int = VISITS, explored: float = EXPLORED) -> list[CaseRow]:

@@ -85,6 +85,20 @@ DesdeDia = Annotated[
 HastaDia = Annotated[
     DiaLocal | None, Query(description="Abiertos ese día local o antes", examples=["2026-11-30"])
 ]
+VisitadoDesde = Annotated[
+    DiaLocal | None,
+    Query(description="Visitados ese día local o después", examples=["2026-11-01"]),
+]
+VisitadoHasta = Annotated[
+    DiaLocal | None, Query(description="Visitados ese día local o antes", examples=["2026-11-30"])
+]
+ConResultado = Annotated[
+    bool,
+    Query(
+        description="Solo los visitados de los que se sabe qué había: los que cuenta "
+        "`/api/casos/aciertos`; con «abiertos=false»"
+    ),
+]
 VersionPedida = Annotated[
     str | None,
     Query(
@@ -104,11 +118,14 @@ async def _filter(
     desde: DesdeDia = None,
     hasta: HastaDia = None,
     version_modelo: VersionPedida = None,
+    visita_desde: VisitadoDesde = None,
+    visita_hasta: VisitadoHasta = None,
+    con_resultado: ConResultado = False,
     clase: Clase = None,
 ) -> FiltroCasos:
     return FiltroCasos(
         propietario_id, tuple(estado), tuple(tipo), abiertos, asignado_a, desde, hasta,
-        version_modelo, clase,
+        version_modelo, visita_desde, visita_hasta, con_resultado, clase,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import texts, ui
+from dashboard.cases import today
 from dashboard.charts import aciertos as charts
 from dashboard.client import fetch
 from dashboard.filters import choose_one
@@ -27,11 +29,11 @@ def draw_aciertos() -> None:
     """Draw the page."""
     with ui.section("aciertos"):
         days = _PERIODS[choose_one("Periodo", _PERIODS, "periodo", "Un año")]
-        first = date.today() - timedelta(days=days) if days else None
-        _outcomes(fetch("/api/casos/aciertos", desde=first))
+        first = today() - timedelta(days=days) if days else None
+        _outcomes(fetch("/api/casos/aciertos", desde=first), first)
 
 
-def _outcomes(answer: Mapping[str, Any]) -> None:
+def _outcomes(answer: Mapping[str, Any], first: date | None) -> None:
     total = answer["total"]
     if not total["visitas"]:
         ui.empty(
@@ -58,7 +60,7 @@ def _outcomes(answer: Mapping[str, Any]) -> None:
     with right:
         st.subheader("Lo que aprende el entrenamiento", anchor=False)
         _learned(total)
-    _by_group(answer)
+    _by_group(answer, first)
 
 
 def _interval(group: Mapping[str, Any]) -> str:
@@ -99,7 +101,7 @@ def _learned(total: Mapping[str, Any]) -> None:
     )
 
 
-def _by_group(answer: Mapping[str, Any]) -> None:
+def _by_group(answer: Mapping[str, Any], first: date | None) -> None:
     name = choose_one("Por", _GROUPS, "por")
     listed, field, readable = _GROUPS[name]
     rows: Sequence[Mapping[str, Any]] = answer[listed]
@@ -110,7 +112,7 @@ def _by_group(answer: Mapping[str, Any]) -> None:
     with ui.panel(right, "Euros por visita", small=True):
         ui.figure(f"Euros por visita, por {name.lower()}", charts.euros_per_visit, rows, names)
     ui.table(rows, (
-        ui.TableColumn(name, field, "no-partir", readable, address=_cases_of(field)),
+        ui.TableColumn(name, field, "no-partir", readable, address=_cases_of(field, first)),
         ui.number_column("Visitas", "visitas"),
         ui.number_column("Hallazgos", "hallados"),
         ui.TableColumn("Aciertos", "tasa", "der", texts.percent),
@@ -120,11 +122,22 @@ def _by_group(answer: Mapping[str, Any]) -> None:
     ))  # fmt: skip
 
 
-def _cases_of(field: str) -> Callable[[Mapping[str, Any]], str]:
-    """Return from a group of visits to where the judged cases of its kind are."""
+def _cases_of(field: str, first: date | None) -> Callable[[Mapping[str, Any]], str]:
+    """Return from a group of visits to where their cases are: as many as the group has.
+
+    ``first``: from when on visits are counted; None = since ever.
+    """
 
     def address(row: Mapping[str, Any]) -> str:
-        kind = texts.readable(row["tipo"]) if field == "tipo" else None
-        return address_of("casos", tipo=kind, estado=["Confirmado", "Descartado"])
+        since, until = first, None
+        if field == "mes":
+            year, month = (int(part) for part in row["mes"].split("-"))
+            begins, until = date(year, month, 1), date(year, month, monthrange(year, month)[1])
+            since = max(begins, first or begins)
+        return address_of(
+            "casos", clase="Todos", con_resultado="true", visita_desde=since, visita_hasta=until,
+            tipo=texts.readable(row["tipo"]) if field == "tipo" else None,
+            version=row.get("version_modelo"),
+        )  # fmt: skip
 
     return address

@@ -23,6 +23,8 @@ _ORDERS = {
     "Más probables": "probabilidad",
     "Más antiguos": "antiguedad",
 }
+_MAX_VERSION = 200
+"""Characters, as the API takes them."""
 _OPEN = ("nuevo", "asignado", "visitado")
 
 
@@ -67,6 +69,16 @@ def _filters() -> dict[str, Any]:
                 )  # fmt: skip
                 first = _day("Hallados desde", "desde")
                 last = _day("Hallados hasta", "hasta")
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                version = st.text_input(
+                    "Versión que lo juzgó", key="version", max_chars=_MAX_VERSION,
+                    bind="query-params", width=220, placeholder="Todas",
+                )  # fmt: skip
+                visited_first = _day("Visitados desde", "visita_desde")
+                visited_last = _day("Visitados hasta", "visita_hasta")
+                known = st.checkbox(
+                    "Solo visitas con resultado", key="con_resultado", bind="query-params"
+                )
     return {
         "estado": states,
         "tipo": kinds,
@@ -76,8 +88,12 @@ def _filters() -> dict[str, Any]:
         "propietario_id": (customer or "").strip() or None,
         "desde": first,
         "hasta": last,
+        "version_modelo": (version or "").strip() or None,
+        "visita_desde": visited_first,
+        "visita_hasta": visited_last,
+        "con_resultado": known,
         # Of a state that is chosen, all; otherwise those that are still to be dealt with.
-        "abiertos": not states or set(states) <= set(_OPEN),
+        "abiertos": not known and (not states or set(states) <= set(_OPEN)),
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 import streamlit as st
 
 from dashboard import texts, ui
+from dashboard.cases import today
 from dashboard.charts import mensual as charts
 from dashboard.client import ApiRequest, api_request, customer_path, fetch, fetch_all, fetch_rows
 from dashboard.filters import choose_one
@@ -83,7 +83,7 @@ def change_in_a_year(months: Sequence[Mapping[str, Any]], month: Mapping[str, An
 def _everybody(months: list[dict[str, Any]]) -> None:
     """Draw the months of all customers together, newest first in ``months``."""
     latest = months[0]
-    unfinished = latest["mes_str"] >= f"{date.today():%Y-%m}"
+    unfinished = latest["mes_str"] >= f"{today():%Y-%m}"
     finished = months[1] if unfinished and len(months) > 1 else latest
     change = change_in_a_year(months, finished)
     st.subheader(texts.month_name(latest["mes_str"]).capitalize(), anchor=False)

@@ -51,6 +51,10 @@ class FiltroCasos(NamedTuple):
     desde: date | None = None
     hasta: date | None = None
     version_modelo: str | None = None
+    # visita_desde, visita_hasta: of the visit, both included; who has none is left out.
+    visita_desde: date | None = None
+    visita_hasta: date | None = None
+    con_resultado: bool = False  # those visits that ``CaseQueries.outcomes`` counts
     # One of ``CLASES_CASO``; None = ``SOSPECHOSO``, or both where one of ``tipos`` is innocent.
     clase: str | None = None
 

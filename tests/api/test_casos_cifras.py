@@ -244,6 +244,20 @@ def test_los_aciertos(servicios: EmbeddedServices, claves: dict[str, dict[str, s
             es_problema(
                 api.get("/api/casos/aciertos?desde=2026-02-01&hasta=2026-01-01"), 422, "hasta"
             )
+            contados = {"con_resultado": True, "abiertos": False}
+            de_noviembre = {"visita_desde": "2026-11-01", "visita_hasta": "2026-11-30"}
+            for suyos, cuantas in (
+                ({}, 5), (de_noviembre, 2), ({"version_modelo": "v1"}, 5),
+                ({"version_modelo": "v2"}, 0), ({"tipo": "plantacion_cannabis"}, 5),
+            ):  # fmt: skip
+                lista = lee(api, "/api/casos", **contados, **suyos)["elementos"]
+                assert len(lista) == cuantas, suyos
+            visitados = lee(api, "/api/casos", abiertos=False, **de_noviembre)["elementos"]
+            assert len(visitados) == 2
+            primera = lee(api, "/api/casos", **contados, limite=3)
+            segunda = lee(api, "/api/casos", **contados, limite=3, cursor=primera["siguiente"])
+            ids = [c["id"] for c in primera["elementos"] + segunda["elementos"]]
+            assert sorted(ids) == sorted(caso.clave for caso in CASOS[1:6])
     assert (vacio["total"]["visitas"], vacio["total"]["tasa"]) == (0, None)
     total = hay["total"]
     assert (total["visitas"], total["hallados"], total["tasa"]) == (5, 3, 0.6)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -166,8 +169,7 @@ def test_un_cliente_que_no_existe(abrir: Abrir, api_llena: str, nombre: str) -> 
     """A name from anywhere in the address is looked for, shown as text, and never a crash."""
     pagina = abrir("buscar_cliente", api_llena, cliente=nombre)
     assert not pagina.exception
-    crudo = "\n".join(h.value for h in pagina.get("html") if isinstance(h.value, str))
-    assert "<b>x</b>" not in crudo
+    assert "<b>x</b>" not in _crudo(pagina)
     assert re.search("No existe el cliente|Elija un cliente", _texto(pagina))
 
 
@@ -358,6 +360,37 @@ def test_un_caso_que_otra_persona_ha_movido_no_se_toca(abrir: Abrir, api_llena: 
     ).raise_for_status()  # fmt: skip
 
 
+def test_cada_grupo_de_aciertos_lleva_a_sus_casos(abrir: Abrir, api_llena: str) -> None:
+    """To as many as the row counts, of the days that were chosen in the utility's own zone."""
+    ana = {"X-API-Key": CLAVES["analista"]}
+    ruta = f"{api_llena}/api/casos/{CASO}"
+    cuerpo = {"hallado": True, "recuperado_eur": 100.0}
+    hecho = httpx.post(f"{ruta}/resultado", json=cuerpo, headers=ana, trust_env=False).json()
+    try:
+        for por, suyo in (
+            ("Mes", {"visita_desde": "2026-11-01", "visita_hasta": "2026-11-30"}),
+            ("Versión", {"visita_desde": "2025-11-20", "version": "v1"}),
+            ("Tipo", {"visita_desde": "2025-11-20", "tipo": "Posible plantación"}),
+        ):
+            crudo = _crudo(abrir("aciertos", api_llena, por=por))
+            (enlace,) = set(re.findall(r'href="(\./casos\?[^"]+)"', crudo))
+            url = dict(parse_qsl(urlsplit(html.unescape(enlace)).query))
+            assert url == {"con_resultado": "true", **suyo}
+            assert _crudo(abrir("casos", api_llena, **url)).count(f"?caso={CASO}") == 1
+        otra = url | {"visita_desde": "2026-11-21"}
+        assert f"?caso={CASO}" not in _crudo(abrir("casos", api_llena, **otra))
+    finally:
+        deshecho = {"anotacion": hecho["anotacion"]}
+        httpx.post(f"{ruta}/deshacer", json=deshecho, headers=ana, trust_env=False)
+
+
+def test_hoy_es_el_dia_de_la_compania(abrir: Abrir, api_llena: str) -> None:
+    """A visit is one of today where the utility is, whatever the dashboard's machine says."""
+    pagina = abrir("caso", api_llena, CLAVES["analista"], caso=CASO)
+    _boton(pagina, "Visita").click().run()
+    assert pagina.date_input[0].value == date(2026, 11, 20)
+
+
 def test_las_filas_llevan_a_lo_que_ensenan(abrir: Abrir, api_llena: str) -> None:
     """Cases, customers and what arrives live are links to their own pages."""
     for modulo, direccion in (
@@ -368,8 +401,7 @@ def test_las_filas_llevan_a_lo_que_ensenan(abrir: Abrir, api_llena: str) -> None
         ("mensual", "./buscar-cliente?cliente=CLI_00001"),
     ):
         pagina = abrir(modulo, api_llena)
-        crudo = "\n".join(h.value for h in pagina.get("html") if isinstance(h.value, str))
-        assert f'href="{direccion}' in crudo, modulo
+        assert f'href="{direccion}' in _crudo(pagina), modulo
 
 
 @pytest.mark.parametrize("nombre", ["NO_EXISTE_2026-11-09", "<b>x</b>", "x" * 90, "../salud"])
@@ -380,6 +412,11 @@ def test_un_caso_que_no_existe(abrir: Abrir, api_llena: str, nombre: str) -> Non
     crudo = "\n".join(h.value for h in pagina.get("html") if isinstance(h.value, str))
     assert "<b>x</b>" not in crudo
     assert re.search("No existe el caso|Elija un caso|No se puede mostrar", _texto(pagina))
+
+
+def _crudo(pagina: AppTest) -> str:
+    """Return the HTML that a page has of its own."""
+    return "\n".join(h.value for h in pagina.get("html") if isinstance(h.value, str))
 
 
 def _caso(api: str) -> dict[str, Any]:

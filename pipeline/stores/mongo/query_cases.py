@@ -114,15 +114,18 @@ class MongoCases:
         """Return a page of cases (``CaseQueries.page``)."""
         check_words("orden", [orden], tuple(ORDENES))
         check_limit(limite, CASOS_MAXIMOS)
-        condiciones = _match(filtro)
         if cursor is not None:
-            return self._load(condiciones, orden, limite, cursor)
+            return self._load(filtro, orden, limite, cursor)
         clave = ("casos", filtro, orden, limite)
-        return self._recuerdo.get(clave, partial(self._load, condiciones, orden, limite, None))
+        return self._recuerdo.get(clave, partial(self._load, filtro, orden, limite, None))
 
     def _load(
-        self, condiciones: Documento, orden: str, limite: int, cursor: str | None
+        self, filtro: FiltroCasos, orden: str, limite: int, cursor: str | None
     ) -> Pagina[CasoResumen]:
+        condiciones = _match(filtro)
+        if filtro.con_resultado:
+            sabidos = self._known(filtro.visita_desde, filtro.visita_hasta)
+            condiciones["_id"] = {"$in": [doc["_id"] for doc in sabidos]}
         campo, sentido, tipo = ORDENES[orden]
         lista = f"casos-{orden}"
         tramos: list[Documento] = [{}]
@@ -130,7 +133,8 @@ class MongoCases:
             valor, uno = decode_cursor(lista, cursor, tipo, str)
             detras = "$lt" if sentido == DESCENDING else "$gt"
             # Those that are equal first: of an "or" no index helps the embedded server.
-            tramos = [{campo: valor, "_id": {"$gt": uno}}, {campo: {detras: valor}}]
+            detras_de_uno = {**condiciones.get("_id", {}), "$gt": uno}
+            tramos = [{campo: valor, "_id": detras_de_uno}, {campo: {detras: valor}}]
         en_orden = [(campo, sentido), ("_id", ASCENDING)]
         docs: list[Documento] = []
         for tramo in tramos:
@@ -226,11 +230,14 @@ class MongoCases:
         )
 
     def _load_outcomes(self, desde: date | None, hasta: date | None) -> Aciertos:
+        return hit_rates(self._known(desde, hasta), desde, hasta)
+
+    def _known(self, desde: date | None, hasta: date | None) -> list[Documento]:
+        """Return the cases with a visit of some days of which it is known what there was."""
         # A text comes after the empty one: who has no visit is left out.
         condiciones = {"visita.fecha": {"$gt": "", **_days_between(desde, hasta)}}
         docs = self._lector.find(CASOS, condiciones, _DE_ACIERTOS, [("_id", ASCENDING)], 0)
-        sabidos = [doc for doc in docs if doc.get("resultado") or self._judged_after_visit(doc)]
-        return hit_rates(sabidos, desde, hasta)
+        return [doc for doc in docs if doc.get("resultado") or self._judged_after_visit(doc)]
 
     def _judged_after_visit(self, doc: Documento) -> bool:
         """Return whether a verdict may be that of the visit: one to come says nothing."""
@@ -308,6 +315,8 @@ def _match(filtro: FiltroCasos) -> Documento:
             condiciones[campo] = check_text(valor)
     if entre := _days_between(filtro.desde, filtro.hasta):
         condiciones["fecha_apertura"] = entre
+    if entre := _days_between(filtro.visita_desde, filtro.visita_hasta):
+        condiciones["visita.fecha"] = entre
     return condiciones
 
 
