@@ -375,7 +375,7 @@ def test_cada_grupo_de_aciertos_lleva_a_sus_casos(abrir: Abrir, api_llena: str) 
             crudo = _crudo(abrir("aciertos", api_llena, por=por))
             (enlace,) = set(re.findall(r'href="(\./casos\?[^"]+)"', crudo))
             url = dict(parse_qsl(urlsplit(html.unescape(enlace)).query))
-            assert url == {"con_resultado": "true", **suyo}
+            assert url == {"clase": "Todos", "con_resultado": "true", **suyo}
             assert _crudo(abrir("casos", api_llena, **url)).count(f"?caso={CASO}") == 1
         otra = url | {"visita_desde": "2026-11-21"}
         assert f"?caso={CASO}" not in _crudo(abrir("casos", api_llena, **otra))
