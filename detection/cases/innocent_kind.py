@@ -14,14 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.cases.case import (
+    CAMBIO_VISIBLE,
     DIAS_CIERRE,
     DIAS_DE_AHORA,
     DIAS_REFERENCIA,
     SUELO_KWH,
     block_levels,
+    daily_kwh,
     side_of_change,
     was_open,
 )
+from detection.domain import TIPOS_INOCENTES, TipoInocente
 from detection.jit import jit
 from detection.memory.daily import BLOQUES, DESCONOCIDO, LEVELS, MAXIMO, MINIMO
 from detection.memory.day_memory import AFTER, BEFORE, DIAS_MEMORIA, NO_DAY
@@ -32,6 +35,12 @@ model never saw, six in seven of absences, six in ten of panels, and four in ten
 it, and three in a hundred of attacked ones."""
 DIAS_INOCENTE = 7
 """Days since the onset before which no kind is told. By hand, 2026-11-30."""
+_SUBEN = (
+    TipoInocente.VEHICULO_ELECTRICO, TipoInocente.BOMBA_CALOR, TipoInocente.AIRE_ACONDICIONADO,
+)  # fmt: skip
+_BAJAN = (TipoInocente.AUSENCIA, TipoInocente.AUTOCONSUMO, TipoInocente.CORTE_SUMINISTRO)
+_SENTIDO = np.array([(t in _SUBEN) - (t in _BAJAN) for t in TIPOS_INOCENTES], np.int64)
+"""Which way consumption goes with each kind; 0 = either."""
 _SEPARACION_DIAS = 14
 """Days between the onsets of two cases of innocent kind: nearer ones are the same change."""
 
@@ -52,10 +61,11 @@ NO_KINDS = KindTrees(
 
 
 @jit()
-def likeliest_kind(kinds, x):  # type: ignore[no-untyped-def]
+def likeliest_kind(kinds, x, cambio):  # type: ignore[no-untyped-def]
     """Return the innocent kind that a row (RASGOS_CASO,) is most likely of, and how likely, 0 to 1.
 
-    -1 = nobody tells kinds.
+    Of the kinds that go the way that consumption has gone: ``cambio`` is the log of kWh a day
+    since the onset over those before it. -1 = nobody tells kinds.
     """
     clases = kinds.base.shape[0]
     if clases == 0:
@@ -69,8 +79,12 @@ def likeliest_kind(kinds, x):  # type: ignore[no-untyped-def]
             k = 2 * k + 1 + (x[kinds.rasgo[t, k]] > kinds.corte[t, k])
         logs[t // por_clase] += kinds.hoja[t, k - nodos]
     partes = np.exp(logs - logs.max())
+    total = partes.sum()
+    for k in range(clases - 1):
+        if _SENTIDO[k] != 0 and not _SENTIDO[k] * cambio >= CAMBIO_VISIBLE:
+            partes[k + 1] = 0.0
     tipo = np.argmax(partes[1:])
-    return tipo, partes[tipo + 1] / partes.sum()
+    return tipo, partes[tipo + 1] / total
 
 
 @jit()
@@ -102,7 +116,11 @@ def follow_innocent(days, fila, dia, inicio, kinds, x):  # type: ignore[no-untyp
     previo = days.inocente_inicio[fila]
     if not de_nuevo and previo != NO_DAY and inicio - previo < _SEPARACION_DIAS:
         return
-    tipo, probable = likeliest_kind(kinds, x)
+    niveles = np.empty((2, BLOQUES), np.uint8)
+    _levels_around(days, fila, inicio, dia, niveles)
+    antes, despues = daily_kwh(niveles[BEFORE]), daily_kwh(niveles[AFTER])
+    cambio = np.log((despues + SUELO_KWH) / (antes + SUELO_KWH))
+    tipo, probable = likeliest_kind(kinds, x, cambio)
     if tipo >= 0 and probable >= PROBABILIDAD_INOCENTE:
         days.inocente_inicio[fila] = inicio
         days.inocente_apertura[fila] = dia
@@ -157,7 +175,11 @@ def _is_over(days, fila, dia):  # type: ignore[no-untyped-def]
 @jit()
 def innocent_levels(days, fila, hasta, niveles):  # type: ignore[no-untyped-def]
     """Fill the levels (2, BLOQUES) before the case of innocent kind and in it, up to ``hasta``."""
-    inicio = days.inocente_inicio[fila]
+    _levels_around(days, fila, days.inocente_inicio[fila], hasta, niveles)
+
+
+@jit()
+def _levels_around(days, fila, inicio, hasta, niveles):  # type: ignore[no-untyped-def]
     desde = max(inicio - DIAS_REFERENCIA, days.primero[fila])
     block_levels(days, fila, desde, inicio, niveles[BEFORE])
     desde = max(inicio, hasta - DIAS_DE_AHORA + 1, days.primero[fila])
