@@ -208,9 +208,9 @@ def visitar(casos: ConCasos, presenta: Presenta, id_caso: IdCaso, pedido: Visita
     summary="Confirmar o descartar un caso",
     description=(
         "Y con él todas sus horas: las anomalías del cliente desde que empezó hasta que acabó, o "
-        "hasta hoy si sigue, también las archivadas; las que lleguen después las juzga el trabajo "
-        "de la noche. El próximo entrenamiento lo aprende. Con «revision», solo si sigue como se "
-        "vio. Pide el rol analista."
+        "hasta ahora si sigue, también las archivadas; las que lleguen después las juzga el "
+        "trabajo de la noche. El próximo entrenamiento lo aprende. Con «revision», solo si sigue "
+        "como se vio. Pide el rol analista."
     ),
     response_description=_EL_CASO,
     response_model=CambioCaso,

@@ -42,6 +42,7 @@ from pipeline.stores.mongo.alert_log import MongoAlertLog
 from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.postgres.advisory_lock import exclusive
 from pipeline.stores.postgres.archive import PostgresArchive
+from pipeline.stores.postgres.audit import AuditoriaPostgres
 from pipeline.stores.postgres.migrations.apply import migrate
 from serving.cli import FALLO, HECHO, Parser
 from serving.settings import Settings
@@ -160,8 +161,8 @@ def _lines(salida: Any) -> list[str]:
 
 def _judge_hours(settings: Settings) -> ResultadoPaso:
     hoy = datetime.now(ZoneInfo(settings.zona_horaria)).date()
-    with closing(MongoCaseMoves(settings)) as casos:
-        horas = casos.judge_hours(hoy)
+    with closing(MongoCaseMoves(settings)) as casos, closing(AuditoriaPostgres(settings)) as quien:
+        horas = casos.judge_hours(hoy, quien.turn)
     hecho = {0: "ninguna hora que juzgar", 1: "1 hora juzgada"}.get(horas)
     return ResultadoPaso(HECHO, hecho or f"{numero(horas, 0)} horas juzgadas")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from apoyo_api import base_nueva, claves_de_prueba, es_problema, servir
+from apoyo_api import base_nueva, claves_de_prueba, es_problema, esperar, servir
 from apoyo_rutas import lee
 from contracts.fakes import explicar, hacer_caso, hacer_lote
 from contracts.sondas import AnomaliasMongo, CasosMongo
@@ -22,6 +22,8 @@ from detection.errors import TransientError
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.mongo.model_log import MongoModelLog
+from pipeline.stores.postgres.audit import AuditoriaPostgres
+from pipeline.stores.postgres.connection import connect
 from serving.settings import Settings
 from training.fit import first_hours
 
@@ -30,6 +32,8 @@ UNO = CASOS[0].clave
 DENTRO = [datetime(2026, 11, d, h, tzinfo=UTC) for d, h in ((2, 23), (10, 4), (20, 22))]
 """The first hour of the onset's local day, one between, the last of its last day."""
 FUERA = [datetime(2026, 11, 2, 22, tzinfo=UTC), datetime(2026, 11, 20, 23, tzinfo=UTC)]
+DESPUES = datetime(2026, 11, 19, 4, tzinfo=UTC)
+"""Within it, and stored once it is judged."""
 DE_OTRO = datetime(2026, 11, 10, 4, tzinfo=UTC)
 
 
@@ -83,6 +87,12 @@ def estados(api: httpx.Client, cliente: str = "CLI_00045") -> dict[datetime, str
     return {
         datetime.fromisoformat(f["timestamp_consumo"]).astimezone(UTC): f["estado"] for f in filas
     }
+
+
+def de_noche(settings: Settings, casos: type[MongoCaseMoves] = MongoCaseMoves) -> int:
+    """Return how many hours the night's work judges."""
+    with closing(casos(settings)) as movimientos, closing(AuditoriaPostgres(settings)) as quien:
+        return movimientos.judge_hours(date(2026, 11, 21), quien.turn)
 
 
 def test_quien_lo_lleva(api: httpx.Client, ana: dict[str, str]) -> None:
@@ -176,15 +186,63 @@ def test_lo_que_llega_despues_lo_juzga_la_noche(
 ) -> None:
     """Hours of a judged case that goes on get its verdict, once; training learns from all."""
     dado = hacer(api, "veredicto", ana, veredicto="confirmado", motivo="Lo vimos")
-    poner_horas(casos, [datetime(2026, 11, 19, 4, tzinfo=UTC)])
-    with closing(MongoCaseMoves(casos)) as movimientos:
-        assert movimientos.judge_hours(date(2026, 11, 21)) == 1
-        assert movimientos.judge_hours(date(2026, 11, 21)) == 0
+    poner_horas(casos, [DESPUES])
+    assert [de_noche(casos), de_noche(casos)] == [1, 0]
     with closing(MongoModelLog(casos)) as modelos:
-        horas = [hora_absoluta(m) for m in (*DENTRO, datetime(2026, 11, 19, 4, tzinfo=UTC))]
+        horas = [hora_absoluta(m) for m in (*DENTRO, DESPUES)]
         assert modelos.confirmadas() == sorted(("CLI_00045", hora) for hora in horas)
         assert first_hours(modelos.confirmadas()) == {"CLI_00045": hora_absoluta(DENTRO[0])}
     assert hacer(api, "deshacer", ana, anotacion=dado["anotacion"])["horas"] == 4
+
+
+def test_un_veredicto_llega_hasta_ahora(casos: Settings, ana: dict[str, str]) -> None:
+    """Of a discarded case too, of which no later day ever ends: not what comes after it."""
+    despues = datetime(2026, 11, 21, 8, tzinfo=UTC)
+    poner_horas(casos, [despues])
+    with servir(casos, lambda: datetime(2026, 11, 21, 5, tzinfo=UTC)) as api:
+        assert hacer(api, "veredicto", ana, veredicto="descartado", motivo="Obras")["horas"] == 4
+        hay = estados(api)
+    assert {m for m, estado in hay.items() if estado == "abierta"} == {FUERA[0], despues}
+    assert de_noche(casos) == 0
+
+
+@pytest.mark.parametrize("deshace", [True, False], ids=["lo deshacen", "dan otro"])
+def test_la_noche_y_una_persona_a_la_vez(
+    casos: Settings, ana: dict[str, str], deshace: bool
+) -> None:
+    """Somebody takes a verdict back, or gives another, between the night's look and its verdict."""
+    with servir(casos) as api, ThreadPoolExecutor(1) as hilo:
+        dado = hacer(api, "veredicto", ana, veredicto="confirmado", motivo="Lo vimos")
+        poner_horas(casos, [DESPUES])
+        pedido = {"anotacion": dado["anotacion"]}
+        otro = {"veredicto": "descartado", "motivo": "No era"}
+        de_persona: list[Future[dict[str, Any]]] = []
+
+        class Noche(MongoCaseMoves):
+            """Lets a person in before it writes."""
+
+            def _set(self, nombre: str, filtro: Any, entero: Any) -> int:
+                if not de_persona:
+                    que, cuerpo = ("deshacer", pedido) if deshace else ("veredicto", otro)
+                    de_persona.append(hilo.submit(hacer, api, que, ana, **cuerpo))
+                    esperar(
+                        lambda: de_persona[0].done() or _espera_turno(casos), "the person's turn"
+                    )
+                return super()._set(nombre, filtro, entero)
+
+        de_noche(casos, Noche)
+        caso = de_persona[0].result()["caso"]
+        hay = estados(api)
+        queda = "abierta" if deshace else "descartada"
+        assert caso["estado"] == ("nuevo" if deshace else "descartado")
+        assert hay == dict.fromkeys([*DENTRO, DESPUES], queda) | dict.fromkeys(FUERA, "abierta")
+
+
+def _espera_turno(settings: Settings) -> bool:
+    """Return whether somebody waits for the turn of those who judge."""
+    with closing(connect(settings, "prueba")) as conexion, conexion.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return cursor.fetchone() is not None
 
 
 def test_un_resultado_es_visita_y_veredicto(api: httpx.Client, ana: dict[str, str]) -> None:
@@ -276,8 +334,7 @@ def test_lo_que_se_queda_a_medias_lo_acaba_la_noche(
             es_problema(api.post(f"/api/casos/{UNO}/veredicto", json=cuerpo, headers=ana), 503)
             assert lee(api, f"/api/casos/{UNO}")["estado"] == "confirmado"
             assert set(estados(api).values()) == {"abierta"}
-    with closing(MongoCaseMoves(casos)) as movimientos:
-        assert movimientos.judge_hours(date(2026, 11, 21)) == 3
+    assert de_noche(casos) == 3
 
 
 def test_solo_se_toca_lo_que_se_ha_visto(api: httpx.Client, ana: dict[str, str]) -> None:

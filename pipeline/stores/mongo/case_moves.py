@@ -5,12 +5,16 @@ case is one on all its hours (contract 11): the anomalies of its customer from i
 last day, the archived ones too. It is written to the case first, so that what is left of its hours
 when MongoDB goes away half way, and those that come later, are judged by ``judge_hours``, which the
 night's work calls; it is taken back from the hours first, so that undoing can be asked for again.
+
+A case and its hours are many documents: people and the night take turns
+(``AuditoriaPostgres.turn``), and whoever has the turn looks at the case again. The consumer takes
+no turn: an hour that it writes meanwhile is open, and judged by the night.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -157,20 +161,28 @@ class MongoCaseMoves:
 
     # ---- Its hours ----
 
-    def judge_hours(self, hoy: date) -> int:
+    def judge_hours(self, hoy: date, turno: Callable[[], AbstractContextManager[None]]) -> int:
         """Give the verdict of each judged case to its hours that nobody has judged; return them.
 
-        ``hoy``: local day. Of cases whose last day is at most ``DIAS_DESPUES`` days ago.
+        Of cases whose last day is at most ``DIAS_DESPUES`` days ago.
+
+        Parameters
+        ----------
+        hoy : date
+            Local day.
+        turno : callable
+            Gives the turn of whoever judges, for a case each time.
         """
         desde = (hoy - timedelta(days=DIAS_DESPUES)).isoformat()
         hechas = 0
         for estado in JUZGADOS:
             filtro = {"estado": estado, "hasta": {"$gte": desde}}
             for doc in self._lector.find(CASOS, filtro, {"_id": 1}, [("_id", 1)], 0):
-                # Somebody may have taken it back since the list was read.
-                caso = self.look(doc["_id"])
-                if caso is not None and caso.veredicto is not None:
-                    hechas += self._judge(caso, (ABIERTA,))
+                with turno():
+                    # Somebody may have taken it back since the list was read.
+                    caso = self.look(doc["_id"])
+                    if caso is not None:
+                        hechas += self._judge(caso, (ABIERTA,))
         if hechas:
             self._al_cambiar()
         return hechas
@@ -180,7 +192,7 @@ class MongoCaseMoves:
         dicho = caso.veredicto
         if dicho is None:
             return 0
-        suyas = hours_of_case(caso, self._lector.presenta)
+        suyas = hours_of_case(caso, self._lector.presenta, until=dicho.cuando)
         queda = DE_CASO[dicho.veredicto]
         entero = {
             "estado": queda, "motivo": dicho.motivo[:MOTIVO_MAXIMO], "quien": dicho.quien,

@@ -337,14 +337,20 @@ def _days_between(desde: date | None, hasta: date | None) -> dict[str, str]:
     return {signo: dia.isoformat() for signo, dia in limites.items() if dia is not None}
 
 
-def hours_of_case(caso: CasoResumen, presenta: Presentacion) -> Documento:
-    """Return which anomalies are a case's: its customer's, from its first local day to its last."""
+def hours_of_case(
+    caso: CasoResumen, presenta: Presentacion, until: datetime | None = None
+) -> Documento:
+    """Return which anomalies are a case's: its customer's, from its first local day to its last.
+
+    ``until``: of a case that goes on, those of the day after it too, which has not ended yet, up
+    to this instant.
+    """
+    fin = presenta.medianoche(caso.ultimo_dia + timedelta(days=1))
+    if until is not None and caso.fecha_cierre is None:
+        fin = max(fin, min(until, presenta.medianoche(caso.ultimo_dia + timedelta(days=2))))
     return {
         "propietario_id": caso.propietario_id,
-        CONSUMO: between(
-            presenta.medianoche(caso.fecha_inicio),
-            presenta.medianoche(caso.ultimo_dia + timedelta(days=1)),
-        ),
+        CONSUMO: between(presenta.medianoche(caso.fecha_inicio), fin),
     }
 
 
