@@ -141,7 +141,7 @@ def test_un_caso_con_todo(entorno_mongo: Settings) -> None:
             "recuperable_kwh": 1296.0, "recuperable_eur": round(1296 * precio, 2),
             "frase": "Desde el 3 de noviembre gasta 88 kWh al día y no 8.", "version_modelo": "v1",
             "asignado_a": None, "visita": None, "veredicto": None, "resultado": None,
-            "sorteo": False, "revision": "0",
+            "sorteo": False, "inocente": False, "revision": "0",
         }  # fmt: skip
         acabado = consultas.cases.one("B_2026-11-09")
         assert acabado is not None
