@@ -21,6 +21,10 @@ VERBOS: dict[str, tuple[str, str]] = {
     "leer": ("pipeline.preview", "dice qué hay en un archivo de contadores, sin enviar nada"),
     "consumir": ("pipeline.consumer", "lee Kafka, detecta anomalías y las guarda"),
     "casos": ("pipeline.jobs.cases", "los casos abiertos, primero donde más se recupera"),
+    "contexto": (
+        "pipeline.jobs.context",
+        "guarda lo que la distribuidora sabe de sus clientes: dónde están, qué potencia tienen…",
+    ),
     "agregar": ("pipeline.aggregator", "suma las lecturas por cliente y mes en MongoDB"),
     "archivar": ("pipeline.archivador", "lleva al archivo las lecturas y anomalías antiguas"),
     "restaurar": ("pipeline.restaurador", "lista el archivo, devuelve días de él o los elimina"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -42,3 +42,43 @@ class CambioVecinos(StoredRecord):
     elementos: list[CambioVecino] = Field(
         description="Los que antes gastaban lo más parecido, el más parecido primero"
     )
+
+
+ClaseGrupo = Literal["tarifa_y_potencia", "transformador"]
+
+
+class GrupoVecinos(StoredRecord):
+    """How those who share something with a customer with a case changed on the same day."""
+
+    model_config = de("Cómo cambiaron los que comparten algo con el cliente de un caso.")
+    clase: ClaseGrupo = Field(
+        description="Qué comparten: «tarifa_y_potencia», la misma tarifa y una potencia contratada "
+        "de entre dos tercios y vez y media la suya; o «transformador»",
+        examples=["transformador"],
+    )
+    clientes: int = Field(ge=1, description="Cuántos son, sin contarlo a él", examples=[41])
+    comparados: int = Field(
+        ge=0,
+        description="De cuántos se ha mirado lo que gastan: 50 como mucho, con lecturas a los dos "
+        "lados",
+        examples=[40],
+    )
+    antes_kwh: Kwh | None = Field(
+        description="Lo que gastaban al día, antes, kWh: la mediana de esos; nulo = ninguno",
+        examples=[8.4],
+    )
+    despues_kwh: Kwh | None = Field(
+        description="Lo que gastan al día, desde entonces, kWh: la mediana de esos; nulo = ninguno",
+        examples=[8.9],
+    )
+    elementos: list[CambioVecino] = Field(
+        description="De los comparados, los que antes gastaban lo más parecido, el más parecido "
+        "primero"
+    )
+
+
+class NeighbourGroup(NamedTuple):
+    """A group, and the names of those who are in it, of whom ``elementos`` are some."""
+
+    grupo: GrupoVecinos
+    miembros: list[str]

@@ -28,6 +28,7 @@ from detection.domain import (
     Veredictos,
 )
 from pipeline.stores.archive import MesArchivo, Movidos, OnProgress
+from pipeline.stores.customer_context import ContextoCliente
 
 DIFERENCIA_CENTESIMAS = 10
 """Scores this far apart, in hundredths, are worth comparing: the span of a severidad, about. By
@@ -267,6 +268,30 @@ class CaseStore(Protocol):
 
     def ping(self) -> None:
         """Return if the store answers; raise ``TransientError`` otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class ContextStore(Protocol):
+    """What the utility knows of customers beside their readings (PostgreSQL)."""
+
+    def save(self, contextos: Sequence[ContextoCliente]) -> None:
+        """Add what is known of distinct customers, all of it or nothing; twice equals once.
+
+        A field that is None leaves what was known. Raises ``TransientError`` while the store is
+        away.
+        """
+        ...
+
+    def without_readings(self, propietario_ids: Sequence[str]) -> int:
+        """Return how many of some customers have never had a reading."""
+        ...
+
+    def delete(self, propietario_ids: Sequence[str]) -> list[str]:
+        """Return of which customers something was known, sorted; now nothing is."""
         ...
 
     def close(self) -> None:

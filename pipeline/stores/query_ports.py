@@ -32,7 +32,7 @@ from pipeline.stores.anomaly_records import (
     VeredictoDado,
 )
 from pipeline.stores.case_figures import Aciertos, ResumenCasos
-from pipeline.stores.case_history import CambioVecinos, CustomerDay
+from pipeline.stores.case_history import CambioVecinos, CustomerDay, NeighbourGroup
 from pipeline.stores.case_records import (
     CasoDetalle,
     CasoResumen,
@@ -40,6 +40,7 @@ from pipeline.stores.case_records import (
     FiltroCasos,
     MovedCase,
 )
+from pipeline.stores.customer_context import Companions, ContextoCliente
 from pipeline.stores.query_limits import Pagina
 from pipeline.stores.records import (
     CeldaCalor,
@@ -193,6 +194,30 @@ class CaseHistoryQueries(Protocol):
         """
         ...
 
+    def groups(self, propietario_id: str, inicio: date, hasta: date) -> list[NeighbourGroup]:
+        """Return how those who share a tariff and power, or a transformer, with a customer changed.
+
+        Days as in ``neighbours``. Only the groups that somebody is in: none where the utility has
+        not told what is shared.
+        """
+        ...
+
+
+class ContextQueries(Protocol):
+    """What the utility knows of customers beside their readings."""
+
+    def of(self, propietario_ids: Sequence[str]) -> dict[str, ContextoCliente]:
+        """Return what is known of customers; of whom nothing is known is left out."""
+        ...
+
+    def same_tariff(self, propietario_id: str) -> Companions:
+        """Return who has the customer's tariff and a like contracted power, most like first."""
+        ...
+
+    def same_transformer(self, propietario_id: str) -> Companions:
+        """Return who hangs from the customer's transformer, by name."""
+        ...
+
 
 class TotalQueries(Protocol):
     """All customers at once."""
@@ -249,6 +274,11 @@ class HistoryQueries(Protocol):
     @property
     def cases(self) -> CaseHistoryQueries:
         """Return the questions about customers with a case."""
+        ...
+
+    @property
+    def context(self) -> ContextQueries:
+        """Return the questions about what the utility knows of customers."""
         ...
 
     @property

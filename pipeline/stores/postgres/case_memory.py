@@ -121,6 +121,8 @@ WITH suyos AS MATERIALIZED (
 ), olvidados AS (
     DELETE FROM memoria_clientes WHERE propietario_id IN (SELECT propietario_id FROM suyos)
     RETURNING propietario_id
+), sin_contexto AS (
+    DELETE FROM contexto_clientes WHERE propietario_id IN (SELECT propietario_id FROM olvidados)
 )
 DELETE FROM memoria_dias WHERE propietario_id IN (SELECT propietario_id FROM olvidados)
 """
@@ -217,5 +219,8 @@ def forget_old_pages(cursor: Any) -> int:
 
 
 def forget_customers(cursor: Any, antes_de: date) -> None:
-    """Delete the memory of the customers whose last reading is of a day before ``antes_de``."""
+    """Delete the memory of the customers whose last reading is of a day before ``antes_de``.
+
+    And what the utility has told of them: nobody looks at them any more.
+    """
     cursor.execute(_OLVIDA_CLIENTES, (antes_de,))

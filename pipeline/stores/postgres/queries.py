@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pipeline.stores.postgres.query_cases import PostgresCases
 from pipeline.stores.postgres.query_connections import ReadConnections
+from pipeline.stores.postgres.query_context import PostgresContext
 from pipeline.stores.postgres.query_customers import PostgresCustomers
 from pipeline.stores.postgres.query_peers import DIAS_BANDA, PostgresPeers
 from pipeline.stores.postgres.query_readings import PostgresReadings
@@ -50,7 +51,10 @@ class PostgresQueries:
             self._conexiones, recuerdo, self.readings, settings, presenta
         )
         self.peers = PostgresPeers(self._conexiones, recuerdo, self.customers, presenta)
-        self.cases = PostgresCases(self._conexiones, recuerdo, self.customers, presenta)
+        self.context = PostgresContext(self._conexiones)
+        self.cases = PostgresCases(
+            self._conexiones, recuerdo, self.customers, self.context, presenta
+        )
         self.totals = PostgresTotals(self._conexiones, recuerdo, self.customers, presenta, reloj)
         self.shadow = PostgresShadow(self._conexiones, recuerdo, presenta)
 

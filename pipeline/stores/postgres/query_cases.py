@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import partial
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.cases.records import day_of
 from detection.domain import SEVERIDADES
-from pipeline.stores.case_history import CambioVecino, CambioVecinos, CustomerDay
+from pipeline.stores.case_history import (
+    CambioVecino,
+    CambioVecinos,
+    ClaseGrupo,
+    CustomerDay,
+    GrupoVecinos,
+    NeighbourGroup,
+)
+from pipeline.stores.customer_context import Companions
 from pipeline.stores.postgres.query_connections import ReadConnections
+from pipeline.stores.postgres.query_context import PostgresContext
 from pipeline.stores.postgres.query_customers import PostgresCustomers
 from pipeline.stores.postgres.query_peers import DE_VARIOS, PARES_SERIE, sample, series
 from pipeline.stores.presentation import Presentacion
@@ -51,11 +61,13 @@ class PostgresCases:
         conexiones: ReadConnections,
         recuerdo: AnswerCache,
         clientes: PostgresCustomers,
+        contexto: PostgresContext,
         presenta: Presentacion,
     ) -> None:
         self._rows = conexiones.rows
         self._recuerdo = recuerdo
         self._clientes = clientes
+        self._contexto = contexto
         self._presenta = presenta
 
     def days(
@@ -96,7 +108,7 @@ class PostgresCases:
 
     def neighbours(self, propietario_id: str, inicio: date, hasta: date) -> CambioVecinos:
         """Return how a customer and others changed (``CaseHistoryQueries.neighbours``)."""
-        dias = min(max((hasta - inicio).days + 1, 1), DIAS_COMPARADOS)
+        dias = _compared_days(inicio, hasta)
         clave = ("vecinos", check_id(propietario_id), inicio, dias)
         return self._recuerdo.get(
             clave, partial(self._load_neighbours, propietario_id, inicio, dias)
@@ -104,6 +116,44 @@ class PostgresCases:
 
     def _load_neighbours(self, propietario_id: str, inicio: date, dias: int) -> CambioVecinos:
         otros = [c for c in sample(self._clientes.active(), PARES_SERIE + 1) if c != propietario_id]
+        propio, cambios = self._changes(propietario_id, otros, inicio, dias)
+        return CambioVecinos(dias=dias, propio=propio, elementos=_most_like(propio, cambios))
+
+    def groups(self, propietario_id: str, inicio: date, hasta: date) -> list[NeighbourGroup]:
+        """Return how those who share something changed (``CaseHistoryQueries.groups``)."""
+        dias = _compared_days(inicio, hasta)
+        clave = ("grupos de vecinos", check_id(propietario_id), inicio, dias)
+        return self._recuerdo.get(clave, partial(self._load_groups, propietario_id, inicio, dias))
+
+    def _load_groups(self, propietario_id: str, inicio: date, dias: int) -> list[NeighbourGroup]:
+        clases: dict[ClaseGrupo, Callable[[str], Companions]] = {
+            "tarifa_y_potencia": self._contexto.same_tariff,
+            "transformador": self._contexto.same_transformer,
+        }
+        salida = []
+        for clase, hallar in clases.items():
+            suyos = hallar(propietario_id)
+            if not suyos.cuantos:
+                continue
+            propio, cambios = self._changes(propietario_id, suyos.clientes, inicio, dias)
+            grupo = GrupoVecinos(
+                clase=clase,
+                clientes=suyos.cuantos,
+                comparados=len(cambios),
+                antes_kwh=median(c.antes_kwh for c in cambios) if cambios else None,
+                despues_kwh=median(c.despues_kwh for c in cambios) if cambios else None,
+                elementos=_most_like(propio, cambios),
+            )
+            salida.append(NeighbourGroup(grupo, suyos.clientes))
+        return salida
+
+    def _changes(
+        self, propietario_id: str, otros: Sequence[str], inicio: date, dias: int
+    ) -> tuple[CambioVecino | None, list[CambioVecino]]:
+        """Return how a customer changed, and the first ``PARES_SERIE`` of others.
+
+        Who lacks readings on one side is left out.
+        """
         parametros = {
             "clientes": [propietario_id, *otros[:PARES_SERIE]],
             "desde": self._presenta.medianoche(inicio - dias * UN_DIA),
@@ -121,12 +171,19 @@ class PostgresCases:
             for cliente, suyas in medias.items()
             if len(suyas) == 2
         }
-        propio = cambios.pop(propietario_id, None)
+        return cambios.pop(propietario_id, None), list(cambios.values())
 
-        def unlike(otro: CambioVecino) -> tuple[float, str]:
-            antes = 0.0 if propio is None else propio.antes_kwh
-            razon = math.log((otro.antes_kwh + _SUELO_KWH) / (antes + _SUELO_KWH))
-            return abs(razon), otro.propietario_id
 
-        vecinos = sorted(cambios.values(), key=unlike)[:VECINOS]
-        return CambioVecinos(dias=dias, propio=propio, elementos=vecinos)
+def _compared_days(inicio: date, hasta: date) -> int:
+    return min(max((hasta - inicio).days + 1, 1), DIAS_COMPARADOS)
+
+
+def _most_like(propio: CambioVecino | None, cambios: Sequence[CambioVecino]) -> list[CambioVecino]:
+    """Return the ``VECINOS`` who used most nearly as much before, most nearly first."""
+
+    def unlike(otro: CambioVecino) -> tuple[float, str]:
+        antes = 0.0 if propio is None else propio.antes_kwh
+        razon = math.log((otro.antes_kwh + _SUELO_KWH) / (antes + _SUELO_KWH))
+        return abs(razon), otro.propietario_id
+
+    return sorted(cambios, key=unlike)[:VECINOS]
