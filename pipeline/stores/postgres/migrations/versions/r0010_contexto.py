@@ -1,14 +1,14 @@
 """What the utility knows of its customers: address, place, contracted power, tariff, transformer.
 
-Revision: 0009, after 0008.
+Revision: 0010, after 0009.
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 CONTEXTO = """
 CREATE TABLE contexto_clientes (
