@@ -27,6 +27,7 @@ from api.anomalies.incidents import router as incidents
 from api.anomalies.reviews import router as reviews
 from api.anomalies.routes import router as anomalies
 from api.api_keys import CABECERA_CLAVE, KnownKeys, RoleRequired, new_key
+from api.cases.context import router as case_map
 from api.cases.events import router as case_events
 from api.cases.evidence import router as case_evidence
 from api.cases.figures import router as case_figures
@@ -121,6 +122,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     # Before cases, whose last path takes whatever is left.
     case_events,
     case_figures,
+    case_map,
     case_evidence,
     case_report,
     cases,

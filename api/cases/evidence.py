@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from fastapi import APIRouter, HTTPException, Response
 
 from api.cases.params import IdCaso
-from api.cases.schemas import DiaCaso, DiasCaso, ExplicacionInocente
+from api.cases.schemas import (
+    DiaCaso,
+    DiasCaso,
+    ExplicacionInocente,
+    GrupoConCasos,
+    VecinoConCaso,
+    VecinosCaso,
+)
 from api.deps import AnomaliasDep, Historico, Recursos
 from api.errors import respuestas
 from api.presentation import responder
 from detection.errors import TransientError
 from pipeline.evidence.facts import case_against, case_days
-from pipeline.stores.case_history import CambioVecinos
 from pipeline.stores.case_records import CasoDetalle, CasoResumen
 from pipeline.stores.query_ports import AnomalyQueries
 
@@ -66,15 +73,33 @@ def dias(anomalias: AnomaliasDep, historico: Historico, id_caso: IdCaso) -> Resp
     summary="Qué hicieron los que más se parecen a un caso",
     description=(
         "Lo que gastaban al día antes de que empezara y lo que gastan desde entonces, a lo sumo "
-        "cuatro semanas a cada lado: si a los demás les pasó lo mismo, no es cosa de este cliente."
+        "cuatro semanas a cada lado: si a los demás les pasó lo mismo, no es cosa de este cliente. "
+        "Los que gastaban lo más parecido; y si se sabe («consumo contexto»), los de la misma "
+        "tarifa y una potencia parecida y los del mismo transformador, con cuántos son y quién "
+        "tiene un caso abierto."
     ),
     response_description="El del caso y los demás",
-    response_model=CambioVecinos,
+    response_model=VecinosCaso,
     responses=respuestas(404, 503, e404=NO_EXISTE_CASO),
 )
 def vecinos(anomalias: AnomaliasDep, historico: Historico, id_caso: IdCaso) -> Response:
     """Return how those most like the customer of a case changed on the same day."""
     caso = find_case(anomalias, id_caso)
-    return responder(
-        historico.cases.neighbours(caso.propietario_id, caso.fecha_inicio, caso.ultimo_dia)
-    )
+    suyo = (caso.propietario_id, caso.fecha_inicio, caso.ultimo_dia)
+    parecidos = historico.cases.neighbours(*suyo)
+    grupos = [
+        GrupoConCasos(**dict(uno.grupo), con_caso=_with_case(anomalias, uno.miembros))
+        for uno in historico.cases.groups(*suyo)
+    ]
+    suyos = _with_case(anomalias, [uno.propietario_id for uno in parecidos.elementos])
+    return responder(VecinosCaso(**dict(parecidos), con_caso=suyos, grupos=grupos))
+
+
+def _with_case(anomalias: AnomalyQueries, clientes: Sequence[str]) -> list[VecinoConCaso]:
+    """Return who of some customers has an open case, in their order."""
+    abiertos = anomalias.cases.open_of(clientes)
+    return [
+        VecinoConCaso(propietario_id=cliente, caso_id=caso.id, tipo=caso.tipo)
+        for cliente in clientes
+        if (caso := abiertos.get(cliente)) is not None
+    ]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
+from api.cases.context import context_of, excess_of
 from api.cases.evidence import NO_EXISTE_CASO, against, find_case
 from api.cases.params import ConFiltro, IdCaso, OrdenCasos
 from api.cases.schemas import CasoConPruebas, PaginaCasos
@@ -53,8 +54,8 @@ def lista(
     summary="Un caso, con lo que habla a su favor y en su contra",
     description=(
         "Lo pensado de él día a día, lo que dice cada detector de sus horas, las explicaciones "
-        "inocentes que se han sopesado, y lo que las personas han hecho con él. También los que "
-        "acabaron o alguien ha juzgado."
+        "inocentes que se han sopesado, lo que las personas han hecho con él y lo que la "
+        "distribuidora sabe del cliente. También los que acabaron o alguien ha juzgado."
     ),
     response_description="El caso",
     response_model=CasoConPruebas,
@@ -63,8 +64,13 @@ def lista(
 def uno(recursos: Todo, anomalias: AnomaliasDep, id_caso: IdCaso) -> Response:
     """Return a case with its evidence."""
     caso = find_case(anomalias, id_caso)
+    contexto = context_of(recursos, caso)
     return responder(
         CasoConPruebas(
-            **dict(caso), detectores=anomalias.cases.detectors(caso), contra=against(recursos, caso)
+            **dict(caso),
+            detectores=anomalias.cases.detectors(caso),
+            contra=against(recursos, caso),
+            contexto=contexto,
+            exceso_potencia=excess_of(recursos, caso, contexto),
         )
     )

@@ -11,14 +11,17 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from api.anomalies.schemas import MotivoVeredicto
 from api.cases.params import NOMBRE_MAXIMO
 from api.params import DiaLocal
+from pipeline.stores.case_history import CambioVecinos, GrupoVecinos
 from pipeline.stores.case_records import (
     TEXTO_MAXIMO,
     CasoDetalle,
     CasoResumen,
+    EstadoCasoTexto,
     EvidenciaDetector,
     VeredictoCasoTexto,
 )
-from pipeline.stores.record_base import Kwh, Listado, de
+from pipeline.stores.customer_context import ContextoCliente
+from pipeline.stores.record_base import Kwh, Listado, Ratio, de
 
 CANTIDAD_MAXIMA = 1e9
 
@@ -77,6 +80,14 @@ class ExplicacionInocente(BaseModel):
     apartada: bool = Field(description="No encaja con lo medido", examples=[True])
 
 
+class ExcesoPotencia(BaseModel):
+    """Hours in which a customer used more than it has contracted."""
+
+    model_config = de("Las horas de un caso en que se gastó más de lo contratado.")
+    horas: int = Field(ge=1, description="Cuántas", examples=[37])
+    maximo_kw: Kwh = Field(description="La que más, kW de media en la hora", examples=[9.2])
+
+
 class CasoConPruebas(CasoDetalle):
     """A case with what speaks for it and against it."""
 
@@ -88,6 +99,89 @@ class CasoConPruebas(CasoDetalle):
     contra: list[ExplicacionInocente] | None = Field(
         description="Explicaciones inocentes, las que encajan primero; vacía = faltan días; nulo "
         "= el histórico no responde"
+    )
+    contexto: ContextoCliente | None = Field(
+        description="Lo que la distribuidora sabe del cliente («consumo contexto»); nulo = nada, o "
+        "el histórico no responde"
+    )
+    exceso_potencia: ExcesoPotencia | None = Field(
+        description="Las horas del caso que pasan de la potencia contratada; nulo = ninguna, o no "
+        "se sabe cuál es"
+    )
+
+
+class VecinoConCaso(BaseModel):
+    """A neighbour with an open case."""
+
+    model_config = de("Un vecino que también tiene un caso abierto.")
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00012"])
+    caso_id: str = Field(description="Su caso abierto", examples=["CLI_00012_2026-11-12"])
+    tipo: str = Field(
+        description="Qué parece, con los nombres de tipos_anomalia", examples=["fraude"]
+    )
+
+
+class GrupoConCasos(GrupoVecinos):
+    """A group of neighbours, and who of them has an open case."""
+
+    model_config = de(
+        "Cómo cambiaron los que comparten algo con el cliente, y quién tiene un caso."
+    )
+    con_caso: list[VecinoConCaso] = Field(
+        description="Los que tienen un caso abierto, de los 500 primeros del grupo"
+    )
+
+
+class VecinosCaso(CambioVecinos):
+    """How others changed, and who of them has an open case."""
+
+    model_config = de("Cómo cambió un cliente con un caso, y cómo sus vecinos.")
+    con_caso: list[VecinoConCaso] = Field(description="De «elementos», los que tienen un caso")
+    grupos: list[GrupoConCasos] = Field(
+        description="Los que comparten tarifa y potencia, o transformador; vacía = no se sabe qué "
+        "comparte con nadie («consumo contexto»)"
+    )
+
+
+class CasoEnMapa(BaseModel):
+    """A case where it is."""
+
+    model_config = de("Un caso, en su sitio.")
+    id: str = Field(description="El caso", examples=["CLI_00045_2026-11-09"])
+    propietario_id: str = Field(description="Cliente", examples=["CLI_00045"])
+    latitud: float = Field(ge=-90, le=90, description="Grados (WGS 84)", examples=[40.4168])
+    longitud: float = Field(ge=-180, le=180, description="Grados (WGS 84)", examples=[-3.7038])
+    tipo: str = Field(
+        description="Qué parece, con los nombres de tipos_anomalia",
+        examples=["plantacion_cannabis"],
+    )
+    estado: EstadoCasoTexto = Field(description="En qué está", examples=["nuevo"])
+    asignado_a: str | None = Field(description="Quién lo lleva; nulo = nadie", examples=["ana"])
+    probabilidad: Ratio = Field(
+        ge=0, le=1, description="De que haya algo que hallar, de 0 a 1", examples=[0.97]
+    )
+    recuperable_kwh: Kwh = Field(
+        description="Lo que cabe esperar de ir a verlo, kWh", examples=[2097.82]
+    )
+    recuperable_eur: float | None = Field(
+        description="Lo mismo al precio de PRECIO_KWH_EUR, €", examples=[314.67]
+    )
+    frase: str = Field(
+        description="Qué ha cambiado, con los números",
+        examples=["Desde el 3 de noviembre gasta 88 kWh al día y no 8."],
+    )
+
+
+class MapaCasos(BaseModel):
+    """Cases where they are."""
+
+    model_config = de("Los casos que tienen coordenadas, y cuántos no las tienen.")
+    elementos: list[CasoEnMapa] = Field(description="Primero donde más se recupera")
+    sin_coordenadas: int = Field(
+        ge=0, description="Cuántos, de los mirados, no las tienen", examples=[3]
+    )
+    hay_mas: bool = Field(
+        description="Hay más casos con esos filtros que los que se han mirado", examples=[False]
     )
 
 

@@ -367,6 +367,8 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
             "/api/casos/aciertos", lambda c: (c["total"]["visitas"], c["total"]["recuperado_eur"]),
             lambda m: (len(_hallados(m)), 100.0 * len(_hallados(m))),
         ),
+        "/api/casos/mapa": Pregunta(
+            "/api/casos/mapa", lambda c: c["sin_coordenadas"], lambda m: len(_abiertos(m))),
         "/api/casos/{id_caso}/dias": Pregunta(
             f"/api/casos/{caso}/dias", lambda c: (c["inicio"], c["elementos"][-1]["fecha"]),
             lambda m: next(

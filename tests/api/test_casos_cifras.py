@@ -17,7 +17,9 @@ from contracts.sondas import CasosMongo
 
 from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.customer_context import ContextoCliente
 from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.customer_context import PostgresContextStore
 from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
@@ -30,6 +32,22 @@ CASOS = [
     hacer_caso("FIN", fecha_cierre=date(2026, 11, 18), energia_en_juego_kwh=50.0),
 ]
 UNO = CASOS[0].clave
+NADA = dict.fromkeys(ContextoCliente.model_fields)
+SUYO = {
+    **NADA, "propietario_id": "A", "direccion": "Calle del Olmo, 12", "latitud": 40.4,
+    "longitud": -3.7, "potencia_contratada_kw": 5.75, "tarifa": "2.0TD", "transformador": "CT-1",
+}  # fmt: skip
+CONTEXTO = [
+    ContextoCliente.model_validate({**NADA, **suyo})
+    for suyo in (
+        SUYO,
+        *({**SUYO, "propietario_id": f"V{i}", "transformador": None} for i in range(2)),
+        {"propietario_id": "V2", "transformador": "CT-1"},
+        {"propietario_id": "C01", "transformador": "CT-1"},
+        {"propietario_id": "C00", "latitud": -33.0, "longitud": 151.0},
+    )
+]
+"""Of the case, of its neighbours and of two others; of most cases nothing is known."""
 
 
 def guardar(settings: Settings, cliente: str, desde: datetime, factor: float) -> None:
@@ -63,6 +81,8 @@ def base(servicios: EmbeddedServices) -> Iterator[Settings]:
             guardar(settings, f"V{i}", INICIO - timedelta(days=40), 1.0)
         with closing(CasosMongo(settings)) as sonda:
             sonda.store.save(CASOS)
+        with closing(PostgresContextStore(settings)) as contexto:
+            contexto.save(CONTEXTO)
         yield settings
 
 
@@ -175,6 +195,56 @@ def test_los_vecinos(api: httpx.Client) -> None:
     assert lee(api, f"/api/casos/{CASOS[1].clave}/vecinos")["propio"] is None
 
 
+def test_los_que_comparten_tarifa_o_transformador(api: httpx.Client) -> None:
+    """How many they are, what they used and use, and who of them has an open case."""
+    tarifa, transformador = lee(api, f"/api/casos/{UNO}/vecinos")["grupos"]
+    assert (tarifa["clase"], tarifa["clientes"], tarifa["comparados"]) == (
+        "tarifa_y_potencia", 2, 2,
+    )  # fmt: skip
+    assert [v["propietario_id"] for v in tarifa["elementos"]] == ["V0", "V1"]
+    assert tarifa["despues_kwh"] == pytest.approx(tarifa["antes_kwh"], rel=0.1)
+    assert tarifa["con_caso"] == []
+    assert (transformador["clientes"], transformador["comparados"]) == (2, 1)
+    assert transformador["con_caso"] == [
+        {"propietario_id": "C01", "caso_id": CASOS[2].clave, "tipo": "plantacion_cannabis"}
+    ]
+    sin_lecturas = lee(api, f"/api/casos/{CASOS[2].clave}/vecinos")["grupos"]
+    assert [(g["clase"], g["clientes"]) for g in sin_lecturas] == [("transformador", 2)]
+    assert [v["caso_id"] for v in sin_lecturas[0]["con_caso"]] == [UNO]
+    assert lee(api, f"/api/casos/{CASOS[5].clave}/vecinos")["grupos"] == []
+
+
+def test_el_mapa(api: httpx.Client) -> None:
+    """The cases of the list that have a place, in its order, and how many have none."""
+    mapa = lee(api, "/api/casos/mapa")
+    assert [(p["id"], p["latitud"], p["longitud"]) for p in mapa["elementos"]] == [
+        (UNO, 40.4, -3.7), (CASOS[1].clave, -33.0, 151.0),
+    ]  # fmt: skip
+    assert (mapa["sin_coordenadas"], mapa["hay_mas"]) == (19, False)
+    uno = lee(api, "/api/casos", limite=1)["elementos"][0]
+    assert {campo: uno[campo] for campo in mapa["elementos"][0] if campo in uno} == {
+        campo: valor for campo, valor in mapa["elementos"][0].items() if campo in uno
+    }
+    primero = lee(api, "/api/casos/mapa", limite=1)
+    assert (len(primero["elementos"]), primero["hay_mas"]) == (1, True)
+    ninguno = lee(api, "/api/casos/mapa", tipo="fraude")
+    assert ninguno == {"elementos": [], "sin_coordenadas": 0, "hay_mas": False}
+    es_problema(api.get("/api/casos/mapa?limite=2001"), 422, "limite")
+
+
+def test_lo_que_se_sabe_del_cliente(api: httpx.Client) -> None:
+    """A case carries it, and the hours above the contracted power; of others nothing is there."""
+    caso = lee(api, f"/api/casos/{UNO}")
+    assert caso["contexto"] == SUYO
+    # 0.2 to 0.66 kWh an hour, a tenth up or down, and ten times as much since.
+    assert 17 * 2 <= caso["exceso_potencia"]["horas"] <= 17 * 8
+    assert 6.6 * 0.9 < caso["exceso_potencia"]["maximo_kw"] < 6.6 * 1.1
+    solo_sitio = lee(api, f"/api/casos/{CASOS[1].clave}")
+    assert (solo_sitio["contexto"]["tarifa"], solo_sitio["exceso_potencia"]) == (None, None)
+    otro = lee(api, f"/api/casos/{CASOS[5].clave}")
+    assert (otro["contexto"], otro["exceso_potencia"]) == (None, None)
+
+
 def test_lo_que_habla_a_favor_y_en_contra(api: httpx.Client) -> None:
     """Which detectors fire in its hours, and which innocent explanations were weighed."""
     caso = lee(api, f"/api/casos/{UNO}")
@@ -202,11 +272,12 @@ def test_sin_el_historico_sigue_lo_que_no_es_suyo(
         assert lista == con
         assert lee(sin, "/api/casos/resumen") == lee(api, "/api/casos/resumen")
         caso = lee(sin, f"/api/casos/{UNO}")
-        assert caso["contra"] is None
+        assert (caso["contra"], caso["contexto"]) == (None, None)
         assert caso["detectores"] == lee(api, f"/api/casos/{UNO}")["detectores"]
         for ruta in (
             f"/api/casos/{UNO}/dias",
             f"/api/casos/{UNO}/vecinos",
+            "/api/casos/mapa",
             "/api/casos/calendario",
         ):
             es_problema(sin.get(ruta), 503, "PostgreSQL")

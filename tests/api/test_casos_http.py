@@ -91,6 +91,7 @@ def test_uno_con_lo_que_se_penso_dia_a_dia(api: httpx.Client) -> None:
     evidencia = caso.pop("evidencia")
     for campo in ("comentarios", "historial", "detectores", "contra"):
         assert caso.pop(campo) == []
+    assert (caso.pop("contexto"), caso.pop("exceso_potencia")) == (None, None)
     assert [dia["fecha"] for dia in evidencia] == [f"2026-11-{d:02d}" for d in range(9, 21)]
     assert caso == lee(api, "/api/casos")["elementos"][0]
     assert (caso["id"], caso["dias"], caso["abierto"]) == (clave, 18, True)
