@@ -40,6 +40,11 @@ _SPANISH = {
     "Selected values": "Elegidos",
     "Clear all": "Quitar todos",
     "Open": "Abrir",
+    "Zoom In": "Acercar",
+    "Zoom Out": "Alejar",
+    "Clear selection": "Quitar la elección",
+    "Toggle attribution": "De quién es el mapa",
+    "Map": "Mapa",
 }
 """What Streamlit 1.67 says -> what is said instead."""
 _SPANISH_STARTS = {
@@ -62,7 +67,7 @@ const enEspanol = (dicho) => {
   return comienzo ? COMIENZOS[comienzo] + dicho.slice(comienzo.length) : null;
 };
 const traducir = () => {
-  for (const atributo of ["aria-label", "placeholder"]) {
+  for (const atributo of ["aria-label", "placeholder", "title"]) {
     for (const nodo of document.querySelectorAll(`[${atributo}]`)) {
       const dicho = enEspanol(nodo.getAttribute(atributo));
       if (dicho) nodo.setAttribute(atributo, dicho);

@@ -23,6 +23,8 @@ estar en marcha («consumo api»). Ctrl-C lo para.
 
 variables:
   TABLERO_HOST, TABLERO_PORT  dónde atiende (por defecto, 127.0.0.1 y 8501)
+  TABLERO_TESELAS             lo que va debajo del mapa: https://…/{z}/{x}/{y}.png (nada)
+  TABLERO_TESELAS_AUTOR       de quién es, como pide que se diga
   API_URL                     la API (por defecto, http://127.0.0.1 y API_PORT)
   API_CLAVE_TABLERO           clave con que lee, si leer pide clave
 """

@@ -10,11 +10,18 @@ from typing import Any
 import streamlit as st
 
 from dashboard import texts
+from dashboard.cases import CASE_CLASSES, STATES
 from dashboard.navigation import MAX_ID
 
 _DAY = "24 h"
 PERIODS = {_DAY: 1, "7 días": 7, "30 días": 30, "90 días": 90}
 _CUSTOM = "A medida"
+_OPEN = ("nuevo", "asignado", "visitado")
+_MAX_VERSION = 200
+"""Characters, as the API takes them."""
+_MAX_VERSION = 200
+"""Characters, as the API takes them."""
+"""The states of a case that is still to be dealt with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +172,57 @@ def choose_filters(latest: str | None, max_days: int) -> AnomalyFilters:
                 placeholder="Todos; por ejemplo CLI_00001",
             )  # fmt: skip
     return AnomalyFilters(days, severities, types, states, (customer or "").strip())
+
+
+def choose_case_filters() -> dict[str, Any]:
+    """Draw the filters of the cases and return them as the API's parameters."""
+    with st.container(border=True):
+        left, right = st.columns([2.4, 1])
+        states = choose_some(left, "Estado", STATES, str.capitalize)
+        owner = right.text_input(
+            "Lo lleva", key="quien", bind="query-params", max_chars=40, placeholder="Cualquiera"
+        )
+        with st.expander("Más filtros", icon=":material/tune:"):
+            shown = choose_one("Casos", CASE_CLASSES, "clase")
+            kinds = choose_some(st, "Tipo", texts.CASE_TYPES, texts.readable)
+            with st.container(horizontal=True):
+                customer = st.text_input(
+                    "Cliente", key="de", max_chars=MAX_ID, bind="query-params", width=220,
+                    placeholder="Todos",
+                )  # fmt: skip
+                first = _choose_opened("Hallados desde", "desde")
+                last = _choose_opened("Hallados hasta", "hasta")
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                version = st.text_input(
+                    "Versión que lo juzgó", key="version", max_chars=_MAX_VERSION,
+                    bind="query-params", width=220, placeholder="Todas",
+                )  # fmt: skip
+                visited_first = _choose_opened("Visitados desde", "visita_desde")
+                visited_last = _choose_opened("Visitados hasta", "visita_hasta")
+                known = st.checkbox(
+                    "Solo visitas con resultado", key="con_resultado", bind="query-params"
+                )
+    return {
+        "estado": states,
+        "tipo": kinds,
+        # Unsaid they are the suspicious ones, and also those of an innocent type that is chosen.
+        "clase": None if shown == next(iter(CASE_CLASSES)) else CASE_CLASSES[shown],
+        "asignado_a": (owner or "").strip() or None,
+        "propietario_id": (customer or "").strip() or None,
+        "desde": first,
+        "hasta": last,
+        "version_modelo": (version or "").strip() or None,
+        "visita_desde": visited_first,
+        "visita_hasta": visited_last,
+        "con_resultado": known,
+        # Of a state that is chosen, all; otherwise those that are still to be dealt with.
+        "abiertos": not known and (not states or set(states) <= set(_OPEN)),
+    }
+
+
+def _choose_opened(name: str, key: str) -> date | None:
+    chosen = st.date_input(
+        name, value=None, min_value=date(2000, 1, 1), max_value=date(2100, 12, 31), key=key,
+        format="DD/MM/YYYY", width=170, bind="query-params",
+    )  # fmt: skip
+    return chosen if isinstance(chosen, date) else None

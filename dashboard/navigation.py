@@ -56,6 +56,8 @@ PAGES = (
                   "Los filtros van en la dirección: cópiela y un compañero verá lo mismo."),
     DashboardPage("calendario", "Calendario", ":material/calendar_view_month:", _CASES,
                   "Qué días fue anómalo cada cliente; la raya marca dónde empezó su caso."),
+    DashboardPage("mapa", "Mapa", ":material/map:", _CASES,
+                  "Dónde están los casos, para ir a verlos."),
     DashboardPage("aciertos", "Aciertos", ":material/target:", _CASES,
                   "Qué se halló en las visitas, y cuánto se recuperó."),
     DashboardPage("caso", "Caso", ":material/description:", _CASES, "", in_menu=False),

@@ -116,6 +116,8 @@ a.fila.sin-dibujo { grid-template-columns: 1.4rem minmax(112px, .8fr) minmax(0, 
 a.fila.sospechoso { grid-template-columns: minmax(112px, .8fr) minmax(0, 3.4fr) minmax(150px, 1fr);
   align-items: start; }
 .fila.sospechoso small { white-space: normal; }
+a.fila.en-mapa { grid-template-columns: .7rem minmax(0, 1fr) 5.6rem; }
+.fila.en-mapa i { width: .7rem; height: .7rem; border-radius: 50%; }
 .fila .n { color: var(--c-suave); font-size: .8rem; }
 .fila b, .fila small { display: block; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }
@@ -199,6 +201,7 @@ a.carril:hover b, a.carril:focus-visible b { color: var(--c-fuerte); }
     padding: .4rem .6rem; font-size: .82rem; }
   a.fila.sin-dibujo { grid-template-columns: minmax(0, 1fr) 5.6rem; }
   a.fila.sospechoso { grid-template-columns: minmax(0, 1fr); }
+  a.fila.en-mapa { grid-template-columns: .7rem minmax(0, 1fr) 5.6rem; }
   .fila .n { display: none; }
   .fila .cli { order: 1; } .fila .chispa { order: 2; } .fila .eur { order: 3; }
   .fila .que { order: 4; grid-column: 1 / 3; } .fila .quien { order: 5; text-align: right; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 ARCHIVOS = (Path(".consumo/servicios.env"), Path(".env"))
 """What the other processes read too, the later winning; the environment wins over both."""
 _MAXIMO_PUERTO = 65535
+_TESELAS = re.compile(r"(?=.*\{z\})(?=.*\{x\})(?=.*\{y\})https?://[^\s/]+/\S+")
 
 
 class VariableError(Exception):
@@ -24,6 +26,9 @@ class Variables:
     # host, port: where the dashboard listens.
     host: str
     port: int
+    # Address of what lies under the map, with {z}, {x} and {y}; '' = nothing, and nobody is asked.
+    teselas: str = ""
+    teselas_autor: str = ""  # whose it is, as it asks to be named
     # Key with which the dashboard reads, where reading asks for one; '' = none.
     clave: str = field(repr=False, default="")
 
@@ -57,9 +62,17 @@ def load_variables() -> Variables:
         raise VariableError(
             "variable API_URL no válida: se esperaba una dirección, como «http://127.0.0.1:8001»"
         )
+    teselas = valores.get("TABLERO_TESELAS", "")
+    if teselas and not _TESELAS.fullmatch(teselas):
+        raise VariableError(
+            "variable TABLERO_TESELAS no válida: se esperaba una dirección http(s) con {z}, {x} e "
+            "{y}, como «https://teselas.example/{z}/{x}/{y}.png»"
+        )
     return Variables(
         api_url=api.rstrip("/"),
         host=valores.get("TABLERO_HOST") or "127.0.0.1",
         port=_puerto(valores, "TABLERO_PORT", "8501"),
+        teselas=teselas,
+        teselas_autor=valores.get("TABLERO_TESELAS_AUTOR", ""),
         clave=valores.get("API_CLAVE_TABLERO", ""),
     )

@@ -32,6 +32,10 @@ _MAX_ID = 40
 """Characters of a case's name: those of its customer and of a day."""
 _NEIGHBOURS = 10
 """Of those that are most like the customer, how many are drawn."""
+_GROUPS = {
+    "tarifa_y_potencia": "Misma tarifa y una potencia parecida",
+    "transformador": "Mismo transformador",
+}
 _UNDONE = " (ya deshecho)"
 _FITS = '<span class="rotulo">Sin descartar</span> '
 _MOVEMENTS = {
@@ -60,6 +64,7 @@ def draw_caso() -> None:
     with ui.section("caso", (f"No existe el caso {case_id}", "Ábralo desde una lista.")):
         case = detail.value()
         _story(case)
+        _context(case)
         with st.container(horizontal=True, vertical_alignment="center", key="acciones"):
             _through_the_list(case_id)
             draw_actions(case)
@@ -98,6 +103,31 @@ def _story(case: CaseRow) -> None:
         f"<span class='suave'>{' · '.join(details)}</span>"
         f"<p class='historia'>{html.escape(_sentence(case))}</p>"
     )
+
+
+def _context(case: CaseRow) -> None:
+    """Draw what the utility knows of the customer; nothing where it knows nothing."""
+    known = case["contexto"] or {}
+    power = known.get("potencia_contratada_kw")
+    facts = [
+        known.get("direccion"),
+        known.get("actividad"),
+        power and f"{texts.number(power, 2)} kW contratados",
+        known.get("tarifa") and f"tarifa {known['tarifa']}",
+        known.get("transformador") and f"transformador {known['transformador']}",
+    ]
+    parts = [html.escape(fact) for fact in facts if fact]
+    if known.get("latitud") is not None:
+        parts.append(link(address_of("mapa", de=case["propietario_id"]), "en el mapa"))
+    said = " · ".join(parts)
+    if excess := case["exceso_potencia"]:
+        hours = texts.count_of(excess["horas"], "hora", "horas")
+        said += (
+            f"<br>En {hours} del caso gastó más de los {texts.number(power, 2)} kW contratados: la "
+            f"que más, {texts.number(excess['maximo_kw'], 1)} kW de media."
+        )
+    if said:
+        st.html(f'<p class="suave">{said}</p>')
 
 
 def _sentence(case: CaseRow) -> str:
@@ -221,11 +251,15 @@ def _against(explanations: Sequence[Mapping[str, Any]] | None) -> None:
 
 
 def _neighbours(case: CaseRow, answer: Mapping[str, Any]) -> None:
-    st.subheader("Sus parecidos, en los mismos días", anchor=False)
+    st.subheader("Sus vecinos, en los mismos días", anchor=False)
     own, others = answer["propio"], answer["elementos"][:_NEIGHBOURS]
+    if answer["grupos"]:
+        items = "".join(f"<li>{_group(group)}</li>" for group in answer["grupos"])
+        st.html(f'<ul class="motivos">{items}</ul>')
     if own is None or not others:
         st.caption("No hay clientes parecidos con que compararlo.")
         return
+    st.markdown("**Los que gastaban lo más parecido**")
     ui.figure(
         "Consumo diario del cliente y de sus parecidos, antes y después",
         charts.before_and_after,
@@ -234,6 +268,32 @@ def _neighbours(case: CaseRow, answer: Mapping[str, Any]) -> None:
         case["propietario_id"],
         opens=lambda point: customer_address(str(point["y"])),
     )
+    if answer["con_caso"]:
+        st.html(f'<p class="suave">{_with_case(answer["con_caso"])}</p>')
+
+
+def _group(group: Mapping[str, Any]) -> str:
+    """Return how those who share something with the customer changed, as HTML."""
+    people = texts.count_of(group["clientes"], "cliente", "clientes")
+    usual = "sin lecturas con que compararlo"
+    if group["antes_kwh"] is not None:
+        usual = (
+            f"lo usual, de {texts.number(group['antes_kwh'], 1)} a "
+            f"{texts.number(group['despues_kwh'], 1)} kWh al día"
+        )
+    return f"<b>{_GROUPS[group['clase']]}</b>: {people}; {usual}. {_with_case(group['con_caso'])}"
+
+
+def _with_case(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return who also has an open case, each of which opens its own, as HTML."""
+    if not rows:
+        return "Ninguno tiene un caso abierto."
+    shown = ", ".join(
+        link(case_address(row["caso_id"]), html.escape(row["propietario_id"]))
+        for row in rows[:_NEIGHBOURS]
+    )
+    more = f" y {len(rows) - _NEIGHBOURS} más" if len(rows) > _NEIGHBOURS else ""
+    return f"Con un caso abierto: {shown}{more}."
 
 
 def _history(case: CaseRow) -> None:

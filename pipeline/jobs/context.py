@@ -15,6 +15,7 @@ from pipeline.stores.ports import ContextStore
 from pipeline.stores.postgres.customer_context import PostgresContextStore
 from pipeline.stores.postgres.migrations.apply import migrate
 from serving.cli import FALLO, HECHO, Parser, run
+from serving.settings import Settings
 
 
 def _parser() -> Parser:
@@ -43,21 +44,33 @@ def _parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """Store or delete, and say how many; return the exit status."""
     opciones, settings = _parser().start(argv)
-    # Before a server hears of it: a file with a bad value changes nothing.
-    leido = read_context(opciones.archivo, settings.zona_horaria) if opciones.archivo else None
+    if opciones.archivo is not None:
+        for linea in load_context(settings, opciones.archivo):
+            print(linea)  # noqa: T201
+        return HECHO
     migrate(settings)
     with closing(PostgresContextStore(settings)) as almacen:
-        if leido is None:
-            return _delete(almacen, opciones.quitar)
-        clientes = [uno.propietario_id for uno in leido.contextos]
+        return _delete(almacen, opciones.quitar)
+
+
+def load_context(settings: Settings, ruta: Path) -> list[str]:
+    """Store what a CSV tells of customers, and return what was done, for people.
+
+    ``PermanentError``: a value is not valid; nothing is stored. ``TransientError``: PostgreSQL is
+    away.
+    """
+    leido = read_context(ruta, settings.zona_horaria)
+    clientes = [uno.propietario_id for uno in leido.contextos]
+    migrate(settings)
+    with closing(PostgresContextStore(settings)) as almacen:
         almacen.save(leido.contextos)
         nuevos = almacen.without_readings(clientes)
     sin = f"; {numero(nuevos, 0)} de ellos sin ninguna lectura todavía" if nuevos else ""
-    print(f"contexto de {_customers(len(clientes))} guardado{sin}")  # noqa: T201
+    dicho = [f"contexto de {_customers(len(clientes))} guardado{sin}"]
     if leido.ajenas:
         nombres = ", ".join(f"«{brief(ajena)}»" for ajena in leido.ajenas)
-        print(f"columnas que no se usan: {nombres}")  # noqa: T201
-    return HECHO
+        dicho.append(f"columnas que no se usan: {nombres}")
+    return dicho
 
 
 def _delete(almacen: ContextStore, pedidos: Sequence[str]) -> int:

@@ -194,7 +194,7 @@ def test_env_example_tiene_todas_las_variables_con_su_valor(
 ) -> None:
     """Every variable of the product is in .env.example with its default, and no other."""
     defectos = {nombre.upper(): str(c.default) for nombre, c in Settings.model_fields.items()}
-    for nombre in ("API_URL", "TABLERO_HOST", "TABLERO_PORT", "API_CLAVE_TABLERO"):
+    for nombre in ("API_URL", "API_CLAVE_TABLERO", *(v for v in _ejemplo() if "TABLERO_" in v)):
         monkeypatch.delenv(nombre, raising=False)
     tablero = load_variables()
     assert _ejemplo() == defectos | {
@@ -203,6 +203,8 @@ def test_env_example_tiene_todas_las_variables_con_su_valor(
         "TABLERO_HOST": tablero.host,
         "TABLERO_PORT": str(tablero.port),
         "API_CLAVE_TABLERO": tablero.clave,
+        "TABLERO_TESELAS": tablero.teselas,
+        "TABLERO_TESELAS_AUTOR": tablero.teselas_autor,
     }
 
 

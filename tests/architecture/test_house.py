@@ -61,6 +61,7 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "jinja2": ("training/evaluation/html_report.py", "pipeline/alerts/message.py"),
     "scipy": ("training/evaluation/metrics.py",),
     "plotly": ("dashboard/charts/", "training/evaluation/html_report.py"),
+    "pydeck": ("dashboard/charts/mapa.py",),
     "pyod": ("training/evaluation/baselines.py",),
     "httpx": ("dashboard/client.py",),
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from dashboard.charts import aciertos, caso, deriva
+from dashboard.charts import aciertos, caso, deriva, mapa
 from dashboard.charts.sparkline import sparkline
 from dashboard.theme import DARK, LIGHT, Palette
 
@@ -103,3 +104,34 @@ def test_el_cambio_de_las_medias_va_de_mas_a_menos() -> None:
     (barras,) = deriva.mean_changes(columnas, LIGHT).data
     assert list(barras.y) == ["Ceros del día", "Nivel del día"]
     assert list(barras.x) == pytest.approx([-50, 10])
+
+
+def _punto(i: int, latitud: float, longitud: float, kwh: float) -> dict[str, Any]:
+    return {
+        "id": f"CLI_{i}_2026-11-09", "propietario_id": f"CLI_{i}", "latitud": latitud,
+        "longitud": longitud, "tipo": "fraude", "recuperable_kwh": kwh, "probabilidad": 0.9,
+        "recuperable_eur": 0.15 * kwh,
+    }  # fmt: skip
+
+
+@PALETAS
+def test_el_mapa_va_por_tipo_y_por_lo_que_se_recupera(colores: Palette) -> None:
+    """An area in proportion to the energy; all of them in view; poles and nothing to recover too.
+
+    A title of a name may hold anything: what is said on a point is text, never HTML.
+    """
+    puntos = [_punto(1, 40.0, -3.0, 400.0), _punto(2, 40.2, -3.4, 100.0), _punto(3, 90.0, 0.0, 0.0)]
+    dos = json.loads(mapa.map_of_cases(puntos[:2], "", colores).to_json())
+    uno, otro = dos["layers"][0]["data"]
+    assert (uno["radio"], otro["radio"]) == (24.0, 15.0)
+    assert uno["color"][:3] == [int(colores.severity["alta"][i : i + 2], 16) for i in (1, 3, 5)]
+    vista = dos["initialViewState"]
+    assert (vista["latitude"], vista["longitude"]) == pytest.approx((40.1, -3.2))
+    # 0.4 degrees fill most of a telephone.
+    assert 0.4 * 512 * 2 ** vista["zoom"] / 360 == pytest.approx(310)
+    assert "html" not in mapa.map_of_cases(puntos, "", colores)._tooltip
+    todos = json.loads(mapa.map_of_cases(puntos, "", colores).to_json())["initialViewState"]
+    assert todos["zoom"] < vista["zoom"]
+    solo = json.loads(mapa.map_of_cases([_punto(1, 0.0, 0.0, 0.0)], "", colores).to_json())
+    assert solo["layers"][0]["data"][0]["radio"] == 6.0
+    assert solo["initialViewState"]["zoom"] < 17

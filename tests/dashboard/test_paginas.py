@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import date
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 import pytest
-from apoyo_api import CLAVES
+from apoyo_api import CLAVES, base_nueva, servir
+from contracts.fakes import hacer_caso
 from streamlit.testing.v1 import AppTest
 
 from dashboard.client import forget_answers
 from dashboard.navigation import PAGES
 from dashboard.session import ROLE_NAMES, TYPED_KEY
 from dashboard.texts import number
+from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.cases import MongoCaseStore
 
 PLAZO_S = 60
 LEJOS = "http://127.0.0.1:9"
@@ -30,6 +35,7 @@ VISTAS = (
     ("casos", {"estado": "Nuevo", "orden": "Más antiguos"}),
     ("casos", {"quien": "nadie-1", "desde": "2026-11-01", "tipo": "Posible plantación"}),
     ("calendario", {"dias": "90 días"}),
+    ("mapa", {"de": "CLI_00001", "tipo": "Posible plantación"}),
     ("aciertos", {"por": "Mes", "periodo": "Todo"}),
     ("buscar_cliente", {"vista": "Perfil"}),
     ("buscar_cliente", {"vista": "Anomalías"}),
@@ -122,6 +128,52 @@ def test_el_caso_de_un_cliente(abrir: Abrir, api_llena: str) -> None:
     assert "Caso abierto desde el 3 nov 2026" in suya
     assert frase in suya
     assert "Caso abierto" not in _sana(abrir("buscar_cliente", api_llena, cliente="CLI_00002"))
+
+
+def test_el_caso_dice_lo_que_se_sabe_del_cliente(abrir: Abrir, api_llena: str) -> None:
+    """Where it is, what is contracted and how often it is exceeded; who shares what with it."""
+    pagina = abrir("caso", api_llena, caso=CASO)
+    texto = _sana(pagina)
+    assert "Calle del &lt;b&gt;Olmo&lt;/b&gt;, 1 · 0,20 kW contratados · tarifa 2.0TD" in texto
+    assert "transformador CT-1" in texto
+    assert re.search(r"En \d+ horas del caso gastó más de los 0,20 kW contratados", texto)
+    assert "Misma tarifa y una potencia parecida : 1 cliente; lo usual, de " in texto
+    assert "Mismo transformador : 1 cliente; lo usual, de " in texto
+    assert "Ninguno tiene un caso abierto." in texto
+
+
+def test_el_mapa_no_pide_nada_fuera_si_no_se_dice(
+    abrir: Abrir, api_llena: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A point for each case that has a place, and a row beside it; tiles only from who is named."""
+    mapas = []
+    for teselas in ("", "https://teselas.example/{z}/{x}/{y}.png"):
+        monkeypatch.setenv("TABLERO_TESELAS", teselas)
+        monkeypatch.setenv("TABLERO_TESELAS_AUTOR", teselas and "© Quien sea")
+        pagina = abrir("mapa", api_llena)
+        texto = _sana(pagina)
+        assert "CLI_00001" in texto
+        assert ("© Quien sea" in texto) is bool(teselas)
+        (mapa,) = pagina.get("deck_gl_json_chart")
+        mapas.append(json.loads(mapa.proto.json))
+    sin, con = (unquote(mapa["mapStyle"]) for mapa in mapas)
+    assert "http" not in json.dumps(mapas[0])
+    assert sin.startswith("data:application/json,")
+    assert json.loads(sin.partition(",")[2])["sources"] == {}
+    estilo = json.loads(con.partition(",")[2])
+    assert estilo["sources"]["teselas"]["tiles"] == ["https://teselas.example/{z}/{x}/{y}.png"]
+    (punto,) = mapas[0]["layers"][0]["data"]
+    assert (punto["id"], punto["latitud"]) == (CASO, 40.41)
+
+
+def test_el_mapa_sin_contexto_dice_como_darlo(abrir: Abrir, servicios: EmbeddedServices) -> None:
+    """Cases without a place: one sentence, with the command that loads it."""
+    with base_nueva(servicios, migrada=True) as settings:
+        with closing(MongoCaseStore(settings)) as casos:
+            casos.save([hacer_caso("CLI_00001")])
+        with servir(settings) as http:
+            texto = _sana(abrir("mapa", str(http.base_url).rstrip("/")))
+    assert "«consumo contexto --archivo P.csv»" in texto
 
 
 @pytest.mark.parametrize(("modulo", "url"), VISTAS, ids=str)

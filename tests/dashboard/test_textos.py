@@ -13,7 +13,10 @@ from dashboard.command import main, streamlit_options
 from dashboard.variables import VariableError, load_variables
 from detection.domain import SEVERIDADES, TIPOS
 
-NUESTRAS = ("API_URL", "API_PORT", "TABLERO_HOST", "TABLERO_PORT", "API_CLAVE_TABLERO")
+NUESTRAS = (
+    "API_URL", "API_PORT", "TABLERO_HOST", "TABLERO_PORT", "TABLERO_TESELAS",
+    "TABLERO_TESELAS_AUTOR", "API_CLAVE_TABLERO",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -74,7 +77,8 @@ def test_el_entorno_gana_al_archivo(carpeta: Path, monkeypatch: pytest.MonkeyPat
     ("nombre", "valor"),
     [("API_URL", "ftp://x"), ("API_URL", "//:"), ("API_URL", "http://u:secreto@[x"),
      ("TABLERO_PORT", "0"), ("TABLERO_PORT", "65536"), ("TABLERO_PORT", "ocho"),
-     ("API_PORT", "-1")],
+     ("API_PORT", "-1"), ("TABLERO_TESELAS", "https://x.example/{z}/{x}.png"),
+     ("TABLERO_TESELAS", "ftp://x/{z}/{x}/{y}"), ("TABLERO_TESELAS", "sí")],
 )  # fmt: skip
 def test_una_variable_mala_se_dice(
     carpeta: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],

@@ -37,7 +37,10 @@ PUERTOS = {
     "grafana": 3000,
 }  # fmt: skip
 """Contract 7, and those of the two programs that show the metrics."""
-TABLERO = {"API_URL", "API_CLAVE_TABLERO", "TABLERO_HOST", "TABLERO_PORT"}
+TABLERO = {
+    "API_URL", "API_CLAVE_TABLERO", "TABLERO_HOST", "TABLERO_PORT", "TABLERO_TESELAS",
+    "TABLERO_TESELAS_AUTOR",
+}  # fmt: skip
 """The dashboard reads its variables itself (dashboard/variables.py)."""
 DE_LOS_SERVIDORES = {
     "zookeeper": "ZOOKEEPER_[A-Z_]+|KAFKA_HEAP_OPTS",

@@ -78,6 +78,16 @@ COLUMNAS = {
         "mes": ("date", "NO"),
         "dias": ("bytea", "NO"),
     },
+    "contexto_clientes": {
+        "propietario_id": ("character varying(20)", "NO"),
+        "direccion": ("character varying(200)", "YES"),
+        "latitud": ("double precision", "YES"),
+        "longitud": ("double precision", "YES"),
+        "potencia_contratada_kw": ("double precision", "YES"),
+        "tarifa": ("character varying(40)", "YES"),
+        "actividad": ("character varying(100)", "YES"),
+        "transformador": ("character varying(40)", "YES"),
+    },
     "log_archivado": {
         "id": ("integer", "NO"),
         "fecha_archivado": ("timestamp without time zone", "NO"),

@@ -23,6 +23,7 @@ from detection.domain import HORAS_POR_DIA, SEGUNDOS_POR_HORA
 from detection.errors import PermanentError
 from detection.simulation.population import SEMILLA, SEMILLA_MAXIMA, SOSPECHOSOS_DE_50, scene
 from pipeline.embedded.demo.delivery import DemoDelivery
+from pipeline.embedded.demo.made_context import write_context
 from pipeline.embedded.demo.parts import (
     CLIENTES_PARA_ENTRENAR,
     DIAS_PARA_ENTRENAR,
@@ -34,6 +35,7 @@ from pipeline.embedded.demo.report import DemoReport, describe_hora, progress_ba
 from pipeline.embedded.progress import paso
 from pipeline.embedded.services import CARPETA, EmbeddedServices, announce
 from pipeline.embedded.supervisor import PASO_VIGILANCIA_S
+from pipeline.jobs.context import load_context
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore, migrate
@@ -133,6 +135,9 @@ def _play(consola: Console, carpeta: Path, escena: DemoScene, *, una_vez: bool) 
         for almacen in (historial, anomalias, consultas):
             pila.callback(almacen.close)
         envio = DemoDelivery(consola, settings, escena.poblacion(), historial, procesos.supervisor)
+        contexto = carpeta / "contexto.csv"
+        write_context(contexto, envio.propietarios, escena.semilla)
+        procesos.supervisor.insist(lambda: load_context(settings, contexto))
         enviado, modelo = _send_and_train(consola, escena, envio, procesos, una_vez=una_vez)
         with paso(consola, "Sumando los meses"):
             procesos.run("agregar")
