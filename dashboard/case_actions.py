@@ -15,7 +15,8 @@ import streamlit as st
 
 from dashboard import texts
 from dashboard.browser import key_name
-from dashboard.cases import CaseRow, is_drawn_by_lot, today
+from dashboard.case_texts import CaseRow
+from dashboard.cases import is_drawn_by_lot, today
 from dashboard.client import ApiError, api_client, change, customer_path
 from dashboard.reviews import MAX_REASON, MIN_REASON, UNDO_S
 from dashboard.session import key_owner, missing_role, typed_key

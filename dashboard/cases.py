@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
 
 import streamlit as st
 
 from dashboard import texts, ui
 from dashboard.browser import link
+from dashboard.case_texts import CaseRow, money_range
 from dashboard.charts.sparkline import sparkline
 from dashboard.client import fetch
 from dashboard.navigation import case_address
-
-CaseRow = Mapping[str, Any]
-"""A case as the API lists it."""
 
 STATES = ("nuevo", "asignado", "visitado", "confirmado", "descartado", "terminado")
 CASE_CLASSES = {"Sospechosos": "sospechoso", "Inocentes": "inocente", "Todos": "todos"}
@@ -25,35 +22,6 @@ VISITS, EXPLORED = 10, 0.1
 """The visits of a day's list, and which part of them is drawn at random, if nobody says."""
 _IN_ORDER, _BY_LOT = "_casos_en_orden", "_casos_sorteados"
 _MARK_WORDS = {"terminado": "acabó solo"}
-
-
-def daily_change(case: CaseRow) -> str:
-    """Return how many kWh a day were consumed before a case began, and since.
-
-    Examples
-    --------
-    >>> daily_change({"consumo_antes_kwh": 8.14, "consumo_despues_kwh": 88.0})
-    '8,1 → 88'
-    """
-    before, after = (
-        texts.number(kwh, 1 if abs(kwh) < 20 and round(kwh, 1) % 1 else 0)
-        for kwh in (case["consumo_antes_kwh"], case["consumo_despues_kwh"])
-    )
-    return f"{before} → {after}"
-
-
-def money_range(case: CaseRow) -> str:
-    """Return what is at stake, from the least to the most that it can be; '' = no price is known.
-
-    Examples
-    --------
-    >>> money_range({"energia_minima_eur": 283.5, "energia_maxima_eur": 360.75})
-    'de 284 a 361 €'
-    """
-    least, most = case["energia_minima_eur"], case["energia_maxima_eur"]
-    if least is None or most is None:
-        return ""
-    return f"de {texts.number(least)} a {texts.number(most)} €"
 
 
 def state_words(case: CaseRow) -> str:

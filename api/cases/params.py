@@ -64,7 +64,7 @@ Clase = Annotated[
     Query(
         description="«sospechoso», los que pueden ser algo; «inocente», los cambios que lo más "
         "probable es que no sean nada; o «todos». Si no se dice, los sospechosos, o todos si se "
-        "pide algún tipo inocente o «con_resultado»"
+        "pide algún tipo inocente"
     ),
 ]
 Abiertos = Annotated[

@@ -12,6 +12,8 @@ from dashboard.charts import shared
 from dashboard.charts.shared import ApiRows
 from dashboard.theme import Palette
 
+_NEIGHBOURS = 10
+"""Of those that are most like the customer, how many are drawn."""
 _DAILY_KWH = "%{y:,.1f} kWh"
 
 
@@ -100,11 +102,11 @@ def before_and_after(
 
     ``own``, ``others``: ``antes_kwh`` and ``despues_kwh``; others with ``propietario_id``.
     """
-    rows = [{**own, "propietario_id": name}, *others]
+    rows = [{**own, "propietario_id": name}, *others[:_NEIGHBOURS]]
     rows = [r for r in rows if r["antes_kwh"] is not None and r["despues_kwh"] is not None]
     names = shared.column(rows, "propietario_id")
     figure = shared.themed_figure(palette, 110 + 22 * max(len(rows), 3), hovermode="closest")
-    colours = [palette.severity["alta"], *[palette.primary] * len(others)][: len(rows)]
+    colours = [palette.severity["alta"], *[palette.primary] * _NEIGHBOURS][: len(rows)]
     for row, colour in zip(rows, colours, strict=False):
         figure.add_scatter(
             x=[row["antes_kwh"], row["despues_kwh"]], y=[row["propietario_id"]] * 2, mode="lines",

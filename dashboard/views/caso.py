@@ -8,16 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import texts, ui
+from dashboard import case_texts, texts, ui
 from dashboard.browser import key_name, link
 from dashboard.case_actions import draw_actions, draw_case_outcome, draw_comment_form, why_not
-from dashboard.cases import (
-    CaseRow,
-    daily_change,
-    money_range,
-    neighbours_in_list,
-    state_badge,
-)
+from dashboard.case_texts import CaseRow
+from dashboard.cases import neighbours_in_list, state_badge
 from dashboard.charts import caso as charts
 from dashboard.client import ApiError, api_request, customer_path, download, fetch_all
 from dashboard.navigation import (
@@ -30,8 +25,6 @@ from dashboard.navigation import (
 
 _MAX_ID = 40
 """Characters of a case's name: those of its customer and of a day."""
-_NEIGHBOURS = 10
-"""Of those that are most like the customer, how many are drawn."""
 _GROUPS = {
     "tarifa_y_potencia": "Misma tarifa y una potencia parecida",
     "transformador": "Mismo transformador",
@@ -81,7 +74,7 @@ def draw_caso() -> None:
             st.caption(f":material/key: {forbidden}")
         with ui.section("dias_caso"):
             _days(case, days.rows())
-        _figures(case)
+        ui.kpis(*(ui.Kpi(*figure) for figure in case_texts.figures(case)))
         _reasons(case)
         with ui.section("vecinos_caso"):
             _neighbours(case, neighbours.value())
@@ -91,17 +84,10 @@ def draw_caso() -> None:
 def _story(case: CaseRow) -> None:
     customer = case["propietario_id"]
     name = link(customer_address(customer), html.escape(customer))
-    owner = case["asignado_a"]
-    details = [
-        html.escape(texts.readable(case["tipo"])),
-        f"{texts.probability(case['probabilidad'])} de que haya algo",
-        f"lo lleva {html.escape(owner)}" if owner else "sin asignar",
-        texts.count_of(case["dias"], "día", "días"),
-    ]
     st.html(
         f"<b style='font-size:1.1rem'>{name}</b> &nbsp; {state_badge(case)} &nbsp; "
-        f"<span class='suave'>{' · '.join(details)}</span>"
-        f"<p class='historia'>{html.escape(_sentence(case))}</p>"
+        f"<span class='suave'>{html.escape(' · '.join(case_texts.details(case)))}</span>"
+        f"<p class='historia'>{html.escape(case_texts.sentence(case))}</p>"
     )
 
 
@@ -130,11 +116,6 @@ def _context(case: CaseRow) -> None:
         st.html(f'<p class="suave">{said}</p>')
 
 
-def _sentence(case: CaseRow) -> str:
-    sentence = str(case["frase"])
-    return sentence if sentence.endswith(".") else f"{sentence}."
-
-
 def _through_the_list(case_id: str) -> None:
     """Draw the ways to the case before this one and to the one after it."""
     try:
@@ -155,49 +136,13 @@ def _days(case: CaseRow, days: Sequence[Mapping[str, Any]]) -> None:
     if not days:
         ui.empty("Sin días que enseñar", "De este cliente ya no se guarda esa época.")
         return
-    marks = []
-    if visit := case["visita"]:
-        marks.append((visit["fecha"], "Visita"))
-    if case["fecha_cierre"]:
-        marks.append((case["fecha_cierre"], "Acaba"))
     ui.figure(
         f"Consumo diario de {case['propietario_id']} frente a como gastaba antes",
         charts.days_of_case,
         days,
         case["fecha_inicio"],
-        marks,
+        case_texts.marks(case),
     )
-
-
-def _figures(case: CaseRow) -> None:
-    at_stake = texts.energy(case["energia_en_juego_kwh"])
-    ui.kpis(
-        ui.Kpi("Antes y ahora", daily_change(case), "kWh al día, de media"),
-        ui.Kpi("En juego", texts.money(case["energia_en_juego_eur"]), money_range(case)),
-        ui.Kpi("Energía en juego", at_stake, _energy_range(case)),
-        ui.Kpi(
-            "Recuperable",
-            texts.money(case["recuperable_eur"]),
-            f"por {texts.probability(case['probabilidad'])} de que haya algo",
-        ),
-        _result_card(case),
-    )
-
-
-def _energy_range(case: CaseRow) -> str:
-    least, most = (texts.number(case[f"energia_{end}_kwh"]) for end in ("minima", "maxima"))
-    return f"de {least} a {most} kWh"
-
-
-def _result_card(case: CaseRow) -> ui.Kpi:
-    result = case["resultado"]
-    if not result:
-        visit = case["visita"]
-        return ui.Kpi("Visita", texts.day(visit["fecha"]) if visit else "Sin visitar")
-    if not result["hallado"]:
-        return ui.Kpi("Resultado", "Nada", result["texto"] or "no había nada")
-    energy = texts.energy(result["energia_recuperada_kwh"])
-    return ui.Kpi("Recuperado", texts.money(result["recuperado_eur"]), energy, 1)
 
 
 def _detector_address(case: CaseRow, detector: str) -> str:
@@ -252,7 +197,7 @@ def _against(explanations: Sequence[Mapping[str, Any]] | None) -> None:
 
 def _neighbours(case: CaseRow, answer: Mapping[str, Any]) -> None:
     st.subheader("Sus vecinos, en los mismos días", anchor=False)
-    own, others = answer["propio"], answer["elementos"][:_NEIGHBOURS]
+    own, others = answer["propio"], answer["elementos"]
     if answer["grupos"]:
         items = "".join(f"<li>{_group(group)}</li>" for group in answer["grupos"])
         st.html(f'<ul class="motivos">{items}</ul>')

@@ -97,7 +97,7 @@ def _document(hechos: CaseFacts) -> dict[str, Any]:
             {"frase": _short(una.frase), "apartada": una.apartada}
             for una in hechos.contra[:EXPLICACIONES]
         ],
-        "vecinos": _neighbours(hechos),
+        "vecinos": neighbours_sentence(hechos),
         "tabla": _table(caso, hechos.dias),
         "movimientos": [_move(uno) for uno in caso.historial[-MOVIMIENTOS:]],
         "version": caso.version_modelo,
@@ -238,7 +238,7 @@ def _is_outside(dia: CaseDay) -> bool:
     return not dia.minimo_kwh <= dia.consumo_kwh <= dia.maximo_kwh
 
 
-def _neighbours(hechos: CaseFacts) -> str:
+def neighbours_sentence(hechos: CaseFacts) -> str:
     """Return in a sentence whether comparable customers changed too; '' = nobody to compare."""
     propio, otros = hechos.vecinos.propio, hechos.vecinos.elementos
     if propio is None or not otros:

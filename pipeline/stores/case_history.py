@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from pipeline.stores.record_base import Kwh, StoredRecord, de
+
+DIAS_COMPARADOS = 28
+"""Days on either side of an onset of which neighbours are compared, at most."""
+VECINOS = 20
+HORAS_MINIMAS = 72
+"""Hours that a mean before or after needs: three days. By hand, 2026-11-30."""
+_SUELO_KWH = 0.1
 
 
 class CustomerDay(NamedTuple):
@@ -82,3 +92,37 @@ class NeighbourGroup(NamedTuple):
 
     grupo: GrupoVecinos
     miembros: list[str]
+
+
+def changes_of(filas: Iterable[tuple[Any, ...]], dias: int) -> dict[str, CambioVecino]:
+    """Return what customers used a day, before and since; who lacks readings is left out.
+
+    ``filas``: customer, whether since, kWh in all, hours. ``dias``: on either side.
+    """
+    medias: dict[str, dict[bool, float]] = defaultdict(dict)
+    for cliente, despues, suma, n in filas:
+        if n >= min(HORAS_MINIMAS, 12 * dias):
+            medias[cliente][despues] = 24 * suma / n
+    return {
+        cliente: CambioVecino(
+            propietario_id=cliente, antes_kwh=suyas[False], despues_kwh=suyas[True]
+        )
+        for cliente, suyas in medias.items()
+        if len(suyas) == 2
+    }
+
+
+def compared_days(inicio: date, hasta: date) -> int:
+    """Return how many days on either side of an onset are compared."""
+    return min(max((hasta - inicio).days + 1, 1), DIAS_COMPARADOS)
+
+
+def most_alike(propio: CambioVecino | None, cambios: Iterable[CambioVecino]) -> list[CambioVecino]:
+    """Return the ``VECINOS`` who used most nearly as much as a customer before, nearest first."""
+
+    def unlike(otro: CambioVecino) -> tuple[float, str]:
+        antes = 0.0 if propio is None else propio.antes_kwh
+        razon = math.log((otro.antes_kwh + _SUELO_KWH) / (antes + _SUELO_KWH))
+        return abs(razon), otro.propietario_id
+
+    return sorted(cambios, key=unlike)[:VECINOS]

@@ -15,7 +15,7 @@ from apoyo_rutas import lee
 from contracts.fakes import explicar, hacer_caso, hacer_lote
 from contracts.sondas import CasosMongo
 
-from detection.domain import hora_absoluta
+from detection.domain import Lecturas, Veredictos, hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.stores.customer_context import ContextoCliente
 from pipeline.stores.mongo.store import MongoAnomalyStore
@@ -50,8 +50,12 @@ CONTEXTO = [
 """Of the case, of its neighbours and of two others; of most cases nothing is known."""
 
 
-def guardar(settings: Settings, cliente: str, desde: datetime, factor: float) -> None:
-    """Store a customer that uses ``factor`` times as much since the onset; critical then."""
+DE_CASO = (("A", DESDE, 10.0), *((f"V{i}", INICIO - timedelta(days=40), 1.0) for i in range(3)))
+"""Customer, from when on, and how many times as much it uses since the onset."""
+
+
+def lote_de(cliente: str, desde: datetime, factor: float) -> tuple[Lecturas, Veredictos]:
+    """Return a customer that uses ``factor`` times as much since the onset; critical then."""
     horas = range(hora_absoluta(desde), hora_absoluta(HASTA))
     cambio = hora_absoluta(INICIO)
     azar = np.random.default_rng(7)
@@ -60,11 +64,15 @@ def guardar(settings: Settings, cliente: str, desde: datetime, factor: float) ->
         for h in horas
     ]
     malas = [4 * (h >= cambio and factor > 2) for h in horas]
-    lote = hacer_lote(
+    return hacer_lote(
         [(cliente, h) for h in horas], kwh, score=[90 * (m > 0) for m in malas],
         severidad=malas, tipos=[2 * (m > 0) for m in malas],
     )  # fmt: skip
-    nuevas = np.zeros(len(kwh), np.bool_)
+
+
+def guardar(settings: Settings, lote: tuple[Lecturas, Veredictos]) -> None:
+    """Store readings with their verdicts."""
+    nuevas = np.zeros(len(lote[0]), np.bool_)
     with closing(PostgresStore(settings)) as historia:
         historia.save(*lote)
     with closing(MongoAnomalyStore(settings)) as anomalias:
@@ -76,9 +84,8 @@ def base(servicios: EmbeddedServices) -> Iterator[Settings]:
     """Give a case over a year of hours, neighbours, and cases of whom only MongoDB knows."""
     otras = {"api_claves": claves_de_prueba(), "api_limite_minuto": 0}
     with base_nueva(servicios, migrada=True, **otras) as settings:
-        guardar(settings, "A", DESDE, 10.0)
-        for i in range(3):
-            guardar(settings, f"V{i}", INICIO - timedelta(days=40), 1.0)
+        for cliente in DE_CASO:
+            guardar(settings, lote_de(*cliente))
         with closing(CasosMongo(settings)) as sonda:
             sonda.store.save(CASOS)
         with closing(PostgresContextStore(settings)) as contexto:

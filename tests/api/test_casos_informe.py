@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import io
+import json
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from apoyo_api import es_problema, servir
+from apoyo_cuadernos import RAIZ, de_corrido
 from pypdf import PdfReader
-from test_casos_cifras import UNO, base
+from test_casos_cifras import DE_CASO, UNO, base, lote_de
 
+from dashboard import case_texts
+from dashboard.charts import caso as charts
+from dashboard.theme import LIGHT
 from detection.cases.innocent import Innocent
+from detection.detector import DetectorConsumo
+from detection.domain import Lecturas
 from pipeline.evidence.facts import CaseDay, CaseFacts
 from pipeline.evidence.report import facts_fingerprint, make_report
+from pipeline.evidence.unstored import UnstoredCases
 from pipeline.jobs.cases import main
 from pipeline.stores.case_history import CambioVecino, CambioVecinos
 from pipeline.stores.case_records import (
@@ -27,7 +39,10 @@ from pipeline.stores.case_records import (
     EvidenciaDia,
     MovimientoCaso,
 )
+from pipeline.stores.postgres.queries import PostgresQueries
+from pipeline.stores.presentation import make_presentacion
 from serving.cli import FALLO, HECHO, run
+from serving.local_time import load_calendario
 from serving.settings import Settings
 
 __all__ = ["base"]
@@ -100,6 +115,70 @@ def test_dos_veces_son_los_mismos_bytes_por_cualquier_camino(
     assert run(main, ["--pdf", UNO, "--salida", str(tmp_path / "no" / "hay.pdf")]) == FALLO
 
 
+def test_el_cuaderno_cuenta_lo_mismo(cliente: httpx.Client, base: Settings, tmp_path: Path) -> None:
+    """Notebook 05 says of a case what its page and its report say, and draws the same."""
+    variables = {campo.upper(): str(valor) for campo, valor in base.model_dump().items()}
+    ruta = RAIZ / "notebooks" / "05_expediente.ipynb"
+    dicho = de_corrido(ruta, tmp_path, CUADERNOS_CASO=UNO, **variables)
+    assert dicho.quejas == ""
+    texto = html.unescape(dicho.texto.replace("\\", ""))
+    caso, dias, vecinos = (
+        cliente.get(f"/api/casos/{UNO}{cual}").json() for cual in ("", "/dias", "/vecinos")
+    )
+    assert caso["contra"]
+    for frase in (
+        *(case_texts.sentence(caso), *case_texts.details(caso)),
+        *(una["frase"] for una in (*caso["contra"], *caso["detectores"])),
+        *(parte for figura in case_texts.figures(caso) for parte in figura[:3]),
+    ):
+        assert frase in texto
+    (huella,) = re.findall(r"huella `([0-9a-f]{64})`", texto)
+    informe = leer(cliente.get(f"/api/casos/{UNO}/informe.pdf").content)
+    assert all(huella in pagina for pagina in informe)
+    assert any("De los 3 clientes" in pagina for pagina in informe)
+    assert "De los 3 clientes" in texto
+    marcas = case_texts.marks(caso)
+    iguales = [
+        charts.days_of_case(dias["elementos"], caso["fecha_inicio"], marcas, LIGHT),
+        charts.evidence_line(caso["evidencia"], LIGHT),
+        charts.before_and_after(
+            vecinos["propio"], vecinos["elementos"], caso["propietario_id"], LIGHT
+        ),
+    ]
+    de_pagina = [json.loads(figura.to_json()) for figura in iguales]
+    assert [(f["data"], f["layout"]) for f in dicho.figuras] == [
+        (f["data"], f["layout"]) for f in de_pagina
+    ]
+
+
+def test_lo_que_no_se_ha_guardado_se_pregunta_igual(base: Settings) -> None:
+    """Days, hours and neighbours of readings in no store are those of the stored ones."""
+    lotes = [lote_de(*cliente)[0] for cliente in DE_CASO]
+    lecturas = Lecturas(
+        [p for suyas in lotes for p in suyas.propietario_id],
+        np.concatenate([suyas.hora_utc for suyas in lotes]),
+        np.concatenate([suyas.consumo_kwh for suyas in lotes]),
+    )
+    detector = DetectorConsumo(load_calendario(base.zona_horaria))
+    presenta = make_presentacion(base)
+    sueltos = UnstoredCases(detector, lecturas, detector.score(lecturas), presenta)
+    desde, hasta = INICIO - 7 * UN_DIA, INICIO + 10 * UN_DIA  # in winter time
+    with closing(PostgresQueries(base)) as guardados:
+        casos = guardados.cases
+        np.testing.assert_allclose(
+            sueltos.hours("A", desde, hasta), casos.hours("A", desde, hasta), rtol=1e-6
+        )
+        (suyos,), (otros,) = (uno.days(["A"], desde, hasta).values() for uno in (sueltos, casos))
+        assert [(d.fecha, d.lecturas) for d in suyos] == [(d.fecha, d.lecturas) for d in otros]
+        assert [d.consumo_kwh for d in suyos] == pytest.approx([d.consumo_kwh for d in otros])
+        cambios = [uno.neighbours("A", INICIO, hasta).model_dump() for uno in (sueltos, casos)]
+    assert [v["propietario_id"] for v in cambios[0]["elementos"]] == [
+        v["propietario_id"] for v in cambios[1]["elementos"]
+    ]
+    assert cambios[0]["dias"] == cambios[1]["dias"]
+    assert cambios[0]["propio"] == pytest.approx(cambios[1]["propio"])
+
+
 def test_el_de_un_caso_que_no_hay(cliente: httpx.Client) -> None:
     """404, as a problem."""
     es_problema(cliente.get("/api/casos/NADIE_2026-11-09/informe.pdf"), 404, "no existe el caso")
@@ -119,8 +198,9 @@ def _caso(**otros: Any) -> CasoDetalle:
     campos: dict[str, Any] = {
         "id": "CLI_00045_2026-11-09", "propietario_id": "CLI_00045", "fecha_inicio": INICIO,
         "fecha_apertura": date(2026, 11, 9), "fecha_cierre": None, "hasta": date(2026, 11, 29),
-        "dias": 27, "abierto": True, "tipo": "plantacion_cannabis", "estado": "nuevo",
-        "probabilidad": 0.97, "consumo_antes_kwh": 8.1, "consumo_despues_kwh": 88.2,
+        "dias": 27, "abierto": True, "inocente": False, "tipo": "plantacion_cannabis",
+        "estado": "nuevo", "probabilidad": 0.97, "consumo_antes_kwh": 8.1,
+        "consumo_despues_kwh": 88.2,
         "energia_en_juego_kwh": 2162.7, "energia_minima_kwh": 1890.0,
         "energia_maxima_kwh": 2405.0, "energia_en_juego_eur": 324.41,
         "energia_minima_eur": 283.5, "energia_maxima_eur": 360.75, "recuperable_kwh": 2097.8,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import sys
 import tempfile
@@ -14,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import forks
 import numpy as np
 import pytest
+from apoyo_cuadernos import FIGURA, RAIZ, de_corrido, entorno
 from apoyo_modelos import modelo_de_prueba
 
 from detection.domain import Lecturas, instante
@@ -38,23 +37,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(290)
 
-RAIZ = Path(__file__).resolve().parents[2]
 CUADERNOS = sorted((RAIZ / "notebooks").glob("*.ipynb"))
 DE_MLFLOW = "04_comparacion_modelos"
 HABITACIONES = {"detection", "serving", "pipeline", "training", "api", "dashboard", "consumo"}
 DE_FUERA = {"numpy", "pandas", "IPython"}
 """Numbers, tables and what puts them under a cell; every other library has its one door."""
-CLIENTES = "14"
-"""Few, and enough for both models to have an opinion."""
 PLAZO_CELDA_S = 240
 SIN_DATOS = "/no/hay"
-DE_CORRIDO = """
-import json, sys
-for celda in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
-    if celda["cell_type"] == "code":
-        exec(compile("".join(celda["source"]), celda["id"], "exec"))
-"""
-"""Runs a notebook's cells without a kernel."""
 
 
 def _leer(ruta: Path) -> dict[str, Any]:
@@ -67,14 +56,6 @@ def _celdas(ruta: Path, clase: str) -> list[dict[str, Any]]:
 
 def _nombre(ruta: Path) -> str:
     return ruta.stem
-
-
-def _entorno(carpeta: Path, **variables: str) -> dict[str, str]:
-    """Return all the variables of a notebook's process."""
-    defectos = {n.upper(): str(c.default) for n, c in Settings.model_fields.items()}
-    ajenas = {k: v for k, v in os.environ.items() if not k.startswith("CUADERNOS_")}
-    propias = {"PYTHONPATH": str(RAIZ), "IPYTHONDIR": str(carpeta), "OMP_NUM_THREADS": "1"}
-    return {**ajenas, **defectos, **propias, "CUADERNOS_CLIENTES": CLIENTES, **variables}
 
 
 def ejecutar(ruta: Path, carpeta: Path, **variables: str) -> NotebookNode:
@@ -90,7 +71,7 @@ def ejecutar(ruta: Path, carpeta: Path, **variables: str) -> NotebookNode:
         cuaderno, timeout=PLAZO_CELDA_S, kernel_name="python3",
         resources={"metadata": {"path": str(ruta.parent)}},
     )  # fmt: skip
-    return cliente.execute(env=_entorno(carpeta, **variables))
+    return cliente.execute(env=entorno(carpeta, **variables))
 
 
 def dicho(cuaderno: NotebookNode) -> str:
@@ -106,12 +87,11 @@ def dicho(cuaderno: NotebookNode) -> str:
 
 def figuras(cuaderno: NotebookNode) -> list[Any]:
     """Return the Plotly figures of a run notebook."""
-    clase = "application/vnd.plotly.v1+json"
     return [
-        salida.data[clase]
+        salida.data[FIGURA]
         for celda in cuaderno.cells
         for salida in celda.get("outputs", [])
-        if clase in salida.get("data", {})
+        if FIGURA in salida.get("data", {})
     ]
 
 
@@ -174,10 +154,10 @@ def test_el_texto_no_lleva_cifras_de_los_datos(ruta: Path) -> None:
 @pytest.mark.parametrize("ruta", [r for r in CUADERNOS if r.stem != DE_MLFLOW], ids=_nombre)
 def test_cada_celda_se_ejecuta_y_no_avisa_de_nada(ruta: Path, taller: Path) -> None:
     """On generated households, one cell after the other, by Python alone."""
-    entorno = _entorno(taller, CONSUMO_SHARED=SIN_DATOS)
-    hecho = forks.run(entorno, "-c", DE_CORRIDO, str(ruta), cwd=ruta.parent)
-    assert (hecho.returncode, hecho.stderr) == (0, "")
-    assert hecho.stdout
+    hecho = de_corrido(ruta, taller, CONSUMO_SHARED=SIN_DATOS)
+    assert hecho.quejas == ""
+    assert hecho.texto
+    assert len(hecho.figuras) >= 4
 
 
 @pytest.mark.lenta

@@ -72,7 +72,7 @@ class MongoCaseStore:
     def _save(self, casos: Sequence[Caso]) -> None:
         operaciones = []
         for caso in casos:
-            campos = _fields(caso)
+            campos = case_fields(caso)
             filtro = {"_id": caso.clave, "hasta": {"$lte": campos["hasta"]}}
             operaciones.append(UpdateOne(filtro, [{"$set": _replacement(campos)}], upsert=True))
         try:
@@ -139,7 +139,7 @@ class MongoCaseStore:
         self._cliente.close()
 
 
-def _fields(caso: Caso) -> dict[str, Any]:
+def case_fields(caso: Caso) -> dict[str, Any]:
     """Return what the detector says of a case; of a closed one ``estado`` is another."""
     return {
         "propietario_id": caso.propietario_id,

@@ -260,7 +260,7 @@ class MongoCases:
             )
 
         docs = [doc for doc, _ in both(read, con_archivo=True)]
-        return _evidence([doc["explicacion"] for doc in docs])
+        return detector_evidence([doc["explicacion"] for doc in docs])
 
     def new(self, cursor: str | None = None, limite: int = 100) -> Pagina[MovedCase]:
         """Return the cases that changed after a cursor (``CaseQueries.new``)."""
@@ -354,7 +354,7 @@ def hours_of_case(
     }
 
 
-def _evidence(explicaciones: Sequence[Sequence[Documento]]) -> list[EvidenciaDetector]:
+def detector_evidence(explicaciones: Sequence[Sequence[Documento]]) -> list[EvidenciaDetector]:
     """Return what the detectors that fire say of hours; an open case is no detector."""
     suyas: dict[str, list[Documento]] = defaultdict(list)
     for explicacion in explicaciones:

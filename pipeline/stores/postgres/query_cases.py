@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
@@ -21,6 +20,9 @@ from pipeline.stores.case_history import (
     CustomerDay,
     GrupoVecinos,
     NeighbourGroup,
+    changes_of,
+    compared_days,
+    most_alike,
 )
 from pipeline.stores.customer_context import Companions
 from pipeline.stores.postgres.query_connections import ReadConnections
@@ -35,11 +37,6 @@ from serving.local_time import load_calendario
 CLIENTES_MAXIMOS = 100
 DIAS_VARIOS, DIAS_UNO = 93, 1_000
 """Days of many customers, and of one; an hour more than 92 in autumn."""
-DIAS_COMPARADOS = 28
-VECINOS = 20
-HORAS_MINIMAS = 72
-"""Hours that a mean before or after needs: three days. By hand, 2026-11-30."""
-_SUELO_KWH = 0.1
 UN_DIA = timedelta(days=1)
 
 DIAS = f"""
@@ -108,7 +105,7 @@ class PostgresCases:
 
     def neighbours(self, propietario_id: str, inicio: date, hasta: date) -> CambioVecinos:
         """Return how a customer and others changed (``CaseHistoryQueries.neighbours``)."""
-        dias = _compared_days(inicio, hasta)
+        dias = compared_days(inicio, hasta)
         clave = ("vecinos", check_id(propietario_id), inicio, dias)
         return self._recuerdo.get(
             clave, partial(self._load_neighbours, propietario_id, inicio, dias)
@@ -117,11 +114,11 @@ class PostgresCases:
     def _load_neighbours(self, propietario_id: str, inicio: date, dias: int) -> CambioVecinos:
         otros = [c for c in sample(self._clientes.active(), PARES_SERIE + 1) if c != propietario_id]
         propio, cambios = self._changes(propietario_id, otros, inicio, dias)
-        return CambioVecinos(dias=dias, propio=propio, elementos=_most_like(propio, cambios))
+        return CambioVecinos(dias=dias, propio=propio, elementos=most_alike(propio, cambios))
 
     def groups(self, propietario_id: str, inicio: date, hasta: date) -> list[NeighbourGroup]:
         """Return how those who share something changed (``CaseHistoryQueries.groups``)."""
-        dias = _compared_days(inicio, hasta)
+        dias = compared_days(inicio, hasta)
         clave = ("grupos de vecinos", check_id(propietario_id), inicio, dias)
         return self._recuerdo.get(clave, partial(self._load_groups, propietario_id, inicio, dias))
 
@@ -142,7 +139,7 @@ class PostgresCases:
                 comparados=len(cambios),
                 antes_kwh=median(c.antes_kwh for c in cambios) if cambios else None,
                 despues_kwh=median(c.despues_kwh for c in cambios) if cambios else None,
-                elementos=_most_like(propio, cambios),
+                elementos=most_alike(propio, cambios),
             )
             salida.append(NeighbourGroup(grupo, suyos.clientes))
         return salida
@@ -160,30 +157,5 @@ class PostgresCases:
             "corte": self._presenta.medianoche(inicio),
             "hasta": self._presenta.medianoche(inicio + dias * UN_DIA),
         }
-        medias: dict[str, dict[bool, float]] = defaultdict(dict)
-        for cliente, despues, suma, n in self._rows(CAMBIOS, parametros):
-            if n >= min(HORAS_MINIMAS, 12 * dias):
-                medias[cliente][despues] = 24 * suma / n
-        cambios = {
-            cliente: CambioVecino(
-                propietario_id=cliente, antes_kwh=suyas[False], despues_kwh=suyas[True]
-            )
-            for cliente, suyas in medias.items()
-            if len(suyas) == 2
-        }
+        cambios = changes_of(self._rows(CAMBIOS, parametros), dias)
         return cambios.pop(propietario_id, None), list(cambios.values())
-
-
-def _compared_days(inicio: date, hasta: date) -> int:
-    return min(max((hasta - inicio).days + 1, 1), DIAS_COMPARADOS)
-
-
-def _most_like(propio: CambioVecino | None, cambios: Sequence[CambioVecino]) -> list[CambioVecino]:
-    """Return the ``VECINOS`` who used most nearly as much before, most nearly first."""
-
-    def unlike(otro: CambioVecino) -> tuple[float, str]:
-        antes = 0.0 if propio is None else propio.antes_kwh
-        razon = math.log((otro.antes_kwh + _SUELO_KWH) / (antes + _SUELO_KWH))
-        return abs(razon), otro.propietario_id
-
-    return sorted(cambios, key=unlike)[:VECINOS]
