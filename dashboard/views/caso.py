@@ -25,6 +25,8 @@ from dashboard.navigation import (
 
 _MAX_ID = 40
 """Characters of a case's name: those of its customer and of a day."""
+_NAMED = 10
+"""Of those with a case in a group, how many are named."""
 _GROUPS = {
     "tarifa_y_potencia": "Misma tarifa y una potencia parecida",
     "transformador": "Mismo transformador",
@@ -235,9 +237,9 @@ def _with_case(rows: Sequence[Mapping[str, Any]]) -> str:
         return "Ninguno tiene un caso abierto."
     shown = ", ".join(
         link(case_address(row["caso_id"]), html.escape(row["propietario_id"]))
-        for row in rows[:_NEIGHBOURS]
+        for row in rows[:_NAMED]
     )
-    more = f" y {len(rows) - _NEIGHBOURS} más" if len(rows) > _NEIGHBOURS else ""
+    more = f" y {len(rows) - _NAMED} más" if len(rows) > _NAMED else ""
     return f"Con un caso abierto: {shown}{more}."
 
 
