@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import numpy as np
 import pytest
-from apoyo_api import AHORA, CLAVES, base_sembrada, claves_de_prueba, servir
+from apoyo_api import AHORA, CLAVES, base_sembrada, claves_de_prueba, esperar, servir
 from apoyo_versiones import registrar
 from bench.served_dashboard import browser_path, serve_dashboard
 from contracts.fakes import explicar, hacer_caso, hacer_lote
@@ -24,8 +24,10 @@ from contracts.fakes import explicar, hacer_caso, hacer_lote
 from dashboard.navigation import PAGES
 from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.customer_context import ContextoCliente
 from pipeline.stores.mongo.cases import MongoCaseStore
 from pipeline.stores.mongo.store import MongoAnomalyStore
+from pipeline.stores.postgres.customer_context import PostgresContextStore
 from serving.champion import Examen
 from serving.registry import ModelRegistry
 from serving.settings import Settings
@@ -94,6 +96,15 @@ def tablero(
             casos.save([
                 hacer_caso(f"CLI_{i:05d}", energia_en_juego_kwh=2000.0 - 300 * i)
                 for i in range(1, CASOS + 1)
+            ])  # fmt: skip
+        with closing(PostgresContextStore(settings)) as contexto:
+            contexto.save([
+                ContextoCliente(
+                    propietario_id=f"CLI_{i:05d}", direccion=f"Calle Mayor, {i}", actividad=None,
+                    latitud=39.0 + i / 200, longitud=-3.0, potencia_contratada_kw=4.6,
+                    tarifa="2.0TD", transformador="CT-001",
+                )
+                for i in range(1, CASOS)
             ])  # fmt: skip
         versiones = (registrar(settings), registrar(settings))
         _examine(settings, versiones)
@@ -346,6 +357,24 @@ def test_la_manana(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
     _ready(abierta)
     abierta.get_by_text("analista-1 · analista").wait_for()
     assert "clave" not in abierta.url
+
+    abierta.goto(f"{tablero.url}/mapa?de={cual.partition('_2026')[0]}")
+    mapa = abierta.get_by_test_id("stDeckGlJsonChart")
+    mapa.get_by_role("button", name="Acercar").wait_for()
+    _ready(abierta)
+    _photo(abierta, capturas / "mapa.png")
+    sitio = mapa.bounding_box()
+    assert sitio is not None
+    x, y = sitio["x"] + sitio["width"] / 2, sitio["y"] + sitio["height"] / 2
+
+    def pointed() -> bool:
+        abierta.mouse.move(x + 2, y)
+        abierta.mouse.move(x, y)
+        return abierta.get_by_text("por recuperar").is_visible()
+
+    esperar(pointed, "the map says what is under the mouse")
+    abierta.mouse.click(x, y)
+    abierta.wait_for_url(re.compile(cual))
 
 
 def _arrive(settings: Settings, cuantas: int) -> None:
