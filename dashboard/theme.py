@@ -116,7 +116,8 @@ a.fila.sin-dibujo { grid-template-columns: 1.4rem minmax(112px, .8fr) minmax(0, 
 a.fila.sospechoso { grid-template-columns: minmax(112px, .8fr) minmax(0, 3.4fr) minmax(150px, 1fr);
   align-items: start; }
 .fila.sospechoso small { white-space: normal; }
-a.fila.en-mapa { grid-template-columns: .7rem minmax(0, 1fr) 5.6rem; }
+.filas.al-lado { overflow-y: auto; }
+a.fila.en-mapa { flex: none; grid-template-columns: .7rem minmax(0, 1fr) 5.6rem; }
 .fila.en-mapa i { width: .7rem; height: .7rem; border-radius: 50%; }
 .fila .n { color: var(--c-suave); font-size: .8rem; }
 .fila b, .fila small { display: block; overflow: hidden; text-overflow: ellipsis;

@@ -88,8 +88,7 @@ def _list(points: Points) -> None:
         link(case_address(point["id"]), _row(point), "fila en-mapa", row=True)
         for point in points[:_LISTED]
     )
-    with st.container(height=_HEIGHT, border=False):
-        st.html(f'<div class="filas">{rows}</div>')
+    st.html(f'<div class="filas al-lado" style="max-height:{_HEIGHT}px">{rows}</div>')
 
 
 def _row(point: Mapping[str, Any]) -> str:
