@@ -65,10 +65,11 @@ calidad: install  ## mide qué se halla en hogares reales con ataques simulados 
 calidad-larga: install  ## lo mismo, solo lo que dura meses y los sucesos inocentes (ARGS="--desarrollo")
 	@$(BIN)/python tests/bench/hogares.py --solo larga $(ARGS)
 
-cuadernos: install  ## ejecuta los cuadernos y los deja, con sus figuras, en .consumo/cuadernos (ARGS="otra/carpeta")
+cuadernos: install  ## ejecuta los cuadernos y los deja, también en HTML, en .consumo/cuadernos (ARGS="otra/carpeta")
 	@mkdir -p $(or $(ARGS),.consumo/cuadernos)
 	@$(BIN)/jupyter execute --output="$(abspath $(or $(ARGS),.consumo/cuadernos))/{notebook_name}" notebooks/*.ipynb
-	@echo "Están en $(or $(ARGS),.consumo/cuadernos): ábralos con Jupyter o VS Code"
+	@$(BIN)/python notebooks/html_pages.py $(or $(ARGS),.consumo/cuadernos)/*.ipynb
+	@echo "Están en $(or $(ARGS),.consumo/cuadernos): los .html se abren con el navegador, sin red"
 
 bench-ahorro: install  ## mide los ahorros que promete la especificación, con 438.000 lecturas
 	@$(BIN)/python tests/bench/ahorro.py $(ARGS)

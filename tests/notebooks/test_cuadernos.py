@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -158,6 +159,37 @@ def test_cada_celda_se_ejecuta_y_no_avisa_de_nada(ruta: Path, taller: Path) -> N
     assert hecho.quejas == ""
     assert hecho.texto
     assert len(hecho.figuras) >= 4
+
+
+def test_la_pagina_de_un_cuaderno_no_pide_nada_a_nadie(tmp_path: Path) -> None:
+    """Texts, tables and figures, with what draws them inside; no text of theirs is a script."""
+    malo = "</script><script>alert(1)</script>"
+    figura = {"data": [{"y": [1, 2], "name": malo}], "layout": {}, "config": {"locale": "es"}}
+    salidas = [
+        {"output_type": "display_data", "data": {FIGURA: figura, "text/html": "otra vez"}},
+        {"output_type": "display_data", "data": {
+            "text/html": ["<script src='https://x.example/r.js'></script>", "<table></table>"],
+        }},
+        {"output_type": "stream", "name": "stdout", "text": malo},
+        {"output_type": "execute_result", "data": {"text/markdown": f"**Sí**: {malo}"}},
+        {"output_type": "error", "traceback": ["\x1b[31mValueError\x1b[0m: <b>"]},
+    ]  # fmt: skip
+    celdas = [
+        {"cell_type": "markdown", "id": "a", "source": "Como en [el primero](01_x.ipynb)."},
+        {"cell_type": "code", "id": "b", "source": ["1 <", " 2"], "outputs": salidas},
+    ]
+    cuaderno = tmp_path / "uno.ipynb"
+    cuaderno.write_text(json.dumps({"cells": celdas}), encoding="utf-8")
+    orden = [sys.executable, str(RAIZ / "notebooks" / "html_pages.py"), str(cuaderno)]
+    subprocess.run(orden, check=True, capture_output=True)
+    pagina = cuaderno.with_suffix(".html").read_text(encoding="utf-8")
+    biblioteca, _, cuerpo = pagina.partition("</head>")
+    assert len(biblioteca) > 1_000_000
+    assert re.findall(r"""(?:src|href)=["'][^"']*""", cuerpo) == ['href="01_x.html']
+    assert re.findall(r"<script[^>]*>(.{14})", cuerpo) == ["Plotly.newPlot"]
+    for dicho in ("<strong>Sí</strong>", "<table></table>", "1 &lt; 2", "ValueError: &lt;b&gt;"):
+        assert dicho in cuerpo
+    assert "otra vez" not in cuerpo
 
 
 @pytest.mark.lenta
