@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from detection.blend.learned import COLUMNAS, LearnedBlend, blend_columns
 from detection.blend.weighted import OFFLINE, ONLINE, Arrivals, Blended, Votes, WeightedBlend
-from detection.cases.clock import CaseClock, make_clock, make_scratch
+from detection.cases.case import DIAS_SUAVIZADO
+from detection.cases.clock import CaseClock, judge_days, make_clock, make_scratch
 from detection.cases.model import CaseModel
 from detection.cases.pages import changed_rows, fill_from_hours, load_changes, take_changes
-from detection.cases.records import CaseMemory, Caso, day_of
+from detection.cases.records import CaseGoingOn, CaseMemory, Caso, day_of
 from detection.cases.story import explain_hour, tell_cases
 from detection.domain import (
     CASE_COLUMNS,
     HORAS_POR_DIA,
     MASCARA_DTYPE,
+    TIPOS_INOCENTES,
     Calendario,
     Explicacion,
     Historia,
@@ -200,14 +202,17 @@ class DetectorConsumo:
             self._partition_rows(particion, n), trace.rasgos, trace.veredictos.hora_local,
         )  # fmt: skip
         ventana = np.empty((min(n, _TROZO), HORAS_VENTANA + 1), np.float32)
-        clock = make_clock(
-            self._day_columns(), self.calendario, self.case_model,
-            self.params.sospecha_semivida_dias, self._scratch, self.learned is not None,
-        )  # fmt: skip
+        clock = self._clock()
         for inicio in range(0, n, _TROZO):
             trozo = slice(inicio, min(inicio + _TROZO, n))
             self._score_chunk(arrivals, lecturas.consumo_kwh, trozo, ventana, clock, trace)
         return trace
+
+    def _clock(self) -> CaseClock:
+        return make_clock(
+            self._day_columns(), self.calendario, self.case_model,
+            self.params.sospecha_semivida_dias, self._scratch, self.learned is not None,
+        )  # fmt: skip
 
     def _partition_rows(self, particion: NDArray[np.integer] | None, n: int) -> NDArray[np.int64]:
         if particion is None:
@@ -281,6 +286,43 @@ class DetectorConsumo:
             fila = self.ring.row(propietario)
             if fila >= 0:
                 self.days.accept_level(fila, day_of(dia))
+
+    def accepted(self, casos: Iterable[CaseGoingOn]) -> list[CaseGoingOn]:
+        """Return of which cases customers in memory have the level for usual (``accept_levels``).
+
+        They had been discarded, and are no more.
+        """
+        self._day_columns()
+        return [
+            caso
+            for caso in casos
+            if (fila := self.ring.row(caso.propietario_id)) >= 0
+            and self.days.is_accepted(fila, day_of(caso.fecha_inicio))
+        ]
+
+    def reopen(self, caso: CaseGoingOn, aceptado: date | None) -> None:
+        """Go on with a case of a customer whose days have just been made anew (``fill_days``).
+
+        Its days are judged anew, from the last ones that its opening rested on: it may have ended.
+
+        ``aceptado``: the onset of an earlier case, whose level is the customer's own; None = none.
+        """
+        columns = self._day_columns()
+        fila = self.ring.row(caso.propietario_id)
+        inicio, apertura, hoy = (
+            *(day_of(dia) for dia in (caso.fecha_inicio, caso.fecha_apertura)),
+            int(columns.hoy[fila]),
+        )
+        if aceptado is not None:
+            columns.primero[fila] = max(int(columns.primero[fila]), day_of(aceptado))
+        if self.case_model is None or not columns.primero[fila] <= apertura < hoy:
+            return
+        inocente = TIPOS_INOCENTES.index(caso.tipo) if caso.tipo in TIPOS_INOCENTES else -1
+        clock, ring = self._clock(), self.ring.verdicts()
+        desde = max(apertura - DIAS_SUAVIZADO + 1, int(columns.primero[fila]))
+        judge_days(clock, ring, fila, desde, apertura + 1)
+        self.days.reopen(fila, inicio, apertura, inocente)
+        judge_days(clock, ring, fila, apertura + 1, hoy)
 
     def take_days(
         self, propietario_id: list[str], propia: NDArray[np.int64]

@@ -58,7 +58,7 @@ def open_procesador(
         calendario = load_calendario(settings.zona_horaria)
         detector = DetectorConsumo(calendario, base=load_base())
         warm_up(detector)
-        scorer = Scorer(detector, historial, casos.discarded)
+        scorer = Scorer(detector, historial, casos)
         yield ScoringProcessor(scorer, historial, anomalias, casos, hora_actual, modelos, metricas)
     finally:
         historial.close()

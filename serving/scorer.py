@@ -16,7 +16,7 @@ with what the store holds from before it, so that a replay gives the verdicts of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.cases.records import CaseMemory, Caso
+from detection.cases.records import CaseGoingOn, CaseMemory, Caso
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, LARGO_MAXIMO_ID, Historia, Lecturas, Veredictos
 from detection.errors import LoteEnVueloError, TransientError
@@ -101,25 +101,33 @@ class Draft:
     aprendido_antes: Mapping[int, int]
 
 
-Descartados = Callable[[Sequence[str]], Mapping[str, date]]
-"""Gives, of some customers, the day on which what people have said to be nothing began."""
+class CaseVerdicts(Protocol):
+    """What people have said of cases (see ``pipeline.stores.ports.CaseStore``)."""
+
+    def discarded(self, propietario_id: Sequence[str]) -> Mapping[str, date]:
+        """Return the day on which what was last discarded began, of customers."""
+        ...
+
+    def going_on(self, propietario_id: Sequence[str]) -> Sequence[CaseGoingOn]:
+        """Return the cases of customers that go on, and that are not discarded."""
+        ...
 
 
 class Scorer:
     """The detector with its state by customer and partition, and the stores behind it.
 
-    ``descartados``: asked of each customer that comes into memory; None = nobody says anything.
+    ``casos``: asked of each customer that comes into memory; None = nobody says anything.
     """
 
     def __init__(
         self,
         detector: DetectorConsumo,
         historia: HistoryLoader,
-        descartados: Descartados | None = None,
+        casos: CaseVerdicts | None = None,
     ) -> None:
         self.detector = detector
         self._historia = historia
-        self._descartados = descartados
+        self._casos = casos
         self._en_vuelo: list[Draft] = []
         self._aprendido: dict[int, int] = {}
         self._log_id: str | None = None
@@ -137,6 +145,17 @@ class Scorer:
     def accept_levels(self, desde: Mapping[str, date]) -> None:
         """Take for usual, from the next draft on, what began on a day at some customers."""
         self.detector.accept_levels(desde)
+
+    def reinstate(self, casos: Sequence[CaseGoingOn]) -> None:
+        """Let cases that had been discarded go on: their customers are loaded anew, with them.
+
+        Those whose level is not accepted are passed over. ``LoteEnVueloError``: their hours have
+        to be stored first.
+        """
+        suyos = self.detector.accepted(casos)
+        if suyos and self._en_vuelo:
+            raise LoteEnVueloError
+        self.detector.forget([caso.propietario_id for caso in suyos])
 
     def draft(self, lecturas: Lecturas, origen: BatchOrigin) -> Draft:
         """Return verdicts on a draft of the state.
@@ -228,17 +247,34 @@ class Scorer:
         nuevos = [p for p in dict.fromkeys(lecturas.propietario_id) if ventanas.row(p) < 0]
         if nuevos:
             historia = self._historia.load_latest(nuevos, HORAS_ANILLO)
-            self.detector.load(nuevos, historia)
-            self._load_days(nuevos)
-            if self._descartados is not None:
-                self.detector.accept_levels(self._descartados(nuevos))
+            try:
+                self.detector.load(nuevos, historia)
+                self._load_days(nuevos)
+                if self._casos is not None:
+                    self._hear_people(self._casos, nuevos)
+            except TransientError:
+                self.detector.forget(nuevos)
+                raise
         return nuevos
+
+    def _hear_people(self, casos: CaseVerdicts, nuevos: list[str]) -> None:
+        """Take for usual what is discarded, and go on with what is so no more."""
+        descartados = casos.discarded(nuevos)
+        self.detector.accept_levels(descartados)
+        suyos = self.detector.accepted(casos.going_on(nuevos))
+        self._make_days([caso.propietario_id for caso in suyos])
+        for caso in suyos:
+            self.detector.reopen(caso, descartados.get(caso.propietario_id))
 
     def _load_days(self, nuevos: list[str]) -> None:
         """Load the days of customers; of those who have hours and no days, make them."""
         detector = self.detector
         detector.load_days(self._historia.load_case_memory(nuevos))
-        faltan = detector.without_days(nuevos)
+        self._make_days(detector.without_days(nuevos))
+
+    def _make_days(self, faltan: list[str]) -> None:
+        """Make the days of customers out of their stored hours."""
+        detector = self.detector
         for desde in range(0, len(faltan), _CLIENTES_A_LA_VEZ):
             tanda = faltan[desde : desde + _CLIENTES_A_LA_VEZ]
             ultimas = detector.ring.ultimo_valor[detector.ring.rows(tanda)]

@@ -258,7 +258,8 @@ def hallar(
     summary="Deshacer un cambio de un caso",
     description=(
         "Lo que cambió vuelve a como estaba, también las horas de un veredicto, salvo las que "
-        "alguien haya juzgado después. Pide el rol analista."
+        "alguien haya juzgado después. Un caso que estaba descartado y sigue, el detector lo sigue "
+        "otra vez. Pide el rol analista."
     ),
     response_description=_EL_CASO,
     response_model=CambioCaso,

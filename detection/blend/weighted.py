@@ -311,7 +311,7 @@ def _raise_to_case(clock, umbrales, p, hora_local, kwh, c, mascara, caso):  # ty
         return c, mascara
     ventaja = smoothed(days, p, hora_local // 24 - 1)
     suelo = case_score(ventaja, clock.umbrales, umbrales)
-    caso[0] = ventaja
+    caso[0] = clock.umbrales.abre if np.isnan(ventaja) else ventaja  # nothing was thought of late
     caso[1] = days.inicio[p]
     caso[2] = daily_kwh(days.niveles[p, BEFORE])
     caso[3] = daily_kwh(days.niveles[p, AFTER])

@@ -213,6 +213,13 @@ def _judge(clock, ring, fila, dia):  # type: ignore[no-untyped-def]
 
 
 @jit()
+def judge_days(clock, ring, fila, desde, hasta):  # type: ignore[no-untyped-def]
+    """Judge a customer at the end of the local days [desde, hasta), which are in memory."""
+    for dia in range(desde, hasta):
+        _judge(clock, ring, fila, dia)
+
+
+@jit()
 def turn_day(clock, ring, fila, dia, hora, cambia, ventana):  # type: ignore[no-untyped-def]
     """Take note of a reading of another local day than its customer's newest.
 
@@ -235,5 +242,4 @@ def turn_day(clock, ring, fila, dia, hora, cambia, ventana):  # type: ignore[no-
         days, fila, desde, dia, ventana, hora, clock.desfase, clock.desde_hora, clock.scratch.horas
     )
     if clock.juzga:
-        for d in range(desde, dia):
-            _judge(clock, ring, fila, d)
+        judge_days(clock, ring, fila, desde, dia)

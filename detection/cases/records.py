@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +104,15 @@ class Caso:
     def clave(self) -> str:
         """Identity (contract 11): the customer and the day on which it opened."""
         return f"{self.propietario_id}_{self.fecha_apertura.isoformat()}"
+
+
+class CaseGoingOn(NamedTuple):
+    """Which case goes on at a customer, as it was found."""
+
+    propietario_id: str
+    fecha_inicio: date
+    fecha_apertura: date
+    tipo: str
 
 
 def date_of(dia: int) -> date:

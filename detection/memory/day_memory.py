@@ -131,6 +131,35 @@ class DayMemory:
         days.cambiado[fila] = desde
         return True
 
+    def is_accepted(self, fila: int, inicio: int) -> bool:
+        """Return whether what began on a local day is what was last taken for usual."""
+        days = self._columns
+        return bool(days.apertura[fila] == NO_DAY and days.inicio[fila] == inicio)
+
+    def reopen(self, fila: int, inicio: int, apertura: int, inocente: int) -> None:
+        """Let a case be open since the end of a closed day, and none before it.
+
+        Parameters
+        ----------
+        inicio, apertura : int
+            Local days of its onset, and of the one at whose end it opened.
+        inocente : int
+            Which ``TIPOS_INOCENTES`` it is; -1 = none.
+        """
+        days = self._columns
+        cerrados = np.arange(days.primero[fila], days.hoy[fila])
+        days.evidencia[fila, cerrados % DIAS_MEMORIA] &= OPEN_BIT - 1
+        days.inocente_inicio[fila] = days.inocente_apertura[fila] = NO_DAY
+        days.inocente_cierre[fila] = NO_DAY
+        if inocente >= 0:
+            days.inicio[fila] = days.apertura[fila] = NO_DAY
+            days.inocente_inicio[fila], days.inocente_apertura[fila] = inicio, apertura
+            days.inocente_tipo[fila] = inocente
+        else:
+            days.inicio[fila], days.apertura[fila] = inicio, apertura
+            days.evidencia[fila, apertura % DIAS_MEMORIA] |= OPEN_BIT
+        days.sucio[fila] = NO_DAY
+
     def bytes_per_customer(self) -> int:
         """Return the bytes of state of one customer."""
         return sum(columna[0].nbytes for columna in self._columns)

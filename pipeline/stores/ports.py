@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.cases.records import CaseMemory, Caso
+from detection.cases.records import CaseGoingOn, CaseMemory, Caso
 from detection.domain import (
     MASCARA_DTYPE,
     Explicacion,
@@ -264,6 +264,14 @@ class CaseStore(Protocol):
 
     def discarded_since(self, momento: datetime) -> dict[str, date]:
         """Return the customer and the onset of each case that was discarded from then on."""
+        ...
+
+    def going_on(self, propietario_id: Sequence[str]) -> list[CaseGoingOn]:
+        """Return the cases of some customers that go on, and that nobody has discarded."""
+        ...
+
+    def going_on_since(self, momento: datetime) -> list[CaseGoingOn]:
+        """Return those that were found or moved from then on."""
         ...
 
     def ping(self) -> None:

@@ -98,10 +98,10 @@ class ScoringProcessor:
         self._clientes: dict[int, set[str]] = {}
 
     def draft(self, lecturas: Lecturas, origen: BatchOrigin) -> ScoredBatch:
-        """Return verdicts on a draft; ``TransientError`` if the history is out of reach."""
+        """Return verdicts on a draft; ``TransientError`` if a store is out of reach."""
         desde = time.perf_counter()
         self._change_model()
-        self._accept_discarded()
+        self._hear_people()
         borrador = self._scorer.draft(lecturas, origen)
         if borrador.nuevos:
             nuevos = set(borrador.nuevos)
@@ -119,12 +119,14 @@ class ScoringProcessor:
             self._scorer.use(campeon)
         self._scorer.use_shadow(self._modelos.challenger)
 
-    def _accept_discarded(self) -> None:
-        """Take for usual what people have discarded of customers in memory."""
+    def _hear_people(self) -> None:
+        """Take for usual what people have discarded of customers in memory, or no more."""
         ahora = datetime.now(UTC)
         if ahora - self._mirado < self._sondeo:
             return
-        self._scorer.accept_levels(self._casos.discarded_since(self._mirado - _MARGEN))
+        desde = self._mirado - _MARGEN
+        self._scorer.accept_levels(self._casos.discarded_since(desde))
+        self._scorer.reinstate(self._casos.going_on_since(desde))
         self._mirado = ahora
 
     def _prepare(self, borrador: Draft, origen: BatchOrigin, desde: float) -> ScoredBatch:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.cases.records import (
+    CaseGoingOn,
     CaseMemory,
     Caso,
     CustomerStates,
@@ -476,6 +477,19 @@ class FakeCaseStore:
 
     def discarded_since(self, momento: datetime) -> dict[str, date]:
         return self.discarded([caso.propietario_id for caso, _ in self.casos.values()])
+
+    def going_on(self, propietario_id: Sequence[str]) -> list[CaseGoingOn]:
+        self.ping()
+        return [
+            CaseGoingOn(caso.propietario_id, caso.fecha_inicio, caso.fecha_apertura, caso.tipo)
+            for caso, estado in self.casos.values()
+            if caso.fecha_cierre is None
+            and estado != "descartado"
+            and caso.propietario_id in set(propietario_id)
+        ]
+
+    def going_on_since(self, momento: datetime) -> list[CaseGoingOn]:
+        return self.going_on([caso.propietario_id for caso, _ in self.casos.values()])
 
     def ping(self) -> None:
         if self.caido:

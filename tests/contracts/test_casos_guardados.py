@@ -9,6 +9,7 @@ import pytest
 from contracts.fakes import hacer_caso
 from contracts.sondas import Casos
 
+from detection.cases.records import CaseGoingOn
 from detection.errors import TransientError
 
 DIA = timedelta(days=1)
@@ -138,6 +139,23 @@ def test_lo_descartado_se_sabe_por_cliente_y_por_fecha(casos: Casos) -> None:
     assert casos.store.discarded(["CLI_00045", "B", "C", "NADIE"]) == esperado
     assert casos.store.discarded([]) == {}
     assert casos.store.discarded_since(datetime(2026, 1, 1, tzinfo=UTC)) == esperado
+
+
+def test_lo_que_sigue_se_sabe_por_cliente_y_por_fecha(casos: Casos) -> None:
+    """Neither what is over nor what is discarded; what is discarded no more is there again."""
+    acabado = hacer_caso("B", fecha_cierre=date(2026, 11, 20))
+    casos.store.save([hacer_caso(), acabado, hacer_caso("C"), hacer_caso("D", tipo="ausencia")])
+    casos.poner_estado(hacer_caso("C").clave, "descartado")
+    uno = hacer_caso()
+    suyo = CaseGoingOn("CLI_00045", uno.fecha_inicio, uno.fecha_apertura, uno.tipo)
+    assert casos.store.going_on(["CLI_00045", "B", "C", "NADIE"]) == [suyo]
+    assert casos.store.going_on([]) == []
+    casos.poner_estado(hacer_caso("C").clave, "confirmado")
+    siguen = casos.store.going_on_since(datetime(2026, 1, 1, tzinfo=UTC))
+    assert sorted(siguen) == [
+        suyo._replace(propietario_id="C"), suyo,
+        suyo._replace(propietario_id="D", tipo="ausencia"),
+    ]  # fmt: skip
 
 
 def test_sin_servidor_se_dice(casos: Casos) -> None:

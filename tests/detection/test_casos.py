@@ -9,10 +9,17 @@ from apoyo_modelos import modelo_de_casos
 
 from detection.cases.case import CaseThresholds, case_score, daily_kwh, goes_on
 from detection.cases.model import CaseModel
-from detection.cases.records import CAMPOS_ESTADO, CaseMemory, CustomerStates, DayPages, date_of
+from detection.cases.records import (
+    CAMPOS_ESTADO,
+    CaseGoingOn,
+    CaseMemory,
+    CustomerStates,
+    DayPages,
+    date_of,
+)
 from detection.cases.story import case_sentence
 from detection.detector import DetectorConsumo
-from detection.domain import Historia, Lecturas
+from detection.domain import TIPOS_INOCENTES, Historia, Lecturas
 from detection.memory.daily import CANTIDADES, DESCONOCIDO, LEVELS, level_code, summarize_day
 from detection.memory.day_memory import (
     AFTER,
@@ -341,3 +348,50 @@ def test_lo_recien_descartado_no_vuelve_y_lo_posterior_no_se_toca() -> None:
     detector.accept_levels({"CLI_1": date_of(inicio)})
     assert days.apertura[fila] == NO_DAY
     assert not _run(detector, lecturas.elegir(np.arange(k, len(lecturas))), [500])[2].any()
+
+
+@pytest.mark.parametrize("aceptado", [None, 40])
+def test_un_caso_que_ya_no_esta_descartado_se_juzga_de_nuevo(aceptado: int | None) -> None:
+    """Its onset and opening are its own, and each day since says what it said, as far as it can.
+
+    Nothing counts from before the onset of an earlier case whose level was accepted.
+    """
+    detector = _con_base()
+    _run(detector, _de_uno(120), [24 * 120])
+    days, fila = detector.days.columns(), detector.ring.row("CLI_1")
+    antes = [columna[fila].copy() for columna in days]
+    inicio, apertura, primero, hoy = (
+        int(c[fila]) for c in (days.inicio, days.apertura, days.primero, days.hoy)
+    )
+    caso = CaseGoingOn("CLI_1", date_of(inicio), date_of(apertura), "fraude")
+    assert detector.accepted([caso]) == []
+    detector.accept_levels({"CLI_1": date_of(inicio)})
+    assert detector.accepted([caso, caso._replace(fecha_inicio=date_of(inicio - 1))]) == [caso]
+    days.primero[fila] = primero  # as where its days are made anew
+    detector.reopen(caso, None if aceptado is None else date_of(inicio - aceptado))
+    assert detector.accepted([caso]) == []
+    assert days.primero[fila] == (primero if aceptado is None else inicio - aceptado)
+    assert (days.inicio[fila], days.apertura[fila]) == (inicio, apertura)
+    abiertos = days.evidencia[fila, np.arange(inicio, hoy) % DIAS_MEMORIA] & OPEN_BIT != 0
+    assert abiertos.tolist() == [dia >= apertura for dia in range(inicio, hoy)]
+    if aceptado is None:
+        cuales = np.arange(apertura, hoy) % DIAS_MEMORIA
+        era = dict(zip(days._fields, antes, strict=True))
+        np.testing.assert_array_equal(days.evidencia[fila, cuales], era["evidencia"][cuales])
+        np.testing.assert_array_equal(days.niveles[fila], era["niveles"])
+
+
+def test_uno_de_clase_inocente_vuelve_como_lo_que_es() -> None:
+    """It is of its kind again, and nobody is suspicious for it."""
+    detector = _con_base()
+    _run(detector, _de_uno(50), [24 * 50])
+    days, fila = detector.days.columns(), detector.ring.row("CLI_1")
+    hoy = int(days.hoy[fila])
+    detector.accept_levels({"CLI_1": date_of(hoy - 20)})
+    caso = CaseGoingOn("CLI_1", date_of(hoy - 20), date_of(hoy - 3), "ausencia")
+    detector.reopen(caso, None)
+    assert days.apertura[fila] == NO_DAY
+    assert (days.inocente_inicio[fila], days.inocente_apertura[fila]) == (hoy - 20, hoy - 3)
+    assert TIPOS_INOCENTES[days.inocente_tipo[fila]] == "ausencia"
+    (contado,) = detector.take_days(["CLI_1"], np.array([fila]))[1]
+    assert contado.clave == f"CLI_1_{date_of(hoy - 3)}"

@@ -8,12 +8,13 @@ from apoyo import LUNES, MADRID, hogar, horas
 from apoyo_modelos import PARAMS, modelo_de_prueba
 from contracts.fakes import FakeAnomalyStore, FakeCaseStore, FakeHistoryStore, hacer_caso
 
-from detection.cases.records import date_of
+from detection.cases.records import Caso, date_of
 from detection.detector import DetectorConsumo
 from detection.domain import Lecturas
-from detection.errors import TransientError
+from detection.errors import LoteEnVueloError, TransientError
 from detection.scoring_model import ScoringModel
 from pipeline.streaming.batch import ScoringProcessor
+from serving.base_version import load_base
 from serving.scorer import BatchOrigin, Scorer
 
 N = 24 * 30
@@ -196,7 +197,7 @@ def test_lo_que_se_descarta_llega_al_detector(en_memoria: bool) -> None:
     """People's word on a case reaches customers in memory, and those who come into it later."""
     historial, casos = FakeHistoryStore(), FakeCaseStore()
     detector = DetectorConsumo(MADRID)
-    scorer = Scorer(detector, historial, casos.discarded)
+    scorer = Scorer(detector, historial, casos)
     procesador = ScoringProcessor(
         scorer, historial, FakeAnomalyStore(), casos, lambda: LUNES + N, sondeo_s=0.0
     )
@@ -212,3 +213,93 @@ def test_lo_que_se_descarta_llega_al_detector(en_memoria: bool) -> None:
     fila = detector.ring.row("CLI_1")
     assert date_of(int(detector.days.columns().primero[fila])) == inicio
     assert date_of(int(historial.estados["CLI_1"][0][1])) == inicio
+
+
+def _un_tercio(dias: int) -> np.ndarray:
+    """Return a household that uses a third from day 60 on."""
+    kwh = hogar(24 * dias)
+    kwh[24 * 60 :] *= 0.3
+    return kwh
+
+
+@pytest.mark.parametrize("como", ["sin descartar", "en memoria", "al volver", "sin haberlo oído"])
+def test_lo_que_ya_no_esta_descartado_sigue_como_el_mismo_caso(como: str) -> None:
+    """A case whose discard is undone goes on under its own name, by what was there before it.
+
+    Live, by whoever comes later, and by whoever was away all the time: all say the same.
+    """
+    historial, casos, kwh = FakeHistoryStore(), FakeCaseStore(), _un_tercio(125)
+    procesador = _con_base(historial, casos)
+
+    def pasan(desde: int, hasta: int) -> Caso:
+        _pasar(procesador, _lecturas(kwh[24 * desde : 24 * hasta], 24 * desde))
+        (caso,) = [c for c, _ in casos.casos.values() if c.fecha_cierre is None]
+        return caso
+
+    antes = pasan(0, 80)
+    if como != "sin descartar":
+        casos.casos[antes.clave] = antes, "descartado"
+        if como == "sin haberlo oído":
+            procesador = _con_base(historial, casos)
+        else:
+            assert pasan(80, 90).hasta == antes.hasta, "it is no case of the detector's any more"
+        casos.casos[antes.clave] = antes, "nuevo"
+        if como == "al volver":
+            procesador = _con_base(historial, casos)
+    pasan(90 if como in {"en memoria", "al volver"} else 80, 124)
+    despues = pasan(124, 125)
+    assert [c.clave for c, _ in casos.casos.values()] == [antes.clave]
+    assert (despues.fecha_inicio, despues.tipo) == (antes.fecha_inicio, antes.tipo)
+    assert (despues.hasta - antes.hasta).days == 45
+    assert despues.consumo_antes_kwh == antes.consumo_antes_kwh
+    assert despues.probabilidad > 0.9
+    ultima = max(hora for _, hora in historial.filas)
+    assert historial.filas["CLI_1", ultima].es_sospechoso
+
+
+def test_lo_deshecho_espera_a_lo_que_se_esta_guardando() -> None:
+    """A customer whose hours are not stored yet is not loaded anew out of the store."""
+    historial, casos = FakeHistoryStore(), FakeCaseStore()
+    procesador = _con_base(historial, casos)
+    kwh = _un_tercio(82)
+    _pasar(procesador, _lecturas(kwh[: 24 * 80]))
+    ((antes, _),) = casos.casos.values()
+    casos.casos[antes.clave] = antes, "descartado"
+    en_vuelo = procesador.draft(_lecturas(kwh[24 * 80 : 24 * 81], 24 * 80), _origen(24))
+    casos.casos[antes.clave] = antes, "nuevo"
+    otras = _lecturas(kwh[24 * 81 :], 24 * 81)
+    with pytest.raises(LoteEnVueloError):
+        procesador.draft(otras, _origen(24))
+    procesador.save(en_vuelo)
+    procesador.accept(en_vuelo)
+    _pasar(procesador, otras)
+    ((caso, _),) = casos.casos.values()
+    assert (caso.hasta - antes.hasta).days == 2
+
+
+def test_si_los_casos_no_responden_nadie_ha_venido() -> None:
+    """A customer is not half loaded: whoever asks again loads it with its days."""
+    historial, casos = FakeHistoryStore(), FakeCaseStore()
+    _pasar(_con_base(historial, casos), _lecturas(_un_tercio(80)))
+    ((antes, _),) = casos.casos.values()
+    procesador = _con_base(historial, casos, sondeo_s=60.0)
+    casos.caido = True
+    mas = _lecturas(_un_tercio(82)[24 * 80 :], 24 * 80)
+    with pytest.raises(TransientError):
+        procesador.draft(mas, _origen(48))
+    casos.caido = False
+    _pasar(procesador, mas)
+    ((caso, _),) = casos.casos.values()
+    assert (caso.clave, (caso.hasta - antes.hasta).days) == (antes.clave, 2)
+
+
+def _con_base(
+    historial: FakeHistoryStore, casos: FakeCaseStore, sondeo_s: float = 0.0
+) -> ScoringProcessor:
+    """Return a consumer's processor with the base version, as it starts over some stores."""
+    detector = DetectorConsumo(MADRID)
+    detector.use(load_base())
+    scorer = Scorer(detector, historial, casos)
+    return ScoringProcessor(
+        scorer, historial, FakeAnomalyStore(), casos, lambda: LUNES + N, sondeo_s=sondeo_s
+    )

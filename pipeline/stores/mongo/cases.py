@@ -16,7 +16,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, DeleteOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from detection.cases.records import Caso
+from detection.cases.records import CaseGoingOn, Caso
 from pipeline.stores.case_records import DESCARTADO, NUEVO, TERMINADO
 from pipeline.stores.mongo.chunks import TRAMO_IDS, bulk_write
 from pipeline.stores.mongo.connection import DUPLICADO, connect, traducidos, write_concern
@@ -128,6 +128,31 @@ class MongoCaseStore:
         campos = dict.fromkeys(("propietario_id", "fecha_inicio"), 1)
         docs = self._casos.find(pedidos, campos).sort("fecha_inicio", ASCENDING)
         return {d["propietario_id"]: date.fromisoformat(d["fecha_inicio"]) for d in docs}
+
+    def going_on(self, propietario_id: Sequence[str]) -> list[CaseGoingOn]:
+        """Return the cases of customers that go on (``CaseStore.going_on``)."""
+        salida: list[CaseGoingOn] = []
+        with traducidos(self._settings):
+            for desde in range(0, len(propietario_id), TRAMO_IDS):
+                suyos = {"propietario_id": {"$in": propietario_id[desde : desde + TRAMO_IDS]}}
+                salida += self._going_on(suyos)
+        return salida
+
+    def going_on_since(self, momento: datetime) -> list[CaseGoingOn]:
+        """Return those found or moved from an instant on (``CaseStore.going_on_since``)."""
+        with traducidos(self._settings):
+            return self._going_on({MOVIDO: {"$gte": momento}})
+
+    def _going_on(self, condiciones: dict[str, Any]) -> list[CaseGoingOn]:
+        pedidos = {**condiciones, "fecha_cierre": None, "estado": {"$ne": DESCARTADO}}
+        docs = self._casos.find(pedidos, dict.fromkeys(CaseGoingOn._fields, 1))
+        return [
+            CaseGoingOn(
+                doc["propietario_id"], date.fromisoformat(doc["fecha_inicio"]),
+                date.fromisoformat(doc["fecha_apertura"]), doc["tipo"],
+            )
+            for doc in docs
+        ]  # fmt: skip
 
     def ping(self) -> None:
         """Return if MongoDB answers; raise ``TransientError`` otherwise."""
