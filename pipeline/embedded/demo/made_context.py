@@ -6,9 +6,10 @@ Streets, places and tariffs are drawn; nobody lives there.
 from __future__ import annotations
 
 import csv
-import random
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.stores.customer_context import ContextoCliente
 from serving.csv_cells import protect
@@ -31,20 +32,23 @@ _SUMINISTROS = (
 
 def write_context(ruta: Path, propietarios: Sequence[str], semilla: int) -> None:
     """Write what is known of customers; of the same ones and seed, the same file."""
-    azar = random.Random(semilla)
+    azar = np.random.default_rng(semilla)
     with ruta.open("w", encoding="utf-8", newline="") as archivo:
         escritor = csv.writer(archivo, delimiter=";", lineterminator="\n")
         escritor.writerow(ContextoCliente.model_fields)
         for i, propietario_id in enumerate(propietarios):
             if i % _POR_TRANSFORMADOR == 0:
-                sitio = [azar.gauss(grados, _ENTRE_TRANSFORMADORES) for grados in _CENTRO]
-            actividad, tarifa, potencias = azar.choice(_SUMINISTROS)
+                sitio = [azar.normal(grados, _ENTRE_TRANSFORMADORES) for grados in _CENTRO]
+            actividad, tarifa, potencias = _SUMINISTROS[azar.integers(len(_SUMINISTROS))]
             escritor.writerow(
                 (
                     protect(propietario_id),
-                    f"Calle {azar.choice(_CALLES)}, {azar.randint(1, 60)}",
-                    *(_spanish(round(azar.gauss(grados, _ENTRE_CASAS), 6)) for grados in sitio),
-                    _spanish(azar.choice(potencias)),
+                    f"Calle {azar.choice(_CALLES)}, {azar.integers(1, 61)}",
+                    *(
+                        _spanish(round(float(azar.normal(grados, _ENTRE_CASAS)), 6))
+                        for grados in sitio
+                    ),
+                    _spanish(float(azar.choice(potencias))),
                     tarifa,
                     actividad,
                     f"CT-{i // _POR_TRANSFORMADOR + 1:03d}",
