@@ -48,7 +48,7 @@ def write_context(ruta: Path, propietarios: Sequence[str], semilla: int) -> None
                         _spanish(round(float(azar.normal(grados, _ENTRE_CASAS)), 6))
                         for grados in sitio
                     ),
-                    _spanish(float(azar.choice(potencias))),
+                    _spanish(azar.choice(potencias)),
                     tarifa,
                     actividad,
                     f"CT-{i // _POR_TRANSFORMADOR + 1:03d}",
@@ -57,4 +57,4 @@ def write_context(ruta: Path, propietarios: Sequence[str], semilla: int) -> None
 
 
 def _spanish(numero: float) -> str:
-    return str(numero).replace(".", ",")
+    return str(round(float(numero), 6)).replace(".", ",")
