@@ -115,7 +115,7 @@ def resumen_casos(anomalias: AnomaliasDep, ahora: Ahora) -> Response:
     summary="Los casos abiertos, día a día",
     description="La peor severidad de cada día, y si estuvo bajo sospecha; hoy incluido. También "
     "los de clase inocente, si no se dice otra cosa.",
-    response_description="Una fila por caso, primero donde más se recupera",
+    response_description="Una fila por caso, primero donde más se recupera; los inocentes, detrás",
     response_model=CalendarioCasos,
     responses=respuestas(503),
 )
@@ -133,7 +133,8 @@ def calendario(
     """Return open cases by day."""
     ultimo = presenta.fecha(ahora)
     fechas = [ultimo - timedelta(days=d) for d in range(dias - 1, -1, -1)]
-    casos = anomalias.cases.page(_ABIERTOS._replace(clase=clase), limite=limite).elementos
+    hallados = anomalias.cases.page(_ABIERTOS._replace(clase=clase), limite=limite).elementos
+    casos = sorted(hallados, key=lambda caso: caso.inocente)
     hay = historico.cases.days([caso.propietario_id for caso in casos], fechas[0], ultimo)
     filas = [_lane(caso, fechas, hay.get(caso.propietario_id, [])) for caso in casos]
     return responder(CalendarioCasos(dias=fechas, filas=filas))
