@@ -37,7 +37,7 @@ RUN python -m venv --without-pip /opt/venv \
 # ejecuta no puede escribir aquí, y MLflow y Streamlit arrancarían en el doble de tiempo.
 RUN python -W ignore -c "import alembic.command, confluent_kafka, evidently.presets, limits, \
 matplotlib.pyplot, mlflow.cli, mlflow.pyfunc, mlflow.server.fastapi_app, mlflow.sklearn, plotly.express, \
-pymongo, river.anomaly, sklearn.ensemble, streamlit.web.bootstrap, streamlit.web.cli, uvicorn"
+pymongo, sklearn.ensemble, streamlit.web.bootstrap, streamlit.web.cli, uvicorn"
 
 COPY consumo.py ./
 COPY detection ./detection

@@ -1,17 +1,19 @@
 """The online model: River's HalfSpaceTrees as flat arrays, one state per Kafka partition.
 
-River draws the trees (its seed, its thresholds) and stays the definition: every score equals
-``HalfSpaceTrees.score_one`` to the last bit. Only where River says 0 because its first window is
-not full, the score is NaN: not ready. Nodes lie in heap order: the children of node k are 2k + 1
-and 2k + 2.
+River (0.26.1) is the definition, and is asked by the tests alone: the trees are those that its seed
+gives, and every score equals ``HalfSpaceTrees.score_one`` to the last bit. Only where River says 0
+because its first window is not full, the score is NaN: not ready. Nodes lie in heap order: the
+children of node k are 2k + 1 and 2k + 2.
 """
 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ MAX_WINDOW = 65_535
 """Readings of a window: what the 16 bits of a mass can count."""
 MAX_HEIGHT = 15
 """Levels of a tree, by hand, 2026-11-24: River's default is 8, and the state doubles with each."""
+
+_MARGEN = 0.15
+"""Part of a node's range, at either end, in which it is never cut: River's padding."""
 
 _TWO = np.uint64(2)
 """Unsigned, as the index of a node is: what cannot be negative needs no test for it, and numba
@@ -44,7 +49,7 @@ class TreeStructure:
     umbral: NDArray[np.float64]
     altura: int  # levels below the root, in [1, MAX_HEIGHT]
     ventana: int  # readings learnt between two renewals of the masses, in [1, MAX_WINDOW]
-    semilla: int  # the seed that River drew them with
+    semilla: int  # the seed that they were drawn with
     rasgos: tuple[str, ...]  # names of the features, in the order of the columns
     # (t, 2**altura - 1): ``umbral`` rounded up, for the kernels: no float32 lies between the two,
     # so every comparison of a float32 comes out the same.
@@ -69,7 +74,7 @@ class TreeStructure:
 def build_trees(
     rasgos: tuple[str, ...], *, arboles: int, altura: int, ventana: int, semilla: int
 ) -> TreeStructure:
-    """Return trees drawn by River for features in [0, 1].
+    """Return the trees that River draws for features in [0, 1].
 
     ``rasgos``: names, all different, in the order of the columns. ``arboles``, ``altura``,
     ``ventana``, ``semilla``: River's ``n_trees``, ``height``, ``window_size`` and ``seed``.
@@ -81,13 +86,56 @@ def build_trees(
     >>> trees.umbral.shape, bool((trees.umbral > 0).all() and (trees.umbral < 1).all())
     ((3, 3), True)
     """
-    from river.anomaly import HalfSpaceTrees
-
     _check(rasgos, arboles, altura, ventana)
-    modelo: Any = HalfSpaceTrees(n_trees=arboles, height=altura, window_size=ventana, seed=semilla)
-    # River draws its trees at the first reading, from the names in it and not from its values.
-    modelo.learn_one(dict.fromkeys(rasgos, 0.5))
-    return _structure(modelo, rasgos)
+    forma = (arboles, 2**altura - 1)
+    rasgo, umbral = np.empty(forma, np.uint32), np.empty(forma, np.float64)
+    # The order in which River draws the features: by name.
+    columna = np.array(sorted(range(len(rasgos)), key=rasgos.__getitem__), np.uint32)
+    azar = _python_random(semilla)
+    for t in range(arboles):
+        limites = [(0.0, 1.0)] * len(rasgos)
+        _draw(azar, limites, 0, rasgo[t], umbral[t])
+        rasgo[t] = columna[rasgo[t]]
+    return TreeStructure(rasgo, umbral, altura, ventana, semilla, rasgos)
+
+
+def _python_random(semilla: int) -> np.random.RandomState:
+    """Return the generator whose doubles are those of Python's ``random.Random(semilla)``.
+
+    Both are MT19937, seeded by the 32-bit words of the number without its sign; NumPy promises that
+    the stream of ``RandomState`` never changes.
+    """
+    positiva = abs(semilla)
+    palabras = max(1, -(-positiva.bit_length() // 32))
+    # A list, even of one word: NumPy seeds otherwise from a lone number.
+    return np.random.RandomState([positiva >> 32 * k & 0xFFFFFFFF for k in range(palabras)])
+
+
+def _draw(
+    azar: np.random.RandomState,
+    limites: list[tuple[float, float]],
+    k: int,
+    rasgo: NDArray[np.uint32],
+    umbral: NDArray[np.float64],
+) -> None:
+    """Draw node k of a tree and, before its right side, all of its left side.
+
+    ``limites``: range of each feature at this node, the same again afterwards. Two doubles a node:
+    a feature is as likely as its range is wide, and is cut evenly, but for ``_MARGEN``.
+    """
+    if k >= rasgo.shape[0]:
+        return
+    # Sums and products in the order of River's and of Python's: another one has other last bits.
+    hasta = list(accumulate(b - a for a, b in limites))
+    cual = bisect(hasta, azar.random_sample() * hasta[-1], 0, len(hasta) - 1)
+    a, b = limites[cual]
+    desde, fin = a + _MARGEN * (b - a), b - _MARGEN * (b - a)
+    corte = desde + (fin - desde) * azar.random_sample()
+    rasgo[k], umbral[k] = cual, corte
+    for hijo, suyos in ((2 * k + 1, (a, corte)), (2 * k + 2, (corte, b))):
+        limites[cual] = suyos
+        _draw(azar, limites, hijo, rasgo, umbral)
+    limites[cual] = (a, b)
 
 
 def _check(rasgos: tuple[str, ...], arboles: int, altura: int, ventana: int) -> None:
@@ -97,26 +145,6 @@ def _check(rasgos: tuple[str, ...], arboles: int, altura: int, ventana: int) -> 
         raise ValueError(
             f"un modelo en línea de {arboles} árboles, altura {altura} y ventana {ventana} no cabe"
         )
-
-
-def _structure(modelo: Any, rasgos: tuple[str, ...]) -> TreeStructure:
-    indice = {nombre: j for j, nombre in enumerate(rasgos)}
-    forma = (modelo.n_trees, 2**modelo.height - 1)
-    rasgo = np.empty(forma, np.uint32)
-    umbral = np.empty(forma, np.float64)
-    for t, raiz in enumerate(modelo.trees):
-        for k, nodo in enumerate(_heap(raiz)[: forma[1]]):
-            rasgo[t, k] = indice[nodo.feature]
-            umbral[t, k] = nodo.threshold
-    return TreeStructure(rasgo, umbral, modelo.height, modelo.window_size, modelo.seed, rasgos)
-
-
-def _heap(raiz: Any) -> list[Any]:
-    """Return the nodes of one of River's trees, level by level."""
-    nodos = [raiz]
-    for nodo in nodos:
-        nodos.extend(getattr(nodo, "children", ()))
-    return nodos
 
 
 class OnlineModel(NamedTuple):

@@ -1,6 +1,6 @@
 """The half-space trees beside River's own: a stream scored in one go, and a state there and back.
 
-River stays the definition of the online model; the product never asks it after the trees are drawn.
+River stays the definition of the online model; the product itself never asks it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,7 @@ from river.anomaly import HalfSpaceTrees
 from river.tree import padded
 
 from detection.jit import jit
-from detection.models.half_space_trees import (
-    TreeStructure,
-    _heap,
-    _structure,
-    learn_at,
-    score_at,
-)
+from detection.models.half_space_trees import TreeStructure, learn_at, score_at
 from detection.models.partition_states import PartitionState, PartitionStates, sum_up
 
 
@@ -79,7 +73,7 @@ def from_river(
     modelo: HalfSpaceTrees, rasgos: tuple[str, ...]
 ) -> tuple[TreeStructure, PartitionStates]:
     """Return trees and state of a model of River's; the state is partition 0."""
-    arboles = _structure(modelo, rasgos)
+    arboles = structure_of(modelo, rasgos)
     nodos = [_heap(raiz) for raiz in modelo.trees]
     internos = arboles.rasgo.shape[1]
     estados = PartitionStates(arboles, 1)
@@ -91,3 +85,34 @@ def from_river(
     )
     estados.put(0, estado)
     return arboles, estados
+
+
+def river_trees(
+    rasgos: tuple[str, ...], *, arboles: int, altura: int, ventana: int, semilla: int
+) -> TreeStructure:
+    """Return the trees that River itself draws (see ``build_trees``)."""
+    modelo = HalfSpaceTrees(n_trees=arboles, height=altura, window_size=ventana, seed=semilla)
+    # River draws its trees at the first reading, from the names in it and not from its values.
+    modelo.learn_one(dict.fromkeys(rasgos, 0.5))
+    return structure_of(modelo, rasgos)
+
+
+def structure_of(modelo: Any, rasgos: tuple[str, ...]) -> TreeStructure:
+    """Return the structure of a model of River's that has learnt a reading at least."""
+    indice = {nombre: j for j, nombre in enumerate(rasgos)}
+    forma = (modelo.n_trees, 2**modelo.height - 1)
+    rasgo = np.empty(forma, np.uint32)
+    umbral = np.empty(forma, np.float64)
+    for t, raiz in enumerate(modelo.trees):
+        for k, nodo in enumerate(_heap(raiz)[: forma[1]]):
+            rasgo[t, k] = indice[nodo.feature]
+            umbral[t, k] = nodo.threshold
+    return TreeStructure(rasgo, umbral, modelo.height, modelo.window_size, modelo.seed, rasgos)
+
+
+def _heap(raiz: Any) -> list[Any]:
+    """Return the nodes of one of River's trees, level by level."""
+    nodos = [raiz]
+    for nodo in nodos:
+        nodos.extend(getattr(nodo, "children", ()))
+    return nodos

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apoyo_river import from_river, new_river, score_stream, to_river
+from apoyo_river import from_river, new_river, river_trees, score_stream, to_river
 from numpy.typing import NDArray
 from river.anomaly import HalfSpaceTrees
 
@@ -76,6 +76,22 @@ def _frio(arboles: TreeStructure, particion: int = 0) -> PartitionStates:
     estados = PartitionStates(arboles)
     estados.add(particion)
     return estados
+
+
+@pytest.mark.parametrize("semilla", [0, 1, -7, 42, 20_261_124, 2**32 - 1, 2**32, 3**70])
+@pytest.mark.parametrize(
+    ("rasgos", "numero", "altura"),
+    [(("a",), 1, 1), (("b", "a"), 4, 3), (RASGOS, 10, 8), (("ñ", "Z", "a", "z"), 2, 11)],
+)
+def test_los_arboles_son_los_que_river_sortea(
+    rasgos: tuple[str, ...], numero: int, altura: int, semilla: int
+) -> None:
+    """Each node looks at River's feature and cuts at River's threshold, whatever the seed."""
+    pedido: dict[str, Any] = {"arboles": numero, "altura": altura, "ventana": 9, "semilla": semilla}
+    nuestros, suyos = build_trees(rasgos, **pedido), river_trees(rasgos, **pedido)
+    np.testing.assert_array_equal(nuestros.rasgo, suyos.rasgo)
+    np.testing.assert_array_equal(nuestros.umbral, suyos.umbral)
+    assert nuestros.huella() == suyos.huella()
 
 
 @pytest.mark.parametrize("parte", [1.0, 0.7])
