@@ -83,6 +83,11 @@ def _body(codigo: types.CodeType) -> str:
     return f"{codigo.co_code.hex()} {codigo.co_names} {literales}"
 
 
+def _option(valor: Any) -> str:
+    # A set of texts has another order in every process.
+    return repr(sorted(valor)) if isinstance(valor, Set) else repr(valor)
+
+
 def _describe(valor: Any) -> str:
     """Return what a global is, as far as compiled code depends on it.
 
@@ -90,7 +95,7 @@ def _describe(valor: Any) -> str:
     """
     if isinstance(valor, Dispatcher):
         # Machine code that is kept looks for the module of a loop that it calls.
-        opciones = sorted(map(str, valor.targetoptions.items()))
+        opciones = [f"{n}={_option(o)}" for n, o in sorted(valor.targetoptions.items())]
         return f"{valor.py_func.__module__} {opciones} {code_key(valor.py_func)}"
     if isinstance(valor, np.ndarray):
         return f"{valor.dtype} {valor.shape} {hashlib.sha256(valor.tobytes()).hexdigest()}"

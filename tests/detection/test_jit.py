@@ -48,6 +48,20 @@ def test_una_constante_de_otro_fichero_cambia_el_codigo(tmp_path: Path) -> None:
     assert _run(tmp_path) == (1 << 13, 1)
 
 
+def test_la_clave_es_la_misma_en_todo_proceso() -> None:
+    """Texts are hashed otherwise in each process: what is compiled is found all the same."""
+    guion = "from detection.features.evidence import _compute as bucle\n"
+    guion += "from detection.jit import code_key\nprint(code_key(bucle.py_func))"
+    claves = {
+        subprocess.run(
+            [sys.executable, "-c", guion], env={**os.environ, "PYTHONHASHSEED": semilla},
+            cwd=RAIZ, capture_output=True, text=True, check=True, timeout=120,
+        ).stdout
+        for semilla in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(claves) == 1
+
+
 UNO = 1
 TABLA = np.array([1.0, 2.0])
 
