@@ -9,7 +9,7 @@ HILOS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test test-fallos lint auditoria format bench bench-ahorro bench-archivo bench-api \
-	bench-escala bench-tablero bench-curvas soak calidad calidad-larga cuadernos base lock clean
+	bench-escala bench-tablero bench-curvas bench-arranque soak calidad calidad-larga cuadernos base lock clean
 
 help:  ## muestra esta ayuda
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ bench-tablero: install  ## mide cuánto tarda cada página del tablero en enseñ
 
 bench-curvas: install  ## lee un archivo de contadores de 1 GB: filas por segundo y memoria (ARGS="--megas N")
 	@$(BIN)/python tests/bench/curvas.py $(ARGS)
+
+bench-arranque: install  ## mide los arranques: CPU y memoria de la ayuda, de la versión de base y de un consumidor (ARGS="--veces N")
+	@$(BIN)/python tests/bench/arranque.py $(ARGS)
 
 soak: install  ## diez minutos de carga constante: memoria, ficheros y atraso (ARGS="--minutos 1")
 	@$(BIN)/python tests/bench/aguante.py $(ARGS)
