@@ -236,10 +236,7 @@ def test_los_filtros_llegan_a_la_api(abrir: Abrir, api_llena: str) -> None:
 def test_la_lista_dice_cuantas_hay(abrir: Abrir, api_llena: str) -> None:
     """Above the list stands how many anomalies the filters let through, not just the page's."""
     texto = _texto(abrir("anomalias", api_llena, severidad="Crítica", periodo="30 días"))
-    total = httpx.get(
-        f"{api_llena}/api/anomalias/distribuciones", params={"severidad": "crítica"},
-        trust_env=False,
-    ).json()["total"]  # fmt: skip
+    total = _pide(f"{api_llena}/api/anomalias/distribuciones", severidad="crítica")["total"]
     assert re.search(rf"Anomalías\s+{number(total)}\s", texto)
     assert re.search(rf"Críticas\s+{number(total)}\s", texto)
 
@@ -247,10 +244,10 @@ def test_la_lista_dice_cuantas_hay(abrir: Abrir, api_llena: str) -> None:
 def test_comparar_ensena_la_media_de_cada_uno(abrir: Abrir, api_llena: str) -> None:
     """Each chosen customer's mean day is a card, of whole days only."""
     texto = _texto(abrir("avanzado", api_llena, clientes="CLI_00002"))
-    dias = httpx.get(
-        f"{api_llena}/api/consumos/diarios", trust_env=False,
-        params={"propietario_id": "CLI_00002", "desde": "2026-09-20", "hasta": "2026-11-19"},
-    ).json()["elementos"]  # fmt: skip
+    dias = _pide(
+        f"{api_llena}/api/consumos/diarios",
+        propietario_id="CLI_00002", desde="2026-09-20", hasta="2026-11-19",
+    )["elementos"]  # fmt: skip
     media = sum(d["consumo_kwh"] for d in dias) / len(dias)
     assert re.search(rf"CLI_00002\s+{number(media, 1)}\s+kWh al día, {len(dias)} días", texto)
 
@@ -272,16 +269,14 @@ def test_confirmar_y_reabrir(abrir: Abrir, api_llena: str) -> None:
     _boton(pagina, "Confirmar").click().run()
     assert not pagina.exception
     assert "contador manipulado" in _texto(pagina)
-    guardada = httpx.get(f"{api_llena}/api/anomalias/{una}", trust_env=False).json()
+    guardada = _pide(f"{api_llena}/api/anomalias/{una}")
     assert guardada["estado"] == "confirmada"
     assert guardada["veredicto"]["motivo"] == "contador manipulado"
     assert guardada["veredicto"]["quien"] == "analista-1"
     _motivo(pagina).set_value("era otra cosa")
     _boton(pagina, "Reabrir").click().run()
     assert not pagina.exception
-    assert httpx.get(f"{api_llena}/api/anomalias/{una}", trust_env=False).json()["estado"] == (
-        "abierta"
-    )
+    assert _estado(api_llena, una) == "abierta"
 
 
 def test_un_motivo_corto_se_dice_y_no_se_pierde(abrir: Abrir, api_llena: str) -> None:
@@ -353,10 +348,7 @@ def test_el_motivo_sobrevive_a_un_fallo_y_llega_a_la_auditoria(
     assert _motivo(pagina).value == "lo vi en la visita del 12"
     _boton(pagina, "Descartar").click().run()
     assert _estado(api_llena, una) == "descartada"
-    fila = httpx.get(
-        f"{api_llena}/api/auditoría?limite=1", headers={"X-API-Key": CLAVES["administracion"]},
-        trust_env=False,
-    ).json()["elementos"][0]  # fmt: skip
+    fila = _pide(f"{api_llena}/api/auditoría", CLAVES["administracion"], limite=1)["elementos"][0]
     assert fila["detalle"]["motivo"] == "lo vi en la visita del 12"
     assert _motivo(pagina).value == ""
     _boton(pagina, "Deshacer").click().run()
@@ -399,25 +391,16 @@ def test_llevar_un_caso(abrir: Abrir, api_llena: str) -> None:
 def test_un_caso_que_otra_persona_ha_movido_no_se_toca(abrir: Abrir, api_llena: str) -> None:
     """What is done falls on the case as it is seen; otherwise the page says what it is now."""
     pagina = abrir("caso", api_llena, CLAVES["analista"], caso=CASO)
-    otra = httpx.post(
-        f"{api_llena}/api/casos/{CASO}/asignacion", json={"asignado_a": "administracion-1"},
-        headers={"X-API-Key": CLAVES["administracion"]}, trust_env=False,
-    ).json()  # fmt: skip
+    otra = _mueve(api_llena, "administracion", "asignacion", asignado_a="administracion-1")
     _boton(pagina, "Asignármelo").click().run()
     assert any("ha cambiado desde que se mostró" in e.value for e in pagina.error)
     assert _caso(api_llena)["asignado_a"] == "administracion-1"
-    httpx.post(
-        f"{api_llena}/api/casos/{CASO}/deshacer", json={"anotacion": otra["anotacion"]},
-        headers={"X-API-Key": CLAVES["administracion"]}, trust_env=False,
-    ).raise_for_status()  # fmt: skip
+    _mueve(api_llena, "administracion", "deshacer", anotacion=otra["anotacion"])
 
 
 def test_cada_grupo_de_aciertos_lleva_a_sus_casos(abrir: Abrir, api_llena: str) -> None:
     """To as many as the row counts, of the days that were chosen in the utility's own zone."""
-    ana = {"X-API-Key": CLAVES["analista"]}
-    ruta = f"{api_llena}/api/casos/{CASO}"
-    cuerpo = {"hallado": True, "recuperado_eur": 100.0}
-    hecho = httpx.post(f"{ruta}/resultado", json=cuerpo, headers=ana, trust_env=False).json()
+    hecho = _mueve(api_llena, "analista", "resultado", hallado=True, recuperado_eur=100.0)
     try:
         for por, suyo in (
             ("Mes", {"visita_desde": "2026-11-01", "visita_hasta": "2026-11-30"}),
@@ -432,8 +415,7 @@ def test_cada_grupo_de_aciertos_lleva_a_sus_casos(abrir: Abrir, api_llena: str) 
         otra = url | {"visita_desde": "2026-11-21"}
         assert f"?caso={CASO}" not in _crudo(abrir("casos", api_llena, **otra))
     finally:
-        deshecho = {"anotacion": hecho["anotacion"]}
-        httpx.post(f"{ruta}/deshacer", json=deshecho, headers=ana, trust_env=False)
+        _mueve(api_llena, "analista", "deshacer", anotacion=hecho["anotacion"])
 
 
 def test_hoy_es_el_dia_de_la_compania(abrir: Abrir, api_llena: str) -> None:
@@ -471,14 +453,34 @@ def _crudo(pagina: AppTest) -> str:
     return "\n".join(h.value for h in pagina.get("html") if isinstance(h.value, str))
 
 
+def _pide(url: str, clave: str = "", **consulta: Any) -> Any:
+    """Return the JSON of an address; a busy machine has the time that it needs."""
+    dado = httpx.get(
+        url, params=consulta, headers=_con(clave), timeout=PLAZO_S, trust_env=False
+    )  # fmt: skip
+    return dado.raise_for_status().json()
+
+
+def _mueve(api: str, rol: str, movimiento: str, **cuerpo: Any) -> Any:
+    """Return what the API says of a movement of the case."""
+    dado = httpx.post(
+        f"{api}/api/casos/{CASO}/{movimiento}", json=cuerpo, headers=_con(CLAVES[rol]),
+        timeout=PLAZO_S, trust_env=False,
+    )  # fmt: skip
+    return dado.raise_for_status().json()
+
+
+def _con(clave: str) -> dict[str, str]:
+    return {"X-API-Key": clave} if clave else {}
+
+
 def _caso(api: str) -> dict[str, Any]:
-    dado: dict[str, Any] = httpx.get(f"{api}/api/casos/{CASO}", trust_env=False).json()
+    dado: dict[str, Any] = _pide(f"{api}/api/casos/{CASO}")
     return dado
 
 
 def _estado(api: str, una: str) -> str:
-    dada = httpx.get(f"{api}/api/anomalias/{una}", trust_env=False).json()
-    return str(dada["estado"])
+    return str(_pide(f"{api}/api/anomalias/{una}")["estado"])
 
 
 def _motivo(pagina: AppTest):  # type: ignore[no-untyped-def]
@@ -491,10 +493,6 @@ def _boton(pagina: AppTest, nombre: str):  # type: ignore[no-untyped-def]
 
 def _con_anomalias(api: str) -> tuple[str, str]:
     """Return a customer and the anomaly that its page shows first."""
-    suya = httpx.get(
-        f"{api}/api/anomalias/últimas", params={"orden": "consumo", "limite": 1}, trust_env=False
-    ).json()["elementos"][0]
-    de_ese = httpx.get(
-        f"{api}/api/anomalias/cliente/{suya['propietario_id']}", trust_env=False
-    ).json()["elementos"][0]
+    (suya,) = _pide(f"{api}/api/anomalias/últimas", orden="consumo", limite=1)["elementos"]
+    de_ese = _pide(f"{api}/api/anomalias/cliente/{suya['propietario_id']}")["elementos"][0]
     return suya["propietario_id"], de_ese["id"]

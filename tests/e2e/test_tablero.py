@@ -246,9 +246,7 @@ def test_todas_las_paginas(
 @pytest.mark.lenta
 def test_buscar_confirmar_y_recargar(ventana: Ventana, tablero: Tablero, capturas: Path) -> None:
     """A customer is found while typing, an anomaly confirmed, and it stays so after a reload."""
-    cliente = httpx.get(
-        f"{tablero.api}/api/dashboard/top-anomalias", params={"limite": 1}, trust_env=False
-    ).json()["elementos"][0]["propietario_id"]
+    cliente = tablero.leer("/api/dashboard/top-anomalias", limite=1)[0]["propietario_id"]
     abierta = ventana("buscar-cliente")
     _give_key(abierta, CLAVES["analista"])
     # Typed key by key and without Enter: it answers by itself.
@@ -269,10 +267,7 @@ def test_buscar_confirmar_y_recargar(ventana: Ventana, tablero: Tablero, captura
     detalle.get_by_text("Confirmada").first.wait_for()
     detalle.get_by_text("contador puenteado").wait_for()
     _photo(abierta, capturas / "confirmada.png")
-    suyas = httpx.get(
-        f"{tablero.api}/api/anomalias/veredictos", params={"propietario_id": cliente},
-        trust_env=False,
-    ).json()["elementos"]  # fmt: skip
+    suyas = tablero.leer("/api/anomalias/veredictos", propietario_id=cliente)
     assert suyas[0]["veredicto"]["quien"] == "analista-1"
     assert "clave-de-prueba" not in abierta.url
 
