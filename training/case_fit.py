@@ -24,6 +24,7 @@ from training.blend_fit import find_cortes, to_cajas
 from training.case_population import (
     ATAQUE,
     LIMPIO,
+    REVISADO,
     CaseHome,
     CaseSeries,
     home_series,
@@ -48,6 +49,9 @@ PESO_LIMPIO, PESO_ATAQUE, PESO_INOCENTE = 8.0, 0.5, 1.0
 PESO_DE_TIPO: Mapping[str, float] = {"picos": 0.3, "carga_nocturna": 0.3, "congelado": 0.3}
 """Of kinds that add hours as a heater on a timer does, or freeze as an empty home does; the hour
 finds them. At their whole weight a twentieth less is found of all the others (as above)."""
+PESO_REVISADO = 10.0
+"""Of a case that an analyst has judged against one that is simulated. By hand, 2026-12-01: of each
+home there are some thirty of these."""
 PESO_PRIMEROS_DIAS, PRIMEROS_DIAS = 0.5, 7
 """Of the first days of an attack against the later ones: they are the hour's to find."""
 CAMBIO_MINIMO = 0.05
@@ -91,6 +95,7 @@ def make_lessons(
     *,
     vueltas: int = 2,
     parte_hechos: float = 0.5,
+    tambien: Sequence[CaseSeries] = (),
 ) -> CaseLessons:
     """Return the lessons that homes give.
 
@@ -100,12 +105,15 @@ def make_lessons(
         Times that each attack and event is drawn for a metered home; once for a made one.
     parte_hechos : float
         Share of them that a made home gets.
+    tambien : sequence of CaseSeries
+        What has happened to others, beside it.
     """
 
     def todas() -> Iterator[CaseSeries]:
         for hogar, vecinos in zip(hogares, neighbours(hogares, vueltas), strict=True):
             cuantas, parte = (1, parte_hechos) if hogar.hecho else (vueltas, 1.0)
             yield from home_series(hogar, vecinos, semilla, vueltas=cuantas, parte=parte)
+        yield from tambien
 
     limpias = (next(home_series(h, [h], semilla, vueltas=0)) for h in hogares if not h.espejo)
     return CaseLessons(
@@ -116,8 +124,29 @@ def make_lessons(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LearntCases:
+    """Trees, and what has been learnt from."""
+
+    arboles: FlatBoostedTrees
+    # (n,): what trees that never saw the home say of each of its clean days; NaN = nobody does.
+    fuera: NDArray[np.float64]
+    lecciones: CaseLessons
+    filas: CaseRows  # that were drawn
+    peso: NDArray[np.float64]  # (m,): of each of them
+    cajas: NDArray[np.float32]  # (m, RASGOS_CASO): each of them in boxes
+    cortes: Sequence[NDArray[np.float32]]
+
+
 def learn_cases(lecciones: CaseLessons, semilla: int) -> CaseModel:
     """Return what lessons teach; the same lessons and seed give the same model."""
+    a = learn_trees(lecciones, semilla)
+    umbrales = fit_thresholds(lecciones.limpias, a.fuera, lecciones.hechos)
+    return CaseModel(a.arboles, umbrales, learn_kinds(a.filas, a.cajas, a.cortes, a.peso, semilla))
+
+
+def learn_trees(lecciones: CaseLessons, semilla: int) -> LearntCases:
+    """Return the trees that lessons grow, and what others say of the homes that they left out."""
     sirven, peso = _usable(lecciones)
     rng = np.random.default_rng(np.random.SeedSequence([semilla, _SORTEO_FILAS]))
     cuales = np.sort(rng.permutation(np.flatnonzero(sirven))[:FILAS_MAXIMAS])
@@ -138,8 +167,7 @@ def learn_cases(lecciones: CaseLessons, semilla: int) -> CaseModel:
         fuera[van] = trees.scores(lecciones.limpias.rasgos[van])
         _LOG.info("casos: parte %d de %d", parte + 1, PARTES)
     trees = _fit(cajas, filas.atacada, peso, cortes, semilla)
-    umbrales = fit_thresholds(lecciones.limpias, fuera, lecciones.hechos)
-    return CaseModel(trees, umbrales, learn_kinds(filas, cajas, cortes, peso, semilla))
+    return LearntCases(trees, fuera, lecciones, filas, peso, cajas, cortes)
 
 
 def part_of(hogar: str) -> int:
@@ -158,6 +186,7 @@ def _usable(lecciones: CaseLessons) -> tuple[NDArray[np.bool_], NDArray[np.float
     for tipo, parte in PESO_DE_TIPO.items():
         peso[ataque & (filas.tipo == tipo)] *= parte
     peso = np.where(ataque & (filas.dias <= PRIMEROS_DIAS), PESO_PRIMEROS_DIAS * peso, peso)
+    peso[filas.tipo == REVISADO] *= PESO_REVISADO
     hecho = np.isin(filas.grupo, list(lecciones.hechos))
     # A metered home meets everything several times, and is itself but once.
     peso = np.where(limpia & ~hecho, lecciones.vueltas * peso, peso)

@@ -29,6 +29,8 @@ from training.evaluation.attacked_homes import attack_readings, event_readings
 DIAS = 360
 """Of a year that is made out of weeks, and of each stretch of a real one."""
 LIMPIO, ATAQUE, INOCENTE = "limpio", "ataque", "inocente"
+REVISADO = "revisado"
+"""Kind of a case that happened, and that an analyst has judged."""
 NO_SE_VEN_DE_DIA = frozenset({"fraude_repeticion", "contador_a_cero"})
 """Kinds whose days are honest ones: of another week, or of a home that stands empty. Learnt as
 attacks they make what honest homes do look like one. Measured 2026-11-30, development homes."""

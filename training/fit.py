@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.cases.model import CaseModel
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas, hora_absoluta, instante
 from detection.errors import ModeloInvalidoError, PermanentError
@@ -66,6 +67,7 @@ from training.history import (
 )
 from training.holdout import EVALUACION, Conjunto, make_conjunto
 from training.model_card import HUELLAS, fingerprints, version_card
+from training.own_cases import learn_own_cases
 from training.plots import draw_version
 from training.promotion import examine
 
@@ -173,7 +175,7 @@ def learn(
 
     ``veredictos``: customer and absolute hour of the anomalies that analysts dealt with, True =
     confirmed. ``con_mezcla``: whether a blend is learnt, too. ``base``: the version that it starts
-    from, whose cases it takes; None = none.
+    from; None = none.
     """
     calendario = load_calendario(settings.zona_horaria)
     cuenta = almacen.contar()
@@ -194,7 +196,9 @@ def learn(
             base=None if base is None else base.mezcla,
         )  # fmt: skip
         modelo = replace(modelo, mezcla=mezcla)
-    modelo = replace(modelo, casos=None if base is None else base.casos)
+    modelo = replace(
+        modelo, casos=_learn_casos(almacen, muestra, calendario, veredictos or {}, base, semilla)
+    )
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
     metricas = evaluate(conjunto, modelo, calendario)
@@ -206,6 +210,23 @@ def learn(
         evaluate(conjunto, None, calendario, dejar_fuera=False),
         permutation_importance(conjunto, modelo, calendario, semilla),
         reference_parquet(todos, modelo, calendario, semilla),
+    )  # fmt: skip
+
+
+def _learn_casos(
+    almacen: HistoryReader,
+    muestra: Muestra,
+    calendario: Calendario,
+    veredictos: Mapping[tuple[str, int], bool],
+    base: ScoringModel | None,
+    semilla: int,
+) -> CaseModel | None:
+    if base is None or base.casos is None:
+        return None
+    return learn_own_cases(
+        almacen, base.casos, calendario, hasta_hora=muestra.ventana.corte_hora,
+        veredictos=veredictos, juzgan=sorted(set(muestra.evaluacion.lecturas.propietario_id)),
+        semilla=semilla,
     )  # fmt: skip
 
 

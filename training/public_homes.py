@@ -112,19 +112,42 @@ def read_homes(datos: Path, conjunto: PublicSet, *, desarrollo: bool = True) -> 
 
 def read_case_home(hogar: PublicHome, calendario: Calendario) -> CaseHome | None:
     """Return a household from a local midnight on; None = too short, or it was not lived in."""
-    primera, ultima = int(hogar.hora_utc[0]), int(hogar.hora_utc[-1])
+    conjunto = hogar.conjunto
+    return dense_home(
+        hogar.propietario_id, conjunto.nombre, hogar.hora_utc, hogar.kwh, calendario,
+        sur=conjunto.sur,
+    )  # fmt: skip
+
+
+def dense_home(
+    propietario_id: str,
+    grupo: str,
+    hora_utc: NDArray[np.int64],
+    kwh: Floats,
+    calendario: Calendario,
+    *,
+    sur: bool = False,
+    dias_minimos: int = DIAS_MINIMOS,
+) -> CaseHome | None:
+    """Return a home with every hour of it, from a local midnight on.
+
+    ``hora_utc``, ``kwh`` (n,): its readings, rising. None = it has fewer than ``dias_minimos``
+    days, or nobody lived there, or too many hours are missing.
+    """
+    if not hora_utc.size:
+        return None
+    primera, ultima = int(hora_utc[0]), int(hora_utc[-1])
     local = int(calendario.local(np.array([primera]))[0])
     desde = primera + -local % HORAS_POR_DIA
     cuantas = min(ultima + 1 - desde, DIAS_MAXIMOS * HORAS_POR_DIA)
-    if cuantas < DIAS_MINIMOS * HORAS_POR_DIA:
+    if cuantas < max(dias_minimos, 1) * HORAS_POR_DIA:
         return None
     denso = np.full(cuantas, np.nan)
-    dentro = (hogar.hora_utc >= desde) & (hogar.hora_utc < desde + cuantas)
-    denso[hogar.hora_utc[dentro] - desde] = hogar.kwh[dentro]
+    dentro = (hora_utc >= desde) & (hora_utc < desde + cuantas)
+    denso[hora_utc[dentro] - desde] = kwh[dentro]
     if not _lived_in(denso):
         return None
-    conjunto = hogar.conjunto
-    return CaseHome(hogar.propietario_id, conjunto.nombre, desde, denso, calendario, conjunto.sur)
+    return CaseHome(propietario_id, grupo, desde, denso, calendario, sur)
 
 
 def _lived_in(denso: Floats) -> bool:

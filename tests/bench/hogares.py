@@ -165,6 +165,9 @@ def _parser() -> Parser:
     parser.add_argument("--con-base", choices=[pais.nombre for pais in PAISES], metavar="PAÍS",
                         help="solo la parte larga de un país, con la versión de base tal "
                         "cual")  # fmt: skip
+    parser.add_argument("--con-propios", action="store_true",
+                        help="con --con-base, solo la mitad de prueba: los casos aprenden "
+                        "además de un año de la de desarrollo, como de clientes propios")  # fmt: skip
     parser.add_argument("--escribir", action="store_true", help=f"escribe {DORADA.name}")
     parser.add_argument("--poblaciones", type=entero(1, 50), default=POBLACIONES, metavar="N",
                         help="veces que se sortean los ataques de siete semanas")  # fmt: skip
@@ -209,7 +212,11 @@ def _long(opciones: Any) -> tuple[dict[str, Any], list[Any]]:
     tablas = []
     surtido = Surtido(sorteos=opciones.sorteos)
     if opciones.con_base is not None:
-        vistas = score_with_base(opciones.con_base, mitades, surtido, opciones.procesos)
+        if opciones.con_propios:
+            mitades = [False]
+        vistas = score_with_base(
+            opciones.con_base, mitades, surtido, opciones.procesos, propios=opciones.con_propios
+        )
     else:
         vistas = run_vistas(mitades, VERSIONES, surtido, opciones.procesos)
     for (mitad, version), vista in vistas.items():

@@ -27,15 +27,18 @@ from bench.versiones import learn_as_product
 from numpy.typing import NDArray
 
 from detection.detector import DetectorConsumo
-from detection.domain import HORAS_POR_DIA, Lecturas
+from detection.domain import HORAS_POR_DIA, Lecturas, hora_absoluta
 from detection.memory.day_memory import NO_DAY
 from detection.memory.hourly_ring import GAIN
 from detection.params import Params
 from detection.scoring_model import ScoringModel
 from serving.base_version import load_base
+from serving.local_time import load_calendario
 from training.base_version import learn_public
 from training.evaluation.metrics import AVISA_DESDE
-from training.public_homes import CON_LICENCIA, read_homes
+from training.history import SEMILLA_ENTRENAMIENTO as SEMILLA
+from training.own_cases import learn_from_homes
+from training.public_homes import CON_LICENCIA, dense_home, read_homes
 
 JUZGA_DESDE_DIA = 60
 """First day of a clean customer that counts: before, versions learn."""
@@ -221,11 +224,36 @@ def run_vistas(
     return {cual: join(suyas) for cual, suyas in salida.items()}
 
 
+def with_own_cases(pais: str) -> ScoringModel:
+    """Return the base version with what a year of a country's development homes adds to its cases.
+
+    As ``consumo entrenar`` adds what the utility's own homes teach.
+    """
+    suyo = next(p for p in PAISES if p.nombre == pais)
+    base, desde = load_base(), hora_absoluta(suyo.desde)
+    calendario = load_calendario(suyo.fuente.zona)
+    hogares = []
+    for hogar in read_year(suyo, desarrollo=True):
+        hay = np.flatnonzero(~np.isnan(hogar.kwh))
+        denso = dense_home(
+            hogar.propietario_id, pais, desde + hay, hogar.kwh[hay], calendario, sur=suyo.sur
+        )
+        if denso is not None:
+            hogares.append(denso)
+    assert base.casos is not None
+    return replace(base, casos=learn_from_homes(hogares, base.casos, SEMILLA))
+
+
 def score_with_base(
-    pais: str, mitades: Sequence[bool], surtido: Surtido, procesos: int
+    pais: str, mitades: Sequence[bool], surtido: Surtido, procesos: int, *, propios: bool = False
 ) -> dict[tuple[bool, str], Vista]:
-    """Return what the base version, as it comes, says of each half of a country."""
-    tareas = [Tarea(pais, mitad, SIN_PAIS, surtido, load_base()) for mitad in mitades]
+    """Return what the base version says of each half of a country.
+
+    ``propios``: with what the development half adds to its cases (``with_own_cases``).
+    """
+    modelo = with_own_cases(pais) if propios else load_base()
+    tareas = [Tarea(pais, mitad, SIN_PAIS, surtido, modelo) for mitad in mitades]
+    nombre = "con la de base y los casos de su país" if propios else "con la de base"
     with ProcessPoolExecutor(procesos, get_context("spawn")) as grupo:
         vistas = zip(tareas, grupo.map(run_task, tareas), strict=True)
-        return {(t.desarrollo, "con la de base"): vista for t, vista in vistas if vista is not None}
+        return {(t.desarrollo, nombre): vista for t, vista in vistas if vista is not None}
