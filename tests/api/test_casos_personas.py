@@ -20,6 +20,7 @@ from api import app
 from detection.domain import hora_absoluta
 from detection.errors import TransientError
 from pipeline.embedded.services import EmbeddedServices
+from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO
 from pipeline.stores.mongo.case_moves import MongoCaseMoves
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.audit import AuditoriaPostgres
@@ -179,6 +180,34 @@ def test_deshacer_respeta_lo_juzgado_despues(api: httpx.Client, ana: dict[str, s
     deshecho = hacer(api, "deshacer", ana, anotacion=primero)
     assert (deshecho["caso"]["estado"], deshecho["horas"]) == ("nuevo", 2)
     assert sorted(estados(api).values()) == ["abierta"] * 4 + ["descartada"]
+
+
+def test_cada_hora_vuelve_a_lo_que_era(
+    api: httpx.Client, casos: Settings, ana: dict[str, str]
+) -> None:
+    """Whatever each hour was, also an archived one; and a reason is a text, never a field."""
+    filas = lee(api, "/api/anomalias/cliente/CLI_00045")["elementos"]
+    ids = {datetime.fromisoformat(f["timestamp_consumo"]).astimezone(UTC): f["id"] for f in filas}
+    for momento, dicho in zip(DENTRO, ("confirmada", "descartada"), strict=False):
+        cuerpo = {"veredicto": dicho, "motivo": "un horno"}
+        ruta = f"/api/anomalias/{ids[momento]}/veredicto"
+        api.post(ruta, json=cuerpo, headers=ana).raise_for_status()
+    sonda = AnomaliasMongo(casos)
+    with closing(sonda.store), closing(sonda.cliente) as mongo:
+        base = mongo[casos.mongo_db]
+        base[ARCHIVO].insert_one(base[ANOMALIAS].find_one_and_delete({"estado": "descartada"}))
+    antes = estados(api)
+    dado = hacer(api, "veredicto", ana, veredicto="confirmado", motivo="$estado")
+    assert dado["horas"] == 2
+    assert {estados(api)[m] for m in DENTRO} == {"confirmada"}
+    dichos = lee(api, f"/api/anomalias/{ids[DENTRO[1]]}")
+    assert dichos["archivada"]
+    assert [(v["estado_anterior"], v["estado"], v["motivo"]) for v in dichos["veredictos"]] == [
+        ("abierta", "descartada", "un horno"), ("descartada", "confirmada", "$estado"),
+    ]  # fmt: skip
+    assert dichos["veredicto"] == dichos["veredictos"][-1]
+    assert hacer(api, "deshacer", ana, anotacion=dado["anotacion"])["horas"] == 2
+    assert estados(api) == antes
 
 
 def test_lo_que_llega_despues_lo_juzga_la_noche(

@@ -35,7 +35,7 @@ from pipeline.stores.mongo.cases import CASOS, MOVIDO
 from pipeline.stores.mongo.documents import now
 from pipeline.stores.mongo.query_cases import hours_of_case
 from pipeline.stores.mongo.query_documents import VEREDICTOS_MAXIMOS
-from pipeline.stores.mongo.query_filter import ESTADOS
+from pipeline.stores.mongo.query_filter import ESTADOS, one_of
 from pipeline.stores.mongo.query_lists import VEREDICTO
 from pipeline.stores.mongo.reader import Documento, MongoReader
 from pipeline.stores.mongo.reviews import DESHECHO, MOTIVO_MAXIMO
@@ -192,18 +192,14 @@ class MongoCaseMoves:
         dicho = caso.veredicto
         if dicho is None:
             return 0
-        suyas = hours_of_case(caso, self._lector.presenta, until=dicho.cuando)
         queda = DE_CASO[dicho.veredicto]
+        antes = [estado for estado in estados if estado != queda]
+        suyas = hours_of_case(caso, self._lector.presenta, until=dicho.cuando)
         entero = {
-            "estado": queda, "motivo": dicho.motivo[:MOTIVO_MAXIMO], "quien": dicho.quien,
+            "motivo": dicho.motivo[:MOTIVO_MAXIMO], "quien": dicho.quien,
             "cuando": dicho.cuando.astimezone(UTC), "anotacion": dicho.anotacion,
         }  # fmt: skip
-        # In this order as well: what the archiver moves meanwhile is in one of them at least.
-        return sum(
-            self._set(nombre, {**suyas, "estado": antes}, {**entero, "estado_anterior": antes})
-            for antes in estados if antes != queda
-            for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS)
-        )  # fmt: skip
+        return self._set_all({**suyas, "estado": one_of(antes)}, entero, queda)
 
     def _take_back(self, caso: CasoDetalle, deshecha: int, movimiento: CaseMove) -> int:
         """Put the hours that a verdict judged back, where nobody else has judged them since."""
@@ -213,37 +209,47 @@ class MongoCaseMoves:
         # What undoing a later verdict wrote left them as this one had.
         propias = [deshecha, *(m.anotacion for m in caso.historial if m.deshace is not None)]
         ahora = DE_CASO[dicho.veredicto]
-        entero = {
-            "motivo": f"{DESHECHO}{dicho.motivo}"[:MOTIVO_MAXIMO], "quien": movimiento.quien,
-            "cuando": movimiento.cuando.astimezone(UTC), "anotacion": movimiento.anotacion,
-            "estado_anterior": ahora,
-        }  # fmt: skip
         suyas = {
             "propietario_id": caso.propietario_id,
             "estado": ahora,
             "veredicto.anotacion": {"$in": propias},
-        }
+            "veredictos": {"$elemMatch": {
+                "anotacion": deshecha, "estado_anterior": {"$ne": ahora},
+            }},
+        }  # fmt: skip
+        entero = {
+            "motivo": f"{DESHECHO}{dicho.motivo}"[:MOTIVO_MAXIMO], "quien": movimiento.quien,
+            "cuando": movimiento.cuando.astimezone(UTC), "anotacion": movimiento.anotacion,
+        }  # fmt: skip
+        suyo = {"$filter": {
+            "input": "$veredictos", "cond": {"$eq": ["$$this.anotacion", deshecha]},
+        }}  # fmt: skip
+        antes = {"$let": {"vars": {"suyo": {"$last": suyo}}, "in": "$$suyo.estado_anterior"}}
+        return self._set_all(suyas, entero, antes)
+
+    def _set_all(self, filtro: Documento, entero: Documento, queda: Any) -> int:
+        """Give the hours of a filter a verdict that leaves them ``queda``, and return how many."""
+        # In this order: what the archiver moves meanwhile is in one of them at least.
         return sum(
-            self._set(
-                nombre,
-                {**suyas, "veredictos": {"$elemMatch": {
-                    "anotacion": deshecha, "estado_anterior": antes,
-                }}},
-                {**entero, "estado": antes},
-            )
-            for antes in ESTADOS if antes != ahora
+            self._set(nombre, filtro, {**entero, "estado": queda})
             for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS)
-        )  # fmt: skip
+        )
 
     def _set(self, nombre: str, filtro: Documento, entero: Documento) -> int:
-        cambio = {"estado": entero["estado"], "veredicto": entero, VEREDICTO: entero["cuando"]}
+        # A person's text may begin with a dollar; of the state alone it means a field.
+        dicho = {campo: valor if campo == "estado" else {"$literal": valor}
+                 for campo, valor in entero.items()}  # fmt: skip
+        # One update whatever each hour was: the embedded server looks at all of them again for
+        # each one. As an object that is merged: what is said takes the place of what was.
+        nuevo = {"$mergeObjects": [{**dicho, "estado_anterior": "$estado"}]}
+        todos = {"$concatArrays": [{"$ifNull": ["$veredictos", []]}, ["$veredicto"]]}
+        cambio = {
+            "estado": "$veredicto.estado", VEREDICTO: "$veredicto.cuando",
+            "veredictos": {"$slice": [todos, -VEREDICTOS_MAXIMOS]},
+        }  # fmt: skip
         with self._lector.taken():
             hecho = self._lector.base[nombre].update_many(
-                filtro,
-                {
-                    "$set": cambio,
-                    "$push": {"veredictos": {"$each": [entero], "$slice": -VEREDICTOS_MAXIMOS}},
-                },
+                filtro, [{"$set": {"veredicto": nuevo}}, {"$set": cambio}]
             )
         return int(hecho.modified_count)
 
