@@ -26,6 +26,7 @@ from detection.models.boosted_trees import FlatBoostedTrees
 from detection.models.tails import EmpiricalTail
 from detection.scoring_model import ScoringModel
 from training.blend_examples import CLIENTE_LIMPIO, PARTES, Ejemplos, make_ejemplos
+from training.boosting import CAJAS, find_cortes, fit_boosted, to_cajas
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -42,14 +43,6 @@ customers, 2026-11-29: leaves of 500 readings cannot tell a few odd homes apart,
 steps gain nothing."""
 FRACCION_HOJA = 1 / 400
 """Where there are few readings, a leaf holds this share of them at least."""
-CAJAS = 128
-"""Boxes of a column at most. By hand, 2026-11-24."""
-MUESTRA = 200_000
-"""Rows that the places are found in, at most: scikit-learn's own figure."""
-FILAS_DE_UN_HILO = 200_000
-"""Up to so many rows one thread fits the trees: several wait for one another at every node, and
-where other processes want the cores too, that takes longer than the work. 37,000 rows on two cores,
-2026-12-01: one thread 3.6 s whatever runs beside it, two 3.0 to 20. The trees are the same."""
 
 
 def learn_mezcla(
@@ -160,7 +153,6 @@ def _fit(
     ejemplos: Ejemplos, cortes: Sequence[NDArray[np.float32]], semilla: int
 ) -> HistGradientBoostingClassifier:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
 
     clasificador = HistGradientBoostingClassifier(
         max_iter=ARBOLES, learning_rate=PASO, max_leaf_nodes=HOJAS, max_depth=NIVELES,
@@ -169,9 +161,7 @@ def _fit(
         monotonic_cst=[int(nombre in CRECIENTES) for nombre in COLUMNAS],
     )  # fmt: skip
     cajas = to_cajas(ejemplos.columnas, cortes)
-    hilos = 1 if ejemplos.peso.size <= FILAS_DE_UN_HILO else None
-    with threadpool_limits(hilos, user_api="openmp"):
-        return clasificador.fit(cajas, ejemplos.sospechosa, sample_weight=ejemplos.peso)
+    return fit_boosted(clasificador, cajas, ejemplos.sospechosa, ejemplos.peso)
 
 
 def _precision(ejemplos: Ejemplos, scores: NDArray) -> float:
@@ -183,51 +173,3 @@ def _precision(ejemplos: Ejemplos, scores: NDArray) -> float:
             ejemplos.sospechosa[hay], scores[hay], sample_weight=ejemplos.peso[hay]
         )
     )
-
-
-def find_cortes(
-    columnas: NDArray[np.float32], peso: NDArray[np.float64], semilla: int
-) -> list[NDArray[np.float32]]:
-    """Return, for each column, the highest value of each box but the last, rising.
-
-    As scikit-learn's histogram boosting does by itself, but with weights it sorts a column once
-    for every box, which is most of the time that a fit on a short history takes (1.9, 2026-11-29).
-    Boxes of equal weight; where a column has no more than ``CAJAS`` values, each is its own.
-
-    Parameters
-    ----------
-    columnas : ndarray (n, c), float32
-        NaN = not known: in no box.
-    peso : ndarray (n,), > 0
-
-    Examples
-    --------
-    >>> columna = np.array([[3.0], [1.0], [2.0], [1.0]], np.float32)
-    >>> [c.tolist() for c in find_cortes(columna, np.ones(4), 1)]
-    [[1.0, 2.0]]
-    """
-    if peso.size > MUESTRA:
-        filas = np.random.default_rng(semilla).choice(peso.size, MUESTRA, replace=False)
-        columnas, peso = columnas[filas], peso[filas]
-    return [_edges(columna, peso) for columna in columnas.T]
-
-
-def to_cajas(
-    columnas: NDArray[np.float32], cortes: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """Return the number (n, c) of each value's box, 0 for the lowest; NaN stays NaN."""
-    salida = np.empty(columnas.shape, np.float32)
-    for j, corte in enumerate(cortes):
-        salida[:, j] = np.searchsorted(corte, columnas[:, j])
-    salida[np.isnan(columnas)] = np.nan
-    return salida
-
-
-def _edges(columna: NDArray[np.float32], peso: NDArray[np.float64]) -> NDArray[np.float32]:
-    hay = ~np.isnan(columna)
-    valores, cual = np.unique(columna[hay], return_inverse=True)
-    if valores.size <= CAJAS:
-        return valores[:-1]
-    hasta = np.cumsum(np.bincount(cual, peso[hay]))
-    partes = np.arange(1, CAJAS) / CAJAS * hasta[-1]
-    return np.unique(valores[np.minimum(np.searchsorted(hasta, partes), valores.size - 2)])

@@ -20,7 +20,7 @@ from detection.domain import take
 from detection.jit import jit
 from detection.memory.day_memory import DIAS_MEMORIA, NO_EVIDENCE, DayMemory, encode_evidence
 from detection.models.boosted_trees import FlatBoostedTrees
-from training.blend_fit import find_cortes, to_cajas
+from training.boosting import find_cortes, fit_boosted, to_cajas
 from training.case_population import (
     ATAQUE,
     LIMPIO,
@@ -210,9 +210,7 @@ def _fit(
         min_samples_leaf=MINIMO_HOJA, l2_regularization=L2, max_features=RASGOS_POR_CORTE,
         max_bins=CAJAS_MAXIMAS, early_stopping=False, random_state=semilla,
     )  # fmt: skip
-    return FlatBoostedTrees.from_sklearn(
-        clasificador.fit(cajas, atacada, sample_weight=peso), cortes
-    )
+    return FlatBoostedTrees.from_sklearn(fit_boosted(clasificador, cajas, atacada, peso), cortes)
 
 
 def fit_thresholds(

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.cases.model import CaseModel
 from detection.detector import DetectorConsumo
 from detection.domain import HORAS_POR_DIA, Calendario, Lecturas, hora_absoluta, instante
 from detection.errors import ModeloInvalidoError, PermanentError
@@ -67,7 +66,7 @@ from training.history import (
 )
 from training.holdout import EVALUACION, Conjunto, make_conjunto
 from training.model_card import HUELLAS, fingerprints, version_card
-from training.own_cases import learn_own_cases
+from training.own_cases import OwnCases, learn_own_cases
 from training.plots import draw_version
 from training.promotion import examine
 
@@ -98,6 +97,7 @@ class Aprendido:
     solo_reglas: Metricas
     importancia: Mapping[str, float]  # by feature
     referencia: bytes  # drift reference, Parquet
+    casos: OwnCases | None  # None = the version knows of none
 
     def extras(self) -> dict[str, bytes]:
         """Return the side files of the package, by name."""
@@ -196,9 +196,8 @@ def learn(
             base=None if base is None else base.mezcla,
         )  # fmt: skip
         modelo = replace(modelo, mezcla=mezcla)
-    modelo = replace(
-        modelo, casos=_learn_casos(almacen, muestra, calendario, veredictos or {}, base, semilla)
-    )
+    casos = _learn_casos(almacen, muestra, calendario, veredictos or {}, base, semilla)
+    modelo = replace(modelo, casos=None if casos is None else casos.modelo)
     por_particion = muestra.clientes_por_particion
     conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
     metricas = evaluate(conjunto, modelo, calendario)
@@ -210,6 +209,7 @@ def learn(
         evaluate(conjunto, None, calendario, dejar_fuera=False),
         permutation_importance(conjunto, modelo, calendario, semilla),
         reference_parquet(todos, modelo, calendario, semilla),
+        casos,
     )  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def _learn_casos(
     veredictos: Mapping[tuple[str, int], bool],
     base: ScoringModel | None,
     semilla: int,
-) -> CaseModel | None:
+) -> OwnCases | None:
     if base is None or base.casos is None:
         return None
     return learn_own_cases(
@@ -318,7 +318,7 @@ def _only(lecturas: Lecturas, ids: set[str], particiones: int) -> HeldOut:
 
 
 def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
-    muestra, ventana = aprendido.muestra, aprendido.muestra.ventana
+    muestra, ventana, casos = aprendido.muestra, aprendido.muestra.ventana, aprendido.casos
     calendario = load_calendario(settings.zona_horaria)
     datos = {
         "datos_desde": instante(ventana.desde_hora).isoformat(),
@@ -344,6 +344,11 @@ def _register(settings: Settings, aprendido: Aprendido, semilla: int) -> int:
                 "rasgos": len(RASGOS),
                 "clientes_por_particion": muestra.clientes_por_particion,
                 **muestra.recuento,
+                **(
+                    {}
+                    if casos is None
+                    else {"casos_hogares": casos.hogares, "casos_revisados": casos.revisados}
+                ),
             },
             metricas={
                 **aprendido.metricas.figures(),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detection.domain import TIPOS_INOCENTES, TipoInocente
 from detection.models.boosted_trees import FlatClassTrees
+from training.boosting import fit_boosted
 from training.case_population import INOCENTE
 from training.case_rows import CaseRows
 
@@ -44,7 +45,7 @@ def learn_kinds(
 ) -> FlatClassTrees | None:
     """Return what rows (n,) teach; None = there is a kind, or none of them, that no row is of.
 
-    ``cajas``, ``cortes``: the rows in boxes (``blend_fit.to_cajas``). ``peso`` (n,).
+    ``cajas``, ``cortes``: the rows in boxes (``boosting.to_cajas``). ``peso`` (n,).
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -61,7 +62,7 @@ def learn_kinds(
         min_samples_leaf=MINIMO_HOJA, l2_regularization=L2, max_features=RASGOS_POR_CORTE,
         max_bins=CAJAS_MAXIMAS, early_stopping=False, random_state=semilla,
     )  # fmt: skip
-    clasificador.fit(cajas, clase, sample_weight=peso * veces[clase])
+    fit_boosted(clasificador, cajas, clase, peso * veces[clase])
     return FlatClassTrees.from_sklearn(clasificador, cortes)
 
 

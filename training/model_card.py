@@ -19,6 +19,7 @@ from training.evaluation.version_metrics import score_conjunto, truth
 
 if TYPE_CHECKING:
     from training.fit import Aprendido
+    from training.own_cases import OwnCases
 
 _ROTULOS = {str(tipo): tipo.rotulo for tipo in TIPOS}
 HUELLAS = "huellas.json"
@@ -74,7 +75,7 @@ de los detectores.
 
 **De qué aprendió.** Del {desde} al {corte}, sin incluirlo: {dias} días de {numero(clientes, 0)}
 clientes, sin los sospechosos ni los de fraude confirmado. Los {RETENIDOS_DIAS} días siguientes no
-los ha visto.
+los ha visto. {_case_sources(aprendido.casos)}
 
 **Cómo de buena es.** En esos {RETENIDOS_DIAS} días, sobre {limpios} clientes limpios y {gemelos}
 gemelos suyos con un ataque simulado:
@@ -101,6 +102,16 @@ menos de 30 s.
 **Cómo usarla.** `mlflow.pyfunc.load_model("models:/{MODELO}@challenger")` mientras sea la última;
 las huellas de los datos, en `{HUELLAS}`.
 """
+
+
+def _case_sources(casos: OwnCases | None) -> str:
+    if casos is None:
+        return "De casos no sabe nada."
+    if not casos.hogares:
+        return "Lo que sabe de casos es lo de la versión de base."
+    propios = f"{casos.hogares} hogares propios con un año de lecturas"
+    revisados = f" y {casos.revisados} casos revisados" if casos.revisados else ""
+    return f"Lo que sabe de casos es de la versión de base y de {propios}{revisados}."
 
 
 def _learnt_from(aprendido: Aprendido, desde: str, corte: str) -> UsedData:

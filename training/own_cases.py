@@ -2,13 +2,17 @@
 
 The base version has learnt from the years of public homes. A utility's own differ from them: in
 their seasons, their tariffs, what they heat with. The score becomes the mean of both versions'
-trees, and so do the thresholds, the more the utility's own the more homes of a year it has.
+trees, in which the utility's own weigh the more the more homes of a year it has. Thresholds are those
+of the base version, or higher where clean homes of the utility's are odder: of nine own homes, the
+thresholds that they ask for would give others a case on 4.6 % of their clean days, and those of the
+base version on 0.8 % (development homes of Australia, in turn, 2026-12-01).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,6 +45,14 @@ REVISADOS_MAXIMOS = 200
 """Verdicts that are learnt from, the latest."""
 
 
+class OwnCases(NamedTuple):
+    """What a utility's versions know of cases, and from how much of its own they have learnt it."""
+
+    modelo: CaseModel
+    hogares: int = 0
+    revisados: int = 0  # cases that analysts have judged
+
+
 def learn_own_cases(
     almacen: HistoryReader,
     base: CaseModel,
@@ -50,7 +62,7 @@ def learn_own_cases(
     veredictos: Mapping[tuple[str, int], bool],
     juzgan: Sequence[str],
     semilla: int,
-) -> CaseModel:
+) -> OwnCases:
     """Return what a utility knows of cases; what the base version does where its past is short.
 
     Parameters
@@ -69,9 +81,10 @@ def learn_own_cases(
             "casos: los de la versión de base; hogares propios de %d días: %d",
             DIAS_MINIMOS, len(propios),
         )  # fmt: skip
-        return base
+        return OwnCases(base)
     revisados = list(reviewed_series(almacen, calendario, veredictos, set(juzgan)))
-    return learn_from_homes(propios, base, semilla, revisados)
+    modelo = learn_from_homes(propios, base, semilla, revisados)
+    return OwnCases(modelo, len(propios), len(revisados))
 
 
 def learn_from_homes(
@@ -92,7 +105,7 @@ def learn_from_homes(
 
 
 def mix_with_base(aprendido: LearntCases, base: CaseModel, parte: float) -> CaseModel:
-    """Return a model whose scores and thresholds are the mean of what was learnt and the base's.
+    """Return a model whose scores are the mean of what was learnt and the base's.
 
     ``parte``: weight of what was learnt, 0 to 1. Kinds of innocent cases are the base's.
     """
@@ -100,8 +113,9 @@ def mix_with_base(aprendido: LearntCases, base: CaseModel, parte: float) -> Case
     # Neither has seen the home: the base version no home of the utility, nor these trees this one.
     ventaja = parte * aprendido.fuera + (1.0 - parte) * base.arboles.scores(limpias.rasgos)
     suyos = fit_thresholds(limpias, ventaja, frozenset())
+    # Raised at most: what few homes never do says little of what others will.
     umbrales = CaseThresholds(
-        *(parte * s + (1.0 - parte) * b for s, b in zip(suyos, base.umbrales, strict=True))
+        *(b + parte * max(s - b, 0.0) for s, b in zip(suyos, base.umbrales, strict=True))
     )
     return CaseModel(aprendido.arboles.mean_with(base.arboles, parte), umbrales, base.inocentes)
 

@@ -61,7 +61,7 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "streamlit": ("dashboard/",),
     "jinja2": ("training/evaluation/html_report.py", "pipeline/alerts/message.py"),
     "scipy": ("training/evaluation/metrics.py",),
-    "threadpoolctl": ("training/blend_fit.py",),
+    "threadpoolctl": ("training/boosting.py",),
     "plotly": ("dashboard/charts/", "training/evaluation/html_report.py"),
     "pydeck": ("dashboard/charts/mapa.py",),
     "pyod": ("training/evaluation/baselines.py",),

@@ -167,7 +167,7 @@ def _parser() -> Parser:
                         "cual")  # fmt: skip
     parser.add_argument("--con-propios", action="store_true",
                         help="con --con-base, solo la mitad de prueba: los casos aprenden "
-                        "además de un año de la de desarrollo, como de clientes propios")  # fmt: skip
+                        "también de un año de la de desarrollo, como de clientes")  # fmt: skip
     parser.add_argument("--escribir", action="store_true", help=f"escribe {DORADA.name}")
     parser.add_argument("--poblaciones", type=entero(1, 50), default=POBLACIONES, metavar="N",
                         help="veces que se sortean los ataques de siete semanas")  # fmt: skip

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detection.models.boosted_trees import FlatBoostedTrees
-from training.blend_fit import CAJAS, MUESTRA, find_cortes, to_cajas
+from training.boosting import CAJAS, MUESTRA, find_cortes, to_cajas
 
 FILAS, COLUMNAS = 5_000, 6
 
