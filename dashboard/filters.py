@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import texts
-from dashboard.cases import CASE_CLASSES, STATES
+from dashboard.cases import CASE_CLASSES, STATES, today
 from dashboard.navigation import MAX_ID
 
 _DAY = "24 h"
@@ -92,11 +92,13 @@ class AnomalyFilters:
 
 
 def last_day(latest: str | None) -> date:
-    """Return the day that views end with: that of the newest reading, or today without any.
+    """Return the day that views end with: that of the newest reading, or the utility's without any.
 
-    ``latest``: ISO 8601 instant of the newest reading.
+    ``latest``: ISO 8601 instant of the newest reading. ``ApiError``: there is none, and the API is
+    away.
     """
-    return (texts.parse_instant(latest) or datetime.now()).date()
+    instant = texts.parse_instant(latest)
+    return instant.date() if instant else today()
 
 
 def choose_one(name: str, options: Iterable[str], key: str, default: str = "") -> str:

@@ -39,6 +39,8 @@ from serving.model_versions import (
 )
 
 EXAMEN, VUELTA, FORZADA = "examen", "vuelta atrás", "a la fuerza"
+DE_BASE = "de base"
+"""It came with the product, and there was no other."""
 FUERA = "fuera de la puerta"
 """The champion's alias was moved by hand, as in MLflow's own page, or before exams were kept."""
 _VIA = f"{PREFIJO_PROMOCION}via"
@@ -192,7 +194,7 @@ def way_of(versiones: Sequence[VersionInfo]) -> str | None:
     if suya is None or any(otra is not None and otra > suya for otra in todas):
         return FUERA
     via = campeon.etiquetas.get(_VIA, FUERA)
-    return via if via in {EXAMEN, VUELTA, FORZADA} else FUERA
+    return via if via in {EXAMEN, VUELTA, FORZADA, DE_BASE} else FUERA
 
 
 def appoint(
@@ -245,6 +247,11 @@ def appoint(
         raise CampeonCambiadoError("el campeón ha cambiado mientras tanto y no se toca; repítalo")
     registro.set_alias(CAMPEON, version, _promotion_tags(quien, ahora, motivo, antes, via, razones))
     return via
+
+
+def base_tags(quien: str, ahora: datetime) -> dict[str, str]:
+    """Return the promotion tags of the base version, champion because there is no other."""
+    return _promotion_tags(quien, ahora, "viene con el producto", None, DE_BASE, ())
 
 
 def _promotion_tags(

@@ -23,6 +23,9 @@ ETIQUETA_HUELLA = "huella_paquete"
 """Tag of a version with its package's fingerprint (``model_package.package_fingerprint``)."""
 ETIQUETA_PARAMS = "huella_params"
 """Tag of a version with ``rules_fingerprint`` at its training."""
+ETIQUETA_ORIGEN, ORIGEN_BASE = "origen", "base"
+"""Tag of a version that was not learnt here, and its value for the one that comes with the product
+(``serving.base_version``)."""
 ETIQUETA_PROCESO = "proceso"
 """Tag of a run with the machine and the process that registers it."""
 ETIQUETA_PROMOCIONES = "promociones"
@@ -66,6 +69,17 @@ class ModelRejection:
             return ModelRejection(*(str(datos[campo.name]) for campo in fields(ModelRejection)))
         except (ValueError, KeyError, TypeError):
             return ModelRejection("?", "?", texto)  # edited by hand in MLflow: it still says so
+
+
+def is_base(etiquetas: Mapping[str, str]) -> bool:
+    """Return whether a version with such tags is the one that comes with the product.
+
+    Examples
+    --------
+    >>> is_base({"origen": "base"}), is_base({})
+    (True, False)
+    """
+    return etiquetas.get(ETIQUETA_ORIGEN) == ORIGEN_BASE
 
 
 class ModelVersions(Protocol):

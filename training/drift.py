@@ -33,7 +33,7 @@ from pipeline.stores.postgres.store import PostgresStore, migrate
 from serving.champion import load_version
 from serving.cli import HECHO, Parser, entero
 from serving.local_time import load_calendario
-from serving.model_versions import CAMPEON
+from serving.model_versions import CAMPEON, is_base
 from serving.registry import ModelRegistry
 from serving.settings import Settings
 from training.calibrate import measure_held_out
@@ -199,9 +199,10 @@ def load_champion(versiones: ModelRegistry) -> DriftChampion:
     import pandas as pd
 
     version = versiones.version_of(CAMPEON)
-    if version is None:
+    if version is None or is_base(versiones.tags_of(version)):
         raise PermanentError(
-            "no hay campeón con que comparar: haga antes «consumo entrenar» y «consumo promover»"
+            "no hay campeón propio con que comparar: haga antes «consumo entrenar» y «consumo "
+            "promover»"
         )
     with tempfile.TemporaryDirectory(prefix="consumo-deriva-") as temporal:
         modelo, carpeta = load_version(versiones, version, Path(temporal), "campeón")

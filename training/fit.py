@@ -11,7 +11,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -181,8 +181,7 @@ def learn(
     cuenta = almacen.contar()
     desde, hasta = (cuenta[c] and hora_absoluta(cuenta[c]) for c in ("desde", "hasta"))
     ventana = training_window(desde, hasta, dias or settings.entrenar_dias)
-    horas = (ventana.desde_hora, ventana.corte_hora, ventana.hasta_hora)
-    fechas = (f"{instante(hora):%Y-%m-%d}" for hora in horas)
+    fechas = (f"{instante(hora):%Y-%m-%d}" for hora in astuple(ventana))
     _LOG.info("se aprende de %s a %s y se evalúa hasta %s", *fechas)
     muestra = read_muestra(
         almacen, calendario, ventana, semilla=semilla, confirmados=confirmados,
@@ -198,8 +197,9 @@ def learn(
         modelo = replace(modelo, mezcla=mezcla)
     casos = _learn_casos(almacen, muestra, calendario, veredictos or {}, base, semilla)
     modelo = replace(modelo, casos=None if casos is None else casos.modelo)
-    por_particion = muestra.clientes_por_particion
-    conjunto = make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
+    conjunto = make_conjunto(
+        muestra.evaluacion, calendario, semilla, muestra.clientes_por_particion
+    )
     metricas = evaluate(conjunto, modelo, calendario)
     _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
     ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)

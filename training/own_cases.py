@@ -2,7 +2,7 @@
 
 The base version has learnt from the years of public homes. A utility's own differ from them: in
 their seasons, their tariffs, what they heat with. The score becomes the mean of both versions'
-trees, in which the utility's own weigh the more the more homes of a year it has. Thresholds are those
+trees, in which its own weigh the more the more homes of a year it has. Thresholds are those
 of the base version, or higher where clean homes of the utility's are odder: of nine own homes, the
 thresholds that they ask for would give others a case on 4.6 % of their clean days, and those of the
 base version on 0.8 % (development homes of Australia, in turn, 2026-12-01).

@@ -39,9 +39,10 @@ from serving.champion import (
 )
 from serving.cli import FALLO, HECHO, Parser, entero
 from serving.local_time import load_calendario
-from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, ModelRejection
+from serving.model_versions import ASPIRANTE, CAMPEON, MODELO, ModelRejection, is_base
 from serving.registry import ModelRegistry
 from serving.settings import Settings
+from training.base_registration import register_base
 from training.evaluation.version_metrics import gain_between, measure, score_conjunto
 from training.holdout import EVALUACION, Conjunto
 from training.promotion_policy import Criterio, Decision, Politica, al_azar, apply_gate, cifra
@@ -119,14 +120,15 @@ def compare_versions(
     Parameters
     ----------
     renovacion : bool
-        The champion is out of date: it is enough to be no worse. So it is without a champion, for
-        the base version has learnt nothing from these customers.
+        The champion is out of date: it is enough to be no worse. So it is without a champion, or
+        with the base version as one, for it has learnt nothing from these customers.
     suplir : bool
         A champion that cannot be loaded is no obstacle: the base version stands in for it.
     """
     with TemporaryDirectory(prefix="consumo-promover-") as carpeta:
         nuevo, donde = load_version(registro, aspirante, Path(carpeta), "aspirante")
         viejo, danado = None, ""
+        de_base = campeon is not None and is_base(registro.tags_of(campeon))
         try:
             if campeon is not None:
                 viejo, _ = load_version(registro, campeon, Path(carpeta), "campeón")
@@ -140,7 +142,7 @@ def compare_versions(
         conjunto = _frozen(donde, aspirante)
     decision = _compare(
         settings, conjunto, viejo or load_base(), nuevo, politica or Politica(),
-        renovacion or viejo is None,
+        renovacion or viejo is None or de_base,
     )  # fmt: skip
     if danado:
         decision = replace(
@@ -298,7 +300,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--motivo", metavar="TEXTO", help="por qué; con --forzar hace falta (véase la auditoría)"
     )
+    parser.add_argument(
+        "--base", action="store_true",
+        help="registra la versión de base, que viene con el producto, y la hace campeona; si ya "
+        "hay versiones no hace nada",
+    )  # fmt: skip
     opciones, settings = parser.start(argv)
+    if opciones.base:
+        return _register_base(settings)
     motivo = " ".join((opciones.motivo or "").split())
     if opciones.forzar and len(motivo) < MOTIVO_MINIMO:
         parser.error(f"--forzar pide un --motivo, de {MOTIVO_MINIMO} caracteres al menos")
@@ -317,6 +326,16 @@ def main(argv: Sequence[str]) -> int:
     que = "pasa a ser el campeón" if decision.promueve else "no se promueve"
     print(f"La versión {version} {que}: {decision.motivo}.")  # noqa: T201
     return HECHO if decision.promueve else FALLO
+
+
+def _register_base(settings: Settings) -> int:
+    version = register_base(ModelRegistry(settings), local_now(settings), who())
+    print(  # noqa: T201
+        "Ya hay versiones registradas: la de base no hace falta."
+        if version is None
+        else f"La versión de base es la {version}, y el campeón hasta que otra la supere."
+    )
+    return HECHO
 
 
 def _asked(registro: ModelRegistry, pedida: int | None) -> tuple[int, int | None]:

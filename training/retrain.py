@@ -32,7 +32,7 @@ from detection.errors import ConsumoError, ModeloInvalidoError, PermanentError
 from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.postgres.advisory_lock import exclusive
 from serving.cli import HECHO, Parser, greater_than
-from serving.model_versions import CAMPEON
+from serving.model_versions import CAMPEON, is_base
 from serving.registry import ModelRegistry
 from serving.settings import Settings
 from serving.shutdown import PASO_S, StopRequest, end_child
@@ -156,7 +156,7 @@ def _advance(
         try:
             version = entrenar(settings)
         except HistoriaCortaError as error:
-            if registro.version_of(CAMPEON) is not None:
+            if _own_champion(registro) is not None:
                 raise
             # A system is young before it has a first model: that is no failure of anybody's.
             ejecucion.motivo = f"{razon.motivo}, y todavía no puede haberlo: {error}"
@@ -195,9 +195,9 @@ def _refused_lately(
 def _reason(
     settings: Settings, registro: ModelRegistry, ejecucion: RetrainRun, forzar: bool
 ) -> Razon:
-    campeon = registro.version_of(CAMPEON)
+    campeon = _own_champion(registro)
     if campeon is None:
-        return Razon("no hay campeón")
+        return Razon("no hay campeón propio")
     creada = next((v.creada for v in registro.versions() if v.version == campeon), None)
     dias = (
         None if creada is None else (ejecucion.inicio - creada).total_seconds() / SEGUNDOS_POR_DIA
@@ -222,6 +222,14 @@ def _reason(
     if motivos:
         return Razon("; ".join(motivos), True, viejo or deriva is not None, danado)
     return Razon(f"{edad} y el semáforo de la deriva está en {ejecucion.semaforo}", False)
+
+
+def _own_champion(registro: ModelRegistry) -> int | None:
+    """Return the champion; None = there is none, or the base version, which no customer taught."""
+    campeon = registro.version_of(CAMPEON)
+    if campeon is None or is_base(registro.tags_of(campeon)):
+        return None
+    return campeon
 
 
 def _drift(settings: Settings, registro: ModelRegistry, ejecucion: RetrainRun) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -15,6 +15,7 @@ from api.exports import EN_FICHERO, ConSalida
 from api.params import EntreFechas, Hasta, IdCliente, Intervalo, read_instante
 from api.presentation import Presenta, responder
 from detection.errors import TransientError
+from pipeline.stores.customer_context import CAMPOS_CONTEXTO, ContextoCliente
 from pipeline.stores.query_limits import PROPIETARIO_MAXIMO, Pagina
 from pipeline.stores.records import ComparacionPares, EstadoCliente
 
@@ -174,3 +175,21 @@ def pares(
     """Return a customer's hours beside those of others."""
     check_cliente(historico, propietario_id)
     return responder(historico.peers.hours(propietario_id, intervalo.desde, intervalo.hasta))
+
+
+@router.get(
+    "/{propietario_id:path}/contexto",
+    summary="Lo que se sabe de un cliente además de sus lecturas",
+    description="Lo que ha dado «consumo contexto»; lo que no se sabe, nulo.",
+    response_description="Lo que se sabe",
+    response_model=ContextoCliente,
+    responses=respuestas(404, 503, e404=NO_EXISTE),
+)
+def contexto(historico: Historico, propietario_id: IdCliente) -> Response:
+    """Return what the utility knows of a customer."""
+    sabido = historico.context.of([propietario_id]).get(propietario_id)
+    if sabido is None:
+        check_cliente(historico, propietario_id)
+        nada: dict[str, Any] = dict.fromkeys(CAMPOS_CONTEXTO)
+        sabido = ContextoCliente(propietario_id=propietario_id, **nada)
+    return responder(sabido)

@@ -13,8 +13,16 @@ import streamlit as st
 from dashboard import texts, ui
 from dashboard.browser import link
 from dashboard.charts import buscar_cliente as charts
-from dashboard.client import PendingAnswer, api_request, customer_path, fetch_all, fetch_rows
+from dashboard.client import (
+    ApiError,
+    PendingAnswer,
+    api_request,
+    customer_path,
+    fetch_all,
+    fetch_rows,
+)
 from dashboard.filters import DayRange, choose_one, choose_range, last_day
+from dashboard.known_context import known_of
 from dashboard.lists import choose_anomalies, shown_list
 from dashboard.navigation import (
     MAX_ID,
@@ -97,7 +105,7 @@ def _results(rows: list[dict[str, Any]], title: str, chosen: str | None) -> None
 
 
 def _customer(customer: str) -> None:
-    summary, own, _ = _asked(customer)
+    summary, own, _, _ = _asked(customer)
     _head(customer)
     latest = summary["ultima_lectura"] or own.get("ultima_lectura")
     views: dict[str, Callable[[str], None]] = {
@@ -111,27 +119,41 @@ def _customer(customer: str) -> None:
         views[view](customer)
 
 
-def _asked(customer: str) -> tuple[dict[str, Any], dict[str, Any], PendingAnswer]:
-    """Return the figures of a customer, what the list of all says of it, and its cases."""
-    figures, known, cases = fetch_all(
+def _asked(
+    customer: str,
+) -> tuple[dict[str, Any], dict[str, Any], PendingAnswer, PendingAnswer]:
+    """Return a customer's figures, what the list of all says of it, its cases and its context."""
+    figures, known, cases, context = fetch_all(
         api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
         api_request("/api/clientes", buscar=customer, limite=_RESULTS),
         api_request("/api/casos", propietario_id=customer),
+        api_request(customer_path("/api/clientes/{}/contexto", customer)),
     )
     own = next((c for c in known.rows() if c["propietario_id"] == customer), {})
-    return figures.value(), own, cases
+    return figures.value(), own, cases, context
 
 
 @st.fragment(run_every=_LIVE_EVERY_S)
 def _head(customer: str) -> None:
     """Draw how the customer is now."""
     with ui.section("cabecera"):
-        summary, own, cases = _asked(customer)
+        summary, own, cases, context = _asked(customer)
         _title(customer, summary, own.get("severidad"))
         with ui.section("caso"):
             for case in cases.rows():
                 _case(case)
+        _known(customer, context)
         _figures(customer, summary)
+
+
+def _known(customer: str, context: PendingAnswer) -> None:
+    """Draw what the utility knows of the customer; where it cannot be asked, all else is there."""
+    try:
+        said = known_of(customer, context.value())
+    except ApiError:
+        return
+    if said:
+        st.html(f'<p class="suave">{said}</p>')
 
 
 def _title(customer: str, summary: dict[str, Any], severity: str | None) -> None:

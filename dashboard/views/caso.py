@@ -15,6 +15,7 @@ from dashboard.case_texts import CaseRow
 from dashboard.cases import neighbours_in_list, state_badge
 from dashboard.charts import caso as charts
 from dashboard.client import ApiError, api_request, customer_path, download, fetch_all
+from dashboard.known_context import known_of
 from dashboard.navigation import (
     CASE,
     address_of,
@@ -96,23 +97,13 @@ def _story(case: CaseRow) -> None:
 def _context(case: CaseRow) -> None:
     """Draw what the utility knows of the customer; nothing where it knows nothing."""
     known = case["contexto"] or {}
-    power = known.get("potencia_contratada_kw")
-    facts = [
-        known.get("direccion"),
-        known.get("actividad"),
-        power and f"{texts.number(power, 2)} kW contratados",
-        known.get("tarifa") and f"tarifa {known['tarifa']}",
-        known.get("transformador") and f"transformador {known['transformador']}",
-    ]
-    parts = [html.escape(fact) for fact in facts if fact]
-    if known.get("latitud") is not None:
-        parts.append(link(address_of("mapa", de=case["propietario_id"]), "en el mapa"))
-    said = " · ".join(parts)
+    said = known_of(case["propietario_id"], known)
     if excess := case["exceso_potencia"]:
         hours = texts.count_of(excess["horas"], "hora", "horas")
+        power = texts.number(known.get("potencia_contratada_kw"), 2)
         said += (
-            f"<br>En {hours} del caso gastó más de los {texts.number(power, 2)} kW contratados: la "
-            f"que más, {texts.number(excess['maximo_kw'], 1)} kW de media."
+            f"<br>En {hours} del caso gastó más de los {power} kW contratados: la que más, "
+            f"{texts.number(excess['maximo_kw'], 1)} kW de media."
         )
     if said:
         st.html(f'<p class="suave">{said}</p>')

@@ -250,6 +250,10 @@ def test_lo_que_se_sabe_del_cliente(api: httpx.Client) -> None:
     assert (solo_sitio["contexto"]["tarifa"], solo_sitio["exceso_potencia"]) == (None, None)
     otro = lee(api, f"/api/casos/{CASOS[5].clave}")
     assert (otro["contexto"], otro["exceso_potencia"]) == (None, None)
+    assert lee(api, f"/api/clientes/{caso['propietario_id']}/contexto") == SUYO
+    poco = {**NADA, "propietario_id": "V2", "transformador": "CT-1"}
+    assert lee(api, "/api/clientes/V2/contexto") == poco
+    assert api.get("/api/clientes/NADIE/contexto").status_code == 404
 
 
 def test_lo_que_habla_a_favor_y_en_contra(api: httpx.Client) -> None:

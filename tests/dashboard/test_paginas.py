@@ -127,7 +127,11 @@ def test_el_caso_de_un_cliente(abrir: Abrir, api_llena: str) -> None:
     suya = _sana(abrir("buscar_cliente", api_llena, cliente="CLI_00001"))
     assert "Caso abierto desde el 3 nov 2026" in suya
     assert frase in suya
-    assert "Caso abierto" not in _sana(abrir("buscar_cliente", api_llena, cliente="CLI_00002"))
+    assert "Calle del &lt;b&gt;Olmo&lt;/b&gt;, 1" in suya
+    assert "tarifa 2.0TD" in suya
+    otra = _sana(abrir("buscar_cliente", api_llena, cliente="CLI_00003"))
+    assert "Caso abierto" not in otra
+    assert "tarifa" not in otra
 
 
 def test_el_caso_dice_lo_que_se_sabe_del_cliente(abrir: Abrir, api_llena: str) -> None:

@@ -19,6 +19,7 @@ from serving.local_time import load_calendario
 from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_RECHAZO, ModelRejection
 from serving.registry import ModelRegistry
 from serving.settings import Settings
+from training.drift import load_champion
 from training.evaluation.attacked_homes import ATAQUES
 from training.evaluation.metrics import Ganancia
 from training.evaluation.version_metrics import Metricas, evaluate
@@ -488,3 +489,31 @@ def test_sin_datos_congelados_no_hay_comparacion(
     version = registrar(entorno_mlflow, CERTERO, extras)
     with pytest.raises(ModeloInvalidoError, match=dicho):
         compare_versions(entorno_mlflow, registro, version, None)
+
+
+def test_la_version_de_base_es_la_primera(
+    entorno_mlflow: Settings, registro: ModelRegistry, promover: Orden
+) -> None:
+    """It is version 1, and the champion; an own one takes over, and there is a way back.
+
+    It is no champion of the utility's own: a first training does not wait for it to grow old.
+    """
+    assert promover("--base") == HECHO
+    assert promover.ultima == (
+        "La versión de base es la 1, y el campeón hasta que otra la supere."
+    )  # fmt: skip
+    (base,) = registro.versions()
+    assert (base.version, base.alias, base.etiquetas["origen"]) == (1, (CAMPEON,), "base")
+    assert base.metricas["precision_media"] > 0.5
+    assert way_of(registro.versions()) == "de base"
+    with pytest.raises(PermanentError, match="no hay campeón propio"):
+        load_champion(registro)
+    assert promover("--base") == HECHO
+    assert promover.ultima == "Ya hay versiones registradas: la de base no hace falta."
+    assert len(registro.versions()) == 1
+    propia = registrar(entorno_mlflow, CERTERO)
+    assert promover("--forzar", "--motivo", "una prueba") == HECHO
+    assert (propia, registro.version_of(CAMPEON)) == (2, 2)
+    assert promover("--version", "1") == HECHO
+    assert registro.version_of(CAMPEON) == 1
+    assert way_of(registro.versions()) == "vuelta atrás"

@@ -94,7 +94,7 @@ def test_la_vida_de_un_modelo(
     registro = ModelRegistry(con_historia)
     primera = retrain(con_historia, parada, politica=CUALQUIERA, entrenar=entrenada)
     assert primera is not None
-    assert (primera.motivo, primera.resultado) == ("no hay campeón", PROMOVIDO)
+    assert (primera.motivo, primera.resultado) == ("no hay campeón propio", PROMOVIDO)
     assert registro.version_of(CAMPEON) == primera.version
     etiquetas = ficha(con_historia, primera.version or 0).etiquetas
     assert etiquetas["promovido_por"].startswith("consumo reentrenar, ")
@@ -139,7 +139,7 @@ def test_un_sistema_joven_no_falla_por_no_tener_modelo(
     assert ejecucion is not None
     assert ejecucion.resultado == NO_HACE_FALTA
     assert ejecucion.motivo.startswith(
-        "no hay campeón, y todavía no puede haberlo: no hay historia"
+        "no hay campeón propio, y todavía no puede haberlo: no hay historia"
     )
     a_mano(entorno_mlflow, registrar(entorno_mlflow, 1.0))
     with pytest.raises(PermanentError, match="no hay historia"):
@@ -159,7 +159,9 @@ def test_un_sistema_con_pocos_clientes_antiguos_no_falla(
     ejecucion = retrain(entorno_mlflow, parada)
     assert ejecucion is not None
     assert ejecucion.resultado == NO_HACE_FALTA
-    assert ejecucion.motivo.startswith("no hay campeón, y todavía no puede haberlo: de los 16 ")
+    assert ejecucion.motivo.startswith(
+        "no hay campeón propio, y todavía no puede haberlo: de los 16 "
+    )
     assert "solo 1 tienen lecturas en cada una" in ejecucion.motivo
 
 

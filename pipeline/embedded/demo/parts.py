@@ -6,6 +6,7 @@ Its first model is trained on the past that was just stored, judged, and put to 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 import sys
@@ -113,20 +114,20 @@ class DemoProcesses:
         """Return the variables that lead to what serves HTTP."""
         return {nombre: self.entorno[nombre] for nombre in PUERTOS_PROPIOS}
 
-    def run(self, verbo: str) -> None:
+    def run(self, verbo: str, *opciones: str) -> None:
         """Run a verb to its end.
 
         ``PermanentError``: it failed, and said why, or did not end in time. ``KeyboardInterrupt``:
         a stop was asked for; the verb has ended.
         """
-        estado, salida = self.outcome(verbo)
+        estado, salida = self.outcome(verbo, *opciones)
         if estado != 0:
             ultima = salida.rstrip().splitlines()[-1:] or ["sin explicación"]
             raise PermanentError(f"consumo {verbo} ha fallado: {ultima[0].removeprefix('error: ')}")
 
-    def outcome(self, verbo: str) -> tuple[int, str]:
+    def outcome(self, verbo: str, *opciones: str) -> tuple[int, str]:
         """Return exit status and output of a verb, run to its end."""
-        orden = self._process(verbo, (verbo,))
+        orden = self._process(verbo, (verbo, *opciones))
         orden.plazo_s, orden.gracia_s = PLAZO_ORDEN_S, DESPEDIDA_ORDEN_S
         return self.supervisor.run(orden)
 
@@ -159,8 +160,12 @@ def _key(carpeta: Path) -> str:
 
 
 def has_model(carpeta: Path) -> bool:
-    """Return whether the consumer of this folder has had a champion."""
-    return (carpeta / "modelos" / "campeon.json").exists()
+    """Return whether the consumer of this folder has had a champion of its own.
+
+    The first version is the base one.
+    """
+    archivo = carpeta / "modelos" / "campeon.json"
+    return archivo.exists() and int(json.loads(archivo.read_text())["version"]) > 1
 
 
 def train_first(consola: Console, procesos: DemoProcesses) -> bool:
@@ -169,6 +174,8 @@ def train_first(consola: Console, procesos: DemoProcesses) -> bool:
     ``PermanentError``: the training failed, though there was history enough, or the consumer does
     not follow.
     """
+    with paso(consola, "Registrando la versión de base"):
+        procesos.run("promover", "--base")
     with paso(consola, "Entrenando el primer modelo con el pasado"):
         procesos.run("entrenar")
     with paso(consola, "Comparándolo con la versión de base"):

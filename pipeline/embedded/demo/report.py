@@ -22,6 +22,8 @@ from pipeline.stores.anomaly_records import ClienteRanking
 from pipeline.stores.mongo.queries import MongoQueries
 from pipeline.stores.mongo.store import MongoAnomalyStore
 from pipeline.stores.postgres.store import PostgresStore
+from serving.base_version import VERSION
+from serving.model_versions import MODELO
 
 if TYPE_CHECKING:
     from pipeline.embedded.demo.command import DemoScene
@@ -201,7 +203,12 @@ def _checks(informe: DemoReport) -> Iterator[tuple[str, bool]]:
         de_mongo == informe.historial.count_anomalies(clientes, *tramo),
     )
     if informe.modelo:
-        con_modelo = {v: n for v, n in informe.historial.contar_versiones().items() if "+" in v}
+        # What scored before it: the rules alone, and the base version, registered or not.
+        con_modelo = {
+            v: n
+            for v, n in informe.historial.contar_versiones().items()
+            if "+" in v and v.split("+")[0] not in {VERSION, f"{MODELO}-1"}
+        }
         yield (
             "el consumidor ha tomado el modelo promovido sin parar"
             + "".join(f": {numero(n, 0)} con {v.split('+')[0]}" for v, n in con_modelo.items()),
