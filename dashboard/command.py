@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pkgutil
+import signal
 import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dashboard.theme import streamlit_theme
 from dashboard.variables import VariableError, Variables, load_variables
+
+if TYPE_CHECKING:
+    from dashboard.assets import Assets
 
 _DONE, _FAILED, _WRONG_USAGE = 0, 1, 2
 """Exit statuses by contract; this room imports nothing of the others, so it has its own."""
@@ -30,20 +36,20 @@ variables:
 """
 
 
-def streamlit_options(variables: Variables) -> dict[str, str]:
+def streamlit_options(variables: Variables) -> dict[str, Any]:
     """Return Streamlit's options: Spanish, calm, and without asking anyone outside."""
     return {
         "server.address": variables.host,
-        "server.port": str(variables.port),
-        "server.headless": "true",
+        "server.port": variables.port,
+        "server.headless": True,
         "server.fileWatcherType": "none",
-        "server.runOnSave": "false",
-        "browser.gatherUsageStats": "false",
+        "server.runOnSave": False,
+        "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "client.showErrorLinks": "false",
-        "runner.magicEnabled": "false",
-        "logger.hideWelcomeMessage": "true",
+        "runner.magicEnabled": False,
+        "logger.hideWelcomeMessage": True,
         "logger.level": "warning",
         **streamlit_theme(),
     }
@@ -65,14 +71,12 @@ def main(argv: Sequence[str]) -> int:
     host = f"[{variables.host}]" if ":" in variables.host else variables.host
     sys.stdout.write(f"tablero en http://{host}:{variables.port} (API: {variables.api_url})\n")
     sys.stdout.flush()
-    here = Path(__file__).resolve().parent
-    flags = [f"--{name}={value}" for name, value in streamlit_options(variables).items()]
-    serve = [sys.executable, "-c", "from dashboard.command import serve; serve()", "run"]
     # The project's root has to be found from wherever the verb is called.
-    path = os.pathsep.join(filter(None, (str(here.parent), os.environ.get("PYTHONPATH"))))
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     try:
         os.execve(
-            sys.executable, [*serve, str(here / "app.py"), *flags],
+            sys.executable, [sys.executable, "-c", "from dashboard.command import serve; serve()"],
             {**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
     except OSError as error:
@@ -81,20 +85,29 @@ def main(argv: Sequence[str]) -> int:
 
 
 def serve() -> None:
-    """Serve with the arguments of ``streamlit``, which this process was started with."""
-    from streamlit.web.cli import main as streamlit
+    """Serve until Ctrl-C or SIGTERM, which end this process as having done its work."""
+    from dashboard.assets import streamlit_app
 
+    assets: Assets = {}
     # Not before: Streamlit makes Plotly look into pandas, which has to be whole or not there.
-    threading.Thread(target=_preload, name="importaciones", daemon=True).start()
-    streamlit(sys.argv[1:], prog_name="streamlit")
+    threading.Thread(target=_preload, args=(assets,), name="importaciones", daemon=True).start()
+    # What starts and stops without trouble says nothing.
+    logging.getLogger("uvicorn.error").addFilter(lambda said: said.levelno >= logging.WARNING)
+    app = streamlit_app(Path(__file__).resolve().parent / "app.py", assets)
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, lambda *_: sys.exit(_DONE))
+    app.run(config=streamlit_options(load_variables()))
 
 
-def _preload() -> None:
-    """Import what the pages draw with: otherwise the first visitor of each waits for it."""
+def _preload(assets: Assets) -> None:
+    """Import what pages draw with, and read what browsers do: or first visitors wait for it."""
+    from dashboard.assets import read_assets, streamlit_folder
+
     import_module("pandas")
     charts = import_module("dashboard.charts")
     for chart in pkgutil.iter_modules(charts.__path__, "dashboard.charts."):
         import_module(chart.name)
+    read_assets(streamlit_folder(), assets)
 
 
 if __name__ == "__main__":

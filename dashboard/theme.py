@@ -6,6 +6,7 @@ Severities stay apart for colour-blind eyes too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +236,9 @@ def style_sheet(palette: Palette) -> str:
     return f"<style>:root {{ {variables} }}{_RULES}{keys}</style>"
 
 
-def streamlit_theme() -> dict[str, str]:
+def streamlit_theme() -> dict[str, Any]:
     """Return Streamlit's own options for both themes."""
-    options = {"theme.baseRadius": "0.6rem", "theme.showWidgetBorder": "true"}
+    options: dict[str, Any] = {"theme.baseRadius": "0.6rem", "theme.showWidgetBorder": True}
     for name, p in (("light", LIGHT), ("dark", DARK)):
         colours = {
             "primaryColor": p.primary, "backgroundColor": p.background, "textColor": p.text,

@@ -55,7 +55,7 @@ PUERTAS: dict[str, tuple[str, ...]] = {
     "python_calamine": ("pipeline/ingest/files/sheets.py",),
     "uvicorn": ("serving/web/server.py",),
     "fastapi": ("serving/web/", "pipeline/generator/", "api/"),
-    "starlette": ("serving/web/", "pipeline/generator/", "api/"),
+    "starlette": ("serving/web/", "pipeline/generator/", "api/", "dashboard/assets.py"),
     "limits": ("api/middleware.py",),
     "prometheus_client": ("serving/metrics.py",),
     "streamlit": ("dashboard/",),

@@ -111,4 +111,4 @@ def test_streamlit_conoce_todas_las_opciones(carpeta: Path) -> None:
     dadas = streamlit_options(load_variables())
     conocidas = config.get_config_options()
     assert set(dadas) <= set(conocidas)
-    assert dadas["browser.gatherUsageStats"] == "false"
+    assert dadas["browser.gatherUsageStats"] is False
