@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import fsum
-from operator import gt, lt, ne
+from operator import gt, lt, ne, not_
 from typing import Any
 
 from pymongo import DESCENDING
@@ -51,6 +51,8 @@ TRAMO = timedelta(days=4)
 """What one request reads of it: the server holds everybody else up while it reads."""
 LECTURAS_MAXIMAS = 4
 """Reads of everybody's anomalies that are remembered."""
+ARCHIVADA = "archivada"
+"""What is noted of each anomaly beside its fields."""
 _CAMPOS = dict.fromkeys((*DE_INCIDENTE, DETECCION, "es_sospechoso"), 1)
 
 
@@ -180,6 +182,8 @@ class EmbeddedSums(AnomalySums):
             docs = self._shared(desde, hasta, filtro.con_archivo)
         if docs is not None:
             checks = list(_checks(condiciones))
+            if not filtro.con_archivo:
+                checks.append((ARCHIVADA, not_))
             return [doc for doc in docs if all(check(doc[campo]) for campo, check in checks)]
         # Of a customer, or what may fit by itself though all that lies around it does not.
         if filtro.propietario_id is not None or hasta - desde <= MITAD:
@@ -193,13 +197,20 @@ class EmbeddedSums(AnomalySums):
     def _shared(
         self, desde: datetime, hasta: datetime, con_archivo: bool
     ) -> list[Documento] | None:
-        """Return everybody's anomalies of an interval and around it; None = too many."""
+        """Return everybody's anomalies of an interval and around it; None = too many.
+
+        The archived ones too, where not all of them are too many: one read for both.
+        """
         comun = _midnight(self._reloj() - timedelta(days=DIAS_COMUNES))
         entre = comun, ULTIMO_INSTANTE
         if desde < comun:
             entre = _midnight(desde), min(_midnight(hasta + DIA), ULTIMO_INSTANTE)
-        read = partial(self._read, {}, *entre, con_archivo)
-        return self._recuerdo.get((*entre, con_archivo), read)
+        for con_las_demas in (True,) if con_archivo else (True, False):
+            read = partial(self._read, {}, *entre, con_las_demas)
+            docs = self._recuerdo.get((*entre, con_las_demas), read)
+            if docs is not None:
+                return docs
+        return None
 
     def _read(
         self, condiciones: Mapping[str, Any], desde: datetime, hasta: datetime, con_archivo: bool
@@ -216,6 +227,7 @@ class EmbeddedSums(AnomalySums):
                 abajo = max(desde, corte - tramo)
                 pedidas = {**condiciones, CONSUMO: between(abajo, arriba)}
                 for doc in self._lector.find(nombre, pedidas, _CAMPOS, orden, limite):
+                    doc[ARCHIVADA] = nombre == ARCHIVO
                     # One that is just being moved is in both: the live one counts.
                     hay.setdefault(doc["_id"], doc)
                 if len(hay) > ANOMALIAS_MAXIMAS:
