@@ -8,7 +8,7 @@ looks into the request itself: a dependency of a dependency costs every request 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -191,9 +191,14 @@ NO_EXISTE = "Nunca ha habido una lectura de ese cliente"
 """What the 404 of such a route means, for the documentation."""
 
 
-def check_cliente(historico: HistoryQueries, propietario_id: str) -> None:
-    """Return if there has ever been a reading of a customer; 404 otherwise."""
-    if not historico.readings.exists(propietario_id):
+def check_cliente(
+    historico: HistoryQueries, propietario_id: str, suyas: Sequence[object] = ()
+) -> None:
+    """Return if there has ever been a reading of a customer; 404 otherwise.
+
+    ``suyas``: what has been found of it: where there is anything nobody has to be asked.
+    """
+    if not suyas and not historico.readings.exists(propietario_id):
         raise HTTPException(404, f"no existe el cliente «{propietario_id}»")
 
 

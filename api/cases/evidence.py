@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from fastapi import APIRouter, HTTPException, Response
 
@@ -64,7 +63,7 @@ def against(recursos: Recursos, caso: CasoResumen) -> list[ExplicacionInocente] 
 def dias(anomalias: AnomaliasDep, historico: Historico, id_caso: IdCaso) -> Response:
     """Return the days of a case beside what was usual before it."""
     caso = find_case(anomalias, id_caso)
-    elementos = [DiaCaso(**asdict(dia)) for dia in case_days(caso, historico)]
+    elementos = [DiaCaso(**dia._asdict()) for dia in case_days(caso, historico)]
     return responder(DiasCaso(inicio=caso.fecha_inicio, elementos=elementos))
 
 

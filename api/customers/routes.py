@@ -143,11 +143,12 @@ def perfil(
     hasta: Hasta = None,
 ) -> Response:
     """Return a customer's profile, up to its latest reading if not said."""
-    check_cliente(historico, propietario_id)
     if hasta is None:
-        ultima = historico.readings.latest(propietario_id, 1)[0]
-        fin = ultima.timestamp_consumo + HORA
+        ultimas = historico.readings.latest(propietario_id, 1)
+        check_cliente(historico, propietario_id, ultimas)
+        fin = ultimas[0].timestamp_consumo + HORA
     else:
+        check_cliente(historico, propietario_id)
         fin = read_instante(hasta, presenta, "hasta", fin_de_dia=True)
     return responder(
         Perfil(
@@ -173,8 +174,9 @@ def pares(
     propietario_id: IdCliente,
 ) -> Response:
     """Return a customer's hours beside those of others."""
-    check_cliente(historico, propietario_id)
-    return responder(historico.peers.hours(propietario_id, intervalo.desde, intervalo.hasta))
+    juntos = historico.peers.hours(propietario_id, intervalo.desde, intervalo.hasta)
+    check_cliente(historico, propietario_id, juntos.elementos)
+    return responder(juntos)
 
 
 @router.get(

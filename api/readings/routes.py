@@ -73,7 +73,6 @@ def ultimas_24h(
     cursor: CursorPedido = None,
 ) -> Response:
     """Return a customer's latest readings."""
-    check_cliente(historico, propietario_id)
     if cursor is None:
         filas = historico.readings.latest(propietario_id, limite)
     else:
@@ -82,6 +81,7 @@ def ultimas_24h(
         filas = historico.readings.range(
             propietario_id, desde, hasta, limite=limite, descendente=True
         ).elementos
+    check_cliente(historico, propietario_id, filas)
     if salida.es_fichero:
         elementos = [Consumo.of(fila, presenta) for fila in filas]
         return salida.rows("ultimas_lecturas", Consumo, [elementos])
@@ -122,8 +122,6 @@ def rango(
 ) -> Response:
     """Return readings between two instants."""
     check_rango(propietario_id, intervalo, orden, salida, con_banda=con_banda)
-    if propietario_id is not None:
-        check_cliente(historico, propietario_id)
 
     def pagina(donde: str | None, cuantas: int) -> Pagina[LecturaPuntuada]:
         if propietario_id is None:
@@ -136,9 +134,13 @@ def rango(
             descendente=orden == "desc", severidades=severidad, tipos=tipo,
         )  # fmt: skip
 
+    if salida.es_fichero and propietario_id is not None:
+        check_cliente(historico, propietario_id)
     if salida.es_fichero:
         return salida.whole("consumos", Consumo, lambda *cual: _as_read(pagina(*cual), presenta))
     filas, siguiente = pagina(cursor, limite)
+    if propietario_id is not None:
+        check_cliente(historico, propietario_id, filas)
     bandas = _bands(historico, propietario_id, filas) if con_banda and propietario_id else {}
     elementos = [Consumo.row(f, presenta, bandas.get(f.timestamp_consumo)) for f in filas]
     return responder_filas(elementos, siguiente)
@@ -220,8 +222,8 @@ def mapa_calor(
     propietario_id: IdCliente,
 ) -> Response:
     """Return every hour of a customer."""
-    check_cliente(historico, propietario_id)
     filas = historico.readings.heatmap(propietario_id, intervalo.desde, intervalo.hasta)
+    check_cliente(historico, propietario_id, filas)
     if salida.es_fichero:
         return salida.rows("mapa_calor", Celda, [[Celda.of(fila) for fila in filas]])
     return responder_filas([fila._asdict() for fila in filas])
@@ -241,6 +243,6 @@ def semana(
     propietario_id: IdCliente,
 ) -> Response:
     """Return a customer's mean for each weekday and hour."""
-    check_cliente(historico, propietario_id)
     filas = historico.readings.typical_week(propietario_id, intervalo.desde, intervalo.hasta)
+    check_cliente(historico, propietario_id, filas)
     return responder(SemanaTipo(elementos=filas))

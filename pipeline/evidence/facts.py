@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,7 @@ UN_ANO = timedelta(days=DIAS_DE_UN_ANO)
 UN_DIA = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class CaseDay:
+class CaseDay(NamedTuple):
     """A day of a case, kWh; None = not known."""
 
     fecha: date

@@ -2,9 +2,9 @@
 
 Readings of any day may come, be corrected, judged, archived or deleted at any time, so no answer is
 certain to stay true: each is good for ``VIDA_S`` once it is made, and gone ``EDAD_MAXIMA_S`` after
-the store was asked; one that takes long, after twice what it took. In between one thread renews it
-while the others are given the one before it, or wait for the new one where there is none, so that a
-store is asked once however many people look.
+the store was asked; one that takes long, after twice what it took. Whoever asks in between is given
+the one that there is while a thread of ours renews it, so that a store is asked once however many
+people look, and nobody who looks often enough waits. Beyond that they wait for the new one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from detection.errors import TransientError
@@ -33,6 +34,8 @@ COSTES_MAXIMOS = 2.0
 """The same in times what it took to make, if that is more: a value that takes as long as it may
 live would never be given to anybody, and be made without end."""
 MAXIMO = 512
+RENOVACIONES_A_LA_VEZ = 2
+"""Values that are renewed at once: what has just grown old at once would hold up all else."""
 
 
 class _Entrada(NamedTuple):
@@ -72,6 +75,7 @@ class AnswerCache:
         self._mutex = threading.Lock()
         self._entradas: OrderedDict[Hashable, _Entrada] = OrderedDict()
         self._haciendo: dict[Hashable, Future[_Entrada]] = {}
+        self._renovando = 0
 
     def get(self, clave: Hashable, calcular: Callable[[], T]) -> T:
         """Return the value of a key, made by ``calcular`` if there is none that is good.
@@ -96,18 +100,42 @@ class AnswerCache:
         with self._mutex:
             hay = self._entradas.get(clave)
             otra = self._haciendo.get(clave)
+            renueva = False
             if hay is not None:
                 self._entradas.move_to_end(clave)
                 ahora = self._reloj()
-                if ahora <= (hay.fresca if otra is None else hay.caduca):
+                vale = ahora <= hay.caduca
+                # What goes into another value is made at once: the other one is to last.
+                renueva = vale and not _EN_MARCHA.caduca
+                espera = otra is not None or self._renovando >= RENOVACIONES_A_LA_VEZ
+                if ahora <= hay.fresca or (vale and otra is not None) or (renueva and espera):
                     return hay
             if otra is None:
                 nuestra = self._haciendo[clave] = Future[_Entrada]()
+                self._renovando += renueva
+        if hay is not None and renueva:
+            hilo = threading.Thread(
+                target=self._renew, args=(clave, calcular, nuestra), name="renueva", daemon=True
+            )
+            hilo.start()
+            return hay
         if otra is None:
             return self._make(clave, calcular, nuestra)
         if not wait((otra,), ESPERA_S).done:
             raise TransientError("todavía se está sumando lo que se pide", ESPERA_S)
         return otra.result()
+
+    def _renew(
+        self, clave: Hashable, calcular: Callable[[], object], nuestra: Future[_Entrada]
+    ) -> None:
+        """Make a value that nobody waits for yet."""
+        try:
+            # Whoever waits for it by then is told; everybody else has the one before it.
+            with suppress(Exception):
+                self._make(clave, calcular, nuestra)
+        finally:
+            with self._mutex:
+                self._renovando -= 1
 
     def _make(
         self, clave: Hashable, calcular: Callable[[], object], nuestra: Future[_Entrada]
@@ -125,7 +153,8 @@ class AnswerCache:
             partes = _EN_MARCHA.caduca.pop()
         hecho = self._reloj()
         caduca = min(partes, desde + max(EDAD_MAXIMA_S, COSTES_MAXIMOS * (hecho - desde)))
-        entrada = _Entrada(valor, min(hecho + VIDA_S, caduca), caduca)
+        # Of what is old already, as long to renew it as it is still given.
+        entrada = _Entrada(valor, hecho + min(VIDA_S, (caduca - hecho) / 2), caduca)
         self._end(clave, nuestra, entrada)
         nuestra.set_result(entrada)
         return entrada

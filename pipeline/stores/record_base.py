@@ -56,7 +56,7 @@ class StoredRecord(BaseModel):
     @classmethod
     def from_row(cls, fila: Sequence[Any]) -> Self:
         """Return the record of a row that has its fields in their order."""
-        return cls(**dict(zip(cls.model_fields, fila, strict=True)))
+        return cls(**dict(zip(cls.__pydantic_fields__, fila, strict=True)))
 
 
 class Listado(BaseModel, Generic[T]):

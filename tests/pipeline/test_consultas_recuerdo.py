@@ -12,7 +12,7 @@ import pytest
 
 from detection.errors import TransientError
 from pipeline.stores import query_cache
-from pipeline.stores.query_cache import EDAD_MAXIMA_S, VIDA_S, AnswerCache
+from pipeline.stores.query_cache import EDAD_MAXIMA_S, RENOVACIONES_A_LA_VEZ, VIDA_S, AnswerCache
 
 PLAZO_S = 10.0
 DE_SOBRA_S = 0.1
@@ -29,7 +29,7 @@ class Reloj:
 
 
 def test_un_valor_dura_su_vida() -> None:
-    """A value is made once while it is good, and again after that."""
+    """A value is made once while it is good, and again after that: nobody waits for it."""
     reloj = Reloj()
     recuerdo = AnswerCache(reloj=reloj)
     veces = iter(range(9))
@@ -37,6 +37,8 @@ def test_un_valor_dura_su_vida() -> None:
     reloj.ahora = VIDA_S
     assert recuerdo.get("a", veces.__next__) == 0
     reloj.ahora += DE_SOBRA_S
+    assert recuerdo.get("a", veces.__next__) == 0
+    _esperar_renovaciones()
     assert recuerdo.get("a", veces.__next__) == 1
     assert recuerdo.get("b", veces.__next__) == 2
     recuerdo.clear()
@@ -165,6 +167,66 @@ def test_lo_hecho_de_otros_es_tan_viejo_como_ellos() -> None:
     assert recuerdo.get("suma", suma) == 20
 
 
+def test_de_lo_viejo_se_renueva_antes() -> None:
+    """What is made of a part that is about to go is renewed while it is still given."""
+    reloj = Reloj()
+    recuerdo = AnswerCache(reloj=reloj)
+    partes, sumas = iter(range(9)), iter(range(9))
+
+    def suma() -> tuple[int, int]:
+        return recuerdo.get("parte", partes.__next__), next(sumas)
+
+    recuerdo.get("parte", partes.__next__)
+    reloj.ahora = VIDA_S
+    assert recuerdo.get("suma", suma) == (0, 0)
+    reloj.ahora = (VIDA_S + EDAD_MAXIMA_S) / 2 + DE_SOBRA_S
+    # And its part with it, which would not be long in it otherwise.
+    assert recuerdo.get("suma", suma) == (0, 0)
+    _esperar_renovaciones()
+    reloj.ahora = EDAD_MAXIMA_S + DE_SOBRA_S
+    assert recuerdo.get("suma", suma) == (1, 1)
+
+
+def test_lo_que_no_se_puede_renovar_se_da_hasta_su_fin() -> None:
+    """A store that goes away is noticed once what it said last is too old, and no sooner."""
+    reloj = Reloj()
+    recuerdo = AnswerCache(reloj=reloj)
+
+    def fallar() -> int:
+        raise TransientError("no está")
+
+    recuerdo.get("a", lambda: 1)
+    reloj.ahora = EDAD_MAXIMA_S
+    for _ in range(2):
+        assert recuerdo.get("a", fallar) == 1
+        _esperar_renovaciones()
+    reloj.ahora += DE_SOBRA_S
+    with pytest.raises(TransientError):
+        recuerdo.get("a", fallar)
+
+
+def test_no_se_renueva_todo_a_la_vez() -> None:
+    """Who finds the turns of renewal taken is given the one before, and the next one asks again."""
+    reloj = Reloj()
+    recuerdo = AnswerCache(reloj=reloj)
+    claves = range(RENOVACIONES_A_LA_VEZ + 1)
+    for clave in claves:
+        recuerdo.get(clave, lambda: 1)
+    reloj.ahora = VIDA_S + DE_SOBRA_S
+    seguir = threading.Event()
+
+    def esperar() -> int:
+        assert seguir.wait(PLAZO_S)
+        return 2
+
+    assert [recuerdo.get(clave, esperar) for clave in claves] == [1] * len(claves)
+    seguir.set()
+    _esperar_renovaciones()
+    assert sorted(recuerdo.get(clave, lambda: 3) for clave in claves) == [1, 2, 2]
+    _esperar_renovaciones()
+    assert sorted(recuerdo.get(clave, lambda: 4) for clave in claves) == [2, 2, 3]
+
+
 def test_lo_que_falla_no_se_recuerda() -> None:
     """An error reaches who asked, and the next one asks again."""
     recuerdo = AnswerCache()
@@ -187,6 +249,14 @@ def test_se_olvida_lo_menos_pedido() -> None:
     assert recuerdo.get("b", veces.__next__) == 3
 
 
+def _esperar_renovaciones() -> None:
+    """Wait for the threads that renew values."""
+    for hilo in threading.enumerate():
+        if hilo.name == "renueva":
+            hilo.join(PLAZO_S)
+            assert not hilo.is_alive()
+
+
 def _con_uno_calculando(
     recuerdo: AnswerCache, mientras: Callable[[], object], valor: int
 ) -> object:
@@ -205,11 +275,12 @@ def _con_uno_calculando(
             return mientras()
         finally:
             seguir.set()
-            assert otro.result(PLAZO_S) == valor
+            otro.result(PLAZO_S)
+            _esperar_renovaciones()
 
 
 def test_mientras_se_renueva_se_da_el_anterior() -> None:
-    """Nobody waits for a renewal but the one who makes it."""
+    """Nobody waits for a renewal, not even who began it."""
     reloj = Reloj()
     recuerdo = AnswerCache(reloj=reloj)
     recuerdo.get("a", lambda: 1)

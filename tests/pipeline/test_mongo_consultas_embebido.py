@@ -129,6 +129,15 @@ def test_lo_mismo_con_cada_filtro(ambas: Ambas, caso: str, con_archivo: bool) ->
         assert incidentes[0] == incidentes[1]
 
 
+@pytest.mark.parametrize("cliente", [*CLIENTES[3:6], "NADIE"])
+def test_lo_mismo_de_lo_descartado(ambas: Ambas, cliente: str) -> None:
+    """What people discarded of a customer, archived or not."""
+    dias = ambas(lambda c: c.summaries.rejected(cliente, HASTA - 60 * DIA, HASTA))
+    assert dias[0].anomalias == dias[1].anomalias
+    assert dias[0] == pytest.approx(dias[1], rel=1e-12)
+    assert (dias[0].anomalias == 0) == (cliente == "NADIE")
+
+
 def test_lo_mismo_en_cada_zona(en_zona: Ambas) -> None:
     """Local days and hours are the same ones, over a change of the clock."""
     for por, dias in (("dia", 60), ("hora", 30)):

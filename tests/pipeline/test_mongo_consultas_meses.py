@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -48,23 +49,23 @@ def entorno(entorno_mongo: Settings) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def meses(servicios: EmbeddedServices) -> Iterator[MongoQueries]:
+def con_meses(servicios: EmbeddedServices) -> Iterator[Settings]:
     """Give a base with the months of ten customers."""
     with nueva_base(servicios) as entorno:
-        yield from _con_meses(entorno)
+        sonda = AnomaliasMongo(entorno)
+        with closing(sonda.store), closing(sonda.cliente):
+            sonda.base["consumos_mensuales"].insert_many(
+                [_mes(cliente, mes) for mes in MESES for cliente in range(10)]
+            )
+        yield entorno
 
 
-def _con_meses(entorno: Settings) -> Iterator[MongoQueries]:
-    sonda = AnomaliasMongo(entorno)
-    sonda.base["consumos_mensuales"].insert_many(
-        [_mes(cliente, mes) for mes in MESES for cliente in range(10)]
-    )
-    consultas = MongoQueries(entorno, reloj=lambda: AHORA)
-    consultas.ensure_indexes()
-    yield consultas
-    consultas.close()
-    sonda.store.close()
-    sonda.cliente.close()
+@pytest.fixture(scope="module")
+def meses(con_meses: Settings) -> Iterator[MongoQueries]:
+    """Give what asks for them."""
+    with closing(MongoQueries(con_meses, reloj=lambda: AHORA)) as consultas:
+        consultas.ensure_indexes()
+        yield consultas
 
 
 def test_los_meses_de_un_cliente(meses: MongoQueries) -> None:
@@ -101,7 +102,7 @@ def test_el_ranking_de_un_mes(meses: MongoQueries, orden: str, limite: int) -> N
 
 
 def test_un_mes_entero(meses: MongoQueries) -> None:
-    """All customers' month adds up, and each has its place in it."""
+    """All customers' month adds up."""
     resumen = meses.months.total("2026-03")
     assert resumen is not None
     total = sum(_mes(c, "2026-03")["consumo_total"] for c in range(10))
@@ -113,9 +114,18 @@ def test_un_mes_entero(meses: MongoQueries) -> None:
     resumenes = meses.months.totals(3)
     assert [r.mes_str for r in resumenes] == MESES[:-4:-1]
     assert resumenes[1] == meses.months.total("2026-10")
-    assert meses.months.place("C08", "2026-03") == meses.months.place("C09", "2026-03") == (1, 10)
-    assert meses.months.place("C00", "2026-03") == (9, 10)
-    assert meses.months.place("NADIE", "2026-03") is None
+
+
+@pytest.mark.parametrize("embebido", [True, False])
+def test_el_puesto_en_un_mes(con_meses: Settings, embebido: bool) -> None:
+    """Each customer has its place, those that used the same a common one, on either server."""
+    with closing(MongoQueries(con_meses, embebido=embebido)) as consultas:
+        puestos = [consultas.months.place(f"C0{c}", "2026-03") for c in range(10)]
+        gastado = [_mes(c, "2026-03")["consumo_total"] for c in range(10)]
+        assert puestos == [(sum(otro > suyo for otro in gastado) + 1, 10) for suyo in gastado]
+        assert (puestos[8], puestos[9], puestos[0]) == ((1, 10), (1, 10), (9, 10))
+        assert consultas.months.place("NADIE", "2026-03") is None
+        assert consultas.months.place("C00", "2024-01") is None
 
 
 def test_un_ano_junto_al_anterior(meses: MongoQueries) -> None:

@@ -75,16 +75,18 @@ class MongoQueries:
         pipelines = AnomalySums(self._lector)
         embedded = EmbeddedSums(self._lector, self._lecturas, reloj)
 
+        def is_embedded() -> bool:
+            return self._lector.is_embedded if embebido is None else embebido
+
         def sums() -> AnomalySums:
-            es_embebido = self._lector.is_embedded if embebido is None else embebido
-            return embedded if es_embebido else pipelines
+            return embedded if is_embedded() else pipelines
 
         margen = timedelta(seconds=margen_s)
         self.lists = MongoAnomalyLists(self._lector, sums, self._recuerdo, reloj, margen)
         self.summaries = MongoAnomalySummaries(self._lector, sums, self._recuerdo, reloj)
         self.cases = MongoCases(self._lector, self._recuerdo, reloj, margen)
         self.ranking = MongoRanking(self._lector.presenta, sums, self.cases, self._recuerdo, reloj)
-        self.months = MongoMonths(self._lector, self._recuerdo)
+        self.months = MongoMonths(self._lector, is_embedded, self._recuerdo)
 
     def ensure_indexes(self) -> None:
         """Create the indexes that are missing: of anomalies, their archive, cases, months."""

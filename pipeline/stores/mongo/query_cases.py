@@ -172,8 +172,11 @@ class MongoCases:
         """Return the cases to visit today (``CaseQueries.of_day``)."""
         check_limit(visitas, VISITAS_MAXIMAS)
         hoy = self._presenta.fecha(ahora)
-        candidatos = self._recuerdo.get(("candidatos", hoy), partial(self._candidates, hoy))
-        elegidos = cases_of_day(candidatos, hoy, visitas, min(sorteados, visitas))
+        sorteados = min(sorteados, visitas)
+        elegidos = self._recuerdo.get(
+            ("lista del día", hoy, visitas, sorteados),
+            lambda: cases_of_day(self._worth_a_visit(hoy), hoy, visitas, sorteados),
+        )
         if not elegidos:
             return []
         hay = {caso.id: caso for caso in self._all({"_id": {"$in": list(elegidos)}})}
@@ -182,6 +185,9 @@ class MongoCases:
             for uno, sorteo in elegidos.items()
             if uno in hay
         ]
+
+    def _worth_a_visit(self, hoy: date) -> list[OpenCase]:
+        return self._recuerdo.get(("candidatos", hoy), partial(self._candidates, hoy))
 
     def _candidates(self, hoy: date) -> list[OpenCase]:
         """Return the cases that are worth a visit today, and those that were when it began."""

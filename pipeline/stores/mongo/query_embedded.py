@@ -7,12 +7,13 @@ other days, or of a customer, are read by themselves.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import fsum
-from operator import gt, lt, ne
+from operator import ne, not_
 from typing import Any
 
 from pymongo import DESCENDING
@@ -21,7 +22,7 @@ from pipeline.stores.anomaly_records import FiltroAnomalias
 from pipeline.stores.mongo.anomalies import ANOMALIAS, ARCHIVO
 from pipeline.stores.mongo.chunks import find_ids
 from pipeline.stores.mongo.query_documents import SIN_LO_LARGO
-from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION, between, both, match
+from pipeline.stores.mongo.query_filter import CONSUMO, DETECCION, UN_INSTANTE, between, both, match
 from pipeline.stores.mongo.query_sums import (
     CRITICA,
     DE_INCIDENTE,
@@ -51,6 +52,8 @@ TRAMO = timedelta(days=4)
 """What one request reads of it: the server holds everybody else up while it reads."""
 LECTURAS_MAXIMAS = 4
 """Reads of everybody's anomalies that are remembered."""
+ARCHIVADA = "archivada"
+"""What is noted of each anomaly beside its fields."""
 _CAMPOS = dict.fromkeys((*DE_INCIDENTE, DETECCION, "es_sospechoso"), 1)
 
 
@@ -82,6 +85,11 @@ class EmbeddedSums(AnomalySums):
             )
             for cual, docs in grupos.items()
         ]
+
+    def beside_expected(self, filtro: FiltroAnomalias) -> tuple[int, float, float]:
+        """Return how many, kWh above and below (``AnomalySums.beside_expected``)."""
+        docs = self._docs(filtro)
+        return len(docs), *_above_and_below(docs)
 
     def over_time(self, filtro: FiltroAnomalias, por: str) -> Mapping[tuple[datetime, str], int]:
         """Return how many there are of each moment and severidad (``AnomalySums.over_time``)."""
@@ -139,7 +147,7 @@ class EmbeddedSums(AnomalySums):
         self, filtro: FiltroAnomalias, clientes: Sequence[str], cuantas: int
     ) -> dict[str, list[Explicado]]:
         """Return the explanations of customers' gravest anomalies (``AnomalySums.gravest``)."""
-        suyas = _by_customer(self._docs(filtro))
+        suyas = _by_customer(self._docs(filtro, clientes))
         ids: dict[str, list[Any]] = {}
         for cliente in clientes:
             de_tipos: dict[tuple[str, ...], Any] = {}
@@ -169,8 +177,13 @@ class EmbeddedSums(AnomalySums):
             )
         return sorted(filas, key=lambda fila: ids.index(fila[0]["_id"]))
 
-    def _docs(self, filtro: FiltroAnomalias) -> list[Documento]:
-        """Return the anomalies that a filter with both ends lets through, by time."""
+    def _docs(
+        self, filtro: FiltroAnomalias, clientes: Sequence[str] | None = None
+    ) -> list[Documento]:
+        """Return the anomalies that a filter with both ends lets through, by time.
+
+        ``clientes``: of these alone, if they are given.
+        """
         condiciones = match(filtro)
         desde, hasta = filtro.desde, filtro.hasta
         if desde is None or hasta is None:
@@ -179,8 +192,15 @@ class EmbeddedSums(AnomalySums):
         if filtro.propietario_id is None:
             docs = self._shared(desde, hasta, filtro.con_archivo)
         if docs is not None:
-            checks = list(_checks(condiciones))
-            return [doc for doc in docs if all(check(doc[campo]) for campo, check in checks)]
+            de_ellos = {} if clientes is None else {"propietario_id": {"$in": list(clientes)}}
+            # They are by time, so that it is looked for and not compared.
+            primera = bisect_right(docs, desde - UN_INSTANTE, key=_moment)
+            entre = slice(primera, bisect_left(docs, hasta, key=_moment))
+            del condiciones[CONSUMO]
+            checks = list(_checks({**de_ellos, **condiciones}))
+            if not filtro.con_archivo:
+                checks.append((ARCHIVADA, not_))
+            return [doc for doc in docs[entre] if all(check(doc[campo]) for campo, check in checks)]
         # Of a customer, or what may fit by itself though all that lies around it does not.
         if filtro.propietario_id is not None or hasta - desde <= MITAD:
             docs = self._read(condiciones, desde, hasta, filtro.con_archivo)
@@ -193,13 +213,20 @@ class EmbeddedSums(AnomalySums):
     def _shared(
         self, desde: datetime, hasta: datetime, con_archivo: bool
     ) -> list[Documento] | None:
-        """Return everybody's anomalies of an interval and around it; None = too many."""
+        """Return everybody's anomalies of an interval and around it; None = too many.
+
+        The archived ones too, where not all of them are too many: one read for both.
+        """
         comun = _midnight(self._reloj() - timedelta(days=DIAS_COMUNES))
         entre = comun, ULTIMO_INSTANTE
         if desde < comun:
             entre = _midnight(desde), min(_midnight(hasta + DIA), ULTIMO_INSTANTE)
-        read = partial(self._read, {}, *entre, con_archivo)
-        return self._recuerdo.get((*entre, con_archivo), read)
+        for con_las_demas in (True,) if con_archivo else (True, False):
+            read = partial(self._read, {}, *entre, con_las_demas)
+            docs = self._recuerdo.get((*entre, con_las_demas), read)
+            if docs is not None:
+                return docs
+        return None
 
     def _read(
         self, condiciones: Mapping[str, Any], desde: datetime, hasta: datetime, con_archivo: bool
@@ -216,6 +243,7 @@ class EmbeddedSums(AnomalySums):
                 abajo = max(desde, corte - tramo)
                 pedidas = {**condiciones, CONSUMO: between(abajo, arriba)}
                 for doc in self._lector.find(nombre, pedidas, _CAMPOS, orden, limite):
+                    doc[ARCHIVADA] = nombre == ARCHIVO
                     # One that is just being moved is in both: the live one counts.
                     hay.setdefault(doc["_id"], doc)
                 if len(hay) > ANOMALIAS_MAXIMAS:
@@ -237,11 +265,10 @@ def _checks(condiciones: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Any
             if operador == "$in":
                 yield campo, partial(_has_any, frozenset(dado))
             else:
-                yield campo, partial(_AL_REVES[operador], dado)
+                yield campo, partial(_COMPARA[operador], dado)
 
 
-_AL_REVES = {"$gt": lt, "$lt": gt, "$ne": ne}
-"""With the condition's value first."""
+_COMPARA = {"$ne": ne}
 
 
 def _has_any(dados: frozenset[Any], valor: Any) -> bool:
@@ -261,6 +288,17 @@ def _over(doc: Documento) -> float:
     return 0.0 if esperado is None else float(doc["consumo_kwh"] - esperado)
 
 
+def _above_and_below(docs: Sequence[Documento]) -> tuple[float, float]:
+    """Return what anomalies used above and below the expected, kWh."""
+    diferencias = [_over(doc) for doc in docs]
+    return fsum(max(una, 0.0) for una in diferencias), fsum(max(-una, 0.0) for una in diferencias)
+
+
+def _moment(doc: Documento) -> datetime:
+    momento: datetime = doc[CONSUMO]
+    return momento
+
+
 def _gravity(doc: Documento) -> tuple[float, datetime]:
     return doc["score_anomalia"], doc[CONSUMO]
 
@@ -272,7 +310,7 @@ def _evidence(doc: Documento, hora: datetime) -> float:
 
 
 def _customer(cliente: str, docs: Sequence[Documento], hora: datetime) -> Documento:
-    diferencias = [_over(doc) for doc in docs]
+    exceso, defecto = _above_and_below(docs)
     return {
         "_id": cliente,
         "evidencia": fsum(_evidence(doc, hora) for doc in docs),
@@ -283,6 +321,6 @@ def _customer(cliente: str, docs: Sequence[Documento], hora: datetime) -> Docume
         "criticas": sum(doc["severidad"] == CRITICA for doc in docs),
         "tipos": [doc["tipos_anomalia"] for doc in docs],
         "ultima_anomalia": docs[-1][CONSUMO],
-        "exceso_kwh": fsum(max(una, 0.0) for una in diferencias),
-        "defecto_kwh": fsum(max(-una, 0.0) for una in diferencias),
+        "exceso_kwh": exceso,
+        "defecto_kwh": defecto,
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo import DESCENDING
 
@@ -39,11 +40,32 @@ _CAMPOS = dict.fromkeys(("_id", *MesCliente.model_fields), 1)
 _PROMEDIOS = ("consumo_noche_promedio", "consumo_punta_promedio")
 
 
-class MongoMonths:
-    """What is asked of ``consumos_mensuales``; a month is a text like "2026-01"."""
+class _Orden(NamedTuple):
+    """What customers used in a month, kWh: each one's, and all of them, rising."""
 
-    def __init__(self, lector: MongoReader, recuerdo: AnswerCache) -> None:
+    suyos: Mapping[str, float]
+    todos: Sequence[float]
+
+    def of(self, propietario_id: str) -> PuestoMes | None:
+        """Return a customer's place; None = it has none."""
+        suyo = self.suyos.get(propietario_id)
+        if suyo is None:
+            return None
+        cuantos = len(self.todos)
+        return PuestoMes(cuantos - bisect_right(self.todos, suyo) + 1, cuantos)
+
+
+class MongoMonths:
+    """What is asked of ``consumos_mensuales``; a month is a text like "2026-01".
+
+    ``is_embedded``: the server is the embedded one, which reads each document that it counts.
+    """
+
+    def __init__(
+        self, lector: MongoReader, is_embedded: Callable[[], bool], recuerdo: AnswerCache
+    ) -> None:
         self._lector = lector
+        self._is_embedded = is_embedded
         self._recuerdo = recuerdo
 
     def of_customer(
@@ -129,6 +151,10 @@ class MongoMonths:
         """Return a customer's place in a month by what it used; None = it has none."""
         check_id(propietario_id)
         _check_month(mes)
+        if self._is_embedded():
+            return self._recuerdo.get(("orden de mes", mes), partial(self._load_order, mes)).of(
+                propietario_id
+            )
         suyo = self._find({"_id": f"{propietario_id}_{mes}"}, "_id", 1)
         resumen = self.total(mes)
         if not suyo or resumen is None:
@@ -138,6 +164,12 @@ class MongoMonths:
             delante = self._lector.base[MENSUALES].count_documents(por_encima, maxTimeMS=LIMITE_MS)
         # The month may have been made again between one look and the other.
         return PuestoMes(delante + 1, max(resumen.clientes, delante + 1))
+
+    def _load_order(self, mes: str) -> _Orden:
+        campos = {"propietario_id": 1, "consumo_total": 1}
+        docs = self._lector.find(MENSUALES, {"mes_str": mes}, campos, [("_id", DESCENDING)], 0)
+        suyos = {doc["propietario_id"]: float(doc["consumo_total"]) for doc in docs}
+        return _Orden(suyos, sorted(suyos.values()))
 
     def year_on_year(
         self, propietario_id: str, meses: int = 12, hasta_mes: str | None = None

@@ -77,6 +77,11 @@ class MongoRanking:
         check_limit(limite, RANKING_MAXIMO)
         check_words("orden", [orden], tuple(_CLAVES))
         hora = self._hour(ahora)
+        return self._recuerdo.get(
+            ("puestos", hora, orden, limite), partial(self._places, hora, orden, limite)
+        )
+
+    def _places(self, hora: datetime, orden: str, limite: int) -> list[ClienteRanking]:
         todos = self._recuerdo.get(("ranking", hora), partial(self._load, hora))
         # Of those that are equal the first by name: they are in that order.
         primeros = sorted(todos, key=_CLAVES[orden], reverse=True)[:limite]

@@ -17,7 +17,7 @@ from pipeline.stores.anomaly_records import (
     PuntoSerie,
     ResumenAnomalias,
 )
-from pipeline.stores.mongo.anomalies import ABIERTA, ANOMALIAS, DESCARTADA
+from pipeline.stores.mongo.anomalies import ABIERTA, DESCARTADA
 from pipeline.stores.mongo.query_filter import (
     CONSUMO,
     DIAS_RESUMEN,
@@ -25,9 +25,8 @@ from pipeline.stores.mongo.query_filter import (
     ESTADOS,
     GRAVES,
     bounded,
-    source,
 )
-from pipeline.stores.mongo.query_sums import DEFECTO, DIA, EXCESO, HORA, AnomalySums
+from pipeline.stores.mongo.query_sums import DIA, HORA, AnomalySums
 from pipeline.stores.mongo.reader import MongoReader
 from pipeline.stores.presentation import Presentacion, kwh
 from pipeline.stores.query_cache import AnswerCache
@@ -99,12 +98,7 @@ class MongoAnomalySummaries:
         filtro = FiltroAnomalias(
             propietario_id, desde, hasta, estados=(DESCARTADA,), con_archivo=True
         )
-        campos = ("consumo_kwh", "consumo_esperado_kwh")
-        grupo = {"_id": None, "n": {"$sum": 1}, "exceso": EXCESO, "defecto": DEFECTO}
-        etapas = [*source(filtro, campos), {"$group": grupo}]
-        for suma in self._lector.aggregate(ANOMALIAS, etapas):
-            return EnergiaDescartada(suma["n"], float(suma["exceso"]), float(suma["defecto"]))
-        return EnergiaDescartada(0, 0.0, 0.0)
+        return EnergiaDescartada(*self._sums().beside_expected(filtro))
 
     def series(
         self,

@@ -103,6 +103,14 @@ class AnomalySums:
             for fila in self._sums([{"$match": match(filtro)}, {"$group": grupo}])
         ]
 
+    def beside_expected(self, filtro: FiltroAnomalias) -> tuple[int, float, float]:
+        """Return how many there are, and kWh above and below what was expected of them."""
+        campos = ("consumo_kwh", "consumo_esperado_kwh")
+        grupo = {"_id": None, "n": {"$sum": 1}, "exceso": EXCESO, "defecto": DEFECTO}
+        for suma in self._sums([*source(filtro, campos), {"$group": grupo}]):
+            return suma["n"], float(suma["exceso"]), float(suma["defecto"])
+        return 0, 0.0, 0.0
+
     def over_time(self, filtro: FiltroAnomalias, por: str) -> Mapping[tuple[datetime, str], int]:
         """Return how many there are of each hour ("hora") or local day ("dia") and severidad."""
         dia = {"$dateTrunc": {"date": f"${CONSUMO}", "unit": "day", "timezone": self._zona}}

@@ -26,7 +26,6 @@ from pipeline.stores.records import (
     ComparacionPares,
     PerfilComparado,
     PuntoBanda,
-    PuntoPares,
     PuntoPerfil,
 )
 from serving.local_time import load_calendario
@@ -170,14 +169,16 @@ class PostgresPeers:
             (momento, kwh, formas[momento] * media if momento in formas else None)
             for momento, kwh in propia
         ]
-        return ComparacionPares(
-            elementos=[
-                PuntoPares.from_row((self._presenta.hora(momento), *kwh))
-                for momento, *kwh in series
-            ],
-            propietario_id=propietario_id,
-            clientes_pares=len(pares),
-            correlacion=_correlation([(uno, otros) for _, uno, otros in series]),
+        return ComparacionPares.model_validate(
+            {
+                "elementos": [
+                    {"timestamp": self._presenta.hora(momento), "consumo_kwh": uno, "pares_kwh": o}
+                    for momento, uno, o in series
+                ],
+                "propietario_id": propietario_id,
+                "clientes_pares": len(pares),
+                "correlacion": _correlation([(uno, otros) for _, uno, otros in series]),
+            }
         )
 
     def _sample_of_series(self) -> list[str]:
