@@ -60,6 +60,8 @@ UNIDADES = tuple(
         "integration/test_muerte", "despliegue/test_contenedores", "api/test_consumidor_muerto",
         "pipeline/test_mongo_archivo_a_la_vez", "pipeline/test_mongo_consultas_embebido",
         "pipeline/test_restaurador", "pipeline/test_archivador", "pipeline/test_aggregator",
+        "detection/test_casos", "e2e/test_demo", "training/test_version_base",
+        "training/test_blend_fit", "training/test_casos_propios", "training/test_casos_aprendidos",
     )
 )  # fmt: skip
 """Test files that one process runs, one after the other; every other file stands alone.

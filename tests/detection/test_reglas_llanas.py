@@ -24,7 +24,8 @@ REGLAS = (1 << 4) - 1
 """Bits of the four rules in ``Veredictos.tipos``."""
 CLIENTES = 22
 """Eleven kinds of suspicious customer, and as many honest ones."""
-DIAS = 60
+DIAS = 46
+"""Four weeks fill the windows; the change of hour is in those that are compared."""
 
 Caso = tuple[Lecturas, list[tuple[set[str], set[str]]]]
 """Readings and, for each, what ours fires and what the plain rules fire."""
