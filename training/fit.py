@@ -197,9 +197,7 @@ def learn(
         modelo = replace(modelo, mezcla=mezcla)
     casos = _learn_casos(almacen, muestra, calendario, veredictos or {}, base, semilla)
     modelo = replace(modelo, casos=None if casos is None else casos.modelo)
-    conjunto = make_conjunto(
-        muestra.evaluacion, calendario, semilla, muestra.clientes_por_particion
-    )
+    conjunto = _judged_on(muestra, calendario, semilla)
     metricas = evaluate(conjunto, modelo, calendario)
     _LOG.info("evaluado sobre %d lecturas", metricas.lecturas_juzgadas)
     ultimos = (ventana.hasta_hora - CALIBRACION_DIAS * HORAS_POR_DIA, ventana.hasta_hora)
@@ -211,6 +209,11 @@ def learn(
         reference_parquet(todos, modelo, calendario, semilla),
         casos,
     )  # fmt: skip
+
+
+def _judged_on(muestra: Muestra, calendario: Calendario, semilla: int) -> Conjunto:
+    por_particion = muestra.clientes_por_particion
+    return make_conjunto(muestra.evaluacion, calendario, semilla, por_particion)
 
 
 def _learn_casos(

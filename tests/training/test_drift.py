@@ -252,6 +252,10 @@ class CarpetaDeVersiones:
         assert alias == "champion"
         return None if self._paquete is None else 1
 
+    def tags_of(self, version: int) -> dict[str, str]:
+        """Return no tag."""
+        return {}
+
     def download(self, version: int, destino: Path) -> Path:
         """Copy the package."""
         assert self._paquete is not None
