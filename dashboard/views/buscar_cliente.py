@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,10 +13,19 @@ import streamlit as st
 from dashboard import texts, ui
 from dashboard.browser import link
 from dashboard.charts import buscar_cliente as charts
-from dashboard.client import PendingAnswer, api_request, customer_path, fetch_all, fetch_rows
+from dashboard.client import (
+    ApiRequest,
+    PendingAnswer,
+    api_request,
+    customer_path,
+    fetch_all,
+    fetch_asked,
+    fetch_rows,
+)
 from dashboard.filters import DayRange, choose_one, choose_range, last_day
 from dashboard.lists import choose_anomalies, shown_list
 from dashboard.navigation import (
+    CUSTOMER,
     MAX_ID,
     case_address,
     choose_customer,
@@ -42,6 +51,21 @@ _VERDICT_COLUMNS = (
     ui.TableColumn("Quién", lambda r: r["veredicto"]["quien"], "ancha"),
     ui.TableColumn("Motivo", lambda r: r["veredicto"]["motivo"]),
 )
+
+
+def asked_first(query: Mapping[str, Sequence[str]]) -> list[ApiRequest]:
+    """Return what the page asks the API of the customer that its address names, or of all."""
+    if not (customer := "".join(query.get(CUSTOMER, ())[:1])):
+        return [_ranking()]
+    return [
+        api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
+        api_request("/api/clientes", buscar=customer, limite=_RESULTS),
+        api_request("/api/casos", propietario_id=customer),
+    ]
+
+
+def _ranking() -> ApiRequest:
+    return api_request("/api/clientes/ranking", limite=_RESULTS)
 
 
 def draw_buscar_cliente() -> None:
@@ -75,7 +99,7 @@ def _search() -> None:
         if text:
             rows = fetch_rows("/api/clientes", buscar=text, limite=_RESULTS)
         else:
-            rows = fetch_rows("/api/clientes/ranking", limite=_RESULTS)
+            rows = fetch_asked(_ranking())["elementos"]
         _results(rows, "Resultados:" if text else "Los más sospechosos:", chosen)
 
 
@@ -113,11 +137,7 @@ def _customer(customer: str) -> None:
 
 def _asked(customer: str) -> tuple[dict[str, Any], dict[str, Any], PendingAnswer]:
     """Return the figures of a customer, what the list of all says of it, and its cases."""
-    figures, known, cases = fetch_all(
-        api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
-        api_request("/api/clientes", buscar=customer, limite=_RESULTS),
-        api_request("/api/casos", propietario_id=customer),
-    )
+    figures, known, cases = fetch_all(*asked_first({CUSTOMER: [customer]}))
     own = next((c for c in known.rows() if c["propietario_id"] == customer), {})
     return figures.value(), own, cases
 
