@@ -63,7 +63,8 @@ def against(recursos: Recursos, caso: CasoResumen) -> list[ExplicacionInocente] 
 def dias(anomalias: AnomaliasDep, historico: Historico, id_caso: IdCaso) -> Response:
     """Return the days of a case beside what was usual before it."""
     caso = find_case(anomalias, id_caso)
-    elementos = [DiaCaso(**dia._asdict()) for dia in case_days(caso, historico)]
+    hay = case_days(caso, historico)
+    elementos = [DiaCaso.model_validate(dia, from_attributes=True) for dia in hay]
     return responder(DiasCaso(inicio=caso.fecha_inicio, elementos=elementos))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,8 @@ UN_ANO = timedelta(days=DIAS_DE_UN_ANO)
 UN_DIA = timedelta(days=1)
 
 
-class CaseDay(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CaseDay:
     """A day of a case, kWh; None = not known."""
 
     fecha: date

@@ -50,6 +50,7 @@ DIAS_DESPUES = 30
 """A judged case is looked at for later hours until so many days after its last one."""
 DE_CASO = {CONFIRMADO: CONFIRMADA, DESCARTADO: DESCARTADA}
 """What the hours of a judged case are."""
+_LO_QUE_ERA = {"estado": 1, "veredictos.anotacion": 1, "veredictos.estado_anterior": 1}
 COMENTARIOS, HISTORIAL, REVISION = "comentarios", "historial", "revision"
 
 
@@ -192,14 +193,18 @@ class MongoCaseMoves:
         dicho = caso.veredicto
         if dicho is None:
             return 0
-        queda = DE_CASO[dicho.veredicto]
-        antes = [estado for estado in estados if estado != queda]
         suyas = hours_of_case(caso, self._lector.presenta, until=dicho.cuando)
+        queda = DE_CASO[dicho.veredicto]
         entero = {
-            "motivo": dicho.motivo[:MOTIVO_MAXIMO], "quien": dicho.quien,
+            "estado": queda, "motivo": dicho.motivo[:MOTIVO_MAXIMO], "quien": dicho.quien,
             "cuando": dicho.cuando.astimezone(UTC), "anotacion": dicho.anotacion,
         }  # fmt: skip
-        return self._set_all({**suyas, "estado": one_of(antes)}, entero, queda)
+        otras = [antes for antes in estados if antes != queda]
+        return self._set_all(
+            {**suyas, "estado": one_of(otras)},
+            lambda hora: [str(hora["estado"])],
+            lambda antes: ({**suyas, "estado": antes}, {**entero, "estado_anterior": antes}),
+        )
 
     def _take_back(self, caso: CasoDetalle, deshecha: int, movimiento: CaseMove) -> int:
         """Put the hours that a verdict judged back, where nobody else has judged them since."""
@@ -209,47 +214,61 @@ class MongoCaseMoves:
         # What undoing a later verdict wrote left them as this one had.
         propias = [deshecha, *(m.anotacion for m in caso.historial if m.deshace is not None)]
         ahora = DE_CASO[dicho.veredicto]
+        entero = {
+            "motivo": f"{DESHECHO}{dicho.motivo}"[:MOTIVO_MAXIMO], "quien": movimiento.quien,
+            "cuando": movimiento.cuando.astimezone(UTC), "anotacion": movimiento.anotacion,
+            "estado_anterior": ahora,
+        }  # fmt: skip
         suyas = {
             "propietario_id": caso.propietario_id,
             "estado": ahora,
             "veredicto.anotacion": {"$in": propias},
-            "veredictos": {"$elemMatch": {
-                "anotacion": deshecha, "estado_anterior": {"$ne": ahora},
-            }},
-        }  # fmt: skip
-        entero = {
-            "motivo": f"{DESHECHO}{dicho.motivo}"[:MOTIVO_MAXIMO], "quien": movimiento.quien,
-            "cuando": movimiento.cuando.astimezone(UTC), "anotacion": movimiento.anotacion,
-        }  # fmt: skip
-        suyo = {"$filter": {
-            "input": "$veredictos", "cond": {"$eq": ["$$this.anotacion", deshecha]},
-        }}  # fmt: skip
-        antes = {"$let": {"vars": {"suyo": {"$last": suyo}}, "in": "$$suyo.estado_anterior"}}
-        return self._set_all(suyas, entero, antes)
+        }
 
-    def _set_all(self, filtro: Documento, entero: Documento, queda: Any) -> int:
-        """Give the hours of a filter a verdict that leaves them ``queda``, and return how many."""
-        # In this order: what the archiver moves meanwhile is in one of them at least.
-        return sum(
-            self._set(nombre, filtro, {**entero, "estado": queda})
-            for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS)
+        def judged(antes: Any) -> Documento:
+            dicho = {"anotacion": deshecha, "estado_anterior": antes}
+            return {**suyas, "veredictos": {"$elemMatch": dicho}}
+
+        return self._set_all(
+            judged({"$ne": ahora}),
+            lambda hora: [
+                dicho["estado_anterior"]
+                for dicho in hora["veredictos"]
+                if dicho.get("anotacion") == deshecha
+            ],
+            lambda antes: (judged(antes), {**entero, "estado": antes}),
         )
 
+    def _set_all(
+        self,
+        filtro: Documento,
+        was: Callable[[Documento], list[str]],
+        change: Callable[[str], tuple[Documento, Documento]],
+    ) -> int:
+        """Give hours a verdict and return how many there were.
+
+        ``was``: what an hour was. ``change``: from one such estado to which hours those are, and
+        what is said of them. Which there are is asked first: the embedded server looks at all of
+        them twice before it says that there is none to change.
+        """
+        hechas = 0
+        # In this order: what the archiver moves meanwhile is in one of them at least.
+        for nombre in (ANOMALIAS, ARCHIVO, ANOMALIAS):
+            with self._lector.taken():
+                horas = list(self._lector.base[nombre].find(filtro, _LO_QUE_ERA))
+            hay = {antes for hora in horas for antes in was(hora)}
+            hechas += sum(self._set(nombre, *change(antes)) for antes in ESTADOS if antes in hay)
+        return hechas
+
     def _set(self, nombre: str, filtro: Documento, entero: Documento) -> int:
-        # A person's text may begin with a dollar; of the state alone it means a field.
-        dicho = {campo: valor if campo == "estado" else {"$literal": valor}
-                 for campo, valor in entero.items()}  # fmt: skip
-        # One update whatever each hour was: the embedded server looks at all of them again for
-        # each one. As an object that is merged: what is said takes the place of what was.
-        nuevo = {"$mergeObjects": [{**dicho, "estado_anterior": "$estado"}]}
-        todos = {"$concatArrays": [{"$ifNull": ["$veredictos", []]}, ["$veredicto"]]}
-        cambio = {
-            "estado": "$veredicto.estado", VEREDICTO: "$veredicto.cuando",
-            "veredictos": {"$slice": [todos, -VEREDICTOS_MAXIMOS]},
-        }  # fmt: skip
+        cambio = {"estado": entero["estado"], "veredicto": entero, VEREDICTO: entero["cuando"]}
         with self._lector.taken():
             hecho = self._lector.base[nombre].update_many(
-                filtro, [{"$set": {"veredicto": nuevo}}, {"$set": cambio}]
+                filtro,
+                {
+                    "$set": cambio,
+                    "$push": {"veredictos": {"$each": [entero], "$slice": -VEREDICTOS_MAXIMOS}},
+                },
             )
         return int(hecho.modified_count)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import fsum
-from operator import ne, not_
+from operator import ne
 from typing import Any
 
 from pymongo import DESCENDING
@@ -197,10 +197,11 @@ class EmbeddedSums(AnomalySums):
             primera = bisect_right(docs, desde - UN_INSTANTE, key=_moment)
             entre = slice(primera, bisect_left(docs, hasta, key=_moment))
             del condiciones[CONSUMO]
-            checks = list(_checks({**de_ellos, **condiciones}))
-            if not filtro.con_archivo:
-                checks.append((ARCHIVADA, not_))
-            return [doc for doc in docs[entre] if all(check(doc[campo]) for campo, check in checks)]
+            de_archivo = {} if filtro.con_archivo else {ARCHIVADA: False}
+            docs = docs[entre]
+            for campo, check in _checks({**de_ellos, **condiciones, **de_archivo}):
+                docs = [doc for doc in docs if check(doc[campo])]
+            return docs
         # Of a customer, or what may fit by itself though all that lies around it does not.
         if filtro.propietario_id is not None or hasta - desde <= MITAD:
             docs = self._read(condiciones, desde, hasta, filtro.con_archivo)
@@ -218,13 +219,22 @@ class EmbeddedSums(AnomalySums):
         The archived ones too, where not all of them are too many: one read for both.
         """
         comun = _midnight(self._reloj() - timedelta(days=DIAS_COMUNES))
-        entre = comun, ULTIMO_INSTANTE
-        if desde < comun:
-            entre = _midnight(desde), min(_midnight(hasta + DIA), ULTIMO_INSTANTE)
+        fin = min(_midnight(hasta + DIA), ULTIMO_INSTANTE)
+        entre = [(comun, ULTIMO_INSTANTE)]
+        if desde < comun and fin > self._reloj():
+            # Up to now, what most questions are about serves this one too.
+            entre.insert(0, (_midnight(desde), comun))
+        elif desde < comun:
+            entre = [(_midnight(desde), fin)]
         for con_las_demas in (True,) if con_archivo else (True, False):
-            read = partial(self._read, {}, *entre, con_las_demas)
-            docs = self._recuerdo.get((*entre, con_las_demas), read)
-            if docs is not None:
+            partes = [
+                self._recuerdo.get(
+                    (*uno, con_las_demas), partial(self._read, {}, *uno, con_las_demas)
+                )
+                for uno in entre
+            ]
+            docs = [doc for parte in partes for doc in parte or ()]
+            if None not in partes and len(docs) <= ANOMALIAS_MAXIMAS:
                 return docs
         return None
 
@@ -262,8 +272,10 @@ def _checks(condiciones: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Any
     for campo, condicion in condiciones.items():
         dichas = condicion if isinstance(condicion, dict) else {"$in": [condicion]}
         for operador, dado in dichas.items():
-            if operador == "$in":
+            if operador == "$in" and campo == "tipos_anomalia":
                 yield campo, partial(_has_any, frozenset(dado))
+            elif operador == "$in":
+                yield campo, frozenset(dado).__contains__
             else:
                 yield campo, partial(_COMPARA[operador], dado)
 
@@ -271,8 +283,8 @@ def _checks(condiciones: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Any
 _COMPARA = {"$ne": ne}
 
 
-def _has_any(dados: frozenset[Any], valor: Any) -> bool:
-    return not dados.isdisjoint(valor if isinstance(valor, list) else (valor,))
+def _has_any(dados: frozenset[Any], valores: Sequence[Any]) -> bool:
+    return not dados.isdisjoint(valores)
 
 
 def _by_customer(docs: Sequence[Documento]) -> dict[str, list[Documento]]:
