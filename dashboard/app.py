@@ -32,11 +32,11 @@ def main() -> None:
     page = st.navigation(page_menu(), expanded=True)
     if address := followed_link(pending_cookie(), pending_address()):
         open_address(address)
+    page.run()
+    # After the page, which is what one has come for; and last what looks after every server, which
+    # may wait for one that is away.
     with st.sidebar:
         key_box()
-    page.run()
-    # Last: what looks after every server may wait for one that is away.
-    with st.sidebar:
         health_line()
 
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 import gzip
 import json
 import mimetypes
-from collections.abc import Awaitable, Callable, MutableMapping
+from asyncio import get_running_loop
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -104,10 +107,15 @@ class AssetServer:
         What has been read so far.
     links : list of str
         Files that every page announces.
+    opened : callable
+        Called in a thread of its own with the path and the query of each page that is asked for.
     """
 
-    def __init__(self, app: _Asgi, assets: Assets, links: list[str]) -> None:
+    def __init__(
+        self, app: _Asgi, assets: Assets, links: list[str], opened: Callable[[str, str], object]
+    ) -> None:
         self._app = app
+        self._opened = opened
         self._assets = assets
         self._link = ", ".join(f"<./{file}>; rel=modulepreload" for file in links).encode()
 
@@ -120,14 +128,16 @@ class AssetServer:
         if asset is not None and _fits(asset, dict(scope["headers"])):
             await _give(asset, send)
         else:
-            await self._app(scope, receive, self._announcing(send))
+            await self._app(scope, receive, self._announcing(scope, send))
 
-    def _announcing(self, send: _Send) -> _Send:
+    def _announcing(self, scope: _Message, send: _Send) -> _Send:
         async def announce(message: _Message) -> None:
             if message["type"] == "http.response.start" and any(
                 name == b"content-type" and value.startswith(b"text/html")
                 for name, value in message["headers"]
             ):
+                query = scope["query_string"].decode("latin-1")
+                get_running_loop().run_in_executor(None, self._opened, scope["path"], query)
                 message["headers"] = [*message["headers"], (b"link", self._link)]
             await send(message)
 
@@ -152,10 +162,25 @@ async def _give(asset: Asset, send: _Send) -> None:
     await send({"type": "http.response.body", "body": asset.body})
 
 
-def streamlit_app(script: Path, assets: Assets) -> st.App:
-    """Return Streamlit's application of a script, in front of which its files are given.
+def streamlit_app(
+    script: Path, started: Callable[[Assets], object], opened: Callable[[str, str], object]
+) -> st.App:
+    """Return Streamlit's application of a script, with an ``AssetServer`` in front of it.
 
-    ``assets``: what has been read; it may be filled while the application runs.
+    Parameters
+    ----------
+    started : callable
+        Called in a thread of its own once the application runs; what it reads is given from then.
+    opened : callable
+        As ``AssetServer`` wants it.
     """
+    assets: Assets = {}
+
+    @asynccontextmanager
+    async def running(_: st.App) -> AsyncIterator[None]:
+        Thread(target=started, args=(assets,), name="importaciones", daemon=True).start()
+        yield
+
     links = announced(streamlit_folder())
-    return st.App(script, middleware=[Middleware(AssetServer, assets=assets, links=links)])
+    first = Middleware(AssetServer, assets=assets, links=links, opened=opened)
+    return st.App(script, middleware=[first], lifespan=running)

@@ -12,7 +12,7 @@ from dashboard import texts, ui
 from dashboard.browser import link
 from dashboard.case_texts import CaseRow, money_range
 from dashboard.charts.sparkline import sparkline
-from dashboard.client import fetch
+from dashboard.client import ApiRequest, api_request, fetch, fetch_asked
 from dashboard.navigation import case_address
 
 STATES = ("nuevo", "asignado", "visitado", "confirmado", "descartado", "terminado")
@@ -96,9 +96,14 @@ def today() -> date:
     return date.fromisoformat(yesterday) + timedelta(days=1)
 
 
+def todays_request(visits: int = VISITS, explored: float = EXPLORED) -> ApiRequest:
+    """Return the question for the cases to be visited today."""
+    return api_request("/api/casos/hoy", visitas=visits, explorar=explored)
+
+
 def todays_cases(visits: int = VISITS, explored: float = EXPLORED) -> list[CaseRow]:
     """Return the cases to be visited today, most to recover first, or raise ``ApiError``."""
-    rows: list[CaseRow] = fetch("/api/casos/hoy", visitas=visits, explorar=explored)["elementos"]
+    rows: list[CaseRow] = fetch_asked(todays_request(visits, explored))["elementos"]
     st.session_state[_BY_LOT] = {case["id"] for case in rows if case["sorteo"]}
     return rows
 

@@ -237,7 +237,12 @@ def _fetch(url: str, request: ApiRequest) -> Any:
 
 def fetch(path: str, **params: Any) -> Any:
     """Return the answer to a question, or raise ``ApiError``."""
-    return _fetch(api_client().url, api_request(path, **params))
+    return fetch_asked(api_request(path, **params))
+
+
+def fetch_asked(request: ApiRequest) -> Any:
+    """Return the answer to a question that has been put already, or raise ``ApiError``."""
+    return _fetch(api_client().url, request)
 
 
 def fetch_rows(path: str, **params: Any) -> list[dict[str, Any]]:

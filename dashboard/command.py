@@ -7,7 +7,6 @@ import os
 import pkgutil
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -88,15 +87,18 @@ def serve() -> None:
     """Serve until Ctrl-C or SIGTERM, which end this process as having done its work."""
     from dashboard.assets import streamlit_app
 
-    assets: Assets = {}
-    # Not before: Streamlit makes Plotly look into pandas, which has to be whole or not there.
-    threading.Thread(target=_preload, args=(assets,), name="importaciones", daemon=True).start()
     # What starts and stops without trouble says nothing.
     logging.getLogger("uvicorn.error").addFilter(lambda said: said.levelno >= logging.WARNING)
-    app = streamlit_app(Path(__file__).resolve().parent / "app.py", assets)
+    app = streamlit_app(Path(__file__).resolve().parent / "app.py", _preload, _ask_ahead)
     for asked in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked, lambda *_: sys.exit(_DONE))
     app.run(config=streamlit_options(load_variables()))
+
+
+def _ask_ahead(path: str, query: str) -> None:
+    """Ask the API what a page will ask it first."""
+    # Not before the application runs: Streamlit would warn that nothing is remembered on a disk.
+    import_module("dashboard.navigation").ask_ahead(path, query)
 
 
 def _preload(assets: Assets) -> None:
@@ -104,9 +106,9 @@ def _preload(assets: Assets) -> None:
     from dashboard.assets import read_assets, streamlit_folder
 
     import_module("pandas")
-    charts = import_module("dashboard.charts")
-    for chart in pkgutil.iter_modules(charts.__path__, "dashboard.charts."):
-        import_module(chart.name)
+    for name in ("dashboard.charts", "dashboard.views"):
+        for one in pkgutil.iter_modules(import_module(name).__path__, f"{name}."):
+            import_module(one.name)
     read_assets(streamlit_folder(), assets)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -12,8 +13,9 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from dashboard import texts
+from dashboard.client import PendingAnswer, fetch_all
 
-_CUSTOMER = "cliente"
+CUSTOMER = "cliente"
 CASE = "caso"
 _AWAY = "_adonde"
 """Where a session keeps an address that the browser is to go to."""
@@ -26,7 +28,7 @@ class DashboardPage:
     """A page."""
 
     # Its file in ``dashboard/views``, imported when it is first opened; also its URL. It has
-    # ``draw_`` and its name.
+    # ``draw_`` and its name; and ``asked_first``, if what it asks the API can be told from its URL.
     module: str
     title: str
     icon: str
@@ -39,12 +41,16 @@ class DashboardPage:
         """Return its path in the browser; the first page has none, as Streamlit wants it."""
         return "" if self is PAGES[0] else self.module.replace("_", "-")
 
+    def view(self) -> ModuleType:
+        """Return its file."""
+        return import_module(f"dashboard.views.{self.module}")
+
     def draw(self) -> None:
         """Draw the page under its title."""
         st.title(self.title, anchor=False)
         if self.about:
             st.caption(self.about)
-        getattr(import_module(f"dashboard.views.{self.module}"), f"draw_{self.module}")()
+        getattr(self.view(), f"draw_{self.module}")()
 
 
 _CASES, _WATCH, _ANALYSIS, _DETECTOR = "Casos", "Vigilancia", "Análisis", "Detector"
@@ -79,6 +85,12 @@ PAGES = (
 """The first one opens first."""
 
 
+def page_at(path: str) -> DashboardPage | None:
+    """Return the page at a path of the dashboard's address; None = there is none."""
+    url = path.removeprefix("./").strip("/")
+    return next((page for page in PAGES if page.url == url), None)
+
+
 def page_of(module: str) -> DashboardPage:
     """Return a page by its file."""
     return next(page for page in PAGES if page.module == module)
@@ -102,11 +114,11 @@ def page_menu() -> dict[str, list[Any]]:
 
 def chosen_customer() -> str | None:
     """Return the chosen customer: that of the URL, or else the last one of this session."""
-    in_url = st.query_params.get(_CUSTOMER, "")
+    in_url = st.query_params.get(CUSTOMER, "")
     if not 0 < len(in_url) <= MAX_ID or not in_url.isprintable():
         remembered: str | None = st.session_state.get("_cliente")
         if remembered:
-            st.query_params[_CUSTOMER] = remembered
+            st.query_params[CUSTOMER] = remembered
         return remembered
     st.session_state["_cliente"] = in_url
     return in_url
@@ -115,13 +127,13 @@ def chosen_customer() -> str | None:
 def choose_customer(name: str) -> None:
     """Choose a customer."""
     st.session_state["_cliente"] = name
-    st.query_params[_CUSTOMER] = name
+    st.query_params[CUSTOMER] = name
 
 
 def forget_customer() -> None:
     """Choose none."""
     st.session_state.pop("_cliente", None)
-    st.query_params.pop(_CUSTOMER, None)
+    st.query_params.pop(CUSTOMER, None)
 
 
 def address_of(module: str, **query: object) -> str:
@@ -138,7 +150,7 @@ def address_of(module: str, **query: object) -> str:
 
 def customer_address(name: str, **query: object) -> str:
     """Return where a customer's page is."""
-    return address_of("buscar_cliente", **{_CUSTOMER: name}, **query)
+    return address_of("buscar_cliente", **{CUSTOMER: name}, **query)
 
 
 def case_address(case_id: str) -> str:
@@ -165,13 +177,23 @@ def open_address(address: str) -> None:
     Streamlit sets no parameter that a filter of the present page holds: then the browser goes.
     """
     parts = urlsplit(address)
-    url = parts.path.removeprefix("./").strip("/")
-    page = next((page for page in PAGES if page.url == url), PAGES[0])
+    page = page_at(parts.path) or PAGES[0]
     try:
         st.switch_page(_for_streamlit(page), query_params=parse_qs(parts.query))
     except StreamlitAPIException:
         st.session_state[_AWAY] = address
         st.rerun()
+
+
+def ask_ahead(path: str, query: str) -> list[PendingAnswer]:
+    """Return the answers, still on their way, to what a page asks the API first; maybe none.
+
+    For when a browser asks for the page: it is drawn once that browser has loaded all that it
+    takes, and by then they are there.
+    """
+    page = page_at(path)
+    asked_first = page and getattr(page.view(), "asked_first", None)
+    return fetch_all(*asked_first(parse_qs(query))) if asked_first else []
 
 
 def pending_address() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 from dashboard import texts, ui
 from dashboard.charts import anomalias as charts
 from dashboard.charts.shared import severity_series
-from dashboard.client import api_request, fetch, fetch_all
+from dashboard.client import ApiRequest, api_request, fetch, fetch_all
 from dashboard.filters import AnomalyFilters, choose_filters, choose_one
 from dashboard.lists import choose_anomalies, shown_list
 from dashboard.navigation import address_of, customer_button, day_address
@@ -20,6 +21,8 @@ _ORDERS = {"Más recientes": "consumo", "Mayor puntuación": "score", "Detectada
 _MAX_DAYS = 400
 _MAX_DAYS_ADDED_UP = 92
 _LATEST = "/api/anomalias/últimas"
+_SUMMARY = "/api/dashboard/resumen"
+_COUNTS = "/api/anomalias/distribuciones"
 _INCIDENTS = "/api/incidencias"
 _INCIDENT_COLUMNS = (
     ui.customer_column(),
@@ -34,11 +37,16 @@ _INCIDENT_COLUMNS = (
 )
 
 
+def asked_first(_: Mapping[str, Any]) -> list[ApiRequest]:
+    """Return what the page asks the API first, whatever its address says."""
+    return [api_request(_SUMMARY)]
+
+
 def draw_anomalias() -> None:
     """Draw the page."""
     draw_outcome()
     with ui.section("anomalias"):
-        latest = fetch("/api/dashboard/resumen")["ultima_lectura"]
+        latest = fetch(_SUMMARY)["ultima_lectura"]
         filters = choose_filters(latest, _MAX_DAYS)
         others = {"Distribuciones": _distributions, "Incidencias": _incidents}
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -60,20 +68,18 @@ def _nothing_found(what: str) -> None:
 
 def _list(filters: AnomalyFilters, order: str) -> None:
     params = filters.params() | {"orden": order}
-    if filters.range.days <= _max_days_added_up(filters):
-        counts = fetch("/api/anomalias/distribuciones", **filters.params())
-        if counts["total"]:
-            ui.kpis(
-                ui.Kpi("Anomalías", texts.number(counts["total"])),
-                ui.Kpi("Críticas", texts.number(counts["por_severidad"]["crítica"])),
-                ui.Kpi("Altas", texts.number(counts["por_severidad"]["alta"])),
-                ui.Kpi("Por revisar", texts.number(counts["por_estado"]["abierta"])),
-            )
+    added_up = filters.range.days <= _max_days_added_up(filters)
+    counts = fetch_all(*[api_request(_COUNTS, **filters.params())] * added_up)
+    top = st.container()
     shown = shown_list(_LATEST, params, "lista", (filters.choice(), order), fixed=True)
     if not shown.rows:
         _nothing_found("anomalía")
         return
     chosen = choose_anomalies(shown)
+    # After the list, which need not be added up.
+    with top:
+        for pending in counts:
+            _figures(pending.value())
     ui.export(_LATEST, "anomalias", "exportar_lista", **params)
     if len(chosen) > 1:
         with st.container(border=True):
@@ -84,6 +90,16 @@ def _list(filters: AnomalyFilters, order: str) -> None:
         draw_anomaly(chosen[0]["id"], "lista")
 
 
+def _figures(counts: Mapping[str, Any]) -> None:
+    if counts["total"]:
+        ui.kpis(
+            ui.Kpi("Anomalías", texts.number(counts["total"])),
+            ui.Kpi("Críticas", texts.number(counts["por_severidad"]["crítica"])),
+            ui.Kpi("Altas", texts.number(counts["por_severidad"]["alta"])),
+            ui.Kpi("Por revisar", texts.number(counts["por_estado"]["abierta"])),
+        )
+
+
 def _max_days_added_up(filters: AnomalyFilters) -> int:
     """Return of how many days the API adds anomalies up."""
     return _MAX_DAYS if filters.propietario_id else _MAX_DAYS_ADDED_UP
@@ -92,7 +108,7 @@ def _max_days_added_up(filters: AnomalyFilters) -> int:
 def _distributions(filters: AnomalyFilters) -> None:
     params = filters.params()
     pending, series = fetch_all(
-        api_request("/api/anomalias/distribuciones", **params),
+        api_request(_COUNTS, **params),
         api_request("/api/anomalias/serie", **params),
     )
     counts = pending.value()

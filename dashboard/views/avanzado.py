@@ -12,10 +12,11 @@ import streamlit as st
 from dashboard import texts, ui
 from dashboard.charts import avanzado as charts
 from dashboard.charts.buscar_cliente import week_map
-from dashboard.client import api_request, customer_path, fetch, fetch_all, fetch_rows
+from dashboard.client import ApiRequest, api_request, customer_path, fetch, fetch_all, fetch_rows
 from dashboard.filters import choose_one, last_day
 from dashboard.navigation import customer_address
 
+_VIEW = "analisis"
 _MAX_CUSTOMERS = 8
 _KNOWN = 500
 _DAYS = 60
@@ -28,19 +29,26 @@ _VARIABLES = {
 _EXPECTED = "Consumo y esperado"
 
 
+def asked_first(query: Mapping[str, Any]) -> list[ApiRequest]:
+    """Return what the page asks the API first, unless its address has another of its views."""
+    if _VIEW in query:
+        return []
+    return [
+        api_request("/api/clientes/ranking", limite=_MAX_CUSTOMERS),
+        api_request("/api/clientes", limite=_KNOWN),
+    ]
+
+
 def draw_avanzado() -> None:
     """Draw the page."""
     views = {"Comparar clientes": _compare, "Detectores": _detectors, "Umbrales": _thresholds}
-    view = choose_one("Vista", views, "analisis")
+    view = choose_one("Vista", views, _VIEW)
     with ui.section(f"vista_{view}"):
         views[view]()
 
 
 def _compare() -> None:
-    ranking, others = fetch_all(
-        api_request("/api/clientes/ranking", limite=_MAX_CUSTOMERS),
-        api_request("/api/clientes", limite=_KNOWN),
-    )
+    ranking, others = fetch_all(*asked_first({}))
     suspects, known = ranking.rows(), others.rows()
     if not known:
         ui.empty("Todavía no hay clientes", "Envíe lecturas con «consumo producir».")

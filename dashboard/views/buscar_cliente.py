@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,16 +15,19 @@ from dashboard.browser import link
 from dashboard.charts import buscar_cliente as charts
 from dashboard.client import (
     ApiError,
+    ApiRequest,
     PendingAnswer,
     api_request,
     customer_path,
     fetch_all,
+    fetch_asked,
     fetch_rows,
 )
 from dashboard.filters import DayRange, choose_one, choose_range, last_day
 from dashboard.known_context import known_of
 from dashboard.lists import choose_anomalies, shown_list
 from dashboard.navigation import (
+    CUSTOMER,
     MAX_ID,
     case_address,
     choose_customer,
@@ -50,6 +53,22 @@ _VERDICT_COLUMNS = (
     ui.TableColumn("Quién", lambda r: r["veredicto"]["quien"], "ancha"),
     ui.TableColumn("Motivo", lambda r: r["veredicto"]["motivo"]),
 )
+
+
+def asked_first(query: Mapping[str, Sequence[str]]) -> list[ApiRequest]:
+    """Return what the page asks the API of the customer that its address names, or of all."""
+    if not (customer := "".join(query.get(CUSTOMER, ())[:1])):
+        return [_ranking()]
+    return [
+        api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
+        api_request("/api/clientes", buscar=customer, limite=_RESULTS),
+        api_request("/api/casos", propietario_id=customer),
+        api_request(customer_path("/api/clientes/{}/contexto", customer)),
+    ]
+
+
+def _ranking() -> ApiRequest:
+    return api_request("/api/clientes/ranking", limite=_RESULTS)
 
 
 def draw_buscar_cliente() -> None:
@@ -83,7 +102,7 @@ def _search() -> None:
         if text:
             rows = fetch_rows("/api/clientes", buscar=text, limite=_RESULTS)
         else:
-            rows = fetch_rows("/api/clientes/ranking", limite=_RESULTS)
+            rows = fetch_asked(_ranking())["elementos"]
         _results(rows, "Resultados:" if text else "Los más sospechosos:", chosen)
 
 
@@ -123,12 +142,7 @@ def _asked(
     customer: str,
 ) -> tuple[dict[str, Any], dict[str, Any], PendingAnswer, PendingAnswer]:
     """Return a customer's figures, what the list of all says of it, its cases and its context."""
-    figures, known, cases, context = fetch_all(
-        api_request(customer_path("/api/estadisticas/cliente/{}", customer)),
-        api_request("/api/clientes", buscar=customer, limite=_RESULTS),
-        api_request("/api/casos", propietario_id=customer),
-        api_request(customer_path("/api/clientes/{}/contexto", customer)),
-    )
+    figures, known, cases, context = fetch_all(*asked_first({CUSTOMER: [customer]}))
     own = next((c for c in known.rows() if c["propietario_id"] == customer), {})
     return figures.value(), own, cases, context
 

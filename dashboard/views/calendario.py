@@ -12,12 +12,13 @@ import streamlit as st
 from dashboard import texts, ui
 from dashboard.browser import link
 from dashboard.cases import CASE_CLASSES, remember_order
-from dashboard.client import fetch
+from dashboard.client import ApiRequest, api_request, fetch_asked
 from dashboard.filters import choose_one
 from dashboard.navigation import case_address
 
 _CLASSES = ("Todos", "Sospechosos", "Inocentes")
 _PERIODS = {"30 días": 30, "60 días": 60, "90 días": 90}
+_PERIOD = "60 días"
 _LANES = 50
 _LIVE_EVERY_S = 60
 """How often it is asked for again: a lane changes once a day. By hand, 2026-11-30."""
@@ -26,10 +27,19 @@ _LABEL_EVERY = 7
 """Days between the dates above the lanes."""
 
 
+def asked_first(query: Mapping[str, Any]) -> list[ApiRequest]:
+    """Return what the page asks the API, unless its address has filters."""
+    return [] if query else [_question(_PERIODS[_PERIOD], CASE_CLASSES[_CLASSES[0]])]
+
+
+def _question(days: int, kind: str) -> ApiRequest:
+    return api_request("/api/casos/calendario", dias=days, limite=_LANES, clase=kind)
+
+
 def draw_calendario() -> None:
     """Draw the page."""
     with st.container(horizontal=True):
-        days = _PERIODS[choose_one("Periodo", _PERIODS, "dias", "60 días")]
+        days = _PERIODS[choose_one("Periodo", _PERIODS, "dias", _PERIOD)]
         kind = CASE_CLASSES[choose_one("Casos", _CLASSES, "clase")]
     _lanes(days, kind)
 
@@ -37,7 +47,7 @@ def draw_calendario() -> None:
 @st.fragment(run_every=_LIVE_EVERY_S)
 def _lanes(days: int, kind: str) -> None:
     with ui.section("calendario"):
-        answer = fetch("/api/casos/calendario", dias=days, limite=_LANES, clase=kind)
+        answer = fetch_asked(_question(days, kind))
         if not answer["filas"]:
             ui.empty(
                 "Ningún caso que enseñar",

@@ -14,7 +14,7 @@ from dashboard.case_actions import draw_actions, draw_case_outcome, draw_comment
 from dashboard.case_texts import CaseRow
 from dashboard.cases import neighbours_in_list, state_badge
 from dashboard.charts import caso as charts
-from dashboard.client import ApiError, api_request, customer_path, download, fetch_all
+from dashboard.client import ApiError, ApiRequest, api_request, customer_path, download, fetch_all
 from dashboard.known_context import known_of
 from dashboard.navigation import (
     CASE,
@@ -44,6 +44,15 @@ _MOVEMENTS = {
 }
 
 
+def asked_first(query: Mapping[str, Sequence[str]]) -> list[ApiRequest]:
+    """Return what the page asks the API of the case that its address names."""
+    return [
+        api_request(customer_path(path, case_id))
+        for case_id in query.get(CASE, ())[:1]
+        for path in ("/api/casos/{}", "/api/casos/{}/dias", "/api/casos/{}/vecinos")
+    ]
+
+
 def draw_caso() -> None:
     """Draw the page."""
     case_id = st.query_params.get(CASE, "")
@@ -51,12 +60,7 @@ def draw_caso() -> None:
         ui.empty("Elija un caso", "Se abren desde «Mi lista de hoy» o desde «Todos los casos».")
         return
     draw_case_outcome(with_way_back=False)
-    detail, days, neighbours = fetch_all(
-        *(
-            api_request(customer_path(path, case_id))
-            for path in ("/api/casos/{}", "/api/casos/{}/dias", "/api/casos/{}/vecinos")
-        )
-    )
+    detail, days, neighbours = fetch_all(*asked_first({CASE: [case_id]}))
     with ui.section("caso", (f"No existe el caso {case_id}", "Ábralo desde una lista.")):
         case = detail.value()
         _story(case)

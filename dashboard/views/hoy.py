@@ -9,18 +9,24 @@ import streamlit as st
 
 from dashboard import texts, ui
 from dashboard.case_actions import draw_case_outcome
-from dashboard.cases import EXPLORED, VISITS, draw_case_rows, todays_cases
-from dashboard.client import fetch
+from dashboard.cases import EXPLORED, VISITS, draw_case_rows, todays_cases, todays_request
+from dashboard.client import ApiRequest, api_request, fetch
 from dashboard.navigation import address_of
 
 _LIVE_EVERY_S = 30
 """How often the list is asked for again: a case is one of days. By hand, 2026-11-30."""
 _MAX_VISITS = 50
+_SUMMARY = "/api/casos/resumen"
 _NO_CASES = (
     "Ningún caso que visitar",
     "Aparecen cuando el día de un cliente está completo: envíe lecturas con «consumo producir» y "
     "póngalas a puntuar con «consumo consumir», o vea una demostración con «consumo demo».",
 )
+
+
+def asked_first(query: Mapping[str, Any]) -> list[ApiRequest]:
+    """Return what the page asks the API, unless its address says how many visits there are."""
+    return [api_request(_SUMMARY), *([] if query else [todays_request()])]
 
 
 def draw_hoy() -> None:
@@ -34,7 +40,7 @@ def draw_hoy() -> None:
 @st.fragment(run_every=_LIVE_EVERY_S)
 def _figures() -> None:
     with ui.section("cifras_casos"):
-        ui.kpis(*_cards(fetch("/api/casos/resumen")))
+        ui.kpis(*_cards(fetch(_SUMMARY)))
 
 
 def _cards(summary: Mapping[str, Any]) -> list[ui.Kpi]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import streamlit as st
 from dashboard import texts, ui
 from dashboard.browser import link
 from dashboard.charts.shared import severity_series
-from dashboard.client import api_request, fetch, fetch_all, fetch_rows
+from dashboard.client import ApiRequest, api_request, fetch, fetch_all, fetch_rows
 from dashboard.navigation import address_of, customer_address, day_address
 from dashboard.session import health_summary
 
@@ -27,20 +28,25 @@ _SUMMARY, _SERIES = "/api/dashboard/resumen", "/api/anomalias/serie"
 _TOP, _LATEST = "/api/dashboard/top-anomalias", "/api/anomalias/últimas"
 
 
-def draw_resumen() -> None:
-    """Draw the page."""
-    # All at once; each part then finds its own remembered.
-    summary, *_ = fetch_all(
+def asked_first(_: Mapping[str, Any]) -> list[ApiRequest]:
+    """Return what the page asks the API, whatever its address says."""
+    return [
         api_request(_SUMMARY),
         api_request(_SERIES),
         api_request(_TOP, limite=_SUSPECTS),
         api_request(_LATEST, limite=_LIVE_ROWS),
         api_request("/salud"),
-    )
-    if (error := summary.error()) is not None and error.kind == "unreachable":
+    ]
+
+
+def draw_resumen() -> None:
+    """Draw the page."""
+    # All at once; each part then finds its own remembered.
+    summary, _, _, latest, _ = fetch_all(*asked_first({}))
+    if (error := latest.error()) is not None and error.kind == "unreachable":
         ui.api_error(error, "resumen")
         return
-    _week()
+    week = st.container()
     wide, narrow = st.columns([1.9, 1], gap="large")
     with wide:
         st.subheader("Anomalías de los últimos 30 días", anchor=False)
@@ -48,6 +54,10 @@ def draw_resumen() -> None:
     with narrow:
         st.subheader("En vivo", anchor=False)
         _live()
+    # Two weeks are added up meanwhile.
+    with week:
+        summary.error()
+        _week()
     st.subheader("Los diez clientes más sospechosos", anchor=False)
     _suspects()
     st.subheader("Salud del sistema", anchor=False)

@@ -20,6 +20,7 @@ from dashboard.assets import (
 from dashboard.command import streamlit_options
 from dashboard.variables import load_variables
 
+ABIERTAS: list[tuple[str, str]] = []
 PAGINA = b"<!doctype html><title>Consumo</title>"
 
 
@@ -41,7 +42,9 @@ async def _streamlit(scope: Any, receive: Any, send: Any) -> None:
 
 def _pedir(assets: Assets, *rutas: str, **cabeceras: str) -> list[httpx.Response]:
     async def todas() -> list[httpx.Response]:
-        aplicacion = AssetServer(_streamlit, assets, announced(streamlit_folder()))
+        aplicacion = AssetServer(
+            _streamlit, assets, announced(streamlit_folder()), lambda *una: ABIERTAS.append(una)
+        )
         transporte = httpx.ASGITransport(app=aplicacion)
         async with httpx.AsyncClient(transport=transporte, base_url="http://x") as http:
             return [await http.get(ruta, headers=cabeceras) for ruta in rutas]
@@ -73,7 +76,9 @@ def test_quien_no_lo_quiere_asi_lo_pide_a_streamlit(leidos: Assets) -> None:
 
 def test_una_pagina_anuncia_con_que_dibuja(leidos: Assets) -> None:
     """Each file is there and only once: none that the page names by itself."""
-    [respuesta] = _pedir(leidos, "/casos")
+    ABIERTAS.clear()
+    [respuesta] = _pedir(leidos, "/casos?estado=Nuevo")
+    assert ABIERTAS == [("/casos", "estado=Nuevo")]
     anunciados = re.findall(r"<\.(/static/[^>]+)>; rel=modulepreload", respuesta.headers["link"])
     assert set(anunciados) <= set(leidos)
     for elemento in ("Html", "BidiComponent", "ButtonGroup", "TextInput"):
@@ -86,6 +91,6 @@ def test_la_aplicacion_es_la_de_streamlit(leidos: Assets) -> None:
     """What ``consumo tablero`` serves takes its options: they are of the types that it wants."""
     from streamlit import config
 
-    assert streamlit_app(streamlit_folder().parent / "hello" / "hello.py", leidos)
+    assert streamlit_app(streamlit_folder().parent / "hello" / "hello.py", print, print)
     for nombre, valor in streamlit_options(load_variables()).items():
         assert isinstance(valor, config.get_config_options()[nombre].type), nombre

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -17,8 +17,8 @@ from apoyo_api import CLAVES, base_nueva, servir
 from contracts.fakes import hacer_caso
 from streamlit.testing.v1 import AppTest
 
-from dashboard.client import forget_answers
-from dashboard.navigation import PAGES
+from dashboard.client import api_client, forget_answers
+from dashboard.navigation import PAGES, ask_ahead, page_of
 from dashboard.session import ROLE_NAMES, TYPED_KEY
 from dashboard.texts import number
 from pipeline.embedded.services import EmbeddedServices
@@ -81,6 +81,49 @@ def abrir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Abrir]:
 
     yield hacer
     forget_answers()
+
+
+@pytest.fixture
+def pedidas(monkeypatch: pytest.MonkeyPatch, api_llena: str) -> Iterator[list[str]]:
+    """Give the paths, with their queries, that the API is asked for from now on."""
+    monkeypatch.setenv("API_URL", api_llena)
+    rutas: list[str] = []
+    ganchos = api_client()._http.event_hooks
+    apuntar = ganchos["request"].append
+    apuntar(lambda peticion: rutas.append(peticion.url.raw_path.decode()))
+    api_client()._http.event_hooks = ganchos
+    yield rutas
+    api_client()._http.event_hooks = {}
+
+
+@pytest.mark.parametrize(
+    ("modulo", "consulta"),
+    [
+        *((p.module, {}) for p in PAGES if hasattr(p.view(), "asked_first")),
+        *((modulo, consulta) for modulo, consulta in VISTAS if modulo in {"hoy", "caso"}),
+        ("buscar_cliente", {"cliente": "CLI_00001"}),
+        ("calendario", {"dias": "90 días"}),
+        ("avanzado", {"analisis": "Umbrales"}),
+    ],
+)
+def test_lo_que_se_pregunta_antes_lo_pregunta_la_pagina(
+    modulo: str, consulta: dict[str, str], abrir: Abrir, api_llena: str, pedidas: list[str]
+) -> None:
+    """While a browser still loads, the API is asked for what the page then needs, and no more."""
+    for respuesta in ask_ahead(f"/{page_of(modulo).url}", urlencode(consulta)):
+        respuesta.value()
+    antes = set(pedidas)
+    forget_answers()
+    pedidas.clear()
+    _sana(abrir(modulo, api_llena, **consulta))
+    assert antes <= set(pedidas)
+    assert antes or modulo in {"caso", "calendario", "avanzado"}
+
+
+def test_de_lo_que_no_es_una_pagina_no_se_pregunta_nada() -> None:
+    """An address that nobody knows opens the first page, which asks when it is drawn."""
+    assert ask_ahead("/no-existe", "") == []
+    assert ask_ahead("/deriva", "") == []
 
 
 def _texto(pagina: AppTest) -> str:
