@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 RAIZ = Path(__file__).resolve().parents[2]
@@ -23,17 +23,39 @@ def browser_path() -> str | None:
     return next(filter(None, map(shutil.which, NAVEGADORES)), None)
 
 
-@contextmanager
-def serve_dashboard(api: str, carpeta: Path) -> Iterator[str]:
+def serve_dashboard(api: str, carpeta: Path) -> AbstractContextManager[str]:
     """Give the address of a dashboard over an API; it must neither fall nor leave a traceback."""
+    puerto = _free_port()
+    propias = {"API_URL": api, "TABLERO_PORT": str(puerto)}
+    return _served(["consumo", "tablero"], propias, puerto, carpeta / "tablero.log")
+
+
+def serve_bare_page(carpeta: Path) -> AbstractContextManager[str]:
+    """Give the address of a page of Streamlit's that has one card and nothing of ours."""
+    guion, puerto = carpeta / "pelada.py", _free_port()
+    guion.write_text("import streamlit\nstreamlit.html('<div class=\"kpi\">1</div>')\n")
+    opciones = [
+        "--server.address=127.0.0.1", f"--server.port={puerto}", "--server.headless=true",
+        "--server.fileWatcherType=none", "--browser.gatherUsageStats=false",
+    ]  # fmt: skip
+    arranque = ["streamlit", "run", str(guion), *opciones]
+    return _served(arranque, {}, puerto, carpeta / "pelada.log")
+
+
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as enchufe:
-        puerto = enchufe.getsockname()[1]
-    entorno = {**os.environ, "API_URL": api, "TABLERO_PORT": str(puerto), "PYTHONPATH": str(RAIZ)}
-    salida = carpeta / "tablero.log"
+        return int(enchufe.getsockname()[1])
+
+
+@contextmanager
+def _served(
+    arranque: Sequence[str], propias: dict[str, str], puerto: int, salida: Path
+) -> Iterator[str]:
     with salida.open("wb") as registro:
         proceso = subprocess.Popen(
-            [sys.executable, "-m", "consumo", "tablero"],
-            cwd=carpeta, env=entorno, stdout=registro, stderr=subprocess.STDOUT,
+            [sys.executable, "-m", *arranque],
+            cwd=salida.parent, env={**os.environ, "PYTHONPATH": str(RAIZ), **propias},
+            stdout=registro, stderr=subprocess.STDOUT,
         )  # fmt: skip
     url = f"http://127.0.0.1:{puerto}"
     try:
