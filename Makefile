@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RIVALES := .venv-rivales
 ARGS ?=
 # Procesos de prueba a la vez, cada uno con sus propios servidores; en dos núcleos caben tres, que
 # esperan mucho.
@@ -9,7 +10,7 @@ HILOS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo servicios test test-fallos lint auditoria format bench bench-ahorro bench-archivo bench-api \
-	bench-escala bench-tablero bench-curvas bench-arranque soak calidad calidad-larga cuadernos base lock clean
+	bench-escala bench-tablero bench-curvas bench-arranque rivales soak calidad calidad-larga cuadernos base lock clean
 
 help:  ## muestra esta ayuda
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,8 +57,16 @@ format: install  ## da formato al código
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: install  ## mide lecturas por segundo, de cada etapa y de toda la cadena
+bench: install rivales  ## mide lo que se usa junto a otras formas de hacerlo, y cada parte (ARGS="--rapido")
 	@$(BIN)/python tests/bench/cadena.py $(ARGS)
+
+rivales: install  ## prepara .venv-rivales: las bibliotecas con que compara make bench, que no son del producto
+	@# Lo que no se puede instalar no se mide, y el banco lo dice.
+	@test -e $(RIVALES)/.listo || { echo "Preparando $(RIVALES) (una sola vez)..." >&2; rm -rf $(RIVALES); \
+		$(PYTHON) -m venv $(RIVALES) && $(RIVALES)/bin/python -m pip install --quiet \
+		--disable-pip-version-check --no-deps --require-hashes -r tests/bench/requirements-rivales.lock && \
+		touch $(RIVALES)/.listo; } || { rm -rf $(RIVALES); \
+		echo "aviso: no se pueden instalar Quix Streams y Bytewax: no se miden" >&2; }
 
 calidad: install  ## mide qué se halla en hogares reales con ataques simulados (ARGS="--rapido" o "--desarrollo")
 	@$(BIN)/python tests/bench/hogares.py $(ARGS)
@@ -104,7 +113,9 @@ lock: install  ## vuelve a resolver las versiones (hace falta uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --extra dev --extra embebido --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --output-file tests/bench/requirements-rivales.lock tests/bench/requirements-rivales.in
 
-clean:  ## borra .venv y las cachés; los datos de .consumo se quedan
-	rm -rf $(VENV) build *.egg-info .ruff_cache .mypy_cache .pytest_cache .hypothesis
+clean:  ## borra .venv, .venv-rivales y las cachés; los datos de .consumo se quedan
+	rm -rf $(VENV) $(RIVALES) build *.egg-info .ruff_cache .mypy_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.consumo/*' -prune -exec rm -rf {} +

@@ -1,9 +1,10 @@
-"""``make bench``: readings per second of the whole chain and of each stage, beside two others.
+"""``make bench``: readings per second and processor time of what people run, beside others.
 
-One run, one machine, the same readings: ours as it is in production; (a) the consumer most would
-write first, one message at a time; (b) a competent one in plain Python. All decide the four rules
-of the specification (their agreement is printed) and write the same rows and the same anomalies.
-Ours also decides the two other detectors, the blend, suspicion and the explanations.
+One run, one machine, the same readings: «producción», which is ``consumo consumir`` of a utility
+that has no version of its own, with thirteen months behind it; (a) the consumer most would write
+first, one message at a time; (b) a competent one in plain Python; (c) Quix Streams and (d) Bytewax,
+with River; and the limit, the same rows through COPY and nothing else. All others decide the four
+rules of the specification only (their agreement is printed); (c) and (d) write no anomalies.
 """
 
 from __future__ import annotations
@@ -13,333 +14,264 @@ import os
 import platform
 import sys
 import tempfile
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 from datetime import UTC, date
+from io import BytesIO
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import consumidor_competente
-import consumidor_simple
-import numpy as np
-import psycopg2
-from datos import ZONA, Datos, make_datos, make_detector, make_edificios, make_modelo
-from medidas import (
-    CpuDeProcesos,
-    DecodificadorMedido,
-    FuenteMedida,
-    ProcesadorMedido,
-    Tiempos,
-    resident_mb,
-    timed,
+import mundo_lleno
+import partes
+from contendientes import (
+    LOTE,
+    RAIZ,
+    Contendiente,
+    Medida,
+    alternate,
+    contendientes,
+    fresh,
+    measure,
+    postgres,
 )
+from datos import PRIMERA_HORA, Datos, make_datos
+from historia import Pasado
+from medidas import CpuDeProcesos
 from rich.console import Console
 from rich.table import Table
 
-from detection.domain import SEVERIDADES, Lecturas, Veredictos, hora_absoluta, nombres_de_tipos
+from detection.domain import HORAS_POR_DIA, hora_absoluta, instante
 from detection.number_format import numero
-from pipeline.consumer import hora_actual, open_procesador
 from pipeline.embedded.services import EmbeddedServices
-from pipeline.ingest.messages import MessageDecoder
-from pipeline.stores.postgres.partitions import DIARIOS, ensure_months, months_of
-from pipeline.stores.postgres.store import PostgresStore
-from pipeline.streaming.batch import ScoringProcessor
-from pipeline.streaming.consumer_loop import ConsumerLoop
-from pipeline.streaming.kafka import KafkaProducer, ensure_topics
-from pipeline.streaming.kafka_source import KafkaSource
 from serving.cli import HECHO, Parser, entero, run
 from serving.settings import Settings
 
-REGLAS = 0b1111
-LOTE = 5000
-CLIENTES_MEMORIA = 100_000
+REGLAS = frozenset(
+    ("desviacion_estadistica", "pico_consumo", "consumo_noche_anomalo", "consumo_constante")
+)
+"""The specification's four, which all decide."""
+PROCESOS = ("consumidor", "PostgreSQL", "MongoDB", "Kafka")
+DIAS_ANTES = 365
+"""Before the 28 days of readings: thirteen months in all."""
+PYTHON_RIVALES = RAIZ / ".venv-rivales/bin/python"
+SIN_RIVALES = ["(c) Quix Streams y River", "(d) Bytewax y River"]
+LIMITE = Contendiente("límite", "el límite: COPY, y nada más", (), 0)
+_FILAS = """
+COPY (SELECT * FROM consumos_diarios WHERE timestamp_consumo >= '{desde}'
+      AND timestamp_consumo < '{hasta}' ORDER BY propietario_id, timestamp_consumo)
+TO STDOUT (FORMAT binary)
+"""
+_VEREDICTOS = """
+SELECT propietario_id, timestamp_consumo, tipos_anomalia, score_anomalia, severidad
+FROM consumos_diarios WHERE timestamp_consumo >= %s
+"""
 
 
 def main(argv: Sequence[str]) -> int:
     """Measure and print; figures also as JSON if asked for."""
-    parser = Parser("make bench", "Mide lecturas por segundo de la cadena y de cada etapa.")
-    parser.add_argument("--lecturas", type=entero(20_000), default=1_000_000, metavar="N")
+    parser = Parser("make bench", "Mide la cadena como se usa, junto a otras, y cada parte.")
+    parser.add_argument("--lecturas", type=entero(20_000), default=300_000, metavar="N")
     parser.add_argument("--clientes", type=entero(50), default=1000, metavar="N")
+    parser.add_argument("--vueltas", type=entero(1), default=3, metavar="N")
     parser.add_argument("--semilla", type=entero(0), default=1, metavar="N")
-    parser.add_argument("--rapido", action="store_true", help="la décima parte")
+    parser.add_argument("--rapido", action="store_true", help="una vuelta y la décima parte")
     parser.add_argument("--json", type=Path, metavar="ARCHIVO", help="guarda las cifras")
     opciones = parser.parse_args(argv)
-    partes = 10 if opciones.rapido else 1
-    lecturas = opciones.lecturas // partes
+    partes_de = 10 if opciones.rapido else 1
+    lecturas, clientes = opciones.lecturas // partes_de, opciones.clientes // partes_de
+    vueltas = 1 if opciones.rapido else opciones.vueltas
     consola = Console(highlight=False)
     consola.print(
         f"{date.today()}, {platform.machine()}, {os.cpu_count()} núcleos, Python "
-        f"{platform.python_version()}; {numero(lecturas, 0)} lecturas de {opciones.clientes} "
-        "clientes, 28 días de historia antes."
+        f"{platform.python_version()}; {numero(lecturas, 0)} lecturas de {clientes} clientes con "
+        f"trece meses detrás; medianas de {vueltas} vueltas alternadas."
     )
-    cifras: dict[str, Any] = {}
+    datos = make_datos(lecturas + LOTE, clientes, opciones.semilla, con_ataques=True)
     with (
         tempfile.TemporaryDirectory() as carpeta,
         EmbeddedServices(Path(carpeta), puertos_libres=True, mlflow=False) as servicios,
     ):
-        datos = make_datos(lecturas, opciones.clientes, opciones.semilla, con_ataques=True)
-        cifras["cadena"] = _chain(servicios, datos, "un 1 % sospechoso")
-        tranquilos = make_edificios(lecturas, opciones.clientes, opciones.semilla)
-        cifras["tranquila"] = _chain(servicios, tranquilos, "edificios (tranquilos)")
-        cifras["otros"] = _others(servicios, datos, partes)
-        cifras["anomalias"] = _cost_of_anomalies(servicios, datos)
-    cifras["memoria"] = _memory()
+        cifras = _measure_all(servicios, datos, Path(carpeta), vueltas)
     _show(consola, cifras)
     if opciones.json:
         opciones.json.write_text(json.dumps(cifras, indent=2, ensure_ascii=False))
     return HECHO
 
 
-@contextmanager
-def _fresh(servicios: EmbeddedServices) -> Iterator[Settings]:
-    """Give settings with a database, a base and a topic of their own."""
-    unico = f"b_{uuid.uuid4().hex[:12]}"
-    servicios.crear_base(unico)
-    valores = {k.lower(): v for k, v in servicios.variables().items()}
-    valores |= {"postgres_db": unico, "mongo_db": unico, "lote_maximo": str(LOTE)}
-    valores |= {"kafka_topic": f"t-{unico}", "kafka_grupo": f"g-{unico}"}
-    yield Settings.model_validate(valores)
-    servicios.borrar_base(unico)
-
-
-def _produce(settings: Settings, datos: Datos, desde: int, hasta: int) -> float:
-    """Send readings and return the rate, confirmed, messages per second."""
-    ensure_topics(settings)
-    productor = KafkaProducer(settings)
-    trozos = list(datos.mensajes(desde, hasta))
-
-    def send() -> None:
-        for claves, valores in trozos:
-            productor.send(claves, valores)
-        productor.flush()
-
-    return (hasta - desde) / timed(send)
-
-
-def _chain(servicios: EmbeddedServices, datos: Datos, nombre: str) -> dict[str, Any]:
-    """Measure our consumer: what is before the measured part is its customers' memory."""
-    with _fresh(servicios) as settings:
-        producidas = _produce(settings, datos, datos.historia, len(datos.lecturas))
-        tiempos = Tiempos()
-        with open_procesador(settings) as procesador:
-            _remember(procesador, datos)
-            decodificador = DecodificadorMedido(ZONA, settings.consumo_maximo_kwh, tiempos)
-            bucle = ConsumerLoop(
-                FuenteMedida(KafkaSource(settings), tiempos),
-                ProcesadorMedido(procesador, tiempos),
-                decodificador,
-                lote_maximo=LOTE,
-                hasta_vacio=True,
-                reloj=hora_actual,
-            )
-            cpu = CpuDeProcesos()
-            bucle.run()
-            gastado = cpu.elapsed()
-        n = tiempos.lecturas
+def _measure_all(
+    servicios: EmbeddedServices, datos: Datos, carpeta: Path, vueltas: int
+) -> dict[str, Any]:
+    """Return all figures, as they go into the JSON file."""
+    rivales = PYTHON_RIVALES if PYTHON_RIVALES.exists() else None
+    quienes = [*contendientes(datos.medidas - LOTE, rivales), LIMITE]
+    with fresh(servicios) as settings:
+        mundo_lleno.fill(settings, datos, HORAS_POR_DIA * DIAS_ANTES, postgres)
+        cargar = mundo_lleno.load_as_consumer(settings, datos)
         return {
-            "nombre": nombre,
-            "lecturas": n,
-            "por_segundo": tiempos.por_segundo,
-            "anomalias": tiempos.anomalias / n,
-            "producir_por_segundo": producidas,
-            "us_pared": {
-                "descifrar": 1e6 * tiempos.decodificacion.pared_s / n,
-                "puntuar": 1e6 * tiempos.puntuacion.pared_s / n,
-                "guardar (otro hilo)": 1e6 * tiempos.guardado.pared_s / n,
-            },
-            "us_cpu": {k: 1e6 * s / n for k, s in gastado.items()},
-            "etapas": _stages(settings, datos),
+            "contendientes": Carrera(servicios, datos, carpeta, settings).run(quienes, vueltas),
+            "sin_medir": [] if rivales else SIN_RIVALES,
+            "puntuar_us": partes.scoring(datos, cargar, vueltas),
+            "descifrar_us": partes.decoding(settings, datos),
+            "anomalias": partes.cost_of_anomalies(settings, datos, cargar),
+            "memoria": partes.memory(),
         }
 
 
-def _remember(procesador: ScoringProcessor, datos: Datos) -> None:
-    """Fill the customers' memory, and put a version of the models to work."""
-    procesador._scorer.use(make_modelo(procesador._scorer.detector, datos))
+class Carrera:
+    """All consumers on the same readings, and what is left by the first for the others.
 
+    ``carpeta``: for logs and what is handed over. ``lleno``: the base that all get a copy of.
+    """
 
-def _stages(settings: Settings, datos: Datos) -> dict[str, float]:
-    """Return the rate of each stage alone, on batches of the same readings."""
-    n = min(datos.medidas, 40 * LOTE)
-    lotes = [
-        datos.parte(i, i + LOTE) for i in range(datos.historia, datos.historia + n - LOTE + 1, LOTE)
-    ]
-    n = LOTE * len(lotes)
-    mensajes = [v for _, v in datos.mensajes(datos.historia, datos.historia + n)]
-    decodificador = MessageDecoder(ZONA, settings.consumo_maximo_kwh)
-    solo_reglas, detector = make_detector(), make_detector()
-    make_modelo(solo_reglas, datos)
-    detector.use(make_modelo(detector, datos))
-    veredictos: list[Veredictos] = []
-    guardar = PostgresStore(settings)
-    with _postgres(settings) as cursor:
-        cursor.execute("TRUNCATE consumos_diarios")
-    ahora = hora_actual()
-    segundos = {
-        "descifrar": timed(lambda: [decodificador.decode(v, ahora) for v in mensajes]),
-        "puntuar, solo reglas": timed(lambda: [solo_reglas.score(lote) for lote in lotes]),
-        "puntuar, con los dos modelos": timed(
-            lambda: veredictos.extend(detector.score(lote) for lote in lotes)
-        ),
-        "guardar en PostgreSQL": timed(
-            lambda: [guardar.save(a, b) for a, b in zip(lotes, veredictos, strict=True)]
-        ),
-    }
-    guardar.close()
-    return {nombre: n / s for nombre, s in segundos.items()}
+    def __init__(
+        self, servicios: EmbeddedServices, datos: Datos, carpeta: Path, lleno: Settings
+    ) -> None:
+        self._servicios = servicios
+        self._datos = datos
+        self._carpeta = carpeta
+        self._historia = carpeta / "historia.pkl"
+        self._plantilla = lleno.postgres_db
+        self._nuestros: dict[tuple[str, int], tuple[frozenset[str], float, str]] = {}
+        self._filas: list[bytes] = []
+        self._distintas: dict[str, int] = {}
 
+    def run(self, quienes: Sequence[Contendiente], vueltas: int) -> list[dict[str, Any]]:
+        """Return the figures of each; the first must be «producción»."""
+        medidas = alternate(quienes, vueltas, self._measure)
+        return [self._figures(quien, medidas) for quien in quienes]
 
-@contextmanager
-def _postgres(settings: Settings) -> Iterator[Any]:
-    conexion = psycopg2.connect(
-        host=settings.postgres_host,
-        port=settings.postgres_port,
-        user=settings.postgres_user,
-        dbname=settings.postgres_db,
-    )
-    conexion.autocommit = True
-    with conexion.cursor() as cursor:
-        yield cursor
-    conexion.close()
+    def _measure(self, quien: Contendiente) -> Medida:
+        with fresh(self._servicios, self._plantilla) as settings:
+            if quien is LIMITE:
+                return self._copy(settings)
+            medida = measure(settings, quien, self._datos, self._historia, self._carpeta)
+            if quien.clave == "producción":
+                self._keep(settings)
+            elif quien.clave not in self._distintas:
+                self._distintas[quien.clave] = self._differences(settings)
+            return medida
 
+    def _desde(self) -> str:
+        return instante(int(self._datos.lecturas.hora_utc[self._datos.historia])).isoformat()
 
-def _others(servicios: EmbeddedServices, datos: Datos, partes: int) -> list[dict[str, Any]]:
-    """Measure (a) and (b) on the first part of the same readings."""
-    nuestros = _verdicts(datos)
-    historia = datos.parte(0, datos.historia)
-    resultado = []
-    for nombre, modulo, cuantas in (
-        ("(a) mensaje a mensaje", consumidor_simple, 3_000 // partes),
-        ("(b) competente", consumidor_competente, 150_000 // partes),
-    ):
-        n = min(cuantas, datos.medidas)
-        with _fresh(servicios) as settings:
-            with open_procesador(settings):
-                pass  # the same tables and indexes as ours
-            with _postgres(settings) as cursor:
-                meses = months_of(datos.lecturas.hora_utc[datos.historia : datos.historia + n])
-                ensure_months(cursor, DIARIOS, meses)
-            _produce(settings, datos, datos.historia, datos.historia + n)
-            decididos = {k: (s, sev) for k, (_, s, sev) in nuestros.items() if sev != "normal"}
-            segundos = modulo.consume(settings, historia, n, decididos)
-            distintas = _differences(settings, nuestros)
-        resultado.append(
-            {
-                "nombre": nombre,
-                "lecturas": n,
-                "por_segundo": n / segundos,
-                "distintas": distintas,
-            }
-        )
-    return resultado
+    def _keep(self, settings: Settings) -> None:
+        """Take what production has stored, for the others and for the limit."""
+        if self._filas:
+            return
+        self._nuestros = _verdicts(settings, self._desde())
+        datos, ajenos = self._datos, self._nuestros.items()
+        Pasado(
+            datos.lecturas.propietario_id[: datos.clientes],
+            PRIMERA_HORA,
+            datos.lecturas.consumo_kwh[: datos.historia].reshape(-1, datos.clientes),
+            {k: (score, sev) for k, (_, score, sev) in ajenos if sev != "normal"},
+        ).save(self._historia)
+        horas = sorted({hora for _, hora in self._nuestros})
+        paso = max(1, LOTE // datos.clientes)
+        with postgres(settings) as cursor:
+            for k in range(0, len(horas), paso):
+                trozo, fin = BytesIO(), horas[min(k + paso, len(horas)) - 1] + 1
+                desde, hasta = instante(horas[k]), instante(fin)
+                cursor.copy_expert(_FILAS.format(desde=desde, hasta=hasta), trozo)
+                self._filas.append(trozo.getvalue())
 
+    def _copy(self, settings: Settings) -> Medida:
+        """Return what the same rows take in the same batches, each one transaction."""
+        with postgres(settings) as cursor:
+            cpu, inicio = CpuDeProcesos(), time.perf_counter()
+            for trozo in self._filas:
+                cursor.copy_expert(
+                    "COPY consumos_diarios FROM STDIN (FORMAT binary)", BytesIO(trozo)
+                )
+            segundos, gastado = time.perf_counter() - inicio, cpu.elapsed()
+        n = len(self._nuestros)
+        return Medida(n, segundos, {k: 1e6 * s / n for k, s in gastado.items()})
 
-def _verdicts(datos: Datos) -> dict[tuple[str, int], tuple[frozenset[str], float, str]]:
-    """Return our rules, score and severidad of the measured readings that (a) and (b) may get."""
-    detector = make_detector()
-    detector.score(datos.parte(0, datos.historia))
-    parte = datos.parte(datos.historia, min(len(datos.lecturas), datos.historia + 150_000))
-    v = detector.score(parte)
-    reglas = [frozenset(nombres_de_tipos(mascara)) for mascara in range(REGLAS + 1)]
-    return {
-        (p, int(h)): (reglas[t & REGLAS], int(c) / 100, str(SEVERIDADES[s]))
-        for p, h, t, c, s in zip(
-            parte.propietario_id, parte.hora_utc, v.tipos, v.score_centesimas, v.severidad,
-            strict=True,
-        )
-    }  # fmt: skip
+    def _differences(self, settings: Settings) -> int:
+        """Return in how many stored readings other rules fire than in ours."""
+        suyos = _verdicts(settings, self._desde())
+        return sum(self._nuestros[k][0] != tipos for k, (tipos, _, _) in suyos.items())
 
-
-def _differences(
-    settings: Settings, nuestros: dict[tuple[str, int], tuple[frozenset[str], float, str]]
-) -> int:
-    """Return in how many stored readings other rules fire than in ours."""
-    with _postgres(settings) as cursor:
-        cursor.execute(
-            "SELECT propietario_id, timestamp_consumo, tipos_anomalia FROM consumos_diarios"
-        )
-        return sum(
-            nuestros[p, hora_absoluta(t.astimezone(UTC))][0] != frozenset(tipos)
-            for p, t, tipos in cursor
-        )
-
-
-def _cost_of_anomalies(servicios: EmbeddedServices, datos: Datos) -> dict[str, float]:
-    """Return the seconds of 1 000 anomalies in MongoDB, new and repeated, with explanations."""
-    detector = make_detector()
-    detector.score(datos.parte(0, datos.historia))
-    parte = datos.parte(datos.historia, len(datos.lecturas))
-    v = detector.score(parte)
-    cuales = np.flatnonzero(v.severidad)[:1000]
-    lecturas, veredictos = parte.elegir(cuales), v.elegir(cuales)
-    explicaciones = [
-        detector.explain(veredictos, i, float(lecturas.consumo_kwh[i])) for i in range(len(cuales))
-    ]
-    with _fresh(servicios) as settings, open_procesador(settings) as procesador:
-        guardar = procesador._anomalias.save
-
-        def save(repetida: bool) -> None:
-            marca = np.full(len(cuales), repetida)
-            guardar(lecturas, veredictos, explicaciones, marca, hora_actual())
-
-        por_mil = 1000 / len(cuales)
-        return {
-            "explicar_s": por_mil * timed(_explain_all, detector, veredictos, lecturas),
-            "nuevas_s": por_mil * timed(save, False),
-            "repetidas_s": por_mil * timed(save, True),
+    def _figures(self, quien: Contendiente, medidas: dict[str, list[Medida]]) -> dict[str, Any]:
+        """Return medians; ratios are those of each round."""
+        suyas, nuestras = medidas[quien.clave], medidas["producción"]
+        cifras = {
+            "clave": quien.clave,
+            "nombre": quien.nombre,
+            "lecturas": suyas[0].lecturas,
+            "por_segundo": median(m.por_segundo for m in suyas),
+            "veces": median(
+                n.por_segundo / s.por_segundo for n, s in zip(nuestras, suyas, strict=True)
+            ),
+            "veces_cpu": median(
+                s.us_en_total / n.us_en_total for n, s in zip(nuestras, suyas, strict=True)
+            ),
+            "us_cpu": {p: median(m.us_cpu.get(p, 0.0) for m in suyas) for p in PROCESOS},
+            "vueltas": [{"segundos": m.segundos, "us_cpu": m.us_cpu} for m in suyas],
+            "distintas": self._distintas.get(quien.clave),
         }
+        if quien.clave == "producción":
+            anomalas = sum(sev != "normal" for _, _, sev in self._nuestros.values())
+            cifras["anomalias"] = anomalas / len(self._nuestros)
+        return cifras
 
 
-def _explain_all(detector: Any, veredictos: Veredictos, lecturas: Lecturas) -> None:
-    for i in range(len(lecturas)):
-        detector.explain(veredictos, i, float(lecturas.consumo_kwh[i]))
-
-
-def _memory() -> dict[str, float]:
-    """Return the memory of 100 000 customers, MB in all and bytes of state each."""
-    detector = make_detector()
-    ids = [f"CLI_{i:06d}" for i in range(CLIENTES_MEMORIA)]
-    antes = resident_mb()
-    for hora in range(490_000, 490_003):
-        for i in range(0, CLIENTES_MEMORIA, LOTE):
-            trozo = ids[i : i + LOTE]
-            detector.score(Lecturas(trozo, np.full(LOTE, hora), np.full(LOTE, 0.3)))
-    por_cliente = detector.ring.bytes_per_customer() + detector.days.bytes_per_customer()
-    return {"mb": resident_mb() - antes, "estado_por_cliente": por_cliente}
+def _verdicts(
+    settings: Settings, desde: str
+) -> dict[tuple[str, int], tuple[frozenset[str], float, str]]:
+    """Return the rules that fire, the score and the severidad of stored readings."""
+    with postgres(settings) as cursor:
+        cursor.execute(_VEREDICTOS, (desde,))
+        return {
+            (p, hora_absoluta(t.astimezone(UTC))): (REGLAS & frozenset(tipos), float(score), sev)
+            for p, t, tipos, score, sev in cursor
+        }
 
 
 def _show(consola: Console, cifras: dict[str, Any]) -> None:
-    cadena = cifras["cadena"]
-    tabla = Table("qué", "lecturas/s", "frente a nosotros", "nota", title="La cadena entera")
-    for c in (cadena, cifras["tranquila"]):
-        nota = f"{numero(100 * c['anomalias'], 2)} % de anomalías"
-        tabla.add_row(f"Consumo, {c['nombre']}", numero(c["por_segundo"], 0), "", nota)
-    for otro in cifras["otros"]:
-        veces = cadena["por_segundo"] / otro["por_segundo"]
-        nota = f"{numero(otro['lecturas'], 0)} lecturas; reglas distintas en {otro['distintas']}"
+    tabla = Table("qué", "lecturas/s", "producción, veces", "nota", title="La cadena entera")
+    cpu = Table("qué", *PROCESOS, "en total", "veces", title="Procesador, µs por lectura")
+    for uno in cifras["contendientes"]:
         tabla.add_row(
-            otro["nombre"], numero(otro["por_segundo"], 0), f"1 / {numero(veces, 1)}", nota
+            uno["nombre"], numero(uno["por_segundo"], 0), numero(uno["veces"], 2), _note(uno)
         )
-    consola.print(tabla)
-    etapas = Table("etapa, sola", "lecturas/s", title="Cada etapa, sola")
-    etapas.add_row("producir a Kafka, confirmado", numero(cadena["producir_por_segundo"], 0))
-    for nombre, tasa in cadena["etapas"].items():
-        etapas.add_row(nombre, numero(tasa, 0))
-    consola.print(etapas)
-    cpu = ", ".join(f"{k} {numero(v, 2)}" for k, v in cadena["us_cpu"].items())
-    pared = ", ".join(f"{k} {numero(v, 2)}" for k, v in cadena["us_pared"].items())
-    consola.print(f"En la cadena, µs por lectura. CPU: {cpu}. Tiempo: {pared}.")
-    a = cifras["anomalias"]
-    consola.print(
-        f"1.000 anomalías cuestan: explicarlas {numero(1000 * a['explicar_s'], 0)} ms, guardarlas "
-        f"en MongoDB {numero(1000 * a['nuevas_s'], 0)} ms, repetidas "
-        f"{numero(1000 * a['repetidas_s'], 0)} ms."
+        us = [uno["us_cpu"].get(proceso, 0.0) for proceso in PROCESOS]
+        cpu.add_row(
+            uno["nombre"],
+            *(numero(valor, 1) for valor in (*us, sum(us))),
+            numero(uno["veces_cpu"], 2),
+        )
+    for nombre in cifras["sin_medir"]:
+        tabla.add_row(nombre, "no medido", "", "falta .venv-rivales: make rivales")
+    consola.print(tabla, cpu)
+    sumas = Table(
+        "puntuar, con…", "µs por lectura", "lo que añade", title="Lo que añade cada parte"
     )
-    m = cifras["memoria"]
+    antes = 0.0
+    for nombre, us in cifras["puntuar_us"].items():
+        sumas.add_row(nombre, numero(us, 2), numero(us - antes, 2))
+        antes = us
+    consola.print(sumas)
+    a, m = cifras["anomalias"], cifras["memoria"]
+    consola.print(
+        f"Descifrar, {numero(cifras['descifrar_us'], 2)} µs por lectura. 1.000 anomalías cuestan: "
+        f"explicarlas {numero(1000 * a['explicar_s'], 0)} ms, guardarlas en MongoDB "
+        f"{numero(1000 * a['nuevas_s'], 0)} ms, repetidas {numero(1000 * a['repetidas_s'], 0)} ms."
+    )
     consola.print(
         f"100.000 clientes: {numero(m['mb'], 0)} MB ({numero(m['estado_por_cliente'], 0)} bytes de "
         "estado por cliente, más su nombre y el margen con que crecen las tablas)."
     )
+
+
+def _note(uno: dict[str, Any]) -> str:
+    nota = f"{numero(uno['lecturas'], 0)} lecturas"
+    if "anomalias" in uno:
+        nota += f"; {numero(100 * uno['anomalias'], 2)} % de anomalías"
+    if uno["distintas"] is not None:
+        nota += f"; reglas distintas en {uno['distintas']}"
+    return nota
 
 
 if __name__ == "__main__":

@@ -8,17 +8,17 @@ mistake. Local time has no change of hour in what is measured, so naive timestam
 from __future__ import annotations
 
 import json
-import time
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psycopg2
 from confluent_kafka import Consumer
-from consumidor_competente import NADA, Decididos
+from historia import NADA, Decididos, Pasado, load_pasado
 from pymongo import MongoClient
 
-from detection.domain import Lecturas
 from detection.params import Params
 from serving.settings import Settings
 
@@ -38,18 +38,13 @@ P = Params()
 class DetectorSimple:
     """The four rules over a pandas Series of local time for each customer."""
 
-    def __init__(self, historia: Lecturas) -> None:
-        tabla = pd.DataFrame(
-            {
-                "propietario_id": historia.propietario_id,
-                # Madrid's summer time: what is measured lies between two changes.
-                "momento": pd.to_datetime(historia.hora_utc + 2, unit="h"),
-                "kwh": historia.consumo_kwh,
-            }
-        )
+    def __init__(self, pasado: Pasado) -> None:
+        # Madrid's summer time: what is measured lies between two changes.
+        horas = pasado.primera_hora + 2 + np.arange(len(pasado.kwh))
+        momentos = pd.to_datetime(horas, unit="h")
         self.historia: dict[str, Any] = {
-            str(cliente): grupo.set_index("momento")["kwh"].sort_index()
-            for cliente, grupo in tabla.groupby("propietario_id")
+            cliente: pd.Series(kwh, index=momentos)
+            for cliente, kwh in zip(pasado.clientes, pasado.kwh.T, strict=True)
         }
 
     def detectar(self, cliente: str, momento: pd.Timestamp, kwh: float) -> list[str]:
@@ -123,9 +118,9 @@ class DetectorSimple:
         return bool(racha >= max(limite, 1.5 * mayor))
 
 
-def consume(settings: Settings, historia: Lecturas, mensajes: int, decididos: Decididos) -> float:
-    """Return the seconds that ``mensajes`` messages take, the first one not waited for."""
-    detector = DetectorSimple(historia)
+def consume(settings: Settings, pasado: Pasado) -> None:
+    """Consume until somebody stops the process."""
+    detector = DetectorSimple(pasado)
     consumidor = Consumer(
         {
             "bootstrap.servers": settings.kafka_broker,
@@ -145,22 +140,12 @@ def consume(settings: Settings, historia: Lecturas, mensajes: int, decididos: De
     )
     mongo: MongoClient[dict[str, Any]] = MongoClient(settings.mongo_host, settings.mongo_port)
     anomalias = mongo[settings.mongo_db]["anomalias_detectadas"]
-    inicio = 0.0
-    hechos = 0
-    try:
-        while hechos < mensajes:
-            mensaje = consumidor.poll(1.0)
-            if mensaje is None or mensaje.error():
-                continue
-            inicio = inicio or time.perf_counter()
-            _process(detector, mensaje.value(), pg, anomalias, decididos)
-            consumidor.commit(message=mensaje, asynchronous=False)
-            hechos += 1
-        return time.perf_counter() - inicio
-    finally:
-        consumidor.close()
-        pg.close()
-        mongo.close()
+    while True:
+        mensaje = consumidor.poll(1.0)
+        if mensaje is None or mensaje.error():
+            continue
+        _process(detector, mensaje.value(), pg, anomalias, pasado.decididos)
+        consumidor.commit(message=mensaje, asynchronous=False)
 
 
 def _process(
@@ -198,3 +183,7 @@ def _process(
             },
             upsert=True,
         )
+
+
+if __name__ == "__main__":
+    consume(Settings(), load_pasado(sys.argv[1]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from detection.detector import DetectorConsumo
@@ -33,9 +34,6 @@ SOSPECHOSOS_DE_100 = 1
 but the embedded MongoDB server, and no utility has as many."""
 TROZO = 20_000
 FILAS_MODELO = 100_000
-VECINOS = 1200
-VIVIENDAS = 20
-"""Households of the pool, and in each building."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +48,14 @@ class Datos:
     historia : int
         How many of the readings come before what is measured.
     clientes : int
+    poblacion : sequence of SimulatedCustomer (clientes,)
     """
 
     lecturas: Lecturas
     etiqueta: list[str]
     historia: int
     clientes: int
+    poblacion: Sequence[SimulatedCustomer]
 
     @property
     def medidas(self) -> int:
@@ -94,25 +94,11 @@ def make_datos(lecturas: int, clientes: int, semilla: int, *, con_ataques: bool)
     return _generate(poblacion, lecturas, horas)
 
 
-def make_edificios(lecturas: int, clientes: int, semilla: int) -> Datos:
-    """Return the meters of buildings: each the sum of 20 honest households of a seeded pool.
-
-    What one household does at an odd hour is lost among its neighbours, so they are calm: it is
-    the nearest to 1 anomaly in 1 000 readings that the generator gives without touching it.
-    """
-    horas = HORAS_VENTANA - (-lecturas // clientes)
-    vecinos = make_population(semilla, VECINOS, 0, PRIMERA_HORA, PRIMERA_HORA)
-    todas = generate_lecturas(vecinos, PRIMERA_HORA, PRIMERA_HORA + horas, ZONA)
-    kwh = todas.consumo_kwh.reshape(horas, VECINOS)
-    rng = np.random.default_rng(semilla)
-    edificios = np.empty((horas, clientes))
-    for columna in range(clientes):
-        edificios[:, columna] = kwh[:, rng.choice(VECINOS, VIVIENDAS, replace=False)].sum(axis=1)
-    ids = [f"EDI_{i:05d}" for i in range(1, clientes + 1)]
-    hora = np.repeat(todas.hora_utc[::VECINOS], clientes)
-    n = HORAS_VENTANA * clientes + lecturas
-    leidas = Lecturas((ids * horas)[:n], hora[:n], np.round(edificios.ravel()[:n], 3))
-    return Datos(leidas, ["normal"] * n, n - lecturas, clientes)
+def make_anio(datos: Datos, desde: int, hasta: int, horas: int) -> NDArray[np.float64]:
+    """Return the kWh (c, horas) of the hours before all readings of customers [desde, hasta)."""
+    suyos = datos.poblacion[desde:hasta]
+    todas = generate_lecturas(suyos, PRIMERA_HORA - horas, PRIMERA_HORA, ZONA)
+    return todas.consumo_kwh.reshape(horas, len(suyos)).T
 
 
 def _generate(poblacion: Sequence[SimulatedCustomer], lecturas: int, horas: int) -> Datos:
@@ -125,6 +111,7 @@ def _generate(poblacion: Sequence[SimulatedCustomer], lecturas: int, horas: int)
         todas.etiqueta[:n],
         historia,
         len(poblacion),
+        poblacion,
     )
 
 

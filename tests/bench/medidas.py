@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,9 +12,7 @@ import numpy as np
 import psutil
 
 from detection.domain import Lecturas
-from pipeline.ingest.messages import MessageDecoder
-from pipeline.ingest.validation import DecodedReadings
-from pipeline.streaming.consumer_loop import BatchProcessor, DeadLetter, Message, MessageSource
+from pipeline.streaming.consumer_loop import BatchProcessor
 from serving.scorer import BatchOrigin
 
 
@@ -78,49 +76,6 @@ class Tiempos:
         return self.lecturas / self.segundos
 
 
-class FuenteMedida:
-    """A source with a stop watch."""
-
-    def __init__(self, fuente: MessageSource, tiempos: Tiempos) -> None:
-        self._fuente = fuente
-        self._tiempos = tiempos
-        self.open = fuente.open
-        self.pause = fuente.pause
-        self.resume = fuente.resume
-        self.is_caught_up = fuente.is_caught_up
-        self.lag = fuente.lag
-        self.close = fuente.close
-
-    @property
-    def log_id(self) -> str:
-        return self._fuente.log_id
-
-    def read(self, maximo: int, espera_s: float) -> Sequence[Message]:
-        if not self._tiempos.primero:  # joining the group is not reading
-            return self._fuente.read(maximo, espera_s)
-        with self._tiempos.lectura.running():
-            return self._fuente.read(maximo, espera_s)
-
-    def commit(self, siguientes: Mapping[int, int], *, espera: bool) -> None:
-        with self._tiempos.lectura.running():
-            self._fuente.commit(siguientes, espera=espera)
-
-    def send_dead_letters(self, muertas: Sequence[DeadLetter]) -> list[DeadLetter]:
-        return self._fuente.send_dead_letters(muertas)
-
-
-class DecodificadorMedido(MessageDecoder):
-    """A decoder with a stop watch."""
-
-    def __init__(self, zona: str, consumo_maximo_kwh: float, tiempos: Tiempos) -> None:
-        super().__init__(zona, consumo_maximo_kwh)
-        self._tiempos = tiempos
-
-    def decode(self, valores: Sequence[bytes | None], ahora_hora: int) -> DecodedReadings:
-        with self._tiempos.decodificacion.running():
-            return super().decode(valores, ahora_hora)
-
-
 class ProcesadorMedido:
     """A processor with a stop watch, told when the whole chain begins and ends."""
 
@@ -147,29 +102,31 @@ class ProcesadorMedido:
 
 
 class CpuDeProcesos:
-    """CPU seconds of this process's children by what they are, and of this process.
+    """CPU seconds of the servers, which are this process's children, and of a consumer.
 
-    The servers are its children; PostgreSQL's work is done by processes that come and go with
-    their connections, so what they have used is read while they are there.
+    PostgreSQL's work is done by processes that come and go with their connections: those that are
+    gone count with the one that started them.
+
+    ``consumidor``: the process that consumes; this one if not given.
     """
 
     NOMBRES: ClassVar = {"postgres": "PostgreSQL", "tansu": "Kafka", "secantus": "MongoDB"}
 
-    def __init__(self) -> None:
+    def __init__(self, consumidor: int | None = None) -> None:
+        self._consumidor = psutil.Process(consumidor)
         self._antes = self._read()
 
     def elapsed(self) -> dict[str, float]:
-        """Return the CPU seconds used since the start, by server; "consumidor" is this process."""
+        """Return the CPU seconds used since the start, by who used them."""
         ahora = self._read()
         return {nombre: ahora[nombre] - self._antes.get(nombre, 0.0) for nombre in ahora}
 
     def _read(self) -> dict[str, float]:
-        propio = psutil.Process()
-        suma: dict[str, float] = {"consumidor": sum(propio.cpu_times()[:2])}
-        for proceso in propio.children(recursive=True):
+        suma: dict[str, float] = {"consumidor": sum(self._consumidor.cpu_times()[:2])}
+        for proceso in psutil.Process().children(recursive=True):
             try:
                 texto = " ".join(proceso.cmdline())
-                segundos = sum(proceso.cpu_times()[:2])
+                segundos = sum(proceso.cpu_times()[:4])
             except psutil.Error:
                 continue
             for clave, nombre in self.NOMBRES.items():
