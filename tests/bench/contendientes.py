@@ -117,7 +117,9 @@ def contendientes(lecturas: int, python_rivales: Path | None) -> list[Contendien
     if python_rivales is not None:
         pocas = max(LOTE, lecturas // 10 // LOTE * LOTE)
         suyo = str(python_rivales)
-        bytewax = (suyo, "-m", "bytewax.run", "rival_bytewax:flow")
+        # Every so many seconds it copies all customers for a recovery that nobody has asked for: 10
+        # unless told otherwise, and then half of its time goes there.
+        bytewax = (suyo, "-m", "bytewax.run", "-s", "3600", "rival_bytewax:flow")
         todos += [
             Contendiente("c", "(c) Quix Streams y River", (suyo, "rival_quix.py"), pocas),
             Contendiente("d", "(d) Bytewax y River", bytewax, pocas, confirma=False),
