@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _DONE, _FAILED, _WRONG_USAGE = 0, 1, 2
 """Exit statuses by contract; this room imports nothing of the others, so it has its own."""
+_SLOW = ("pandas", "pyarrow", "pandas.io.formats.style")
+"""What Streamlit itself imports only when it draws the first table."""
 _HELP = """\
 uso: consumo tablero [-h]
 
@@ -98,14 +100,15 @@ def serve() -> None:
 def _ask_ahead(path: str, query: str) -> None:
     """Ask the API what a page will ask it first."""
     # Not before the application runs: Streamlit would warn that nothing is remembered on a disk.
-    import_module("dashboard.navigation").ask_ahead(path, query)
+    import_module("dashboard.ahead").ask_ahead(path, query)
 
 
 def _preload(assets: Assets) -> None:
     """Import what pages draw with, and read what browsers do: or first visitors wait for it."""
     from dashboard.assets import read_assets, streamlit_folder
 
-    import_module("pandas")
+    for name in _SLOW:
+        import_module(name)
     for name in ("dashboard.charts", "dashboard.views"):
         for one in pkgutil.iter_modules(import_module(name).__path__, f"{name}."):
             import_module(one.name)

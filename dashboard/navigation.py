@@ -13,7 +13,6 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from dashboard import texts
-from dashboard.client import PendingAnswer, fetch_all
 
 CUSTOMER = "cliente"
 CASE = "caso"
@@ -183,17 +182,6 @@ def open_address(address: str) -> None:
     except StreamlitAPIException:
         st.session_state[_AWAY] = address
         st.rerun()
-
-
-def ask_ahead(path: str, query: str) -> list[PendingAnswer]:
-    """Return the answers, still on their way, to what a page asks the API first; maybe none.
-
-    For when a browser asks for the page: it is drawn once that browser has loaded all that it
-    takes, and by then they are there.
-    """
-    page = page_at(path)
-    asked_first = page and getattr(page.view(), "asked_first", None)
-    return fetch_all(*asked_first(parse_qs(query))) if asked_first else []
 
 
 def pending_address() -> str | None:

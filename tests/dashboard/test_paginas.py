@@ -17,8 +17,9 @@ from apoyo_api import CLAVES, base_nueva, servir
 from contracts.fakes import hacer_caso
 from streamlit.testing.v1 import AppTest
 
+from dashboard.ahead import ask_ahead
 from dashboard.client import api_client, forget_answers
-from dashboard.navigation import PAGES, ask_ahead, page_of
+from dashboard.navigation import PAGES, page_of
 from dashboard.session import ROLE_NAMES, TYPED_KEY
 from dashboard.texts import number
 from pipeline.embedded.services import EmbeddedServices
