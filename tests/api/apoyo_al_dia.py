@@ -61,6 +61,8 @@ class Mundo:
             ((self.sombra,),) = cursor.fetchall()
             cursor.execute("SELECT count(*) FROM auditoria")
             ((self.auditoria,),) = cursor.fetchall()
+            cursor.execute("SELECT propietario_id, tarifa FROM contexto_clientes")
+            self.tarifas = dict(cursor.fetchall())
         conexion.close()
         base = sonda.base
         self.vivas = list(base["anomalias_detectadas"].find())
@@ -395,6 +397,11 @@ def preguntas(mundo: Mundo) -> dict[str, Pregunta]:
             f"/api/clientes/{UNO}/pares", lambda c: (lecturas(c), c["clientes_pares"]),
             si_hay(lambda m: (
                 _horas(m.de(7, UNO)), len({f.cliente for f in m.lecturas} - {UNO}))),
+        ),
+        "/api/clientes/{propietario_id}/contexto": Pregunta(
+            f"/api/clientes/{UNO}/contexto", lambda c: (c["tarifa"],),
+            # It is known of whom no reading is left, too.
+            lambda m: None if _sin_nada(m) and UNO not in m.tarifas else (m.tarifas.get(UNO),),
         ),
         "/api/estadisticas/cliente/{propietario_id}": Pregunta(
             f"/api/estadisticas/cliente/{UNO}",

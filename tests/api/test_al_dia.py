@@ -21,6 +21,7 @@ from detection.domain import hora_absoluta
 from pipeline.embedded.services import EmbeddedServices
 from pipeline.jobs.aggregate import aggregate
 from pipeline.stores.case_changes import find
+from pipeline.stores.customer_context import ContextoCliente
 from pipeline.stores.mongo.archive import MongoArchive
 from pipeline.stores.mongo.case_moves import CaseMove, MongoCaseMoves
 from pipeline.stores.mongo.cases import MongoCaseStore
@@ -28,6 +29,7 @@ from pipeline.stores.mongo.model_log import MongoModelLog
 from pipeline.stores.mongo.reviews import VeredictosMongo
 from pipeline.stores.postgres.archive import PostgresArchive
 from pipeline.stores.postgres.audit import AuditoriaPostgres
+from pipeline.stores.postgres.customer_context import PostgresContextStore
 from pipeline.stores.postgres.store import PostgresStore
 from serving.settings import Settings
 
@@ -100,6 +102,9 @@ class Casa:
     def sumar(self) -> None:
         """Make the months, as the nightly job does, and what the other jobs leave."""
         aggregate(self.settings, None, self.ahora)
+        sabido = {**dict.fromkeys(ContextoCliente.model_fields), "tarifa": "2.0TD"}
+        with contextlib.closing(PostgresContextStore(self.settings)) as contexto:
+            contexto.save([ContextoCliente(**sabido | {"propietario_id": CLIENTES[0]})])
         with contextlib.closing(MongoModelLog(self.settings)) as modelos:
             comun = {"desde": self.ahora - DIA, "hasta": self.ahora, "version": "1"}
             informe = {"fecha": self.ahora, "semaforo": "verde", "columnas": [], "resumen": {}}

@@ -343,15 +343,20 @@ def test_la_comprobacion_de_zookeeper_lee_su_respuesta(
 
 
 def test_el_mantenimiento_espera_a_las_tres_y_media(sitio: Sitio, tmp_path: Path) -> None:
-    """The nightly container sleeps until the next 3:30 of the customers' zone, then works once."""
-    for programa, guion in (("sleep", 'echo "$1"'), ("consumo", 'echo "consumo $1"')):
+    """The nightly container registers the base version, sleeps until 3:30, then works once.
+
+    It is the customers' 3:30; and where the base version cannot be registered, the night comes too.
+    """
+    consumo = 'echo "consumo $*"; [ "$1" = mantenimiento ]'
+    for programa, guion in (("sleep", 'echo "$1"'), ("consumo", consumo)):
         (tmp_path / programa).write_text(f"#!/bin/sh\n{guion}\n")
         (tmp_path / programa).chmod(0o755)
     servicio = load_servicios({"ZONA_HORARIA": "America/Bogota"})["mantenimiento"]
     entorno = {**servicio["environment"], "PATH": f"{tmp_path}:/usr/bin:/bin"}
     antes = time.time()
     r = sitio.execute({**servicio, "environment": entorno}, servicio["command"])
-    espera, hace = r.stdout.splitlines()
+    registra, espera, hace = r.stdout.splitlines()
+    assert registra == "consumo promover --base"
     assert 0 <= int(espera) < 86_400
     despierta = datetime.fromtimestamp(antes + int(espera), ZoneInfo("America/Bogota"))
     minutos = despierta.hour * 60 + despierta.minute + despierta.second / 60
