@@ -61,12 +61,15 @@ _TESTIGO = """
 """
 """Notes when something useful was painted, in the page itself: who asks from outside is only
 answered once the page has nothing else to do."""
+_BOTON = """
+(nombre) => [...document.querySelectorAll("[data-testid=stMain] :is(button, label)")]
+  .find((uno) => uno.textContent.trim() === nombre)
+"""
+"""Gives a filter by its name; rows of a list may say the same."""
 _CLIC = """
 (nombre) => new Promise((hecho) => {
   const app = document.querySelector("[data-testid=stApp]"), desde = performance.now();
-  const boton = [...document.querySelectorAll("[data-testid=stMain] :is(button, label)")]
-    .find((uno) => uno.textContent.trim() === nombre);
-  boton.click();
+  (BOTON)(nombre).click();
   let corria = false;
   const mirar = () => {
     const corre = app.dataset.testScriptState === "running";
@@ -185,9 +188,9 @@ def _measure_filters(url: str, camino: str, veces: int) -> dict[str, dict[str, f
                 pagina.locator(UTIL).first.wait_for(timeout=PLAZO_MS)
                 pagina.wait_for_function(_QUIETA, timeout=PLAZO_MS)
                 for nombre in nombres:
-                    suyo = pagina.get_by_test_id("stMain").get_by_text(nombre, exact=True)
-                    suyo.first.wait_for(timeout=PLAZO_MS)
-                    segundos = float(pagina.evaluate(_CLIC, nombre)) / 1e3
+                    pagina.wait_for_function(_BOTON, arg=nombre, timeout=PLAZO_MS)
+                    clic = _CLIC.replace("BOTON", _BOTON.strip())
+                    segundos = float(pagina.evaluate(clic, nombre)) / 1e3
                     tardan.setdefault(f"{ruta}: {nombre}", []).append(segundos)
                 contexto.close()
         navegador.close()
