@@ -38,7 +38,9 @@ class Promocion(BaseModel):
     motivo: str | None = Field(None, description="Por qué")
     desde: str | None = Field(None, description="A qué versión sustituyó", examples=["2"])
     via: str | None = Field(
-        None, description="Cómo: «examen», «vuelta atrás» o «a la fuerza»", examples=["examen"]
+        None,
+        description="Cómo: «examen», «vuelta atrás», «a la fuerza» o «de base»",
+        examples=["examen"],
     )
     pese_a: str | None = Field(None, description="Qué hablaba en contra, si fue a la fuerza")
 
@@ -84,8 +86,8 @@ class Version(BaseModel):
     )
     puerta: str | None = Field(
         None,
-        description="De la campeona: «examen», «vuelta atrás», «a la fuerza» o «fuera de la "
-        "puerta», si se movió el alias a mano",
+        description="De la campeona: «examen», «vuelta atrás», «a la fuerza», «de base», o «fuera "
+        "de la puerta», si se movió el alias a mano",
     )
     rechazo: str | None = Field(
         None, description="Por qué no la puede usar un consumidor; nulo = nadie la ha rechazado"
