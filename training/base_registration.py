@@ -17,10 +17,9 @@ from serving.champion import base_tags
 from serving.model_versions import ASPIRANTE, CAMPEON, ETIQUETA_ORIGEN, ORIGEN_BASE
 from serving.registry import ModelRegistry
 from serving.run_card import RunCard
-from training.evaluation.version_metrics import Metricas
+from training.evaluation.version_metrics import METRICAS, Metricas
 from training.history import SEMILLA_ENTRENAMIENTO
 
-METRICAS = "metricas.json"
 _FILAS_EJEMPLO = 5
 _TEXTO = """\
 **Qué es.** La versión de base: la que viene con el producto y puntúa mientras ninguna propia la
@@ -29,10 +28,10 @@ supere.
 **De qué aprendió.** De hogares públicos de Suiza, California, Bélgica y Londres, ninguno de esta
 compañía; su licencia y sus fuentes van en el paquete (`LICENCIA.md`).
 
-**Cómo de buena es.** Sus medidas son de hogares que no vio, con ataques simulados. Frente a ella
-se examina la primera versión propia.
+**Cómo de buena es.** Sus medidas son de una mezcla aprendida de la mitad de esos hogares y juzgada
+en otros, con ataques simulados. Frente a ella se examina la primera versión propia.
 
-**Cómo volver a ella.** `consumo promover --version {version}`.
+**Cómo volver a ella.** `consumo promover --version 1`.
 """
 
 
@@ -49,10 +48,10 @@ def register_base(registro: ModelRegistry, ahora: datetime, quien: str) -> int |
     version = registro.register(
         CARPETA,
         rng.random((_FILAS_EJEMPLO, len(RASGOS)), np.float32),
-        parametros={"origen": ORIGEN_BASE},
+        parametros={ETIQUETA_ORIGEN: ORIGEN_BASE},
         metricas=metricas.figures(),
         etiquetas={ETIQUETA_ORIGEN: ORIGEN_BASE},
-        ficha=RunCard(nombre="versión de base", texto=_TEXTO.format(version=1)),
+        ficha=RunCard(nombre="versión de base", texto=_TEXTO),
     )
     registro.set_alias(CAMPEON, version, base_tags(quien, ahora))
     registro.delete_alias(ASPIRANTE)

@@ -32,7 +32,8 @@ from training.blend_fit import learn_mezcla
 from training.calibrate import LECTURAS_POR_LOTE
 from training.case_fit import learn_cases, make_lessons
 from training.case_population import CaseHome, made_home, mirrored
-from training.fit import METRICAS, Aprendido, learn
+from training.evaluation.version_metrics import METRICAS
+from training.fit import Aprendido, learn
 from training.history import SEMILLA_ENTRENAMIENTO as SEMILLA
 from training.history import InMemoryHistory, partition_of, partitions_for
 from training.public_homes import (

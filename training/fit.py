@@ -51,6 +51,7 @@ from training.dataset import (
 )
 from training.drift import REFERENCIA, read_sample, reference_parquet
 from training.evaluation.version_metrics import (
+    METRICAS,
     Metricas,
     evaluate,
     informe_texto,
@@ -81,8 +82,6 @@ SIN_REGISTRAR = "consumo-detector-0"
 """Version of a model until the registry gives it its number."""
 VERSION_DE_ARCHIVO = "consumo-detector-archivo"
 """What verdicts call a version of ``consumo evaluar``, which no registry gives a number."""
-
-METRICAS = "metricas.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,7 +227,7 @@ def _learn_casos(
         return None
     return learn_own_cases(
         almacen, base.casos, calendario, hasta_hora=muestra.ventana.corte_hora,
-        veredictos=veredictos, juzgan=sorted(set(muestra.evaluacion.lecturas.propietario_id)),
+        veredictos=veredictos, juzgan=set(muestra.evaluacion.lecturas.propietario_id),
         semilla=semilla,
     )  # fmt: skip
 

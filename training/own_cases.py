@@ -11,7 +11,7 @@ base version on 0.8 % (development homes of Australia, in turn, 2026-12-01).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +60,7 @@ def learn_own_cases(
     *,
     hasta_hora: int,
     veredictos: Mapping[tuple[str, int], bool],
-    juzgan: Sequence[str],
+    juzgan: Set[str],
     semilla: int,
 ) -> OwnCases:
     """Return what a utility knows of cases; what the base version does where its past is short.
@@ -68,13 +68,13 @@ def learn_own_cases(
     Parameters
     ----------
     hasta_hora : int
-        Absolute hour at which the history that may be learnt from ends.
+        Absolute hour at which the days of own homes end.
     veredictos : mapping
         Customer and absolute hour of the anomalies that analysts dealt with, True = confirmed.
-    juzgan : sequence of str
+    juzgan : set of str
         Customers that the version is judged on: nothing is learnt from them.
     """
-    fuera = {p for (p, _), confirmada in veredictos.items() if confirmada} | set(juzgan)
+    fuera = {p for (p, _), confirmada in veredictos.items() if confirmada} | juzgan
     propios = list(_own_homes(almacen, calendario, hasta_hora, fuera, semilla))
     if len(propios) < HOGARES_MINIMOS:
         _LOG.info(
@@ -82,7 +82,7 @@ def learn_own_cases(
             DIAS_MINIMOS, len(propios),
         )  # fmt: skip
         return OwnCases(base)
-    revisados = list(reviewed_series(almacen, calendario, veredictos, set(juzgan)))
+    revisados = list(reviewed_series(almacen, calendario, veredictos, juzgan))
     modelo = learn_from_homes(propios, base, semilla, revisados)
     return OwnCases(modelo, len(propios), len(revisados))
 
@@ -124,7 +124,7 @@ def _own_homes(
     almacen: HistoryReader,
     calendario: Calendario,
     hasta_hora: int,
-    fuera: set[str],
+    fuera: Set[str],
     semilla: int,
 ) -> Iterator[CaseHome]:
     """Give homes of a year that are under no suspicion at its end, by lot."""
@@ -144,7 +144,7 @@ def reviewed_series(
     almacen: HistoryReader,
     calendario: Calendario,
     veredictos: Mapping[tuple[str, int], bool],
-    fuera: set[str],
+    fuera: Set[str],
 ) -> Iterator[CaseSeries]:
     """Give the customers whom analysts have judged, with what they have said of which hours."""
     horas: dict[tuple[str, bool], list[int]] = {}

@@ -13,13 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import psycopg2
+from postgres_propio import postgres
 from rich.console import Console
 from rich.table import Table
 
@@ -134,7 +132,7 @@ def fill(consola: Console, settings: Settings, filas: int) -> tuple[int, float]:
     horas = -(-filas // CLIENTES)
     hasta = DESDE + timedelta(hours=horas)
     inicio = time.perf_counter()
-    with consola.status("Llenando la tabla…"), _postgres(settings) as cursor:
+    with consola.status("Llenando la tabla…"), postgres(settings) as cursor:
         cursor.execute(MESES, (DESDE.replace(tzinfo=None), hasta.replace(tzinfo=None)))
         for hora in range(0, horas, TROZO_HORAS):
             cursor.execute(
@@ -152,7 +150,7 @@ def fill(consola: Console, settings: Settings, filas: int) -> tuple[int, float]:
 
 def move(settings: Settings, entorno: dict[str, str], filas: int) -> Iterator[Pasada]:
     """Give each pass after it is done."""
-    with _postgres(settings) as cursor:
+    with postgres(settings) as cursor:
         cursor.execute(TODAS)
         todas = cursor.fetchone()
     archivar = ("archivar", "--solo-postgres")
@@ -164,10 +162,10 @@ def move(settings: Settings, entorno: dict[str, str], filas: int) -> Iterator[Pa
         ("archivar, lectura a lectura", archivar, archivo),
     ):
         if nombre == "archivar, lectura a lectura":
-            with _postgres(settings) as cursor:
+            with postgres(settings) as cursor:
                 cursor.execute(ESTORBAR)
         dicho, estado, segundos, pico_mb = run_measured(argv, entorno)
-        with _postgres(settings) as cursor:
+        with postgres(settings) as cursor:
             cursor.execute(TODAS)
             iguales = cursor.fetchone() == todas
             cursor.execute(f"SELECT count(*) FROM {tabla}")
@@ -203,21 +201,6 @@ def show(consola: Console, pasadas: Sequence[Pasada], filas: int) -> None:
     consola.print(tabla)
     for pasada in pasadas:
         consola.print(pasada.dicho)
-
-
-@contextmanager
-def _postgres(settings: Settings) -> Iterator[Any]:
-    conexion = psycopg2.connect(
-        host=settings.postgres_host,
-        port=settings.postgres_port,
-        user=settings.postgres_user,
-        password=settings.postgres_password,
-        dbname=settings.postgres_db,
-    )
-    conexion.autocommit = True
-    with conexion.cursor() as cursor:
-        yield cursor
-    conexion.close()
 
 
 if __name__ == "__main__":

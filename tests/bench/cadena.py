@@ -33,11 +33,11 @@ from contendientes import (
     contendientes,
     fresh,
     measure,
-    postgres,
 )
 from datos import PRIMERA_HORA, Datos, make_datos
 from historia import Pasado
 from medidas import CpuDeProcesos
+from postgres_propio import postgres
 from rich.console import Console
 from rich.table import Table
 

@@ -19,11 +19,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psycopg2
 from datos import Datos
 from medidas import CpuDeProcesos
+from postgres_propio import postgres
 
 from detection.domain import instante
 from detection.errors import PermanentError
@@ -150,21 +149,6 @@ def fresh(servicios: EmbeddedServices, plantilla: str | None = None) -> Iterator
         yield settings
     finally:
         servicios.borrar_base(unico)
-
-
-@contextmanager
-def postgres(settings: Settings) -> Iterator[Any]:
-    """Give a cursor on a database, each statement a transaction."""
-    conexion = psycopg2.connect(
-        host=settings.postgres_host,
-        port=settings.postgres_port,
-        user=settings.postgres_user,
-        password=settings.postgres_password,
-        dbname=settings.postgres_db,
-    )
-    conexion.autocommit = True
-    with closing(conexion), conexion.cursor() as cursor:
-        yield cursor
 
 
 def measure(

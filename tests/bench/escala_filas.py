@@ -9,17 +9,15 @@ from __future__ import annotations
 import shutil
 import statistics
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import psycopg2
 from datos import ZONA, make_detector
 from escala_memoria import LOTE
 from medidas import timed
+from postgres_propio import postgres
 
 from detection.domain import Lecturas, hora_absoluta, instante
 from detection.errors import PermanentError
@@ -133,7 +131,7 @@ def _fill(settings: Settings, clientes: int, desde: int, hasta: int) -> None:
     horas = max(1, FILAS_POR_ORDEN // clientes)
     fin = DESDE + timedelta(hours=hasta)
     version = make_detector().version_modelo
-    with _postgres(settings) as cursor:
+    with postgres(settings) as cursor:
         cursor.execute(MESES, (DESDE.replace(tzinfo=None), fin.replace(tzinfo=None)))
         for hora in range(desde, hasta, horas):
             limites = {"desde": hora, "hasta": min(hora + horas, hasta), "inicio": DESDE}
@@ -188,22 +186,7 @@ def _ask(
 
 
 def _occupied(settings: Settings) -> tuple[int, int]:
-    with _postgres(settings) as cursor:
+    with postgres(settings) as cursor:
         cursor.execute(OCUPADO)
         tabla_bytes, indices_bytes = cursor.fetchone()
     return int(tabla_bytes), int(indices_bytes)
-
-
-@contextmanager
-def _postgres(settings: Settings) -> Iterator[Any]:
-    conexion = psycopg2.connect(
-        host=settings.postgres_host,
-        port=settings.postgres_port,
-        user=settings.postgres_user,
-        password=settings.postgres_password,
-        dbname=settings.postgres_db,
-    )
-    conexion.autocommit = True
-    with conexion.cursor() as cursor:
-        yield cursor
-    conexion.close()

@@ -67,7 +67,7 @@ def _learn(
     almacen, hasta = historia
     return learn_own_cases(
         almacen, _base(), UTC, hasta_hora=hasta - desde_el_final, veredictos=veredictos or {},
-        juzgan=juzgan, semilla=SEMILLA,
+        juzgan=set(juzgan), semilla=SEMILLA,
     ).modelo  # fmt: skip
 
 

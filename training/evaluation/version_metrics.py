@@ -20,6 +20,9 @@ from training.holdout import Conjunto
 
 MIL = 1000
 
+METRICAS = "metricas.json"
+"""Side file of a package that holds them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metricas:
